@@ -1,0 +1,49 @@
+# Netwright. `make help` lists the targets; each works from a clean clone as root on Debian 12.
+PYTHON ?= /usr/bin/python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help setup demo test check bench lab lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY) ## install what is missing: Debian packages, .venv with netwright in it
+
+$(READY): requirements/dev.txt pyproject.toml scripts/install-packages
+	@scripts/install-packages
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setup: installing the locked Python packages into $(VENV) (about a minute the first time)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "setup: done; $(BIN)/netwright --help"
+
+demo: setup ## build a lab data center and show the main job, step by step
+	@$(BIN)/netwright demo
+
+lab: setup ## bring the VLAN lab up and leave it up (netwright lab down takes it away)
+	@$(BIN)/netwright lab up vlan
+
+test: setup ## every test: unit, property, golden, sim, lab, e2e
+	@$(BIN)/pytest
+
+check: setup ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## benchmarks: ratios within one run, asserted
+	@$(BIN)/python -m bench
+
+lock: ## write requirements/*.txt anew from pyproject.toml (needs pip-tools in .venv)
+	@for f in runtime dev; do \
+	  $(BIN)/pip-compile --quiet --no-header --no-annotate --strip-extras --allow-unsafe \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    $$(test $$f = dev && echo --extra dev) -o requirements/$$f.txt pyproject.toml; done
+
+clean: ## remove what setup and the tools made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

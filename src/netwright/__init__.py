@@ -1,0 +1,1 @@
+"""Netwright: one network service for a data center and its clouds."""
