@@ -1,0 +1,204 @@
+"""Errors that say whose fault they are.
+
+An error is raised where the fact is known, with a message that says who, what and why, and `next`
+that says what to do. Its class says whose `fault` it is and of which `category`; the one table
+`HTTP_STATUS` / `EXIT_CODE` below turns categories into HTTP statuses and CLI exit codes.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Fault(StrEnum):
+    """Whose fault an error is; the native API carries it as `fault`."""
+
+    CALLER = "caller"
+    SERVER = "server"
+    DEVICE = "device"
+    CLOUD = "cloud"
+
+
+class Category(StrEnum):
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    DENIED = "denied"
+    NOT_FOUND = "not found"
+    CONFLICT = "conflict"
+    STALE = "stale"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+HTTP_STATUS = {
+    Category.INVALID: 400,
+    Category.UNAUTHENTICATED: 401,
+    Category.DENIED: 403,
+    Category.NOT_FOUND: 404,
+    Category.CONFLICT: 409,
+    Category.STALE: 412,
+    Category.UNAVAILABLE: 503,
+    Category.INTERNAL: 500,
+}
+
+EXIT_CODE = {
+    Category.INVALID: 2,
+    Category.UNAUTHENTICATED: 5,
+    Category.DENIED: 5,
+    Category.NOT_FOUND: 3,
+    Category.CONFLICT: 1,
+    Category.STALE: 1,
+    Category.UNAVAILABLE: 4,
+    Category.INTERNAL: 1,
+}
+
+
+class NetwrightError(Exception):
+    """The root of every error that a user may see.
+
+    `type` is the name that clients map (the Networking API's `NeutronError.type`): the class's name
+    unless the class says otherwise. `next` is what the reader can do about it.
+    """
+
+    fault: ClassVar[Fault] = Fault.SERVER
+    category: ClassVar[Category] = Category.INTERNAL
+    type: ClassVar[str] = "NetwrightError"
+
+    def __init_subclass__(cls) -> None:
+        if "type" not in cls.__dict__:
+            cls.type = cls.__name__
+
+    # `next` is the field's name in the native API's error body (INTERFACES).
+    def __init__(self, message: str, *, next: str = "") -> None:  # noqa: A002
+        super().__init__(message)
+        self.message = message
+        self.next = next
+
+
+class CallerError(NetwrightError):
+    fault = Fault.CALLER
+    category = Category.INVALID
+
+
+class InvalidInput(CallerError):
+    """An attribute has a value that it cannot have; the message names the attribute."""
+
+
+class HTTPBadRequest(CallerError):
+    """The request's form is wrong: an unknown attribute or filter, or a body that is not JSON."""
+
+
+class Unauthenticated(CallerError):
+    category = Category.UNAUTHENTICATED
+    type = "HTTPUnauthorized"
+
+
+class Denied(CallerError):
+    category = Category.DENIED
+    type = "PolicyNotAuthorized"
+
+
+class NotFound(CallerError):
+    category = Category.NOT_FOUND
+
+
+class NetworkNotFound(NotFound):
+    pass
+
+
+class SubnetNotFound(NotFound):
+    pass
+
+
+class PortNotFound(NotFound):
+    pass
+
+
+class HostNotFound(NotFound):
+    pass
+
+
+class Conflict(CallerError):
+    category = Category.CONFLICT
+
+
+class NetworkInUse(Conflict):
+    pass
+
+
+class SubnetInUse(Conflict):
+    pass
+
+
+class VlanIdInUse(Conflict):
+    """Two networks asked for one VLAN of one physical network."""
+
+
+class FlatNetworkInUse(Conflict):
+    """Two flat networks asked for one physical network."""
+
+
+class IpAddressAlreadyAllocated(Conflict):
+    pass
+
+
+class IpAddressGenerationFailure(Conflict):
+    """No address is left; the message says how many rest and when the next returns."""
+
+
+class MacAddressInUse(Conflict):
+    pass
+
+
+class MacAddressGenerationFailure(Conflict):
+    pass
+
+
+class UniqueNameConflict(Conflict):
+    pass
+
+
+class InvalidIpForNetwork(CallerError):
+    """An address was asked for that no subnet of the network holds."""
+
+
+class InvalidIpForSubnet(CallerError):
+    pass
+
+
+class OverlappingAllocationPools(Conflict):
+    pass
+
+
+class OutOfBoundsAllocationPool(CallerError):
+    pass
+
+
+class GatewayConflictWithAllocationPools(Conflict):
+    pass
+
+
+class StaleEpoch(Conflict):
+    """A report or heartbeat from an agent's earlier life: a newer one has registered since."""
+
+
+class LeaseHeld(Conflict):
+    """The lease has another holder, whom the message names."""
+
+
+class StaleRevision(CallerError):
+    """If-Match named a revision that is not the resource's (RFC 9110, 13.1.1)."""
+
+    category = Category.STALE
+    type = "RevisionNumberConstraintFailed"
+
+
+class Unavailable(NetwrightError):
+    """The server cannot answer now and nothing was changed; trying again later is right."""
+
+    category = Category.UNAVAILABLE
+
+
+class InternalError(NetwrightError):
+    """A defect of ours; the log has the trace."""
+
+    type = "InternalServerError"

@@ -1,0 +1,36 @@
+"""Which planes a port needs before it is ACTIVE."""
+
+from netwright.model.resources import NetworkType, VnicType
+from netwright.model.states import Plane
+
+_NONE: frozenset[Plane] = frozenset()
+_UNDERLAY = frozenset({Plane.UNDERLAY})
+_OVERLAY = frozenset({Plane.OVERLAY})
+_BOTH = _UNDERLAY | _OVERLAY
+
+# A bare-metal port of a VLAN network hangs on a switch port whose VLAN is set by hand: no process
+# of ours wires it, so there is nothing to wait for.
+_NEEDED = {
+    (NetworkType.FLAT, VnicType.NORMAL): _UNDERLAY,
+    (NetworkType.VLAN, VnicType.NORMAL): _UNDERLAY,
+    (NetworkType.VXLAN, VnicType.NORMAL): _BOTH,
+    (NetworkType.FLAT, VnicType.BAREMETAL): _NONE,
+    (NetworkType.VLAN, VnicType.BAREMETAL): _NONE,
+    (NetworkType.VXLAN, VnicType.BAREMETAL): _OVERLAY,
+}
+
+# Ports that stand for an address or a gateway and have no device on any host.
+_OWNERS_WITHOUT_DEVICE = (
+    "network:router_interface",
+    "network:router_gateway",
+    "network:ha_router_replicated_interface",
+    "network:floatingip",
+    "network:virtual_ip",
+)
+
+
+def needed_planes(network: NetworkType, vnic: VnicType, device_owner: str) -> frozenset[Plane]:
+    """The planes that must be up for a port of this network, vNIC and owner to be ACTIVE."""
+    if device_owner.startswith(_OWNERS_WITHOUT_DEVICE):
+        return _NONE
+    return _NEEDED[network, vnic]

@@ -1,0 +1,221 @@
+"""The nouns: frozen values that every process shares.
+
+Times are Unix seconds. Addresses and MACs are strings in canonical form (RFC 5952, lower case,
+colons). `revision_number` counts the changes of one resource, as OpenStack's does; `generation`
+counts a port's bindings, so that a report about an older binding is known as such (law 3).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from netwright.model.states import AttachmentState, BindingState, PortState
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """The base of all values: immutable, compared by content."""
+
+
+class NetworkType(StrEnum):
+    FLAT = "flat"
+    VLAN = "vlan"
+    VXLAN = "vxlan"
+
+
+class VnicType(StrEnum):
+    NORMAL = "normal"
+    BAREMETAL = "baremetal"
+
+
+class VifType(StrEnum):
+    """How the orchestrator shall plug the device (the Networking API's binding:vif_type)."""
+
+    UNBOUND = "unbound"
+    OVS = "ovs"
+    OTHER = "other"
+    BINDING_FAILED = "binding_failed"
+
+
+class Segment(Value, frozen=True, kw_only=True):
+    """Where a network lives: a physical network and VLAN id (none when flat), or a VNI."""
+
+    network_type: NetworkType
+    physical_network: str | None = None
+    segmentation_id: int | None = None
+
+
+class Network(Value, frozen=True, kw_only=True):
+    id: str
+    project_id: str
+    segment: Segment
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    shared: bool = False
+    port_security_enabled: bool = True
+    mtu: int = 1500
+    subnets: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: float
+    updated_at: float
+
+
+class Pool(Value, frozen=True, kw_only=True):
+    """An allocation pool: first and last address, both inside."""
+
+    start: str
+    end: str
+
+
+class HostRoute(Value, frozen=True, kw_only=True):
+    destination: str
+    nexthop: str
+
+
+class Subnet(Value, frozen=True, kw_only=True):
+    id: str
+    network_id: str
+    project_id: str
+    cidr: str
+    ip_version: int
+    gateway_ip: str | None
+    allocation_pools: tuple[Pool, ...]
+    name: str = ""
+    description: str = ""
+    enable_dhcp: bool = True
+    dns_nameservers: tuple[str, ...] = ()
+    host_routes: tuple[HostRoute, ...] = ()
+    ipv6_address_mode: str | None = None
+    ipv6_ra_mode: str | None = None
+    revision_number: int = 0
+    created_at: float
+    updated_at: float
+
+
+class FixedIp(Value, frozen=True, kw_only=True):
+    subnet_id: str
+    ip_address: str
+
+
+class AddressPair(Value, frozen=True, kw_only=True):
+    """A source that a port may use beside its own: an address or CIDR, with a MAC."""
+
+    ip_address: str
+    mac_address: str
+
+
+class Binding(Value, frozen=True, kw_only=True):
+    """A port on a host.
+
+    `generation` is the port's count of bindings when this one was made. `cause` says why it is down
+    or refused. `device_seen_at` starts the underlay's deadline; `up_since` is set once it was up.
+    """
+
+    host: str
+    generation: int
+    active: bool
+    state: BindingState
+    since: float
+    vif_type: VifType
+    vif_details: Mapping[str, Any] = {}
+    cause: str = ""
+    device_seen_at: float | None = None
+    was_up: bool = False
+
+
+class Port(Value, frozen=True, kw_only=True):
+    """An instance's place in a network: its address and MAC for life, its bindings, its state."""
+
+    id: str
+    project_id: str
+    network_id: str
+    mac_address: str
+    name: str = ""
+    unique_name: str | None = None
+    description: str = ""
+    admin_state_up: bool = True
+    device_id: str = ""
+    device_owner: str = ""
+    fixed_ips: tuple[FixedIp, ...] = ()
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    port_security_enabled: bool = True
+    vnic_type: VnicType = VnicType.NORMAL
+    profile: Mapping[str, Any] = {}
+    bindings: tuple[Binding, ...] = ()
+    generation: int = 0
+    ever_bound: bool = False
+    state: PortState = PortState.ALLOCATED
+    state_since: float
+    cause: str = ""
+    revision_number: int = 0
+    created_at: float
+    updated_at: float
+
+    @property
+    def active_binding(self) -> Binding | None:
+        return next((binding for binding in self.bindings if binding.active), None)
+
+    def binding_on(self, host: str) -> Binding | None:
+        return next((binding for binding in self.bindings if binding.host == host), None)
+
+
+class Attachment(Value, frozen=True, kw_only=True):
+    """A network on a host: one, however many of its ports are bound there."""
+
+    network_id: str
+    host: str
+    state: AttachmentState
+    since: float
+    cause: str = ""
+
+
+class HostState(StrEnum):
+    """What is known of a host's agent and of its fence (law 5)."""
+
+    UP = "up"
+    UNKNOWN = "unknown"
+    FENCED = "fenced"
+
+
+class Nic(Value, frozen=True, kw_only=True):
+    """A NIC as the agent sees it: link and, in a bond, whether traffic may use it."""
+
+    name: str
+    link_up: bool
+    forwarding: bool = True
+
+
+class Host(Value, frozen=True, kw_only=True):
+    """A registered host.
+
+    `epoch` names the agent's current life; `conditions` are named facts that never gate a port,
+    such as `redundancy lost`, with their causes.
+    """
+
+    name: str
+    driver: str
+    state: HostState
+    epoch: str = ""
+    physical_networks: Mapping[str, str] = {}
+    management_ip: str | None = None
+    nics: tuple[Nic, ...] = ()
+    conditions: Mapping[str, str] = {}
+    state_since: float
+    heard_at: float
+
+
+class Transition(Value, frozen=True, kw_only=True):
+    """One entry of a port's history: what happened, by whom, why, and what became of the port."""
+
+    port_id: str
+    at: float
+    event: str
+    actor: str
+    host: str | None = None
+    generation: int | None = None
+    from_state: PortState | None = None
+    to_state: PortState
+    binding_state: BindingState | None = None
+    cause: str = ""

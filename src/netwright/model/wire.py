@@ -1,0 +1,136 @@
+"""The native API's messages (INTERFACES: watch, hosts, reports, leases), shared by both ends."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from netwright.model.resources import Nic, Port, Value
+from netwright.model.states import Plane
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of messages that come in: unknown keys are refused."""
+
+
+class Kind(StrEnum):
+    """What a watch line is about. An `attachment`'s id is `NETWORK@HOST`, a `host`'s its name."""
+
+    NETWORK = "network"
+    SUBNET = "subnet"
+    PORT = "port"
+    ATTACHMENT = "attachment"
+    HOST = "host"
+
+
+class LineType(StrEnum):
+    PUT = "put"
+    DELETE = "delete"
+    SNAPSHOT_END = "snapshot_end"
+    HEARTBEAT = "heartbeat"
+    ERROR = "error"
+
+
+class WatchLine(Value, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of `GET /v1/watch`. `object` is the kind's value (`model.resources`) as JSON."""
+
+    type: LineType
+    cursor: str = ""
+    kind: Kind | None = None
+    id: str | None = None
+    object: msgspec.Raw | None = None
+
+
+class HostRegistration(Message, frozen=True, kw_only=True):
+    """`PUT /v1/hosts/NAME`. `epoch` is chosen anew by each life of the agent."""
+
+    epoch: str
+    driver: str
+    physical_networks: Mapping[str, str] = {}
+    nics: tuple[Nic, ...] = ()
+    management_ip: str | None = None
+
+
+class Heartbeat(Message, frozen=True, kw_only=True):
+    """`POST /v1/hosts/NAME/heartbeat`, every 5 s; the NICs when they changed."""
+
+    epoch: str
+    nics: tuple[Nic, ...] | None = None
+    conditions: Mapping[str, str] | None = None
+
+
+class ReportStatus(StrEnum):
+    UP = "up"
+    DOWN = "down"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class Report(Message, frozen=True, kw_only=True):
+    """What a host, or a controller, found of a binding or an attachment."""
+
+    plane: Plane
+    generation: int = 0
+    status: ReportStatus
+    port_id: str | None = None
+    network_id: str | None = None
+    cause: str = ""
+
+
+class ReportBatch(Message, frozen=True, kw_only=True):
+    """`POST /v1/reports`.
+
+    With `full_set_at` the batch is all that the host has at that cursor: what is missing in it is
+    withdrawn.
+    """
+
+    host: str
+    epoch: str
+    reports: tuple[Report, ...] = ()
+    full_set_at: str | None = None
+
+
+class ReportOutcome(StrEnum):
+    APPLIED = "applied"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+class ReportResult(Value, frozen=True, kw_only=True):
+    id: str
+    result: ReportOutcome
+
+
+class ReportResults(Value, frozen=True, kw_only=True):
+    results: tuple[ReportResult, ...]
+
+
+class DevicesSeen(Message, frozen=True, kw_only=True):
+    """`POST /v1/hosts/NAME/devices`: the agent found these devices, named by their iface-id.
+
+    It asks for ports that its watch does not hold, and tells of those that it cannot wire at once.
+    """
+
+    epoch: str
+    port_ids: tuple[str, ...]
+
+
+class DeviceAnswers(Value, frozen=True, kw_only=True):
+    """The ports among those asked for that exist; the rest are unknown to the server."""
+
+    ports: tuple[Port, ...]
+
+
+class LeaseRequest(Message, frozen=True, kw_only=True):
+    holder: str
+    ttl_s: float
+
+
+class LeaseGrant(Value, frozen=True, kw_only=True):
+    """`token` grows with each holder: whoever writes to a device shows it (law 3)."""
+
+    token: int
+
+
+CAUSE_UNPLUGGED = "unplugged"
+"""The cause of a `down` report that says the device was unplugged."""

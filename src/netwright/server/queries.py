@@ -1,0 +1,48 @@
+"""What can be read: a query is a value; the store answers it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from netwright.model.resources import (
+    Attachment,
+    Host,
+    Network,
+    Port,
+    Subnet,
+    Transition,
+    Value,
+)
+
+
+class Query(Value, frozen=True, kw_only=True):
+    """A list request over networks, subnets or ports.
+
+    `filters` are (attribute, wanted values): any of the values matches, all attributes must. The
+    attributes are the API's own names ("binding:host_id", "fixed_ips"); fixed_ips takes
+    "subnet_id=S", "ip_address=A" as values (both kinds given: one fixed IP must match both).
+    `project_id` limits to what that project may see (its own, and shared networks with their
+    subnets); None is admin. `sort` holds (attribute, ascending). `marker` is the id after which the
+    page starts, `limit` its length; `page_reverse` pages backwards.
+    """
+
+    filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    project_id: str | None = None
+    sort: tuple[tuple[str, bool], ...] = ()
+    limit: int | None = None
+    marker: str | None = None
+    page_reverse: bool = False
+
+
+class Reader(Protocol):
+    """Committed state. A missing one is None; errors are `Unavailable`."""
+
+    async def network(self, network_id: str) -> Network | None: ...
+    async def subnet(self, subnet_id: str) -> Subnet | None: ...
+    async def port(self, port_id: str) -> Port | None: ...
+    async def host(self, name: str) -> Host | None: ...
+    async def networks(self, query: Query) -> Sequence[Network]: ...
+    async def subnets(self, query: Query) -> Sequence[Subnet]: ...
+    async def ports(self, query: Query) -> Sequence[Port]: ...
+    async def hosts(self) -> Sequence[Host]: ...
+    async def attachments(self, network_id: str) -> Sequence[Attachment]: ...
+    async def history(self, port_id: str) -> Sequence[Transition]: ...
