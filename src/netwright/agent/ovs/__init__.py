@@ -1,0 +1,1 @@
+"""The Open vSwitch half of the host agent: clients, pure plan, driver, link witness."""
