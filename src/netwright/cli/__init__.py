@@ -1,6 +1,65 @@
-"""The `netwright` command; each command imports what it needs when it runs."""
+"""The `netwright` command.
+
+One module a command group, named in `COMMANDS`; only the one that is asked for is imported, so that
+`netwright --help` and short commands start fast. Such a module has `register(root)`, which adds its
+command or group to the Typer application.
+"""
+
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+import typer
+
+from netwright.model.errors import EXIT_CODE, NetwrightError
+
+
+class Command(NamedTuple):
+    """Where a command lives and its line in `netwright --help`."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "server": Command("netwright.cli.server", "Run the network service."),
+}
 
 
 def main() -> None:
-    """Entry point of the `netwright` program."""
-    raise SystemExit(2)
+    """Entry point of the `netwright` program; exit codes as `model.errors.EXIT_CODE` says."""
+    arguments = sys.argv[1:]
+    try:
+        application(arguments)(arguments)
+    except NetwrightError as error:
+        sys.stderr.write(f"netwright: {error.message}\n")
+        if error.next:
+            sys.stderr.write(f"  {error.next}\n")
+        raise SystemExit(EXIT_CODE[error.category]) from None
+
+
+def application(arguments: list[str]) -> typer.Typer:
+    """The application with the command that `arguments` name; the others are lines of help."""
+    root = typer.Typer(
+        name="netwright",
+        help="One network service for a data center and its clouds.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    root.callback()(_root)
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    for name, command in COMMANDS.items():
+        if name == wanted:
+            import_module(command.module).register(root)
+        else:
+            root.command(name, help=command.help)(_elsewhere)
+    return root
+
+
+def _root() -> None:
+    """Options of all commands would stand here; there are none."""
+
+
+def _elsewhere() -> None:
+    raise AssertionError("a command that was not asked for cannot run")

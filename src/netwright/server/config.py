@@ -1,0 +1,79 @@
+"""The server's settings: type, bounds, default and meaning of each key of `[server]`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from netwright.model.settings import Settings
+
+
+class AuthMode(StrEnum):
+    TOKEN = "token"  # noqa: S105 - the name of a mode
+    NONE = "none"
+    KEYSTONE = "keystone"
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class ServerSettings(Settings, frozen=True, kw_only=True):
+    """`[server]` of the configuration, `NETWRIGHT_SERVER_*`, the flags of `netwright server`.
+
+    listen            HOST:PORT, an IPv6 host in brackets; port 0 takes a free one
+    database          sqlite:///relative, sqlite:////absolute; default in state_directory
+    auth              token | none | keystone (see `server.auth`)
+    workers           server processes; SQLite has one
+    state_directory   holds admin.token, agents.secret (both 0600) and the default database
+    lab               name of the lab that this server serves: `auth = none` off loopback needs it
+    log_format, log_level   lines on stderr, for people or as JSON
+    body_bytes_max    larger request bodies are refused with 413
+    stop_s            how long a stop waits for requests in flight
+    """
+
+    listen: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\[\]:]+):[0-9]{1,5}$")] = (
+        "127.0.0.1:9696"
+    )
+    database: Annotated[str, Meta(pattern=r"^(sqlite:///|postgresql(\+\w+)?://).+")] | None = None
+    auth: AuthMode = AuthMode.TOKEN
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/netwright"
+    lab: str = ""
+    log_format: LogFormat = LogFormat.TEXT
+    log_level: LogLevel = LogLevel.INFO
+    body_bytes_max: Annotated[int, Meta(ge=1024, le=256 << 20)] = 8 << 20
+    stop_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
+
+    def __post_init__(self) -> None:
+        if self.workers > 1 and self.database_url.startswith("sqlite:"):
+            raise ValueError("workers above 1 need PostgreSQL, and the database is SQLite")
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{Path(self.state_directory, 'netwright.db').absolute()}"
+
+    @property
+    def admin_token_file(self) -> Path:
+        return Path(self.state_directory, "admin.token")
+
+    @property
+    def agents_secret_file(self) -> Path:
+        return Path(self.state_directory, "agents.secret")
