@@ -1,0 +1,108 @@
+"""What the agent's loop asks of a data plane: one small protocol, whatever the driver.
+
+The loop decides what shall be wired (`desired`) and what is told to the server (`reports`); a
+driver knows how. It reads back what stands, adopts what bears our mark (law 7), applies only the
+difference, and starts no process per port.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Protocol
+
+from netwright.model.errors import Category, Fault, NetwrightError
+from netwright.model.resources import AddressPair, Nic, Segment, Value
+
+
+class WiringError(NetwrightError):
+    """The data plane cannot be changed or read now; what stands goes on forwarding."""
+
+    fault = Fault.DEVICE
+    category = Category.UNAVAILABLE
+
+
+class Device(Value, frozen=True, kw_only=True):
+    """A device on this host that names a port (`external_ids:iface-id`)."""
+
+    port_id: str
+    name: str
+
+
+class Endpoint(Value, frozen=True, kw_only=True):
+    """How a port's device shall be wired here.
+
+    It holds no generation: a new binding of the same port to this host changes no flow. With
+    `admin_state_up` false the device stays plugged and no packet passes. `addresses` are the
+    port's own; with `port_security_enabled` no other source passes but `allowed_address_pairs`.
+    """
+
+    port_id: str
+    network_id: str
+    segment: Segment
+    mac_address: str
+    addresses: tuple[str, ...] = ()
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    port_security_enabled: bool = True
+    admin_state_up: bool = True
+    mtu: int = 1500
+
+
+class WiringStatus(StrEnum):
+    """How far a port's wiring came.
+
+    UP: read back, as desired. PENDING: the driver waits for the device and will call `changed`.
+    REFUSED: it cannot be, for the cause.
+    """
+
+    UP = "up"
+    PENDING = "pending"
+    REFUSED = "refused"
+
+
+class Outcome(Value, frozen=True, kw_only=True):
+    """What became of one endpoint. `cause` says why it is not up, in words for an operator."""
+
+    status: WiringStatus
+    cause: str = ""
+
+
+class Wired(Value, frozen=True, kw_only=True):
+    """What stands after `apply`.
+
+    `outcomes` has one for each desired endpoint whose device is on the host; a port that is not
+    in it has no device here. `standing` are ports that are not desired and whose wiring of ours
+    stands nevertheless, because sweeping was not allowed or failed: they are not withdrawn.
+    """
+
+    outcomes: Mapping[str, Outcome] = {}
+    standing: frozenset[str] = frozenset()
+
+
+class Wiring(Protocol):
+    """A host's data plane. Its methods are called from one event loop, `apply` never twice at once.
+
+    `run` keeps base wiring (bridges, bond, management address) as the local configuration says,
+    from the first moment and without the server, and makes it anew when the data plane restarts.
+    It ends only by cancellation, and leaves everything in place. It calls `changed` whenever
+    `devices`, `nics` or `conditions` may answer something new or `apply` should be called again.
+    """
+
+    async def run(self, changed: Callable[[], None]) -> None: ...
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Return once base wiring stands and what is there was read back. Raises WiringError."""
+
+    async def apply(self, desired: Mapping[str, Endpoint], *, sweep: bool) -> Wired:
+        """Wire what is desired, by port id; with `sweep`, remove what is ours and not desired.
+
+        Traffic of what stays is not touched. One endpoint that cannot be wired is refused alone.
+        Raises WiringError when nothing could be done: then nothing is known to have changed.
+        """
+
+    def devices(self) -> Mapping[str, Device]:
+        """The devices on the host that name a port, by port id."""
+
+    def nics(self) -> tuple[Nic, ...]:
+        """The physical NICs: link, and whether traffic may use them (BFD, LACP)."""
+
+    def conditions(self) -> Mapping[str, str]:
+        """Named facts about the host's data plane with their causes, such as `redundancy lost`."""
