@@ -1,0 +1,88 @@
+"""An OVS host as its installer leaves it: OVS running, NICs named, the agent's configuration there.
+
+The agent makes br-bond, the bond, br-int and all flows from that configuration. Until it runs, or
+in a lab that is to test only the fabric, `wire_by_stand_in` plays its part as far as a ping needs.
+"""
+
+import json
+from pathlib import Path
+
+from netwright.lab import links
+from netwright.lab.layout import HostLink
+from netwright.lab.links import Configuration
+from netwright.lab.nodes import ovs, switch
+from netwright.lab.state import Lab, write_atomically
+
+BOND_BRIDGE = "br-bond"
+INTEGRATION_BRIDGE = "br-int"
+BOND = "bond0"
+SERVER_PORT = 9696
+
+
+def agent_configuration_path(lab: Lab, host: str) -> Path:
+    return lab.node_directory(host) / "agent.toml"
+
+
+def write_agent_configuration(lab: Lab, link: HostLink, token_file: Path | None = None) -> Path:
+    """What the machine's installer knows, as `netwright agent --config` takes it."""
+    path = agent_configuration_path(lab, link.host)
+    write_atomically(path, agent_configuration(lab, link, token_file).encode())
+    return path
+
+
+def agent_configuration(lab: Lab, link: HostLink, token_file: Path | None) -> str:
+    server, _, _ = lab.layout.server_ip.partition("/")
+    bond = (
+        f'bridge = "{BOND_BRIDGE}", members = {json.dumps(link.nics)}, '
+        'mode = "active-backup", bfd = true'
+    )
+    lines = [
+        "[agent]",
+        f'host = "{link.host}"',
+        f'server = "http://{server}:{SERVER_PORT}"',
+        'driver = "ovs"',
+        f"ovsdb = {json.dumps(ovs.database(lab, link.host))}",
+        f'physical_networks = {{ {lab.spec.physical_network} = "{BOND_BRIDGE}" }}',
+        f"bond = {{ {bond} }}",
+        f'management_ip = "{link.management_ip}"',
+    ]
+    if token_file is not None:
+        lines.append(f"token_file = {json.dumps(str(token_file))}")
+    return "\n".join(lines) + "\n"
+
+
+def wire_by_stand_in(lab: Lab, link: HostLink) -> None:
+    """The agent's stand-in: bond, both bridges as learning switches, their patch pair, the address.
+
+    One OVSDB transaction.
+    """
+    arguments = stand_in_arguments(lab.name, link.nics)
+    ovs.vsctl(lab, link.host, arguments)
+    management = Configuration(BOND_BRIDGE, (link.management_ip,))
+    links.configure(lab.namespace(link.host), lab.mark, [management])
+
+
+def stand_in_arguments(lab_name: str, nics: tuple[str, ...]) -> list[str]:
+    arguments: list[str] = []
+    for bridge in (BOND_BRIDGE, INTEGRATION_BRIDGE):
+        arguments += switch.create_arguments(lab_name, bridge)
+    if len(nics) > 1:
+        arguments += switch.bond_arguments(lab_name, BOND_BRIDGE, BOND, nics)
+    else:
+        arguments += ["--", "add-port", BOND_BRIDGE, nics[0]]
+    for bridge, port, peer in (
+        (BOND_BRIDGE, "to-int", "to-bond"),
+        (INTEGRATION_BRIDGE, "to-bond", "to-int"),
+    ):
+        arguments += ["--", "add-port", bridge, port]
+        arguments += ["--", "set", "Interface", port, "type=patch", f"options:peer={peer}"]
+    return arguments[1:]
+
+
+def await_bond(lab: Lab, link: HostLink) -> None:
+    """Until every NIC hears its ToR switch. Raises LabError after 30 s."""
+    if len(link.nics) > 1:
+        arguments: list[str] = []
+        for nic in link.nics:
+            arguments += ["--", "wait-until", "Interface", nic, "bfd_status:state=up"]
+        ovs.vsctl(lab, link.host, arguments[1:])

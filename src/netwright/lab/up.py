@@ -1,0 +1,133 @@
+"""Bring a lab up.
+
+description ─▶ leftovers of the same name removed ─▶ namespaces ─▶ cables
+   ─▶ every node at once: OVS, bridges, addresses ─▶ every bonded uplink hears its other side
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from msgspec import Struct
+
+from netwright.lab import down, links, netns, state
+from netwright.lab.layout import HostLink, Node
+from netwright.lab.links import Configuration, VethEnd
+from netwright.lab.nodes import host, ovs, router, switch
+from netwright.lab.spec import Spec
+from netwright.lab.state import Lab
+
+_NODES_AT_ONCE = 16
+
+
+class Step(Struct, frozen=True):
+    """Progress for people: what is being done, how far it is."""
+
+    name: str
+    done: int
+    total: int
+
+
+Progress = Callable[[Step], None]
+
+
+def bring_up(
+    spec: Spec,
+    name: str,
+    *,
+    root: Path = state.ROOT,
+    progress: Progress = lambda _: None,
+    stand_in_agents: bool = False,
+) -> Lab:
+    """The lab, running; what an earlier lab of this name left is removed first.
+
+    Hosts are left to their agents, which find their configuration in HOST/agent.toml, unless
+    `stand_in_agents`: then the lab wires them itself, enough for pings and tests of the fabric.
+    Should anything fail, all that was made is taken down before the error goes out.
+
+    Raises LabError saying what failed where; SpecError for a bad name.
+    """
+    lab = state.make_handle(spec, name, root)
+    with state.exclusive(name):
+        down.remove(name, root)
+        try:
+            state.save(lab)
+            _build(lab, progress, stand_in_agents=stand_in_agents)
+        except BaseException:
+            down.remove(name, root)
+            raise
+    return lab
+
+
+def _build(lab: Lab, progress: Progress, *, stand_in_agents: bool) -> None:
+    nodes = lab.layout.nodes
+    netns.create(lab.namespace(node.name) for node in nodes)
+    progress(Step("namespaces", len(nodes), len(nodes)))
+    cables = [
+        *(
+            (
+                VethEnd(lab.namespace(cable.lower.node), cable.lower.interface),
+                VethEnd(lab.namespace(cable.upper.node), cable.upper.interface),
+            )
+            for cable in lab.layout.cables
+        ),
+        *router.gateway_veths(lab, lab.layout.gateways),
+    ]
+    links.create_veths(cables)
+    progress(Step("cables", len(cables), len(cables)))
+    template = ovs.create_template(lab)
+    bridges = {bridge.node: bridge for bridge in lab.layout.bridges}
+    hosts = {link.host: link for link in lab.layout.hosts}
+
+    def start(node: Node) -> None:
+        namespace = lab.namespace(node.name)
+        lab.node_directory(node.name).mkdir()
+        if not node.has_ovs:
+            _bring_up_plain(lab, node)
+            return
+        links.open_switch_ports(namespace, lab.mark)
+        ovs.start(lab, node.name, template)
+        if node.name in bridges:
+            switch.bring_up(lab, bridges[node.name])
+        if node.kind == "router":
+            router.bring_up(lab, node.name)
+        if node.name in hosts:
+            _install_host(lab, hosts[node.name], stand_in_agent=stand_in_agents)
+
+    def settle(node: Node) -> None:
+        if node.name in bridges:
+            switch.await_uplinks(lab, bridges[node.name])
+        elif node.name in hosts and stand_in_agents:
+            host.await_bond(lab, hosts[node.name])
+
+    _everywhere("nodes", start, nodes, progress)
+    _everywhere("uplinks", settle, nodes, progress)
+    template.unlink()
+
+
+def _bring_up_plain(lab: Lab, node: Node) -> None:
+    addresses = (lab.layout.server_ip,) if node.kind == "management" else ()
+    wanted = Configuration("eth0", addresses, checksum_offload=False)
+    links.configure(lab.namespace(node.name), lab.mark, [wanted])
+
+
+def _install_host(lab: Lab, link: HostLink, *, stand_in_agent: bool) -> None:
+    ovs.vsctl(lab, link.host, switch.identity(lab.name, link.host))
+    host.write_agent_configuration(lab, link)
+    if stand_in_agent:
+        host.wire_by_stand_in(lab, link)
+
+
+def _everywhere(
+    name: str, work: Callable[[Node], None], nodes: Iterable[Node], progress: Progress
+) -> None:
+    """Every node at once; the first error ends it after those that run have ended."""
+    with ThreadPoolExecutor(_NODES_AT_ONCE) as pool:
+        running = [pool.submit(work, node) for node in nodes]
+        try:
+            for number, future in enumerate(as_completed(running), start=1):
+                future.result()
+                progress(Step(name, number, len(running)))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
