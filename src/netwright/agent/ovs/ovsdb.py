@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
-import structlog
 
+from netwright.agent.ovs.connection import stay_connected
 from netwright.agent.ovs.errors import (
     OvsProtocolError,
     OvsUnreachableError,
@@ -29,13 +29,9 @@ from netwright.agent.ovs.rows import MONITORED, RowDecodeError
 
 DATABASE = "Open_vSwitch"
 READ_BYTES = 256 * 1024
-RETRY_S_MIN = 0.02
-RETRY_S_MAX = 1.0
 
 Operation: TypeAlias = Mapping[str, Any]
 """An RFC 7047 §5.2 operation as JSON: {"op": "insert", "table": …}."""
-
-log = structlog.get_logger(__name__)
 
 
 class _Message(msgspec.Struct):
@@ -80,18 +76,8 @@ class OvsdbClient:
         self._monitor_id = 0
 
     async def run(self) -> None:
-        """Stay connected until cancelled; retries are bounded by RETRY_S_MAX."""
-        retry_s = RETRY_S_MIN
-        while True:
-            try:
-                await self._session()
-            except (OSError, OvsUnreachableError, OvsProtocolError) as error:
-                log.warning("ovsdb.disconnected", path=str(self.path), cause=str(error))
-            finally:
-                was_synced = self._synced.is_set()
-                self._close()
-            retry_s = RETRY_S_MIN if was_synced else min(retry_s * 2, RETRY_S_MAX)
-            await asyncio.sleep(retry_s)
+        """Stay connected until cancelled."""
+        await stay_connected(self.path, self._session, self._close)
 
     async def wait_synced(self, timeout_s: float) -> None:
         """Return once the replica is complete. Raises OvsUnreachableError after `timeout_s`."""
@@ -206,7 +192,7 @@ class OvsdbClient:
             raise OvsUnreachableError(f"not connected to OVSDB at {self.path}")
         self._writer.write(_encode(message))
 
-    def _close(self) -> None:
+    def _close(self) -> bool:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -216,6 +202,8 @@ class OvsdbClient:
                     OvsUnreachableError(f"ovsdb-server at {self.path} went during a request")
                 )
         self._waiting.clear()
-        if self._synced.is_set():
-            self._synced.clear()
-            self._on_sync(False)  # noqa: FBT003 - the callback's one argument
+        if not self._synced.is_set():
+            return False
+        self._synced.clear()
+        self._on_sync(False)  # noqa: FBT003 - the callback's one argument
+        return True

@@ -1,0 +1,322 @@
+"""The driver: reads Open vSwitch's state, applies plans to it. All effects of this layer are here.
+
+    run() ─┬─ OvsdbClient.run           replica, transactions
+           ├─ OpenFlowClient.run        one per bridge of the wiring
+           └─ audit                     every AUDIT_S: are the flows still what they were?
+
+    converge(desired): read → make_plan → apply, until the plan is empty (at most ROUNDS_MAX)
+
+Nothing here decides what should be: after every step the state is read back and planned anew. A
+connection that ends forgets its bridge's flows, so that the next plan starts from what is there.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie, by_cookie
+from netwright.agent.ovs.changes import (
+    EndpointState,
+    FlowChange,
+    FlowChanges,
+    Plan,
+    Problem,
+    RowChange,
+    SetColumns,
+)
+from netwright.agent.ovs.errors import (
+    FlowsRefusedError,
+    OvsProtocolError,
+    OvsUnreachableError,
+    TransactionRefusedError,
+)
+from netwright.agent.ovs.flows import COOKIE_EXACT
+from netwright.agent.ovs.openflow import OpenFlowClient
+from netwright.agent.ovs.operations import cfg_number, operations, taking_up
+from netwright.agent.ovs.ovsdb import OvsdbClient
+from netwright.agent.ovs.pipeline import port_cookie
+from netwright.agent.ovs.plan import make_plan
+from netwright.agent.ovs.replica import RowChange as ReplicaChange
+from netwright.agent.ovs.wiring import Desired, HostWiring
+from netwright.agent.ovs.witness import UplinkState, uplink_states
+
+ROUNDS_MAX = 8
+AUDIT_S = 30.0
+READ_EACH_MAX = 8
+"""Up to this many owners' flows are read back by their cookies, for more a bridge's whole table."""
+
+WAIT_FAILED = "timed out"
+"""RFC 7047 §5.2.6: how a `wait` whose condition does not hold reports itself."""
+
+log = structlog.get_logger(__name__)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How all endpoints stand after a converge, in the order of `Desired.endpoints`.
+
+    `complete` False: OVS was unreachable, or did not settle; `wait_changed` will return when it is
+    worth another try.
+    """
+
+    endpoints: tuple[EndpointState, ...]
+    problems: tuple[Problem, ...]
+    complete: bool
+
+
+class _Blame:
+    """Whose fault was what, within one converge: ports barred from it, failures of the rest."""
+
+    def __init__(self) -> None:
+        self.barred: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
+        self.owners: Mapping[int, str] = {}
+
+    def port(self, port_id: str | None, cause: str) -> None:
+        if port_id is None:
+            self.failures["base wiring"] = cause
+        else:
+            self.barred[port_id] = cause
+
+    def flow(self, cookie: int, cause: str) -> None:
+        self.port(self.owners.get(cookie), cause)
+
+
+class OvsDriver:
+    """Open vSwitch of this host. Start `run()` as a task, then call `converge` as often as needed.
+
+    `ovsdb` is ovsdb-server's unix socket, `rundir` the directory of ovs-vswitchd's `.mgmt` sockets.
+    """
+
+    def __init__(
+        self, wiring: HostWiring, *, ovsdb: Path, rundir: Path, timeout_s: float = 5.0
+    ) -> None:
+        self.wiring = wiring
+        self._timeout_s = timeout_s
+        self._changed = asyncio.Event()
+        self._root_changed = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._flows: dict[str, FlowsByCookie] = {}
+        self._ovsdb = OvsdbClient(
+            ovsdb, on_change=self._rows_changed, on_sync=self._wake, timeout_s=timeout_s
+        )
+        self._bridges = {
+            name: OpenFlowClient(
+                name, rundir / f"{name}.mgmt", on_ready=self._forget(name), timeout_s=timeout_s
+            )
+            for name in wiring.bridge_names
+        }
+
+    async def run(self) -> None:
+        """Keep the connections up and audit the flows, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ovsdb.run(), name="ovsdb")
+            for name, client in self._bridges.items():
+                group.create_task(client.run(), name=f"openflow {name}")
+            group.create_task(self._audit(), name="flow audit")
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Return once OVSDB's rows are known. Raises OvsUnreachableError after `timeout_s`."""
+        await self._ovsdb.wait_synced(timeout_s)
+
+    async def wait_changed(self) -> None:
+        """Return when rows, links or flows changed since the last `converge` read them."""
+        await self._changed.wait()
+
+    def devices(self) -> tuple[Device, ...]:
+        """Devices that are plugged into the integration bridge now, by the replica."""
+        return self._rows().devices(self.wiring.integration_bridge)
+
+    def uplinks(self) -> tuple[UplinkState, ...]:
+        """Return what the uplinks' checks say now, by the replica."""
+        return uplink_states(self.wiring, self._rows())
+
+    async def read(self) -> Actual:
+        """Return rows and flows as they are; flows only of bridges that are connected now."""
+        for name, client in self._bridges.items():
+            if client.ready and name not in self._flows:
+                # A restarted vswitchd numbers its ports anew; once it has taken this up, the
+                # replica holds the numbers that belong to this connection.
+                await self._settle([])
+                self._flows[name] = by_cookie(await client.read(0, 0))
+        actual = self._rows()
+        return Actual(actual.bridges, actual.ports, actual.interfaces, dict(self._flows))
+
+    async def plan(self, desired: Desired) -> Plan:
+        """Return what `converge` would do first; changes nothing (--dry-run)."""
+        async with self._lock:
+            return make_plan(desired, await self.read())
+
+    async def converge(self, desired: Desired) -> Outcome:
+        """Bring OVS to `desired` and verify it by reading back.
+
+        An endpoint that OVS refuses fails alone, with the cause in its state. OVS being away is
+        no error: the outcome says so, for every endpoint that is concerned.
+        """
+        async with self._lock:
+            blame = _Blame()
+            plan = previous = None
+            try:
+                for _ in range(ROUNDS_MAX):
+                    self._changed.clear()
+                    plan = make_plan(desired, await self.read(), blame.barred)
+                    if plan.empty:
+                        blame.failures.clear()
+                        connected = self._bridges.keys() <= self._flows.keys()
+                        return _outcome(plan, blame, complete=connected)
+                    if plan == previous and blame.failures:
+                        break
+                    previous = plan
+                    await self._apply(plan, blame)
+                    await self._connect(plan)
+                cause = "; ".join(blame.failures.values()) or f"OVS does not settle: {plan}"
+            except (OvsUnreachableError, OvsProtocolError) as error:
+                cause = str(error)
+            log.warning("ovs.incomplete", cause=cause)
+            blame.failures["Open vSwitch"] = cause
+            if plan is None:
+                waiting = (EndpointState(e.port_id, "wiring", cause) for e in desired.endpoints)
+                return Outcome(tuple(waiting), (Problem("Open vSwitch", cause),), complete=False)
+            return _outcome(plan, blame, complete=False)
+
+    # Applying a plan
+
+    async def _apply(self, plan: Plan, blame: _Blame) -> None:
+        blame.failures.clear()
+        blame.owners = {port_cookie(state.port_id): state.port_id for state in plan.endpoints}
+        barred_before = len(blame.barred)
+        await self._apply_flows(plan.close, blame)
+        if plan.rows:
+            await self._apply_rows(plan.rows, blame)
+        if len(blame.barred) == barred_before and not blame.failures:
+            await self._apply_flows(plan.open, blame)
+
+    async def _apply_rows(self, rows: Sequence[RowChange], blame: _Blame) -> None:
+        """One transaction for all; if OVSDB refuses it, one for each owner, so each fails alone."""
+        for change in rows:
+            if isinstance(change, SetColumns) and change.table == "Bridge":
+                self._flows.pop(change.name, None)  # a changed fail_mode flushes the flows
+        try:
+            await self._settle(rows)
+        except TransactionRefusedError:
+            grouped: dict[str | None, list[RowChange]] = {}
+            for change in rows:
+                grouped.setdefault(change.owner, []).append(change)
+            for owner, changes in grouped.items():
+                try:
+                    await self._settle(changes)
+                except TransactionRefusedError as error:
+                    if error.error != WAIT_FAILED:  # else another writer was first: plan anew
+                        blame.port(owner, f"{changes[0].name}: {error}")
+
+    async def _settle(self, rows: Sequence[RowChange]) -> None:
+        """Commit rows and wait until ovs-vswitchd has taken them up."""
+        made = [*operations(rows), *taking_up()]
+        number = cfg_number(await self._ovsdb.transact(made))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while (root := self._ovsdb.replica.root) is None or root.cur_cfg < number:
+                    self._root_changed.clear()
+                    await self._root_changed.wait()
+        except TimeoutError:
+            raise OvsUnreachableError(
+                f"ovs-vswitchd took no change up within {self._timeout_s} s: is it running?"
+            ) from None
+
+    async def _apply_flows(self, changes: FlowChanges, blame: _Blame) -> None:
+        """One bundle a bridge; whoever OVS names as refused is left out of the next round."""
+        for bridge, bundle in changes.items():
+            client = self._bridges[bridge]
+            try:
+                await client.apply(bundle)
+            except FlowsRefusedError as error:
+                for index, text in error.refused:
+                    flow = bundle[index].flow
+                    blame.flow(flow.cookie, f"{bridge}: {text} at {flow}")
+                if not error.refused:
+                    await self._apply_each(client, bundle, blame)
+            await self._read_back(client, {change.flow.cookie for change in bundle})
+
+    async def _apply_each(
+        self, client: OpenFlowClient, bundle: Sequence[FlowChange], blame: _Blame
+    ) -> None:
+        """OVS refused without naming a flow: a bundle for each owner tells who it is."""
+        for cookie in sorted({change.flow.cookie for change in bundle}):
+            try:
+                await client.apply([change for change in bundle if change.flow.cookie == cookie])
+            except FlowsRefusedError as error:
+                blame.flow(cookie, str(error))
+
+    async def _read_back(self, client: OpenFlowClient, cookies: set[int]) -> None:
+        known = self._flows.get(client.bridge)
+        if known is None:
+            return  # the connection ended; everything is read when it is back
+        if len(cookies) > READ_EACH_MAX:
+            self._flows[client.bridge] = by_cookie(await client.read(0, 0))
+            return
+        fresh = by_cookie(await client.read_each([(cookie, COOKIE_EXACT) for cookie in cookies]))
+        kept = {cookie: flows for cookie, flows in known.items() if cookie not in cookies}
+        self._flows[client.bridge] = kept | fresh
+
+    async def _connect(self, plan: Plan) -> None:
+        """After rows changed, wait for bridges that exist now and are not connected yet."""
+        if not plan.rows:
+            return
+        existing = {bridge.name for bridge in self._ovsdb.replica.bridges.values()}
+        for name, client in self._bridges.items():
+            if name in existing and not client.ready:
+                await client.wait_ready(self._timeout_s)
+
+    # Watching
+
+    def _rows(self) -> Actual:
+        replica = self._ovsdb.replica
+        return Actual(dict(replica.bridges), dict(replica.ports), dict(replica.interfaces))
+
+    def _rows_changed(self, changes: tuple[ReplicaChange, ...]) -> None:
+        if any(change.table == "Open_vSwitch" for change in changes):
+            self._root_changed.set()
+        if any(change.table != "Open_vSwitch" for change in changes):
+            self._changed.set()
+
+    def _wake(self, _state: bool) -> None:  # noqa: FBT001 - the clients' callback
+        self._changed.set()
+
+    def _forget(self, bridge: str) -> Callable[[bool], None]:
+        def forget(_ready: bool) -> None:  # noqa: FBT001 - the client's callback
+            self._flows.pop(bridge, None)
+            self._changed.set()
+
+        return forget
+
+    async def _audit(self) -> None:
+        """Notice, slowly, what OVS does not tell: flows that somebody else changed."""
+        while True:
+            await asyncio.sleep(AUDIT_S)
+            async with self._lock:
+                try:
+                    await self._ovsdb.echo()
+                    for name, known in list(self._flows.items()):
+                        found = by_cookie(await self._bridges[name].read(0, 0))
+                        if found != known:
+                            self._flows[name] = found
+                            self._changed.set()
+                except (OvsUnreachableError, OvsProtocolError) as error:
+                    log.warning("ovs.audit_failed", cause=str(error))
+                    self._changed.set()
+
+
+def _outcome(plan: Plan, blame: _Blame, *, complete: bool) -> Outcome:
+    """Take the plan's word, and add what stood in the way to those that still wait."""
+    cause = "; ".join(blame.failures.values())
+    endpoints = tuple(
+        EndpointState(state.port_id, state.status, f"{state.cause}: {cause}")
+        if cause and state.status == "wiring"
+        else state
+        for state in plan.endpoints
+    )
+    problems = itertools.starmap(Problem, blame.failures.items())
+    return Outcome(endpoints, (*plan.problems, *problems), complete)

@@ -1,0 +1,231 @@
+"""OpenFlow client for one bridge: its `.mgmt` unix socket, flows in atomic bundles, read-back.
+
+    disconnected ──connect, both hellos──▶ ready ──socket closed──▶ disconnected
+
+`run()` is the only reader. A request sends all its messages at once and ends at its barrier's
+reply (flows) or its last part (read-back); errors that carry one of its xids are its own.
+A connection that falls silent within a request is closed: what it left behind must be read back.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from os_ken.ofproto import ofproto_v1_4 as ofp
+
+from netwright.agent.ovs.changes import FlowChange
+from netwright.agent.ovs.connection import stay_connected
+from netwright.agent.ovs.errors import FlowsRefusedError, OvsProtocolError, OvsUnreachableError
+from netwright.agent.ovs.flows import Flow
+from netwright.agent.ovs.openflow_codec import (
+    HEADER,
+    VERSION,
+    FlowCodec,
+    bundle_control,
+    error_text,
+    frame,
+)
+
+READ_BYTES = 256 * 1024
+
+
+class _Request:
+    """What one request has received so far; `done` resolves at its last message."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.flows: list[Flow] = []
+        self.parts_missing = 0
+        self.errors: list[tuple[int, str]] = []
+
+
+class OpenFlowClient:
+    """One connection to a bridge, kept up for as long as `run()` runs.
+
+    `on_ready` is called from `run()` with True when the connection works, False when it went.
+    """
+
+    def __init__(
+        self,
+        bridge: str,
+        path: Path,
+        *,
+        on_ready: Callable[[bool], None] = lambda _ready: None,
+        timeout_s: float = 5.0,
+    ) -> None:
+        self.bridge = bridge
+        self.path = path
+        self._on_ready = on_ready
+        self._timeout_s = timeout_s
+        self._codec = FlowCodec()
+        self._xids = itertools.count(1)
+        self._requests: dict[int, _Request] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._ready = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        return self._ready.is_set()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        await stay_connected(self.path, self._session, self._close)
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Return once flows can be sent. Raises OvsUnreachableError after `timeout_s`."""
+        try:
+            await asyncio.wait_for(self._ready.wait(), timeout_s)
+        except TimeoutError:
+            raise OvsUnreachableError(
+                f"no OpenFlow 1.4 connection to bridge {self.bridge} at {self.path} within"
+                f" {timeout_s} s: is ovs-vswitchd running, does Bridge.protocols allow OpenFlow14?"
+            ) from None
+
+    async def apply(self, changes: Sequence[FlowChange]) -> None:
+        """Apply all changes as one atomic bundle: no packet sees half of them.
+
+        Raises FlowsRefusedError, naming the changes at fault (nothing was applied), or
+        OvsUnreachableError (unknown: read back).
+        """
+        if not changes:
+            return
+        bundle_id = next(self._xids)
+        request = _Request()
+        xids = [next(self._xids) for _ in range(len(changes) + 3)]
+        opening, *adding, committing, barrier = xids
+        messages = [bundle_control(opening, bundle_id, ofp.OFPBCT_OPEN_REQUEST)]
+        messages += [
+            self._codec.bundle_add(xid, bundle_id, change)
+            for xid, change in zip(adding, changes, strict=True)
+        ]
+        messages.append(bundle_control(committing, bundle_id, ofp.OFPBCT_COMMIT_REQUEST))
+        messages.append(frame(ofp.OFPT_BARRIER_REQUEST, barrier))
+        await self._exchange(request, xids, messages)
+        if request.errors:
+            refused = tuple((xid - adding[0], text) for xid, text in request.errors)
+            culprits = tuple((i, text) for i, text in refused if 0 <= i < len(changes))
+            reasons = [f"{text} at {changes[i]}" for i, text in culprits]
+            reason = "; ".join(reasons) or request.errors[0][1]
+            raise FlowsRefusedError(self.bridge, culprits, reason)
+
+    async def read(self, cookie: int, cookie_mask: int) -> list[Flow]:
+        """Read back the flows whose cookie agrees with `cookie` in the bits of `cookie_mask`."""
+        return await self.read_each([(cookie, cookie_mask)])
+
+    async def read_each(self, cookies: Sequence[tuple[int, int]]) -> list[Flow]:
+        """Read back the flows of several (cookie, mask) at once. Raises OvsUnreachableError."""
+        request = _Request()
+        request.parts_missing = len(cookies)
+        if not cookies:
+            return []
+        xids = [next(self._xids) for _ in cookies]
+        messages = [
+            self._codec.flow_stats_request(xid, cookie, mask)
+            for xid, (cookie, mask) in zip(xids, cookies, strict=True)
+        ]
+        await self._exchange(request, xids, messages)
+        if request.errors:
+            raise OvsProtocolError(f"bridge {self.bridge}, read-back: {request.errors[0][1]}")
+        return request.flows
+
+    async def echo(self) -> None:
+        """Raise OvsUnreachableError unless ovs-vswitchd answers in time."""
+        xid = next(self._xids)
+        await self._exchange(_Request(), [xid], [frame(ofp.OFPT_ECHO_REQUEST, xid)])
+
+    async def _exchange(
+        self, request: _Request, xids: Sequence[int], messages: Sequence[bytes]
+    ) -> None:
+        if self._writer is None or not self.ready:
+            raise OvsUnreachableError(f"not connected to bridge {self.bridge} at {self.path}")
+        self._requests.update(dict.fromkeys(xids, request))
+        self._writer.write(b"".join(messages))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await request.done
+        except TimeoutError:
+            self._writer.close()
+            raise OvsUnreachableError(
+                f"bridge {self.bridge} did not answer within {self._timeout_s} s"
+            ) from None
+        finally:
+            for xid in xids:
+                self._requests.pop(xid, None)
+
+    async def _session(self) -> None:
+        reader, self._writer = await asyncio.open_unix_connection(str(self.path), limit=READ_BYTES)
+        self._writer.write(frame(ofp.OFPT_HELLO, next(self._xids)))
+        buffer = bytearray()
+        while chunk := await self._read(reader):
+            buffer += chunk
+            at = 0
+            while len(buffer) - at >= HEADER.size:
+                version, kind, length, xid = HEADER.unpack_from(buffer, at)
+                if length < HEADER.size:
+                    raise OvsProtocolError(f"{self.path}: an OpenFlow message of {length} bytes")
+                if len(buffer) - at < length:
+                    break
+                self._receive(version, kind, xid, bytes(buffer[at + HEADER.size : at + length]))
+                at += length
+            del buffer[:at]
+        raise OvsUnreachableError(f"ovs-vswitchd closed {self.path}")
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        """Read a chunk: the hello must come in time, later silence is normal."""
+        try:
+            async with asyncio.timeout(None if self.ready else self._timeout_s):
+                return await reader.read(READ_BYTES)
+        except TimeoutError:
+            raise OvsUnreachableError(f"no hello from {self.path}") from None
+
+    def _receive(self, version: int, kind: int, xid: int, body: bytes) -> None:
+        if kind == ofp.OFPT_HELLO:
+            self._greet(version)
+        elif kind == ofp.OFPT_ECHO_REQUEST:
+            assert self._writer is not None
+            self._writer.write(frame(ofp.OFPT_ECHO_REPLY, xid, body))
+        elif (request := self._requests.get(xid)) is not None:
+            if not request.done.done():
+                self._answer(request, kind, xid, body)
+        elif kind == ofp.OFPT_ERROR:  # to no request of ours: to our hello
+            raise OvsProtocolError(f"bridge {self.bridge} refuses OpenFlow 1.4: {error_text(body)}")
+
+    def _greet(self, version: int) -> None:
+        if version < VERSION:
+            raise OvsProtocolError(
+                f"bridge {self.bridge} speaks OpenFlow wire version {version} at most; set"
+                " Bridge.protocols to contain OpenFlow14"
+            )
+        self._ready.set()
+        self._on_ready(True)  # noqa: FBT003 - the callback's one argument
+
+    def _answer(self, request: _Request, kind: int, xid: int, body: bytes) -> None:
+        if kind == ofp.OFPT_ERROR:
+            request.errors.append((xid, error_text(body)))
+            if request.parts_missing:
+                request.done.set_result(None)
+        elif kind == ofp.OFPT_MULTIPART_REPLY:
+            flows, more = self._codec.flow_stats(body)
+            request.flows += flows
+            request.parts_missing -= not more
+            if not request.parts_missing:
+                request.done.set_result(None)
+        elif kind in (ofp.OFPT_BARRIER_REPLY, ofp.OFPT_ECHO_REPLY):
+            request.done.set_result(None)
+
+    def _close(self) -> bool:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        for request in self._requests.values():
+            if not request.done.done():
+                request.done.set_exception(
+                    OvsUnreachableError(f"bridge {self.bridge} went during a request")
+                )
+        self._requests.clear()
+        if not self.ready:
+            return False
+        self._ready.clear()
+        self._on_ready(False)  # noqa: FBT003 - the callback's one argument
+        return True

@@ -1,0 +1,226 @@
+"""The flow tables of both bridges, as pure functions from wiring to flows.
+
+    br-int   0 classify   from the wire: provider VLAN → local VLAN → NORMAL
+                          from an endpoint: MAC right → 10, or NORMAL without port security
+             10 source    ARP and IP sources of that endpoint; servers' roles refused
+             11 ND target what a neighbour advertisement may claim
+             12 ND option whose link-layer address a neighbour message may carry
+    br-bond  0            from br-int: local VLAN → provider VLAN → NORMAL
+                          from the wire: known VLANs → NORMAL
+
+Whatever no flow lets through is dropped: an endpoint that is plugged and not yet wired says
+nothing, an unmapped VLAN ends at the first bridge. An endpoint's frames must come untagged, so
+that a port whose tag is not yet set cannot speak into other VLANs.
+
+One match per meaning: what holds for all endpoints (no DHCP server, no router advertisement) is
+one flow, not one per endpoint.
+"""
+
+import functools
+import ipaddress
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from netwright.agent.ovs.flows import (
+    VLAN_NONE,
+    VLAN_PRESENT,
+    Action,
+    Flow,
+    Goto,
+    Normal,
+    PopVlan,
+    PushVlan,
+    SetVlan,
+    match_on,
+    owner_cookie,
+)
+from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, PhysicalBridge
+
+CLASSIFY, SOURCE, ND_TARGET, ND_OPTION = 0, 10, 11, 12
+
+OFPP_LOCAL = 0xFFFFFFFE
+
+_Fields: TypeAlias = dict[str, int | str]
+
+_ARP, _IPV4, _IPV6 = 0x0806, 0x0800, 0x86DD
+_UDP, _ICMPV6 = 17, 58
+_ROUTER_SOLICITATION, _ROUTER_ADVERTISEMENT = 133, 134
+_NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT = 135, 136
+_REDIRECT, _MLD2_REPORT = 137, 143
+_ARP_REQUEST = 1
+_ICMP6: _Fields = {"eth_type": _IPV6, "ip_proto": _ICMPV6}
+_NO_MAC = "00:00:00:00:00:00"
+
+BASE = owner_cookie("base")
+
+
+def segment_cookie(segment: NetworkSegment) -> int:
+    return owner_cookie(f"segment {segment}")
+
+
+def port_cookie(port_id: str) -> int:
+    return owner_cookie(f"port {port_id}")
+
+
+@functools.cache
+def integration_base() -> frozenset[Flow]:
+    """Flows of the integration bridge that stand before anything is wired."""
+    return frozenset(_integration_base())
+
+
+@functools.cache
+def physical_base(bridge: PhysicalBridge, patch_ofport: int | None) -> frozenset[Flow]:
+    """Flows of a physical bridge without any network: the host's own traffic, nothing else."""
+    flows = [
+        _flow(BASE, CLASSIFY, 1),
+        _flow(BASE, CLASSIFY, 15, Normal(), in_port=OFPP_LOCAL),
+        *(
+            _flow(BASE, CLASSIFY, 10, Normal(), vlan_vid=_vid(vlan))
+            for vlan in sorted(_host_vlans(bridge), key=str)
+        ),
+    ]
+    if patch_ofport is not None:
+        flows.append(_flow(BASE, CLASSIFY, 20, in_port=patch_ofport))
+    return frozenset(flows)
+
+
+@functools.lru_cache(maxsize=8192)
+def inbound(segment: NetworkSegment, local_vlan: int, patch_ofport: int) -> frozenset[Flow]:
+    """Translate the segment's frames from the wire, on the integration bridge."""
+    tagging = () if segment.vlan is not None else (PushVlan(),)
+    actions = (*tagging, SetVlan(local_vlan), Normal())
+    match = {"in_port": patch_ofport, "vlan_vid": _vid(segment.vlan)}
+    return frozenset({_flow(segment_cookie(segment), CLASSIFY, 30, *actions, **match)})
+
+
+@functools.lru_cache(maxsize=8192)
+def outbound(
+    segment: NetworkSegment, local_vlan: int, patch_ofport: int, bridge: PhysicalBridge
+) -> frozenset[Flow]:
+    """Translate the segment's frames to the wire, and let them in from it, on its bridge."""
+    cookie = segment_cookie(segment)
+    retag: Action = PopVlan() if segment.vlan is None else SetVlan(segment.vlan)
+    match = {"in_port": patch_ofport, "vlan_vid": _vid(local_vlan)}
+    flows = {_flow(cookie, CLASSIFY, 30, retag, Normal(), **match)}
+    if segment.vlan not in _host_vlans(bridge):
+        flows.add(_flow(cookie, CLASSIFY, 10, Normal(), vlan_vid=_vid(segment.vlan)))
+    return frozenset(flows)
+
+
+@functools.lru_cache(maxsize=8192)
+def endpoint_flows(endpoint: Endpoint, ofport: int) -> frozenset[Flow]:
+    """What this endpoint may send; nothing when it is administratively down."""
+    if not endpoint.admin_up:
+        return frozenset()
+    cookie = port_cookie(endpoint.port_id)
+    untagged = {"in_port": ofport, "vlan_vid": VLAN_NONE}
+    if not endpoint.port_security:
+        return frozenset({_flow(cookie, CLASSIFY, 100, Normal(), **untagged)})
+    flows = set()
+    sources = _sources(endpoint)
+    for mac in sorted({mac for mac, _ in sources}):
+        flows.add(_flow(cookie, CLASSIFY, 100, Goto(SOURCE), **untagged, eth_src=mac))
+        flows.update(_mac_flows(cookie, ofport, mac))
+    for mac, cidr in sources:
+        flows.update(_source_flows(cookie, ofport, mac, cidr))
+    return frozenset(flows)
+
+
+def link_local(mac: str) -> str:
+    """The IPv6 link-local address that a NIC forms from its MAC (RFC 4291, appendix A)."""
+    octets = bytearray.fromhex(mac.replace(":", ""))
+    octets[0] ^= 2
+    interface_id = bytes([*octets[:3], 0xFF, 0xFE, *octets[3:]])
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + interface_id))
+
+
+def _integration_base() -> Iterator[Flow]:
+    yield _flow(BASE, CLASSIFY, 1)
+    # The roles of routers and DHCP servers are not an instance's (RFC 6105, RFC 7610).
+    no_server = functools.partial(_flow, BASE, SOURCE, 90)
+    yield no_server(eth_type=_IPV4, ip_proto=_UDP, udp_src=67, udp_dst=68)
+    yield no_server(eth_type=_IPV6, ip_proto=_UDP, udp_src=547, udp_dst=546)
+    yield no_server(eth_type=_IPV6, ip_proto=_ICMPV6, icmpv6_type=_ROUTER_ADVERTISEMENT)
+    yield no_server(eth_type=_IPV6, ip_proto=_ICMPV6, icmpv6_type=_REDIRECT)
+    # What a client says before it has an address; its MAC was checked on the way here.
+    unaddressed = functools.partial(_flow, BASE, SOURCE, 80, Normal())
+    yield unaddressed(
+        eth_type=_IPV4,
+        ip_proto=_UDP,
+        udp_src=68,
+        udp_dst=67,
+        ipv4_src="0.0.0.0",  # noqa: S104 - a source address, not a socket to bind
+        ipv4_dst="255.255.255.255",
+    )
+    for kind in (_ROUTER_SOLICITATION, _MLD2_REPORT):
+        yield unaddressed(eth_type=_IPV6, ip_proto=_ICMPV6, icmpv6_type=kind, ipv6_src="::")
+    yield _flow(BASE, SOURCE, 0)
+    solicitation = _ICMP6 | {"icmpv6_type": _NEIGHBOUR_SOLICITATION}
+    advertisement = _ICMP6 | {"icmpv6_type": _NEIGHBOUR_ADVERTISEMENT}
+    yield _flow(BASE, ND_TARGET, 80, **advertisement)
+    yield _flow(BASE, ND_TARGET, 80, Goto(ND_OPTION), **solicitation)
+    yield _flow(BASE, ND_TARGET, 0, Normal())
+    # Without the option a message teaches nobody a MAC (Linux leaves it out of unicast answers).
+    yield _flow(BASE, ND_OPTION, 80, Normal(), **solicitation, ipv6_nd_sll=_NO_MAC)
+    yield _flow(BASE, ND_OPTION, 80, Normal(), **advertisement, ipv6_nd_tll=_NO_MAC)
+    yield _flow(BASE, ND_OPTION, 0)
+
+
+def _mac_flows(cookie: int, ofport: int, mac: str) -> Iterator[Flow]:
+    """Return what holds for a MAC whatever its addresses."""
+    sender: _Fields = {"in_port": ofport, "eth_src": mac}
+    probe: _Fields = {"eth_type": _ARP, "arp_op": _ARP_REQUEST, "arp_sha": mac}
+    no_address = "0.0.0.0"  # noqa: S104 - an ARP probe's sender (RFC 5227 §1.1)
+    yield _flow(cookie, SOURCE, 50, Normal(), **sender, **probe, arp_spa=no_address)
+    yield _flow(
+        cookie, ND_OPTION, 90, Normal(), **sender, **_ICMP6,
+        icmpv6_type=_NEIGHBOUR_SOLICITATION, ipv6_nd_sll=mac,
+    )  # fmt: skip
+    yield _flow(
+        cookie, ND_OPTION, 90, Normal(), **sender, **_ICMP6,
+        icmpv6_type=_NEIGHBOUR_ADVERTISEMENT, ipv6_nd_tll=mac,
+    )  # fmt: skip
+
+
+def _source_flows(cookie: int, ofport: int, mac: str, cidr: str) -> Iterator[Flow]:
+    sender: _Fields = {"in_port": ofport, "eth_src": mac}
+    if ":" not in cidr:
+        arp: _Fields = {"eth_type": _ARP, "arp_sha": mac, "arp_spa": cidr}
+        yield _flow(cookie, SOURCE, 50, Normal(), **sender, **arp)
+        yield _flow(cookie, SOURCE, 50, Normal(), **sender, eth_type=_IPV4, ipv4_src=cidr)
+        return
+    yield _flow(cookie, SOURCE, 50, Goto(ND_TARGET), **sender, eth_type=_IPV6, ipv6_src=cidr)
+    nd = _ICMP6 | {"ipv6_nd_target": cidr}
+    # Duplicate address detection (RFC 4862 §5.4) for its own addresses only.
+    yield _flow(
+        cookie, SOURCE, 80, Normal(), **sender, **nd,
+        icmpv6_type=_NEIGHBOUR_SOLICITATION, ipv6_src="::",
+    )  # fmt: skip
+    yield _flow(
+        cookie, ND_TARGET, 90, Goto(ND_OPTION), **sender, **nd,
+        icmpv6_type=_NEIGHBOUR_ADVERTISEMENT,
+    )  # fmt: skip
+
+
+def _sources(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
+    """(MAC, prefix) that the endpoint may use as source, link-local addresses included."""
+    own = endpoint.mac.lower()
+    pairs = {(own, str(ipaddress.ip_network(address))) for address in endpoint.addresses}
+    for pair in endpoint.allowed_pairs:
+        network = ipaddress.ip_network(pair.cidr, strict=False)
+        pairs.add(((pair.mac or own).lower(), str(network)))
+    macs = {own, *(mac for mac, _ in pairs)}
+    return tuple(sorted(pairs | {(mac, f"{link_local(mac)}/128") for mac in macs}))
+
+
+def _host_vlans(bridge: PhysicalBridge) -> frozenset[int | None]:
+    """VLANs of the host itself on this bridge; None is untagged."""
+    return frozenset({bridge.management_vlan, *bridge.host_vlans})
+
+
+def _vid(vlan: int | None) -> int:
+    return VLAN_NONE if vlan is None else VLAN_PRESENT | vlan
+
+
+def _flow(cookie: int, table: int, priority: int, *actions: Action, **match: int | str) -> Flow:
+    return Flow(table, priority, match_on(**match), actions, cookie)

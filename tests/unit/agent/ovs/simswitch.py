@@ -1,0 +1,224 @@
+"""A simulated Open vSwitch: takes plans as the driver would apply them, forwards packets."""
+
+import ipaddress
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from netwright.agent.ovs.actual import Actual, by_cookie
+from netwright.agent.ovs.changes import (
+    MARK,
+    AddBridge,
+    AddPort,
+    FlowChanges,
+    NewInterface,
+    Plan,
+    RemovePort,
+    RowChange,
+    SetColumns,
+)
+from netwright.agent.ovs.flows import Flow, FlowKey, Goto, Normal
+from netwright.agent.ovs.plan import make_plan
+from netwright.agent.ovs.rows import BridgeRow, InterfaceRow, PortRow
+from netwright.agent.ovs.wiring import Desired
+
+Packet = Mapping[str, int | str]
+
+
+class SimSwitch:
+    """Rows as OVSDB keeps them, flow tables as OpenFlow keeps them; ofports given at once."""
+
+    def __init__(self) -> None:
+        self.bridges: dict[str, BridgeRow] = {}
+        self.ports: dict[str, PortRow] = {}
+        self.interfaces: dict[str, InterfaceRow] = {}
+        self.flows: dict[str, dict[FlowKey, Flow]] = {}
+        self._uuids = (f"uuid{number}" for number in itertools.count())
+        self._ofports = itertools.count(1)
+
+    def actual(self) -> Actual:
+        flows = {bridge: by_cookie(table.values()) for bridge, table in self.flows.items()}
+        return Actual(dict(self.bridges), dict(self.ports), dict(self.interfaces), flows)
+
+    def converge(self, desired: Desired, rounds_max: int = 3) -> Plan:
+        """Plan and apply until nothing is left; return the last, empty plan."""
+        for _ in range(rounds_max):
+            plan = make_plan(desired, self.actual())
+            if plan.empty:
+                return plan
+            self.apply(plan)
+        plan = make_plan(desired, self.actual())
+        assert plan.empty, f"not settled after {rounds_max} rounds:\n{plan}"
+        return plan
+
+    def apply(self, plan: Plan, between: Callable[[], None] = lambda: None) -> None:
+        """Apply as the driver does; `between` looks after the rows, before flows are opened."""
+        self._change_flows(plan.close)
+        for change in plan.rows:
+            self._change_row(change)
+        between()
+        self._change_flows(plan.open)
+
+    # What orchestrators, operators and accidents do
+
+    def plug(
+        self, bridge: str, name: str, port_id: str | None = None, tag: int | None = None
+    ) -> None:
+        external_ids = {} if port_id is None else {"iface-id": port_id}
+        self._add_port(bridge, name, (NewInterface(name),), {}, tag=tag)
+        interface = self.interface(name)
+        self.interfaces[interface.uuid] = msgspec.structs.replace(
+            interface, external_ids=external_ids
+        )
+
+    def unplug(self, name: str) -> None:
+        port = self.port(name)
+        for uuid, bridge in self.bridges.items():
+            ports = tuple(held for held in bridge.ports if held != port.uuid)
+            self.bridges[uuid] = msgspec.structs.replace(bridge, ports=ports)
+        del self.ports[port.uuid]
+        for uuid in port.interfaces:
+            del self.interfaces[uuid]
+
+    def restart_vswitchd(self) -> None:
+        """All flows are gone, strangers' too; interfaces get other numbers."""
+        self.flows = {bridge: {} for bridge in self.flows}
+        for uuid, interface in self.interfaces.items():
+            renumbered = msgspec.structs.replace(interface, ofport=next(self._ofports))
+            self.interfaces[uuid] = renumbered
+
+    def add_flow(self, bridge: str, flow: Flow) -> None:
+        self.flows[bridge][flow.key] = flow
+
+    # Questions
+
+    def port(self, name: str) -> PortRow:
+        return next(port for port in self.ports.values() if port.name == name)
+
+    def interface(self, name: str) -> InterfaceRow:
+        return next(row for row in self.interfaces.values() if row.name == name)
+
+    def ofport(self, name: str) -> int:
+        ofport = self.interface(name).ofport
+        assert ofport is not None
+        return ofport
+
+    def ours(self, bridge: str) -> frozenset[Flow]:
+        return frozenset(flow for flow in self.flows[bridge].values() if flow.ours)
+
+    def foreign(self, bridge: str) -> frozenset[Flow]:
+        return frozenset(flow for flow in self.flows[bridge].values() if not flow.ours)
+
+    def forwards(self, bridge: str, packet: Packet) -> bool:
+        """Whether the packet reaches NORMAL, by the tables of the bridge."""
+        return forwards(self.flows[bridge].values(), packet)
+
+    # Changes
+
+    def _change_flows(self, changes: FlowChanges) -> None:
+        for bridge, bundle in changes.items():
+            table = self.flows[bridge]
+            for change in bundle:
+                assert change.flow.ours
+                if not change.delete:
+                    table[change.flow.key] = change.flow
+                elif (held := table.get(change.flow.key)) and held.cookie == change.flow.cookie:
+                    del table[change.flow.key]
+
+    def _change_row(self, change: RowChange) -> None:
+        match change:
+            case AddBridge():
+                marks = {MARK: "bridge"}
+                uuid = next(self._uuids)
+                kind = change.datapath_type
+                self.bridges[uuid] = BridgeRow(uuid, change.name, (), kind, "secure", marks)
+                local = NewInterface(change.name, "internal", mtu_request=change.mtu_request)
+                self._add_port(change.name, change.name, (local,), marks, tag=change.local_tag)
+                self.flows[change.name] = {}
+            case AddPort():
+                self._add_port(
+                    change.bridge,
+                    change.name,
+                    change.interfaces,
+                    {MARK: "patch" if change.interfaces[0].type == "patch" else "uplink"},
+                    bond_mode=change.bond_mode,
+                    lacp=change.lacp,
+                )
+            case RemovePort():
+                assert MARK in self.ports[change.uuid].external_ids
+                self.unplug(change.name)
+            case SetColumns():
+                self._set_columns(change)
+
+    def _set_columns(self, change: SetColumns) -> None:
+        tables: dict[str, Any] = {
+            "Bridge": self.bridges,
+            "Port": self.ports,
+            "Interface": self.interfaces,
+        }
+        rows = tables[change.table]
+        row = rows[change.uuid]
+        assert all(getattr(row, column) == value for column, value in change.expected.items())
+        columns = dict(change.columns)
+        if change.marks:
+            columns["external_ids"] = {**row.external_ids, **change.marks}
+        rows[change.uuid] = msgspec.structs.replace(row, **columns)
+        if "fail_mode" in columns:
+            self.flows[change.name] = {}
+
+    def _add_port(
+        self,
+        bridge: str,
+        name: str,
+        interfaces: tuple[NewInterface, ...],
+        external_ids: Mapping[str, str],
+        **columns: int | str | None,
+    ) -> None:
+        assert name not in {port.name for port in self.ports.values()}
+        uuids = []
+        for interface in interfaces:
+            assert interface.name not in {row.name for row in self.interfaces.values()}
+            uuid = next(self._uuids)
+            uuids.append(uuid)
+            row: dict[str, Any] = dict.fromkeys(InterfaceRow.__struct_fields__) | {
+                "uuid": uuid, "external_ids": {}, "bfd_status": {}, "mtu": 1500,
+                "ofport": next(self._ofports), "link_state": "up",
+            } | msgspec.structs.asdict(interface)  # fmt: skip
+            self.interfaces[uuid] = InterfaceRow(**row)
+        uuid = next(self._uuids)
+        port: dict[str, Any] = dict.fromkeys(PortRow.__struct_fields__) | {
+            "uuid": uuid, "name": name, "interfaces": tuple(uuids), "trunks": (),
+            "external_ids": external_ids,
+        }  # fmt: skip
+        self.ports[uuid] = PortRow(**(port | columns))
+        holder = next(row for row in self.bridges.values() if row.name == bridge)
+        self.bridges[holder.uuid] = msgspec.structs.replace(holder, ports=(*holder.ports, uuid))
+
+
+def forwards(flows: Any, packet: Packet) -> bool:
+    """Whether the packet reaches NORMAL in a pipeline that begins at table 0."""
+    table = 0
+    while True:
+        hits = [f for f in flows if f.table == table and _matches(f, packet)]
+        best = max(hits, key=lambda flow: flow.priority, default=None)
+        if best is None or not best.actions:
+            return False
+        last = best.actions[-1]
+        if not isinstance(last, Goto):
+            return isinstance(last, Normal)
+        table = last.table
+
+
+def _matches(flow: Flow, packet: Packet) -> bool:
+    for name, value in flow.match:
+        have = packet.get(name)
+        if have is None:
+            return False
+        if isinstance(value, str) and "/" in value:
+            if ipaddress.ip_address(have) not in ipaddress.ip_network(value):
+                return False
+        elif have != value:
+            return False
+    return True
