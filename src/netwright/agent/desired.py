@@ -1,0 +1,115 @@
+"""What this host should wire, from what the server says of it. Pure.
+
+ports bound here, live ──▶ endpoints | refusals (cannot be wired here) | waiting (not yet)
+ports withdrawing or fenced here, and all others ──▶ nothing: their wiring goes
+"""
+
+from collections.abc import Iterable, Mapping
+
+from netwright.agent.wiring import Endpoint
+from netwright.model.planes import needed_planes
+from netwright.model.resources import Binding, Network, NetworkType, Port, Value
+from netwright.model.states import BindingState, Plane
+
+LIVE = frozenset({BindingState.PREPARING, BindingState.UP, BindingState.DOWN, BindingState.REFUSED})
+"""The states of a binding whose wiring is wanted. REFUSED is: it is tried again and again."""
+
+
+class Desired(Value, frozen=True, kw_only=True):
+    """By port id: what to wire once its device is there; why some cannot be, or not yet.
+
+    `by_hand` are bound here and need no wiring of ours, as bare metal on a VLAN.
+    """
+
+    endpoints: Mapping[str, Endpoint] = {}
+    refusals: Mapping[str, str] = {}
+    waiting: Mapping[str, str] = {}
+    by_hand: frozenset[str] = frozenset()
+
+
+def desired(
+    host: str,
+    physical_networks: Iterable[str],
+    ports: Mapping[str, Port],
+    networks: Mapping[str, Network],
+    tentative: Iterable[Port] = (),
+) -> Desired:
+    """Sort the host's ports by what is to be done with them.
+
+    `tentative` are ports of devices that are plugged here and that were never bound anywhere: they
+    are wired ahead of their binding, and nothing is reported of them.
+    """
+    available = frozenset(physical_networks)
+    endpoints: dict[str, Endpoint] = {}
+    refusals: dict[str, str] = {}
+    waiting: dict[str, str] = {}
+    by_hand: set[str] = set()
+    for port in ports.values():
+        if live_binding(port, host) is None:
+            continue
+        network = networks.get(port.network_id)
+        if network is None:
+            waiting[port.id] = f"network {port.network_id} has not come from the server yet"
+        elif not needs_underlay(port, network):
+            by_hand.add(port.id)
+        elif refusal := _refusal(network, host, available):
+            refusals[port.id] = refusal
+        else:
+            endpoints[port.id] = endpoint(port, network)
+    for port in tentative:
+        network = networks.get(port.network_id)
+        if network is not None and port.id not in ports and not _refusal(network, host, available):
+            endpoints[port.id] = endpoint(port, network)
+    return Desired(
+        endpoints=endpoints, refusals=refusals, waiting=waiting, by_hand=frozenset(by_hand)
+    )
+
+
+def live_binding(port: Port, host: str) -> Binding | None:
+    """The port's binding on the host, if wiring is wanted for it."""
+    binding = port.binding_on(host)
+    return binding if binding is not None and binding.state in LIVE else None
+
+
+def needs_underlay(port: Port, network: Network) -> bool:
+    """Whether a device of the port is wired by a host's agent at all (bare metal's is not)."""
+    planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
+    return Plane.UNDERLAY in planes
+
+
+def may_wire_tentatively(port: Port) -> bool:
+    """Whether a plugged device of a port that is not bound here may be wired ahead.
+
+    Only if the port was never bound: the device of an unbound one may be a leftover, and its
+    address may come up elsewhere at any moment (law 5).
+    """
+    return not port.bindings and not port.ever_bound
+
+
+def endpoint(port: Port, network: Network) -> Endpoint:
+    """The port's wiring, free of its bindings."""
+    return Endpoint(
+        port_id=port.id,
+        network_id=network.id,
+        segment=network.segment,
+        mac_address=port.mac_address,
+        addresses=tuple(fixed.ip_address for fixed in port.fixed_ips),
+        allowed_address_pairs=port.allowed_address_pairs,
+        port_security_enabled=port.port_security_enabled,
+        admin_state_up=port.admin_state_up and network.admin_state_up,
+        mtu=network.mtu,
+    )
+
+
+def _refusal(network: Network, host: str, available: frozenset[str]) -> str:
+    """Why no port of the network can be wired here; "" when they can."""
+    segment = network.segment
+    if segment.network_type is NetworkType.VXLAN:
+        return f"network {network.id} is a fabric network (VXLAN), which host {host} cannot wire"
+    if segment.physical_network not in available:
+        has = ", ".join(sorted(available)) or "none"
+        return (
+            f"host {host} has no physical network {segment.physical_network} (it has: {has}): "
+            f"start its agent with --physical-network {segment.physical_network}=BRIDGE"
+        )
+    return ""

@@ -1,0 +1,126 @@
+"""Devices whose ports the agent's watch does not hold: whom to ask about, and when. Pure.
+
+A device may be plugged before its port is bound here, or before the port exists at all, or by
+mistake. The agent asks the server, wires a port that was never bound (tentatively), and asks again
+later; a binding to this host comes by the watch without asking.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from netwright.agent.desired import may_wire_tentatively
+from netwright.agent.wiring import Wired, WiringStatus
+from netwright.model.resources import Port, Value
+from netwright.model.states import BindingState
+
+ASK_AGAIN_S_MIN = 1.0
+ASK_AGAIN_S_MAX = 60.0
+TENTATIVE_AGAIN_S = 5.0
+"""A port that is wired ahead may be bound elsewhere meanwhile: ask often."""
+
+ASKED_MAX = 1000
+"""The most devices in one question."""
+
+
+class Answer(Value, frozen=True, kw_only=True):
+    """What the server said of a device's port; None: it has none of that id."""
+
+    port: Port | None
+    times: int
+    again_at: float
+
+
+Answers = Mapping[str, Answer]
+"""By port id."""
+
+
+def to_ask(
+    host: str,
+    devices: Iterable[str],
+    ports: Mapping[str, Port],
+    wired: Wired,
+    answers: Answers,
+    *,
+    now: float,
+) -> tuple[str, ...]:
+    """The devices to ask or tell about now: at most ASKED_MAX, named by port id.
+
+    Told are those bound here that cannot be wired at once, so that the underlay's deadline starts.
+    """
+    asked: list[str] = []
+    for port_id in sorted(devices):
+        port = ports.get(port_id)
+        answer = answers.get(port_id)
+        waits = answer is not None and now < answer.again_at
+        if not waits and (port is None or _must_tell(port, host, wired)):
+            asked.append(port_id)
+    return tuple(asked[:ASKED_MAX])
+
+
+def answered(
+    answers: Answers, asked: Iterable[str], found: Iterable[Port], *, now: float
+) -> Answers:
+    """The answers with the new ones among them."""
+    ports = {port.id: port for port in found}
+    new: dict[str, Answer] = {}
+    for port_id in asked:
+        before = answers.get(port_id)
+        times = before.times + 1 if before is not None else 1
+        port = ports.get(port_id)
+        wait_s = min(ASK_AGAIN_S_MIN * 2.0 ** min(times - 1, 16), ASK_AGAIN_S_MAX)
+        if port is not None and may_wire_tentatively(port):
+            wait_s = TENTATIVE_AGAIN_S
+        new[port_id] = Answer(port=port, times=times, again_at=now + wait_s)
+    return {**answers, **new}
+
+
+def pruned(answers: Answers, devices: Iterable[str], ports: Mapping[str, Port]) -> Answers:
+    """The answers that still matter: the device is here, and the watch does not know better.
+
+    What the watch holds overrides an answer that the port is unbound, for good.
+    """
+    here = frozenset(devices)
+    return {
+        port_id: answer
+        for port_id, answer in answers.items()
+        if port_id in here
+        and (port_id not in ports or (answer.port is not None and answer.port.bindings))
+    }
+
+
+def next_at(answers: Answers, ports: Mapping[str, Port]) -> float | None:
+    """When the next device is to be asked about again."""
+    again = [answer.again_at for port_id, answer in answers.items() if port_id not in ports]
+    return min(again, default=None)
+
+
+def tentative(answers: Answers) -> tuple[Port, ...]:
+    """The ports to wire ahead of their binding."""
+    return tuple(
+        answer.port
+        for answer in answers.values()
+        if answer.port is not None and may_wire_tentatively(answer.port)
+    )
+
+
+def misplaced(host: str, answers: Answers, ports: Mapping[str, Port]) -> Mapping[str, str]:
+    """Why the other devices stay unwired, by port id, in words for an operator."""
+    reasons: dict[str, str] = {}
+    for port_id, answer in answers.items():
+        if port_id in ports:
+            continue
+        if answer.port is None:
+            reasons[port_id] = "the server has no port of this id"
+        elif elsewhere := [b.host for b in answer.port.bindings if b.host != host]:
+            reasons[port_id] = f"the port is bound to {', '.join(elsewhere)}, not to {host}"
+        elif not may_wire_tentatively(answer.port):
+            reasons[port_id] = "the port is bound to no host: it is wired when it is bound here"
+    return reasons
+
+
+def _must_tell(port: Port, host: str, wired: Wired) -> bool:
+    binding = port.binding_on(host)
+    if binding is None or binding.state is not BindingState.PREPARING:
+        return False
+    outcome = wired.outcomes.get(port.id)
+    pending = outcome is not None and outcome.status is WiringStatus.PENDING
+    return pending and binding.device_seen_at is None

@@ -1,0 +1,66 @@
+"""One pass: what the server wants → what to wire → what came of it → what to tell.
+
+Each pass starts from the state as it is (mirror, devices, answers) and keeps nothing from the one
+before. What stands is kept until a whole snapshot came, and swept only when all of it could be
+read and every network that is needed is known (law 6).
+"""
+
+import asyncio
+
+from netwright.agent.desired import Desired, desired
+from netwright.agent.devices import Answers, tentative
+from netwright.agent.reports import Statement, statements
+from netwright.agent.wiring import Wired, Wiring, WiringError, WiringStatus
+from netwright.client.mirror import Mirror
+from netwright.model.resources import Port, Value
+
+APPLY_S_MAX = 60.0
+
+
+class Pass(Value, frozen=True, kw_only=True):
+    """What a pass found, by port id: the server's ports at `cursor`, and the truth about them."""
+
+    cursor: str
+    ports: dict[str, Port]
+    desired: Desired
+    wired: Wired
+    stated: dict[str, Statement]
+
+    @property
+    def refused(self) -> int:
+        """How many devices the data plane refuses to wire: it may take them when tried again."""
+        outcomes = self.wired.outcomes.values()
+        return sum(outcome.status is WiringStatus.REFUSED for outcome in outcomes)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no device is waited for and nothing stands that should not."""
+        waits = any(
+            outcome.status is WiringStatus.PENDING for outcome in self.wired.outcomes.values()
+        )
+        return not waits and not self.wired.standing and not self.desired.waiting
+
+
+async def reconcile(
+    host: str,
+    physical_networks: frozenset[str],
+    mirror: Mirror,
+    answers: Answers,
+    wiring: Wiring,
+) -> Pass | None:
+    """Make one pass; None while the mirror is incomplete. Raises WiringError."""
+    if not mirror.complete or mirror.cursor is None:
+        return None
+    cursor, ports = mirror.cursor, dict(mirror.ports)
+    wanted = desired(host, physical_networks, ports, mirror.networks, tentative(answers))
+    sweep = not mirror.broken and not wanted.waiting
+    try:
+        async with asyncio.timeout(APPLY_S_MAX):
+            wired = await wiring.apply(wanted.endpoints, sweep=sweep)
+    except TimeoutError:
+        raise WiringError(
+            f"The data plane of host {host} took longer than {APPLY_S_MAX:g} s for one change.",
+            next="Look at ovs-vswitchd's load and log on the host; the agent tries again.",
+        ) from None
+    stated = statements(host, ports, wanted, wired)
+    return Pass(cursor=cursor, ports=ports, desired=wanted, wired=wired, stated=dict(stated))

@@ -1,0 +1,83 @@
+"""The native API, typed: one method a request (INTERFACES: hosts, reports, watch, history)."""
+
+from collections.abc import AsyncGenerator, Sequence
+from types import NoneType
+from typing import Any
+from urllib.parse import quote
+
+from netwright.client.http import Http
+from netwright.client.watch import SILENCE_S, LineFramer
+from netwright.model.resources import Host, Transition, Value
+from netwright.model.wire import (
+    DeviceAnswers,
+    DevicesSeen,
+    Heartbeat,
+    HostRegistration,
+    Kind,
+    ReportBatch,
+    ReportResults,
+    WatchLine,
+)
+
+
+class HostList(Value, frozen=True, kw_only=True):
+    hosts: tuple[Host, ...]
+
+
+class History(Value, frozen=True, kw_only=True):
+    """A port's transitions, oldest first."""
+
+    history: tuple[Transition, ...]
+
+
+class Client(Http):
+    """A server's native API. Errors are `model.errors`' classes, as `Http.call` says."""
+
+    async def register_host(self, name: str, registration: HostRegistration) -> Host:
+        return await self.call("PUT", _host(name), Host, body=registration)
+
+    async def heartbeat(self, name: str, heartbeat: Heartbeat) -> None:
+        await self.call("POST", _host(name, "heartbeat"), NoneType, body=heartbeat)
+
+    async def devices_seen(self, name: str, devices: DevicesSeen) -> DeviceAnswers:
+        return await self.call("POST", _host(name, "devices"), DeviceAnswers, body=devices)
+
+    async def report(self, batch: ReportBatch) -> ReportResults:
+        return await self.call("POST", "/v1/reports", ReportResults, body=batch)
+
+    async def watch(
+        self, kinds: Sequence[Kind], host: str | None, after: str | None
+    ) -> AsyncGenerator[Sequence[WatchLine], None]:
+        """Lines as they arrive (`watch.Watch` makes a lasting stream of it)."""
+        params = [("kinds", ",".join(kinds))]
+        params += [("host", host)] if host is not None else []
+        params += [("after", after)] if after is not None else []
+        framer = LineFramer()
+        async for chunk in self.stream("/v1/watch", params=params, silence_s=SILENCE_S):
+            if lines := framer.feed(chunk):
+                yield lines
+
+    async def hosts(self) -> tuple[Host, ...]:
+        return (await self.call("GET", "/v1/hosts", HostList)).hosts
+
+    async def host(self, name: str) -> Host:
+        return await self.call("GET", _host(name), Host)
+
+    async def fence(self, name: str, reason: str) -> Host:
+        """Answer for the host being dead: its bindings are fenced (law 5)."""
+        return await self.call("POST", _host(name, "fence"), Host, body={"reason": reason})
+
+    async def unfence(self, name: str) -> Host:
+        return await self.call("POST", _host(name, "unfence"), Host)
+
+    async def port_history(self, port_id: str) -> tuple[Transition, ...]:
+        path = f"/v1/ports/{quote(port_id, safe='')}/history"
+        return (await self.call("GET", path, History)).history
+
+    async def port_explain(self, port_id: str) -> dict[str, Any]:
+        path = f"/v1/ports/{quote(port_id, safe='')}/explain"
+        return await self.call("GET", path, dict[str, Any])
+
+
+def _host(name: str, action: str = "") -> str:
+    return f"/v1/hosts/{quote(name, safe='')}" + (f"/{action}" if action else "")

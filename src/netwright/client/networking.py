@@ -1,0 +1,93 @@
+"""The few calls of the Networking API v2.0 that our own tools make; others use openstacksdk.
+
+Resources are plain dictionaries here, as the API has them: its attributes are its own.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import NoneType
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from netwright.client.http import Http
+from netwright.model.errors import Conflict, InternalError, NotFound
+
+Resource: TypeAlias = dict[str, Any]
+Resources: TypeAlias = list[Resource]
+
+M = TypeVar("M", Resource, Resources)
+
+
+class Collection(StrEnum):
+    NETWORKS = "networks"
+    SUBNETS = "subnets"
+    PORTS = "ports"
+
+    @property
+    def singular(self) -> str:
+        return self.value.removesuffix("s")
+
+
+class Networking:
+    """Create, list, show, update, delete; the session is the caller's."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def create(self, of: Collection, attributes: Mapping[str, Any]) -> Resource:
+        return await self._one("POST", of, f"/v2.0/{of}", {of.singular: attributes})
+
+    async def create_all(self, of: Collection, resources: Iterable[Mapping[str, Any]]) -> Resources:
+        """Create all or none (bulk), in the order given."""
+        body = {str(of): list(resources)}
+        answer = await self._http.call("POST", f"/v2.0/{of}", dict[str, Any], body=body)
+        return _member(answer, of, list)
+
+    async def list(self, of: Collection, filters: Mapping[str, str] | None = None) -> Resources:
+        answer = await self._http.call("GET", f"/v2.0/{of}", dict[str, Any], params=filters)
+        return _member(answer, of, list)
+
+    async def show(self, of: Collection, resource_id: str) -> Resource:
+        return await self._one("GET", of, _path(of, resource_id))
+
+    async def update(
+        self, of: Collection, resource_id: str, attributes: Mapping[str, Any]
+    ) -> Resource:
+        return await self._one("PUT", of, _path(of, resource_id), {of.singular: attributes})
+
+    async def delete(self, of: Collection, resource_id: str) -> None:
+        await self._http.call("DELETE", _path(of, resource_id), NoneType)
+
+    async def find(self, of: Collection, name_or_id: str) -> Resource:
+        """The resource of this id or, when there is none, of this name.
+
+        Raises NotFound, or Conflict when several have the name.
+        """
+        for key in ("id", "name"):
+            found = await self.list(of, {key: name_or_id})
+            if len(found) > 1:
+                raise Conflict(
+                    f"{len(found)} {of} are named {name_or_id}.",
+                    next=f"Give an id: {', '.join(str(one['id']) for one in found)}.",
+                )
+            if found:
+                return found[0]
+        raise NotFound(
+            f"No {of.singular} has the id or name {name_or_id}.",
+            next=f"netwright {of.singular} list shows what there is.",
+        )
+
+    async def _one(self, method: str, of: Collection, path: str, body: Any = None) -> Resource:
+        answer = await self._http.call(method, path, dict[str, Any], body=body)
+        return _member(answer, of.singular, dict)
+
+
+def _member(answer: Mapping[str, Any], key: str, kind: type[M]) -> M:
+    member = answer.get(key)
+    if not isinstance(member, kind):
+        raise InternalError(f"The server's answer has no {key!r}, or of another type.")
+    return member
+
+
+def _path(of: Collection, resource_id: str) -> str:
+    return f"/v2.0/{of}/{quote(resource_id, safe='')}"

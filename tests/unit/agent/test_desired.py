@@ -1,0 +1,108 @@
+"""What a host wires, refuses, waits for and leaves."""
+
+import pytest
+from tests.doubles.values import binding, network, port
+
+from netwright.agent.desired import desired, may_wire_tentatively
+from netwright.model.resources import (
+    AddressPair,
+    Network,
+    NetworkType,
+    Port,
+    Segment,
+    VnicType,
+)
+from netwright.model.states import BindingState
+
+PHYSICAL = ("physnet1",)
+
+
+def wanted(one: Port, *networks: Network, tentative: tuple[Port, ...] = ()) -> str:
+    known = {each.id: each for each in networks or (network(),)}
+    result = desired("h1", PHYSICAL, {one.id: one}, known, tentative)
+    places = {
+        "wired": result.endpoints,
+        "refused": result.refusals,
+        "waiting": result.waiting,
+        "by hand": dict.fromkeys(result.by_hand),
+    }
+    found = [name for name, place in places.items() if one.id in place]
+    assert len(found) < 2
+    return found[0] if found else "left"
+
+
+@pytest.mark.parametrize("state", BindingState)
+def test_only_live_bindings_are_wired(state: BindingState) -> None:
+    live = {BindingState.PREPARING, BindingState.UP, BindingState.DOWN, BindingState.REFUSED}
+    assert wanted(port("p", binding(state=state))) == ("wired" if state in live else "left")
+
+
+def test_a_binding_elsewhere_is_left() -> None:
+    assert wanted(port("p", binding("h2"))) == "left"
+
+
+def test_an_inactive_binding_that_is_prepared_ahead_is_wired() -> None:
+    moving = port("p", binding("h2"), binding("h1", generation=2, active=False))
+    assert wanted(moving) == "wired"
+
+
+def test_a_port_waits_for_its_network() -> None:
+    assert wanted(port("p", binding(), network_id="unheard-of")) == "waiting"
+
+
+def test_an_unknown_physical_network_is_refused_with_what_to_do() -> None:
+    segment = Segment(network_type=NetworkType.FLAT, physical_network="physnet9")
+    other = network(segment=segment)
+    one = port("p", binding())
+    result = desired("h1", PHYSICAL, {"p": one}, {other.id: other})
+    assert "no physical network physnet9 (it has: physnet1)" in result.refusals["p"]
+    assert "--physical-network physnet9=BRIDGE" in result.refusals["p"]
+
+
+def test_a_fabric_network_is_refused() -> None:
+    segment = Segment(network_type=NetworkType.VXLAN, segmentation_id=5000)
+    assert wanted(port("p", binding()), network(segment=segment)) == "refused"
+
+
+def test_bare_metal_on_a_vlan_is_nobodys_to_wire() -> None:
+    assert wanted(port("p", binding(), vnic_type=VnicType.BAREMETAL)) == "by hand"
+
+
+def test_an_endpoint_carries_what_wiring_needs() -> None:
+    pair = AddressPair(ip_address="10.0.0.200", mac_address="fa:16:3e:00:00:09")
+    one = port("p", binding(), allowed_address_pairs=(pair,), port_security_enabled=False)
+    endpoint = desired("h1", PHYSICAL, {"p": one}, {network().id: network(mtu=9000)}).endpoints["p"]
+    assert endpoint.addresses == ("10.0.0.5",)
+    assert endpoint.allowed_address_pairs == (pair,)
+    assert endpoint.segment.segmentation_id == 100
+    assert (endpoint.mtu, endpoint.port_security_enabled) == (9000, False)
+
+
+@pytest.mark.parametrize(("of_port", "of_network"), [(False, True), (True, False)])
+def test_admin_state_is_that_of_port_and_network(*, of_port: bool, of_network: bool) -> None:
+    one, net = port("p", binding(), admin_state_up=of_port), network(admin_state_up=of_network)
+    assert not desired("h1", PHYSICAL, {"p": one}, {net.id: net}).endpoints["p"].admin_state_up
+
+
+def test_a_new_generation_changes_no_endpoint() -> None:
+    first, second = port("p", binding(generation=1)), port("p", binding(generation=2))
+    nets = {network().id: network()}
+    ends = [desired("h1", PHYSICAL, {"p": one}, nets).endpoints for one in (first, second)]
+    assert ends[0] == ends[1]
+
+
+def test_a_port_that_was_never_bound_is_wired_ahead() -> None:
+    ahead = port("ahead")
+    result = desired("h1", PHYSICAL, {}, {network().id: network()}, [ahead])
+    assert result.endpoints.keys() == {"ahead"}
+
+
+def test_what_the_watch_says_overrides_what_was_answered_before() -> None:
+    bound = port("p", binding(state=BindingState.WITHDRAWING))
+    assert wanted(bound, tentative=(port("p"),)) == "left"
+
+
+def test_a_port_that_was_bound_before_is_not_wired_ahead() -> None:
+    assert may_wire_tentatively(port("p"))
+    assert not may_wire_tentatively(port("p", ever_bound=True))
+    assert not may_wire_tentatively(port("p", binding("h2", state=BindingState.WITHDRAWING)))

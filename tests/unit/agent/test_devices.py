@@ -1,0 +1,88 @@
+"""Whom the agent asks about, when, and what it makes of the answers."""
+
+from tests.doubles.values import binding, port
+
+from netwright.agent.devices import (
+    ASK_AGAIN_S_MAX,
+    ASKED_MAX,
+    Answers,
+    answered,
+    misplaced,
+    next_at,
+    pruned,
+    tentative,
+    to_ask,
+)
+from netwright.agent.wiring import Outcome, Wired, WiringStatus
+from netwright.model.resources import Port
+from netwright.model.states import BindingState
+
+NOTHING = Wired()
+PENDING = Wired(outcomes={"p": Outcome(status=WiringStatus.PENDING)})
+
+
+def ask(
+    *devices: str,
+    ports: dict[str, Port] | None = None,
+    wired: Wired = NOTHING,
+    answers: Answers | None = None,
+    now: float = 0.0,
+) -> tuple[str, ...]:
+    return to_ask("h1", devices, ports or {}, wired, answers or {}, now=now)
+
+
+def test_unknown_devices_are_asked_about_at_once_and_in_bounds() -> None:
+    assert ask("b", "a") == ("a", "b")
+    assert len(ask(*(f"p{n}" for n in range(ASKED_MAX + 1)))) == ASKED_MAX
+
+
+def test_known_ones_are_not() -> None:
+    assert ask("p", ports={"p": port("p", binding())}) == ()
+
+
+def test_a_device_that_cannot_be_wired_at_once_is_told_so_that_the_deadline_starts() -> None:
+    assert ask("p", ports={"p": port("p", binding())}, wired=PENDING) == ("p",)
+    seen = port("p", binding(device_seen_at=1.0))
+    assert ask("p", ports={"p": seen}, wired=PENDING) == ()
+
+
+def test_a_port_that_the_server_does_not_have_is_asked_for_again_less_and_less_often() -> None:
+    answers: Answers = {}
+    now, gaps = 0.0, []
+    for _ in range(9):
+        answers = answered(answers, ["p"], [], now=now)
+        again = next_at(answers, {})
+        assert again is not None
+        assert ask("p", answers=answers, now=again - 0.01) == ()
+        assert ask("p", answers=answers, now=again) == ("p",)
+        gaps.append(again - now)
+        now = again
+    assert gaps == [1, 2, 4, 8, 16, 32, *[ASK_AGAIN_S_MAX] * 3]
+
+
+def test_a_port_never_bound_is_wired_ahead_and_watched_closely() -> None:
+    answers = answered({}, ["p"], [port("p")], now=10.0)
+    assert [one.id for one in tentative(answers)] == ["p"]
+    assert next_at(answers, {}) == 15.0
+    assert misplaced("h1", answers, {}) == {}
+
+
+def test_the_others_stay_unwired_for_a_reason() -> None:
+    found = [
+        port("there", binding("h2")),
+        port("once", ever_bound=True),
+    ]
+    answers = answered({}, ["there", "once", "never"], found, now=0.0)
+    assert tentative(answers) == ()
+    reasons = misplaced("h1", answers, {})
+    assert "bound to h2, not to h1" in reasons["there"]
+    assert "bound to no host" in reasons["once"]
+    assert "no port of this id" in reasons["never"]
+
+
+def test_an_answer_dies_with_its_device_or_when_the_watch_knows_better() -> None:
+    answers = answered({}, ["p"], [port("p")], now=0.0)
+    assert pruned(answers, ["p"], {}) == answers
+    assert pruned(answers, [], {}) == {}
+    bound = port("p", binding(state=BindingState.WITHDRAWING))
+    assert pruned(answers, ["p"], {"p": bound}) == {}
