@@ -119,7 +119,8 @@ def _binding_table() -> dict[tuple[BindingState, Event], BindingState]:
         (s.WITHDRAWING, e.WITHDRAWN): s.WITHDRAWN,
         (s.WITHDRAWING, e.BIND): s.PREPARING,
         (s.FENCED, e.BIND): s.PREPARING,
-        (s.FENCED, e.WITHDRAWN): s.WITHDRAWN,
+        # The fence was the proof already; the port is still wanted there when the host is back.
+        (s.FENCED, e.WITHDRAWN): s.FENCED,
         (s.FENCED, e.UNBIND): s.WITHDRAWN,
         (s.FENCED, e.REBIND): s.WITHDRAWN,
         (s.FENCED, e.DELETE): s.WITHDRAWN,

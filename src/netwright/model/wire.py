@@ -38,7 +38,7 @@ class WatchLine(Value, frozen=True, kw_only=True, omit_defaults=True):
     cursor: str = ""
     kind: Kind | None = None
     id: str | None = None
-    object: msgspec.Raw | None = None
+    object: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class HostRegistration(Message, frozen=True, kw_only=True):

@@ -211,7 +211,10 @@ class SeeDevices(Command, frozen=True, kw_only=True):
 
 
 class Tick(Command, frozen=True, kw_only=True):
-    """Time has passed: deadlines, silent hosts, addresses that have rested."""
+    """Time has passed: hosts fell silent, deadlines went by, addresses have rested."""
+
+    silent_hosts: tuple[str, ...] = ()
+    overdue_ports: tuple[str, ...] = ()
 
 
 # The results that `commit` gives back, by command: the values as they now are stored.

@@ -1,0 +1,113 @@
+"""Group commit: one queue and one commit in flight per process, without linger.
+
+    submit ──▶ queue ──▶ take all that queued while the last commit ran ──▶ commit_batch ──▶ reply
+
+Batches fill by themselves under load, and a lone command waits for nothing. A reply is given after
+the commit only (law 4). `docs/adr/0002` has the measurements.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from netwright.model.errors import Unavailable
+
+CommandT = TypeVar("CommandT")
+ResultT = TypeVar("ResultT")
+
+BATCH_ITEMS_MAX = 500
+QUEUE_ITEMS_MAX = 20_000
+
+CommitBatch = Callable[[Sequence[CommandT]], Awaitable[Sequence[ResultT | Exception]]]
+
+
+class Committer(Generic[CommandT, ResultT]):
+    """Collects commands into batches and hands each batch to `commit_batch`.
+
+    `commit_batch` answers one result or exception a command, in order, after its commit; what it
+    raises itself fails every command of the batch. `weigh` is a command's number of items: a batch
+    holds at most `BATCH_ITEMS_MAX` of them, or one command that is heavier.
+    """
+
+    def __init__(
+        self,
+        commit_batch: CommitBatch[CommandT, ResultT],
+        weigh: Callable[[CommandT], int] = lambda _: 1,
+    ) -> None:
+        self._commit_batch = commit_batch
+        self._weigh = weigh
+        self._queue: deque[tuple[CommandT, int, asyncio.Future[ResultT]]] = deque()
+        self._queued_items = 0
+        self._filled = asyncio.Event()
+        self._closing = False
+        self._worker: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._worker = asyncio.create_task(self._run(), name="committer")
+
+    async def submit(self, command: CommandT) -> ResultT:
+        """The command's result, once it is committed.
+
+        Raises what the batch says of this command; `Unavailable` when the queue is full or closing.
+        """
+        if self._closing or self._worker is None:
+            raise Unavailable(
+                "the server is stopping and takes no more changes",
+                next="send the request again in a few seconds",
+            )
+        weight = self._weigh(command)
+        if self._queued_items + weight > QUEUE_ITEMS_MAX:
+            raise Unavailable(
+                f"{self._queued_items} changes wait for the database, which is the most that may",
+                next="send the request again in a second; if it lasts, the database is too slow",
+            )
+        done: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        self._queue.append((command, weight, done))
+        self._queued_items += weight
+        self._filled.set()
+        return await done
+
+    async def close(self) -> None:
+        """Commit what is queued, then stop."""
+        self._closing = True
+        self._filled.set()
+        if self._worker is not None:
+            await self._worker
+
+    async def _run(self) -> None:
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._filled.clear()
+                await self._filled.wait()
+                continue
+            await self._commit(self._take())
+
+    def _take(self) -> list[tuple[CommandT, asyncio.Future[ResultT]]]:
+        batch: list[tuple[CommandT, asyncio.Future[ResultT]]] = []
+        items = 0
+        while self._queue:
+            command, weight, done = self._queue[0]
+            if batch and items + weight > BATCH_ITEMS_MAX:
+                break
+            self._queue.popleft()
+            items += weight
+            batch.append((command, done))
+        self._queued_items -= items
+        return batch
+
+    async def _commit(self, batch: list[tuple[CommandT, asyncio.Future[ResultT]]]) -> None:
+        outcomes: Sequence[ResultT | Exception]
+        try:
+            outcomes = await self._commit_batch([command for command, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whoever's fault: it belongs to the callers, and the worker lives on
+            outcomes = [error] * len(batch)
+        for (_, done), outcome in zip(batch, outcomes, strict=True):
+            if done.done():  # the caller has gone; what is committed stays
+                continue
+            if isinstance(outcome, Exception):
+                done.set_exception(outcome)
+            else:
+                done.set_result(outcome)

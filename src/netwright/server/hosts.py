@@ -1,0 +1,256 @@
+"""Decisions about hosts: registration, silence, fences, and what they report.
+
+(none) ─register─▶ up ⇄ unknown (silent 15 s, heard again)
+up, unknown ─fence─▶ fenced ─unfence─▶ up
+"""
+
+from collections.abc import Callable
+
+import structlog
+from msgspec.structs import replace
+
+from netwright.model.errors import HostNotFound, StaleEpoch
+from netwright.model.resources import Binding, Host, HostState, Port
+from netwright.model.states import BindingState, Event, Plane
+from netwright.model.wire import (
+    CAUSE_UNPLUGGED,
+    DeviceAnswers,
+    Report,
+    ReportOutcome,
+    ReportResult,
+    ReportResults,
+    ReportStatus,
+)
+from netwright.server.commands import (
+    ApplyReports,
+    FenceHost,
+    HeartbeatHost,
+    RegisterHost,
+    SeeDevices,
+    UnfenceHost,
+)
+from netwright.server.ports.bindings import retry, withdrawn
+from netwright.server.ports.lifecycle import TransitionRefused, happen, step, with_binding
+from netwright.server.ports.release import release_if_unbound
+from netwright.server.world import World
+
+log = structlog.get_logger(__name__)
+
+
+def register(world: World, command: RegisterHost) -> Host:
+    """The host with its agent's new life; refused bindings there are tried again."""
+    asked = command.registration
+    before = world.hosts.get(command.host)
+    fenced = before is not None and before.state is HostState.FENCED
+    state = HostState.FENCED if fenced else HostState.UP
+    host = Host(
+        name=command.host,
+        driver=asked.driver,
+        state=state,
+        epoch=asked.epoch,
+        physical_networks=asked.physical_networks,
+        management_ip=asked.management_ip,
+        nics=asked.nics,
+        conditions=before.conditions if before else {},
+        state_since=before.state_since if before and before.state is state else world.now,
+        heard_at=world.now,
+    )
+    world.hosts.put(host.name, host)
+    if not fenced:
+        _retry_refused(world, host.name)
+    return host
+
+
+def heartbeat(world: World, command: HeartbeatHost) -> Host:
+    beat = command.heartbeat
+    host = _in_this_life(world, command.host, beat.epoch)
+    after = replace(
+        host,
+        nics=host.nics if beat.nics is None else beat.nics,
+        conditions=host.conditions if beat.conditions is None else beat.conditions,
+    )
+    if host.state is HostState.UNKNOWN:
+        after = replace(after, state=HostState.UP, state_since=world.now)
+    if after == host:
+        return host
+    after = replace(after, heard_at=world.now)
+    world.hosts.put(after.name, after)
+    if host.state is HostState.UNKNOWN:
+        _retry_refused(world, after.name)
+    return after
+
+
+def fall_silent(world: World, name: str) -> None:
+    """The host was not heard in time: it takes no new bindings; nothing else changes (law 5)."""
+    host = world.hosts.get(name)
+    if host is not None and host.state is HostState.UP:
+        world.hosts.put(name, replace(host, state=HostState.UNKNOWN, state_since=world.now))
+
+
+def fence(world: World, command: FenceHost) -> Host:
+    """Somebody answers for the host being dead: its bindings are fenced, its addresses may move."""
+    host = _known(world, command.host)
+    if host.state is HostState.FENCED:
+        return host
+    after = replace(
+        host,
+        state=HostState.FENCED,
+        state_since=world.now,
+        conditions={**host.conditions, "fenced": command.reason},
+    )
+    world.hosts.put(after.name, after)
+    cause = f"host {after.name} was fenced: {command.reason}"
+    for port, binding in _ports_on(world, after.name):
+        _fence_binding(world, port, binding, cause)
+    return after
+
+
+def unfence(world: World, command: UnfenceHost) -> Host:
+    """The host is clean again. It counts as silent until its agent is heard."""
+    host = _known(world, command.host)
+    if host.state is not HostState.FENCED:
+        return host
+    rest = {name: why for name, why in host.conditions.items() if name != "fenced"}
+    after = replace(host, state=HostState.UNKNOWN, state_since=world.now, conditions=rest)
+    world.hosts.put(after.name, after)
+    return after
+
+
+def see_devices(world: World, command: SeeDevices) -> DeviceAnswers:
+    """Which of the devices' ports exist. For those bound here the underlay's deadline starts."""
+    _in_this_life(world, command.host, command.devices.epoch)
+    found = []
+    for port_id in command.devices.port_ids:
+        port = world.ports.get(port_id)
+        if port is None:
+            continue
+        binding = port.binding_on(command.host)
+        if binding is not None and _is_news(binding):
+            seen = step(binding, Event.DEVICE_SEEN, now=world.now)
+            port = happen(
+                world,
+                with_binding(port, seen),
+                Event.DEVICE_SEEN,
+                actor=f"agent {command.host}",
+                binding=seen,
+            )
+        found.append(port)
+    return DeviceAnswers(ports=tuple(found))
+
+
+def _is_news(binding: Binding) -> bool:
+    return binding.state is BindingState.PREPARING and binding.device_seen_at is None
+
+
+def apply_reports(
+    world: World, command: ApplyReports, seen_up_to: Callable[[str], int] | None = None
+) -> ReportResults:
+    """What the host's agent found, applied to those bindings alone.
+
+    `seen_up_to` turns the cursor of a full set into a place in the event log.
+    """
+    batch = command.batch
+    _in_this_life(world, batch.host, batch.epoch)
+    results = [_apply(world, batch.host, report) for report in batch.reports]
+    if batch.full_set_at is not None and seen_up_to is not None:
+        _absence(world, batch.host, batch.reports, seen_up_to(batch.full_set_at))
+    return ReportResults(results=tuple(results))
+
+
+_EVENT = {
+    ReportStatus.UP: Event.PLANE_UP,
+    ReportStatus.DOWN: Event.PLANE_DOWN,
+    ReportStatus.REFUSED: Event.PLANE_REFUSED,
+}
+
+
+def _apply(world: World, host: str, report: Report) -> ReportResult:
+    subject = report.port_id or report.network_id or ""
+    if report.port_id is None or report.plane is not Plane.UNDERLAY:
+        return ReportResult(id=subject, result=ReportOutcome.UNKNOWN)
+    port = world.ports.get(report.port_id)
+    binding = port.binding_on(host) if port else None
+    gone = report.status is ReportStatus.WITHDRAWN
+    if port is None or binding is None:
+        # A withdrawal is always accepted, however old: there is nothing left to withdraw.
+        outcome = ReportOutcome.APPLIED if gone else ReportOutcome.UNKNOWN
+        return ReportResult(id=subject, result=outcome)
+    if gone and report.generation < binding.generation:
+        return ReportResult(id=subject, result=ReportOutcome.APPLIED)
+    if report.generation != binding.generation:
+        return ReportResult(id=subject, result=ReportOutcome.STALE)
+    try:
+        _take(world, port, binding, report)
+    except TransitionRefused as refusal:
+        log.info("report refused", host=host, port=port.id, why=str(refusal))
+        return ReportResult(id=subject, result=ReportOutcome.STALE)
+    return ReportResult(id=subject, result=ReportOutcome.APPLIED)
+
+
+def _take(world: World, port: Port, binding: Binding, report: Report) -> None:
+    actor = f"agent {binding.host}"
+    if report.status is ReportStatus.WITHDRAWN:
+        release_if_unbound(world, withdrawn(world, port, binding, Event.WITHDRAWN, actor=actor))
+        return
+    event = _EVENT[report.status]
+    if event is Event.PLANE_DOWN and report.cause == CAUSE_UNPLUGGED:
+        event = Event.UNPLUGGED
+    after = step(binding, event, now=world.now, cause=report.cause)
+    if after != binding:
+        happen(world, with_binding(port, after), event, actor=actor, binding=after)
+
+
+def _absence(world: World, host: str, reports: tuple[Report, ...], seen: int) -> None:
+    """What a full set does not hold is not on the host, if the agent had heard of it by then."""
+    named = {report.port_id for report in reports}
+    for port, binding in _ports_on(world, host):
+        if port.id in named or world.port_seqs.get(port.id, seen + 1) > seen:
+            continue
+        if binding.state in {BindingState.WITHDRAWING, BindingState.UP, BindingState.DOWN}:
+            gone = withdrawn(world, port, binding, Event.WITHDRAWN, actor=f"agent {host}")
+            release_if_unbound(world, gone)
+
+
+def _fence_binding(world: World, port: Port, binding: Binding, cause: str) -> None:
+    if binding.state is BindingState.WITHDRAWING:
+        gone = withdrawn(world, port, binding, Event.HOST_FENCED, actor="operator")
+        release_if_unbound(world, gone)
+        return
+    after = step(binding, Event.HOST_FENCED, now=world.now, cause=cause)
+    port = with_binding(port, after)
+    happen(world, port, Event.HOST_FENCED, actor="operator", binding=after, cause=cause)
+
+
+def _retry_refused(world: World, name: str) -> None:
+    for port, binding in _ports_on(world, name):
+        if binding.state in {BindingState.REFUSED, BindingState.FENCED}:
+            retry(world, port, binding, actor="server")
+
+
+def _ports_on(world: World, host: str) -> list[tuple[Port, Binding]]:
+    found = []
+    for port in world.ports.values():
+        binding = port.binding_on(host)
+        if binding is not None:
+            found.append((port, binding))
+    return found
+
+
+def _in_this_life(world: World, name: str, epoch: str) -> Host:
+    host = _known(world, name)
+    if host.epoch != epoch:
+        raise StaleEpoch(
+            f"host {name} has registered anew since epoch {epoch} (its epoch is {host.epoch})",
+            next="another agent runs for this host, or this one must register again: end one",
+        )
+    return host
+
+
+def _known(world: World, name: str) -> Host:
+    host = world.hosts.get(name)
+    if host is None:
+        raise HostNotFound(
+            f"Host {name} could not be found.",
+            next=f"it registers when its agent starts: netwright agent --host {name}",
+        )
+    return host

@@ -1,0 +1,52 @@
+"""Which agents are heard. Silent is not dead: it only means no new bindings there (law 5).
+
+Heartbeats are kept in memory; only a change of standing is committed. Nobody is judged before a
+whole heartbeat period has passed since this process began to listen, and not more than a few at
+once: when many fall silent together, the fault is more likely here.
+"""
+
+from collections.abc import Iterable
+
+from netwright.model.resources import Host, HostState
+from netwright.model.wire import Heartbeat
+
+SILENT_AFTER_S = 15.0
+_DECLARATIONS_A_ROUND_MAX = 10
+
+
+class Liveness:
+    """Hosts, and when each was last heard, on the monotonic clock."""
+
+    def __init__(self, hosts: Iterable[Host], now: float) -> None:
+        self._hosts = {host.name: host for host in hosts}
+        self._heard_at = dict.fromkeys(self._hosts, now)
+
+    def learn(self, host: Host, now: float) -> None:
+        """A host as it is stored now."""
+        known = self._hosts.get(host.name)
+        self._hosts[host.name] = host
+        if known is None or known.epoch != host.epoch:
+            self._heard_at[host.name] = now
+
+    def heard(self, name: str, beat: Heartbeat, now: float) -> Host | None:
+        """Note a heartbeat. None when it changes what is stored, so that it must be committed."""
+        host = self._hosts.get(name)
+        if host is None or host.epoch != beat.epoch:
+            return None
+        self._heard_at[name] = now
+        if host.state is HostState.UNKNOWN:
+            return None
+        if beat.nics is not None and beat.nics != host.nics:
+            return None
+        if beat.conditions is not None and dict(beat.conditions) != dict(host.conditions):
+            return None
+        return host
+
+    def silent(self, now: float) -> tuple[str, ...]:
+        """Hosts that count as up and were not heard in time; the longest silent first."""
+        late = [
+            (heard_at, name)
+            for name, heard_at in self._heard_at.items()
+            if now - heard_at > SILENT_AFTER_S and self._hosts[name].state is HostState.UP
+        ]
+        return tuple(name for _, name in sorted(late)[:_DECLARATIONS_A_ROUND_MAX])

@@ -1,0 +1,143 @@
+"""Decisions about networks."""
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from netwright.model.errors import (
+    FlatNetworkInUse,
+    InvalidInput,
+    NetworkInUse,
+    NetworkNotFound,
+    StaleRevision,
+    VlanIdInUse,
+)
+from netwright.model.resources import Network, NetworkType, Segment
+from netwright.server.commands import (
+    Caller,
+    CreateNetworks,
+    DeleteNetwork,
+    NetworkDraft,
+    UpdateNetwork,
+)
+from netwright.server.world import World
+
+
+def segment_key(segment: Segment) -> str:
+    """What no two networks share: the VLAN of a physical network (0 is untagged), or the VNI."""
+    if segment.network_type is NetworkType.VXLAN:
+        return f"vxlan/{segment.segmentation_id}"
+    return f"{segment.physical_network}/{segment.segmentation_id or 0}"
+
+
+def create(world: World, command: CreateNetworks) -> tuple[Network, ...]:
+    return tuple(_create(world, draft) for draft in command.drafts)
+
+
+def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
+    network = owned(world, command.caller, command.id)
+    check_revision(network.revision_number, command.if_match)
+    wanted = {
+        "name": command.name,
+        "description": command.description,
+        "admin_state_up": command.admin_state_up,
+        "shared": command.shared,
+        "port_security_enabled": command.port_security_enabled,
+        "mtu": command.mtu,
+    }
+    changes = {key: value for key, value in wanted.items() if value is not UNSET}
+    if changes:
+        network = touched(world, replace(network, **changes))
+    return (network,)
+
+
+def delete(world: World, command: DeleteNetwork) -> tuple[()]:
+    network = owned(world, command.caller, command.id)
+    check_revision(network.revision_number, command.if_match)
+    ports = world.port_counts.get(network.id) or 0
+    if ports:
+        raise NetworkInUse(
+            f"Unable to complete operation on network {network.id}: {ports} ports are in it.",
+            next=f"delete them first: openstack port list --network {network.id}; a deleted port "
+            "counts until its host has confirmed its withdrawal",
+        )
+    for subnet in world.subnets_of(network.id):
+        world.subnets.put(subnet.id, None)
+    world.networks.put(network.id, None)
+    world.segments.put(segment_key(network.segment), None)
+    return ()
+
+
+def owned(world: World, caller: Caller, network_id: str) -> Network:
+    """The network, if it is the caller's to change; another project's does not exist for it."""
+    network = world.networks.get(network_id)
+    if network is None or not caller.may_touch(network.project_id):
+        raise NetworkNotFound(f"Network {network_id} could not be found.")
+    return network
+
+
+def visible(world: World, caller: Caller, network_id: str) -> Network:
+    """The network, if the caller may put ports into it: its own or a shared one."""
+    network = world.networks.get(network_id)
+    if network is None or not (network.shared or caller.may_touch(network.project_id)):
+        raise NetworkNotFound(f"Network {network_id} could not be found.")
+    return network
+
+
+def touched(world: World, network: Network) -> Network:
+    """Put the network with the next revision."""
+    network = replace(network, revision_number=network.revision_number + 1, updated_at=world.now)
+    world.networks.put(network.id, network)
+    return network
+
+
+def check_revision(revision: int, if_match: int | None) -> None:
+    if if_match is not None and if_match != revision:
+        raise StaleRevision(
+            f"Constrained to revision_number {if_match}, but actual revision is {revision}",
+            next="read the resource again and decide on what it is now",
+        )
+
+
+def _create(world: World, draft: NetworkDraft) -> Network:
+    if draft.segment is None:
+        raise InvalidInput(
+            "Invalid input for provider:network_type. Reason: this server allocates no segments by "
+            "itself yet, so a network needs its provider attributes.",
+            next="give provider:network_type, provider:physical_network and, for vlan, "
+            "provider:segmentation_id",
+        )
+    key = segment_key(draft.segment)
+    holder = world.segments.get(key)
+    if holder is not None:
+        raise _segment_in_use(draft.segment, holder)
+    network = Network(
+        id=draft.id,
+        project_id=draft.project_id,
+        segment=draft.segment,
+        name=draft.name,
+        description=draft.description,
+        admin_state_up=draft.admin_state_up,
+        shared=draft.shared,
+        port_security_enabled=draft.port_security_enabled,
+        mtu=draft.mtu,
+        revision_number=1,
+        created_at=world.now,
+        updated_at=world.now,
+    )
+    world.segments.put(key, network.id)
+    world.networks.put(network.id, network)
+    return network
+
+
+def _segment_in_use(segment: Segment, holder: str) -> FlatNetworkInUse | VlanIdInUse:
+    if segment.network_type is NetworkType.FLAT:
+        return FlatNetworkInUse(
+            f"Unable to create the flat network. Physical network {segment.physical_network} is in "
+            f"use by network {holder}.",
+            next="use that network, or a VLAN of the physical network",
+        )
+    return VlanIdInUse(
+        f"Unable to create the network. The VLAN {segment.segmentation_id} on physical network "
+        f"{segment.physical_network} is in use by network {holder}.",
+        next="choose another provider:segmentation_id",
+    )

@@ -1,0 +1,191 @@
+"""Which addresses and which MAC a port gets."""
+
+from hashlib import blake2s
+from ipaddress import IPv6Address, IPv6Network
+
+from msgspec import UNSET, UnsetType
+
+from netwright.ipam.addresses import Address, cidr_range, from_text, to_text
+from netwright.ipam.pools import usable_range
+from netwright.ipam.resting import Allocation, Exhausted, claim
+from netwright.model.errors import (
+    InvalidInput,
+    InvalidIpForNetwork,
+    InvalidIpForSubnet,
+    MacAddressGenerationFailure,
+    MacAddressInUse,
+)
+from netwright.model.resources import FixedIp, Network, Subnet
+from netwright.server.commands import AddressWish
+from netwright.server.world import World
+
+MAC_PREFIX = "fa:16:3e"
+"""OpenStack's default base_mac: locally administered, and what its tools expect."""
+
+MAC_ATTEMPTS = 3
+_SLAAC_MODES = ("slaac", "dhcpv6-stateless")
+
+
+def mac_candidates(port_id: str) -> tuple[str, ...]:
+    """The MACs that a port may get, first choice first: of its id, so that no dice are thrown."""
+    digest = blake2s(port_id.encode(), digest_size=3 * MAC_ATTEMPTS).digest().hex(":").split(":")
+    return tuple(":".join([MAC_PREFIX, *digest[3 * n : 3 * n + 3]]) for n in range(MAC_ATTEMPTS))
+
+
+def choose_mac(world: World, network: Network, port_id: str, wanted: str | None) -> str:
+    """The MAC asked for, or the first candidate that no port of the network has."""
+    if wanted is not None:
+        holder = world.macs.get((network.id, wanted))
+        if holder is not None and holder != port_id:
+            raise MacAddressInUse(
+                f"Unable to complete operation for network {network.id}. The mac address {wanted} "
+                f"is in use by port {holder}.",
+                next="choose another mac_address, or none to have one made",
+            )
+        world.macs.put((network.id, wanted), port_id)
+        return wanted
+    for mac in mac_candidates(port_id):
+        if world.macs.get((network.id, mac)) is None:
+            world.macs.put((network.id, mac), port_id)
+            return mac
+    raise MacAddressGenerationFailure(
+        f"Unable to generate unique mac on network {network.id}: the candidates for port {port_id} "
+        "are all in use.",
+        next="send the request again: another port id gives other candidates",
+    )
+
+
+class Addressee:
+    """The port that addresses are for, before there is one."""
+
+    __slots__ = ("device_owner", "id", "mac", "network", "project_id")
+
+    def __init__(
+        self, port_id: str, project_id: str, network: Network, mac: str, device_owner: str
+    ) -> None:
+        self.id = port_id
+        self.project_id = project_id
+        self.network = network
+        self.mac = mac
+        self.device_owner = device_owner
+
+
+def assign(
+    world: World, port: Addressee, wishes: tuple[AddressWish, ...] | UnsetType
+) -> tuple[FixedIp, ...]:
+    """Allocate what is wished for; without wishes, one address of each IP version.
+
+    Exact addresses are taken before any is chosen, so that a choice never takes a later wish.
+    Raises Exhausted, AddressTaken, InvalidIpForNetwork, InvalidIpForSubnet, InvalidInput.
+    """
+    if wishes is UNSET:
+        return tuple(_one_of_each_version(world, port))
+    granted: dict[int, FixedIp] = {}
+    order = sorted(range(len(wishes)), key=lambda n: wishes[n].ip_address is None)
+    for n in order:
+        subnet = _subnet_for(world, port.network, wishes[n])
+        if wishes[n].ip_address is not None:
+            granted[n] = _take(world, port, subnet, str(wishes[n].ip_address))
+        else:
+            granted[n] = _choose(world, port, subnet)
+    return tuple(granted[n] for n in range(len(wishes)))
+
+
+def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
+    granted = []
+    subnets = world.subnets_of(port.network.id)
+    for version in (4, 6):
+        of_version = [subnet for subnet in subnets if subnet.ip_version == version]
+        granted += [_choose(world, port, subnet) for subnet in of_version if _is_slaac(subnet)]
+        candidates = [subnet for subnet in of_version if not _is_slaac(subnet)]
+        for subnet in candidates:
+            try:
+                granted.append(_choose(world, port, subnet))
+                break
+            except Exhausted:
+                if subnet is candidates[-1]:
+                    raise
+    return granted
+
+
+def _choose(world: World, port: Addressee, subnet: Subnet) -> FixedIp:
+    if _is_slaac(subnet):
+        return _take(world, port, subnet, _eui64(subnet.cidr, port.mac))
+    return _hold(world, port, subnet, world.ledger.allocate(subnet.id, world.now))
+
+
+def _take(world: World, port: Addressee, subnet: Subnet, text: str) -> FixedIp:
+    """The exact address, if it can be this port's."""
+    address = from_text(text)
+    _check_usable(subnet, address, port.device_owner)
+    held = world.allocations.get((subnet.id, address))
+    if held is not None and held.port_id == port.id:
+        raise InvalidInput(
+            f"Invalid input for fixed_ips. Reason: Duplicate IP address '{text}' in it."
+        )
+    claim(held, subnet.id, address, port.project_id, world.now)
+    world.ledger.take(subnet.id, address)
+    return _hold(world, port, subnet, address)
+
+
+def _hold(world: World, port: Addressee, subnet: Subnet, address: Address) -> FixedIp:
+    world.allocations.put(
+        (subnet.id, address),
+        Allocation(
+            subnet_id=subnet.id, address=address, project_id=port.project_id, port_id=port.id
+        ),
+    )
+    world.subnet_uses.put(subnet.id, (world.subnet_uses.get(subnet.id) or 0) + 1)
+    return FixedIp(subnet_id=subnet.id, ip_address=to_text(address))
+
+
+def _subnet_for(world: World, network: Network, wish: AddressWish) -> Subnet:
+    if wish.subnet_id is not None:
+        subnet = world.subnets.get(wish.subnet_id)
+        if subnet is None or subnet.network_id != network.id:
+            raise InvalidInput(
+                f"Invalid input for fixed_ips. Reason: subnet {wish.subnet_id} is not in network "
+                f"{network.id}.",
+                next=f"choose one of its subnets: {', '.join(network.subnets) or 'it has none'}",
+            )
+        return subnet
+    if wish.ip_address is None:
+        raise InvalidInput(
+            "Invalid input for fixed_ips. Reason: an item needs subnet_id or ip_address."
+        )
+    address = from_text(wish.ip_address)
+    for subnet in world.subnets_of(network.id):
+        if address in cidr_range(subnet.cidr):
+            return subnet
+    raise InvalidIpForNetwork(
+        f"IP address {wish.ip_address} is not a valid IP for any of the subnets on the specified "
+        "network.",
+        next=f"choose an address of a subnet of network {network.id}",
+    )
+
+
+def _check_usable(subnet: Subnet, address: Address, device_owner: str) -> None:
+    text = to_text(address)
+    if address not in usable_range(subnet.cidr):
+        raise InvalidIpForSubnet(
+            f"IP address {text} is not a valid IP for the specified subnet ({subnet.cidr}).",
+            next=f"choose an address between {usable_range(subnet.cidr)}",
+        )
+    if text == subnet.gateway_ip and not device_owner.startswith("network:"):
+        raise InvalidInput(
+            f"Invalid input for fixed_ips. Reason: {text} is the gateway of subnet {subnet.id}; a "
+            "port that answers for it would cut the subnet off.",
+            next="choose another address; only a port with device_owner network:* may have it",
+        )
+
+
+def _is_slaac(subnet: Subnet) -> bool:
+    return subnet.ipv6_address_mode in _SLAAC_MODES
+
+
+def _eui64(cidr: str, mac: str) -> str:
+    """The address that the instance gives itself (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    prefix = int(IPv6Network(cidr).network_address)
+    return str(IPv6Address(prefix | int.from_bytes(identifier)))

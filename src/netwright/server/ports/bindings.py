@@ -1,0 +1,186 @@
+"""Binding a port to a host, moving it, unbinding it, and what hosts and fences do to bindings."""
+
+from msgspec.structs import replace
+
+from netwright.model.planes import needed_planes
+from netwright.model.resources import (
+    Attachment,
+    Binding,
+    Host,
+    HostState,
+    Network,
+    NetworkType,
+    Port,
+    VifType,
+    VnicType,
+)
+from netwright.model.states import AttachmentState, BindingState, Event, Plane, PortState
+from netwright.server.ports.lifecycle import happen, step, was_told, with_binding
+from netwright.server.world import World
+
+OVS_VIF_DETAILS = {
+    "bridge_name": "br-int",
+    "connectivity": "l2",
+    "datapath_type": "netdev",
+    "ovs_hybrid_plug": False,
+    "port_filter": True,
+    "bound_drivers": {"0": "netwright"},
+}
+
+
+def bind(world: World, port: Port, host: str, *, actor: str) -> Port:
+    """Make `host` the port's active binding; "" unbinds. An older one is withdrawn.
+
+    A host that cannot serve the port gets the binding all the same, refused with the cause: the
+    caller sees `binding_failed`, and it is tried again when the cause goes.
+    """
+    active = port.active_binding
+    if host == (active.host if active else ""):
+        return port
+    if not host:
+        return unbind(world, port, Event.UNBIND, actor=actor)
+    if active is not None:
+        port = _withdraw(world, port, active, Event.REBIND)
+    port = _prepare(world, port, host)
+    event = Event.BIND if active is None else Event.REBIND
+    return happen(world, port, event, actor=actor, binding=port.binding_on(host))
+
+
+def unbind(world: World, port: Port, event: Event, *, actor: str) -> Port:
+    """Withdraw every binding, because the host was taken away (UNBIND) or the port (DELETE)."""
+    about = port.active_binding
+    for binding in port.bindings:
+        port = _withdraw(world, port, binding, event)
+    return happen(world, port, event, actor=actor, binding=about)
+
+
+def withdrawn(world: World, port: Port, binding: Binding, event: Event, *, actor: str) -> Port:
+    """The binding is proven gone: by its agent's word or by a fence."""
+    gone = step(binding, event, now=world.now)
+    port = with_binding(port, gone)
+    port = happen(world, port, event, actor=actor, binding=gone)
+    if gone.state is BindingState.WITHDRAWN:
+        detach(world, port.network_id, binding.host)
+    return port
+
+
+def retry(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
+    """The host serves again: what was refused or fenced there is prepared anew."""
+    network = _network(world, port)
+    if _refusal(world.hosts.get(binding.host), network, port, binding.host):
+        return port
+    generation = port.generation + 1
+    vif_type = _vif_type(port, network, "")
+    again = replace(
+        step(binding, Event.HOST_BACK, now=world.now),
+        generation=generation,
+        device_seen_at=None,
+        vif_type=vif_type,
+        vif_details=OVS_VIF_DETAILS if vif_type is VifType.OVS else {},
+    )
+    port = replace(with_binding(port, again), generation=generation)
+    return happen(world, port, Event.HOST_BACK, actor=actor, binding=again)
+
+
+def _prepare(world: World, port: Port, host: str) -> Port:
+    network = _network(world, port)
+    refusal = _refusal(world.hosts.get(host), network, port, host)
+    planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
+    if refusal:
+        state = BindingState.REFUSED
+    elif Plane.UNDERLAY in planes:
+        state = BindingState.PREPARING
+    else:
+        state = BindingState.UP
+    earlier = port.binding_on(host)
+    vif_type = _vif_type(port, network, refusal)
+    binding = Binding(
+        host=host,
+        generation=port.generation + 1,
+        active=True,
+        state=state,
+        since=world.now,
+        cause=refusal,
+        was_up=state is BindingState.UP,
+        vif_type=vif_type,
+        vif_details=OVS_VIF_DETAILS if vif_type is VifType.OVS else {},
+    )
+    if earlier is None:
+        attach(world, network, host)
+    return replace(with_binding(port, binding), generation=binding.generation, ever_bound=True)
+
+
+def _withdraw(world: World, port: Port, binding: Binding, event: Event) -> Port:
+    """The binding on its way out; at once when no agent can have wired it."""
+    after = step(replace(binding, active=False), event, now=world.now)
+    if after.state is BindingState.WITHDRAWING and not was_told(binding):
+        after = step(after, Event.WITHDRAWN, now=world.now)
+    if after.state is BindingState.WITHDRAWN:
+        detach(world, port.network_id, binding.host)
+    return with_binding(port, after)
+
+
+def attach(world: World, network: Network, host: str) -> None:
+    """Count one more binding of the network on the host; the first makes the attachment."""
+    key = (network.id, host)
+    count = world.binding_counts.get(key) or 0
+    world.binding_counts.put(key, count + 1)
+    if world.attachments.get(key) is None:
+        by_hand = network.segment.network_type is not NetworkType.VXLAN
+        world.attachments.put(
+            key,
+            Attachment(
+                network_id=network.id,
+                host=host,
+                state=AttachmentState.UP if by_hand else AttachmentState.WANTED,
+                since=world.now,
+                cause="the switches carry a provider network by hand" if by_hand else "",
+            ),
+        )
+
+
+def detach(world: World, network_id: str, host: str) -> None:
+    """Count one binding less; with the last one of a provider network the attachment goes."""
+    key = (network_id, host)
+    count = (world.binding_counts.get(key) or 0) - 1
+    world.binding_counts.put(key, max(count, 0))
+    if count <= 0:
+        world.attachments.put(key, None)
+
+
+def _refusal(host: Host | None, network: Network, port: Port, name: str) -> str:
+    """Why the host cannot serve the port now; "" when it can."""
+    segment = network.segment
+    if port.vnic_type is VnicType.BAREMETAL and segment.network_type is not NetworkType.VXLAN:
+        return ""
+    if host is None:
+        return f"host {name} is not registered: start netwright agent --host {name} there"
+    if host.state is HostState.FENCED:
+        return f"host {name} is fenced: netwright host unfence {name} when it is clean"
+    if host.state is HostState.UNKNOWN:
+        return f"host {name} is silent: its agent was not heard for 15 s; look at it there"
+    if segment.physical_network and segment.physical_network not in host.physical_networks:
+        has = ", ".join(sorted(host.physical_networks)) or "none"
+        return (
+            f"host {name} has no physical network {segment.physical_network} (it has: {has}): "
+            f"give its agent --physical-network {segment.physical_network}=BRIDGE"
+        )
+    return ""
+
+
+def _vif_type(port: Port, network: Network, refusal: str) -> VifType:
+    if refusal:
+        return VifType.BINDING_FAILED
+    planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
+    return VifType.OVS if Plane.UNDERLAY in planes else VifType.OTHER
+
+
+def _network(world: World, port: Port) -> Network:
+    network = world.networks.get(port.network_id)
+    assert network is not None, f"port {port.id}'s network {port.network_id} was not loaded"
+    return network
+
+
+def is_released(port: Port) -> bool:
+    """Whether a deleted port's last binding is gone, so that its addresses may go to rest."""
+    return port.state is PortState.RELEASING and not port.bindings

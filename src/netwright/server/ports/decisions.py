@@ -1,0 +1,227 @@
+"""Decisions about ports: create, update, delete."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from netwright.model.errors import InvalidInput, PortNotFound, UniqueNameConflict
+from netwright.model.resources import AddressPair, FixedIp, Network, Port
+from netwright.model.states import Event, PortState
+from netwright.server.commands import (
+    AddressWish,
+    Caller,
+    CreatePorts,
+    DeletePorts,
+    PairWish,
+    PortChange,
+    PortDraft,
+    UpdatePorts,
+)
+from netwright.server.networks import check_revision, visible
+from netwright.server.ports.addressing import Addressee, assign, choose_mac
+from netwright.server.ports.bindings import bind, unbind
+from netwright.server.ports.lifecycle import happen
+from netwright.server.ports.release import release_address, release_if_unbound
+from netwright.server.world import World
+
+
+def create(world: World, command: CreatePorts) -> tuple[Port, ...]:
+    return tuple(_create(world, command.caller, draft) for draft in command.drafts)
+
+
+def update(world: World, command: UpdatePorts) -> tuple[Port, ...]:
+    return tuple(_update(world, command.caller, change) for change in command.changes)
+
+
+def delete(world: World, command: DeletePorts) -> tuple[()]:
+    for port_id in command.ids:
+        port = _owned(world, command.caller, port_id)
+        check_revision(port.revision_number, command.if_match)
+        if port.unique_name is not None:
+            world.unique_names.put((port.project_id, port.unique_name), None)
+        port = unbind(world, port, Event.DELETE, actor=_actor(command.caller))
+        release_if_unbound(world, port)
+    return ()
+
+
+def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
+    network = visible(world, caller, draft.network_id)
+    namesake = _namesake(world, draft)
+    if namesake is not None:
+        return namesake
+    mac = choose_mac(world, network, draft.id, draft.mac_address)
+    addressee = Addressee(draft.id, draft.project_id, network, mac, draft.device_owner)
+    secure = draft.port_security_enabled
+    port = Port(
+        id=draft.id,
+        project_id=draft.project_id,
+        network_id=network.id,
+        mac_address=mac,
+        name=draft.name,
+        unique_name=draft.unique_name,
+        description=draft.description,
+        admin_state_up=draft.admin_state_up,
+        device_id=draft.device_id,
+        device_owner=draft.device_owner,
+        fixed_ips=assign(world, addressee, draft.fixed_ips),
+        allowed_address_pairs=_pairs(draft.allowed_address_pairs, mac),
+        port_security_enabled=network.port_security_enabled if secure is UNSET else secure,
+        vnic_type=draft.vnic_type,
+        profile=draft.profile,
+        state_since=world.now,
+        revision_number=1,
+        created_at=world.now,
+        updated_at=world.now,
+    )
+    _check_pairs(port)
+    world.ports.put(port.id, port)
+    if draft.unique_name is not None:
+        world.unique_names.put((draft.project_id, draft.unique_name), port.id)
+    world.port_counts.put(network.id, (world.port_counts.get(network.id) or 0) + 1)
+    if draft.host:
+        port = bind(world, port, draft.host, actor=_actor(caller))
+    return port
+
+
+def _update(world: World, caller: Caller, change: PortChange) -> Port:
+    port = _owned(world, caller, change.id)
+    check_revision(port.revision_number, change.if_match)
+    network = world.networks.get(port.network_id)
+    assert network is not None, f"port {port.id}'s network was not loaded"
+    before = port
+    port = replace(port, **_plain_changes(change))
+    if change.mac_address is not UNSET and change.mac_address != port.mac_address:
+        port = _with_mac(world, port, network, change.mac_address)
+    if change.fixed_ips is not UNSET:
+        port = _with_addresses(world, port, network, change.fixed_ips)
+    if change.allowed_address_pairs is not UNSET:
+        pairs = _pairs(change.allowed_address_pairs, port.mac_address)
+        port = replace(port, allowed_address_pairs=pairs)
+    _check_pairs(port)
+    if port != before:
+        port = _put(world, before, port, _actor(caller))
+    if change.host is not UNSET:
+        port = bind(world, port, change.host, actor=_actor(caller))
+    return port
+
+
+def _put(world: World, before: Port, port: Port, actor: str) -> Port:
+    if port.admin_state_up != before.admin_state_up:
+        event = Event.ADMIN_UP if port.admin_state_up else Event.ADMIN_DOWN
+        return happen(world, port, event, actor=actor)
+    port = replace(port, revision_number=before.revision_number + 1, updated_at=world.now)
+    world.ports.put(port.id, port)
+    return port
+
+
+def _plain_changes(change: PortChange) -> Mapping[str, Any]:
+    wanted = {
+        "name": change.name,
+        "description": change.description,
+        "admin_state_up": change.admin_state_up,
+        "device_id": change.device_id,
+        "device_owner": change.device_owner,
+        "port_security_enabled": change.port_security_enabled,
+        "vnic_type": change.vnic_type,
+        "profile": change.profile,
+    }
+    return {key: value for key, value in wanted.items() if value is not UNSET}
+
+
+def _with_mac(world: World, port: Port, network: Network, mac: str) -> Port:
+    if port.active_binding is not None and port.device_owner.startswith("compute:"):
+        raise InvalidInput(
+            f"Invalid input for mac_address. Reason: port {port.id} is bound to host "
+            f"{port.active_binding.host}, where an instance uses {port.mac_address}.",
+            next="unbind the port first",
+        )
+    choose_mac(world, network, port.id, mac)
+    world.macs.put((network.id, port.mac_address), None)
+    return replace(port, mac_address=mac)
+
+
+def _with_addresses(
+    world: World, port: Port, network: Network, wishes: tuple[AddressWish, ...]
+) -> Port:
+    """Keep the addresses named again, release the others, allocate the new ones."""
+    kept: dict[int, FixedIp] = {}
+    for n, wish in enumerate(wishes):
+        same = next(
+            (ip for ip in port.fixed_ips if _is(ip, wish) and ip not in kept.values()), None
+        )
+        if same is not None:
+            kept[n] = same
+    for fixed_ip in port.fixed_ips:
+        if fixed_ip not in kept.values():
+            release_address(world, port, fixed_ip)
+    new = tuple(wish for n, wish in enumerate(wishes) if n not in kept)
+    addressee = Addressee(port.id, port.project_id, network, port.mac_address, port.device_owner)
+    granted = iter(assign(world, addressee, new))
+    return replace(port, fixed_ips=tuple(kept.get(n) or next(granted) for n in range(len(wishes))))
+
+
+def _is(fixed_ip: FixedIp, wish: AddressWish) -> bool:
+    if wish.ip_address is None:
+        return wish.subnet_id == fixed_ip.subnet_id
+    return wish.ip_address == fixed_ip.ip_address and wish.subnet_id in {
+        None,
+        fixed_ip.subnet_id,
+    }
+
+
+def _namesake(world: World, draft: PortDraft) -> Port | None:
+    """The port that has the draft's unique name already: creating it again returns it (law 4)."""
+    if draft.unique_name is None:
+        return None
+    holder = world.unique_names.get((draft.project_id, draft.unique_name))
+    port = world.ports.get(holder) if holder is not None else None
+    if port is None:
+        return None
+    asked = (
+        ()
+        if draft.fixed_ips is UNSET
+        else tuple(
+            wish for wish in draft.fixed_ips if not any(_is(ip, wish) for ip in port.fixed_ips)
+        )
+    )
+    if port.network_id != draft.network_id or asked:
+        addresses = ", ".join(ip.ip_address for ip in port.fixed_ips) or "no address"
+        raise UniqueNameConflict(
+            f"unique_name '{draft.unique_name}' is port {port.id}'s in network {port.network_id} "
+            f"with {addresses}.",
+            next="ask for the same network and addresses, choose another name, or delete that port",
+        )
+    return port
+
+
+def _pairs(wishes: tuple[PairWish, ...], mac: str) -> tuple[AddressPair, ...]:
+    return tuple(
+        AddressPair(ip_address=wish.ip_address, mac_address=wish.mac_address or mac)
+        for wish in wishes
+    )
+
+
+def _check_pairs(port: Port) -> None:
+    if port.allowed_address_pairs and not port.port_security_enabled:
+        raise InvalidInput(
+            "Invalid input for allowed_address_pairs. Reason: Port Security must be enabled in "
+            "order to have allowed address pairs on a port.",
+            next="set port_security_enabled, or leave the pairs out",
+        )
+    if len(set(port.allowed_address_pairs)) != len(port.allowed_address_pairs):
+        raise InvalidInput(
+            "Invalid input for allowed_address_pairs. Reason: it contains a pair twice."
+        )
+
+
+def _owned(world: World, caller: Caller, port_id: str) -> Port:
+    port = world.ports.get(port_id)
+    if port is None or port.state is PortState.RELEASING or not caller.may_touch(port.project_id):
+        raise PortNotFound(f"Port {port_id} could not be found.")
+    return port
+
+
+def _actor(caller: Caller) -> str:
+    return "admin" if caller.is_admin else f"project {caller.project_id}"

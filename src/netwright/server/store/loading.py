@@ -1,0 +1,221 @@
+"""Loads what a batch needs, with a fixed number of statements whatever its size."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from netwright.ipam.addresses import Address, cidr_range, from_text, to_key
+from netwright.ipam.resting import Allocation
+from netwright.model.resources import Attachment, Host, Network, Port, Subnet
+from netwright.server.needs import Needs
+from netwright.server.networks import segment_key
+from netwright.server.world import World
+
+_USES_MAX = 5_000
+
+_networks = msgspec.json.Decoder(Network)
+_subnets = msgspec.json.Decoder(Subnet)
+_ports = msgspec.json.Decoder(Port)
+_hosts = msgspec.json.Decoder(Host)
+_attachments = msgspec.json.Decoder(Attachment)
+
+
+def load(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
+    """Fill the world with what is needed. Runs in the batch's own transaction."""
+    _load_ports(connection, world, needs)
+    ports = list(world.ports.values())
+    of_subnets = _networks_of_subnets(connection, needs.changed_subnets)
+    changed = needs.changed_networks | of_subnets
+    network_ids = changed | needs.networks | {port.network_id for port in ports}
+    _load_networks(connection, world, network_ids)
+    _load_subnets(connection, world, network_ids)
+    _load_segments(connection, world, needs.segments)
+    hosts = needs.hosts | {binding.host for port in ports for binding in port.bindings}
+    _load_hosts(connection, world, hosts)
+    attachments = needs.attachments | {
+        (port.network_id, host)
+        for port in ports
+        for host in {binding.host for binding in port.bindings} | needs.hosts
+    }
+    _load_attachments(connection, world, attachments)
+    _load_all_attachments(connection, world, changed)
+    _load_macs(connection, world, needs.macs)
+    _load_allocations(connection, world, _addresses(world, needs))
+    used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
+    _load_uses(connection, world, used)
+
+
+def subnets(connection: sqlite3.Connection, ids: Iterable[str]) -> list[Subnet]:
+    """The subnets with these ids that exist."""
+    sql = "SELECT body FROM subnet WHERE id IN (SELECT value FROM json_each(?))"
+    return [_subnets.decode(body) for (body,) in _select(connection, sql, ids)]
+
+
+def _load_ports(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
+    ids = set(needs.ports)
+    if needs.unique_names:
+        found = _select(
+            connection,
+            "SELECT p.project_id, p.unique_name, p.id FROM json_each(?) AS wanted JOIN port AS p "
+            "ON p.project_id = wanted.value ->> 0 AND p.unique_name = wanted.value ->> 1",
+            list(needs.unique_names),
+        )
+        for project_id, name, port_id in found:
+            world.unique_names.load((project_id, name), port_id)
+            ids.add(port_id)
+    if needs.ports_on:
+        sql = "SELECT port_id FROM binding WHERE host IN (SELECT value FROM json_each(?))"
+        ids.update(port_id for (port_id,) in _select(connection, sql, needs.ports_on))
+    sql = "SELECT body, event_seq FROM port WHERE id IN (SELECT value FROM json_each(?))"
+    for body, seq in _select(connection, sql, ids):
+        port = _ports.decode(body)
+        world.ports.load(port.id, port)
+        world.port_seqs[port.id] = seq
+        world.macs.load((port.network_id, port.mac_address), port.id)
+        if port.unique_name is not None:
+            world.unique_names.load((port.project_id, port.unique_name), port.id)
+
+
+def _networks_of_subnets(connection: sqlite3.Connection, ids: set[str]) -> set[str]:
+    sql = "SELECT network_id FROM subnet WHERE id IN (SELECT value FROM json_each(?))"
+    return {network_id for (network_id,) in _select(connection, sql, ids)}
+
+
+def _load_networks(connection: sqlite3.Connection, world: World, ids: set[str]) -> None:
+    sql = "SELECT body FROM network WHERE id IN (SELECT value FROM json_each(?))"
+    for (body,) in _select(connection, sql, ids):
+        network = _networks.decode(body)
+        world.networks.load(network.id, network)
+        world.segments.load(segment_key(network.segment), network.id)
+
+
+def _load_subnets(connection: sqlite3.Connection, world: World, network_ids: set[str]) -> None:
+    sql = "SELECT body FROM subnet WHERE network_id IN (SELECT value FROM json_each(?))"
+    for (body,) in _select(connection, sql, network_ids):
+        subnet = _subnets.decode(body)
+        world.subnets.load(subnet.id, subnet)
+
+
+def _load_segments(connection: sqlite3.Connection, world: World, keys: set[str]) -> None:
+    sql = (
+        "SELECT segment_key, id FROM network WHERE segment_key IN (SELECT value FROM json_each(?))"
+    )
+    for key, network_id in _select(connection, sql, keys):
+        world.segments.load(key, network_id)
+
+
+def _load_hosts(connection: sqlite3.Connection, world: World, names: set[str]) -> None:
+    sql = "SELECT body FROM host WHERE name IN (SELECT value FROM json_each(?))"
+    for (body,) in _select(connection, sql, names):
+        host = _hosts.decode(body)
+        world.hosts.load(host.name, host)
+
+
+def _load_attachments(
+    connection: sqlite3.Connection, world: World, keys: set[tuple[str, str]]
+) -> None:
+    sql = (
+        "SELECT a.body FROM json_each(?) AS wanted JOIN attachment AS a "
+        "ON a.network_id = wanted.value ->> 0 AND a.host = wanted.value ->> 1"
+    )
+    for (body,) in _select(connection, sql, keys):
+        attachment = _attachments.decode(body)
+        world.attachments.load((attachment.network_id, attachment.host), attachment)
+    sql = (
+        "SELECT b.network_id, b.host, count(*) FROM json_each(?) AS wanted JOIN binding AS b "
+        "ON b.network_id = wanted.value ->> 0 AND b.host = wanted.value ->> 1 "
+        "GROUP BY b.network_id, b.host"
+    )
+    for network_id, host, count in _select(connection, sql, keys):
+        world.binding_counts.load((network_id, host), count)
+
+
+def _load_all_attachments(
+    connection: sqlite3.Connection, world: World, network_ids: set[str]
+) -> None:
+    sql = "SELECT body FROM attachment WHERE network_id IN (SELECT value FROM json_each(?))"
+    for (body,) in _select(connection, sql, network_ids):
+        attachment = _attachments.decode(body)
+        world.attachments.load((attachment.network_id, attachment.host), attachment)
+
+
+def _load_macs(connection: sqlite3.Connection, world: World, keys: set[tuple[str, str]]) -> None:
+    sql = (
+        "SELECT p.network_id, p.mac_address, p.id FROM json_each(?) AS wanted JOIN port AS p "
+        "ON p.network_id = wanted.value ->> 0 AND p.mac_address = wanted.value ->> 1"
+    )
+    for network_id, mac, port_id in _select(connection, sql, keys):
+        world.macs.load((network_id, mac), port_id)
+
+
+def _addresses(world: World, needs: Needs) -> set[tuple[str, Address]]:
+    """The (subnet, address) rows: those of the ports, and those asked for by name."""
+    wanted = {
+        (ip.subnet_id, from_text(ip.ip_address))
+        for port in world.ports.values()
+        for ip in port.fixed_ips
+    }
+    by_network = set(needs.addresses)
+    for port_id, address in needs.port_addresses:
+        port = world.ports.get(port_id)
+        if port is not None:
+            by_network.add((port.network_id, address))
+    for network_id, address in by_network:
+        for subnet in world.subnets_of(network_id):
+            if address in cidr_range(subnet.cidr):
+                wanted.add((subnet.id, address))
+    return wanted
+
+
+def _load_allocations(
+    connection: sqlite3.Connection, world: World, keys: set[tuple[str, Address]]
+) -> None:
+    sql = (
+        "SELECT project_id, port_id, rests_until FROM allocation "
+        "WHERE subnet_id = ? AND address = ?"
+    )
+    for subnet_id, address in keys:
+        row = connection.execute(sql, (subnet_id, to_key(address))).fetchone()
+        if row is None:
+            continue
+        project_id, port_id, rests_until = row
+        allocation = Allocation(
+            subnet_id=subnet_id,
+            address=address,
+            project_id=project_id,
+            port_id=port_id,
+            rests_until=rests_until,
+        )
+        world.allocations.load((subnet_id, address), allocation)
+
+
+def _load_uses(connection: sqlite3.Connection, world: World, network_ids: set[str]) -> None:
+    """How many ports and addresses keep a network and its subnets from being deleted.
+
+    Counted up to a bound that no batch can undercut: whether there is any is what decides.
+    """
+    for network_id in network_ids:
+        (ports,) = connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM port WHERE network_id = ? LIMIT ?)",
+            (network_id, _USES_MAX),
+        ).fetchone()
+        world.port_counts.load(network_id, ports)
+        for subnet in world.subnets_of(network_id):
+            (uses,) = connection.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM allocation WHERE subnet_id = ? "
+                "AND port_id IS NOT NULL LIMIT ?)",
+                (subnet.id, _USES_MAX),
+            ).fetchone()
+            world.subnet_uses.load(subnet.id, uses)
+
+
+def _select(
+    connection: sqlite3.Connection, sql: str, keys: Iterable[Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows for a set of keys, passed as one JSON array; no statement for an empty set."""
+    wanted = list(keys)
+    if not wanted:
+        return iter(())
+    return connection.execute(sql, (msgspec.json.encode(wanted).decode(),))

@@ -1,0 +1,203 @@
+"""Answers queries from committed state."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from sqlalchemy import Select, Table, and_, false, func, or_, select, true
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.elements import ColumnElement
+
+from netwright.db.sqlite import SqliteDatabase
+from netwright.model.errors import (
+    HTTPBadRequest,
+    NetworkNotFound,
+    NotFound,
+    PortNotFound,
+    SubnetNotFound,
+)
+from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition
+from netwright.model.states import API_STATUS, PortState
+from netwright.server.queries import Query
+from netwright.server.store import schema
+from netwright.server.store.filters import condition
+
+V = TypeVar("V", bound=msgspec.Struct)
+
+_dialect = sqlite.dialect(paramstyle="qmark")
+_Visible = Callable[[str | None], ColumnElement[bool]]
+
+
+class _Collection(Generic[V]):
+    """One resource: its table, how its rows become values, and what a project may see of it."""
+
+    def __init__(
+        self, table: Table, kind: type[V], missing: type[NotFound], visible: _Visible
+    ) -> None:
+        self.table = table
+        self.missing = missing
+        self.visible = visible
+        self.decode = msgspec.json.Decoder(kind).decode
+
+
+def _own_or_shared(project_id: str | None) -> ColumnElement[bool]:
+    if project_id is None:
+        return true()
+    return or_(schema.network.c.project_id == project_id, schema.network.c.shared)
+
+
+def _own_or_in_shared(project_id: str | None) -> ColumnElement[bool]:
+    if project_id is None:
+        return true()
+    shared = select(schema.network.c.id).where(schema.network.c.shared)
+    return or_(schema.subnet.c.project_id == project_id, schema.subnet.c.network_id.in_(shared))
+
+
+def _own_and_not_releasing(project_id: str | None) -> ColumnElement[bool]:
+    alive = schema.port.c.state != PortState.RELEASING
+    return alive if project_id is None else and_(alive, schema.port.c.project_id == project_id)
+
+
+_NETWORKS = _Collection(schema.network, Network, NetworkNotFound, _own_or_shared)
+_SUBNETS = _Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared)
+_PORTS = _Collection(schema.port, Port, PortNotFound, _own_and_not_releasing)
+
+
+class SqliteReader:
+    """`server.queries.Reader` on SQLite. A deleted port that still withdraws is not seen here."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def network(self, network_id: str) -> Network | None:
+        return await self._one(_NETWORKS, network_id)
+
+    async def subnet(self, subnet_id: str) -> Subnet | None:
+        return await self._one(_SUBNETS, subnet_id)
+
+    async def port(self, port_id: str) -> Port | None:
+        return await self._one(_PORTS, port_id)
+
+    async def networks(self, query: Query) -> Sequence[Network]:
+        return await self._list(_NETWORKS, query)
+
+    async def subnets(self, query: Query) -> Sequence[Subnet]:
+        return await self._list(_SUBNETS, query)
+
+    async def ports(self, query: Query) -> Sequence[Port]:
+        return await self._list(_PORTS, query)
+
+    async def host(self, name: str) -> Host | None:
+        found = await self._bodies("SELECT body FROM host WHERE name = ?", (name,), Host)
+        return found[0] if found else None
+
+    async def hosts(self) -> Sequence[Host]:
+        return await self._bodies("SELECT body FROM host ORDER BY name", (), Host)
+
+    async def attachments(self, network_id: str) -> Sequence[Attachment]:
+        sql = "SELECT body FROM attachment WHERE network_id = ? ORDER BY host"
+        return await self._bodies(sql, (network_id,), Attachment)
+
+    async def history(self, port_id: str) -> Sequence[Transition]:
+        sql = "SELECT body FROM transition WHERE port_id = ? ORDER BY seq"
+        return await self._bodies(sql, (port_id,), Transition)
+
+    async def _one(self, collection: _Collection[V], resource_id: str) -> V | None:
+        statement = select(collection.table.c.body).where(
+            collection.table.c.id == resource_id, collection.visible(None)
+        )
+        found = await self._database.read(lambda connection: _rows(connection, statement))
+        return collection.decode(found[0][0]) if found else None
+
+    async def _list(self, collection: _Collection[V], query: Query) -> Sequence[V]:
+        def read(connection: sqlite3.Connection) -> list[V]:
+            statement = _listing(connection, collection, query)
+            values = [collection.decode(body) for (body,) in _rows(connection, statement)]
+            return values[::-1] if query.page_reverse else values
+
+        return await self._database.read(read)
+
+    async def _bodies(self, sql: str, keys: tuple[Any, ...], kind: type[V]) -> list[V]:
+        decode = msgspec.json.Decoder(kind).decode
+        return await self._database.read(
+            lambda connection: [decode(body) for (body,) in connection.execute(sql, keys)]
+        )
+
+
+def _listing(
+    connection: sqlite3.Connection, collection: _Collection[V], query: Query
+) -> Select[Any]:
+    table = collection.table
+    statement = select(table.c.body).where(collection.visible(query.project_id))
+    for attribute, values in query.filters:
+        statement = statement.where(_condition(table, attribute, values))
+    order = _order(table, query.sort)
+    if query.marker is not None:
+        statement = statement.where(_after_marker(connection, collection, query, order))
+    for column, ascending in order:
+        forwards = ascending is not query.page_reverse
+        statement = statement.order_by(column.asc() if forwards else column.desc())
+    return statement if query.limit is None else statement.limit(query.limit)
+
+
+def _condition(table: Table, attribute: str, values: tuple[str, ...]) -> ColumnElement[bool]:
+    if table is schema.port and attribute == "status":
+        states = [state for state, status in API_STATUS.items() if status in values]
+        return table.c.state.in_(states)
+    if attribute == "status":
+        return true() if "ACTIVE" in values else false()
+    return condition(table, attribute, values)
+
+
+_Order = list[tuple[ColumnElement[Any], bool]]
+
+
+def _order(table: Table, sort: tuple[tuple[str, bool], ...]) -> _Order:
+    """The columns to sort by; the id decides among equals, so that pages never overlap."""
+    order: _Order = []
+    for attribute, ascending in sort:
+        column = table.c.get(_SORT_COLUMNS.get(attribute, attribute))
+        if column is None:
+            raise HTTPBadRequest(f"[{attribute!r}] is invalid attribute for sort_key")
+        order.append((func.coalesce(column, ""), ascending))
+    if all(attribute != "id" for attribute, _ in sort):
+        order.append((table.c.id, sort[0][1] if sort else True))
+    return order
+
+
+_SORT_COLUMNS = {
+    "tenant_id": "project_id",
+    "status": "state",
+    "provider:network_type": "network_type",
+    "provider:physical_network": "physical_network",
+    "provider:segmentation_id": "segmentation_id",
+    "binding:host_id": "host",
+    "binding:vnic_type": "vnic_type",
+    "binding:vif_type": "vif_type",
+}
+
+
+def _after_marker(
+    connection: sqlite3.Connection, collection: _Collection[V], query: Query, order: _Order
+) -> ColumnElement[bool]:
+    """Rows after the marker's in this order: a keyset, so that a page costs the same anywhere."""
+    columns = [column for column, _ in order]
+    marked = _rows(connection, select(*columns).where(collection.table.c.id == query.marker))
+    if not marked:
+        raise collection.missing(
+            f"The marker {query.marker} could not be found.",
+            next="it was deleted meanwhile: begin the list anew",
+        )
+    beyond: list[ColumnElement[bool]] = []
+    for n, ((column, ascending), value) in enumerate(zip(order, marked[0], strict=True)):
+        forwards = ascending is not query.page_reverse
+        equal = [c == v for c, v in zip(columns[:n], marked[0][:n], strict=True)]
+        beyond.append(and_(*equal, column > value if forwards else column < value))
+    return or_(*beyond)
+
+
+def _rows(connection: sqlite3.Connection, statement: Select[Any]) -> list[tuple[Any, ...]]:
+    compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+    bound = [compiled.params[name] for name in compiled.positiontup or ()]
+    return connection.execute(str(compiled), bound).fetchall()

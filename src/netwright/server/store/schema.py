@@ -1,0 +1,198 @@
+"""The server's tables.
+
+A resource is kept whole, as its value's JSON in `body`; the other columns are what keys, indexes
+and filters need, and are written from the same value by one function (`rows`). Uniqueness is the
+schema's: (subnet, address), (network, MAC), (project, unique name), (physical network, VLAN).
+
+Addresses are 16 bytes, IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2): they sort by value in both.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+SCHEMA_VERSION = "1"
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+network = Table(
+    "network",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("network_type", String, nullable=False),
+    Column("physical_network", String),
+    Column("segmentation_id", Integer),
+    Column("shared", Boolean, nullable=False),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("port_security_enabled", Boolean, nullable=False),
+    Column("mtu", Integer, nullable=False),
+    Column("revision_number", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("network_name", "name"),
+    Index("network_project", "project_id"),
+    # A flat network has VLAN 0 here, so that the key holds for it too (NULLs are never equal).
+    Column("segment_key", String, unique=True),
+    sqlite_with_rowid=False,
+)
+
+subnet = Table(
+    "subnet",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, nullable=False),
+    Column("network_id", String, nullable=False, index=True),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("cidr", String, nullable=False),
+    Column("ip_version", Integer, nullable=False),
+    Column("gateway_ip", String),
+    Column("enable_dhcp", Boolean, nullable=False),
+    Column("ipv6_address_mode", String),
+    Column("ipv6_ra_mode", String),
+    Column("revision_number", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("subnet_name", "name"),
+    sqlite_with_rowid=False,
+)
+
+port = Table(
+    "port",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, nullable=False, index=True),
+    Column("network_id", String, nullable=False),
+    Column("name", String, nullable=False, index=True),
+    # Empty while RELEASING: a deleted port's name is free at once, its address is not.
+    Column("unique_name", String),
+    Column("description", String, nullable=False),
+    Column("mac_address", String, nullable=False),
+    Column("device_id", String, nullable=False, index=True),
+    Column("device_owner", String, nullable=False),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("port_security_enabled", Boolean, nullable=False),
+    Column("vnic_type", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("host", String),  # of the active binding
+    Column("vif_type", String, nullable=False),
+    Column("revision_number", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("event_seq", BigInteger, nullable=False),  # of its last event: what a cursor has seen
+    Column("body", Text, nullable=False),
+    Index("port_mac", "network_id", "mac_address", unique=True),
+    Index("port_unique_name", "project_id", "unique_name", unique=True),
+    sqlite_with_rowid=False,
+)
+
+allocation = Table(
+    "allocation",
+    metadata,
+    Column("subnet_id", String, primary_key=True),
+    Column("address", LargeBinary(16), primary_key=True),
+    Column("project_id", String, nullable=False),
+    Column("port_id", String, index=True),  # NULL while it rests
+    Column("rests_until", Float),
+    Index("allocation_resting", "rests_until", sqlite_where=Column("rests_until").isnot(None)),
+    sqlite_with_rowid=False,
+)
+
+block = Table(
+    "block",
+    metadata,
+    Column("subnet_id", String, primary_key=True),
+    Column("number", LargeBinary(16), primary_key=True),  # its first address
+    Column("owner", String),
+    Column("expires_at", Float),
+    Column("is_full", Boolean, nullable=False),
+    Index("block_leasable", "subnet_id", "is_full", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+binding = Table(
+    "binding",
+    metadata,
+    Column("port_id", String, primary_key=True),
+    Column("host", String, primary_key=True),
+    Column("network_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("due_at", Float),  # when its underlay's deadline passes
+    Index("binding_host", "host", "state"),
+    Index("binding_network", "network_id", "host"),
+    Index("binding_due", "due_at", sqlite_where=Column("due_at").isnot(None)),
+    sqlite_with_rowid=False,
+)
+
+attachment = Table(
+    "attachment",
+    metadata,
+    Column("network_id", String, primary_key=True),
+    Column("host", String, primary_key=True, index=True),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+host = Table(
+    "host",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+transition = Table(
+    "transition",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("port_id", String, nullable=False, index=True),
+    Column("body", Text, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("hosts", String),  # the hosts that it concerns, space between; NULL: all
+    Column("left_hosts", String, nullable=False),  # those that it concerned until now
+    Column("body", Text),  # NULL: the resource is gone
+)
+
+
+def sqlite_ddl() -> list[str]:
+    """The statements that make an empty SQLite file the server's."""
+    dialect = sqlite.dialect()
+    statements = []
+    for table in metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements += [
+            str(CreateIndex(index).compile(dialect=dialect))
+            for index in sorted(table.indexes, key=lambda index: str(index.name))
+        ]
+    return statements

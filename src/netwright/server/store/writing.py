@@ -1,0 +1,294 @@
+"""Writes what a batch has changed: rows, history and events, each table with one statement.
+
+One event a changed resource, in the order networks, subnets, hosts, attachments, ports, so that a
+watcher knows a port's network before the port. The events are also handed back, for the hub.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from netwright.ipam.addresses import Address, to_key
+from netwright.model.resources import Network, Port, Subnet, VifType
+from netwright.model.states import PortState
+from netwright.model.wire import Kind
+from netwright.server.networks import segment_key
+from netwright.server.ports.lifecycle import due_at
+from netwright.server.store.leasing import open_blocks
+from netwright.server.world import World
+
+_encode = msgspec.json.Encoder().encode
+
+
+class EventRow(NamedTuple):
+    """A line of the event log. `hosts` None: it concerns every host."""
+
+    seq: int
+    kind: Kind
+    id: str
+    hosts: frozenset[str] | None
+    left_hosts: frozenset[str]
+    body: bytes | None
+
+
+def write(connection: sqlite3.Connection, world: World) -> list[EventRow]:
+    """Write all changes; returns the events. Raises sqlite3.IntegrityError on a taken key."""
+    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()
+    events = [
+        EventRow(seq, *draft) for seq, draft in enumerate(_drafts(world), start=int(last) + 1)
+    ]
+    seqs = {event.id: event.seq for event in events if event.kind is Kind.PORT}
+    _write_networks(connection, world)
+    _write_subnets(connection, world)
+    _write_hosts(connection, world)
+    _write_allocations(connection, world)
+    _write_ports(connection, world, seqs)
+    _write_attachments(connection, world)
+    connection.executemany(
+        "INSERT INTO transition (port_id, body) VALUES (?, ?)",
+        [(each.port_id, _encode(each).decode()) for each in world.transitions],
+    )
+    connection.executemany(
+        "INSERT INTO event (seq, kind, id, hosts, left_hosts, body) VALUES (?, ?, ?, ?, ?, ?)",
+        [_event_row(event) for event in events],
+    )
+    return events
+
+
+_Draft = tuple[Kind, str, frozenset[str] | None, frozenset[str], bytes | None]
+
+_NOBODY: frozenset[str] = frozenset()
+
+
+def _drafts(world: World) -> Iterator[_Draft]:
+    for network_id, _, network in world.networks.changed():
+        hosts = _hosts_of_network(world, network_id)
+        yield Kind.NETWORK, network_id, hosts, _NOBODY, _body(network)
+    for subnet_id, before, subnet in world.subnets.changed():
+        known = subnet or before
+        hosts = _hosts_of_network(world, known.network_id) if known else _NOBODY
+        yield Kind.SUBNET, subnet_id, hosts, _NOBODY, _body(subnet)
+    for name, _, host in world.hosts.changed():
+        yield Kind.HOST, name, frozenset({name}), _NOBODY, _body(host)
+    yield from _attachment_drafts(world)
+    for port_id, before_port, port in world.ports.changed():
+        before_hosts = _hosts_of_port(before_port)
+        hosts = _hosts_of_port(port)
+        yield Kind.PORT, port_id, hosts, before_hosts - hosts, _body(port)
+
+
+def _attachment_drafts(world: World) -> Iterator[_Draft]:
+    """A new attachment brings its network and subnets into the host's view, its end takes them."""
+    for (network_id, name), before, attachment in world.attachments.changed():
+        host = frozenset({name})
+        subject = f"{network_id}@{name}"
+        network = world.networks.get(network_id)
+        if attachment is not None and before is None and network is not None:
+            yield Kind.NETWORK, network_id, host, _NOBODY, _body(network)
+            for subnet in world.subnets_of(network_id):
+                yield Kind.SUBNET, subnet.id, host, _NOBODY, _body(subnet)
+        if attachment is not None:
+            yield Kind.ATTACHMENT, subject, host, _NOBODY, _body(attachment)
+        else:
+            yield Kind.ATTACHMENT, subject, _NOBODY, host, None
+            if network is not None:
+                for subnet in world.subnets_of(network_id):
+                    yield Kind.SUBNET, subnet.id, _NOBODY, host, _body(subnet)
+                yield Kind.NETWORK, network_id, _NOBODY, host, _body(network)
+
+
+def _hosts_of_port(port: Port | None) -> frozenset[str]:
+    return frozenset(binding.host for binding in port.bindings) if port else _NOBODY
+
+
+def _hosts_of_network(world: World, network_id: str) -> frozenset[str]:
+    """Hosts with an attachment; all of a changed network's attachments are loaded."""
+    return frozenset(
+        attachment.host
+        for attachment in world.attachments.values()
+        if attachment.network_id == network_id
+    )
+
+
+def _body(value: msgspec.Struct | None) -> bytes | None:
+    return None if value is None else _encode(value)
+
+
+def _event_row(event: EventRow) -> tuple[Any, ...]:
+    hosts = None if event.hosts is None else " ".join(sorted(event.hosts))
+    left = " ".join(sorted(event.left_hosts))
+    body = None if event.body is None else event.body.decode()
+    return (event.seq, event.kind, event.id, hosts, left, body)
+
+
+def _write_networks(connection: sqlite3.Connection, world: World) -> None:
+    puts, gone = [], []
+    for network_id, _, network in world.networks.changed():
+        if network is None:
+            gone.append((network_id,))
+        else:
+            puts.append(_network_row(network))
+    connection.executemany("DELETE FROM network WHERE id = ?", gone)
+    connection.executemany(_upsert("network", _NETWORK_COLUMNS), puts)
+
+
+def _write_subnets(connection: sqlite3.Connection, world: World) -> None:
+    puts, gone, recut = [], [], []
+    for subnet_id, before, subnet in world.subnets.changed():
+        if subnet is None:
+            gone.append((subnet_id,))
+        else:
+            puts.append(_subnet_row(subnet))
+        if before is None or subnet is None or before.allocation_pools != subnet.allocation_pools:
+            recut.append((subnet_id,))
+    connection.executemany("DELETE FROM subnet WHERE id = ?", gone)
+    connection.executemany(_upsert("subnet", _SUBNET_COLUMNS), puts)
+    # Other pools: which blocks are full is not known any more. Gone: what rests goes with it.
+    connection.executemany("DELETE FROM block WHERE subnet_id = ?", recut)
+    connection.executemany("DELETE FROM allocation WHERE subnet_id = ?", gone)
+
+
+def _write_hosts(connection: sqlite3.Connection, world: World) -> None:
+    connection.executemany(
+        _upsert("host", ("name", "body")),
+        [(name, _encode(host).decode()) for name, _, host in world.hosts.changed() if host],
+    )
+
+
+def _write_allocations(connection: sqlite3.Connection, world: World) -> None:
+    inserts, updates, deletes = [], [], []
+    freed: dict[str, list[Address]] = {}
+    for (subnet_id, address), before, now in world.allocations.changed():
+        key = (subnet_id, to_key(address))
+        if now is None:
+            deletes.append(key)
+            freed.setdefault(subnet_id, []).append(address)
+        elif before is None:
+            inserts.append((*key, now.project_id, now.port_id, now.rests_until))
+        else:
+            updates.append((now.project_id, now.port_id, now.rests_until, *key))
+    connection.executemany("DELETE FROM allocation WHERE subnet_id = ? AND address = ?", deletes)
+    connection.executemany(
+        "UPDATE allocation SET project_id = ?, port_id = ?, rests_until = ? "
+        "WHERE subnet_id = ? AND address = ?",
+        updates,
+    )
+    connection.executemany(
+        "INSERT INTO allocation (subnet_id, address, project_id, port_id, rests_until) "
+        "VALUES (?, ?, ?, ?, ?)",
+        inserts,
+    )
+    for subnet_id, addresses in freed.items():
+        subnet = world.subnets.get(subnet_id)
+        if subnet is not None:
+            open_blocks(connection, subnet, addresses)
+
+
+def _write_ports(connection: sqlite3.Connection, world: World, seqs: dict[str, int]) -> None:
+    inserts: list[tuple[Any, ...]] = []
+    updates: list[tuple[Any, ...]] = []
+    gone, bindings, unbound = [], [], []
+    for port_id, before, port in world.ports.changed():
+        if before is not None and (port is None or before.bindings != port.bindings):
+            unbound.append((port_id,))
+        if port is None:
+            gone.append((port_id,))
+            continue
+        (inserts if before is None else updates).append(_port_row(port, seqs[port_id]))
+        if before is None or before.bindings != port.bindings:
+            bindings += [
+                (port_id, each.host, port.network_id, each.state, due_at(each))
+                for each in port.bindings
+            ]
+    connection.executemany("DELETE FROM port WHERE id = ?", gone)
+    connection.executemany(_insert("port", _PORT_COLUMNS), inserts)
+    connection.executemany(_update("port", _PORT_COLUMNS), [(*r[1:], r[0]) for r in updates])
+    connection.executemany("DELETE FROM binding WHERE port_id = ?", unbound)
+    connection.executemany(
+        "INSERT INTO binding (port_id, host, network_id, state, due_at) VALUES (?, ?, ?, ?, ?)",
+        bindings,
+    )
+
+
+def _write_attachments(connection: sqlite3.Connection, world: World) -> None:
+    puts, gone = [], []
+    for (network_id, host), _, attachment in world.attachments.changed():
+        if attachment is None:
+            gone.append((network_id, host))
+        else:
+            puts.append((network_id, host, _encode(attachment).decode()))
+    connection.executemany("DELETE FROM attachment WHERE network_id = ? AND host = ?", gone)
+    connection.executemany(
+        "INSERT INTO attachment (network_id, host, body) VALUES (?, ?, ?) "
+        "ON CONFLICT (network_id, host) DO UPDATE SET body = excluded.body",
+        puts,
+    )
+
+
+_NETWORK_COLUMNS = (
+    "id", "project_id", "name", "description", "network_type", "physical_network",
+    "segmentation_id", "shared", "admin_state_up", "port_security_enabled", "mtu",
+    "revision_number", "created_at", "updated_at", "segment_key", "body",
+)  # fmt: skip
+
+
+def _network_row(network: Network) -> tuple[Any, ...]:
+    segment = network.segment
+    return (
+        network.id, network.project_id, network.name, network.description, segment.network_type,
+        segment.physical_network, segment.segmentation_id, network.shared, network.admin_state_up,
+        network.port_security_enabled, network.mtu, network.revision_number, network.created_at,
+        network.updated_at, segment_key(segment), _encode(network).decode(),
+    )  # fmt: skip
+
+
+_SUBNET_COLUMNS = (
+    "id", "project_id", "network_id", "name", "description", "cidr", "ip_version", "gateway_ip",
+    "enable_dhcp", "ipv6_address_mode", "ipv6_ra_mode", "revision_number", "created_at",
+    "updated_at", "body",
+)  # fmt: skip
+
+
+def _subnet_row(subnet: Subnet) -> tuple[Any, ...]:
+    return (
+        subnet.id, subnet.project_id, subnet.network_id, subnet.name, subnet.description,
+        subnet.cidr, subnet.ip_version, subnet.gateway_ip, subnet.enable_dhcp,
+        subnet.ipv6_address_mode, subnet.ipv6_ra_mode, subnet.revision_number, subnet.created_at,
+        subnet.updated_at, _encode(subnet).decode(),
+    )  # fmt: skip
+
+
+_PORT_COLUMNS = (
+    "id", "project_id", "network_id", "name", "unique_name", "description", "mac_address",
+    "device_id", "device_owner", "admin_state_up", "port_security_enabled", "vnic_type", "state",
+    "host", "vif_type", "revision_number", "created_at", "updated_at", "event_seq", "body",
+)  # fmt: skip
+
+
+def _port_row(port: Port, seq: int) -> tuple[Any, ...]:
+    active = port.active_binding
+    unique_name = None if port.state is PortState.RELEASING else port.unique_name
+    return (
+        port.id, port.project_id, port.network_id, port.name, unique_name, port.description,
+        port.mac_address, port.device_id, port.device_owner, port.admin_state_up,
+        port.port_security_enabled, port.vnic_type, port.state, active.host if active else None,
+        active.vif_type if active else VifType.UNBOUND, port.revision_number, port.created_at,
+        port.updated_at, seq, _encode(port).decode(),
+    )  # fmt: skip
+
+
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    places = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our names
+
+
+def _update(table: str, columns: tuple[str, ...]) -> str:
+    sets = ", ".join(f"{column} = ?" for column in columns[1:])
+    return f"UPDATE {table} SET {sets} WHERE {columns[0]} = ?"  # noqa: S608 - our names
+
+
+def _upsert(table: str, columns: tuple[str, ...]) -> str:
+    sets = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
+    return f"{_insert(table, columns)} ON CONFLICT ({columns[0]}) DO UPDATE SET {sets}"

@@ -1,0 +1,137 @@
+"""Decisions about subnets."""
+
+from ipaddress import ip_address, ip_network
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from netwright.ipam.addresses import AddressRange, cidr_range, to_text
+from netwright.ipam.pools import checked_pools, default_gateway, default_pools
+from netwright.model.errors import InvalidInput, SubnetInUse, SubnetNotFound
+from netwright.model.resources import Network, Pool, Subnet
+from netwright.server.commands import (
+    Caller,
+    CreateSubnets,
+    DeleteSubnet,
+    SubnetDraft,
+    UpdateSubnet,
+)
+from netwright.server.networks import check_revision, owned, touched
+from netwright.server.world import World
+
+
+def create(world: World, command: CreateSubnets) -> tuple[Subnet, ...]:
+    return tuple(_create(world, command.caller, draft) for draft in command.drafts)
+
+
+def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:
+    subnet = _owned(world, command.caller, command.id)
+    check_revision(subnet.revision_number, command.if_match)
+    wanted = {
+        "name": command.name,
+        "description": command.description,
+        "enable_dhcp": command.enable_dhcp,
+        "dns_nameservers": command.dns_nameservers,
+        "host_routes": command.host_routes,
+        "gateway_ip": command.gateway_ip,
+    }
+    changes = {key: value for key, value in wanted.items() if value is not UNSET}
+    after = replace(subnet, **changes)
+    if command.allocation_pools is not UNSET:
+        pools = checked_pools(after.cidr, command.allocation_pools, after.gateway_ip)
+        after = replace(after, allocation_pools=_as_values(pools))
+    elif "gateway_ip" in changes:
+        _check_gateway(after.cidr, after.gateway_ip)
+        checked_pools(after.cidr, after.allocation_pools, after.gateway_ip)
+    if after != subnet:
+        after = replace(after, revision_number=subnet.revision_number + 1, updated_at=world.now)
+        world.subnets.put(after.id, after)
+    return (after,)
+
+
+def delete(world: World, command: DeleteSubnet) -> tuple[()]:
+    subnet = _owned(world, command.caller, command.id)
+    check_revision(subnet.revision_number, command.if_match)
+    uses = world.subnet_uses.get(subnet.id) or 0
+    if uses:
+        raise SubnetInUse(
+            f"Unable to complete operation on subnet {subnet.id}: One or more ports have an IP "
+            f"allocation from this subnet ({uses} addresses).",
+            next=f"delete them first: openstack port list --fixed-ip subnet={subnet.id}",
+        )
+    world.subnets.put(subnet.id, None)
+    network = world.networks.get(subnet.network_id)
+    if network is not None:
+        rest = tuple(each for each in network.subnets if each != subnet.id)
+        touched(world, replace(network, subnets=rest))
+    return ()
+
+
+def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
+    network = owned(world, caller, draft.network_id)
+    _check_overlap(world, network, draft.cidr)
+    gateway = default_gateway(draft.cidr) if draft.gateway_ip is UNSET else draft.gateway_ip
+    if draft.gateway_ip is not UNSET:
+        _check_gateway(draft.cidr, gateway)
+    if draft.allocation_pools is UNSET:
+        pools = default_pools(draft.cidr, gateway)
+    else:
+        pools = checked_pools(draft.cidr, draft.allocation_pools, gateway)
+    subnet = Subnet(
+        id=draft.id,
+        network_id=network.id,
+        project_id=draft.project_id,
+        cidr=draft.cidr,
+        ip_version=draft.ip_version,
+        gateway_ip=gateway,
+        allocation_pools=_as_values(pools),
+        name=draft.name,
+        description=draft.description,
+        enable_dhcp=draft.enable_dhcp,
+        dns_nameservers=draft.dns_nameservers,
+        host_routes=draft.host_routes,
+        ipv6_address_mode=draft.ipv6_address_mode,
+        ipv6_ra_mode=draft.ipv6_ra_mode,
+        revision_number=1,
+        created_at=world.now,
+        updated_at=world.now,
+    )
+    world.subnets.put(subnet.id, subnet)
+    touched(world, replace(network, subnets=(*network.subnets, subnet.id)))
+    return subnet
+
+
+def _owned(world: World, caller: Caller, subnet_id: str) -> Subnet:
+    subnet = world.subnets.get(subnet_id)
+    if subnet is None or not caller.may_touch(subnet.project_id):
+        raise SubnetNotFound(f"Subnet {subnet_id} could not be found.")
+    return subnet
+
+
+def _check_overlap(world: World, network: Network, cidr: str) -> None:
+    wanted = cidr_range(cidr)
+    for other in world.subnets_of(network.id):
+        taken = cidr_range(other.cidr)
+        if wanted.first <= taken.last and taken.first <= wanted.last:
+            raise InvalidInput(
+                f"Invalid input for operation: Requested subnet with cidr: {cidr} for network: "
+                f"{network.id} overlaps with another subnet ({other.cidr}, {other.id}).",
+                next="choose a cidr that no subnet of the network holds",
+            )
+
+
+def _check_gateway(cidr: str, gateway: str | None) -> None:
+    """A gateway lies in the subnet, or is an IPv6 link-local address (RFC 4861)."""
+    if gateway is None:
+        return
+    address = ip_address(gateway)
+    if address in ip_network(cidr) or (address.version == 6 and address.is_link_local):  # noqa: PLR2004
+        return
+    raise InvalidInput(
+        f"Invalid input for gateway_ip. Reason: {gateway} is not in {cidr}.",
+        next="choose an address of the subnet, or null for none",
+    )
+
+
+def _as_values(pools: tuple[AddressRange, ...]) -> tuple[Pool, ...]:
+    return tuple(Pool(start=to_text(pool.first), end=to_text(pool.last)) for pool in pools)

@@ -1,0 +1,224 @@
+"""The hub: tells watchers of every commit, in order, from memory.
+
+    subscribe ─▶ picture (snapshot, or what followed the cursor) ─▶ live lines ─▶ cut off | closed
+
+A watcher subscribes before its picture is read, and skips what the picture held already, so that
+nothing is missed and nothing comes twice. Its lines wait in a bounded queue; one that does not keep
+up is cut off and resumes after its last cursor.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+import msgspec
+
+from netwright.model.wire import Kind, LineType, WatchLine
+from netwright.server.store.cursors import cursor_of, seq_of
+from netwright.server.store.events import Picture
+from netwright.server.store.writing import EventRow
+
+HEARTBEAT_S = 5.0
+QUEUE_LINES_MAX = 10_000
+_CHUNK_LINES = 200
+
+ReadPicture = Callable[[int, frozenset[Kind], str | None], Awaitable[Picture]]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Lines:
+    """An event's line, encoded once for all who get it."""
+
+    __slots__ = ("_delete", "_put", "cursor", "event")
+
+    def __init__(self, event: EventRow, cursor: str) -> None:
+        self.event = event
+        self.cursor = cursor
+        self._put: bytes | None = None
+        self._delete: bytes | None = None
+
+    def for_host(self, host: str | None) -> bytes | None:
+        """The line for a watcher with this filter; None when the event does not concern it."""
+        event = self.event
+        if host is not None and host in event.left_hosts:
+            return self._gone()
+        if host is None or event.hosts is None or host in event.hosts:
+            return self._gone() if event.body is None else self._present()
+        return None
+
+    def _present(self) -> bytes:
+        if self._put is None:
+            assert self.event.body is not None
+            self._put = _line(LineType.PUT, self.cursor, self.event, msgspec.Raw(self.event.body))
+        return self._put
+
+    def _gone(self) -> bytes:
+        if self._delete is None:
+            self._delete = _line(LineType.DELETE, self.cursor, self.event, msgspec.UNSET)
+        return self._delete
+
+
+class Watcher:
+    """One subscriber: what it wants, and the lines that wait for it."""
+
+    def __init__(self, kinds: frozenset[Kind], host: str | None) -> None:
+        self.kinds = kinds
+        self.host = host
+        self.queue: deque[tuple[int, bytes]] = deque()
+        self.wake = asyncio.Event()
+        self.is_cut_off = False
+
+    def offer(self, lines: _Lines) -> None:
+        if self.is_cut_off or lines.event.kind not in self.kinds:
+            return
+        line = lines.for_host(self.host)
+        if line is None:
+            return
+        if len(self.queue) >= QUEUE_LINES_MAX:
+            self.is_cut_off = True
+            self.queue.clear()
+        else:
+            self.queue.append((lines.event.seq, line))
+        self.wake.set()
+
+
+class Hub:
+    """All watchers of this process. `last_seq` is the place of the last event published."""
+
+    def __init__(self, epoch: str, last_seq: int) -> None:
+        self.epoch = epoch
+        self.last_seq = last_seq
+        self._by_host: dict[str, set[Watcher]] = {}
+        self._everywhere: set[Watcher] = set()
+        self._closing = False
+
+    def __len__(self) -> int:
+        return len(self._everywhere) + sum(len(each) for each in self._by_host.values())
+
+    def publish(self, events: Iterable[EventRow]) -> None:
+        for event in events:
+            lines = _Lines(event, cursor_of(event.seq, self.epoch))
+            for watcher in self._concerned(event):
+                watcher.offer(lines)
+            self.last_seq = event.seq
+
+    def close(self) -> None:
+        """End every watch; what is queued is still sent."""
+        self._closing = True
+        for watcher in self._all():
+            watcher.wake.set()
+
+    async def watch(
+        self, read: ReadPicture, after: str | None, kinds: frozenset[Kind], host: str | None
+    ) -> AsyncIterator[bytes]:
+        """The watcher's lines, in chunks; ends when it is cut off or the hub closes."""
+        watcher = Watcher(kinds, host)
+        self._group(host).add(watcher)
+        try:
+            seen = -1 if after is None else seq_of(after, self.epoch)
+            picture = await read(seen, kinds, host)
+            for chunk in _picture_chunks(picture, self.epoch, watcher):
+                yield chunk
+            async for chunk in self._live(watcher, picture.seq):
+                yield chunk
+        finally:
+            self._group(host).discard(watcher)
+            if host is not None and not self._by_host.get(host):
+                self._by_host.pop(host, None)
+
+    async def _live(self, watcher: Watcher, seq: int) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        beat_at = loop.time()  # the first at once, so that a quiet stream starts with a cursor
+        while True:
+            chunk = bytearray()
+            while watcher.queue and len(chunk) < 1 << 16:
+                event_seq, line = watcher.queue.popleft()
+                if event_seq > seq:
+                    seq = event_seq
+                    chunk += line
+            if not watcher.queue:
+                watcher.wake.clear()
+                # Nothing waits: all that was published up to here was sent or does not concern it.
+                seq = max(seq, self.last_seq)
+            if loop.time() >= beat_at:
+                beat_at = loop.time() + HEARTBEAT_S
+                chunk += _plain(LineType.HEARTBEAT, cursor_of(seq, self.epoch))
+            if chunk:
+                yield bytes(chunk)
+                continue
+            if watcher.is_cut_off:
+                yield _cut_off(cursor_of(seq, self.epoch))
+                return
+            if self._closing:
+                return
+            await _woken(watcher.wake, beat_at - loop.time())
+
+    def _concerned(self, event: EventRow) -> list[Watcher]:
+        if event.hosts is None:
+            return self._all()
+        found = list(self._everywhere)
+        for host in event.hosts | event.left_hosts:
+            found += self._by_host.get(host, ())
+        return found
+
+    def _all(self) -> list[Watcher]:
+        return [*self._everywhere, *(w for group in self._by_host.values() for w in group)]
+
+    def _group(self, host: str | None) -> set[Watcher]:
+        return self._everywhere if host is None else self._by_host.setdefault(host, set())
+
+
+async def _woken(wake: asyncio.Event, timeout_s: float) -> None:
+    try:
+        await asyncio.wait_for(wake.wait(), max(timeout_s, 0.0))
+    except TimeoutError:
+        return
+
+
+def _picture_chunks(picture: Picture, epoch: str, watcher: Watcher) -> Iterable[bytes]:
+    chunk = bytearray()
+    for count, line in enumerate(_picture_lines(picture, epoch, watcher), start=1):
+        chunk += line
+        if count % _CHUNK_LINES == 0:
+            yield bytes(chunk)
+            chunk.clear()
+    if chunk:
+        yield bytes(chunk)
+
+
+def _picture_lines(picture: Picture, epoch: str, watcher: Watcher) -> Iterable[bytes]:
+    if picture.events is not None:
+        for event in picture.events:
+            if event.kind in watcher.kinds:
+                line = _Lines(event, cursor_of(event.seq, epoch)).for_host(watcher.host)
+                if line is not None:
+                    yield line
+        return
+    for kind, resource_id, body in picture.snapshot or ():
+        value = msgspec.Raw(body.encode())
+        line_ = WatchLine(type=LineType.PUT, kind=kind, id=resource_id, object=value)
+        yield _encode(line_) + b"\n"
+    yield _plain(LineType.SNAPSHOT_END, cursor_of(picture.seq, epoch))
+
+
+def _line(
+    kind: LineType, cursor: str, event: EventRow, body: msgspec.Raw | msgspec.UnsetType
+) -> bytes:
+    line = WatchLine(type=kind, cursor=cursor, kind=event.kind, id=event.id, object=body)
+    return _encode(line) + b"\n"
+
+
+def _plain(kind: LineType, cursor: str) -> bytes:
+    return _encode(WatchLine(type=kind, cursor=cursor)) + b"\n"
+
+
+def _cut_off(cursor: str) -> bytes:
+    why = {
+        "type": "WatcherTooSlow",
+        "fault": "caller",
+        "message": f"more than {QUEUE_LINES_MAX} lines waited for this watcher",
+        "next": "watch again after the last cursor received",
+    }
+    body = msgspec.Raw(_encode({"error": why}))
+    return _encode(WatchLine(type=LineType.ERROR, cursor=cursor, object=body)) + b"\n"

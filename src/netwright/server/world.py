@@ -1,0 +1,121 @@
+"""What a batch of commands is decided on: what was loaded, and what was decided before in it.
+
+A decision reads and puts values here; it sees its own changes and those of the commands before it.
+A command that fails is rolled back alone (`World.attempt`). At the end `changed` of each table says
+what the store has to write.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from netwright.ipam.addresses import Address
+from netwright.ipam.ledger import Ledger
+from netwright.ipam.resting import Allocation
+from netwright.model.resources import (
+    Attachment,
+    Host,
+    Network,
+    Port,
+    Subnet,
+    Transition,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Journal = list[Callable[[], None]]
+
+
+class Rows(Generic[K, V]):
+    """A table as the batch sees it: values by key; None is absent, as is what was not loaded."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._loaded: dict[K, V] = {}
+        self._now: dict[K, V | None] = {}
+
+    def load(self, key: K, value: V) -> None:
+        self._loaded[key] = value
+
+    def get(self, key: K) -> V | None:
+        if key in self._now:
+            return self._now[key]
+        return self._loaded.get(key)
+
+    def put(self, key: K, value: V | None) -> None:
+        if key in self._now:
+            before = self._now[key]
+            self._journal.append(lambda: self._now.__setitem__(key, before))
+        else:
+            self._journal.append(lambda: self._now.__delitem__(key))
+        self._now[key] = value
+
+    def values(self) -> Iterator[V]:
+        for key, value in self._loaded.items():
+            if key not in self._now:
+                yield value
+        for changed in self._now.values():
+            if changed is not None:
+                yield changed
+
+    def loaded(self, key: K) -> V | None:
+        return self._loaded.get(key)
+
+    def changed(self) -> Iterator[tuple[K, V | None, V | None]]:
+        """(key, before the batch, now) of all that the batch has changed."""
+        for key, value in self._now.items():
+            before = self._loaded.get(key)
+            if value != before:
+                yield key, before, value
+
+
+class World:
+    """The tables as one batch sees them.
+
+    `macs`, `unique_names` and `segments` are the schema's keys with their holders: a decision finds
+    a conflict before the database does. `port_counts` and `subnet_uses` count what keeps a network
+    or subnet from being deleted; `binding_counts` (network, host) what keeps an attachment.
+    `port_seqs` are the ports' places in the event log. `ledger` hands out addresses.
+    """
+
+    def __init__(self, now: float, ledger: Ledger) -> None:
+        self.now = now
+        self.ledger = ledger
+        self.journal: Journal = []
+        self.networks: Rows[str, Network] = Rows(self.journal)
+        self.subnets: Rows[str, Subnet] = Rows(self.journal)
+        self.ports: Rows[str, Port] = Rows(self.journal)
+        self.hosts: Rows[str, Host] = Rows(self.journal)
+        self.attachments: Rows[tuple[str, str], Attachment] = Rows(self.journal)
+        self.allocations: Rows[tuple[str, Address], Allocation] = Rows(self.journal)
+        self.macs: Rows[tuple[str, str], str] = Rows(self.journal)
+        self.unique_names: Rows[tuple[str, str], str] = Rows(self.journal)
+        self.segments: Rows[str, str] = Rows(self.journal)
+        self.binding_counts: Rows[tuple[str, str], int] = Rows(self.journal)
+        self.port_counts: Rows[str, int] = Rows(self.journal)
+        self.subnet_uses: Rows[str, int] = Rows(self.journal)
+        self.port_seqs: dict[str, int] = {}
+        self.transitions: list[Transition] = []
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Run one command's decision: what it raises undoes all that it has put."""
+        self.journal.clear()
+        transitions = len(self.transitions)
+        savepoint = self.ledger.savepoint()
+        try:
+            yield
+        except BaseException:
+            for undo in reversed(self.journal):
+                undo()
+            del self.transitions[transitions:]
+            self.ledger.rollback(savepoint)
+            raise
+        finally:
+            self.journal.clear()
+
+    def subnets_of(self, network_id: str) -> list[Subnet]:
+        """The network's subnets, oldest first."""
+        found = [subnet for subnet in self.subnets.values() if subnet.network_id == network_id]
+        return sorted(found, key=lambda subnet: (subnet.created_at, subnet.id))

@@ -1,0 +1,104 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from netwright.db.committer import BATCH_ITEMS_MAX, Committer
+from netwright.model.errors import Unavailable
+
+
+class Log:
+    """Commits by noting batches; each commit waits until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def commit(self, commands: Sequence[str]) -> Sequence[str | Exception]:
+        await self.gate.wait()
+        self.batches.append(list(commands))
+        return [ValueError(each) if each.startswith("bad") else each.upper() for each in commands]
+
+
+@pytest.fixture
+async def log() -> Log:
+    return Log()
+
+
+async def test_a_lone_command_waits_for_nothing_but_its_commit(log: Log) -> None:
+    committer = Committer(log.commit)
+    committer.start()
+    assert await committer.submit("a") == "A"
+    assert log.batches == [["a"]]
+    await committer.close()
+
+
+async def test_what_queues_during_a_commit_makes_the_next_batch(log: Log) -> None:
+    committer = Committer(log.commit)
+    committer.start()
+    log.gate.clear()
+    first = asyncio.create_task(committer.submit("a"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(committer.submit(each)) for each in "bcd"]
+    await asyncio.sleep(0)
+    log.gate.set()
+    assert await asyncio.gather(first, *others) == ["A", "B", "C", "D"]
+    assert log.batches == [["a"], ["b", "c", "d"]]
+    await committer.close()
+
+
+async def test_one_that_fails_fails_alone(log: Log) -> None:
+    committer = Committer(log.commit)
+    committer.start()
+    tasks = [asyncio.create_task(committer.submit(each)) for each in ("a", "bad", "c")]
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert outcomes[0] == "A"
+    assert isinstance(outcomes[1], ValueError)
+    assert outcomes[2] == "C"
+    await committer.close()
+
+
+async def test_a_commit_that_raises_fails_its_batch_and_the_next_goes_on() -> None:
+    attempts = 0
+
+    async def commit(commands: Sequence[str]) -> Sequence[str | Exception]:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise Unavailable("disk full")
+        return list(commands)
+
+    committer = Committer(commit)
+    committer.start()
+    with pytest.raises(Unavailable, match="disk full"):
+        await committer.submit("a")
+    assert await committer.submit("b") == "b"
+    await committer.close()
+
+
+async def test_batches_hold_a_bounded_number_of_items(log: Log) -> None:
+    weights = {"big": BATCH_ITEMS_MAX * 2}
+    committer = Committer(log.commit, lambda command: weights.get(command, 1))
+    log.gate.clear()
+    committer.start()
+    many = [f"c{n}" for n in range(BATCH_ITEMS_MAX + 1)]
+    tasks = [asyncio.create_task(committer.submit(each)) for each in ("first", "big", *many)]
+    await asyncio.sleep(0)
+    log.gate.set()
+    await asyncio.gather(*tasks)
+    assert [len(batch) for batch in log.batches[-3:]] == [1, BATCH_ITEMS_MAX, 1]
+    assert ["big"] in log.batches
+    await committer.close()
+
+
+async def test_close_commits_what_is_queued_and_refuses_the_rest(log: Log) -> None:
+    committer = Committer(log.commit)
+    committer.start()
+    task = asyncio.create_task(committer.submit("a"))
+    await asyncio.sleep(0)
+    await committer.close()
+    assert await task == "A"
+    with pytest.raises(Unavailable, match="stopping"):
+        await committer.submit("b")

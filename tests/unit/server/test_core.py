@@ -1,0 +1,317 @@
+"""The server without its edge, on a real SQLite file."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from netwright.model.errors import (
+    IpAddressAlreadyAllocated,
+    IpAddressGenerationFailure,
+    MacAddressInUse,
+    NetworkInUse,
+    PortNotFound,
+    StaleEpoch,
+    SubnetInUse,
+    UniqueNameConflict,
+)
+from netwright.model.resources import NetworkType, Port, Segment, VifType
+from netwright.model.states import Plane, PortState
+from netwright.model.wire import (
+    HostRegistration,
+    Kind,
+    LineType,
+    Report,
+    ReportBatch,
+    ReportOutcome,
+    ReportResults,
+    ReportStatus,
+    WatchLine,
+)
+from netwright.server.commands import (
+    AddressWish,
+    ApplyReports,
+    Caller,
+    CreateNetworks,
+    CreatePorts,
+    CreateSubnets,
+    DeleteNetwork,
+    DeletePorts,
+    DeleteSubnet,
+    FenceHost,
+    NetworkDraft,
+    PortChange,
+    PortDraft,
+    RegisterHost,
+    SubnetDraft,
+    UpdatePorts,
+)
+from netwright.server.core import Core
+from netwright.server.queries import Query
+
+ADMIN = Caller(project_id="p", is_admin=True)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def core(tmp_path: Path, clock: Clock) -> AsyncIterator[Core]:
+    core = Core.open(tmp_path / "netwright.db", clock)
+    await core.start()
+    segment = Segment(
+        network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=100
+    )
+    network = NetworkDraft(id="net", project_id="p", segment=segment)
+    subnet = SubnetDraft(
+        id="sub", project_id="p", network_id="net", cidr="10.0.0.0/28", ip_version=4
+    )
+    await core.commit(CreateNetworks(caller=ADMIN, drafts=(network,)))
+    await core.commit(CreateSubnets(caller=ADMIN, drafts=(subnet,)))
+    yield core
+    await core.close()
+
+
+async def create(core: Core, port_id: str, **attributes: object) -> Port:
+    draft = msgspec.convert(
+        {"id": port_id, "project_id": "p", "network_id": "net", **attributes},
+        PortDraft,
+        from_attributes=True,
+    )
+    (port,) = await core.commit(CreatePorts(caller=ADMIN, drafts=(draft,)))
+    assert isinstance(port, Port)
+    return port
+
+
+async def register(core: Core, host: str, epoch: str = "life1") -> None:
+    registration = HostRegistration(
+        epoch=epoch, driver="ovs", physical_networks={"physnet1": "br-bond"}
+    )
+    await core.commit(RegisterHost(caller=ADMIN, host=host, registration=registration))
+
+
+async def report(
+    core: Core, port: Port, status: ReportStatus, host: str = "h1", generation: int | None = None
+) -> ReportOutcome:
+    one = Report(
+        plane=Plane.UNDERLAY,
+        generation=port.generation if generation is None else generation,
+        status=status,
+        port_id=port.id,
+    )
+    batch = ReportBatch(host=host, epoch="life1", reports=(one,))
+    results = await core.commit(ApplyReports(caller=ADMIN, batch=batch))
+    assert isinstance(results, ReportResults)
+    return results.results[0].result
+
+
+async def bind(core: Core, port_id: str, host: str) -> Port:
+    change = PortChange(id=port_id, host=host)
+    (port,) = await core.commit(UpdatePorts(caller=ADMIN, changes=(change,)))
+    assert isinstance(port, Port)
+    return port
+
+
+async def delete(core: Core, port_id: str) -> None:
+    await core.commit(DeletePorts(caller=ADMIN, ids=(port_id,)))
+
+
+def address(port: Port) -> str:
+    return port.fixed_ips[0].ip_address
+
+
+async def state(core: Core, port_id: str) -> PortState:
+    port = await core.reader.port(port_id)
+    assert port is not None
+    return port.state
+
+
+async def test_a_port_becomes_active_when_its_underlay_is_up(core: Core) -> None:
+    await register(core, "h1")
+    port = await create(core, "a", host="h1")
+    assert port.state is PortState.WIRING
+    assert await report(core, port, ReportStatus.UP) is ReportOutcome.APPLIED
+    assert await state(core, "a") is PortState.ACTIVE
+    history = await core.reader.history("a")
+    assert [(each.event, each.to_state) for each in history] == [
+        ("bind", PortState.WIRING),
+        ("plane_up", PortState.ACTIVE),
+    ]
+
+
+async def test_a_host_that_cannot_serve_refuses_and_is_tried_again_when_it_can(core: Core) -> None:
+    port = await create(core, "a", host="h1")
+    assert port.state is PortState.ERROR
+    assert port.bindings[0].vif_type is VifType.BINDING_FAILED
+    assert "host h1 is not registered" in port.cause
+    await register(core, "h1")
+    after = await core.reader.port("a")
+    assert after is not None
+    assert after.state is PortState.WIRING
+    assert after.bindings[0].vif_type is VifType.OVS
+
+
+async def test_a_moved_port_waits_for_the_old_host(core: Core) -> None:
+    await register(core, "h1")
+    await register(core, "h2")
+    port = await create(core, "a", host="h1")
+    await report(core, port, ReportStatus.UP)
+    moved = await bind(core, "a", "h2")
+    assert moved.state is PortState.MOVING
+    assert await report(core, port, ReportStatus.UP) is ReportOutcome.STALE
+    await report(core, port, ReportStatus.WITHDRAWN)
+    assert await state(core, "a") is PortState.WIRING
+    assert await report(core, moved, ReportStatus.UP, "h2") is ReportOutcome.APPLIED
+    assert await state(core, "a") is PortState.ACTIVE
+
+
+async def test_a_late_withdrawal_of_an_older_generation_frees_nothing(core: Core) -> None:
+    await register(core, "h1")
+    first = await create(core, "a", host="h1")
+    await report(core, first, ReportStatus.UP)
+    await bind(core, "a", "")
+    again = await bind(core, "a", "h1")
+    assert again.generation > first.generation
+    await delete(core, "a")
+    outcome = await report(core, first, ReportStatus.WITHDRAWN)
+    assert outcome is ReportOutcome.APPLIED
+    with pytest.raises(IpAddressAlreadyAllocated):
+        await create(core, "b", fixed_ips=(AddressWish(ip_address=address(first)),))
+    await report(core, again, ReportStatus.WITHDRAWN)
+    reclaimed = await create(core, "b", fixed_ips=(AddressWish(ip_address=address(first)),))
+    assert address(reclaimed) == address(first)
+
+
+async def test_an_address_that_was_on_a_host_rests_and_then_returns(
+    core: Core, clock: Clock
+) -> None:
+    await register(core, "h1")
+    ports = [await create(core, f"p{n}", host="h1") for n in range(13)]
+    assert len({address(port) for port in ports}) == 13
+    await delete(core, "p3")
+    with pytest.raises(IpAddressGenerationFailure, match="all 13 are in use"):
+        await create(core, "q")
+    await report(core, ports[3], ReportStatus.WITHDRAWN)
+    with pytest.raises(IpAddressGenerationFailure, match="1 rest; the next returns in 60 s"):
+        await create(core, "q")
+    clock.now += 60
+    assert address(await create(core, "q")) == address(ports[3])
+
+
+async def test_an_address_that_no_host_knew_is_free_at_once(core: Core) -> None:
+    for n in range(13):
+        await create(core, f"p{n}")
+    await delete(core, "p5")
+    await create(core, "q")
+    with pytest.raises(IpAddressGenerationFailure):
+        await create(core, "r")
+
+
+async def test_a_fence_frees_what_a_dead_host_cannot_withdraw(core: Core) -> None:
+    await register(core, "h1")
+    port = await create(core, "a", host="h1")
+    await report(core, port, ReportStatus.UP)
+    await delete(core, "a")
+    with pytest.raises(NetworkInUse):
+        await core.commit(DeleteNetwork(caller=ADMIN, id="net"))
+    await core.commit(FenceHost(caller=ADMIN, host="h1", reason="power is off"))
+    await core.commit(DeleteSubnet(caller=ADMIN, id="sub"))
+    await core.commit(DeleteNetwork(caller=ADMIN, id="net"))
+
+
+async def test_conflicts_name_the_holder(core: Core) -> None:
+    port = await create(core, "a", mac_address="02:00:00:00:00:01", unique_name="db/0")
+    with pytest.raises(MacAddressInUse, match="in use by port a"):
+        await create(core, "b", mac_address="02:00:00:00:00:01")
+    with pytest.raises(IpAddressAlreadyAllocated, match=address(port)):
+        await create(core, "b", fixed_ips=(AddressWish(ip_address=address(port)),))
+    assert (await create(core, "b", unique_name="db/0")).id == "a"
+    other = (AddressWish(ip_address="10.0.0.9"),)
+    with pytest.raises(UniqueNameConflict, match="port a"):
+        await create(core, "b", unique_name="db/0", fixed_ips=other)
+    with pytest.raises(SubnetInUse):
+        await core.commit(DeleteSubnet(caller=ADMIN, id="sub"))
+    with pytest.raises(PortNotFound):
+        await delete(core, "b")
+
+
+async def test_a_failed_item_leaves_nothing_of_its_request(core: Core) -> None:
+    good = PortDraft(id="good", project_id="p", network_id="net")
+    bad = PortDraft(id="bad", project_id="p", network_id="nowhere")
+    outcome = await asyncio.gather(
+        core.commit(CreatePorts(caller=ADMIN, drafts=(good, bad))),
+        create(core, "other"),
+        return_exceptions=True,
+    )
+    assert isinstance(outcome[0], Exception)
+    assert isinstance(outcome[1], Port)
+    assert [port.id for port in await core.reader.ports(Query())] == ["other"]
+    for n in range(12):  # the failed request's address is free again: all thirteen can be had
+        await create(core, f"p{n}")
+
+
+async def test_an_agents_earlier_life_is_refused(core: Core) -> None:
+    await register(core, "h1")
+    port = await create(core, "a", host="h1")
+    await register(core, "h1", epoch="life2")
+    with pytest.raises(StaleEpoch, match="registered anew"):
+        await report(core, port, ReportStatus.UP)
+
+
+Watch = Callable[[str | None], AsyncIterator[WatchLine]]
+
+
+async def lines(core: Core, after: str | None, host: str | None) -> AsyncIterator[WatchLine]:
+    decode = msgspec.json.Decoder(WatchLine).decode
+    async for chunk in core.watch(after=after, kinds=frozenset({Kind.PORT}), host=host):
+        for line in chunk.splitlines():
+            yield decode(line)
+
+
+async def test_a_watcher_resumes_after_its_cursor_and_sees_ports_leave_its_host(core: Core) -> None:
+    await register(core, "h1")
+    await register(core, "h2")
+    port = await create(core, "a", host="h1")
+    stream = lines(core, None, "h1")
+    first = [await anext(stream), await anext(stream)]
+    assert [line.type for line in first] == [LineType.PUT, LineType.SNAPSHOT_END]
+    await stream.aclose()  # type: ignore[attr-defined]
+
+    await bind(core, "a", "h2")
+    await report(core, port, ReportStatus.WITHDRAWN)
+    resumed = lines(core, first[1].cursor, "h1")
+    seen = [await anext(resumed), await anext(resumed)]
+    assert [(line.type, line.id) for line in seen] == [(LineType.PUT, "a"), (LineType.DELETE, "a")]
+    await resumed.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_cursor_of_another_store_gets_a_snapshot(core: Core) -> None:
+    await create(core, "a")
+    stream = lines(core, "elsewhere-3", None)
+    assert [(await anext(stream)).type, (await anext(stream)).type] == [
+        LineType.PUT,
+        LineType.SNAPSHOT_END,
+    ]
+    await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path, core: Core) -> None:
+    port = await create(core, "a")
+    again = Core.open(tmp_path / "netwright.db")
+    await again.start()
+    assert await again.reader.port("a") == port
+    other = await create(again, "b")
+    assert address(other) != address(port)
+    await again.close()
