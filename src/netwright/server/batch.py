@@ -7,7 +7,7 @@ what is there now.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
@@ -80,22 +80,22 @@ def run(
 class KeysTaken(Exception):
     """Another process holds a key that this batch chose: decide it anew."""
 
-    def __init__(self, addresses: Sequence[tuple[str, Address]]) -> None:
-        super().__init__(f"{len(addresses)} addresses were taken meanwhile")
-        self.addresses = addresses
+    def __init__(self, subnets: Collection[str]) -> None:
+        super().__init__(f"addresses of {len(subnets)} subnets were taken meanwhile")
+        self.subnets = subnets
 
 
-def _taken(connection: sqlite3.Connection, world: World) -> list[tuple[str, Address]]:
-    """The addresses that the batch would have inserted and the table has already."""
+def _taken(connection: sqlite3.Connection, world: World) -> set[str]:
+    """The subnets in which the table has an address that the batch would have inserted."""
     wanted = [key for key, before, now in world.allocations.changed() if now and not before]
     sql = "SELECT 1 FROM allocation WHERE subnet_id = ? AND address = ? AND port_id IS NOT ?"
-    return [
-        (subnet_id, address)
+    return {
+        subnet_id
         for subnet_id, address in wanted
         if connection.execute(
             sql, (subnet_id, to_key(address), _holder(world, subnet_id, address))
         ).fetchone()
-    ]
+    }
 
 
 def _holder(world: World, subnet_id: str, address: Address) -> str | None:

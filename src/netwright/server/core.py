@@ -123,7 +123,7 @@ class Core:
             try:
                 outcomes, events = await self._database.write(work)
             except batch.KeysTaken as taken:
-                self._ledger.abort(taken.addresses)
+                self._ledger.abort(taken.subnets)
                 continue
             except BaseException:
                 self._ledger.forget()
