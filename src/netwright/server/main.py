@@ -1,8 +1,104 @@
-"""The server process: wires the service to its edge and runs it until it is told to stop."""
+"""The server process: wires the service to its edge and runs it until it is told to stop.
 
+start   settings → logs → secrets → service → edge → listen → "serving"
+stop    SIGTERM or SIGINT → end watches → no new connections → requests in flight (≤ stop_s)
+        → close the service → exit 0
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+import structlog
+import uvicorn
+import uvloop
+
+from netwright.model.settings import InvalidConfiguration
+from netwright.server import logs
+from netwright.server.api.app import application
+from netwright.server.api.edge import Edge
+from netwright.server.auth import require_servable
 from netwright.server.config import ServerSettings
+from netwright.server.credentials import authenticator
+from netwright.server.metrics import Metrics
+from netwright.server.service import Service
+
+OpenService = Callable[[ServerSettings, Metrics], Awaitable[Service]]
+_BACKLOG = 2048
+
+_log = structlog.get_logger("netwright.server")
 
 
 def run(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    raise NotImplementedError(settings.listen)
+    """Serve until SIGTERM or SIGINT; raises InvalidConfiguration when it cannot start."""
+    require_servable(settings)
+    logs.configure(settings.log_format, settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, open_service))
+
+
+async def open_service(settings: ServerSettings, metrics: Metrics) -> Service:
+    raise NotImplementedError(settings.database_url, metrics)
+
+
+async def serve(settings: ServerSettings, open_service: OpenService) -> None:
+    """Open the service, serve it over HTTP, close it; returns after a signal."""
+    metrics = Metrics()
+    identity = authenticator(settings)
+    listener = _listen(settings)
+    service = await open_service(settings, metrics)
+    try:
+        edge = Edge(service, identity, metrics, body_bytes_max=settings.body_bytes_max)
+        config = uvicorn.Config(
+            application(edge),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(settings.stop_s)),
+        )
+        _log.info(
+            "serving",
+            listen=_address(listener),
+            database=settings.database_url,
+            auth=settings.auth.value,
+        )
+        await _Server(config, edge).serve(sockets=[listener])
+    finally:
+        listener.close()
+        await service.close()
+        _log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which ends the watches first: they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, edge: Edge) -> None:
+        super().__init__(config)
+        self._edge = edge
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        _log.info("stopping")
+        self._edge.streams.end()
+        await super().shutdown(sockets=sockets)
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    try:
+        return socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=_BACKLOG,
+        )
+    except (OSError, OverflowError) as error:
+        raise InvalidConfiguration(
+            f"The server cannot listen on {settings.listen}: {error}.",
+            next="Name another address by --listen, or stop what listens there.",
+        ) from error
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

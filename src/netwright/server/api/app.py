@@ -1,0 +1,26 @@
+"""Puts the edge together: every route of both APIs, one application."""
+
+from litestar import Litestar
+
+from netwright.server.api import meta
+from netwright.server.api.edge import Edge
+from netwright.server.api.v1 import hosts, watch
+from netwright.server.api.v1 import ports as native_ports
+from netwright.server.api.v2 import extensions
+from netwright.server.api.v2.networks import Networks
+from netwright.server.api.v2.ports import Ports
+from netwright.server.api.v2.subnets import Subnets
+
+
+def application(edge: Edge) -> Litestar:
+    """The ASGI application of an edge."""
+    routes = (
+        *Networks().routes(),
+        *Subnets().routes(),
+        *Ports().routes(),
+        *extensions.routes(),
+        *hosts.routes(edge.authenticator),
+        *native_ports.routes(),
+        *watch.routes(edge.streams),
+    )
+    return edge.application((*meta.routes(edge.metrics, routes), *routes))

@@ -1,0 +1,164 @@
+"""Request bodies: read with bounds, decoded once, and what is wrong named by attribute."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Generic, NoReturn, TypeVar
+
+import msgspec
+
+from netwright.model.errors import CallerError, HTTPBadRequest
+from netwright.server.api.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    invalid,
+)
+
+BODY_TIMEOUT_S = 30.0
+_NESTING_MAX = 32
+
+T = TypeVar("T")
+
+
+async def read_body(
+    receive: Callable[[], Awaitable[Any]], headers: Mapping[bytes, bytes], bytes_max: int
+) -> bytes:
+    """The whole body; raises UnsupportedMediaType, BodyTooLarge, BodyTimeout, HTTPBadRequest."""
+    media = headers.get(b"content-type", b"application/json")
+    if media.partition(b";")[0].strip().lower() != b"application/json":
+        raise UnsupportedMediaType(
+            f"The body is {media.decode('latin-1')!r}, but only application/json is understood.",
+            next="Send JSON with Content-Type: application/json.",
+        )
+    if int(headers.get(b"content-length", b"0")) > bytes_max:
+        raise _too_large(bytes_max)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _whole(receive, bytes_max)
+    except TimeoutError:
+        raise BodyTimeout(
+            f"The body had not arrived after {BODY_TIMEOUT_S:.0f} s.", next="Send it faster."
+        ) from None
+
+
+async def _whole(receive: Callable[[], Awaitable[Any]], bytes_max: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HTTPBadRequest("The client went away before the body was whole.")
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise _too_large(bytes_max)
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def _too_large(bytes_max: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"The body is larger than the {bytes_max} bytes that this server takes.",
+        next="Split the request into smaller ones.",
+    )
+
+
+class Shape(Generic[T]):
+    """The form of a body: its type, and how errors name what is in it.
+
+    A body of the Networking API wraps its resource: `{"port": {…}}` or `{"ports": […]}`; `wrapper`
+    names those keys. `read_only` are attributes that exist but that this request cannot carry.
+    Numbers and booleans may come as text, as the Networking API's clients send some of them.
+    """
+
+    def __init__(
+        self, body: type[T], *, wrapped: bool = False, read_only: frozenset[str] = frozenset()
+    ) -> None:
+        self.type = body
+        self._decoder = msgspec.json.Decoder(body, strict=False)
+        self._wrapped = wrapped
+        self._read_only = read_only
+
+    def decode(self, raw: bytes) -> T:
+        """The body as frozen values; raises HTTPBadRequest, and InvalidInput with the attribute."""
+        try:
+            value = self._decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            self._explain(error)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise HTTPBadRequest(
+                f"The body is not JSON that can be read: {error}.", next="Send valid JSON in UTF-8."
+            ) from None
+        if b"\\u0000" in raw:
+            self._refuse_nul(raw)
+        return value
+
+    def _explain(self, error: msgspec.ValidationError) -> NoReturn:
+        reason, _, at = str(error).partition(" - at `")
+        path = at.rstrip("`").removeprefix("$").removeprefix(".")
+        if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason, re.DOTALL):
+            raise self._unknown(unknown[1]) from None
+        if missing := re.fullmatch(r"Object missing required field `(.*)`", reason, re.DOTALL):
+            raise HTTPBadRequest(
+                "Failed to parse request. "
+                f"Required attribute '{missing[1]}' not specified{_within(path)}."
+            ) from None
+        attribute = self._attribute(path)
+        if not attribute:
+            raise HTTPBadRequest(f"Body contains invalid data. {reason}{_within(path)}.") from None
+        raise invalid(attribute, reason + (_within(path) if path != attribute else "")) from None
+
+    def _unknown(self, name: str) -> CallerError:
+        if name in self._read_only:
+            return HTTPBadRequest(f"Attribute '{name}' not allowed in this request.")
+        return HTTPBadRequest(f"Unrecognized attribute(s) '{name}'")
+
+    def _attribute(self, path: str) -> str:
+        """The attribute that a path such as `ports[3].fixed_ips[0].subnet_id` leads into."""
+        if self._wrapped:
+            _, _, path = path.partition(".")
+        return re.split(r"[.\[]", path, maxsplit=1)[0]
+
+    def _refuse_nul(self, raw: bytes) -> None:
+        resources = msgspec.json.decode(raw)
+        if self._wrapped:
+            resources = next(iter(resources.values()))
+        for resource in resources if isinstance(resources, list) else [resources]:
+            for attribute, value in resource.items():
+                if any("\0" in text for text in _texts(value)):
+                    raise invalid(attribute, "text with a NUL character cannot be stored")
+
+
+def nesting_exceeds(value: Any, depth_max: int = _NESTING_MAX) -> bool:
+    """Whether free-form JSON is nested deeper than others may be asked to walk."""
+    level = [value]
+    for _ in range(depth_max):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return False
+    return True
+
+
+def _texts(value: Any) -> Iterator[str]:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            yield from item
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _within(path: str) -> str:
+    return f" in {path}" if path else ""

@@ -1,0 +1,165 @@
+"""Runs every route the same way.
+
+    who asks (`auth`) → may they (`Access`) → the route's handler → its reply, or the error's form
+    → metrics, request id → ASGI messages
+
+Litestar routes, and is given ASGI replies that are already encoded: no middleware stands between.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Receive
+
+from netwright.model.errors import Denied, HTTPBadRequest, InternalError, NetwrightError
+from netwright.server.api.errors import MethodNotAllowed, PathNotFound, error_reply
+from netwright.server.api.reply import Reply
+from netwright.server.api.route import Access, Call, Route
+from netwright.server.api.sender import Sender, Streams, new_request_id
+from netwright.server.auth import DEFAULT_PROJECT, Authenticator
+from netwright.server.commands import Caller
+from netwright.server.metrics import Metrics
+from netwright.server.service import Service
+
+_NOBODY = Caller(project_id=DEFAULT_PROJECT)
+_log = structlog.get_logger("netwright.server.api")
+
+
+class Edge:
+    """What all routes share."""
+
+    def __init__(
+        self,
+        service: Service,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        *,
+        body_bytes_max: int,
+    ) -> None:
+        self.service = service
+        self.metrics = metrics
+        self.streams = Streams()
+        self.authenticator = authenticator
+        self._body_bytes_max = body_bytes_max
+
+    def application(self, routes: tuple[Route, ...]) -> Litestar:
+        """The ASGI application that serves these routes."""
+        return Litestar(
+            route_handlers=[self._handler(route) for route in routes],
+            exception_handlers={HTTPException: self._refused, Exception: self._refused},
+            openapi_config=None,
+            logging_config=None,
+        )
+
+    def _handler(self, route: Route) -> HTTPRouteHandler:
+        native = is_native(route.path)
+        method, path = route.method, route.path
+
+        async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
+            started = time.perf_counter()
+            scope = request.scope
+            request_id = new_request_id()
+            try:
+                reply = await self._answer(route, scope, request.receive)
+            except NetwrightError as error:
+                reply = error_reply(error, native=native)
+            except Exception:  # noqa: BLE001 - a defect of ours, whatever it is; they get an answer
+                reply = self._defect(request_id, method, path, native=native)
+            self.metrics.observe_request(method, path, reply.status, time.perf_counter() - started)
+            return Sender(reply, request_id, self.streams)
+
+        return HTTPRouteHandler(path, http_method=[method], status_code=200)(handle)  # type: ignore[list-item]
+
+    async def _answer(self, route: Route, scope: Mapping[str, Any], receive: Receive) -> Reply:
+        headers = dict(scope["headers"])
+        caller = _NOBODY
+        if route.access is not Access.PUBLIC:
+            caller = self.authenticator.caller(headers)
+            _require(route, caller)
+        call = Call(
+            scope=scope,
+            headers=headers,
+            receive=receive,
+            caller=caller,
+            service=self.service,
+            body_bytes_max=self._body_bytes_max,
+        )
+        return await route.handler(call)
+
+    def _refused(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        """What Litestar itself refuses, before any route: paths, methods, the Host header."""
+        path, method, request_id = request.scope["path"], request.scope["method"], new_request_id()
+        native = is_native(path)
+        refusal: NetwrightError
+        match error:
+            case NotFoundException():
+                refusal = PathNotFound(
+                    f"There is nothing at {path}.", next="GET /openapi.json lists what there is."
+                )
+            case MethodNotAllowedException():
+                allow = (error.headers or {}).get("allow", "")
+                refusal = MethodNotAllowed(
+                    f"{method} is not possible at {path}.", next=f"Possible: {allow}.", allow=allow
+                )
+            case HTTPException(status_code=status, detail=detail) if status < 500:  # noqa: PLR2004
+                refusal = HTTPBadRequest(f"The request cannot be read: {detail}.")
+            case _:
+                reply = self._defect(request_id, method, path, native=native, error=error)
+                return _response(reply, request_id)
+        reply = error_reply(refusal, native=native)
+        self.metrics.observe_request(method, "", reply.status, 0.0)
+        return _response(reply, request_id)
+
+    def _defect(
+        self,
+        request_id: str,
+        method: str,
+        path: str,
+        *,
+        native: bool,
+        error: Exception | None = None,
+    ) -> Reply:
+        _log.error(
+            "request failed by a defect",
+            request_id=request_id,
+            method=method,
+            path=path,
+            exc_info=error or True,
+        )
+        return error_reply(
+            InternalError(
+                f"The server failed at this request, {request_id}, by a defect of its own.",
+                next="Its log has the trace under this id; please report it.",
+            ),
+            native=native,
+        )
+
+
+def _response(reply: Reply, request_id: str) -> Response[bytes]:
+    headers = {name.decode(): value.decode() for name, value in reply.headers}
+    return Response(
+        reply.body,
+        status_code=reply.status,
+        media_type="application/json",
+        headers={"x-openstack-request-id": request_id, **headers},
+    )
+
+
+def is_native(path: str) -> bool:
+    """Whether a path is of the native API, whose errors have a form of their own."""
+    return path == "/v1" or path.startswith("/v1/")
+
+
+def _require(route: Route, caller: Caller) -> None:
+    if caller.host is not None and route.access is not Access.AGENT:
+        raise Denied(
+            f"The credential of host {caller.host} cannot be used for {route.method} {route.path}.",
+            next="It serves that host's registration, heartbeats, reports and watch only.",
+        )
+    if caller.host is None and not caller.is_admin and route.access is not Access.PROJECT:
+        raise Denied(f"{route.method} {route.path} is for administrators.", next="Ask one of them.")

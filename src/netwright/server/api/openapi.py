@@ -1,0 +1,154 @@
+"""Describes the routes as OpenAPI 3.1, from the same types that decode and encode the bodies."""
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from netwright.model.errors import HTTP_STATUS
+from netwright.server.api.route import Access, Parameter, Route
+
+_REFERENCES = "#/components/schemas/{name}"
+_NETWORKING_ERROR = {
+    "type": "object",
+    "required": ["NeutronError"],
+    "properties": {
+        "NeutronError": {
+            "type": "object",
+            "required": ["type", "message", "detail"],
+            "properties": {name: {"type": "string"} for name in ("type", "message", "detail")},
+        }
+    },
+}
+_NATIVE_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["type", "fault", "message", "next"],
+            "properties": {
+                "type": {"type": "string"},
+                "fault": {"enum": ["caller", "server", "device", "cloud"]},
+                "message": {"type": "string"},
+                "next": {"type": "string"},
+            },
+        }
+    },
+}
+
+
+def document(routes: Sequence[Route]) -> bytes:
+    """The OpenAPI document as JSON."""
+    schemas = _Schemas(routes)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        path = re.sub(r":str}", "}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas)
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "Netwright", "version": version("netwright")},
+            "paths": paths,
+            "components": {
+                "schemas": {
+                    **schemas.components,
+                    "NetworkingError": _NETWORKING_ERROR,
+                    "NativeError": _NATIVE_ERROR,
+                },
+                "securitySchemes": {
+                    "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+                    "bearer": {"type": "http", "scheme": "bearer"},
+                },
+            },
+        }
+    )
+
+
+class _Schemas:
+    """The JSON Schemas of the types in the routes.
+
+    `{name: type}` is an object with one member, a tuple is one of its types.
+    """
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        bodies = [body for route in routes for body in (route.request, route.response)]
+        types = [leaf for body in bodies for leaf in _leaves(body)]
+        found, self.components = msgspec.json.schema_components(types, ref_template=_REFERENCES)
+        self._found = {repr(t): schema for t, schema in zip(types, found, strict=True)}
+
+    def of(self, described: Any) -> dict[str, Any]:
+        if isinstance(described, tuple):
+            return {"anyOf": [self.of(choice) for choice in described]}
+        if isinstance(described, dict):
+            return {
+                "type": "object",
+                "required": list(described),
+                "properties": {name: self.of(value) for name, value in described.items()},
+            }
+        return self._found[repr(described)]
+
+
+def _leaves(described: Any) -> list[Any]:
+    if described is None:
+        return []
+    if isinstance(described, tuple):
+        return [leaf for choice in described for leaf in _leaves(choice)]
+    return list(described.values()) if isinstance(described, dict) else [described]
+
+
+def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}").strip("_"),
+        "summary": route.summary,
+        "parameters": [*_path_parameters(route), *map(_query_parameter, route.parameters)],
+        "responses": _responses(route, schemas),
+    }
+    if route.access is not Access.PUBLIC:
+        operation["security"] = [{"token": []}, {"bearer": []}]
+    if route.request is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schemas.of(route.request)}},
+        }
+    return operation
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"{(\w+):str}", route.path)
+    ]
+
+
+def _query_parameter(parameter: Parameter) -> dict[str, Any]:
+    schema = msgspec.json.schema(parameter.type)
+    if parameter.repeated:
+        schema = {"type": "array", "items": schema}
+    return {"name": parameter.name, "in": "query", "required": False, "schema": schema}
+
+
+def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    name = "NativeError" if route.path.startswith("/v1") else "NetworkingError"
+    error = {
+        "description": "What was wrong, whose fault it is, what to do next.",
+        "content": {"application/json": {"schema": {"$ref": _REFERENCES.format(name=name)}}},
+    }
+    refusals = sorted({*map(str, HTTP_STATUS.values()), "405", "408", "413", "415"} - {"500"})
+    responses: dict[str, Any] = dict.fromkeys(refusals, error)
+    for status in route.statuses:
+        responses[str(status)] = _success(route, schemas)
+    return responses
+
+
+def _success(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": route.summary}
+    if route.path == "/v1/watch":
+        success["content"] = {"application/x-ndjson": {"schema": schemas.of(route.response)}}
+    elif route.path == "/metrics":
+        success["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif route.response is not None:
+        success["content"] = {"application/json": {"schema": schemas.of(route.response)}}
+    return success

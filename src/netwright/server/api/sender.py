@@ -1,0 +1,84 @@
+"""Sends replies as ASGI messages, and ends streams when the client or the server goes."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+from litestar.types import Receive, Scope, Send
+
+from netwright.server.api.reply import Reply
+
+_NO_CONTENT = 204
+
+
+class Streams:
+    """The replies that are being streamed; `end` finishes them so that the server can stop."""
+
+    def __init__(self) -> None:
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.ending = False
+
+    def end(self) -> None:
+        """End every stream at the line it is at; watchers resume elsewhere from their cursor."""
+        self.ending = True
+        for pump in self._pumps:
+            pump.cancel()
+
+    async def run(self, chunks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+        """Send the chunks until they end, the client goes away, or `end` is called."""
+        pump = asyncio.create_task(_pump(chunks, send), name="stream")
+        gone = asyncio.create_task(_gone(receive), name="stream: client gone")
+        self._pumps.add(pump)
+        try:
+            if self.ending:
+                pump.cancel()
+            await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._pumps.discard(pump)
+            pump.cancel()
+            gone.cancel()
+            outcome, _ = await asyncio.gather(pump, gone, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+class Sender:
+    """A reply as an ASGI application."""
+
+    __slots__ = ("_reply", "_request_id", "_streams")
+
+    def __init__(self, reply: Reply, request_id: str, streams: Streams) -> None:
+        self._reply = reply
+        self._request_id = request_id
+        self._streams = streams
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        reply = self._reply
+        headers: list[tuple[bytes, bytes]] = [
+            (b"x-openstack-request-id", self._request_id.encode()),
+            *reply.headers,
+        ]
+        if reply.status != _NO_CONTENT:
+            headers.append((b"content-type", reply.content_type))
+            if reply.stream is None:
+                headers.append((b"content-length", b"%d" % len(reply.body)))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        if reply.stream is not None:
+            await self._streams.run(reply.stream, receive, send)
+        await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+def new_request_id() -> str:
+    """`req-` and a random UUID (RFC 9562, version 4), as OpenStack's clients show it."""
+    digits = os.urandom(16).hex()
+    return f"req-{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+async def _pump(chunks: AsyncIterator[bytes], send: Send) -> None:
+    async for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

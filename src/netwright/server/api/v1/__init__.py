@@ -1,0 +1,1 @@
+"""The native API: hosts, reports, watch, and what is known of a port beyond its resource."""

@@ -1,0 +1,63 @@
+"""What is known of a port beyond its resource: its history, and an explanation."""
+
+import time
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from netwright.model.errors import PortNotFound
+from netwright.model.resources import Port, Transition
+from netwright.server.api.reply import Reply, json_reply
+from netwright.server.api.route import Access, Call, Route
+from netwright.server.ports.explain import Explanation, explain
+
+
+class History(Struct, frozen=True):
+    """A port's transitions, oldest first."""
+
+    port_id: str
+    history: Sequence[Transition]
+
+
+def routes() -> tuple[Route, ...]:
+    one, access = "/v1/ports/{id:str}", Access.PROJECT
+    return (
+        Route("GET", f"{one}/history", _history, access, "A port's history", response=History),
+        Route("GET", f"{one}/explain", _explain, access, "What a port waits for",
+              response=Explanation),
+    )  # fmt: skip
+
+
+async def _history(call: Call) -> Reply:
+    port = await _port(call)
+    return json_reply(History(port.id, await call.service.reader.history(port.id)))
+
+
+async def _explain(call: Call) -> Reply:
+    port, reader = await _port(call), call.service.reader
+    network = await reader.network(port.network_id)
+    if network is None:  # deleted between the two reads, and the port with it
+        raise _missing(port.id)
+    found = [await reader.host(name) for name in {binding.host for binding in port.bindings}]
+    explanation = explain(
+        port,
+        network,
+        {host.name: host for host in found if host is not None},
+        {one.host: one for one in await reader.attachments(network.id)},
+        time.time(),
+    )
+    return json_reply(explanation)
+
+
+async def _port(call: Call) -> Port:
+    id_ = call.path["id"]
+    port = await call.service.reader.port(id_)
+    if port is None or not call.caller.may_touch(port.project_id):
+        raise _missing(id_)
+    return port
+
+
+def _missing(id_: str) -> PortNotFound:
+    return PortNotFound(
+        f"Port {id_} could not be found.", next="GET /v2.0/ports lists those there are."
+    )

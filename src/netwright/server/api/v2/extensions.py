@@ -1,0 +1,70 @@
+"""What we announce: only extensions whose behaviour is here and tested."""
+
+from typing import Any
+
+from netwright.model.errors import NotFound
+from netwright.server.api.reply import Reply, json_reply
+from netwright.server.api.route import Access, Call, Route
+
+_EXTENSIONS = {
+    "allowed-address-pairs": ("Allowed Address Pairs", "Sources a port may use beside its own."),
+    "binding": ("Port Binding", "The host of a port, and how its device is plugged there."),
+    "empty-string-filtering": ("Empty String Filtering", "Filters may ask for empty attributes."),
+    "filter-validation": ("Filter Validation", "Unknown filters are refused."),
+    "net-mtu": ("Network MTU", "The MTU of a network."),
+    "net-mtu-writable": ("Network MTU (writable)", "The MTU of a network can be set."),
+    "pagination": ("Pagination", "Lists come in pages, with links between them."),
+    "port-security": ("Port Security", "Whether a port's sources are checked."),
+    "port-unique-name": ("Port Unique Name", "Creating a port twice by one name makes one port."),
+    "project-id": ("Project Id", "project_id beside tenant_id."),
+    "provider": ("Provider Network", "The physical network and VLAN behind a network."),
+    "revision-if-match": ("If-Match by Revision", "Changes only what is at the revision named."),
+    "sort-key-validation": ("Sort Key Validation", "Unknown sort keys are refused."),
+    "sorting": ("Sorting", "Lists can be sorted."),
+    "standard-attr-description": ("Descriptions", "Every resource has a description."),
+    "standard-attr-revisions": ("Revisions", "Every resource counts its changes."),
+}
+_UPDATED = "2026-01-01T00:00:00-00:00"
+
+
+class ExtensionNotFound(NotFound):
+    pass
+
+
+def routes() -> tuple[Route, ...]:
+    one = {"extension": dict[str, Any]}
+    return (
+        Route("GET", "/v2.0/extensions", _list, Access.PROJECT, "List extensions",
+              response={"extensions": list[dict[str, Any]]}),
+        Route("GET", "/v2.0/extensions/{id:str}", _show, Access.PROJECT, "Show an extension",
+              response=one),
+    )  # fmt: skip
+
+
+def announced() -> frozenset[str]:
+    """The aliases of what we announce."""
+    return frozenset(_EXTENSIONS)
+
+
+async def _list(_call: Call) -> Reply:
+    return json_reply({"extensions": [_extension(alias) for alias in _EXTENSIONS]})
+
+
+async def _show(call: Call) -> Reply:
+    alias = call.path["id"]
+    if alias not in _EXTENSIONS:
+        raise ExtensionNotFound(
+            f"Extension {alias} could not be found.", next="GET /v2.0/extensions lists them."
+        )
+    return json_reply({"extension": _extension(alias)})
+
+
+def _extension(alias: str) -> dict[str, Any]:
+    name, description = _EXTENSIONS[alias]
+    return {
+        "alias": alias,
+        "name": name,
+        "description": description,
+        "updated": _UPDATED,
+        "links": [],
+    }

@@ -1,0 +1,242 @@
+"""Networks in the Networking API: form of requests, commands, views."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from netwright.model.errors import NetworkNotFound
+from netwright.model.resources import Network, NetworkType, Segment
+from netwright.server.api.body import Shape
+from netwright.server.api.errors import invalid
+from netwright.server.api.ids import new_id
+from netwright.server.api.route import Call
+from netwright.server.api.v2 import listing
+from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.values import (
+    Body,
+    Name,
+    ProjectId,
+    or_default,
+    project_of,
+)
+from netwright.server.commands import (
+    Caller,
+    Command,
+    CreateNetworks,
+    DeleteNetwork,
+    NetworkDraft,
+    UpdateNetwork,
+)
+from netwright.server.queries import Query, Reader
+
+_MTU_DEFAULT = 1500
+_VLAN_ID_MAX = 4094  # IEEE 802.1Q: 0 and 4095 are reserved
+_VNI_MAX = 2**24 - 1  # RFC 7348, 5
+
+_WIRE = {
+    "network_type": "provider:network_type",
+    "physical_network": "provider:physical_network",
+    "segmentation_id": "provider:segmentation_id",
+}
+
+# 0 asks for the default; below 68 IPv4 cannot work (RFC 791).
+Mtu = Annotated[int, Meta(ge=0, le=65535)]
+PhysicalNetwork = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
+    name: Name = ""
+    description: Name = ""
+    admin_state_up: bool = True
+    shared: bool | UnsetType = UNSET
+    port_security_enabled: bool = True
+    mtu: Mtu | UnsetType | None = UNSET
+    project_id: ProjectId | UnsetType = UNSET
+    tenant_id: ProjectId | UnsetType = UNSET
+    network_type: NetworkType | UnsetType | None = UNSET
+    physical_network: PhysicalNetwork | UnsetType | None = UNSET
+    segmentation_id: int | UnsetType | None = UNSET
+
+
+class NetworkChange(Body, frozen=True, kw_only=True):
+    name: Name | UnsetType = UNSET
+    description: Name | UnsetType = UNSET
+    admin_state_up: bool | UnsetType = UNSET
+    shared: bool | UnsetType = UNSET
+    port_security_enabled: bool | UnsetType = UNSET
+    mtu: Mtu | UnsetType = UNSET
+
+
+class NetworkCreationBody(Body, frozen=True, kw_only=True):
+    network: NetworkCreation | UnsetType = UNSET
+    networks: tuple[NetworkCreation, ...] | UnsetType = UNSET
+
+
+class NetworkChangeBody(Body, frozen=True, kw_only=True):
+    network: NetworkChange
+
+
+class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
+    id: str
+    name: str
+    description: str
+    project_id: str
+    tenant_id: str
+    status: str
+    admin_state_up: bool
+    shared: bool
+    mtu: int
+    port_security_enabled: bool
+    subnets: tuple[str, ...]
+    network_type: str | UnsetType = UNSET
+    physical_network: str | UnsetType | None = UNSET
+    segmentation_id: int | UnsetType | None = UNSET
+    revision_number: int
+    created_at: datetime
+    updated_at: datetime
+
+
+_ATTRIBUTES = frozenset(NetworkView.__struct_encode_fields__)
+
+
+class Networks(Resource[Network, NetworkCreation, NetworkChange]):
+    name = "network"
+    collection = "networks"
+    not_found = NetworkNotFound
+    view_type = NetworkView
+    create_shape = Shape[Any](NetworkCreationBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    listable = listing.Listable(
+        collection=collection,
+        filters={
+            "id": listing.text,
+            "name": listing.text,
+            "description": listing.text,
+            "admin_state_up": listing.boolean,
+            "status": listing.text,
+            "project_id": listing.text,
+            "tenant_id": listing.text,
+            "shared": listing.boolean,
+            "mtu": listing.integer,
+            "provider:network_type": listing.text,
+            "provider:physical_network": listing.text,
+            "provider:segmentation_id": listing.integer,
+            "revision_number": listing.integer,
+        },
+        sort_keys=frozenset(
+            {
+                *("id", "name", "admin_state_up", "status", "project_id", "tenant_id", "mtu"),
+                *("description", "revision_number", "created_at", "updated_at"),
+            }
+        ),
+    )
+
+    async def creation(self, call: Call, items: Sequence[NetworkCreation]) -> Command:
+        return CreateNetworks(
+            caller=call.caller, drafts=tuple(_draft(call.caller, item) for item in items)
+        )
+
+    async def change(
+        self, call: Call, id_: str, item: NetworkChange, if_match: int | None
+    ) -> Command:
+        return UpdateNetwork(
+            caller=call.caller,
+            id=id_,
+            name=item.name,
+            description=item.description,
+            admin_state_up=item.admin_state_up,
+            shared=item.shared,
+            port_security_enabled=item.port_security_enabled,
+            mtu=item.mtu if item.mtu is UNSET else _mtu(item.mtu),
+            if_match=if_match,
+        )
+
+    def deletion(self, call: Call, id_: str, if_match: int | None) -> Command:
+        return DeleteNetwork(caller=call.caller, id=id_, if_match=if_match)
+
+    async def read(self, reader: Reader, id_: str) -> Network | None:
+        return await reader.network(id_)
+
+    async def read_many(self, reader: Reader, query: Query) -> Sequence[Network]:
+        return await reader.networks(query)
+
+    async def may_see(self, caller: Caller, value: Network, reader: Reader) -> bool:  # noqa: ARG002
+        return value.shared or caller.may_touch(value.project_id)
+
+    def view(self, caller: Caller, value: Network) -> NetworkView:
+        segment = value.segment
+        return NetworkView(
+            id=value.id,
+            name=value.name,
+            description=value.description,
+            project_id=value.project_id,
+            tenant_id=value.project_id,
+            status="ACTIVE",
+            admin_state_up=value.admin_state_up,
+            shared=value.shared,
+            mtu=value.mtu,
+            port_security_enabled=value.port_security_enabled,
+            subnets=value.subnets,
+            network_type=segment.network_type if caller.is_admin else UNSET,
+            physical_network=segment.physical_network if caller.is_admin else UNSET,
+            segmentation_id=segment.segmentation_id if caller.is_admin else UNSET,
+            revision_number=value.revision_number,
+            created_at=datetime.fromtimestamp(int(value.created_at), UTC),
+            updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
+        )
+
+
+def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
+    return NetworkDraft(
+        id=new_id(),
+        project_id=project_of(caller, item.project_id, item.tenant_id),
+        name=item.name,
+        description=item.description,
+        admin_state_up=item.admin_state_up,
+        shared=or_default(item.shared, default=False),
+        port_security_enabled=item.port_security_enabled,
+        mtu=_mtu(or_default(item.mtu, 0)),
+        segment=_segment(item),
+    )
+
+
+def _segment(item: NetworkCreation) -> Segment | None:
+    network_type = or_default(item.network_type, None)
+    physical_network = or_default(item.physical_network, None)
+    segmentation_id = or_default(item.segmentation_id, None)
+    if network_type is None:
+        for name, given in (
+            ("provider:physical_network", physical_network),
+            ("provider:segmentation_id", segmentation_id),
+        ):
+            if given is not None:
+                raise invalid(name, "it needs provider:network_type beside it")
+        return None
+    if network_type is NetworkType.FLAT:
+        if physical_network is None:
+            raise invalid("provider:physical_network", "a flat network needs one")
+        if segmentation_id is not None:
+            raise invalid("provider:segmentation_id", "a flat network has none")
+    if network_type is NetworkType.VXLAN and physical_network is not None:
+        raise invalid("provider:physical_network", "a vxlan network has none")
+    if segmentation_id is not None:
+        last = _VNI_MAX if network_type is NetworkType.VXLAN else _VLAN_ID_MAX
+        if not 1 <= segmentation_id <= last:
+            raise invalid(
+                "provider:segmentation_id",
+                f"{segmentation_id} is not in 1 to {last}, the ids of {network_type} networks",
+            )
+    return Segment(
+        network_type=network_type,
+        physical_network=physical_network,
+        segmentation_id=segmentation_id,
+    )
+
+
+def _mtu(value: int) -> int:
+    if 0 < value < 68:  # noqa: PLR2004 - RFC 791
+        raise invalid("mtu", f"{value} is below 68, the least that IPv4 works with (RFC 791)")
+    return value or _MTU_DEFAULT

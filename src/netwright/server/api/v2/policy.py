@@ -1,0 +1,69 @@
+"""What only admins, or the owner of a network, may ask for: Neutron's defaults, as a table."""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from netwright.model.errors import Denied
+from netwright.server.commands import Caller
+
+ADMIN_ONLY = {
+    "network": frozenset(
+        {
+            "provider:network_type",
+            "provider:physical_network",
+            "provider:segmentation_id",
+            "shared",
+        }
+    ),
+    "subnet": frozenset[str](),
+    "port": frozenset({"binding:host_id", "binding:profile"}),
+}
+
+# Attributes by which a port could pass for another in a network that is shared with it.
+NETWORK_OWNER_ONLY = frozenset(
+    {
+        "mac_address",
+        "port_security_enabled",
+        "allowed_address_pairs",
+        "fixed_ips:ip_address",
+        "device_owner:network",
+    }
+)
+
+
+def require_admin_for(caller: Caller, action: str, resource: str, given: Iterable[str]) -> None:
+    """Raises Denied when the request sets what only an admin may set."""
+    if caller.is_admin:
+        return
+    for attribute in given:
+        if attribute in ADMIN_ONLY[resource]:
+            raise _denied(action, resource, attribute)
+
+
+async def require_owner_for(
+    caller: Caller,
+    action: str,
+    given: Iterable[str],
+    owns_network: Callable[[], Awaitable[bool]],
+) -> None:
+    """Raises Denied when a port's request sets what only an admin or its network's owner may."""
+    if caller.is_admin:
+        return
+    reserved = [attribute for attribute in given if attribute in NETWORK_OWNER_ONLY]
+    if reserved and not await owns_network():
+        raise _denied(action, "port", reserved[0])
+
+
+def require_own_project(caller: Caller, project_id: str) -> None:
+    """Raises Denied when a request would make something in another's project."""
+    if not caller.may_touch(project_id):
+        raise Denied(
+            f"Project {caller.project_id} may not make anything in project {project_id}.",
+            next="Leave project_id out, or ask an administrator.",
+        )
+
+
+def _denied(action: str, resource: str, attribute: str) -> Denied:
+    return Denied(
+        f"rule:{action}_{resource}:{attribute} is disallowed by policy",
+        next=f"Leave {attribute} out, or ask an administrator.",
+    )

@@ -1,0 +1,213 @@
+"""Serves a collection of the Networking API: list, create, show, update, delete."""
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from types import GenericAlias
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from netwright.model.errors import HTTPBadRequest, NotFound
+from netwright.model.resources import Network, Port, Subnet
+from netwright.server.api.body import Shape
+from netwright.server.api.reply import Reply, json_reply
+from netwright.server.api.route import Access, Call, Parameter, Route
+from netwright.server.api.v2 import listing, policy, values
+from netwright.server.api.v2.values import Body
+from netwright.server.commands import Caller, Command
+from netwright.server.queries import Query, Reader
+
+BULK_ITEMS_MAX = 1000
+_ITEMS_AT_ONCE = 500
+_IF_MATCH = re.compile(rb'"?revision_number=([0-9]{1,18})"?')
+
+Value = TypeVar("Value", Network, Subnet, Port)
+Creation = TypeVar("Creation", bound=Body)
+Change = TypeVar("Change", bound=Body)
+
+
+class Resource(ABC, Generic[Value, Creation, Change]):
+    """A resource: how it is asked for, read and shown. Subclasses hold no state."""
+
+    name: ClassVar[str]
+    collection: ClassVar[str]
+    listable: ClassVar[listing.Listable]
+    not_found: ClassVar[type[NotFound]]
+    create_shape: ClassVar[Shape[Any]]
+    update_shape: ClassVar[Shape[Any]]
+    view_type: ClassVar[type[msgspec.Struct]]
+
+    @abstractmethod
+    async def creation(self, call: Call, items: Sequence[Creation]) -> Command:
+        """The command that makes the items; raises what the request did wrong."""
+
+    @abstractmethod
+    async def change(self, call: Call, id_: str, item: Change, if_match: int | None) -> Command:
+        """The command that changes a resource."""
+
+    @abstractmethod
+    def deletion(self, call: Call, id_: str, if_match: int | None) -> Command:
+        """The command that deletes a resource."""
+
+    @abstractmethod
+    async def read(self, reader: Reader, id_: str) -> Value | None: ...
+
+    @abstractmethod
+    async def read_many(self, reader: Reader, query: Query) -> Sequence[Value]: ...
+
+    @abstractmethod
+    async def may_see(self, caller: Caller, value: Value, reader: Reader) -> bool:
+        """Whether the caller may know of it; what is another project's is not found."""
+
+    @abstractmethod
+    def view(self, caller: Caller, value: Value) -> msgspec.Struct:
+        """The value as this caller sees it, with the API's names."""
+
+    def created_status(self, command: Command, made: Sequence[Value]) -> int:  # noqa: ARG002
+        """201; a resource that can be found instead of made says 200 then."""
+        return 201
+
+    # -- the five operations
+
+    async def list_many(self, call: Call) -> Reply:
+        caller, reader = call.caller, call.service.reader
+        project_id = None if caller.is_admin else caller.project_id
+        request = listing.parse(self.listable, call.query, project_id)
+        found = await self.read_many(reader, request.query)
+        url = f"{call.base_url}/v2.0/{self.collection}"
+        links = listing.links(request, [value.id for value in found], url, call.query)
+        tail = b"]" + (b"," + _member(f"{self.collection}_links", links) if links else b"") + b"}"
+        chunks: list[bytes] = [b'{"%s":[' % self.collection.encode()]
+        for start in range(0, len(found), _ITEMS_AT_ONCE):
+            if start:
+                chunks.append(b",")
+                await asyncio.sleep(0)  # a long list must not hold up everybody else
+            part = found[start : start + _ITEMS_AT_ONCE]
+            views = [listing.project(self.view(caller, value), request.fields) for value in part]
+            chunks.append(msgspec.json.encode(views)[1:-1])
+        return Reply(200, b"".join([*chunks, tail]))
+
+    async def create(self, call: Call) -> Reply:
+        listing.refuse_parameters(call.query)
+        body = self.create_shape.decode(await call.body())
+        one, many = getattr(body, self.name), getattr(body, self.collection)
+        if (one is UNSET) == (many is UNSET):
+            raise HTTPBadRequest(
+                f"Unable to find '{self.name}' in request body: it needs"
+                f" either '{self.name}' or '{self.collection}'."
+            )
+        items: Sequence[Creation] = (one,) if many is UNSET else many
+        if not 1 <= len(items) <= BULK_ITEMS_MAX:
+            raise HTTPBadRequest(
+                f"A request makes 1 to {BULK_ITEMS_MAX} {self.collection}, not {len(items)}."
+            )
+        for item in items:
+            policy.require_admin_for(call.caller, "create", self.name, given(item))
+        command = await self.creation(call, items)
+        made: Sequence[Value] = await call.service.commit(command)
+        status = self.created_status(command, made)
+        if many is UNSET:
+            return json_reply({self.name: self.view(call.caller, made[0])}, status)
+        return json_reply({self.collection: [self.view(call.caller, v) for v in made]}, status)
+
+    async def show(self, call: Call) -> Reply:
+        fields = listing.fields_of(call.query)
+        value = await self._visible(call, call.path["id"])
+        return json_reply({self.name: listing.project(self.view(call.caller, value), fields)})
+
+    async def update(self, call: Call) -> Reply:
+        listing.refuse_parameters(call.query)
+        if_match = _if_match(call)
+        body = self.update_shape.decode(await call.body())
+        item: Change = getattr(body, self.name)
+        id_ = self._known_form(call.path["id"])
+        if not call.caller.is_admin:
+            await self._visible(call, id_)
+            policy.require_admin_for(call.caller, "update", self.name, given(item))
+        changed: Sequence[Value] = await call.service.commit(
+            await self.change(call, id_, item, if_match)
+        )
+        return json_reply({self.name: self.view(call.caller, changed[0])})
+
+    async def delete(self, call: Call) -> Reply:
+        listing.refuse_parameters(call.query)
+        id_ = self._known_form(call.path["id"])
+        await call.service.commit(self.deletion(call, id_, _if_match(call)))
+        return Reply(204)
+
+    def missing(self, id_: str) -> NotFound:
+        return self.not_found(f"{self.name.capitalize()} {id_} could not be found.")
+
+    def routes(self) -> tuple[Route, ...]:
+        path, name, access = f"/v2.0/{self.collection}", self.name, Access.PROJECT
+        view = self.view_type
+        one, page = {name: view}, {self.collection: GenericAlias(list, (view,))}
+        fields = (Parameter("fields", repeated=True),)
+        create, update = self.create_shape.type, self.update_shape.type
+        a = "an" if name[0] in "aeiou" else "a"
+        return (
+            Route("GET", path, self.list_many, access, f"List {self.collection}", response=page,
+                  parameters=_list_parameters(self.listable)),
+            Route("POST", path, self.create, access, f"Create {a} {name}, or many", create,
+                  (one, page), statuses=(201,)),
+            Route("GET", f"{path}/{{id:str}}", self.show, access, f"Show {a} {name}",
+                  response=one, parameters=fields),
+            Route("PUT", f"{path}/{{id:str}}", self.update, access, f"Change {a} {name}", update,
+                  one),
+            Route("DELETE", f"{path}/{{id:str}}", self.delete, access, f"Delete {a} {name}",
+                  statuses=(204,)),
+        )  # fmt: skip
+
+    async def _visible(self, call: Call, id_: str) -> Value:
+        reader = call.service.reader
+        value = await self.read(reader, id_) if values.is_uuid(id_) else None
+        if value is None or not await self.may_see(call.caller, value, reader):
+            raise self.missing(id_)
+        return value
+
+    def _known_form(self, id_: str) -> str:
+        if not values.is_uuid(id_):
+            raise self.missing(id_)
+        return id_
+
+
+def _list_parameters(listable: listing.Listable) -> tuple[Parameter, ...]:
+    return (
+        *(Parameter(name, repeated=True) for name in sorted(listable.filters)),
+        Parameter("fields", repeated=True),
+        Parameter("sort_key", repeated=True),
+        Parameter("sort_dir", repeated=True),
+        Parameter("limit", int),
+        Parameter("marker"),
+        Parameter("page_reverse", bool),
+    )
+
+
+def given(item: Body) -> Iterable[str]:
+    """The attributes that a request sets, by the API's names."""
+    return [
+        wire
+        for field, wire in zip(item.__struct_fields__, item.__struct_encode_fields__, strict=True)
+        if getattr(item, field) is not UNSET
+    ]
+
+
+def _member(name: str, value: Any) -> bytes:
+    return msgspec.json.encode({name: value})[1:-1]
+
+
+def _if_match(call: Call) -> int | None:
+    """The revision that the caller saw: `If-Match: revision_number=N` (RFC 9110, 13.1.1)."""
+    header = call.headers.get(b"if-match")
+    if header is None:
+        return None
+    match = _IF_MATCH.fullmatch(header.strip())
+    if match is None:
+        raise HTTPBadRequest(
+            f"If-Match is {header.decode('latin-1')!r}, which names no revision.",
+            next="Send If-Match: revision_number=N.",
+        )
+    return int(match[1])

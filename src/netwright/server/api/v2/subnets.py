@@ -1,0 +1,310 @@
+"""Subnets in the Networking API: form of requests, commands, views."""
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from netwright.model.errors import SubnetNotFound
+from netwright.model.resources import HostRoute, Pool, Subnet
+from netwright.server.api.body import Shape
+from netwright.server.api.errors import invalid
+from netwright.server.api.ids import new_id
+from netwright.server.api.route import Call
+from netwright.server.api.v2 import listing, values
+from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
+from netwright.server.commands import (
+    Caller,
+    Command,
+    CreateSubnets,
+    DeleteSubnet,
+    SubnetDraft,
+    UpdateSubnet,
+)
+from netwright.server.queries import Query, Reader
+
+Ipv6Mode = Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"]
+
+
+class PoolBody(Body, frozen=True, kw_only=True):
+    start: Text
+    end: Text
+
+
+class RouteBody(Body, frozen=True, kw_only=True):
+    destination: Text
+    nexthop: Text
+
+
+Pools = Annotated[tuple[PoolBody, ...], Meta(max_length=256)]
+Nameservers = Annotated[tuple[Text, ...], Meta(max_length=20)]
+Routes = Annotated[tuple[RouteBody, ...], Meta(max_length=100)]
+
+
+class SubnetCreation(Body, frozen=True, kw_only=True):
+    network_id: Uuid
+    ip_version: Literal[4, 6]
+    cidr: Text | None = None
+    name: Name = ""
+    description: Name = ""
+    gateway_ip: Text | UnsetType | None = UNSET
+    allocation_pools: Pools | UnsetType | None = UNSET
+    enable_dhcp: bool = True
+    dns_nameservers: Nameservers | None = None
+    host_routes: Routes | None = None
+    ipv6_address_mode: Ipv6Mode | None = None
+    ipv6_ra_mode: Ipv6Mode | None = None
+    subnetpool_id: None = None
+    project_id: ProjectId | UnsetType = UNSET
+    tenant_id: ProjectId | UnsetType = UNSET
+
+
+class SubnetChange(Body, frozen=True, kw_only=True):
+    name: Name | UnsetType = UNSET
+    description: Name | UnsetType = UNSET
+    gateway_ip: Text | UnsetType | None = UNSET
+    allocation_pools: Pools | UnsetType = UNSET
+    enable_dhcp: bool | UnsetType = UNSET
+    dns_nameservers: Nameservers | UnsetType | None = UNSET
+    host_routes: Routes | UnsetType | None = UNSET
+
+
+class SubnetCreationBody(Body, frozen=True, kw_only=True):
+    subnet: SubnetCreation | UnsetType = UNSET
+    subnets: tuple[SubnetCreation, ...] | UnsetType = UNSET
+
+
+class SubnetChangeBody(Body, frozen=True, kw_only=True):
+    subnet: SubnetChange
+
+
+class SubnetView(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    network_id: str
+    name: str
+    description: str
+    project_id: str
+    tenant_id: str
+    ip_version: int
+    cidr: str
+    gateway_ip: str | None
+    allocation_pools: tuple[Pool, ...]
+    enable_dhcp: bool
+    dns_nameservers: tuple[str, ...]
+    host_routes: tuple[HostRoute, ...]
+    ipv6_address_mode: str | None
+    ipv6_ra_mode: str | None
+    subnetpool_id: str | None = None
+    revision_number: int
+    created_at: datetime
+    updated_at: datetime
+
+
+_ATTRIBUTES = frozenset(SubnetView.__struct_encode_fields__)
+
+
+def _cidr(name: str, value: str) -> str:
+    return str(values.cidr(name, value))
+
+
+def _gateway_filter(name: str, value: str) -> str:
+    """An address; nothing asks for subnets without a gateway."""
+    return values.address(name, value) if value else ""
+
+
+class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
+    name = "subnet"
+    collection = "subnets"
+    not_found = SubnetNotFound
+    view_type = SubnetView
+    create_shape = Shape[Any](SubnetCreationBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](SubnetChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    listable = listing.Listable(
+        collection=collection,
+        filters={
+            "id": listing.text,
+            "name": listing.text,
+            "description": listing.text,
+            "network_id": listing.text,
+            "project_id": listing.text,
+            "tenant_id": listing.text,
+            "ip_version": listing.integer,
+            "cidr": _cidr,
+            "gateway_ip": _gateway_filter,
+            "enable_dhcp": listing.boolean,
+            "ipv6_address_mode": listing.text,
+            "ipv6_ra_mode": listing.text,
+            "subnetpool_id": listing.text,
+            "shared": listing.boolean,
+            "revision_number": listing.integer,
+        },
+        sort_keys=frozenset(
+            {
+                *("id", "name", "description", "network_id", "project_id", "tenant_id"),
+                *("ip_version", "cidr", "gateway_ip", "enable_dhcp"),
+                *("ipv6_address_mode", "ipv6_ra_mode", "subnetpool_id"),
+                *("revision_number", "created_at", "updated_at"),
+            }
+        ),
+    )
+
+    async def creation(self, call: Call, items: Sequence[SubnetCreation]) -> Command:
+        return CreateSubnets(
+            caller=call.caller, drafts=tuple(_draft(call.caller, item) for item in items)
+        )
+
+    async def change(
+        self, call: Call, id_: str, item: SubnetChange, if_match: int | None
+    ) -> Command:
+        gateway = item.gateway_ip
+        return UpdateSubnet(
+            caller=call.caller,
+            id=id_,
+            name=item.name,
+            description=item.description,
+            gateway_ip=values.address("gateway_ip", gateway)
+            if isinstance(gateway, str)
+            else gateway,
+            allocation_pools=UNSET
+            if item.allocation_pools is UNSET
+            else _pools(item.allocation_pools),
+            enable_dhcp=item.enable_dhcp,
+            dns_nameservers=UNSET
+            if item.dns_nameservers is UNSET
+            else _nameservers(item.dns_nameservers),
+            host_routes=UNSET if item.host_routes is UNSET else _routes(item.host_routes),
+            if_match=if_match,
+        )
+
+    def deletion(self, call: Call, id_: str, if_match: int | None) -> Command:
+        return DeleteSubnet(caller=call.caller, id=id_, if_match=if_match)
+
+    async def read(self, reader: Reader, id_: str) -> Subnet | None:
+        return await reader.subnet(id_)
+
+    async def read_many(self, reader: Reader, query: Query) -> Sequence[Subnet]:
+        return await reader.subnets(query)
+
+    async def may_see(self, caller: Caller, value: Subnet, reader: Reader) -> bool:
+        if caller.may_touch(value.project_id):
+            return True
+        network = await reader.network(value.network_id)
+        return network is not None and network.shared
+
+    def view(self, caller: Caller, value: Subnet) -> SubnetView:  # noqa: ARG002 - all see the same
+        return SubnetView(
+            id=value.id,
+            network_id=value.network_id,
+            name=value.name,
+            description=value.description,
+            project_id=value.project_id,
+            tenant_id=value.project_id,
+            ip_version=value.ip_version,
+            cidr=value.cidr,
+            gateway_ip=value.gateway_ip,
+            allocation_pools=value.allocation_pools,
+            enable_dhcp=value.enable_dhcp,
+            dns_nameservers=value.dns_nameservers,
+            host_routes=value.host_routes,
+            ipv6_address_mode=value.ipv6_address_mode,
+            ipv6_ra_mode=value.ipv6_ra_mode,
+            revision_number=value.revision_number,
+            created_at=datetime.fromtimestamp(int(value.created_at), UTC),
+            updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
+        )
+
+
+def _draft(caller: Caller, item: SubnetCreation) -> SubnetDraft:
+    if item.cidr is None:
+        raise invalid("cidr", "a subnet needs one; there are no subnet pools to take it from")
+    prefix = _prefix(item.cidr, item.ip_version)
+    _check_ipv6_modes(item)
+    gateway, pools = item.gateway_ip, item.allocation_pools
+    return SubnetDraft(
+        id=new_id(),
+        project_id=project_of(caller, item.project_id, item.tenant_id),
+        network_id=item.network_id,
+        cidr=str(prefix),
+        ip_version=item.ip_version,
+        name=item.name,
+        description=item.description,
+        gateway_ip=_gateway(gateway, prefix) if isinstance(gateway, str) else gateway,
+        allocation_pools=UNSET if pools is UNSET or pools is None else _pools(pools, prefix),
+        enable_dhcp=item.enable_dhcp,
+        dns_nameservers=_nameservers(item.dns_nameservers),
+        host_routes=_routes(item.host_routes),
+        ipv6_address_mode=item.ipv6_address_mode,
+        ipv6_ra_mode=item.ipv6_ra_mode,
+    )
+
+
+def _prefix(text: str, version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    prefix = values.cidr("cidr", text)
+    if prefix.version != version:
+        raise invalid("cidr", f"'{text}' is no prefix of ip_version {version}")
+    if prefix.prefixlen == 0 or prefix.is_multicast or prefix.is_loopback:
+        raise invalid("cidr", f"'{text}' holds no addresses that hosts could have")
+    return prefix
+
+
+def _check_ipv6_modes(item: SubnetCreation) -> None:
+    modes = {item.ipv6_ra_mode, item.ipv6_address_mode} - {None}
+    if not modes:
+        return
+    name = "ipv6_address_mode" if item.ipv6_address_mode else "ipv6_ra_mode"
+    if item.ip_version == 4:  # noqa: PLR2004
+        raise invalid(name, "it cannot be set when ip_version is 4")
+    if not item.enable_dhcp:
+        raise invalid(name, "it cannot be set when enable_dhcp is false")
+    if len(modes) > 1:
+        raise invalid(name, "ipv6_address_mode and ipv6_ra_mode must be the same")
+
+
+def _gateway(text: str, prefix: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
+    gateway = values.ip("gateway_ip", text)
+    if gateway.version != prefix.version:
+        raise invalid("gateway_ip", f"'{text}' does not match the ip_version {prefix.version}")
+    return str(gateway)
+
+
+def _pools(
+    pools: Sequence[PoolBody],
+    prefix: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None,
+) -> tuple[Pool, ...]:
+    return tuple(_pool(pool, prefix) for pool in pools)
+
+
+def _pool(pool: PoolBody, prefix: ipaddress.IPv4Network | ipaddress.IPv6Network | None) -> Pool:
+    start = values.ip("allocation_pools", pool.start)
+    end = values.ip("allocation_pools", pool.end)
+    if start.version != end.version or int(start) > int(end):
+        raise invalid("allocation_pools", f"{start}-{end} is not first and last of a range")
+    if prefix is not None and start.version != prefix.version:
+        raise invalid("allocation_pools", f"{start}-{end} is not of ip_version {prefix.version}")
+    return Pool(start=str(start), end=str(end))
+
+
+def _nameservers(nameservers: Sequence[str] | None) -> tuple[str, ...]:
+    found = tuple(values.address("dns_nameservers", item) for item in nameservers or ())
+    if len(set(found)) != len(found):
+        raise invalid("dns_nameservers", "one server is named twice")
+    return found
+
+
+def _routes(routes: Sequence[RouteBody] | None) -> tuple[HostRoute, ...]:
+    found = tuple(_route(route) for route in routes or ())
+    if len(set(found)) != len(found):
+        raise invalid("host_routes", "one route is given twice")
+    return found
+
+
+def _route(route: RouteBody) -> HostRoute:
+    destination = values.cidr("host_routes", route.destination)
+    nexthop = values.ip("host_routes", route.nexthop)
+    if destination.version != nexthop.version:
+        raise invalid("host_routes", f"{nexthop} cannot lead to {destination}")
+    return HostRoute(destination=str(destination), nexthop=str(nexthop))

@@ -1,0 +1,110 @@
+"""Forms of values that requests carry, checked and made canonical."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from netwright.model.errors import HTTPBadRequest
+from netwright.server.api.body import nesting_exceeds
+from netwright.server.api.errors import invalid
+from netwright.server.api.v2 import policy
+from netwright.server.commands import Caller
+
+Name = Annotated[str, Meta(max_length=255)]
+ProjectId = Annotated[str, Meta(max_length=255)]
+Uuid = Annotated[
+    str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+]
+Text = Annotated[str, Meta(max_length=64)]  # an address, a CIDR, a MAC; checked further below
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_MAC = re.compile(r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
+_PROFILE_BYTES_MAX = 4095
+
+T = TypeVar("T")
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of what requests carry."""
+
+
+def is_uuid(text: str) -> bool:
+    return _UUID.fullmatch(text) is not None
+
+
+def or_default(value: T | UnsetType | None, default: T) -> T:
+    """The value, or the default where it was left out or null."""
+    return default if value is None or value is UNSET else value
+
+
+def or_unset(value: T | UnsetType | None, when_null: T) -> T | UnsetType:
+    """The value; null means this one; left out stays UNSET."""
+    return when_null if value is None else value
+
+
+def address(attribute: str, text: str) -> str:
+    """An IP address in canonical form (RFC 5952); raises InvalidInput."""
+    return str(ip(attribute, text))
+
+
+def ip(attribute: str, text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        value = ipaddress.ip_address(text)
+    except ValueError:
+        raise invalid(attribute, f"'{text}' is not a valid IP address") from None
+    if value.version == 6 and value.scope_id is not None:  # noqa: PLR2004
+        raise invalid(attribute, f"'{text}' has a zone, which means nothing on another machine")
+    return value
+
+
+def cidr(attribute: str, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """A prefix with no host bits set; raises InvalidInput."""
+    try:
+        value = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise invalid(attribute, f"'{text}' is not a valid IP subnet") from None
+    if "/" not in text or not text.partition("/")[2].isdecimal():
+        raise invalid(attribute, f"'{text}' has no prefix length; write '{value}'")
+    if ipaddress.ip_address(text.partition("/")[0]) != value.network_address:
+        raise invalid(attribute, f"'{text}' has host bits set; did you mean '{value}'?")
+    return value
+
+
+def address_or_cidr(attribute: str, text: str) -> str:
+    """An address, or a prefix, in canonical form; a prefix of one address is that address."""
+    if "/" not in text:
+        return address(attribute, text)
+    prefix = cidr(attribute, text)
+    return str(prefix.network_address if prefix.num_addresses == 1 else prefix)
+
+
+def mac(attribute: str, text: str) -> str:
+    """A MAC of one station, lower case with colons; raises InvalidInput."""
+    if not _MAC.fullmatch(text):
+        raise invalid(attribute, f"'{text}' is not a valid MAC address")
+    canonical = text.lower().replace("-", ":")
+    if canonical == "00:00:00:00:00:00" or int(canonical[:2], 16) & 1:
+        raise invalid(attribute, f"'{text}' is no address of a single station")
+    return canonical
+
+
+def profile(attribute: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A binding profile: any small JSON object."""
+    if nesting_exceeds(value):
+        raise invalid(attribute, "it is nested too deeply")
+    if value and len(msgspec.json.encode(value)) > _PROFILE_BYTES_MAX:
+        raise invalid(attribute, f"it is longer than {_PROFILE_BYTES_MAX} bytes of JSON")
+    return value
+
+
+def project_of(caller: Caller, project_id: str | UnsetType, tenant_id: str | UnsetType) -> str:
+    """The project of a new resource: the named one, by either of its names, or the caller's."""
+    if project_id and tenant_id and project_id != tenant_id:
+        raise HTTPBadRequest("'project_id' and 'tenant_id' do not match")
+    project = project_id or tenant_id or caller.project_id
+    policy.require_own_project(caller, project)
+    return project

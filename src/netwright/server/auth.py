@@ -1,0 +1,117 @@
+"""Who asks: turns a request's headers into a `Caller`.
+
+    token   the admin token → admin; a host's credential → that host's agent
+    none    everybody is admin; only on loopback or in a lab
+    keystone  planned: refused at start
+
+A host's credential is `agent.HOST.MAC`, an HMAC-SHA256 (RFC 2104) of the host's name under a secret
+of this server: nothing is stored per host, and a new secret revokes all.
+"""
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from typing import Protocol
+
+from netwright.model.errors import Unauthenticated
+from netwright.model.settings import InvalidConfiguration
+from netwright.server.commands import Caller
+from netwright.server.config import AuthMode, ServerSettings
+
+DEFAULT_PROJECT = "0" * 32
+PROJECT_ID_LENGTH_MAX = 255
+_AGENT_PREFIX = "agent."
+
+
+class Authenticator(Protocol):
+    def caller(self, headers: Mapping[bytes, bytes]) -> Caller:
+        """Who sent these headers; raises Unauthenticated."""
+
+    def host_credential(self, host: str) -> str:
+        """The token that makes its bearer the agent of this host."""
+
+
+class TokenAuthenticator:
+    def __init__(self, admin_token: str, agents_secret: bytes) -> None:
+        self._admin_token = admin_token.encode()
+        self._agents_secret = agents_secret
+
+    def caller(self, headers: Mapping[bytes, bytes]) -> Caller:
+        token = headers.get(b"x-auth-token") or _bearer(headers)
+        if token is None:
+            raise Unauthenticated(
+                "The request names nobody.",
+                next="Send the token in X-Auth-Token or as Authorization: Bearer.",
+            )
+        if hmac.compare_digest(token, self._admin_token):
+            return Caller(project_id=_project(headers), is_admin=True)
+        host = self._agent_host(token)
+        if host is None:
+            raise Unauthenticated(
+                "The token is not known here.",
+                next="Take the one in this server's admin.token, or a host's own credential.",
+            )
+        return Caller(project_id=DEFAULT_PROJECT, host=host)
+
+    def host_credential(self, host: str) -> str:
+        mac = hmac.digest(self._agents_secret, host.encode(), "sha256").hex()
+        return f"{_AGENT_PREFIX}{host}.{mac}"
+
+    def _agent_host(self, token: bytes) -> str | None:
+        if not token.startswith(_AGENT_PREFIX.encode()):
+            return None
+        host = token.rpartition(b".")[0].removeprefix(_AGENT_PREFIX.encode()).decode("latin-1")
+        known = hmac.compare_digest(token, self.host_credential(host).encode())
+        return host if known and host else None
+
+
+class OpenAuthenticator:
+    """Mode `none`: all are admin; X-Project-Id names the project."""
+
+    def __init__(self, agents_secret: bytes) -> None:
+        self._tokens = TokenAuthenticator("", agents_secret)
+
+    def caller(self, headers: Mapping[bytes, bytes]) -> Caller:
+        return Caller(project_id=_project(headers), is_admin=True)
+
+    def host_credential(self, host: str) -> str:
+        return self._tokens.host_credential(host)
+
+
+def require_servable(settings: ServerSettings) -> None:
+    """Refuse settings under which strangers could do anything; raises InvalidConfiguration."""
+    if settings.auth is AuthMode.KEYSTONE:
+        raise InvalidConfiguration(
+            "auth = keystone is planned and not there yet.", next="Use auth = token."
+        )
+    if settings.auth is AuthMode.NONE and not (_is_loopback(settings.host) or settings.lab):
+        raise InvalidConfiguration(
+            f"auth = none would let everybody who reaches {settings.listen} do anything.",
+            next="Use auth = token, listen on 127.0.0.1, or name the lab that it serves by"
+            " NETWRIGHT_SERVER_LAB.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _project(headers: Mapping[bytes, bytes]) -> str:
+    project = headers.get(b"x-project-id")
+    if not project:
+        return DEFAULT_PROJECT
+    name = project.decode("latin-1")
+    if len(name) > PROJECT_ID_LENGTH_MAX or not name.isprintable():
+        raise Unauthenticated(
+            "X-Project-Id is not the id of a project.",
+            next=f"Send at most {PROJECT_ID_LENGTH_MAX} printable characters.",
+        )
+    return name
+
+
+def _bearer(headers: Mapping[bytes, bytes]) -> bytes | None:
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip() or None if scheme.lower() == b"bearer" else None

@@ -1,0 +1,227 @@
+"""Says in plain words what state a port is in, what it waits for, since when, and what to do."""
+
+from collections.abc import Iterator, Mapping
+
+from netwright.model.planes import needed_planes
+from netwright.model.resources import (
+    Attachment,
+    Binding,
+    Host,
+    HostState,
+    Network,
+    NetworkType,
+    Port,
+    Value,
+)
+from netwright.model.states import (
+    API_STATUS,
+    MEANING,
+    AttachmentState,
+    BindingState,
+    Plane,
+    PortState,
+)
+
+
+class Wait(Value, frozen=True, kw_only=True):
+    """One thing that a port waits for or suffers from: what it is, and what to do about it."""
+
+    what: str
+    since: float
+    next: str
+
+
+class Explanation(Value, frozen=True, kw_only=True):
+    """`since` in Unix seconds; `text` is all of it as lines for people."""
+
+    port_id: str
+    state: PortState
+    status: str
+    since: float
+    for_s: float
+    cause: str
+    waits: tuple[Wait, ...]
+    text: str
+
+
+def explain(
+    port: Port,
+    network: Network,
+    hosts: Mapping[str, Host],
+    attachments: Mapping[str, Attachment],
+    now: float,
+) -> Explanation:
+    """Explain a port from its network, and the hosts and attachments (by host) of its bindings."""
+    waits = tuple(_waits(port, network, hosts, attachments))
+    since = _ago(now - port.state_since)
+    lines = [f"Port {port.name or port.id} is {port.state} ({MEANING[port.state]}) since {since}."]
+    if port.cause:
+        lines.append(f"Cause: {port.cause}.")
+    for wait in waits:
+        lines.append(f"{wait.what}, since {_ago(now - wait.since)}.")
+        if wait.next:
+            lines.append(f"  To do: {wait.next}.")
+    if not waits:
+        lines.append("It waits for nothing.")
+    return Explanation(
+        port_id=port.id,
+        state=port.state,
+        status=API_STATUS.get(port.state, "gone"),
+        since=port.state_since,
+        for_s=max(0.0, now - port.state_since),
+        cause=port.cause,
+        waits=waits,
+        text="\n".join(lines),
+    )
+
+
+def _waits(
+    port: Port,
+    network: Network,
+    hosts: Mapping[str, Host],
+    attachments: Mapping[str, Attachment],
+) -> Iterator[Wait]:
+    yield from _administrative(port, network)
+    binding = port.active_binding
+    if port.state is PortState.ALLOCATED:
+        yield Wait(
+            what="It has no host",
+            since=port.state_since,
+            next="set binding:host_id, which an orchestrator does when it starts the instance",
+        )
+    elif binding is not None and port.state is not PortState.RELEASING:
+        host = hosts.get(binding.host)
+        yield from _host(binding, host, network)
+        planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
+        if Plane.UNDERLAY in planes:
+            yield from _underlay(port, binding, host)
+        if Plane.OVERLAY in planes:
+            yield from _overlay(binding, attachments.get(binding.host))
+    for older in port.bindings:
+        yield from _withdrawal(older, hosts.get(older.host))
+
+
+def _administrative(port: Port, network: Network) -> Iterator[Wait]:
+    if not port.admin_state_up:
+        yield Wait(
+            what="The port is administratively down",
+            since=port.updated_at,
+            next="set its admin_state_up to true",
+        )
+    if not network.admin_state_up:
+        yield Wait(
+            what=f"Its network {network.name or network.id} is administratively down",
+            since=network.updated_at,
+            next="set the network's admin_state_up to true",
+        )
+
+
+def _host(binding: Binding, host: Host | None, network: Network) -> Iterator[Wait]:
+    if host is None:
+        yield Wait(
+            what=f"Host {binding.host} has never registered",
+            since=binding.since,
+            next=f"start netwright agent --host {binding.host} there, or correct binding:host_id",
+        )
+        return
+    if host.state is HostState.UNKNOWN:
+        yield Wait(
+            what=f"The agent of host {host.name} is silent; what it wired may still work",
+            since=host.heard_at,
+            next=f"look at netwright agent on {host.name} and its way to this server;"
+            f" if the host is dead: netwright host fence {host.name}",
+        )
+    if host.state is HostState.FENCED:
+        yield Wait(
+            what=f"Host {host.name} is fenced",
+            since=host.state_since,
+            next=f"when it is sound again: netwright host unfence {host.name}",
+        )
+    wanted = network.segment.physical_network
+    on_wire = network.segment.network_type in (NetworkType.FLAT, NetworkType.VLAN)
+    if on_wire and wanted is not None and wanted not in host.physical_networks:
+        served = ", ".join(sorted(host.physical_networks)) or "none"
+        yield Wait(
+            what=f"Host {host.name} has no bridge to physical network {wanted}; it has: {served}",
+            since=binding.since,
+            next=f"start its agent with --physical-network {wanted}=BRIDGE,"
+            " or bind the port to another host",
+        )
+    for condition, cause in sorted(host.conditions.items()):
+        yield Wait(
+            what=f"Host {host.name} says: {condition} ({cause}); this alone stops no port",
+            since=host.state_since,
+            next="",
+        )
+
+
+def _underlay(port: Port, binding: Binding, host: Host | None) -> Iterator[Wait]:
+    if binding.state in (BindingState.UP, BindingState.FENCED):
+        return
+    if binding.state is BindingState.REFUSED:
+        yield Wait(
+            what=f"Host {binding.host} refused it: {binding.cause or 'no cause was given'}",
+            since=binding.since,
+            next="remove the cause; it is tried again by itself",
+        )
+    elif binding.state is BindingState.DOWN:
+        yield Wait(
+            what=f"Its wiring on {binding.host} is down: {binding.cause or 'no cause was given'}",
+            since=binding.since,
+            next=f"look at the device and the links of {binding.host}",
+        )
+    elif binding.device_seen_at is None:
+        yield Wait(
+            what=f"Its device was not yet seen on {binding.host}",
+            since=binding.since,
+            next="plug an interface with external_ids:iface-id="
+            f"{port.id} into br-int of {binding.host}, as an orchestrator does",
+        )
+    elif host is not None and host.state is HostState.UP:
+        yield Wait(
+            what=f"The agent of {binding.host} saw its device and has not reported it wired",
+            since=binding.device_seen_at,
+            next=f"look at the log of netwright agent on {binding.host}",
+        )
+
+
+def _overlay(binding: Binding, attachment: Attachment | None) -> Iterator[Wait]:
+    if attachment is None:
+        yield Wait(
+            what=f"Its network is not yet attached to {binding.host}",
+            since=binding.since,
+            next="look at the fabric controller: netwright fabric status",
+        )
+    elif attachment.state is not AttachmentState.UP:
+        cause = f": {attachment.cause}" if attachment.cause else ""
+        yield Wait(
+            what=f"The fabric's path to {attachment.host} is {attachment.state}{cause}",
+            since=attachment.since,
+            next="look at the fabric controller: netwright fabric status",
+        )
+
+
+def _withdrawal(binding: Binding, host: Host | None) -> Iterator[Wait]:
+    if binding.state is not BindingState.WITHDRAWING:
+        return
+    silent = host is None or host.state is not HostState.UP
+    yield Wait(
+        what=f"Host {binding.host} has not confirmed that its old wiring is gone",
+        since=binding.since,
+        next=f"its agent is not heard: start it, or netwright host fence {binding.host}"
+        if silent
+        else f"look at the log of netwright agent on {binding.host}",
+    )
+
+
+def _ago(seconds: float) -> str:
+    """A length of time in the two units that matter."""
+    whole = max(0, int(seconds))
+    for unit, name, lesser, lesser_name in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= unit:
+            return f"{whole // unit} {name} {whole % unit // lesser} {lesser_name}"
+    return f"{whole} s"

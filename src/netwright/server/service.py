@@ -1,0 +1,29 @@
+"""What the edge sees of the network service."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from netwright.model.wire import Kind
+from netwright.server.commands import Command
+from netwright.server.queries import Reader
+
+
+class Service(Protocol):
+    """Reads, commits, watches. Every method raises NetwrightErrors only; others are defects."""
+
+    @property
+    def reader(self) -> Reader: ...
+
+    async def commit(self, command: Command) -> Any:
+        """Do the command; it is durable when this returns. Results as `commands` lists them."""
+
+    def watch(
+        self, *, after: str | None, kinds: frozenset[Kind], host: str | None
+    ) -> AsyncIterator[bytes]:
+        """Encoded NDJSON lines with heartbeats; ends by itself when the watcher is too slow."""
+
+    async def ready(self) -> None:
+        """Return when requests can be served; raises Unavailable naming what is missing."""
+
+    async def close(self) -> None:
+        """Finish what is being committed and let go of the database."""

@@ -1,0 +1,283 @@
+"""A double of the network service: keeps what is made in dicts, decides nothing."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeVar
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from netwright.model.errors import (
+    HostNotFound,
+    NetworkNotFound,
+    NetwrightError,
+    PortNotFound,
+    SubnetNotFound,
+)
+from netwright.model.resources import (
+    Attachment,
+    Binding,
+    FixedIp,
+    Host,
+    HostState,
+    Network,
+    NetworkType,
+    Pool,
+    Port,
+    Segment,
+    Subnet,
+    Transition,
+    VifType,
+)
+from netwright.model.states import BindingState, PortState
+from netwright.model.wire import DeviceAnswers, Kind, ReportOutcome, ReportResult, ReportResults
+from netwright.server import commands
+from netwright.server.commands import Command
+from netwright.server.queries import Query
+
+V = TypeVar("V")
+NOW = 1_700_000_000.0
+
+
+class ServiceDouble:
+    """Reader and service in one. `commands` is what was asked; `failure` fails the next commit."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.queries: list[Query] = []
+        self.failure: Exception | None = None
+        self.found: dict[str, Any] = {}
+        self.watched: list[dict[str, object]] = []
+        self.lines: list[bytes] = [b'{"type":"snapshot_end","cursor":"1"}\n']
+        self.closed = False
+
+    @property
+    def reader(self) -> "ServiceDouble":
+        return self
+
+    async def network(self, network_id: str) -> Network | None:
+        return self._get(Network, network_id)
+
+    async def subnet(self, subnet_id: str) -> Subnet | None:
+        return self._get(Subnet, subnet_id)
+
+    async def port(self, port_id: str) -> Port | None:
+        return self._get(Port, port_id)
+
+    async def host(self, name: str) -> Host | None:
+        return self._get(Host, name)
+
+    async def networks(self, query: Query) -> Sequence[Network]:
+        return self._many(Network, query)
+
+    async def subnets(self, query: Query) -> Sequence[Subnet]:
+        return self._many(Subnet, query)
+
+    async def ports(self, query: Query) -> Sequence[Port]:
+        return self._many(Port, query)
+
+    async def hosts(self) -> Sequence[Host]:
+        return [value for value in self.found.values() if isinstance(value, Host)]
+
+    async def attachments(self, network_id: str) -> Sequence[Attachment]:
+        return []
+
+    async def history(self, port_id: str) -> Sequence[Transition]:
+        return [
+            Transition(
+                port_id=port_id, at=NOW, event="bind", actor="test", to_state=PortState.WIRING
+            )
+        ]
+
+    async def watch(
+        self, *, after: str | None, kinds: frozenset[Kind], host: str | None
+    ) -> AsyncIterator[bytes]:
+        self.watched.append({"after": after, "kinds": kinds, "host": host})
+        for line in self.lines:
+            yield line
+
+    async def ready(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def commit(self, command: Command) -> Any:
+        self.commands.append(command)
+        if self.failure:
+            raise self.failure
+        return (
+            self._resource(command)
+            if "Host" not in type(command).__name__
+            else (self._host_command(command))
+        )
+
+    def _resource(self, command: Command) -> Any:
+        match command:
+            case commands.CreateNetworks():
+                return self._keep([_network(draft) for draft in command.drafts])
+            case commands.CreateSubnets():
+                return self._keep([_subnet(draft) for draft in command.drafts])
+            case commands.CreatePorts():
+                return self._keep([self._port(draft) for draft in command.drafts])
+            case _:
+                return self._change_or_delete(command)
+
+    def _change_or_delete(self, command: Command) -> Any:
+        match command:
+            case commands.UpdateNetwork():
+                return self._change(Network, NetworkNotFound, command)
+            case commands.UpdateSubnet():
+                return self._change(Subnet, SubnetNotFound, command)
+            case commands.UpdatePorts(changes=(change,)):
+                return self._change(Port, PortNotFound, change)
+            case commands.DeletePorts(ids=(id_,)):
+                if self.found.pop(id_, None) is None:
+                    raise PortNotFound(f"Port {id_} could not be found.")
+                return ()
+            case commands.DeleteNetwork() | commands.DeleteSubnet():
+                del self.found[command.id]
+                return ()
+            case _:
+                return self._report(command)
+
+    def _report(self, command: Command) -> Any:
+        match command:
+            case commands.ApplyReports(batch=batch):
+                ids = [report.port_id or report.network_id for report in batch.reports]
+                return ReportResults(
+                    results=tuple(
+                        ReportResult(id=id_ or "", result=ReportOutcome.APPLIED) for id_ in ids
+                    )
+                )
+            case commands.SeeDevices(devices=devices):
+                ports = [self._get(Port, id_) for id_ in devices.port_ids]
+                return DeviceAnswers(ports=tuple(port for port in ports if port))
+        raise AssertionError(command)
+
+    def _host_command(self, command: Any) -> Host:
+        if isinstance(command, commands.RegisterHost):
+            self.found[command.host] = _host(command)
+        host = self._get(Host, command.host)
+        if host is None:
+            raise HostNotFound(f"Host {command.host} has never registered.")
+        return host
+
+    def _get(self, kind: type[V], id_: str) -> V | None:
+        value = self.found.get(id_)
+        return value if isinstance(value, kind) else None
+
+    def _many(self, kind: type[Any], query: Query) -> list[Any]:
+        self.queries.append(query)
+        return [value for value in self.found.values() if isinstance(value, kind)]
+
+    def _keep(self, made: list[Any]) -> tuple[Any, ...]:
+        for value in made:
+            self.found[getattr(value, "id", None) or value.name] = value
+        return tuple(made)
+
+    def _change(self, kind: type[Any], missing: type[NetwrightError], change: Any) -> tuple[Any]:
+        value = self.found.get(change.id)
+        if not isinstance(value, kind):
+            raise missing(f"{change.id} could not be found.")
+        changed = {
+            name: getattr(change, name)
+            for name in ("name", "description", "admin_state_up", "device_id")
+            if getattr(change, name, UNSET) is not UNSET
+        }
+        self.found[change.id] = replace(value, **changed)
+        return (self.found[change.id],)
+
+    def _port(self, draft: commands.PortDraft) -> Port:
+        for value in self.found.values():
+            if (
+                isinstance(value, Port)
+                and draft.unique_name
+                and value.unique_name == (draft.unique_name)
+            ):
+                return value
+        return port(draft)
+
+
+def _network(draft: commands.NetworkDraft) -> Network:
+    return Network(
+        id=draft.id,
+        project_id=draft.project_id,
+        name=draft.name,
+        description=draft.description,
+        admin_state_up=draft.admin_state_up,
+        shared=draft.shared,
+        mtu=draft.mtu,
+        port_security_enabled=draft.port_security_enabled,
+        segment=draft.segment
+        or Segment(network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=101),
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def _subnet(draft: commands.SubnetDraft) -> Subnet:
+    return Subnet(
+        id=draft.id,
+        network_id=draft.network_id,
+        project_id=draft.project_id,
+        cidr=draft.cidr,
+        ip_version=draft.ip_version,
+        gateway_ip=draft.gateway_ip if isinstance(draft.gateway_ip, str) else None,
+        allocation_pools=draft.allocation_pools
+        if isinstance(draft.allocation_pools, tuple)
+        else (Pool(start="10.0.0.2", end="10.0.0.254"),),
+        name=draft.name,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def port(draft: commands.PortDraft) -> Port:
+    """The port of a draft, wiring on its host if it has one."""
+    binding = Binding(
+        host=draft.host,
+        generation=1,
+        active=True,
+        state=BindingState.PREPARING,
+        since=NOW,
+        vif_type=VifType.OVS,
+        vif_details={"bridge_name": "br-int"},
+    )
+    wishes = draft.fixed_ips if isinstance(draft.fixed_ips, tuple) else ()
+    return Port(
+        id=draft.id,
+        project_id=draft.project_id,
+        network_id=draft.network_id,
+        mac_address=draft.mac_address or "fa:16:3e:00:00:01",
+        name=draft.name,
+        unique_name=draft.unique_name,
+        description=draft.description,
+        device_id=draft.device_id,
+        device_owner=draft.device_owner,
+        fixed_ips=tuple(
+            FixedIp(subnet_id=wish.subnet_id or "s", ip_address=wish.ip_address or "10.0.0.2")
+            for wish in wishes
+        ),
+        vnic_type=draft.vnic_type,
+        profile=draft.profile,
+        bindings=(binding,) if draft.host else (),
+        state=PortState.WIRING if draft.host else PortState.ALLOCATED,
+        state_since=NOW,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def _host(command: commands.RegisterHost) -> Host:
+    body = command.registration
+    return Host(
+        name=command.host,
+        driver=body.driver,
+        state=HostState.UP,
+        epoch=body.epoch,
+        physical_networks=body.physical_networks,
+        management_ip=body.management_ip,
+        state_since=NOW,
+        heard_at=NOW,
+    )

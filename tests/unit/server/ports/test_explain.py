@@ -1,0 +1,209 @@
+"""A port explained: every state in plain words, with what to do."""
+
+from typing import Any
+
+import pytest
+
+from netwright.model.resources import (
+    Attachment,
+    Binding,
+    Host,
+    HostState,
+    Network,
+    NetworkType,
+    Port,
+    Segment,
+    VifType,
+    VnicType,
+)
+from netwright.model.states import AttachmentState, BindingState, PortState
+from netwright.server.ports.explain import Explanation, explain
+
+T = 1_000_000.0
+NOW = T + 75.0
+
+
+def _network(**given: Any) -> Network:
+    segment = Segment(
+        network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=101
+    )
+    return Network(
+        **{
+            "id": "n",
+            "project_id": "p",
+            "segment": segment,
+            "created_at": T,
+            "updated_at": T,
+            **given,
+        }
+    )
+
+
+def _binding(state: BindingState = BindingState.PREPARING, **given: Any) -> Binding:
+    return Binding(
+        **{
+            "host": "h1",
+            "generation": 1,
+            "active": True,
+            "state": state,
+            "since": T,
+            "vif_type": VifType.OVS,
+            **given,
+        }
+    )
+
+
+def _host(**given: Any) -> Host:
+    return Host(
+        **{
+            "name": "h1",
+            "driver": "ovs",
+            "state": HostState.UP,
+            "physical_networks": {"physnet1": "br-bond"},
+            "state_since": T,
+            "heard_at": T + 5,
+            **given,
+        }
+    )
+
+
+def _explain(
+    state: PortState,
+    *bindings: Binding,
+    hosts: tuple[Host, ...] = (),
+    network: Network | None = None,
+    attachments: dict[str, Attachment] | None = None,
+    **given: Any,
+) -> Explanation:
+    port = Port(
+        id="x",
+        project_id="p",
+        network_id="n",
+        mac_address="fa:16:3e:00:00:01",
+        name="web",
+        bindings=bindings,
+        state=state,
+        state_since=T,
+        created_at=T,
+        updated_at=T,
+        **given,
+    )
+    known = {host.name: host for host in hosts}
+    return explain(port, network or _network(), known, attachments or {}, NOW)
+
+
+def test_all_of_it_reads_as_plain_words() -> None:
+    explanation = _explain(PortState.WIRING, _binding(), hosts=(_host(),))
+    assert explanation.text == (
+        "Port web is WIRING (active binding; a needed plane is pending) since 1 min 15 s.\n"
+        "Its device was not yet seen on h1, since 1 min 15 s.\n"
+        "  To do: plug an interface with external_ids:iface-id=x into br-int of h1,"
+        " as an orchestrator does."
+    )
+    assert (explanation.status, explanation.since, explanation.for_s) == ("BUILD", T, 75.0)
+
+
+def test_a_sound_port_waits_for_nothing() -> None:
+    explanation = _explain(PortState.ACTIVE, _binding(BindingState.UP), hosts=(_host(),))
+    assert explanation.waits == ()
+    assert explanation.text.endswith("It waits for nothing.")
+
+
+def test_conditions_of_the_host_are_told_and_stop_nothing() -> None:
+    host = _host(conditions={"redundancy lost": "eth1 has no link"})
+    (wait,) = _explain(PortState.ACTIVE, _binding(BindingState.UP), hosts=(host,)).waits
+    assert wait.what == (
+        "Host h1 says: redundancy lost (eth1 has no link); this alone stops no port"
+    )
+
+
+def test_without_a_host() -> None:
+    (wait,) = _explain(PortState.ALLOCATED).waits
+    assert wait.what == "It has no host"
+
+
+@pytest.mark.parametrize(
+    ("host", "words", "todo"),
+    [
+        (None, "Host h1 has never registered", "start netwright agent --host h1"),
+        (_host(state=HostState.UNKNOWN), "agent of host h1 is silent", "netwright host fence h1"),
+        (_host(state=HostState.FENCED), "Host h1 is fenced", "netwright host unfence h1"),
+        (
+            _host(physical_networks={"other": "br"}),
+            "no bridge to physical network physnet1; it has: other",
+            "--physical-network physnet1=BRIDGE",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_host_comes_first(host: Host | None, words: str, todo: str) -> None:
+    hosts = () if host is None else (host,)
+    first = _explain(PortState.WIRING, _binding(), hosts=hosts).waits[0]
+    assert words in first.what
+    assert todo in first.next
+
+
+def test_a_silent_agent_is_silent_since_it_was_heard() -> None:
+    host = _host(state=HostState.UNKNOWN)
+    (wait,) = _explain(PortState.ACTIVE, _binding(BindingState.UP), hosts=(host,)).waits
+    assert wait.since == T + 5
+
+
+def test_a_device_that_was_seen_and_not_wired() -> None:
+    binding = _binding(device_seen_at=T + 10)
+    (wait,) = _explain(PortState.WIRING, binding, hosts=(_host(),)).waits
+    assert (wait.since, "saw its device" in wait.what) == (T + 10, True)
+
+
+def test_causes_are_told() -> None:
+    binding = _binding(BindingState.REFUSED, cause="no br-int")
+    explanation = _explain(PortState.ERROR, binding, hosts=(_host(),), cause="no br-int")
+    assert "Cause: no br-int." in explanation.text
+    assert "Host h1 refused it: no br-int" in explanation.waits[0].what
+    binding = _binding(BindingState.DOWN, cause="unplugged")
+    (wait,) = _explain(PortState.DEGRADED, binding, hosts=(_host(),)).waits
+    assert wait.what == "Its wiring on h1 is down: unplugged"
+
+
+def test_administrators_are_reminded_of_what_they_did() -> None:
+    explanation = _explain(
+        PortState.DEGRADED,
+        _binding(BindingState.UP),
+        hosts=(_host(),),
+        admin_state_up=False,
+        network=_network(name="blue", admin_state_up=False),
+    )
+    assert [wait.what for wait in explanation.waits] == [
+        "The port is administratively down",
+        "Its network blue is administratively down",
+    ]
+
+
+@pytest.mark.parametrize("state", [PortState.MOVING, PortState.RELEASING, PortState.ALLOCATED])
+def test_what_withdraws_is_told(state: PortState) -> None:
+    older = _binding(BindingState.WITHDRAWING, host="h0", active=False)
+    silent = _explain(state, older).waits[-1]
+    assert silent.what == "Host h0 has not confirmed that its old wiring is gone"
+    assert "netwright host fence h0" in silent.next
+    heard = _explain(state, older, hosts=(_host(name="h0"),)).waits[-1]
+    assert "log of netwright agent on h0" in heard.next
+
+
+def test_a_fabric_network_waits_for_its_overlay() -> None:
+    network = _network(segment=Segment(network_type=NetworkType.VXLAN, segmentation_id=1))
+    up, host = _binding(BindingState.UP), _host(physical_networks={})
+    (wait,) = _explain(PortState.WIRING, up, hosts=(host,), network=network).waits
+    assert wait.what == "Its network is not yet attached to h1"
+    drifted = Attachment(
+        network_id="n", host="h1", state=AttachmentState.DRIFTED, since=T, cause="no route"
+    )
+    (wait,) = _explain(
+        PortState.DEGRADED, up, hosts=(host,), network=network, attachments={"h1": drifted}
+    ).waits
+    assert wait.what == "The fabric's path to h1 is drifted: no route"
+
+
+def test_bare_metal_on_a_vlan_needs_no_plane() -> None:
+    explanation = _explain(
+        PortState.ACTIVE, _binding(), hosts=(_host(),), vnic_type=VnicType.BAREMETAL
+    )
+    assert explanation.waits == ()

@@ -1,0 +1,124 @@
+"""Who asks: tokens, credentials of hosts, and what may be served at all."""
+
+from pathlib import Path
+
+import pytest
+
+from netwright.model.errors import Unauthenticated
+from netwright.model.settings import InvalidConfiguration
+from netwright.server.auth import (
+    DEFAULT_PROJECT,
+    OpenAuthenticator,
+    TokenAuthenticator,
+    require_servable,
+)
+from netwright.server.config import AuthMode, ServerSettings
+from netwright.server.credentials import authenticator, secret
+
+AUTH = TokenAuthenticator("secret", b"agents")
+
+
+def test_the_admin_token_in_either_header() -> None:
+    for headers in ({b"x-auth-token": b"secret"}, {b"authorization": b"bearer secret"}):
+        caller = AUTH.caller(headers)
+        assert (caller.is_admin, caller.host, caller.project_id) == (True, None, DEFAULT_PROJECT)
+    caller = AUTH.caller({b"x-auth-token": b"secret", b"x-project-id": b"demo"})
+    assert caller.project_id == "demo"
+
+
+@pytest.mark.parametrize("host", ["h1", "rack.1.example", "agent", "a.b"])
+def test_a_hosts_credential_makes_its_agent(host: str) -> None:
+    token = AUTH.host_credential(host).encode()
+    caller = AUTH.caller({b"x-auth-token": token})
+    assert (caller.is_admin, caller.host) == (False, host)
+    other = TokenAuthenticator("secret", b"other")
+    with pytest.raises(Unauthenticated):
+        other.caller({b"x-auth-token": token})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {b"x-auth-token": b""},
+        {b"x-auth-token": b"Secret"},
+        {b"x-auth-token": b"\xff"},
+        {b"x-auth-token": b"agent.h1." + b"0" * 64},
+        {b"x-auth-token": b"agent.h1"},
+        {b"x-auth-token": b"agent."},
+        {b"x-auth-token": TokenAuthenticator("", b"agents").host_credential("").encode()},
+        {b"authorization": b"Basic secret"},
+        {b"authorization": b"Bearer "},
+        {b"x-auth-token": b"secret", b"x-project-id": b"p" * 256},
+        {b"x-auth-token": b"secret", b"x-project-id": b"a\x00b"},
+    ],
+)
+def test_others_are_nobody(headers: dict[bytes, bytes]) -> None:
+    with pytest.raises(Unauthenticated) as raised:
+        AUTH.caller(headers)
+    assert raised.value.next
+
+
+def test_without_auth_all_are_admin_of_the_project_they_name() -> None:
+    open_ = OpenAuthenticator(b"agents")
+    assert open_.caller({}).is_admin
+    assert open_.caller({}).project_id == DEFAULT_PROJECT
+    assert open_.caller({b"x-project-id": b"p"}).project_id == "p"
+    assert open_.host_credential("h") == AUTH.host_credential("h")
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "[::1]:1", "localhost:1", "127.9.9.9:1"])
+def test_none_is_for_loopback(listen: str) -> None:
+    require_servable(ServerSettings(auth=AuthMode.NONE, listen=listen))
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:1", "[::]:1", "example:1", "192.0.2.1:1"])
+def test_none_elsewhere_is_for_labs(listen: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="everybody who reaches"):
+        require_servable(ServerSettings(auth=AuthMode.NONE, listen=listen))
+    require_servable(ServerSettings(auth=AuthMode.NONE, listen=listen, lab="vlan"))
+    require_servable(ServerSettings(listen=listen))
+
+
+def test_keystone_is_planned() -> None:
+    with pytest.raises(InvalidConfiguration, match="planned"):
+        require_servable(ServerSettings(auth=AuthMode.KEYSTONE))
+
+
+def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
+    settings = ServerSettings(state_directory=str(tmp_path / "state"))
+    first = authenticator(settings)
+    token = settings.admin_token_file.read_text().strip()
+    assert len(token) == 64
+    assert first.caller({b"x-auth-token": token.encode()}).is_admin
+    for file in (settings.admin_token_file, settings.agents_secret_file):
+        assert file.stat().st_mode & 0o777 == 0o600
+    again = authenticator(settings)
+    assert again.host_credential("h") == first.host_credential("h")
+    assert settings.admin_token_file.read_text().strip() == token
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {
+        "admin.token",
+        "agents.secret",
+    }
+
+
+def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    secret(file)
+    file.chmod(0o644)
+    with pytest.raises(InvalidConfiguration, match="can be read by other users") as raised:
+        secret(file)
+    assert raised.value.next == f"Do: chmod 600 {file}"
+
+
+def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.touch(0o600)
+    with pytest.raises(InvalidConfiguration, match="is empty"):
+        secret(file)
+
+
+def test_a_secret_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidConfiguration, match="neither read nor made"):
+        secret(tmp_path / "file" / "token")
