@@ -31,7 +31,8 @@ class VethEnd(Struct, frozen=True):
 class Configuration(Struct, frozen=True):
     """What an interface shall be: absent values stay as the kernel made them.
 
-    `addresses` carry prefix lengths; `gateways` become default routes, one a family at most.
+    `addresses` carry prefix lengths; `gateways` become default routes, one a family at most. The
+    kernel speaks IPv6 only on an interface that has such an address.
     """
 
     interface: str
@@ -124,6 +125,16 @@ def set_state(namespace: str, interface: str, *, up: bool) -> None:
     netns.run_in(namespace, work)
 
 
+def flush(namespace: str, interface: str) -> None:
+    """Takes all addresses, and with them the routes, off an interface."""
+
+    def work() -> None:
+        with IPRoute() as netlink:
+            netlink.flush_addr(index=_index(netlink, interface))
+
+    netns.run_in(namespace, work)
+
+
 def remove(namespace: str, interfaces: Iterable[str]) -> None:
     """Deletes interfaces; absent ones are no error."""
 
@@ -159,7 +170,8 @@ def _configure(netlink: IPRoute, mark: str, wanted: Configuration) -> None:
         settings["mtu"] = wanted.mtu
     netlink.link("set", index=index, **settings)
     ipv6 = f"net/ipv6/conf/{wanted.interface}"
-    write_sysctl(f"{ipv6}/disable_ipv6", "0")
+    speaks_ipv6 = any(":" in address for address in wanted.addresses)
+    write_sysctl(f"{ipv6}/disable_ipv6", "0" if speaks_ipv6 else "1")
     write_sysctl("net/ipv6/conf/all/accept_dad", "0")
     write_sysctl(f"{ipv6}/accept_dad", "0")
     netlink.link("set", index=index, state="up")

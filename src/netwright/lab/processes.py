@@ -7,6 +7,8 @@ NODE/processes/NAME.json with its command, so that `heal` can start it again.
 import os
 import signal
 import subprocess
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -110,6 +112,16 @@ def send(process: Process, number: signal.Signals) -> bool:
     return True
 
 
+def halt(process: Process) -> None:
+    """SIGSTOP, and until it has taken effect. LabError if that takes more than 10 s."""
+    give_up = time.monotonic() + _STOP_TIMEOUT_S
+    while send(process, signal.SIGSTOP) and not is_stopped(process):
+        if time.monotonic() > give_up:
+            msg = f"lab: {process.name} on {process.node} (pid {process.pid}) does not halt"
+            raise LabError(msg)
+        time.sleep(0.001)  # the kernel tells only a parent when a process has stopped
+
+
 def stop(process: Process, number: signal.Signals, *, timeout_s: float = _STOP_TIMEOUT_S) -> None:
     """Signals and waits for the end. No error if it ended before; LabError if it outlives that."""
     try:
@@ -130,13 +142,27 @@ def stop(process: Process, number: signal.Signals, *, timeout_s: float = _STOP_T
         os.close(descriptor)
 
 
-def run(namespace: str, argv: list[str], *, stdin: str = "", timeout_s: float = 30.0) -> str:
+def run(
+    namespace: str,
+    argv: list[str],
+    *,
+    stdin: str = "",
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 30.0,
+) -> str:
     """A program that ends by itself, inside a namespace: its output. Raises LabError otherwise."""
+    variables = {**os.environ, **(environment or {})}
     try:
         done = netns.run_in(
             namespace,
             lambda: subprocess.run(
-                argv, input=stdin, text=True, capture_output=True, check=False, timeout=timeout_s
+                argv,
+                input=stdin,
+                text=True,
+                capture_output=True,
+                check=False,
+                timeout=timeout_s,
+                env=variables,
             ),
         )
     except subprocess.TimeoutExpired:
@@ -169,8 +195,12 @@ def _spawn(command: Command, log: Path) -> int:
 
 
 def _start_daemon(lab: Lab, node: str, command: Command) -> int:
-    argv = ["env", *(f"{key}={value}" for key, value in command.environment.items())]
-    run(lab.namespace(node), [*argv, *command.argv], timeout_s=_DAEMON_START_TIMEOUT_S)
+    run(
+        lab.namespace(node),
+        list(command.argv),
+        environment=command.environment,
+        timeout_s=_DAEMON_START_TIMEOUT_S,
+    )
     assert command.pidfile is not None
     return int(Path(command.pidfile).read_text())
 

@@ -95,10 +95,10 @@ def _build(lab: Lab, progress: Progress, *, stand_in_agents: bool) -> None:
             _install_host(lab, hosts[node.name], stand_in_agent=stand_in_agents)
 
     def settle(node: Node) -> None:
-        if node.name in bridges:
-            switch.await_uplinks(lab, bridges[node.name])
-        elif node.name in hosts and stand_in_agents:
-            host.await_bond(lab, hosts[node.name])
+        if node.name in bridges and bridges[node.name].bond:
+            switch.settle(lab, node.name, switch.BOND, bridges[node.name].bond)
+        elif node.name in hosts and stand_in_agents and len(hosts[node.name].nics) > 1:
+            switch.settle(lab, node.name, host.BOND, hosts[node.name].nics)
 
     _everywhere("nodes", start, nodes, progress)
     _everywhere("uplinks", settle, nodes, progress)

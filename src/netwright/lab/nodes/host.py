@@ -77,12 +77,3 @@ def stand_in_arguments(lab_name: str, nics: tuple[str, ...]) -> list[str]:
         arguments += ["--", "add-port", bridge, port]
         arguments += ["--", "set", "Interface", port, "type=patch", f"options:peer={peer}"]
     return arguments[1:]
-
-
-def await_bond(lab: Lab, link: HostLink) -> None:
-    """Until every NIC hears its ToR switch. Raises LabError after 30 s."""
-    if len(link.nics) > 1:
-        arguments: list[str] = []
-        for nic in link.nics:
-            arguments += ["--", "wait-until", "Interface", nic, "bfd_status:state=up"]
-        ovs.vsctl(lab, link.host, arguments[1:])

@@ -13,6 +13,7 @@ DATABASE_SERVER = "ovsdb-server"
 SWITCH_DAEMON = "ovs-vswitchd"
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 _TRANSACTION_TIMEOUT_S = 30
+_ANSWER_TIMEOUT_S = 10
 
 
 def run_directory(lab: Lab, node: str) -> Path:
@@ -67,3 +68,9 @@ def vsctl(lab: Lab, node: str, arguments: list[str]) -> str:
     timeout = f"--timeout={_TRANSACTION_TIMEOUT_S}"
     argv = ["ovs-vsctl", timeout, f"--db={database(lab, node)}", *arguments]
     return processes.run(lab.namespace(node), argv, timeout_s=_TRANSACTION_TIMEOUT_S + 5)
+
+
+def appctl(lab: Lab, node: str, *arguments: str) -> str:
+    """Asks the switch daemon itself. Raises LabError when it does not answer within 10 s."""
+    argv = ["ovs-appctl", f"--timeout={_ANSWER_TIMEOUT_S}", *arguments]
+    return processes.run(lab.namespace(node), argv, environment=environment(lab, node))

@@ -1,0 +1,143 @@
+"""Break things and mend them.
+
+    link:A-B           every cable between two nodes    no carrier, or silent: frames just vanish
+    nic:HOST/IF        the cable at one interface       likewise
+    process:NODE/NAME  a process of the lab             SIGKILL, or silent: SIGSTOP
+
+`heal` looks at what is there and needs no memory of what was broken, nor how: it mends either.
+Whenever a link comes or goes, switches forget what they learned (`switch.forget_places`), also when
+a halted switch goes on, which first delivers the old frames that queued at it.
+"""
+
+import re
+import signal
+
+from msgspec import Struct
+
+from netwright.lab import links, processes
+from netwright.lab.errors import SpecError, UnknownLabObjectError
+from netwright.lab.layout import Cable, End
+from netwright.lab.nodes import switch
+from netwright.lab.state import Lab
+
+
+class Link(Struct, frozen=True):
+    one: str
+    other: str
+
+
+class Nic(Struct, frozen=True):
+    node: str
+    interface: str
+
+
+class ProcessOf(Struct, frozen=True):
+    node: str
+    name: str
+
+
+Target = Link | Nic | ProcessOf
+
+
+def parse(what: str, nodes: list[str]) -> Target:
+    """Raises SpecError with the three forms. Node names may hold hyphens: `nodes` tells them apart.
+
+    A node that does not exist is refused later, with the names of those that do.
+    """
+    kind, _, rest = what.partition(":")
+    if kind == "link":
+        for cut in (match.start() for match in re.finditer("-", rest)):
+            if rest[:cut] in nodes and rest[cut + 1 :] in nodes:
+                return Link(rest[:cut], rest[cut + 1 :])
+        one, _, other = rest.partition("-")
+        if one and other:
+            return Link(one, other)
+    first, _, second = rest.partition("/")
+    if first and second and kind == "nic":
+        return Nic(first, second)
+    if first and second and kind == "process":
+        return ProcessOf(first, second)
+    msg = f"lab: {what!r} says no fault; it is link:A-B, nic:HOST/IF or process:NODE/NAME"
+    raise SpecError(msg)
+
+
+def fail(lab: Lab, what: str, *, silent: bool = False) -> None:
+    """Breaks it. Raises SpecError, or UnknownLabObjectError for what the lab does not have."""
+    target = parse(what, [node.name for node in lab.layout.nodes])
+    if isinstance(target, ProcessOf):
+        process = processes.find(lab, target.node, target.name)
+        if silent:
+            processes.halt(process)
+        else:
+            processes.stop(process, signal.SIGKILL)
+        return
+    cables = _cables(lab, target)
+    if silent:
+        for end in (end for cable in cables for end in (cable.lower, cable.upper)):
+            _silence(lab, end)
+        return
+    for cable in cables:
+        links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=False)
+    switch.forget_places(lab)
+
+
+def heal(lab: Lab, what: str) -> None:
+    """Mends it, however it was broken; what is whole stays as it is. Raises as `fail` does."""
+    target = parse(what, [node.name for node in lab.layout.nodes])
+    if isinstance(target, ProcessOf):
+        process = processes.find(lab, target.node, target.name)
+        if not processes.is_alive(process):
+            processes.restart(lab, target.node, target.name)
+        elif processes.is_stopped(process):
+            processes.send(process, signal.SIGCONT)
+            switch.forget_places(lab)
+        return
+    for cable in _cables(lab, target):
+        for end in (cable.lower, cable.upper):
+            _unsilence(lab, end)
+        links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=True)
+    switch.forget_places(lab)
+
+
+def _cables(lab: Lab, target: Link | Nic) -> list[Cable]:
+    if isinstance(target, Nic):
+        lab.node(target.node)
+        cable = lab.layout.cable_at(target.node, target.interface)
+        if cable is not None:
+            return [cable]
+        what = f"a cable at {target.interface} of {target.node}"
+        ends = [end for c in lab.layout.cables for end in (c.lower, c.upper)]
+        there = [end.interface for end in ends if end.node == target.node]
+    else:
+        lab.node(target.one)
+        lab.node(target.other)
+        if cables := lab.layout.cables_between(target.one, target.other):
+            return cables
+        what = f"a link from {target.one} to {target.other}"
+        pairs = [{c.lower.node, c.upper.node} for c in lab.layout.cables]
+        there = sorted(
+            {node for pair in pairs if target.one in pair for node in pair - {target.one}}
+        )
+    msg = f"lab {lab.name}: there is not {what}; there are: {', '.join(there)}"
+    raise UnknownLabObjectError(msg)
+
+
+def _silence(lab: Lab, end: End) -> None:
+    """Drops what leaves an end. Egress: OVS's AF_PACKET sockets see a frame before ingress does."""
+    table, interface = _table(end), end.interface
+    rules = (
+        f"add table netdev {table}\n"
+        f"add chain netdev {table} egress "
+        f'{{ type filter hook egress device "{interface}" priority 0; policy drop; }}\n'
+    )
+    processes.run(lab.namespace(end.node), ["nft", "-f", "-"], stdin=rules)
+
+
+def _unsilence(lab: Lab, end: End) -> None:
+    table = _table(end)
+    rules = f"add table netdev {table}\ndelete table netdev {table}\n"  # also when there is none
+    processes.run(lab.namespace(end.node), ["nft", "-f", "-"], stdin=rules)
+
+
+def _table(end: End) -> str:
+    return f"netwright_lab_{end.interface.replace('-', '_')}"

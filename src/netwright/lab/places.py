@@ -1,0 +1,87 @@
+"""Where a thing happens: a node by its name, or an instance by its port's id."""
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from netwright.lab import netns
+from netwright.lab.errors import LabError, UnknownLabObjectError
+from netwright.lab.nodes import ovs
+from netwright.lab.state import Lab
+
+ID_LENGTH = 11
+"""As much of a port's id as an interface's name holds after `tap` (Nova's way as well)."""
+
+
+class Instance(Struct, frozen=True):
+    """What the orchestrator knows of an instance with one port.
+
+    `addresses` with prefix lengths, IPv4 and IPv6; `gateways` at most one a family; `device_id`
+    is the orchestrator's own id of the machine.
+    """
+
+    id: str
+    mac: str
+    addresses: tuple[str, ...]
+    gateways: tuple[str, ...] = ()
+    mtu: int = 1500
+    device_id: str = ""
+
+    @property
+    def tap(self) -> str:
+        return f"tap{self.id[:ID_LENGTH]}"
+
+
+class Placed(Struct, frozen=True):
+    """An instance and the node it is on: a host, or the bare-metal node that it is."""
+
+    instance: Instance
+    node: str
+    namespace: str
+
+
+def instances_directory(lab: Lab) -> Path:
+    return lab.directory / "instances"
+
+
+def placed(lab: Lab) -> list[Placed]:
+    folder = instances_directory(lab)
+    records = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    return [msgspec.json.decode(path.read_bytes(), type=Placed) for path in records]
+
+
+def find_instance(lab: Lab, instance: str) -> Placed:
+    """By id or by its unambiguous beginning. Raises UnknownLabObjectError."""
+    found = [p for p in placed(lab) if instance and p.instance.id.startswith(instance)]
+    if len(found) != 1:
+        known = ", ".join(p.instance.id for p in placed(lab)) or "none"
+        count = "no" if not found else "more than one"
+        msg = f"lab {lab.name}: there is {count} instance {instance!r}; there are: {known}"
+        raise UnknownLabObjectError(msg)
+    return found[0]
+
+
+def namespace_of(lab: Lab, place: str) -> str:
+    """Of a node or an instance. Raises UnknownLabObjectError naming the nodes there are."""
+    if any(node.name == place for node in lab.layout.nodes):
+        return lab.namespace(place)
+    try:
+        return find_instance(lab, place).namespace
+    except UnknownLabObjectError:
+        lab.node(place)
+        raise
+
+
+def execute(lab: Lab, place: str, argv: list[str]) -> NoReturn:
+    """Becomes the program, inside the namespace; ovs-* programs there talk to the node's OVS."""
+    netns.enter(namespace_of(lab, place))
+    node = next((node for node in lab.layout.nodes if node.name == place), None)
+    variables = ovs.environment(lab, place) if node is not None and node.has_ovs else {}
+    try:
+        os.execvpe(argv[0], argv, {**os.environ, **variables})  # noqa: S606 (no shell is the point)
+    except OSError as error:
+        msg = f"lab {lab.name}: {argv[0]} cannot be run on {place}: {error.strerror}"
+        raise LabError(msg) from error

@@ -1,0 +1,262 @@
+"""Does it work, seen from inside: pings, captures, a TCP conversation. Everything has a bound.
+
+A ping alone proves little on this data path: a wrong checksum does not stop it, TCP it does.
+"""
+
+import hashlib
+import ipaddress
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+from msgspec import Struct
+
+from netwright.lab import netns
+from netwright.lab.errors import LabError
+from netwright.lab.places import namespace_of
+from netwright.lab.state import Lab
+
+_READY_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 5.0
+_REPLY_TIMEOUT_S = 1
+
+
+class Pings(Struct, frozen=True):
+    """What became of a run of pings."""
+
+    sent: int
+    received: int
+
+    @property
+    def lost(self) -> int:
+        return self.sent - self.received
+
+
+class Tcp(Struct, frozen=True):
+    """A TCP conversation: octets there and seconds they took, the connection's setup included."""
+
+    octets: int
+    seconds: float
+
+
+def ping(lab: Lab, source: str, target: str, *, count: int = 3, interval_s: float = 0.1) -> Pings:
+    """Pings an address from a node or instance; silence is a result, no error.
+
+    Raises LabError when ping itself cannot be run, or says so (no route to the address).
+    """
+    with pinging(lab, source, target, count=count, interval_s=interval_s, answered=False) as run:
+        return run.finish()
+
+
+@contextmanager
+def pinging(
+    lab: Lab,
+    source: str,
+    target: str,
+    *,
+    count: int = 500,
+    interval_s: float = 0.01,
+    answered: bool = True,
+) -> Iterator["PingRun"]:
+    """A run of pings around an event: the block begins once the first reply is there.
+
+    Do the event inside the block, then ask `finish` for the numbers. With `answered` false the
+    block begins at once. Raises LabError when no reply comes within 10 s.
+    """
+    argv = ["ping", "-n", f"-c{count}", f"-i{interval_s}", f"-W{_REPLY_TIMEOUT_S}", target]
+    with _program(namespace_of(lab, source), argv) as program:
+        run = PingRun(program, timeout_s=count * interval_s + 10 * _REPLY_TIMEOUT_S)
+        if answered:
+            program.await_line(r"bytes from", f"a reply from {target}")
+        yield run
+
+
+class PingRun:
+    """A ping that runs in the background."""
+
+    def __init__(self, program: "_Program", *, timeout_s: float) -> None:
+        self._program = program
+        self._timeout_s = timeout_s
+
+    def finish(self) -> Pings:
+        """Waits for its last ping; bounded by the run's length and 10 s."""
+        code, text = self._program.finish(self._timeout_s)
+        if code not in (0, 1):  # 1: replies are missing
+            msg = f"lab: {self._program.name} failed: {text.strip()}"
+            raise LabError(msg)
+        return parse_ping(text)
+
+
+def parse_ping(text: str) -> Pings:
+    """The summary of iputils ping. Raises LabError when there is none."""
+    found = re.search(r"(\d+) packets transmitted, (\d+)(?: packets)? received", text)
+    if found is None:
+        msg = f"lab: ping gave no summary: {text.strip()[-300:]!r}"
+        raise LabError(msg)
+    return Pings(int(found[1]), int(found[2]))
+
+
+@contextmanager
+def capture(lab: Lab, place: str, interface: str, expression: str = "") -> Iterator["Capture"]:
+    """Counts frames on an interface of a node or instance (a tap is an interface of its host).
+
+    The block begins when every matching frame is counted, and `stop` ends that: no sleeps. The
+    expression is pcap-filter(7)'s. Raises LabError when tcpdump does not start.
+    """
+    argv = ["tcpdump", "-n", "-e", "-l", "--immediate-mode", "-i", interface, expression]
+    with _program(namespace_of(lab, place), [part for part in argv if part]) as program:
+        program.await_line(r"listening on", f"tcpdump on {interface} of {place}")
+        yield Capture(program)
+
+
+class Capture:
+    """A capture that runs in the background."""
+
+    def __init__(self, program: "_Program") -> None:
+        self._program = program
+
+    def stop(self) -> int:
+        """How many frames matched until now."""
+        self._program.signal(signal.SIGINT)
+        _, text = self._program.finish(_STOP_TIMEOUT_S)
+        return parse_capture(text)
+
+
+def parse_capture(text: str) -> int:
+    """The kernel's own count: tcpdump may end before it printed every frame. Raises LabError."""
+    found = re.search(r"(\d+) packets? received by filter", text)
+    if found is None:
+        msg = f"lab: tcpdump gave no count: {text.strip()[-300:]!r}"
+        raise LabError(msg)
+    return int(found[1])
+
+
+def tcp(
+    lab: Lab, client: str, server: str, address: str, *, octets: int = 200_000, timeout_s: float = 5
+) -> Tcp:
+    """Sends random octets over TCP from one place to `address` of another, checks what arrived.
+
+    Raises LabError when no connection comes about or other octets arrive.
+    """
+    family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET  # noqa: PLR2004
+    payload = secrets.token_bytes(octets)
+    began = time.monotonic()
+
+    def listen() -> socket.socket:
+        return socket.create_server((address, 0), family=family)
+
+    # A socket stays in the namespace it was made in, whichever thread uses it.
+    with netns.run_in(namespace_of(lab, server), listen) as listener:
+        listener.settimeout(timeout_s)
+        with (
+            netns.run_in(namespace_of(lab, client), lambda: socket.socket(family)) as sender,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            sender.settimeout(timeout_s)
+            answer = pool.submit(_answer_with_digest, listener, timeout_s)
+            try:
+                sender.connect(listener.getsockname()[:2])
+                sender.sendall(payload)
+                sender.shutdown(socket.SHUT_WR)
+                digest = sender.recv(64)
+            except OSError as error:
+                msg = f"lab: no TCP from {client} to {address} ({server}): {error}"
+                raise LabError(msg) from error
+            answer.result()
+    if digest != hashlib.sha256(payload).digest():
+        msg = f"lab: TCP from {client} to {address} ({server}): other octets arrived than were sent"
+        raise LabError(msg)
+    return Tcp(octets, time.monotonic() - began)
+
+
+def _answer_with_digest(listener: socket.socket, timeout_s: float) -> None:
+    """Reads a connection to its end; the client reports what goes wrong, by having no answer."""
+    digest = hashlib.sha256()
+    with suppress(OSError):
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(timeout_s)
+            while chunk := connection.recv(65536):
+                digest.update(chunk)
+            connection.sendall(digest.digest())
+
+
+@contextmanager
+def _program(namespace: str, argv: list[str]) -> Iterator["_Program"]:
+    """A program inside a namespace that is gone when the block ends."""
+    process = netns.run_in(
+        namespace,
+        lambda: subprocess.Popen(
+            argv,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ),
+    )
+    with process:
+        program = _Program(process, " ".join(argv))
+        try:
+            yield program
+        finally:
+            process.kill()
+            program.join()
+
+
+class _Program:
+    """Collects the output of a running program."""
+
+    def __init__(self, process: subprocess.Popen[str], name: str) -> None:
+        self.name = name
+        self._process = process
+        self._lines: list[str] = []
+        self._ended = False
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, name=name)
+        self._reader.start()
+
+    def await_line(self, pattern: str, what: str) -> None:
+        """Raises LabError when no line matches within 10 s, or the program ends before."""
+
+        def seen() -> bool:
+            return any(re.search(pattern, line) for line in self._lines)
+
+        with self._changed:
+            self._changed.wait_for(lambda: seen() or self._ended, _READY_TIMEOUT_S)
+            if not seen():
+                said = "".join(self._lines).strip() or "nothing"
+                msg = f"lab: no {what} within {_READY_TIMEOUT_S:g} s; `{self.name}` said: {said}"
+                raise LabError(msg)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def finish(self, timeout_s: float) -> tuple[int, str]:
+        """Exit status and all output. Raises LabError when it does not end in time."""
+        try:
+            code = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            msg = f"lab: `{self.name}` did not end within {timeout_s:g} s"
+            raise LabError(msg) from None
+        self.join()
+        return code, "".join(self._lines)
+
+    def join(self) -> None:
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()

@@ -1,0 +1,30 @@
+"""What ping and tcpdump say, as numbers."""
+
+import pytest
+
+from netwright.lab.errors import LabError
+from netwright.lab.probe import Pings, parse_capture, parse_ping
+
+
+def test_pings() -> None:
+    text = "500 packets transmitted, 487 received, 2.6% packet loss, time 5021ms\n"
+    assert parse_ping(text) == Pings(500, 487)
+    assert parse_ping(text).lost == 13
+
+
+def test_pings_with_errors_and_duplicates() -> None:
+    text = "5 packets transmitted, 2 received, +1 duplicates, +3 errors, 60% packet loss, time 9ms"
+    assert parse_ping(text) == Pings(5, 2)
+
+
+def test_captures() -> None:
+    text = "1 packet captured\n7 packets received by filter\n0 packets dropped by kernel\n"
+    assert parse_capture(text) == 7
+    assert parse_capture("1 packet received by filter") == 1
+
+
+def test_no_summary_is_an_error() -> None:
+    with pytest.raises(LabError, match="no summary"):
+        parse_ping("ping: bad number")
+    with pytest.raises(LabError, match="no count"):
+        parse_capture("tcpdump: eth9: No such device exists")
