@@ -54,6 +54,8 @@ def desired(
             by_hand.add(port.id)
         elif refusal := _refusal(network, host, available):
             refusals[port.id] = refusal
+        elif elsewhere := _still_wired_on(port, host):
+            waiting[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
         else:
             endpoints[port.id] = endpoint(port, network)
     for port in tentative:
@@ -69,6 +71,15 @@ def live_binding(port: Port, host: str) -> Binding | None:
     """The port's binding on the host, if wiring is wanted for it."""
     binding = port.binding_on(host)
     return binding if binding is not None and binding.state in LIVE else None
+
+
+def _still_wired_on(port: Port, host: str) -> str:
+    """Hosts that the port moves away from and that may still answer for it (law 5)."""
+    return ", ".join(
+        binding.host
+        for binding in port.bindings
+        if binding.host != host and binding.state is BindingState.WITHDRAWING
+    )
 
 
 def needs_underlay(port: Port, network: Network) -> bool:

@@ -93,7 +93,9 @@ class Mirror:
                     self.cursor = line.cursor
                 return frozenset()
             case LineType.ERROR:
-                reason = bytes(line.object).decode() if line.object is not None else "no reason"
+                reason = (
+                    bytes(line.object).decode() if line.object is not msgspec.UNSET else "no reason"
+                )
                 raise InternalError(f"The server ended the watch: {reason}")
 
     def _take(self, line: WatchLine) -> frozenset[Key]:
@@ -165,7 +167,7 @@ class _Snapshot:
 
 def _decoded(key: Key, line: WatchLine) -> tuple[Any, str]:
     """(value, "") or (None, why it cannot be read)."""
-    if line.object is None:
+    if line.object is msgspec.UNSET:
         return None, "the line holds no object"
     try:
         return _DECODER[key.kind].decode(line.object), ""

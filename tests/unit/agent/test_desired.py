@@ -46,6 +46,12 @@ def test_an_inactive_binding_that_is_prepared_ahead_is_wired() -> None:
     assert wanted(moving) == "wired"
 
 
+def test_a_port_waits_until_the_host_that_it_leaves_has_withdrawn_it() -> None:
+    leaving = binding("h2", state=BindingState.WITHDRAWING, active=False)
+    assert wanted(port("p", leaving, binding("h1", generation=2))) == "waiting"
+    assert wanted(port("p", binding("h1", generation=2))) == "wired"
+
+
 def test_a_port_waits_for_its_network() -> None:
     assert wanted(port("p", binding(), network_id="unheard-of")) == "waiting"
 
