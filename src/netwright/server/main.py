@@ -6,8 +6,11 @@ stop    SIGTERM or SIGINT → end watches → no new connections → requests in
 """
 
 import asyncio
+import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -19,12 +22,15 @@ from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import require_servable
 from netwright.server.config import ServerSettings
+from netwright.server.core import Core
 from netwright.server.credentials import authenticator
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service
 
-OpenService = Callable[[ServerSettings, Metrics], Awaitable[Service]]
+OpenService = Callable[[ServerSettings], Awaitable[Service]]
+_SQLITE = "sqlite:///"
 _BACKLOG = 2048
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger("netwright.server")
 
@@ -34,11 +40,20 @@ def run(settings: ServerSettings) -> None:
     require_servable(settings)
     logs.configure(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, open_service))
+        runner.run(serve(settings, open_core))
 
 
-async def open_service(settings: ServerSettings, metrics: Metrics) -> Service:
-    raise NotImplementedError(settings.database_url, metrics)
+async def open_core(settings: ServerSettings) -> Core:
+    """The service on the database that the settings name; raises InvalidConfiguration."""
+    url = settings.database_url
+    if not url.startswith(_SQLITE):
+        raise InvalidConfiguration(
+            f"The database {url} is not SQLite, and PostgreSQL is planned and not there yet.",
+            next="Use sqlite:////absolute/path.",
+        )
+    core = Core.open(Path(url.removeprefix(_SQLITE)))
+    await core.start()
+    return core
 
 
 async def serve(settings: ServerSettings, open_service: OpenService) -> None:
@@ -46,7 +61,7 @@ async def serve(settings: ServerSettings, open_service: OpenService) -> None:
     metrics = Metrics()
     identity = authenticator(settings)
     listener = _listen(settings)
-    service = await open_service(settings, metrics)
+    service = await open_service(settings)
     try:
         edge = Edge(service, identity, metrics, body_bytes_max=settings.body_bytes_max)
         config = uvicorn.Config(
@@ -68,7 +83,8 @@ async def serve(settings: ServerSettings, open_service: OpenService) -> None:
         await _Server(config, edge).serve(sockets=[listener])
     finally:
         listener.close()
-        await service.close()
+        async with asyncio.timeout(max(1.0, settings.stop_s)):
+            await service.close()
         _log.info("stopped")
 
 
@@ -78,6 +94,21 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, edge: Edge) -> None:
         super().__init__(config)
         self._edge = edge
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on either signal, without raising it anew at the end as uvicorn's own does.
+
+        Raised anew, SIGTERM would kill the process before the service is closed.
+        """
+        loop = asyncio.get_running_loop()
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in _STOP_SIGNALS:
+                loop.remove_signal_handler(number)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _log.info("stopping")
