@@ -1,0 +1,62 @@
+"""Netwright's own processes in a lab: the server on the management node, an agent on each host.
+
+They are processes as any other: `faults` can halt and kill them, `down` ends them, their output is
+in NODE/NAME.log. They keep all they write in the lab's directory.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from netwright.lab import processes
+from netwright.lab.nodes import host as hosts
+from netwright.lab.processes import Command, Process
+from netwright.lab.spec import MANAGEMENT_NODE
+from netwright.lab.state import Lab, write_atomically
+
+SERVER = "server"
+AGENT = "agent"
+_PROGRAM = str(Path(sys.executable).with_name("netwright"))
+
+
+def server_url(lab: Lab) -> str:
+    """Where the server answers, from the management node and the hosts."""
+    return f"http://{lab.layout.server_ip.partition('/')[0]}:{hosts.SERVER_PORT}"
+
+
+def server_directory(lab: Lab) -> Path:
+    """The server's state: database, admin.token, agents.secret."""
+    return lab.node_directory(MANAGEMENT_NODE) / SERVER
+
+
+def start_server(lab: Lab, *, auth: str = "token") -> Process:
+    """Starts the server on the management node; that it answers is the caller's to wait for."""
+    server_directory(lab).mkdir(mode=0o700, exist_ok=True)
+    configuration = lab.node_directory(MANAGEMENT_NODE) / "server.toml"
+    write_atomically(configuration, server_configuration(lab, auth).encode())
+    command = Command((_PROGRAM, "server", "--config", str(configuration)))
+    return processes.start(lab, MANAGEMENT_NODE, SERVER, command)
+
+
+def server_configuration(lab: Lab, auth: str) -> str:
+    values = {
+        "listen": server_url(lab).removeprefix("http://"),
+        "auth": auth,
+        "state_directory": str(server_directory(lab)),
+        "lab": lab.name,
+    }
+    # A JSON string is a TOML string.
+    return "[server]\n" + "".join(f"{key} = {json.dumps(v)}\n" for key, v in values.items())
+
+
+def start_agent(lab: Lab, host: str, *, credential: str | None = None) -> Process:
+    """Starts the agent of a host, with the host's credential unless the server asks for none."""
+    lab.node(host)
+    link = next(link for link in lab.layout.hosts if link.host == host)
+    token_file = None
+    if credential is not None:
+        token_file = lab.node_directory(host) / "agent.token"
+        write_atomically(token_file, credential.encode(), mode=0o600)
+    configuration = hosts.write_agent_configuration(lab, link, token_file)
+    command = Command((_PROGRAM, "agent", "--config", str(configuration)))
+    return processes.start(lab, host, AGENT, command)
