@@ -54,6 +54,7 @@ class Holding:
         self.last_used_at = 0.0
         self._leased: dict[Address, _Block] = {}
         self._queue: deque[_Block] = deque()  # leased blocks that may have a free address
+        self._seen: set[Address] = set()  # leased or surveyed in this batch
         self._surveyed: dict[Address, _Block] = {}
         self._survey_queue: deque[_Block] = deque()
         self._survey_cursor = start
@@ -61,6 +62,7 @@ class Holding:
     def lease(self, views: Iterable[BlockView], trusted_until: float) -> None:
         """Add leased blocks, or see them anew; a full one is forgotten, its lease is no use."""
         for view in views:
+            self._seen.add(view.block)
             self._forget(self._surveyed.get(view.block))
             block = self._leased.get(view.block)
             if view.is_full:
@@ -80,6 +82,7 @@ class Holding:
         """
         size = self.geometry.block_size
         for view in views:
+            self._seen.add(view.block)
             self._forget(self._leased.get(view.block))
             mask = self.geometry.mask(view.block)
             self._surveyed[view.block] = _Block(view, mask, size, 0.0)
@@ -97,7 +100,8 @@ class Holding:
         if nearest is not None and 0 < cursor - nearest.first < size:
             nearest.cursor = cursor - nearest.first
 
-    def end_survey(self) -> None:
+    def end_batch(self) -> None:
+        self._seen.clear()
         self._surveyed.clear()
         self._survey_queue.clear()
 
@@ -164,9 +168,11 @@ class Holding:
         leased = sum(block.free.bit_count() for block in self._trusted(now))
         return leased + sum(block.free.bit_count() for block in self._surveyed.values())
 
-    def usable(self, now: float) -> frozenset[Address]:
-        """The leased blocks that still have addresses to give."""
-        return frozenset(block.first for block in self._trusted(now) if block.free)
+    def held(self, now: float) -> frozenset[Address]:
+        """The leased blocks that still have addresses to give, and all seen in this batch."""
+        return frozenset(self._seen).union(
+            block.first for block in self._trusted(now) if block.free
+        )
 
     def surveyed(self) -> frozenset[Address]:
         return frozenset(self._surveyed)

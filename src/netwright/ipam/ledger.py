@@ -42,8 +42,8 @@ class NeedsBlocks(Exception):
 class Shortfall(Value, frozen=True, kw_only=True):
     """A subnet for which the ledger knows of `missing` fewer addresses than wanted.
 
-    `held` are blocks that need not be leased; `surveyed`, among them, those looked into for this
-    batch.
+    `held` are blocks that need not be leased, for they have addresses left or were seen in this
+    batch; `surveyed` are those that need not be surveyed.
     """
 
     subnet_id: str
@@ -82,7 +82,7 @@ class Ledger:
         self._journal: list[_Took | _Released] = []
         self._taken: dict[str, set[Address]] = {}
         self._released: dict[str, set[Address]] = {}
-        self._surveyed: set[str] = set()
+        self._seen: set[str] = set()  # the subnets of which blocks were leased or surveyed
         self._exhausted: dict[str, Fullness] = {}  # the subnets whose survey is complete
 
     # Before deciding
@@ -123,7 +123,6 @@ class Ledger:
         """
         holding = self._holding(subnet_id, geometry)
         holding.survey(self._less_taken(subnet_id, geometry, views))
-        self._surveyed.add(subnet_id)
         if fullness is not None:
             self._exhausted[subnet_id] = fullness
 
@@ -235,12 +234,11 @@ class Ledger:
         holding = self._holdings.get(subnet_id)
         if holding is None:
             return Shortfall(subnet_id=subnet_id, missing=wanted)
-        surveyed = holding.surveyed()
         return Shortfall(
             subnet_id=subnet_id,
             missing=wanted - holding.free_count(now),
-            held=holding.usable(now) | surveyed,
-            surveyed=surveyed,
+            held=holding.held(now),
+            surveyed=holding.surveyed(),
         )
 
     def _holding(self, subnet_id: str, geometry: Geometry) -> Holding:
@@ -248,6 +246,7 @@ class Ledger:
         if holding is None or holding.geometry != geometry:
             holding = Holding(geometry, _survey_start(self.owner, geometry))
             self._holdings[subnet_id] = holding
+        self._seen.add(subnet_id)
         return holding
 
     def _less_taken(
@@ -290,9 +289,9 @@ class Ledger:
         self._journal.clear()
         self._taken.clear()
         self._released.clear()
-        for subnet_id in self._surveyed & self._holdings.keys():
-            self._holdings[subnet_id].end_survey()
-        self._surveyed.clear()
+        for subnet_id in self._seen & self._holdings.keys():
+            self._holdings[subnet_id].end_batch()
+        self._seen.clear()
         self._exhausted.clear()
 
 

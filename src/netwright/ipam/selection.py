@@ -63,8 +63,8 @@ def choose_leases(
     """The blocks that `owner` shall lease to get `missing` more addresses.
 
     First those that it has on paper only (lapsed, spent or in doubt), then those least recently
-    leased, so that a released address is not soon handed out again, then new ones. `held` are the
-    blocks that its ledger can still allocate from. Each further `round_` for one batch doubles the
+    leased, so that a released address is not soon handed out again, then new ones. `held` and
+    `missing` are the ledger's (`Shortfall`). Each further `round_` for one batch doubles the
     number, because in a nearly full subnet a block yields an address or two.
     """
     wanted = min(_LEASES_MAX, -(-missing // geometry.block_size) << round_)
