@@ -22,6 +22,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "demo": Command("netwright.cli.demo", "Build a lab and show the main job, step by step."),
     "server": Command("netwright.cli.server", "Run the network service."),
 }
 

@@ -70,6 +70,11 @@ class Client(Http):
     async def unfence(self, name: str) -> Host:
         return await self.call("POST", _host(name, "unfence"), Host)
 
+    async def host_credential(self, name: str) -> str:
+        """The token that makes its bearer the agent of this host; for admins only."""
+        answer = await self.call("POST", _host(name, "credential"), dict[str, str])
+        return answer["token"]
+
     async def port_history(self, port_id: str) -> tuple[Transition, ...]:
         path = f"/v1/ports/{quote(port_id, safe='')}/history"
         return (await self.call("GET", path, History)).history

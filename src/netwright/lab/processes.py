@@ -66,6 +66,11 @@ def start(lab: Lab, node: str, name: str, command: Command) -> Process:
     return process
 
 
+def log_path(lab: Lab, process: Process) -> Path:
+    """Where its output goes."""
+    return lab.node_directory(process.node) / f"{process.name}.log"
+
+
 def restart(lab: Lab, node: str, name: str) -> Process:
     """Starts a process again the way it was started first."""
     return start(lab, node, name, find(lab, node, name).command)

@@ -1,0 +1,88 @@
+"""How the demo looks: a live table of ports on a terminal, plain lines elsewhere."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+Row = tuple[str, str, str, str, str]
+ReadPorts = Callable[[], list[Row]]
+
+_REFRESH_S = 0.5
+_COLOURS = {"ACTIVE": "green", "BUILD": "yellow", "DOWN": "red", "ERROR": "bold red"}
+
+
+class Screen:
+    """Lines as they come; on a terminal, the table of ports below them, live."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._live: Live | None = None
+        self._began = time.monotonic()
+
+    def say(self, text: str = "") -> None:
+        self._console.print(text, markup=False)
+
+    def doing(self, text: str) -> None:
+        self._console.print(f"[dim]{self._seconds()}[/] … {text}")
+
+    def held(self, title: str, measured: str) -> None:
+        self._console.print(f"[dim]{self._seconds()}[/] [green]✓[/] [bold]{title}[/]")
+        self._console.print(f"          {measured}", markup=False)
+
+    def broken(self, title: str, why: str) -> None:
+        self._console.print(f"[dim]{self._seconds()}[/] [red]✗[/] [bold]{title}[/]")
+        self._console.print(f"          {why}", markup=False)
+
+    @contextmanager
+    def ports(self, read: ReadPorts) -> Iterator[None]:
+        """The table of ports: live on a terminal, printed at the end elsewhere."""
+        if not self._console.is_terminal:
+            yield
+            self._console.print(_table(read()))
+            return
+        stop = threading.Event()
+        with Live(_table([]), console=self._console, refresh_per_second=4) as live:
+
+            def refresh() -> None:
+                while not stop.wait(_REFRESH_S):
+                    live.update(Group(Text(), _table(read())))
+
+            thread = threading.Thread(target=refresh, name="ports-table")
+            thread.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                thread.join()
+                live.update(Group(Text(), _table(read())))
+
+    def _seconds(self) -> str:
+        return f"{time.monotonic() - self._began:6.1f} s"
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("port", "host", "address", "MAC", "status", title="ports")
+    for name, host, address, mac, status in rows:
+        table.add_row(name, host, address, mac, Text(status, _COLOURS.get(status, "")))
+    return table
+
+
+def rows_of(ports: list[dict[str, Any]]) -> list[Row]:
+    """The table's rows of the API's ports."""
+    return [
+        (
+            str(port["name"]),
+            str(port["binding:host_id"]),
+            ", ".join(fixed["ip_address"] for fixed in port["fixed_ips"]),
+            str(port["mac_address"]),
+            str(port["status"]),
+        )
+        for port in ports
+    ]

@@ -1,0 +1,247 @@
+"""The orchestrator's double, with the API: what Nova does from "schedule" to "running".
+
+It asks for a port, makes the vNIC and plugs it, and says on which host the port is, in the order of
+the design's thirteen steps. Requests go out from the management node's namespace.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from netwright.client.api import Client
+from netwright.client.networking import Collection, Networking, Resource
+from netwright.lab import instances, netns
+from netwright.lab.errors import LabError
+from netwright.lab.places import Instance
+from netwright.lab.spec import MANAGEMENT_NODE
+from netwright.lab.state import Lab
+from netwright.model.errors import NetwrightError
+from netwright.model.resources import Host, Transition
+
+T = TypeVar("T")
+
+ACTIVE_TIMEOUT_S = 20.0
+_POLL_S = 0.05
+
+
+class Wanted(Struct, frozen=True):
+    """An instance to be made: its name, its host (or bare-metal node) and its network's name."""
+
+    name: str
+    host: str
+    network: str
+    attributes: Mapping[str, Any] = {}
+
+
+class Spawned(Struct, frozen=True):
+    """An instance that was made: its port as the API has it, and what runs in the lab."""
+
+    name: str
+    host: str
+    network: str
+    port: Resource
+    instance: Instance
+
+    def address(self, version: int = 4) -> str:
+        """Its first address of an IP version. Raises LabError when it has none."""
+        mark = "." if version == 4 else ":"  # noqa: PLR2004 - IP's own version number
+        for fixed in self.port["fixed_ips"]:
+            if mark in fixed["ip_address"]:
+                return str(fixed["ip_address"])
+        raise LabError(f"lab: instance {self.name} has no IPv{version} address")
+
+
+class Orchestrator:
+    """Asks a lab's server, and makes what was asked for in the lab."""
+
+    def __init__(self, lab: Lab, server: str, token_file: Path) -> None:
+        self.lab = lab
+        self.server = server
+        self.token_file = token_file
+        self._networks: dict[str, Resource] = {}
+
+    def ask(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        """The answer of requests that `work` makes, from the management node."""
+
+        async def session() -> T:
+            token = self.token_file.read_text().strip()
+            async with Client(self.server, token=token) as client:
+                return await work(client)
+
+        return netns.run_in(self.lab.namespace(MANAGEMENT_NODE), lambda: asyncio.run(session()))
+
+    def is_served(self) -> bool:
+        try:
+            self.ask(lambda client: client.hosts())
+        except NetwrightError:
+            return False
+        return True
+
+    def hosts(self) -> tuple[Host, ...]:
+        return self.ask(lambda client: client.hosts())
+
+    def host_credential(self, host: str) -> str:
+        return self.ask(lambda client: client.host_credential(host))
+
+    def history(self, port_id: str) -> tuple[Transition, ...]:
+        return self.ask(lambda client: client.port_history(port_id))
+
+    def ports(self) -> list[Resource]:
+        return self.ask(lambda client: Networking(client).list(Collection.PORTS))
+
+    def create_networks(self) -> list[Resource]:
+        """The lab's networks with their subnets, as the core router has their gateways."""
+        made = [self._create_network(name) for name in self.lab.spec.networks]
+        self._networks |= {str(network["name"]): network for network in made}
+        return made
+
+    def network(self, name: str) -> Resource:
+        if name not in self._networks:
+            self._networks[name] = self.ask(
+                lambda client: Networking(client).find(Collection.NETWORKS, name)
+            )
+        return self._networks[name]
+
+    def spawn(self, wanted: Iterable[Wanted]) -> list[Spawned]:
+        """Make instances: ports (one bulk request), vNICs plugged, then bound to their hosts."""
+        asked = list(wanted)
+        drafts = [
+            {
+                "name": one.name,
+                "network_id": self.network(one.network)["id"],
+                "device_id": one.name,
+                "device_owner": "compute:lab",
+                **one.attributes,
+            }
+            for one in asked
+        ]
+        ports = self.ask(lambda client: Networking(client).create_all(Collection.PORTS, drafts))
+        made = [
+            Spawned(one.name, one.host, one.network, port, self._instance(port))
+            for one, port in zip(asked, ports, strict=True)
+        ]
+        for host in dict.fromkeys(one.host for one in made):
+            here = [one for one in made if one.host == host]
+            if self.lab.node(host).kind == "baremetal":
+                for one in here:
+                    vlan = self.lab.spec.networks[one.network].vlan
+                    instances.attach_baremetal(self.lab, host, vlan, one.instance)
+            else:
+                instances.spawn(self.lab, host, [one.instance for one in here])
+        self.bind({str(one.port["id"]): one.host for one in made})
+        return made
+
+    def bind(self, hosts: Mapping[str, str]) -> None:
+        """Say on which host each port is."""
+
+        async def work(client: Client) -> None:
+            api = Networking(client)
+            for port_id, host in hosts.items():
+                wish = {"binding:host_id": host}
+                if host and self.lab.node(host).kind == "baremetal":
+                    wish["binding:vnic_type"] = "baremetal"
+                await api.update(Collection.PORTS, port_id, wish)
+
+        self.ask(work)
+
+    def await_status(
+        self,
+        spawned: Sequence[Spawned],
+        status: str = "ACTIVE",
+        timeout_s: float = ACTIVE_TIMEOUT_S,
+    ) -> float:
+        """Seconds until all of the ports have the status. Raises LabError naming those without."""
+        wanted = {str(one.port["id"]) for one in spawned}
+        began = time.monotonic()
+        states: dict[str, str] = {}
+
+        def reached() -> bool:
+            states.clear()
+            states.update({p["id"]: p["status"] for p in self.ports() if p["id"] in wanted})
+            return wanted == states.keys() and set(states.values()) <= {status}
+
+        if not eventually(reached, timeout_s):
+            late = ", ".join(
+                f"{one.name} ({states.get(str(one.port['id']), 'gone')})"
+                for one in spawned
+                if states.get(str(one.port["id"])) != status
+            )
+            raise LabError(
+                f"lab {self.lab.name}: not {status} after {timeout_s:.0f} s: {late}; ask "
+                "`netwright port explain`"
+            )
+        return time.monotonic() - began
+
+    def kill(self, spawned: Iterable[Spawned]) -> None:
+        """End instances and delete their ports, as Nova does."""
+        doomed = list(spawned)
+        instances.kill(self.lab, [one.instance.id for one in doomed])
+
+        async def work(client: Client) -> None:
+            for one in doomed:
+                await Networking(client).delete(Collection.PORTS, str(one.port["id"]))
+
+        self.ask(work)
+
+    def _create_network(self, name: str) -> Resource:
+        description = self.lab.spec.networks[name]
+        segment = {
+            "name": name,
+            "provider:network_type": "vlan",
+            "provider:physical_network": self.lab.spec.physical_network,
+            "provider:segmentation_id": description.vlan,
+        }
+
+        async def work(client: Client) -> Resource:
+            api = Networking(client)
+            network = await api.create(Collection.NETWORKS, segment)
+            for gateway in description.gateways:
+                subnet = subnet_of(gateway) | {"network_id": network["id"], "name": name}
+                await api.create(Collection.SUBNETS, subnet)
+            return network
+
+        return self.ask(work)
+
+    def _instance(self, port: Resource) -> Instance:
+        gateways = {}
+        prefixes = {}
+        network_name = next(
+            name for name, network in self._networks.items() if network["id"] == port["network_id"]
+        )
+        for gateway in self.lab.spec.networks[network_name].gateways:
+            address, _, prefix = gateway.partition("/")
+            gateways[":" in address] = address
+            prefixes[":" in address] = prefix
+        addresses = [str(fixed["ip_address"]) for fixed in port["fixed_ips"]]
+        return Instance(
+            id=str(port["id"]),
+            mac=str(port["mac_address"]),
+            addresses=tuple(f"{each}/{prefixes[':' in each]}" for each in addresses),
+            gateways=tuple(gateways[version] for version in {":" in each for each in addresses}),
+            device_id=str(port["device_id"]),
+        )
+
+
+def subnet_of(gateway: str) -> dict[str, Any]:
+    """A subnet's attributes from its gateway's address with prefix."""
+    interface = ip_interface(gateway)
+    return {
+        "cidr": str(interface.network),
+        "ip_version": interface.version,
+        "gateway_ip": str(interface.ip),
+    }
+
+
+def eventually(holds: Callable[[], bool], timeout_s: float) -> bool:
+    """Whether it comes to hold within the time; asked every 50 ms, since nothing tells."""
+    give_up = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(_POLL_S)
+    return True

@@ -1,0 +1,83 @@
+"""Brings Netwright up in a lab that is up: the server, a credential a host, the agents.
+
+    server listens ─▶ a credential for each host, in a file that only its agent reads
+        ─▶ agents start ─▶ every host is registered
+
+The lab plays the installer of the machines; everything else the agents know from their own
+configuration.
+"""
+
+from collections.abc import Callable
+
+from netwright.lab import processes, services
+from netwright.lab.errors import LabError
+from netwright.lab.orchestrator import Orchestrator, eventually
+from netwright.lab.processes import Process
+from netwright.lab.state import Lab
+from netwright.model.resources import HostState
+
+_LISTEN_TIMEOUT_S = 30.0
+_REGISTER_TIMEOUT_S = 30.0
+
+
+def start(lab: Lab, progress: Callable[[str], None] = lambda _: None) -> Orchestrator:
+    """Server and agents, running and known to each other. Raises LabError naming who is not."""
+    orchestrator = start_server(lab)
+    progress("the server listens")
+    hosts = lab.nodes("host")
+    for host in hosts:
+        services.start_agent(lab, host, credential=orchestrator.host_credential(host))
+    await_hosts(orchestrator, hosts)
+    progress(f"{len(hosts)} agents have registered")
+    return orchestrator
+
+
+def start_server(lab: Lab) -> Orchestrator:
+    """The server, answering. Raises LabError with the end of its log when it does not come up."""
+    process = services.start_server(lab)
+    orchestrator = of(lab)
+
+    def answers() -> bool:
+        if not processes.is_alive(process):
+            raise LabError(_ended(lab, process))
+        return orchestrator.token_file.exists() and orchestrator.is_served()
+
+    if not eventually(answers, _LISTEN_TIMEOUT_S):
+        raise LabError(
+            f"lab {lab.name}: the server does not answer at {services.server_url(lab)} after "
+            f"{_LISTEN_TIMEOUT_S:.0f} s; its log: {processes.log_path(lab, process)}"
+        )
+    return orchestrator
+
+
+def of(lab: Lab) -> Orchestrator:
+    """The orchestrator's double for a lab's server, running or not."""
+    token_file = services.server_directory(lab) / "admin.token"
+    return Orchestrator(lab, services.server_url(lab), token_file)
+
+
+def await_hosts(orchestrator: Orchestrator, hosts: list[str]) -> None:
+    """Wait until these hosts are registered and heard. Raises LabError naming the rest."""
+    missing: set[str] = set(hosts)
+
+    def registered() -> bool:
+        up = {each.name for each in orchestrator.hosts() if each.state is HostState.UP}
+        missing.intersection_update(set(hosts) - up)
+        return not missing
+
+    if not eventually(registered, _REGISTER_TIMEOUT_S):
+        lab = orchestrator.lab
+        raise LabError(
+            f"lab {lab.name}: the agents of these hosts have not registered after "
+            f"{_REGISTER_TIMEOUT_S:.0f} s: {', '.join(sorted(missing))}; their logs: "
+            f"{lab.directory}/HOST/{services.AGENT}.log"
+        )
+
+
+def _ended(lab: Lab, process: Process) -> str:
+    path = processes.log_path(lab, process)
+    tail = path.read_text(errors="replace")[-2000:] if path.exists() else "(no log)"
+    return (
+        f"lab {lab.name}: {process.name} on {process.node} ended as it started; the end of "
+        f"{path}:\n{tail}"
+    )
