@@ -116,7 +116,6 @@ class OvsRig:
             [
                 "nsenter", f"--net=/run/netns/{self.netns}", program, *arguments,
                 "--pidfile", f"--log-file={self.directory}/{program}.log", "-vconsole:off",
-                f"--unixctl={self.directory}/{program}.ctl",
             ],
             env=self._env,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

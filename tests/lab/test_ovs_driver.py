@@ -29,7 +29,8 @@ from tests.lab.ovs_frames import (
 )
 from tests.lab.ovs_rig import OvsRig, run
 
-from netwright.agent.ovs.driver import Outcome, OvsDriver
+from netwright.agent.ovs.driver import OvsDriver
+from netwright.agent.ovs.outcome import Outcome
 from netwright.agent.ovs.pipeline import link_local
 from netwright.agent.ovs.wiring import (
     Bond,
@@ -275,6 +276,8 @@ async def test_an_agent_restart_loses_nothing_while_desired_changes(
 
 
 async def test_vswitchd_restarts(agent: Agent, rig: OvsRig, instances: dict[str, str]) -> None:
+    await agent.until(lambda: not agent.driver.uplinks()[0].redundancy_lost)
+    assert await reachable(instances[A.port_id], OUTSIDE)
     pings = asyncio.create_task(lost_pings(instances[A.port_id], B.addresses[0], 500))
     outside = asyncio.create_task(lost_pings(instances[A.port_id], OUTSIDE, 500))
     await asyncio.sleep(0.5)
@@ -282,7 +285,7 @@ async def test_vswitchd_restarts(agent: Agent, rig: OvsRig, instances: dict[str,
     rig.start_vswitchd()
     lost = await pings, await outside
     sys.stdout.write(
-        f"vswitchd restarted: lost of 500 at 10 ms: same host {lost[0]}, over the bond {lost[1]}"
+        f"vswitchd restarted: lost of 500 at 10 ms: same host {lost[0]}, over the bond {lost[1]}\n"
     )
     assert max(lost) < 50
     await agent.until_up(A, B, C)
@@ -319,7 +322,7 @@ async def test_what_is_not_ours_is_untouched(agent: Agent, rig: OvsRig) -> None:
 
 
 async def test_a_bad_port_fails_alone(agent: Agent) -> None:
-    bad = msgspec.structs.replace(B, mtu=10)
+    bad = msgspec.structs.replace(B, mtu=0)
     outcome = await agent.want(A, bad, C)
     assert [state.status for state in outcome.endpoints] == ["up", "refused", "up"]
     assert "tap2: OVSDB refused update on Interface" in outcome.endpoints[1].cause

@@ -24,6 +24,13 @@ class BondMode(StrEnum):
     BALANCE_TCP = "balance-tcp"
 
 
+class DatapathType(StrEnum):
+    """Where Open vSwitch forwards: in its kernel module, or in user space where there is none."""
+
+    SYSTEM = "system"
+    NETDEV = "netdev"
+
+
 class BondSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The bonded NICs of a bridge.
 
@@ -53,6 +60,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     driver: Driver = Driver.OVS
     ovsdb: Annotated[str, Meta(pattern="^unix:.+")] = "unix:/var/run/openvswitch/db.sock"
     integration_bridge: str = "br-int"
+    datapath_type: DatapathType = DatapathType.SYSTEM
     physical_networks: Mapping[str, str] = {}
     bond: BondSettings | None = None
     management_ip: str | None = None

@@ -2,6 +2,8 @@
 
     run() ─┬─ OvsdbClient.run           replica, transactions
            ├─ OpenFlowClient.run        one per bridge of the wiring
+           ├─ BFD hold                  after each restart of ovs-vswitchd
+           ├─ management address        likewise
            └─ audit                     every AUDIT_S: are the flows still what they were?
 
     converge(desired): read → make_plan → apply, until the plan is empty (at most ROUNDS_MAX)
@@ -11,20 +13,18 @@ connection that ends forgets its bridge's flows, so that the next plan starts fr
 """
 
 import asyncio
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 import structlog
 
+from netwright.agent.ovs import management
 from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie, by_cookie
+from netwright.agent.ovs.bfd_hold import BfdHold
 from netwright.agent.ovs.changes import (
-    EndpointState,
     FlowChange,
     FlowChanges,
     Plan,
-    Problem,
     RowChange,
     SetColumns,
 )
@@ -37,11 +37,12 @@ from netwright.agent.ovs.errors import (
 from netwright.agent.ovs.flows import COOKIE_EXACT
 from netwright.agent.ovs.openflow import OpenFlowClient
 from netwright.agent.ovs.operations import cfg_number, operations, taking_up
+from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
 from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import make_plan
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
-from netwright.agent.ovs.wiring import Desired, HostWiring
+from netwright.agent.ovs.wiring import Bond, Desired, HostWiring, Management
 from netwright.agent.ovs.witness import UplinkState, uplink_states
 
 ROUNDS_MAX = 8
@@ -53,36 +54,6 @@ WAIT_FAILED = "timed out"
 """RFC 7047 §5.2.6: how a `wait` whose condition does not hold reports itself."""
 
 log = structlog.get_logger(__name__)
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """How all endpoints stand after a converge, in the order of `Desired.endpoints`.
-
-    `complete` False: OVS was unreachable, or did not settle; `wait_changed` will return when it is
-    worth another try.
-    """
-
-    endpoints: tuple[EndpointState, ...]
-    problems: tuple[Problem, ...]
-    complete: bool
-
-
-class _Blame:
-    """Whose fault was what, within one converge: ports barred from it, failures of the rest."""
-
-    def __init__(self) -> None:
-        self.barred: dict[str, str] = {}
-        self.failures: dict[str, str] = {}
-        self.owners: Mapping[int, str] = {}
-
-    def port(self, port_id: str | None, cause: str) -> None:
-        if port_id is None:
-            self.failures["base wiring"] = cause
-        else:
-            self.barred[port_id] = cause
-
-    def flow(self, cookie: int, cause: str) -> None:
-        self.port(self.owners.get(cookie), cause)
 
 
 class OvsDriver:
@@ -98,7 +69,11 @@ class OvsDriver:
         self._timeout_s = timeout_s
         self._changed = asyncio.Event()
         self._root_changed = asyncio.Event()
+        self._restarted = asyncio.Event()
         self._lock = asyncio.Lock()
+        self._bfd = BfdHold(rundir, self._our_bonds)
+        self._management_due = asyncio.Event()
+        self._management_problem = "not set yet" if wiring.management else None
         self._flows: dict[str, FlowsByCookie] = {}
         self._ovsdb = OvsdbClient(
             ovsdb, on_change=self._rows_changed, on_sync=self._wake, timeout_s=timeout_s
@@ -116,6 +91,10 @@ class OvsDriver:
             group.create_task(self._ovsdb.run(), name="ovsdb")
             for name, client in self._bridges.items():
                 group.create_task(client.run(), name=f"openflow {name}")
+            group.create_task(self._hold_bfd(), name="bfd hold")
+            if self.wiring.management is not None:
+                keeping = self._keep_management(self.wiring.management)
+                group.create_task(keeping, name="management address")
             group.create_task(self._audit(), name="flow audit")
 
     async def wait_ready(self, timeout_s: float) -> None:
@@ -157,8 +136,8 @@ class OvsDriver:
         no error: the outcome says so, for every endpoint that is concerned.
         """
         async with self._lock:
-            blame = _Blame()
-            plan = previous = None
+            blame = Blame()
+            previous: Plan | None = None
             try:
                 for _ in range(ROUNDS_MAX):
                     self._changed.clear()
@@ -166,25 +145,32 @@ class OvsDriver:
                     if plan.empty:
                         blame.failures.clear()
                         connected = self._bridges.keys() <= self._flows.keys()
-                        return _outcome(plan, blame, complete=connected)
+                        if self._management_problem is not None:
+                            blame.failures["management address"] = self._management_problem
+                        return outcome(
+                            plan, blame, complete=connected and not self._management_problem
+                        )
                     if plan == previous and blame.failures:
                         break
                     previous = plan
                     await self._apply(plan, blame)
                     await self._connect(plan)
                 cause = "; ".join(blame.failures.values()) or f"OVS does not settle: {plan}"
+                log.warning("ovs.unsettled", cause=cause)
+                blame.failures.setdefault("Open vSwitch", cause)
+                plan = make_plan(desired, await self.read(), blame.barred)
+                return outcome(plan, blame, complete=False)
             except (OvsUnreachableError, OvsProtocolError) as error:
-                cause = str(error)
-            log.warning("ovs.incomplete", cause=cause)
-            blame.failures["Open vSwitch"] = cause
-            if plan is None:
-                waiting = (EndpointState(e.port_id, "wiring", cause) for e in desired.endpoints)
-                return Outcome(tuple(waiting), (Problem("Open vSwitch", cause),), complete=False)
-            return _outcome(plan, blame, complete=False)
+                log.warning("ovs.unreachable", cause=str(error))
+                return unreachable(desired, str(error))
+
+    def _our_bonds(self) -> tuple[UplinkState, ...]:
+        ours = {b.uplink.name for b in self.wiring.physical_bridges if isinstance(b.uplink, Bond)}
+        return tuple(uplink for uplink in self.uplinks() if uplink.port in ours)
 
     # Applying a plan
 
-    async def _apply(self, plan: Plan, blame: _Blame) -> None:
+    async def _apply(self, plan: Plan, blame: Blame) -> None:
         blame.failures.clear()
         blame.owners = {port_cookie(state.port_id): state.port_id for state in plan.endpoints}
         barred_before = len(blame.barred)
@@ -194,7 +180,7 @@ class OvsDriver:
         if len(blame.barred) == barred_before and not blame.failures:
             await self._apply_flows(plan.open, blame)
 
-    async def _apply_rows(self, rows: Sequence[RowChange], blame: _Blame) -> None:
+    async def _apply_rows(self, rows: Sequence[RowChange], blame: Blame) -> None:
         """One transaction for all; if OVSDB refuses it, one for each owner, so each fails alone."""
         for change in rows:
             if isinstance(change, SetColumns) and change.table == "Bridge":
@@ -226,7 +212,7 @@ class OvsDriver:
                 f"ovs-vswitchd took no change up within {self._timeout_s} s: is it running?"
             ) from None
 
-    async def _apply_flows(self, changes: FlowChanges, blame: _Blame) -> None:
+    async def _apply_flows(self, changes: FlowChanges, blame: Blame) -> None:
         """One bundle a bridge; whoever OVS names as refused is left out of the next round."""
         for bridge, bundle in changes.items():
             client = self._bridges[bridge]
@@ -241,7 +227,7 @@ class OvsDriver:
             await self._read_back(client, {change.flow.cookie for change in bundle})
 
     async def _apply_each(
-        self, client: OpenFlowClient, bundle: Sequence[FlowChange], blame: _Blame
+        self, client: OpenFlowClient, bundle: Sequence[FlowChange], blame: Blame
     ) -> None:
         """OVS refused without naming a flow: a bundle for each owner tells who it is."""
         for cookie in sorted({change.flow.cookie for change in bundle}):
@@ -281,21 +267,47 @@ class OvsDriver:
             self._root_changed.set()
         if any(change.table != "Open_vSwitch" for change in changes):
             self._changed.set()
+            self._bfd.changed.set()
 
     def _wake(self, _state: bool) -> None:  # noqa: FBT001 - the clients' callback
         self._changed.set()
 
     def _forget(self, bridge: str) -> Callable[[bool], None]:
-        def forget(_ready: bool) -> None:  # noqa: FBT001 - the client's callback
+        def forget(ready: bool) -> None:  # noqa: FBT001 - the client's callback
             self._flows.pop(bridge, None)
             self._changed.set()
+            if ready and bridge == self.wiring.integration_bridge:
+                self._restarted.set()
+            if ready and self.wiring.management and bridge == self.wiring.management.bridge:
+                self._management_due.set()
 
         return forget
+
+    async def _hold_bfd(self) -> None:
+        """After each restart of ovs-vswitchd; our own start releases what a predecessor held."""
+        await self._restarted.wait()
+        self._restarted.clear()
+        await self._bfd.release()
+        while True:
+            await self._restarted.wait()
+            self._restarted.clear()
+            await self._bfd.hold()
+
+    async def _keep_management(self, wanted: Management) -> None:
+        """Whenever its bridge is new, and at every audit."""
+        while True:
+            await self._management_due.wait()
+            self._management_due.clear()
+            problem = await management.ensure(wanted)
+            if problem != self._management_problem:
+                self._management_problem = problem
+                self._changed.set()
 
     async def _audit(self) -> None:
         """Notice, slowly, what OVS does not tell: flows that somebody else changed."""
         while True:
             await asyncio.sleep(AUDIT_S)
+            self._management_due.set()
             async with self._lock:
                 try:
                     await self._ovsdb.echo()
@@ -307,16 +319,3 @@ class OvsDriver:
                 except (OvsUnreachableError, OvsProtocolError) as error:
                     log.warning("ovs.audit_failed", cause=str(error))
                     self._changed.set()
-
-
-def _outcome(plan: Plan, blame: _Blame, *, complete: bool) -> Outcome:
-    """Take the plan's word, and add what stood in the way to those that still wait."""
-    cause = "; ".join(blame.failures.values())
-    endpoints = tuple(
-        EndpointState(state.port_id, state.status, f"{state.cause}: {cause}")
-        if cause and state.status == "wiring"
-        else state
-        for state in plan.endpoints
-    )
-    problems = itertools.starmap(Problem, blame.failures.items())
-    return Outcome(endpoints, (*plan.problems, *problems), complete)

@@ -93,6 +93,14 @@ class PhysicalBridge(msgspec.Struct, frozen=True):
     host_vlans: tuple[int, ...] = ()
 
 
+class Management(msgspec.Struct, frozen=True):
+    """The host's own address (ADDRESS/PREFIX), on the local port of a physical bridge."""
+
+    bridge: str
+    address: str
+    gateway: str | None = None
+
+
 class HostWiring(msgspec.Struct, frozen=True):
     """The host's local configuration; enough for the base wiring before any server is reached."""
 
@@ -100,6 +108,7 @@ class HostWiring(msgspec.Struct, frozen=True):
     integration_bridge: str = "br-int"
     datapath_type: Literal["system", "netdev"] = "system"
     mtu: int | None = None
+    management: Management | None = None
 
     @property
     def bridge_names(self) -> tuple[str, ...]:

@@ -1,0 +1,172 @@
+"""The host's Open vSwitch as the agent's loop sees it: `netwright.agent.wiring.Wiring`.
+
+    run ─┬─ OvsDriver.run     connections, audit
+         └─ follow            converges whenever something changed: base wiring from the first
+                              moment, devices that appear, everything after a restart of OVS
+
+`apply` replaces what is wanted and may sweep; between two calls `follow` keeps to the last wanted
+and sweeps nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK, EndpointState
+from netwright.agent.ovs.driver import OvsDriver
+from netwright.agent.ovs.outcome import Outcome as Converged
+from netwright.agent.ovs.wiring import (
+    AddressPair,
+    Desired,
+    HostWiring,
+    NetworkSegment,
+)
+from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
+from netwright.agent.wiring import Device, Endpoint, Outcome, Wired, WiringError, WiringStatus
+from netwright.model.resources import NetworkType, Nic
+
+_STATUS = {
+    "up": WiringStatus.UP,
+    "down": WiringStatus.UP,  # administratively: wired as desired, that is, silent
+    "wiring": WiringStatus.PENDING,
+    "refused": WiringStatus.REFUSED,
+}
+
+
+class OvsHost:
+    """Satisfies `Wiring`. `ovsdb` is ovsdb-server's socket, `rundir` ovs-vswitchd's directory."""
+
+    def __init__(self, wiring: HostWiring, *, ovsdb: Path, rundir: Path) -> None:
+        self._driver = OvsDriver(wiring, ovsdb=ovsdb, rundir=rundir)
+        self._desired = Desired(wiring)
+        self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
+        self._base_stands = asyncio.Event()
+
+    async def run(self, changed: Callable[[], None]) -> NoReturn:
+        """Keep the host wired until cancelled; what stands stays."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._driver.run(), name="ovs driver")
+            tasks.create_task(self._follow(changed), name="ovs follow")
+        raise AssertionError("the driver's tasks never end by themselves")
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Return once base wiring stands and was read back. Raises WiringError."""
+        try:
+            await asyncio.wait_for(self._base_stands.wait(), timeout_s)
+        except TimeoutError:
+            raise _unreachable(self._why()) from None
+
+    async def apply(self, desired: Mapping[str, Endpoint], *, sweep: bool) -> Wired:
+        """Wire what is desired; with `sweep`, withdraw what is ours and not desired."""
+        endpoints: list[OvsEndpoint] = []
+        outcomes: dict[str, Outcome] = {}
+        present = {device.port_id for device in self._driver.devices()}
+        for port_id, endpoint in sorted(desired.items()):
+            try:
+                endpoints.append(_endpoint(endpoint))
+            except ValueError as error:
+                if port_id in present:
+                    outcomes[port_id] = Outcome(status=WiringStatus.REFUSED, cause=str(error))
+        self._desired = msgspec.structs.replace(
+            self._desired, endpoints=tuple(endpoints), in_sync=False
+        )
+        wanted = msgspec.structs.replace(self._desired, in_sync=sweep)
+        await self._converge(wanted)
+        if self._converged.unreachable is not None:
+            raise _unreachable(self._converged.unreachable)
+        outcomes |= dict(_outcomes(self._converged.endpoints))
+        return Wired(outcomes=outcomes, standing=self._standing(desired))
+
+    def devices(self) -> Mapping[str, Device]:
+        return {
+            device.port_id: Device(port_id=device.port_id, name=device.interface.name)
+            for device in self._driver.devices()
+        }
+
+    def nics(self) -> tuple[Nic, ...]:
+        return tuple(
+            Nic(name=member.name, link_up=member.carrier, forwarding=member.verified)
+            for uplink in self._driver.uplinks()
+            for member in uplink.members
+        )
+
+    def conditions(self) -> Mapping[str, str]:
+        conditions: dict[str, list[str]] = {}
+        for uplink in self._driver.uplinks():
+            silent = [member.name for member in uplink.members if not member.verified]
+            if silent:
+                name = "redundancy lost" if uplink.up else "uplink lost"
+                cause = f"{uplink.port} on {uplink.bridge}: no verified path by {', '.join(silent)}"
+                conditions.setdefault(name, []).append(cause)
+        for problem in self._converged.problems:
+            cause = f"{problem.subject}: {problem.cause}"
+            conditions.setdefault("base wiring", []).append(cause)
+        return {name: "; ".join(causes) for name, causes in conditions.items()}
+
+    async def _follow(self, changed: Callable[[], None]) -> NoReturn:
+        while True:
+            await self._driver.wait_changed()
+            await self._converge(self._desired)
+            changed()
+
+    async def _converge(self, desired: Desired) -> None:
+        self._converged = await self._driver.converge(desired)
+        if self._converged.complete:
+            self._base_stands.set()
+
+    def _standing(self, desired: Mapping[str, Endpoint]) -> frozenset[str]:
+        """Ports that bear our mark as wired although they are not desired."""
+        return frozenset(
+            device.port_id
+            for device in self._driver.devices()
+            if device.port_id not in desired
+            and device.port.external_ids.get(SEGMENT_MARK, DEAD) != DEAD
+        )
+
+    def _why(self) -> str:
+        problems = (f"{problem.subject}: {problem.cause}" for problem in self._converged.problems)
+        return self._converged.unreachable or "; ".join(problems) or "base wiring does not settle"
+
+
+def _endpoint(endpoint: Endpoint) -> OvsEndpoint:
+    """Convert the loop's endpoint. Raises ValueError, which says what OVS cannot do with it."""
+    segment = endpoint.segment
+    if segment.network_type not in (NetworkType.FLAT, NetworkType.VLAN):
+        raise ValueError(
+            f"Open vSwitch here wires flat and vlan networks, not {segment.network_type}"
+        )
+    if segment.physical_network is None:
+        raise ValueError(f"a {segment.network_type} network without a physical network")
+    vlan = segment.segmentation_id
+    if segment.network_type is NetworkType.VLAN and vlan is None:
+        raise ValueError("a vlan network without a VLAN id")
+    return OvsEndpoint(
+        port_id=endpoint.port_id,
+        segment=NetworkSegment(segment.physical_network, vlan),
+        mac=endpoint.mac_address,
+        addresses=endpoint.addresses,
+        allowed_pairs=tuple(
+            AddressPair(pair.ip_address, pair.mac_address)
+            for pair in endpoint.allowed_address_pairs
+        ),
+        port_security=endpoint.port_security_enabled,
+        admin_up=endpoint.admin_state_up,
+        mtu=endpoint.mtu,
+    )
+
+
+def _outcomes(states: tuple[EndpointState, ...]) -> Iterator[tuple[str, Outcome]]:
+    for state in states:
+        if state.status != "absent":
+            cause = "" if state.status == "up" else state.cause
+            yield state.port_id, Outcome(status=_STATUS[state.status], cause=cause)
+
+
+def _unreachable(cause: str) -> WiringError:
+    return WiringError(
+        f"Open vSwitch cannot be changed now: {cause}.",
+        next="Look at ovs-vswitchd and ovsdb-server on the host; the agent tries again.",
+    )
