@@ -32,11 +32,16 @@ LEASE_MARGIN_S = 10.0
 
 
 class NeedsBlocks(Exception):
-    """The ledger knows of no free address, but not that there is none: lease or survey, go on."""
+    """The ledger knows of no free address, but not that there is none: lease or survey, go on.
 
-    def __init__(self, subnet_id: str) -> None:
-        super().__init__(f"the ledger needs blocks of subnet {subnet_id}")
+    `wanted` is the demand to meet before the command is decided anew: more than it had, for the
+    rollback gives that back; and twice as much, for the next subnet's blocks may yield one each.
+    """
+
+    def __init__(self, subnet_id: str, wanted: int) -> None:
+        super().__init__(f"the ledger needs {wanted} addresses of subnet {subnet_id}")
         self.subnet_id = subnet_id
+        self.wanted = wanted
 
 
 class Shortfall(Value, frozen=True, kw_only=True):
@@ -135,7 +140,7 @@ class Ledger:
         if address is None:
             fullness = self._exhausted.get(subnet_id)
             if fullness is None:
-                raise NeedsBlocks(subnet_id)
+                raise NeedsBlocks(subnet_id, 2 * len(self._taken.get(subnet_id, ())) + 1)
             raise Exhausted(subnet_id, fullness, now)
         self._note_taken(subnet_id, address, was_free=True)
         return address
@@ -183,10 +188,11 @@ class Ledger:
         """Nothing of the batch is in the table. `conflicts` are the subnets where others have keys.
 
         Of those all blocks are in doubt: they hand out nothing before they are leased anew, and so
-        read anew. One conflict thus costs one more round, not one for each stale block.
+        read anew. One conflict thus costs one more round, not one for each stale block. So are the
+        subnets of which blocks were seen for this batch, perhaps in the transaction that failed.
         """
         self.rollback()
-        for subnet_id in self._holdings.keys() & set(conflicts):
+        for subnet_id in self._holdings.keys() & self._seen.union(conflicts):
             self._holdings[subnet_id].doubt()
         self._end_batch()
 
@@ -223,8 +229,17 @@ class Ledger:
         """All leased blocks by subnet: a process that stops gives them back."""
         return {subnet_id: holding.leased() for subnet_id, holding in self._holdings.items()}
 
+    def adapt(self, subnet_id: str, geometry: Geometry) -> None:
+        """Forget a subnet's blocks if they were cut from other pools than it has now.
+
+        To be told of every subnet in use before each batch: any process may have changed its pools.
+        """
+        holding = self._holdings.get(subnet_id)
+        if holding is not None and holding.geometry != geometry:
+            self.drop(subnet_id)
+
     def drop(self, subnet_id: str) -> None:
-        """Forget a subnet: it was deleted, or its pools have changed."""
+        """Forget a subnet: it was deleted, or this batch changes its pools."""
         self._holdings.pop(subnet_id, None)
         self._exhausted.pop(subnet_id, None)
 

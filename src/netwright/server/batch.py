@@ -39,7 +39,7 @@ from netwright.server.needs import Needs, note
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.store.cursors import seq_of
-from netwright.server.store.leasing import demand_of, supply
+from netwright.server.store.leasing import adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load
 from netwright.server.store.upkeep import chores
 from netwright.server.store.writing import EventRow, write
@@ -68,6 +68,7 @@ def run(
     load(connection, world, needs)
     if any(isinstance(command, Tick) for command in commands):
         chores(connection, world)
+    adapt_ledger(world)
     supply(connection, world, demand_of(world, needs))
     outcomes = [_outcome(connection, world, command, epoch) for command in commands]
     try:
@@ -110,7 +111,7 @@ def _outcome(connection: sqlite3.Connection, world: World, command: Command, epo
                 with world.attempt():
                     return _decide(world, command, epoch)
             except NeedsBlocks as needs:
-                supply(connection, world, {needs.subnet_id: 1})
+                supply(connection, world, {needs.subnet_id: needs.wanted})
     except NetwrightError as error:
         return error
     except sqlite3.Error:

@@ -46,6 +46,8 @@ def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:
     if after != subnet:
         after = replace(after, revision_number=subnet.revision_number + 1, updated_at=world.now)
         world.subnets.put(after.id, after)
+    if after.allocation_pools != subnet.allocation_pools:
+        world.recut(subnet.id)
     return (after,)
 
 

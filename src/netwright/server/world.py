@@ -97,6 +97,7 @@ class World:
         self.subnet_uses: Rows[str, int] = Rows(self.journal)
         self.port_seqs: dict[str, int] = {}
         self.transitions: list[Transition] = []
+        self.recuts: set[str] = set()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -114,6 +115,11 @@ class World:
             raise
         finally:
             self.journal.clear()
+
+    def recut(self, subnet_id: str) -> None:
+        """A subnet's pools change: what is known of its blocks, here and in the table, is void."""
+        self.ledger.drop(subnet_id)
+        self.recuts.add(subnet_id)
 
     def subnets_of(self, network_id: str) -> list[Subnet]:
         """The network's subnets, oldest first."""

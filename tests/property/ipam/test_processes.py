@@ -239,8 +239,8 @@ class Process:
             for _ in range(20):
                 try:
                     return Decision(command, self._allocate())
-                except NeedsBlocks:
-                    self.load(1)
+                except NeedsBlocks as needs:
+                    self.load(needs.wanted)
             raise AssertionError("NeedsBlocks comes to no end")
         row = self.table.rows.get(command.address)
         how = resting.claim(row, SUBNET, command.address, command.project_id, self.table.now)

@@ -101,6 +101,7 @@ def test_what_a_batch_took_is_not_handed_out_from_a_block_seen_later() -> None:
 def test_after_a_conflict_all_blocks_of_the_subnet_are_seen_anew_and_the_cursor_stays() -> None:
     ledger = _ledger(0, 1)
     ledger.lease("t", GEOMETRY, _views(0), NOW + 60)
+    ledger.commit()
     assert _allocate(ledger, 3) == [0, 1, 2]
     ledger.abort(["s", "unknown"])
     assert ledger.shortfall({"s": 9, "t": 8}, NOW) == (Shortfall(subnet_id="s", missing=9),)
@@ -112,6 +113,7 @@ def test_when_the_outcome_is_unknown_the_subnets_of_the_batch_are_in_doubt() -> 
     ledger = _ledger(0, 1)
     ledger.lease("t", GEOMETRY, _views(0), NOW + 60)
     ledger.lease("u", GEOMETRY, _views(0), NOW + 60)
+    ledger.commit()
     _allocate(ledger, 3)
     ledger.release("t", FIRST)
     ledger.forget()
@@ -230,6 +232,32 @@ def test_a_changed_geometry_forgets_the_old_blocks() -> None:
         ledger.allocate("s", NOW)
     ledger.drop("s")
     assert ledger.leased() == {}
+
+
+def test_adapting_to_the_same_pools_keeps_the_blocks() -> None:
+    ledger = _ledger(0)
+    ledger.adapt("s", GEOMETRY)
+    ledger.adapt("unknown", GEOMETRY)
+    assert ledger.shortfall({"s": 8}, NOW) == ()
+    ledger.adapt("s", Geometry((AddressRange(FIRST, FIRST + 30),), 3))
+    assert ledger.shortfall({"s": 8}, NOW) == (Shortfall(subnet_id="s", missing=8),)
+
+
+def test_what_was_seen_in_a_transaction_that_failed_is_in_doubt() -> None:
+    ledger = Ledger("me")
+    ledger.lease("s", GEOMETRY, _views(0), NOW + 60)
+    ledger.abort()
+    assert ledger.shortfall({"s": 1}, NOW) == (Shortfall(subnet_id="s", missing=1),)
+
+
+def test_a_command_that_needs_blocks_asks_for_more_than_its_rollback_gives_back() -> None:
+    ledger = _ledger(0)
+    _allocate(ledger, 8)
+    with pytest.raises(NeedsBlocks) as caught:
+        ledger.allocate("s", NOW)
+    assert caught.value.wanted > 8
+    ledger.rollback()
+    assert ledger.shortfall({"s": caught.value.wanted}, NOW)
 
 
 def test_a_subnet_without_pools_is_exhausted_not_broken() -> None:

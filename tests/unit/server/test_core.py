@@ -17,7 +17,7 @@ from netwright.model.errors import (
     SubnetInUse,
     UniqueNameConflict,
 )
-from netwright.model.resources import NetworkType, Port, Segment, VifType
+from netwright.model.resources import NetworkType, Pool, Port, Segment, VifType
 from netwright.model.states import Plane, PortState
 from netwright.model.wire import (
     HostRegistration,
@@ -47,6 +47,7 @@ from netwright.server.commands import (
     RegisterHost,
     SubnetDraft,
     UpdatePorts,
+    UpdateSubnet,
 )
 from netwright.server.core import Core
 from netwright.server.queries import Query
@@ -315,3 +316,47 @@ async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path, co
     other = await create(again, "b")
     assert address(other) != address(port)
     await again.close()
+
+
+async def test_ports_get_addresses_of_the_pools_as_they_are_now(core: Core) -> None:
+    assert address(await create(core, "before")) == "10.0.0.2"
+    for pool in (Pool(start="10.0.0.9", end="10.0.0.9"), Pool(start="10.0.0.4", end="10.0.0.4")):
+        change = UpdateSubnet(caller=ADMIN, id="sub", allocation_pools=(pool,))
+        # In one batch and in the next: what was leased under the old pools is not handed out.
+        outcomes = await asyncio.gather(
+            core.commit(change), create(core, f"at-{pool.start}"), return_exceptions=True
+        )
+        assert isinstance(outcomes[1], Port), outcomes
+        assert address(outcomes[1]) == pool.start
+        with pytest.raises(IpAddressGenerationFailure, match="all 1 are in use"):
+            await create(core, "too-many")
+
+
+async def test_one_command_may_use_up_two_subnets_that_are_nearly_full(core: Core) -> None:
+    second = SubnetDraft(
+        id="sub2", project_id="p", network_id="net", cidr="10.1.0.0/20", ip_version=4
+    )
+    await core.commit(CreateSubnets(caller=ADMIN, drafts=(second,)))
+    # One free address in each of the second subnet's blocks.
+    taken = [f"10.1.{number >> 8}.{number & 255}" for number in range(2, 4095) if number % 64 != 7]
+    for start in range(0, len(taken), 500):
+        await core.commit(
+            CreatePorts(
+                caller=ADMIN,
+                drafts=tuple(
+                    _draft(f"named-{text}", AddressWish(ip_address=text))
+                    for text in taken[start : start + 500]
+                ),
+            )
+        )
+    drafts = tuple(_draft(f"any-{number}") for number in range(13 + 64))
+    ports = await core.commit(CreatePorts(caller=ADMIN, drafts=drafts))
+    assert len({address(port) for port in ports}) == 13 + 64
+    with pytest.raises(IpAddressGenerationFailure):
+        await create(core, "too-many")
+
+
+def _draft(port_id: str, *wishes: AddressWish) -> PortDraft:
+    return PortDraft(
+        id=port_id, project_id="p", network_id="net", fixed_ips=wishes or msgspec.UNSET
+    )

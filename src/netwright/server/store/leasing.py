@@ -34,6 +34,12 @@ def supply(connection: sqlite3.Connection, world: World, demand: dict[str, int])
     raise AssertionError(f"the ledger asks for blocks without end: {gaps}")
 
 
+def adapt_ledger(world: World) -> None:
+    """Let the ledger forget what it knows under pools that the loaded subnets no longer have."""
+    for subnet in world.subnets.values():
+        world.ledger.adapt(subnet.id, geometry_of(subnet))
+
+
 def demand_of(world: World, needs: Needs) -> dict[str, int]:
     """How many addresses the batch draws from each subnet, as far as can be foretold."""
     demand = dict(needs.subnet_draws)
@@ -61,6 +67,13 @@ def forget_rested(connection: sqlite3.Connection, world: World, subnet: Subnet) 
         (subnet.id, world.now),
     ).fetchall()
     open_blocks(connection, subnet, [from_key(key) for (key,) in rows])
+
+
+def forget_blocks(connection: sqlite3.Connection, subnet_ids: Iterable[str]) -> None:
+    """Void leases and full marks: the pools are others now, or gone. The unique key protects."""
+    connection.executemany(
+        "DELETE FROM block WHERE subnet_id = ?", [(subnet_id,) for subnet_id in subnet_ids]
+    )
 
 
 def open_blocks(
@@ -98,6 +111,9 @@ def _supply(connection: sqlite3.Connection, world: World, gap: Shortfall, round_
     assert subnet is not None, f"subnet {gap.subnet_id} was not loaded"
     geometry = geometry_of(subnet)
     forget_rested(connection, world, subnet)
+    if subnet.id in world.recuts:
+        forget_blocks(connection, [subnet.id])
+        world.recuts.remove(subnet.id)
     leases = choose_leases(
         geometry,
         _table(connection, subnet.id, _LEASABLE_ROWS_MAX),

@@ -16,7 +16,7 @@ from netwright.model.states import PortState
 from netwright.model.wire import Kind
 from netwright.server.networks import segment_key
 from netwright.server.ports.lifecycle import due_at
-from netwright.server.store.leasing import open_blocks
+from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.world import World
 
 _encode = msgspec.json.Encoder().encode
@@ -142,11 +142,11 @@ def _write_subnets(connection: sqlite3.Connection, world: World) -> None:
         else:
             puts.append(_subnet_row(subnet))
         if before is None or subnet is None or before.allocation_pools != subnet.allocation_pools:
-            recut.append((subnet_id,))
+            recut.append(subnet_id)
     connection.executemany("DELETE FROM subnet WHERE id = ?", gone)
     connection.executemany(_upsert("subnet", _SUBNET_COLUMNS), puts)
     # Other pools: which blocks are full is not known any more. Gone: what rests goes with it.
-    connection.executemany("DELETE FROM block WHERE subnet_id = ?", recut)
+    forget_blocks(connection, recut)
     connection.executemany("DELETE FROM allocation WHERE subnet_id = ?", gone)
 
 
