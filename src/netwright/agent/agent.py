@@ -52,7 +52,7 @@ class Agent:
         self._session = Session(identity, server)
         self._wiring = wiring
         self._answers: devices.Answers = {}
-        self._refusing_passes = 0
+        self._unfinished_passes = 0
         self._jitter = jitter
         self._watch = Watch(
             server,
@@ -118,11 +118,11 @@ class Agent:
         self._report.wake()
         self._ask.wake()
         self._tell_health()
-        if self.last is None or not self.last.refused:
-            self._refusing_passes = 0
+        if self.last is None or not self.last.unfinished:
+            self._unfinished_passes = 0
             return None
-        self._refusing_passes += 1
-        return WIRING_AGAIN.delay_s(self._refusing_passes, self._jitter())
+        self._unfinished_passes += 1
+        return WIRING_AGAIN.delay_s(self._unfinished_passes, self._jitter())
 
     async def _send_beat(self) -> float:
         was_registered = self._session.registered.is_set()

@@ -18,12 +18,15 @@ LIVE = frozenset({BindingState.PREPARING, BindingState.UP, BindingState.DOWN, Bi
 class Desired(Value, frozen=True, kw_only=True):
     """By port id: what to wire once its device is there; why some cannot be, or not yet.
 
-    `by_hand` are bound here and need no wiring of ours, as bare metal on a VLAN.
+    `waiting` are ports of which too little is known; `moving` ones wait for another host, and are
+    unwired here until then. `by_hand` are bound here and need no wiring of ours, as bare metal on
+    a VLAN.
     """
 
     endpoints: Mapping[str, Endpoint] = {}
     refusals: Mapping[str, str] = {}
     waiting: Mapping[str, str] = {}
+    moving: Mapping[str, str] = {}
     by_hand: frozenset[str] = frozenset()
 
 
@@ -43,6 +46,7 @@ def desired(
     endpoints: dict[str, Endpoint] = {}
     refusals: dict[str, str] = {}
     waiting: dict[str, str] = {}
+    moving: dict[str, str] = {}
     by_hand: set[str] = set()
     for port in ports.values():
         if live_binding(port, host) is None:
@@ -55,7 +59,7 @@ def desired(
         elif refusal := _refusal(network, host, available):
             refusals[port.id] = refusal
         elif elsewhere := _still_wired_on(port, host):
-            waiting[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
+            moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
         else:
             endpoints[port.id] = endpoint(port, network)
     for port in tentative:
@@ -63,7 +67,11 @@ def desired(
         if network is not None and port.id not in ports and not _refusal(network, host, available):
             endpoints[port.id] = endpoint(port, network)
     return Desired(
-        endpoints=endpoints, refusals=refusals, waiting=waiting, by_hand=frozenset(by_hand)
+        endpoints=endpoints,
+        refusals=refusals,
+        waiting=waiting,
+        moving=moving,
+        by_hand=frozenset(by_hand),
     )
 
 

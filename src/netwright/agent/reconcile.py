@@ -27,18 +27,18 @@ class Pass(Value, frozen=True, kw_only=True):
     stated: dict[str, Statement]
 
     @property
-    def refused(self) -> int:
-        """How many devices the data plane refuses to wire: it may take them when tried again."""
-        outcomes = self.wired.outcomes.values()
-        return sum(outcome.status is WiringStatus.REFUSED for outcome in outcomes)
+    def settled(self) -> bool:
+        """Whether nothing stands that should not, and all that is bound here is understood."""
+        return not self.wired.standing and not self.desired.waiting
 
     @property
-    def settled(self) -> bool:
-        """Whether no device is waited for and nothing stands that should not."""
-        waits = any(
-            outcome.status is WiringStatus.PENDING for outcome in self.wired.outcomes.values()
-        )
-        return not waits and not self.wired.standing and not self.desired.waiting
+    def unfinished(self) -> bool:
+        """Whether the data plane may come further when it is tried again, though nothing changes.
+
+        A device that is refused may be taken later.
+        """
+        outcomes = self.wired.outcomes.values()
+        return bool(self.wired.standing) or any(one.status is not WiringStatus.UP for one in outcomes)
 
 
 async def reconcile(

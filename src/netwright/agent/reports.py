@@ -131,7 +131,7 @@ def _truth(
         return (ReportStatus.UP, "") if binding.state is BindingState.UP else None
     if port.id in desired.endpoints:
         return _came_of(wired.outcomes.get(port.id), binding)
-    return None  # fenced, or its network has not come yet
+    return None  # fenced, on its way from another host, or its network has not come yet
 
 
 def _came_of(outcome: Outcome | None, binding: Binding) -> tuple[ReportStatus, str] | None:

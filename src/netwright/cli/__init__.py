@@ -22,7 +22,10 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "agent": Command("netwright.cli.agent", "Run the agent of this host."),
     "demo": Command("netwright.cli.demo", "Build a lab and show the main job, step by step."),
+    "host": Command("netwright.cli.host", "Hosts: list, show, fence, unfence."),
+    "port": Command("netwright.cli.port", "Ports: list, show, history, explain."),
     "server": Command("netwright.cli.server", "Run the network service."),
 }
 

@@ -1,5 +1,6 @@
 """HTTP to a server: bounded in time, typed answers, errors that name the server."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self, TypeVar
 
@@ -116,6 +117,6 @@ class Http:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or str(error.os_error)
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+        return os.strerror(error.os_error.errno).lower()  # asyncio words it by the address again
     return str(error) or type(error).__name__

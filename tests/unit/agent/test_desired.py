@@ -24,6 +24,7 @@ def wanted(one: Port, *networks: Network, tentative: tuple[Port, ...] = ()) -> s
         "wired": result.endpoints,
         "refused": result.refusals,
         "waiting": result.waiting,
+        "moving": result.moving,
         "by hand": dict.fromkeys(result.by_hand),
     }
     found = [name for name, place in places.items() if one.id in place]
@@ -48,7 +49,7 @@ def test_an_inactive_binding_that_is_prepared_ahead_is_wired() -> None:
 
 def test_a_port_waits_until_the_host_that_it_leaves_has_withdrawn_it() -> None:
     leaving = binding("h2", state=BindingState.WITHDRAWING, active=False)
-    assert wanted(port("p", leaving, binding("h1", generation=2))) == "waiting"
+    assert wanted(port("p", leaving, binding("h1", generation=2))) == "moving"
     assert wanted(port("p", binding("h1", generation=2))) == "wired"
 
 

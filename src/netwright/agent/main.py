@@ -1,0 +1,98 @@
+"""The agent's process: builds it from its settings, runs it until a signal ends it."""
+
+import asyncio
+import random
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from netwright.agent.agent import Agent
+from netwright.agent.config import AgentSettings
+from netwright.agent.ovs.settings import ovs_host
+from netwright.agent.session import Identity
+from netwright.agent.wiring import Wiring
+from netwright.client.api import Client
+from netwright.model.settings import InvalidConfiguration
+
+REQUEST_S_MAX = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: AgentSettings) -> None:
+    """Run until SIGTERM or SIGINT; all wiring stays (law 6).
+
+    Raises InvalidConfiguration, or StaleEpoch when a newer agent registers for this host.
+    """
+    _log_to_stderr()
+    asyncio.run(_run(settings, _token(settings)))
+
+
+async def _run(settings: AgentSettings, token: str | None) -> None:
+    identity = Identity(
+        host=settings.host,
+        epoch=secrets.token_hex(8),
+        driver=settings.driver,
+        physical_networks=settings.physical_networks,
+        management_ip=settings.management_address,
+    )
+    log.info("agent starts", host=identity.host, epoch=identity.epoch, server=settings.server)
+    wiring = _wiring(settings)
+    async with Client(settings.server, token=token, timeout_s=REQUEST_S_MAX) as client:
+        agent = Agent(identity, client, wiring, jitter=random.random)
+        work = asyncio.create_task(agent.run(), name="agent")
+        loop = asyncio.get_running_loop()
+        stopped = False
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+            work.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not stopped:
+                raise
+            log.info("agent stops; all wiring stays", host=identity.host)
+
+
+def _wiring(settings: AgentSettings) -> Wiring:
+    try:
+        return ovs_host(settings)
+    except ValueError as error:
+        raise InvalidConfiguration(
+            f"[agent] does not fit together: {error}.", next="Correct it in the configuration."
+        ) from error
+
+
+def _token(settings: AgentSettings) -> str | None:
+    if settings.token_file is None:
+        return None
+    try:
+        return Path(settings.token_file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"The token file {settings.token_file} cannot be read: {error.strerror}.",
+            next="Name this host's credential by --token-file.",
+        ) from error
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,122 @@
+"""`netwright host`: what is known of hosts, and the word that one is dead."""
+
+from typing import Annotated, Any
+
+import typer
+
+from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
+from netwright.cli.output import Output, OutputOption, moment, say, show_many, show_one
+from netwright.client.api import Client
+from netwright.model.resources import Host
+
+NameArgument = Annotated[str, typer.Argument(metavar="HOST")]
+
+COLUMNS = ("Host", "State", "Since", "Driver", "Management IP", "NICs", "Conditions")
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(help="Hosts: list, show, fence, unfence.", no_args_is_help=True)
+    group.command("list")(list_hosts)
+    group.command("show")(show_host)
+    group.command("fence")(fence)
+    group.command("unfence")(unfence)
+    root.add_typer(group, name="host")
+
+
+def list_hosts(
+    *,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the hosts that have registered."""
+
+    async def work(client: Client) -> None:
+        hosts = sorted(await client.hosts(), key=lambda host: host.name)
+        show_many(output, hosts, COLUMNS, [_row(host) for host in hosts])
+
+    ask(work, server, token_file, config)
+
+
+def show_host(
+    name: NameArgument,
+    *,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show a host: its agent, its NICs, its conditions."""
+
+    async def work(client: Client) -> None:
+        _show(output, await client.host(name))
+
+    ask(work, server, token_file, config)
+
+
+def fence(
+    name: NameArgument,
+    *,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Kept in the history of the host's ports.")
+    ] = "an operator says that it is dead",
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Answer for a host being dead, so that its addresses may come up elsewhere.
+
+    Make sure first: powered off, or cut from the network. Nothing else proves it.
+    """
+
+    async def work(client: Client) -> None:
+        _show(output, await client.fence(name, reason))
+        say(f"Host {name} is fenced. netwright host unfence {name} when it is clean again.")
+
+    ask(work, server, token_file, config)
+
+
+def unfence(
+    name: NameArgument,
+    *,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Let a fenced host serve again."""
+
+    async def work(client: Client) -> None:
+        _show(output, await client.unfence(name))
+
+    ask(work, server, token_file, config)
+
+
+def _show(output: Output, host: Host) -> None:
+    row = _row(host) | {
+        "Physical networks": host.physical_networks,
+        "Epoch": host.epoch,
+        "Heard": moment(host.heard_at),
+    }
+    show_one(output, host, row)
+
+
+def _row(host: Host) -> dict[str, Any]:
+    nics = [f"{nic.name} {_nic_state(up=nic.link_up, used=nic.forwarding)}" for nic in host.nics]
+    return {
+        "Host": host.name,
+        "State": host.state,
+        "Since": moment(host.state_since),
+        "Driver": host.driver,
+        "Management IP": host.management_ip,
+        "NICs": nics,
+        "Conditions": [f"{name}: {why}" for name, why in host.conditions.items()],
+    }
+
+
+def _nic_state(*, up: bool, used: bool) -> str:
+    if not up:
+        return "down"
+    return "up" if used else "up, unused"

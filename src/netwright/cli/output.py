@@ -1,0 +1,105 @@
+"""What commands print: JSON and YAML for programs, tables for people; words go to stderr."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+
+class Output(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="A table for people, or data for programs.")
+]
+
+Row = Mapping[str, Any]
+"""Column's title -> value, in the order of the columns."""
+
+
+def show_many(output: Output, data: Any, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Print `data` for programs, or the rows as a table."""
+    if output is not Output.TABLE:
+        _dump(output, data)
+        return
+    _table(columns, [[_text(row.get(column, "")) for column in columns] for row in rows])
+    if not rows:
+        say("There are none.")
+
+
+def show_one(output: Output, data: Any, row: Row) -> None:
+    """Print `data` for programs, or one thing's attributes, a line each."""
+    if output is not Output.TABLE:
+        _dump(output, data)
+        return
+    _table(("Field", "Value"), [[title, _text(value)] for title, value in row.items()])
+
+
+def show_text(output: Output, data: Any, text: str) -> None:
+    """Print `data` for programs, or `text`."""
+    if output is not Output.TABLE:
+        _dump(output, data)
+        return
+    sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def say(words: str) -> None:
+    """Tell the person at the terminal something that is no result."""
+    sys.stderr.write(words + "\n")
+
+
+def moment(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _dump(output: Output, data: Any) -> None:
+    plain = msgspec.to_builtins(data)
+    if output is Output.JSON:
+        text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode() + "\n"
+    else:
+        import yaml  # noqa: PLC0415 - only here
+
+        text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    sys.stdout.write(text)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if sys.stdout.isatty():
+        _terminal_table(columns, rows)
+        return
+    # In a pipe nothing is cut or drawn: columns by spaces, for grep and awk.
+    lines = [columns, *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _terminal_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - 30 ms, and only terminals need it
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_text(one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return str(value)

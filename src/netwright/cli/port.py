@@ -1,0 +1,140 @@
+"""`netwright port`: ports, how they came to be what they are, and what they wait for."""
+
+import uuid
+from typing import Annotated, Any
+
+import typer
+
+from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
+from netwright.cli.output import Output, OutputOption, moment, show_many, show_one, show_text
+from netwright.client.api import Client
+from netwright.client.networking import Collection, Networking, Resource
+from netwright.model.resources import Transition
+
+PortArgument = Annotated[str, typer.Argument(metavar="PORT", help="Its id or name.")]
+
+COLUMNS = ("Port", "Name", "Status", "Host", "MAC", "Addresses")
+HISTORY_COLUMNS = ("At", "Event", "State", "Host", "Generation", "By", "Cause")
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(help="Ports: list, show, history, explain.", no_args_is_help=True)
+    group.command("list")(list_ports)
+    group.command("show")(show_port)
+    group.command("history")(history)
+    group.command("explain")(explain)
+    root.add_typer(group, name="port")
+
+
+def list_ports(
+    *,
+    network: Annotated[
+        str | None, typer.Option(metavar="NETWORK", help="Of this network (id or name).")
+    ] = None,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help="Bound to this host.")] = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="STATUS", help="ACTIVE, BUILD, DOWN or ERROR.")
+    ] = None,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List ports."""
+
+    async def work(client: Client) -> None:
+        networking = Networking(client)
+        filters = {}
+        if network is not None:
+            filters["network_id"] = (await networking.find(Collection.NETWORKS, network))["id"]
+        if host is not None:
+            filters["binding:host_id"] = host
+        if status is not None:
+            filters["status"] = status.upper()
+        ports = await networking.list(Collection.PORTS, filters)
+        show_many(output, ports, COLUMNS, [_row(port) for port in ports])
+
+    ask(work, server, token_file, config)
+
+
+def show_port(
+    port: PortArgument,
+    *,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show a port with all its attributes."""
+
+    async def work(client: Client) -> None:
+        found = await Networking(client).find(Collection.PORTS, port)
+        show_one(output, found, dict(sorted(found.items())))
+
+    ask(work, server, token_file, config)
+
+
+def history(
+    port: PortArgument,
+    *,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show all that happened to a port: when, by whom, why; also of a deleted one, by its id."""
+
+    async def work(client: Client) -> None:
+        transitions = await client.port_history(await _id(client, port))
+        rows = [_transition(transition) for transition in transitions]
+        show_many(output, transitions, HISTORY_COLUMNS, rows)
+
+    ask(work, server, token_file, config)
+
+
+def explain(
+    port: PortArgument,
+    *,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Say what state a port is in, what it waits for, since when, and what to do."""
+
+    async def work(client: Client) -> None:
+        explanation = await client.port_explain(await _id(client, port))
+        show_text(output, explanation, str(explanation.get("text", "")))
+
+    ask(work, server, token_file, config)
+
+
+async def _id(client: Client, port: str) -> str:
+    try:
+        return str(uuid.UUID(port))  # a deleted port is known by its id only
+    except ValueError:
+        return str((await Networking(client).find(Collection.PORTS, port))["id"])
+
+
+def _row(port: Resource) -> dict[str, Any]:
+    return {
+        "Port": port["id"],
+        "Name": port.get("name"),
+        "Status": port.get("status"),
+        "Host": port.get("binding:host_id"),
+        "MAC": port.get("mac_address"),
+        "Addresses": [fixed["ip_address"] for fixed in port.get("fixed_ips", ())],
+    }
+
+
+def _transition(one: Transition) -> dict[str, Any]:
+    is_change = one.from_state is not None and one.from_state is not one.to_state
+    return {
+        "At": moment(one.at),
+        "Event": one.event,
+        "State": f"{one.from_state} -> {one.to_state}" if is_change else one.to_state,
+        "Host": one.host,
+        "Generation": one.generation,
+        "By": one.actor,
+        "Cause": one.cause,
+    }

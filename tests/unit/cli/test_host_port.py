@@ -1,0 +1,169 @@
+"""`netwright host` and `port` against a real HTTP server: output, words, exit codes."""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+from tests.doubles.native_api import HttpDouble
+
+HOST = {
+    "name": "h1",
+    "driver": "ovs",
+    "state": "up",
+    "epoch": "e1",
+    "physical_networks": {"physnet1": "br-bond"},
+    "management_ip": "10.0.0.11",
+    "nics": [
+        {"name": "eth0", "link_up": True, "forwarding": True},
+        {"name": "eth1", "link_up": False, "forwarding": False},
+    ],
+    "conditions": {"redundancy lost": "eth1 of br-bond down"},
+    "state_since": 0.0,
+    "heard_at": 60.0,
+}
+PORT = {
+    "id": "0b9f1a0e-5a3c-4b6e-9f33-0f2f7f1d9a01",
+    "name": "web",
+    "status": "ACTIVE",
+    "binding:host_id": "h1",
+    "mac_address": "fa:16:3e:00:00:01",
+    "fixed_ips": [{"subnet_id": "s", "ip_address": "10.0.0.5"}],
+}
+TRANSITION = {
+    "port_id": PORT["id"],
+    "at": 0.0,
+    "event": "plane_up",
+    "actor": "agent h1",
+    "host": "h1",
+    "generation": 2,
+    "from_state": "WIRING",
+    "to_state": "ACTIVE",
+    "binding_state": "up",
+    "cause": "",
+}
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+async def run(*arguments: str, **environment: str) -> Done:
+    code = "import sys; sys.argv[0] = 'netwright'; from netwright.cli import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        code,
+        *arguments,
+        env={"PATH": "/usr/bin", "NETWRIGHT_CONFIG": "/dev/null", **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[HttpDouble]:
+    double = HttpDouble()
+    double.answer("GET", "/v1/hosts", json.dumps({"hosts": [HOST]}))
+    double.answer("GET", "/v1/hosts/h1", json.dumps(HOST))
+    double.answer("POST", "/v1/hosts/h1/fence", json.dumps(HOST | {"state": "fenced"}))
+    double.answer("GET", "/v2.0/ports", json.dumps({"ports": [PORT]}))
+    about = f"/v1/ports/{PORT['id']}"
+    double.answer("GET", f"{about}/history", json.dumps({"history": [TRANSITION]}))
+    double.answer("GET", f"{about}/explain", json.dumps({"text": "Port web is ACTIVE."}))
+    async with double.serving():
+        yield double
+
+
+async def test_a_table_in_a_pipe_is_plain_text(server: HttpDouble) -> None:
+    done = await run("host", "list", "--server", server.url)
+    assert done.code == 0
+    head, line = done.out.splitlines()
+    assert re.split(r" {2,}", head) == [
+        "Host",
+        "State",
+        "Since",
+        "Driver",
+        "Management IP",
+        "NICs",
+        "Conditions",
+    ]
+    assert line.startswith("h1    up     1970-01-01 00:00:00Z  ovs     10.0.0.11")
+    assert "eth0 up, eth1 down" in line
+    assert "redundancy lost: eth1 of br-bond down" in line
+
+
+async def test_json_and_yaml_are_what_the_api_says(server: HttpDouble) -> None:
+    as_json = await run("host", "show", "h1", "--output", "json", NETWRIGHT_URL=server.url)
+    assert json.loads(as_json.out) == HOST
+    as_yaml = await run("host", "list", "-o", "yaml", NETWRIGHT_URL=server.url)
+    assert yaml.safe_load(as_yaml.out) == [HOST]
+    assert as_json.err == as_yaml.err == ""
+
+
+async def test_fencing_gives_a_reason_and_says_what_next(server: HttpDouble) -> None:
+    arguments = ("host", "fence", "h1", "--reason", "burnt", "--output", "json")
+    done = await run(*arguments, NETWRIGHT_URL=server.url)
+    assert json.loads(server.bodies[-1]) == {"reason": "burnt"}
+    assert json.loads(done.out)["state"] == "fenced"
+    assert "netwright host unfence h1" in done.err
+
+
+async def test_ports_with_filters(server: HttpDouble) -> None:
+    done = await run("port", "list", "--host", "h1", "--status", "active", "--server", server.url)
+    assert done.code == 0
+    assert dict(server.asked[-1].query) == {"binding:host_id": "h1", "status": "ACTIVE"}
+    assert "10.0.0.5" in done.out
+
+
+async def test_history_and_explanation_by_name(server: HttpDouble) -> None:
+    history = await run("port", "history", "web", "--server", server.url)
+    assert "plane_up" in history.out
+    assert "WIRING -> ACTIVE" in history.out
+    explanation = await run("port", "explain", "web", "--server", server.url)
+    assert explanation.out == "Port web is ACTIVE.\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [("PolicyNotAuthorized", 403, 5), ("HTTPUnauthorized", 401, 5), ("HostNotFound", 404, 3),
+     ("InternalServerError", 500, 1), ("Conflict", 409, 1)],
+)  # fmt: skip
+async def test_exit_codes(server: HttpDouble, answer: str, status: int, code: int) -> None:
+    error = {"type": answer, "fault": "caller", "message": "no", "next": "try that"}
+    server.answer("GET", "/v1/hosts/h1", json.dumps({"error": error}), status)
+    done = await run("host", "show", "h1", "--server", server.url)
+    assert (done.code, done.out) == (code, "")
+    assert done.err == "netwright: no\n  try that\n"
+
+
+async def test_an_unreachable_server_is_exit_code_4_and_named() -> None:
+    done = await run("port", "list", "--server", "http://127.0.0.1:9")
+    assert done.code == 4
+    assert "http://127.0.0.1:9 cannot be reached" in done.err
+
+
+async def test_the_token_comes_from_a_file_or_the_environment(
+    server: HttpDouble, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("from-file\n")
+    arguments = ("host", "list", "--server", server.url)
+    await run(*arguments, NETWRIGHT_TOKEN="from-environment")
+    await run(*arguments, "--token-file", str(file), NETWRIGHT_TOKEN="from-environment")
+    sent = [request.headers.get("X-Auth-Token") for request in server.asked]
+    assert sent == ["from-environment", "from-file"]
+    missing = await run(*arguments, "--token-file", str(tmp_path / "missing"))
+    assert missing.code == 2
+    assert "cannot be read" in missing.err

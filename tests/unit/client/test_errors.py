@@ -1,0 +1,54 @@
+"""The server's errors come back as the classes they left as."""
+
+import msgspec
+import pytest
+
+from netwright.client.errors import from_response
+from netwright.model.errors import (
+    CallerError,
+    Conflict,
+    InternalError,
+    IpAddressGenerationFailure,
+    NetwrightError,
+    NotFound,
+    PortNotFound,
+    StaleEpoch,
+    Unavailable,
+)
+
+
+def native(kind: str, message: str = "what", what_next: str = "do this") -> bytes:
+    error = {"type": kind, "fault": "caller", "message": message, "next": what_next}
+    return msgspec.json.encode({"error": error})
+
+
+def neutron(kind: str) -> bytes:
+    return msgspec.json.encode({"NeutronError": {"type": kind, "message": "m", "detail": ""}})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (409, native("StaleEpoch"), StaleEpoch),
+        (404, neutron("PortNotFound"), PortNotFound),
+        (409, neutron("IpAddressGenerationFailure"), IpAddressGenerationFailure),
+        (409, neutron("SomethingNew"), Conflict),
+        (404, b"<html>nothing here</html>", NotFound),
+        (503, b"", Unavailable),
+        (502, b"bad gateway", Unavailable),
+        (500, b"{}", InternalError),
+        (418, b"{}", CallerError),
+        (500, native("PortNotFound"), InternalError),
+    ],
+)
+def test_type_then_status_decide(status: int, body: bytes, expected: type[NetwrightError]) -> None:
+    assert type(from_response("http://s/x", status, body)) is expected
+
+
+def test_message_and_what_to_do_next_are_kept() -> None:
+    error = from_response("http://s/x", 409, native("StaleEpoch", "why", "do that"))
+    assert (error.message, error.next) == ("why", "do that")
+
+
+def test_an_empty_answer_is_named_by_its_url() -> None:
+    assert "http://s/x answered HTTP 503" in from_response("http://s/x", 503, b"").message
