@@ -38,7 +38,9 @@ class Pass(Value, frozen=True, kw_only=True):
         A device that is refused may be taken later.
         """
         outcomes = self.wired.outcomes.values()
-        return bool(self.wired.standing) or any(one.status is not WiringStatus.UP for one in outcomes)
+        return bool(self.wired.standing) or any(
+            one.status is not WiringStatus.UP for one in outcomes
+        )
 
 
 async def reconcile(
