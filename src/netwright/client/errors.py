@@ -1,10 +1,11 @@
 """Turns what the server answers, or that it doesn't, into the errors of `model.errors`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from netwright.model import errors
 from netwright.model.errors import (
     HTTP_STATUS,
     CallerError,
@@ -29,6 +30,12 @@ _BY_CATEGORY: Mapping[Category, type[NetwrightError]] = {
     Category.UNAVAILABLE: Unavailable,
     Category.INTERNAL: InternalError,
 }
+# Only the model's: subclasses elsewhere are local matters, and made in their own ways.
+_BY_TYPE: Mapping[str, type[NetwrightError]] = {
+    error.type: error
+    for error in vars(errors).values()
+    if isinstance(error, type) and issubclass(error, NetwrightError)
+}
 _CATEGORY = {status: category for category, status in HTTP_STATUS.items()}
 # What a proxy before the server says when the server does not answer (RFC 9110, 15.6), and a
 # server that is asked too much (RFC 6585).
@@ -43,7 +50,7 @@ def from_response(url: str, status: int, body: bytes) -> NetwrightError:
     kind, message, what_next = _parsed(body)
     fallback = Category.INTERNAL if status >= _SERVER_ERROR else Category.INVALID
     category = _CATEGORY.get(status, fallback)
-    error = _by_type().get(kind, _BY_CATEGORY[category])
+    error = _BY_TYPE.get(kind, _BY_CATEGORY[category])
     if error.category is not category:  # a type that another release uses otherwise
         error = _BY_CATEGORY[category]
     return error(message or f"{url} answered HTTP {status}", next=what_next)
@@ -82,13 +89,3 @@ def _parsed(body: bytes) -> tuple[str, str, str]:
 
 def _text(document: Mapping[str, Any], key: str) -> str:
     return str(document.get(key) or "")
-
-
-def _by_type() -> dict[str, type[NetwrightError]]:
-    return {error.type: error for error in _descendants(NetwrightError)}
-
-
-def _descendants(root: type[NetwrightError]) -> Iterator[type[NetwrightError]]:
-    for child in root.__subclasses__():
-        yield child
-        yield from _descendants(child)
