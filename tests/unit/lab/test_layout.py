@@ -79,6 +79,7 @@ def test_the_agents_configuration() -> None:
             "server": "http://10.0.0.2:9696",
             "driver": "ovs",
             "ovsdb": "unix:/run/netwright/lab/demo/host2/ovs/db.sock",
+            "datapath_type": "netdev",
             "physical_networks": {"physnet1": "br-bond"},
             "bond": {
                 "bridge": "br-bond",

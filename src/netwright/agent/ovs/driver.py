@@ -74,6 +74,7 @@ class OvsDriver:
         self._bfd = BfdHold(rundir, self._our_bonds)
         self._management_due = asyncio.Event()
         self._management_problem = "not set yet" if wiring.management else None
+        self._complete = False
         self._flows: dict[str, FlowsByCookie] = {}
         self._ovsdb = OvsdbClient(
             ovsdb, on_change=self._rows_changed, on_sync=self._wake, timeout_s=timeout_s
@@ -136,33 +137,36 @@ class OvsDriver:
         no error: the outcome says so, for every endpoint that is concerned.
         """
         async with self._lock:
-            blame = Blame()
-            previous: Plan | None = None
             try:
-                for _ in range(ROUNDS_MAX):
-                    self._changed.clear()
-                    plan = make_plan(desired, await self.read(), blame.barred)
-                    if plan.empty:
-                        blame.failures.clear()
-                        connected = self._bridges.keys() <= self._flows.keys()
-                        if self._management_problem is not None:
-                            blame.failures["management address"] = self._management_problem
-                        return outcome(
-                            plan, blame, complete=connected and not self._management_problem
-                        )
-                    if plan == previous and blame.failures:
-                        break
-                    previous = plan
-                    await self._apply(plan, blame)
-                    await self._connect(plan)
-                cause = "; ".join(blame.failures.values()) or f"OVS does not settle: {plan}"
-                log.warning("ovs.unsettled", cause=cause)
-                blame.failures.setdefault("Open vSwitch", cause)
-                plan = make_plan(desired, await self.read(), blame.barred)
-                return outcome(plan, blame, complete=False)
+                result = await self._converge(desired)
             except (OvsUnreachableError, OvsProtocolError) as error:
                 log.warning("ovs.unreachable", cause=str(error))
-                return unreachable(desired, str(error))
+                result = unreachable(desired, str(error))
+            self._complete = result.complete
+            return result
+
+    async def _converge(self, desired: Desired) -> Outcome:
+        blame = Blame()
+        previous: Plan | None = None
+        for _ in range(ROUNDS_MAX):
+            self._changed.clear()
+            plan = make_plan(desired, await self.read(), blame.barred)
+            if plan.empty:
+                blame.failures.clear()
+                if self._management_problem is not None:
+                    blame.failures["management address"] = self._management_problem
+                connected = self._bridges.keys() <= self._flows.keys()
+                return outcome(plan, blame, complete=connected and not blame.failures)
+            if plan == previous and blame.failures:
+                break
+            previous = plan
+            await self._apply(plan, blame)
+            await self._connect(plan)
+        cause = "; ".join(blame.failures.values()) or f"OVS does not settle: {previous}"
+        log.warning("ovs.unsettled", cause=cause)
+        blame.failures.setdefault("Open vSwitch", cause)
+        plan = make_plan(desired, await self.read(), blame.barred)
+        return outcome(plan, blame, complete=False)
 
     def _our_bonds(self) -> tuple[UplinkState, ...]:
         ours = {b.uplink.name for b in self.wiring.physical_bridges if isinstance(b.uplink, Bond)}
@@ -304,10 +308,15 @@ class OvsDriver:
                 self._changed.set()
 
     async def _audit(self) -> None:
-        """Notice, slowly, what OVS does not tell: flows that somebody else changed."""
+        """Notice, slowly, what OVS does not tell: flows that somebody else changed.
+
+        What did not come to an end is tried again, whether or not anything was noticed.
+        """
         while True:
             await asyncio.sleep(AUDIT_S)
             self._management_due.set()
+            if not self._complete:
+                self._changed.set()
             async with self._lock:
                 try:
                     await self._ovsdb.echo()

@@ -10,7 +10,6 @@ and sweeps nothing.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import NoReturn
 
 import msgspec
@@ -18,12 +17,7 @@ import msgspec
 from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK, EndpointState
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.outcome import Outcome as Converged
-from netwright.agent.ovs.wiring import (
-    AddressPair,
-    Desired,
-    HostWiring,
-    NetworkSegment,
-)
+from netwright.agent.ovs.wiring import AddressPair, Desired, NetworkSegment
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.wiring import Device, Endpoint, Outcome, Wired, WiringError, WiringStatus
 from netwright.model.resources import NetworkType, Nic
@@ -37,11 +31,11 @@ _STATUS = {
 
 
 class OvsHost:
-    """Satisfies `Wiring`. `ovsdb` is ovsdb-server's socket, `rundir` ovs-vswitchd's directory."""
+    """Satisfies `Wiring`, by a driver that is not running yet."""
 
-    def __init__(self, wiring: HostWiring, *, ovsdb: Path, rundir: Path) -> None:
-        self._driver = OvsDriver(wiring, ovsdb=ovsdb, rundir=rundir)
-        self._desired = Desired(wiring)
+    def __init__(self, driver: OvsDriver) -> None:
+        self._driver = driver
+        self._desired = Desired(driver.wiring)
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
         self._base_stands = asyncio.Event()
 

@@ -1,8 +1,9 @@
-"""The agent's settings as this layer's values. Pure."""
+"""The agent's settings as this layer's values."""
 
 from pathlib import Path
 
 from netwright.agent.config import AgentSettings, BondMode, BondSettings
+from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.host import OvsHost
 from netwright.agent.ovs.wiring import Bond, HostWiring, Management, PhysicalBridge
 
@@ -10,7 +11,7 @@ from netwright.agent.ovs.wiring import Bond, HostWiring, Management, PhysicalBri
 def ovs_host(settings: AgentSettings) -> OvsHost:
     """Return the host's Open vSwitch as its settings describe it, not yet running."""
     ovsdb = Path(settings.ovsdb.removeprefix("unix:"))
-    return OvsHost(host_wiring(settings), ovsdb=ovsdb, rundir=ovsdb.parent)
+    return OvsHost(OvsDriver(host_wiring(settings), ovsdb=ovsdb, rundir=ovsdb.parent))
 
 
 def host_wiring(settings: AgentSettings) -> HostWiring:

@@ -5,12 +5,15 @@ depends on the server's model.
 """
 
 import ipaddress
+import re
 from typing import Literal
 
 import msgspec
 
 VLAN_MIN = 1
 VLAN_MAX = 4094
+
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 class NetworkSegment(msgspec.Struct, frozen=True, order=True):
@@ -35,12 +38,17 @@ class AddressPair(msgspec.Struct, frozen=True):
     cidr: str
     mac: str | None = None
 
+    def __post_init__(self) -> None:
+        ipaddress.ip_network(self.cidr, strict=False)
+        if self.mac is not None:
+            _check_mac(self.mac)
+
 
 class Endpoint(msgspec.Struct, frozen=True):
     """A port to be wired on this host, whether or not its device is plugged yet.
 
     `port_id` is compared with Interface external_ids:iface-id. `addresses` are its fixed IPs.
-    Raises ValueError for an address that is none.
+    Raises ValueError for a MAC or address that is none.
     """
 
     port_id: str
@@ -53,10 +61,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     mtu: int | None = None
 
     def __post_init__(self) -> None:
+        _check_mac(self.mac)
         for address in self.addresses:
             ipaddress.ip_address(address)
-        for pair in self.allowed_pairs:
-            ipaddress.ip_network(pair.cidr, strict=False)
 
 
 class Bond(msgspec.Struct, frozen=True):
@@ -130,3 +137,8 @@ class Desired(msgspec.Struct, frozen=True):
 def patch_names(bridge: PhysicalBridge) -> tuple[str, str]:
     """Name the ends of the patch pair: (on the integration bridge, on the physical bridge)."""
     return f"int-{bridge.name}", f"phy-{bridge.name}"
+
+
+def _check_mac(mac: str) -> None:
+    if not _MAC.fullmatch(mac):
+        raise ValueError(f"{mac!r} is no MAC address (six octets in hexadecimal, with colons)")

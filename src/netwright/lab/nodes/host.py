@@ -42,6 +42,7 @@ def agent_configuration(lab: Lab, link: HostLink, token_file: Path | None) -> st
         f'server = "http://{server}:{SERVER_PORT}"',
         'driver = "ovs"',
         f"ovsdb = {json.dumps(ovs.database(lab, link.host))}",
+        'datapath_type = "netdev"',
         f'physical_networks = {{ {lab.spec.physical_network} = "{BOND_BRIDGE}" }}',
         f"bond = {{ {bond} }}",
         f'management_ip = "{link.management_ip}"',

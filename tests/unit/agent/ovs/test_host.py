@@ -1,0 +1,185 @@
+"""The host's OVS as the agent's loop sees it, over a simulated switch."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.unit.agent.ovs.simswitch import SimSwitch
+
+from netwright.agent.ovs.actual import Actual, Device
+from netwright.agent.ovs.changes import Problem
+from netwright.agent.ovs.driver import OvsDriver
+from netwright.agent.ovs.host import OvsHost
+from netwright.agent.ovs.outcome import Outcome
+from netwright.agent.ovs.wiring import Bond, Desired, HostWiring, PhysicalBridge
+from netwright.agent.ovs.witness import UplinkState, uplink_states
+from netwright.agent.wiring import Endpoint, Wiring, WiringError, WiringStatus
+from netwright.model.resources import AddressPair, NetworkType, Segment
+
+WIRING = HostWiring((PhysicalBridge("br-bond", "physnet1", Bond(("nic0", "nic1"))),))
+SEGMENT = Segment(network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=101)
+ENDPOINT = Endpoint(
+    port_id="p1",
+    network_id="n1",
+    segment=SEGMENT,
+    mac_address="fa:16:3e:00:00:01",
+    addresses=("10.0.0.1",),
+    allowed_address_pairs=(AddressPair(ip_address="10.9.0.0/16", mac_address="fa:16:3e:00:00:02"),),
+)
+
+
+class SimDriver(OvsDriver):
+    """A driver whose Open vSwitch is simulated."""
+
+    def __init__(self, switch: SimSwitch) -> None:
+        super().__init__(WIRING, ovsdb=Path("/nowhere"), rundir=Path("/nowhere"))
+        self.switch = switch
+        self.away: str | None = None
+        self.event = asyncio.Event()
+
+    async def run(self) -> None:
+        self.event.set()
+        await asyncio.Event().wait()
+
+    async def wait_changed(self) -> None:
+        await self.event.wait()
+        self.event.clear()
+
+    async def converge(self, desired: Desired) -> Outcome:
+        if self.away:
+            problem = Problem("Open vSwitch", self.away)
+            return Outcome((), (problem,), complete=False, unreachable=self.away)
+        plan = self.switch.converge(desired)
+        return Outcome(plan.endpoints, plan.problems, complete=True)
+
+    def devices(self) -> tuple[Device, ...]:
+        return self.switch.actual().devices("br-int")
+
+    def uplinks(self) -> tuple[UplinkState, ...]:
+        return uplink_states(WIRING, self.rows())
+
+    def rows(self) -> Actual:
+        return self.switch.actual()
+
+
+@asynccontextmanager
+async def running(*plugged: str) -> AsyncIterator[tuple[OvsHost, SimDriver, asyncio.Event]]:
+    driver = SimDriver(SimSwitch())
+    host = OvsHost(driver)
+    changed = asyncio.Event()
+    task = asyncio.create_task(host.run(changed.set))
+    await host.wait_ready(5)
+    for port_id in plugged:
+        driver.switch.plug("br-int", f"tap{port_id}", port_id)
+    changed.clear()
+    yield host, driver, changed
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_it_is_a_wiring() -> None:
+    async def make() -> Wiring:
+        return OvsHost(SimDriver(SimSwitch()))
+
+    assert asyncio.run(make())
+
+
+async def test_base_wiring_needs_no_server() -> None:
+    async with running() as (_, driver, _changed):
+        assert driver.switch.port("bond0").bond_mode == "active-backup"
+
+
+async def test_apply_wires_and_says_so() -> None:
+    async with running("p1", "p9") as (host, driver, _):
+        wired = await host.apply({"p1": ENDPOINT}, sweep=False)
+        assert {port: o.status for port, o in wired.outcomes.items()} == {"p1": WiringStatus.UP}
+        assert wired.standing == frozenset()
+        assert set(host.devices()) == {"p1", "p9"}
+        assert host.devices()["p1"].name == "tapp1"
+        assert driver.switch.port("tapp1").tag == 1
+
+
+async def test_what_is_not_desired_stands_until_it_may_be_swept() -> None:
+    async with running("p1") as (host, driver, _):
+        await host.apply({"p1": ENDPOINT}, sweep=True)
+        assert (await host.apply({}, sweep=False)).standing == {"p1"}
+        assert (await host.apply({}, sweep=True)).standing == frozenset()
+        assert driver.switch.port("tapp1").tag == 4095
+
+
+async def test_a_port_without_device_has_no_outcome() -> None:
+    async with running() as (host, _, _changed):
+        assert (await host.apply({"p1": ENDPOINT}, sweep=True)).outcomes == {}
+
+
+@pytest.mark.parametrize(
+    ("segment", "cause"),
+    [
+        (Segment(network_type=NetworkType.VLAN, physical_network="physnet1"), "without a VLAN id"),
+        (Segment(network_type=NetworkType.FLAT), "without a physical network"),
+        (
+            Segment(network_type=NetworkType.VLAN, physical_network="x", segmentation_id=5),
+            "this host has no physical network x",
+        ),
+        (
+            Segment(network_type=NetworkType.VLAN, physical_network="x", segmentation_id=5000),
+            "VLAN 5000 of x is not in 1..4094",
+        ),
+    ],
+)
+async def test_an_endpoint_that_cannot_be_wired_is_refused_alone(
+    segment: Segment, cause: str
+) -> None:
+    bad = msgspec.structs.replace(ENDPOINT, port_id="p2", segment=segment)
+    async with running("p1", "p2") as (host, _, _changed):
+        outcomes = (await host.apply({"p1": ENDPOINT, "p2": bad}, sweep=True)).outcomes
+        assert outcomes["p1"].status is WiringStatus.UP
+        assert outcomes["p2"].status is WiringStatus.REFUSED
+        assert cause in outcomes["p2"].cause
+
+
+async def test_a_device_that_appears_is_wired_before_the_loop_asks() -> None:
+    async with running() as (host, driver, changed):
+        await host.apply({"p1": ENDPOINT}, sweep=True)
+        driver.switch.plug("br-int", "tapp1", "p1")
+        driver.event.set()
+        async with asyncio.timeout(5):
+            await changed.wait()
+        assert driver.switch.port("tapp1").tag == 1
+
+
+async def test_ovs_away_is_a_wiring_error() -> None:
+    async with running() as (host, driver, _):
+        driver.away = "no ovs-vswitchd"
+        with pytest.raises(WiringError, match="no ovs-vswitchd"):
+            await host.apply({}, sweep=True)
+        assert host.conditions()["base wiring"] == "Open vSwitch: no ovs-vswitchd"
+
+
+async def test_not_ready_says_why() -> None:
+    driver = SimDriver(SimSwitch())
+    driver.away = "ovsdb-server sleeps"
+    host = OvsHost(driver)
+    task = asyncio.create_task(host.run(lambda: None))
+    with pytest.raises(WiringError, match="ovsdb-server sleeps"):
+        await host.wait_ready(0.05)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_nics_and_redundancy() -> None:
+    async with running() as (host, driver, _):
+        for name, state in (("nic0", "up"), ("nic1", "down")):
+            row = driver.switch.interface(name)
+            driver.switch.interfaces[row.uuid] = msgspec.structs.replace(
+                row, bfd_status={"state": state}
+            )
+        assert [(nic.name, nic.link_up, nic.forwarding) for nic in host.nics()] == [
+            ("nic0", True, True),
+            ("nic1", True, False),
+        ]
+        cause = "bond0 on br-bond: no verified path by nic1"
+        assert host.conditions() == {"redundancy lost": cause}
