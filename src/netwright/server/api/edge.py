@@ -49,23 +49,27 @@ class Edge:
 
     def application(self, routes: tuple[Route, ...]) -> Litestar:
         """The ASGI application that serves these routes."""
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {})[route.method] = route
         return Litestar(
-            route_handlers=[self._handler(route) for route in routes],
+            route_handlers=[self._handler(path, own) for path, own in by_path.items()],
             exception_handlers={HTTPException: self._refused, Exception: self._refused},
             openapi_config=None,
             logging_config=None,
         )
 
-    def _handler(self, route: Route) -> HTTPRouteHandler:
-        native = is_native(route.path)
-        method, path = route.method, route.path
+    def _handler(self, path: str, routes: Mapping[str, Route]) -> HTTPRouteHandler:
+        """One handler for all methods of a path: Litestar names them in Allow."""
+        native = is_native(path)
 
         async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
             started = time.perf_counter()
             scope = request.scope
+            method = scope["method"]
             request_id = new_request_id()
             try:
-                reply = await self._answer(route, scope, request.receive)
+                reply = await self._answer(routes[method], scope, request.receive)
             except NetwrightError as error:
                 reply = error_reply(error, native=native)
             except Exception:  # noqa: BLE001 - a defect of ours, whatever it is; they get an answer
@@ -73,7 +77,7 @@ class Edge:
             self.metrics.observe_request(method, path, reply.status, time.perf_counter() - started)
             return Sender(reply, request_id, self.streams)
 
-        return HTTPRouteHandler(path, http_method=[method], status_code=200)(handle)  # type: ignore[list-item]
+        return HTTPRouteHandler(path, http_method=[*routes], status_code=200)(handle)  # type: ignore[list-item]
 
     async def _answer(self, route: Route, scope: Mapping[str, Any], receive: Receive) -> Reply:
         headers = dict(scope["headers"])

@@ -10,6 +10,7 @@ import msgspec
 from netwright.model.errors import HTTP_STATUS
 from netwright.server.api.route import Access, Parameter, Route
 
+_CREATED = 201
 _REFERENCES = "#/components/schemas/{name}"
 _NETWORKING_ERROR = {
     "type": "object",
@@ -45,8 +46,11 @@ def document(routes: Sequence[Route]) -> bytes:
     schemas = _Schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        path = re.sub(r":str}", "}", route.path)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas)
+        path = route.path.replace(":str}", "}")
+        operation = _operation(route, schemas)
+        if _CREATED in route.statuses:
+            operation["responses"][str(_CREATED)]["links"] = _links(route, routes)
+        paths.setdefault(path, {})[route.method.lower()] = operation
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -101,7 +105,7 @@ def _leaves(described: Any) -> list[Any]:
 
 def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}").strip("_"),
+        "operationId": _operation_id(route),
         "summary": route.summary,
         "parameters": [*_path_parameters(route), *map(_query_parameter, route.parameters)],
         "responses": _responses(route, schemas),
@@ -114,6 +118,24 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
             "content": {"application/json": {"schema": schemas.of(route.request)}},
         }
     return operation
+
+
+def _operation_id(route: Route) -> str:
+    return re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}".replace(":str", "")).strip("_")
+
+
+def _links(creation: Route, routes: Sequence[Route]) -> dict[str, Any]:
+    """What can be done with what was made: every operation on one of its collection."""
+    one, _ = creation.response
+    (name,) = one
+    return {
+        _operation_id(route): {
+            "operationId": _operation_id(route),
+            "parameters": {"id": f"$response.body#/{name}/id"},
+        }
+        for route in routes
+        if route.path == f"{creation.path}/{{id:str}}"
+    }
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

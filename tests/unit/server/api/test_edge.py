@@ -65,6 +65,12 @@ async def test_unknown_paths_and_methods_in_both_forms(client: Client) -> None:
     assert answer.headers["x-openstack-request-id"].startswith("req-")
 
 
+async def test_options_name_every_method(client: Client) -> None:
+    answer = await client.ask("OPTIONS", f"/v2.0/ports/{NETWORK}")
+    assert answer.status == 204
+    assert answer.headers["allow"] == "DELETE, GET, OPTIONS, PUT"
+
+
 async def test_the_services_errors_keep_their_words(client: Client, service: ServiceDouble) -> None:
     service.failure = IpAddressGenerationFailure("No address is left.", next="Wait 7 s.")
     answer = await client.post("/v2.0/ports", PORT)

@@ -1,0 +1,109 @@
+"""A server as a user runs it: `netwright server`, in a process of its own, on loopback."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_START_S = 20.0
+_STOP_S = 15.0
+_PORTS = range(21_000, 29_000)
+
+
+class Server:
+    """A running server: where it is, its process, its state directory."""
+
+    def __init__(self, url: str, process: subprocess.Popen[bytes], state: Path) -> None:
+        self.url = url
+        self.process = process
+        self.state = state
+        self.host, _, port = url.removeprefix("http://").rpartition(":")
+        self.port = int(port)
+
+    @property
+    def admin_token(self) -> str:
+        return (self.state / "admin.token").read_text(encoding="ascii").strip()
+
+    @property
+    def log(self) -> str:
+        return (self.state / "log").read_text(encoding="utf-8")
+
+    def stop(self) -> int:
+        """Stop it as an operator would; returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_STOP_S)
+
+
+@contextmanager
+def running(state: Path, auth: str, *arguments: str) -> Iterator[Server]:
+    """A server with its state in this directory; it is gone when this ends."""
+    state.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    command = [
+        str(Path(sys.executable).with_name("netwright")),
+        *("server", "--listen", f"127.0.0.1:{port}", "--auth", auth, *arguments),
+    ]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("NETWRIGHT_")},
+        "NETWRIGHT_SERVER_STATE_DIRECTORY": str(state),
+    }
+    with (state / "log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    server = Server(f"http://127.0.0.1:{port}", process, state)
+    try:
+        _await_ready(server)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(_STOP_S)
+
+
+def _await_ready(server: Server) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            raise AssertionError(f"the server did not start: {server.log}")
+        try:
+            with urllib.request.urlopen(f"{server.url}/readyz", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"the server was not ready after {_START_S} s: {server.log}")
+
+
+def _free_port() -> int:
+    """A port below the ephemeral ones that nothing listens on."""
+    start = os.getpid() * 7
+    for offset in range(len(_PORTS)):
+        port = _PORTS[(start + offset) % len(_PORTS)]
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
+
+
+@pytest.fixture(scope="module")
+def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server without authentication, shared by a module's tests."""
+    with running(tmp_path_factory.mktemp("open"), "none") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def token_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that asks for tokens, shared by a module's tests."""
+    with running(tmp_path_factory.mktemp("token"), "token") as server:
+        yield server
