@@ -34,8 +34,8 @@ from netwright.agent.ovs.errors import (
     OvsUnreachableError,
     TransactionRefusedError,
 )
-from netwright.agent.ovs.flows import COOKIE_EXACT
-from netwright.agent.ovs.openflow import OpenFlowClient
+from netwright.agent.ovs.flows import COOKIE_EXACT, Flow
+from netwright.agent.ovs.openflow import EVERYTHING, OpenFlowClient, Selection
 from netwright.agent.ovs.operations import cfg_number, operations, taking_up
 from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
 from netwright.agent.ovs.ovsdb import OvsdbClient
@@ -121,7 +121,7 @@ class OvsDriver:
                 # A restarted vswitchd numbers its ports anew; once it has taken this up, the
                 # replica holds the numbers that belong to this connection.
                 await self._settle([])
-                self._flows[name] = by_cookie(await client.read(0, 0))
+                self._flows[name] = by_cookie(await client.read(EVERYTHING))
         actual = self._rows()
         return Actual(actual.bridges, actual.ports, actual.interfaces, dict(self._flows))
 
@@ -219,16 +219,20 @@ class OvsDriver:
     async def _apply_flows(self, changes: FlowChanges, blame: Blame) -> None:
         """One bundle a bridge; whoever OVS names as refused is left out of the next round."""
         for bridge, bundle in changes.items():
+            if bridge not in self._flows:
+                continue  # another ovs-vswitchd than the plan was made for: its ports are new
             client = self._bridges[bridge]
+            selection = _selection({change.flow.cookie for change in bundle})
             try:
-                await client.apply(bundle)
+                found = await client.apply(bundle, read_back=selection)
             except FlowsRefusedError as error:
                 for index, text in error.refused:
                     flow = bundle[index].flow
                     blame.flow(flow.cookie, f"{bridge}: {text} at {flow}")
                 if not error.refused:
                     await self._apply_each(client, bundle, blame)
-            await self._read_back(client, {change.flow.cookie for change in bundle})
+                found = await client.read(selection)
+            self._remember(bridge, selection, found)
 
     async def _apply_each(
         self, client: OpenFlowClient, bundle: Sequence[FlowChange], blame: Blame
@@ -240,16 +244,14 @@ class OvsDriver:
             except FlowsRefusedError as error:
                 blame.flow(cookie, str(error))
 
-    async def _read_back(self, client: OpenFlowClient, cookies: set[int]) -> None:
-        known = self._flows.get(client.bridge)
+    def _remember(self, bridge: str, selection: Selection, found: Sequence[Flow]) -> None:
+        known = self._flows.get(bridge)
         if known is None:
             return  # the connection ended; everything is read when it is back
-        if len(cookies) > READ_EACH_MAX:
-            self._flows[client.bridge] = by_cookie(await client.read(0, 0))
-            return
-        fresh = by_cookie(await client.read_each([(cookie, COOKIE_EXACT) for cookie in cookies]))
-        kept = {cookie: flows for cookie, flows in known.items() if cookie not in cookies}
-        self._flows[client.bridge] = kept | fresh
+        replaced = {cookie for cookie, _ in selection}
+        whole = selection == EVERYTHING
+        kept = {} if whole else {c: flows for c, flows in known.items() if c not in replaced}
+        self._flows[bridge] = kept | by_cookie(found)
 
     async def _connect(self, plan: Plan) -> None:
         """After rows changed, wait for bridges that exist now and are not connected yet."""
@@ -321,10 +323,17 @@ class OvsDriver:
                 try:
                     await self._ovsdb.echo()
                     for name, known in list(self._flows.items()):
-                        found = by_cookie(await self._bridges[name].read(0, 0))
+                        found = by_cookie(await self._bridges[name].read(EVERYTHING))
                         if found != known:
                             self._flows[name] = found
                             self._changed.set()
                 except (OvsUnreachableError, OvsProtocolError) as error:
                     log.warning("ovs.audit_failed", cause=str(error))
                     self._changed.set()
+
+
+def _selection(cookies: set[int]) -> Selection:
+    """Choose what to read back after changing these owners' flows."""
+    if len(cookies) > READ_EACH_MAX:
+        return EVERYTHING
+    return [(cookie, COOKIE_EXACT) for cookie in sorted(cookies)]

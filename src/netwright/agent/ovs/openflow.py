@@ -11,6 +11,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from os_ken.ofproto import ofproto_v1_4 as ofp
 
@@ -29,15 +30,25 @@ from netwright.agent.ovs.openflow_codec import (
 
 READ_BYTES = 256 * 1024
 
+Selection: TypeAlias = Sequence[tuple[int, int]]
+"""(cookie, mask) of the flows to read: those that agree with one of them."""
+EVERYTHING: Selection = [(0, 0)]
+
 
 class _Request:
     """What one request has received so far; `done` resolves at its last message."""
 
-    def __init__(self) -> None:
+    def __init__(self, final: Sequence[int]) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.final = set(final)
+        """xids whose answers are still to come; the request ends with the last of them."""
         self.flows: list[Flow] = []
-        self.parts_missing = 0
         self.errors: list[tuple[int, str]] = []
+
+    def end(self, xid: int) -> None:
+        self.final.discard(xid)
+        if not self.final and not self.done.done():
+            self.done.set_result(None)
 
 
 class OpenFlowClient:
@@ -82,18 +93,22 @@ class OpenFlowClient:
                 f" {timeout_s} s: is ovs-vswitchd running, does Bridge.protocols allow OpenFlow14?"
             ) from None
 
-    async def apply(self, changes: Sequence[FlowChange]) -> None:
+    async def apply(
+        self, changes: Sequence[FlowChange], *, read_back: Selection = ()
+    ) -> list[Flow]:
         """Apply all changes as one atomic bundle: no packet sees half of them.
 
-        Raises FlowsRefusedError, naming the changes at fault (nothing was applied), or
+        Returns the flows of `read_back` as they stand afterwards, in the same exchange. Raises
+        FlowsRefusedError, naming the changes at fault (nothing was applied), or
         OvsUnreachableError (unknown: read back).
         """
         if not changes:
-            return
+            return await self.read(read_back)
         bundle_id = next(self._xids)
-        request = _Request()
         xids = [next(self._xids) for _ in range(len(changes) + 3)]
         opening, *adding, committing, barrier = xids
+        reading = [next(self._xids) for _ in read_back]
+        request = _Request([barrier, *reading])
         messages = [bundle_control(opening, bundle_id, ofp.OFPBCT_OPEN_REQUEST)]
         messages += [
             self._codec.bundle_add(xid, bundle_id, change)
@@ -101,30 +116,23 @@ class OpenFlowClient:
         ]
         messages.append(bundle_control(committing, bundle_id, ofp.OFPBCT_COMMIT_REQUEST))
         messages.append(frame(ofp.OFPT_BARRIER_REQUEST, barrier))
-        await self._exchange(request, xids, messages)
+        messages += self._reads(reading, read_back)
+        await self._exchange(request, [*xids, *reading], messages)
         if request.errors:
             refused = tuple((xid - adding[0], text) for xid, text in request.errors)
             culprits = tuple((i, text) for i, text in refused if 0 <= i < len(changes))
             reasons = [f"{text} at {changes[i]}" for i, text in culprits]
             reason = "; ".join(reasons) or request.errors[0][1]
             raise FlowsRefusedError(self.bridge, culprits, reason)
+        return request.flows
 
-    async def read(self, cookie: int, cookie_mask: int) -> list[Flow]:
-        """Read back the flows whose cookie agrees with `cookie` in the bits of `cookie_mask`."""
-        return await self.read_each([(cookie, cookie_mask)])
-
-    async def read_each(self, cookies: Sequence[tuple[int, int]]) -> list[Flow]:
-        """Read back the flows of several (cookie, mask) at once. Raises OvsUnreachableError."""
-        request = _Request()
-        request.parts_missing = len(cookies)
-        if not cookies:
+    async def read(self, selection: Selection) -> list[Flow]:
+        """Read back all flows of a selection. Raises OvsUnreachableError, OvsProtocolError."""
+        if not selection:
             return []
-        xids = [next(self._xids) for _ in cookies]
-        messages = [
-            self._codec.flow_stats_request(xid, cookie, mask)
-            for xid, (cookie, mask) in zip(xids, cookies, strict=True)
-        ]
-        await self._exchange(request, xids, messages)
+        xids = [next(self._xids) for _ in selection]
+        request = _Request(xids)
+        await self._exchange(request, xids, self._reads(xids, selection))
         if request.errors:
             raise OvsProtocolError(f"bridge {self.bridge}, read-back: {request.errors[0][1]}")
         return request.flows
@@ -132,7 +140,13 @@ class OpenFlowClient:
     async def echo(self) -> None:
         """Raise OvsUnreachableError unless ovs-vswitchd answers in time."""
         xid = next(self._xids)
-        await self._exchange(_Request(), [xid], [frame(ofp.OFPT_ECHO_REQUEST, xid)])
+        await self._exchange(_Request([xid]), [xid], [frame(ofp.OFPT_ECHO_REQUEST, xid)])
+
+    def _reads(self, xids: Sequence[int], selection: Selection) -> list[bytes]:
+        return [
+            self._codec.flow_stats_request(xid, cookie, mask)
+            for xid, (cookie, mask) in zip(xids, selection, strict=True)
+        ]
 
     async def _exchange(
         self, request: _Request, xids: Sequence[int], messages: Sequence[bytes]
@@ -186,8 +200,7 @@ class OpenFlowClient:
             assert self._writer is not None
             self._writer.write(frame(ofp.OFPT_ECHO_REPLY, xid, body))
         elif (request := self._requests.get(xid)) is not None:
-            if not request.done.done():
-                self._answer(request, kind, xid, body)
+            self._answer(request, kind, xid, body)
         elif kind == ofp.OFPT_ERROR:  # to no request of ours: to our hello
             raise OvsProtocolError(f"bridge {self.bridge} refuses OpenFlow 1.4: {error_text(body)}")
 
@@ -203,16 +216,14 @@ class OpenFlowClient:
     def _answer(self, request: _Request, kind: int, xid: int, body: bytes) -> None:
         if kind == ofp.OFPT_ERROR:
             request.errors.append((xid, error_text(body)))
-            if request.parts_missing:
-                request.done.set_result(None)
+            request.end(xid)
         elif kind == ofp.OFPT_MULTIPART_REPLY:
             flows, more = self._codec.flow_stats(body)
             request.flows += flows
-            request.parts_missing -= not more
-            if not request.parts_missing:
-                request.done.set_result(None)
+            if not more:
+                request.end(xid)
         elif kind in (ofp.OFPT_BARRIER_REPLY, ofp.OFPT_ECHO_REPLY):
-            request.done.set_result(None)
+            request.end(xid)
 
     def _close(self) -> bool:
         if self._writer is not None:
