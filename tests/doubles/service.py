@@ -60,7 +60,7 @@ class ServiceDouble:
     async def subnet(self, subnet_id: str) -> Subnet | None:
         return self._get(Subnet, subnet_id)
 
-    async def port(self, port_id: str) -> Port | None:
+    async def port(self, port_id: str, *, releasing: bool = False) -> Port | None:
         return self._get(Port, port_id)
 
     async def host(self, name: str) -> Host | None:

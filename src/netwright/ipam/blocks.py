@@ -35,6 +35,10 @@ class Geometry(Value, frozen=True, kw_only=False):
     def capacity(self) -> int:
         return sum(pool.size for pool in self.pools)
 
+    def holds(self, address: Address) -> bool:
+        """Whether an address lies in a pool."""
+        return any(address in pool for pool in self.pools)
+
     def block_of(self, address: Address) -> Address:
         """The first address of the block in which an address lies; in a pool or not."""
         return address >> self.block_bits << self.block_bits

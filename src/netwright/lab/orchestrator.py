@@ -177,14 +177,13 @@ class Orchestrator:
             )
         return time.monotonic() - began
 
-    def kill(self, spawned: Iterable[Spawned]) -> None:
+    def end(self, port_ids: Sequence[str]) -> None:
         """End instances and delete their ports, as Nova does."""
-        doomed = list(spawned)
-        instances.kill(self.lab, [one.instance.id for one in doomed])
+        instances.kill(self.lab, port_ids)
 
         async def work(client: Client) -> None:
-            for one in doomed:
-                await Networking(client).delete(Collection.PORTS, str(one.port["id"]))
+            for port_id in port_ids:
+                await Networking(client).delete(Collection.PORTS, port_id)
 
         self.ask(work)
 

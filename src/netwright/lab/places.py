@@ -1,6 +1,7 @@
 """Where a thing happens: a node by its name, or an instance by its port's id."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -75,11 +76,14 @@ def namespace_of(lab: Lab, place: str) -> str:
         raise
 
 
-def execute(lab: Lab, place: str, argv: list[str]) -> NoReturn:
+def execute(
+    lab: Lab, place: str, argv: list[str], environment: Mapping[str, str] | None = None
+) -> NoReturn:
     """Becomes the program, inside the namespace; ovs-* programs there talk to the node's OVS."""
     netns.enter(namespace_of(lab, place))
     node = next((node for node in lab.layout.nodes if node.name == place), None)
-    variables = ovs.environment(lab, place) if node is not None and node.has_ovs else {}
+    variables = {**(environment or {})}
+    variables |= ovs.environment(lab, place) if node is not None and node.has_ovs else {}
     try:
         os.execvpe(argv[0], argv, {**os.environ, **variables})  # noqa: S606 (no shell is the point)
     except OSError as error:

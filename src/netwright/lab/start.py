@@ -7,7 +7,10 @@ The lab plays the installer of the machines; everything else the agents know fro
 configuration.
 """
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from netwright.lab import processes, services
 from netwright.lab.errors import LabError
@@ -54,6 +57,22 @@ def of(lab: Lab) -> Orchestrator:
     """The orchestrator's double for a lab's server, running or not."""
     token_file = services.server_directory(lab) / "admin.token"
     return Orchestrator(lab, services.server_url(lab), token_file)
+
+
+def client_environment(lab: Lab) -> dict[str, str]:
+    """What `netwright` and `openstack` need to find the lab's server and to be found."""
+    orchestrator = of(lab)
+    if not orchestrator.token_file.exists():
+        return {}
+    programs = str(Path(sys.executable).parent)
+    return {
+        "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
+        "NETWRIGHT_URL": orchestrator.server,
+        "NETWRIGHT_TOKEN_FILE": str(orchestrator.token_file),
+        "OS_AUTH_TYPE": "admin_token",
+        "OS_ENDPOINT": orchestrator.server,
+        "OS_TOKEN": orchestrator.token_file.read_text().strip(),
+    }
 
 
 def await_hosts(orchestrator: Orchestrator, hosts: list[str]) -> None:

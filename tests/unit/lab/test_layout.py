@@ -78,6 +78,7 @@ def test_the_agents_configuration() -> None:
             "host": "host2",
             "server": "http://10.0.0.2:9696",
             "driver": "ovs",
+            "datapath_type": "netdev",
             "ovsdb": "unix:/run/netwright/lab/demo/host2/ovs/db.sock",
             "datapath_type": "netdev",
             "physical_networks": {"physnet1": "br-bond"},

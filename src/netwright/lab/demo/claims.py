@@ -190,8 +190,8 @@ def _agent_restart(stage: Stage) -> str:
 
 def _deleted(stage: Stage) -> str:
     doomed = stage.made.pop("db2")
-    stage.orchestrator.kill([doomed])
     port_id = str(doomed.port["id"])
+    stage.orchestrator.end([port_id])
 
     def withdrawn() -> bool:
         return any(each.event == "rested" for each in stage.orchestrator.history(port_id))

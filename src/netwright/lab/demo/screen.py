@@ -22,7 +22,7 @@ class Screen:
     """Lines as they come; on a terminal, the table of ports below them, live."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(highlight=False, soft_wrap=True, emoji=False)
         self._live: Live | None = None
         self._began = time.monotonic()
 
@@ -70,7 +70,8 @@ class Screen:
 def _table(rows: list[Row]) -> Table:
     table = Table("port", "host", "address", "MAC", "status", title="ports")
     for name, host, address, mac, status in rows:
-        table.add_row(name, host, address, mac, Text(status, _COLOURS.get(status, "")))
+        cells = (Text(each) for each in (name, host, address, mac))
+        table.add_row(*cells, Text(status, _COLOURS.get(status, "")))
     return table
 
 

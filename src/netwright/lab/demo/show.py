@@ -2,7 +2,7 @@
 
 import time
 
-from netwright.lab import down, services, spec, start, up
+from netwright.lab import down, spec, start, up
 from netwright.lab.demo.claims import CLAIMS, Stage
 from netwright.lab.demo.screen import Screen, rows_of
 from netwright.lab.errors import LabError
@@ -82,12 +82,11 @@ def _next_steps(*, keep: bool) -> str:
             "  netwright demo --keep         the same, and the lab stays up to play with\n"
             "  netwright lab up vlan         an empty lab with server and agents"
         )
-    token = f"$(cat /run/netwright/lab/{LAB_NAME}/mgmt/{services.SERVER}/admin.token)"
     return (
         "\nAll claims held, and the lab is still up. Try next:\n"
         "  netwright lab status\n"
-        f"  netwright lab exec {LAB_NAME} mgmt -- openstack --os-auth-type admin_token \\\n"
-        f'      --os-endpoint http://10.0.0.2:9696 --os-token "{token}" port list\n'
+        f"  netwright lab exec {LAB_NAME} mgmt -- openstack port list\n"
+        f"  netwright lab exec {LAB_NAME} mgmt -- netwright port explain web1\n"
         f"  netwright lab fail {LAB_NAME} link:host1-tor1 --silent\n"
         f"  netwright lab spawn {LAB_NAME} host3 --network green\n"
         f"  netwright lab down {LAB_NAME}"

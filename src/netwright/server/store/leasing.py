@@ -134,10 +134,12 @@ def _supply(connection: sqlite3.Connection, world: World, gap: Shortfall, round_
     full = None
     if survey.complete:
         rests = connection.execute(
-            "SELECT rests_until FROM allocation WHERE subnet_id = ? AND rests_until IS NOT NULL",
+            "SELECT address, rests_until FROM allocation "
+            "WHERE subnet_id = ? AND rests_until IS NOT NULL",
             (subnet.id,),
         )
-        full = fullness(geometry.capacity, [until for (until,) in rests])
+        in_pools = [until for key, until in rests if geometry.holds(from_key(key))]
+        full = fullness(geometry.capacity, in_pools)
     world.ledger.survey(subnet.id, geometry, views, full)
 
 

@@ -62,10 +62,11 @@ def _own_and_not_releasing(project_id: str | None) -> ColumnElement[bool]:
 _NETWORKS = _Collection(schema.network, Network, NetworkNotFound, _own_or_shared)
 _SUBNETS = _Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared)
 _PORTS = _Collection(schema.port, Port, PortNotFound, _own_and_not_releasing)
+_ALL_PORTS = _Collection(schema.port, Port, PortNotFound, lambda _: true())
 
 
 class SqliteReader:
-    """`server.queries.Reader` on SQLite. A deleted port that still withdraws is not seen here."""
+    """`server.queries.Reader` on SQLite."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
@@ -76,8 +77,8 @@ class SqliteReader:
     async def subnet(self, subnet_id: str) -> Subnet | None:
         return await self._one(_SUBNETS, subnet_id)
 
-    async def port(self, port_id: str) -> Port | None:
-        return await self._one(_PORTS, port_id)
+    async def port(self, port_id: str, *, releasing: bool = False) -> Port | None:
+        return await self._one(_ALL_PORTS if releasing else _PORTS, port_id)
 
     async def networks(self, query: Query) -> Sequence[Network]:
         return await self._list(_NETWORKS, query)

@@ -1,0 +1,165 @@
+"""`netwright lab`: a data center in network namespaces, with Netwright in it."""
+
+from typing import Annotated, Any
+
+import typer
+from msgspec import structs
+
+from netwright.cli.output import Output, OutputOption, say, show_many, show_one
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The lab's name.")]
+WhatArgument = Annotated[
+    str, typer.Argument(metavar="WHAT", help="link:A-B, nic:HOST/IF or process:NODE/NAME.")
+]
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(
+        help="Labs: up, down, status, exec, fail, heal, spawn, kill.", no_args_is_help=True
+    )
+    group.command("up")(up)
+    group.command("down")(down)
+    group.command("status")(status)
+    group.command("exec", context_settings={"ignore_unknown_options": True})(execute)
+    group.command("fail")(fail)
+    group.command("heal")(heal)
+    group.command("spawn")(spawn)
+    group.command("kill")(kill)
+    root.add_typer(group, name="lab")
+
+
+def up(
+    preset: Annotated[str, typer.Argument(help="What to build; `vlan` is the classic tree.")],
+    *,
+    name: Annotated[str | None, typer.Option(help="Default: the preset's name.")] = None,
+    hosts: Annotated[int | None, typer.Option(min=1, help="How many OVS hosts.")] = None,
+) -> None:
+    """Build a lab, start server and agents in it, make its networks. It stays up."""
+    from netwright.lab import spec, start, up  # noqa: PLC0415 - only this command needs the lab
+
+    name = name or preset
+    seen: set[str] = set()
+
+    def progress(step: up.Step) -> None:
+        if step.name not in seen:
+            seen.add(step.name)
+            say(f"lab {name}: building {step.name}")
+
+    lab = up.bring_up(spec.preset(preset, hosts=hosts), name, progress=progress)
+    orchestrator = start.start(lab, lambda what: say(f"lab {name}: {what}"))
+    networks = ", ".join(str(each["name"]) for each in orchestrator.create_networks())
+    say(
+        f"lab {name} is up, with networks {networks}. Try:\n"
+        f"  netwright lab spawn {name} host1 --network {networks.partition(',')[0]}\n"
+        f"  netwright lab exec {name} mgmt -- openstack port list\n"
+        f"  netwright lab exec {name} mgmt -- netwright host list\n"
+        f"  netwright lab down {name}"
+    )
+
+
+def down(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Default: every lab.")
+    ] = None,
+) -> None:
+    """Take a lab down, or all of them: nothing of it is left."""
+    from netwright.lab import down, state  # noqa: PLC0415
+
+    for each in [name] if name is not None else state.names():
+        down.take_down(each)
+        say(f"lab {each} is down")
+
+
+def status(*, output: OutputOption = Output.TABLE) -> None:
+    """Show the labs that are up: nodes, processes, instances."""
+    from netwright.lab import state  # noqa: PLC0415
+    from netwright.lab.status import status  # noqa: PLC0415
+
+    labs = [status(each) for each in state.names()]
+    rows = [
+        {"Lab": lab.name, "Node": node.name, "Kind": node.kind, "Processes": node.processes}
+        for lab in labs
+        for node in lab.nodes
+    ]
+    rows += [
+        {"Lab": lab.name, "Node": one.node, "Kind": "instance", "Processes": one.instance.id}
+        for lab in labs
+        for one in lab.instances
+    ]
+    show_many(output, labs, ("Lab", "Node", "Kind", "Processes"), rows)
+
+
+def execute(
+    name: NameArgument,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="A node, or an instance's id.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD…")],
+) -> None:
+    """Run a program inside a node; `openstack` and `netwright` there know the lab's server."""
+    from netwright.lab import places, start, state  # noqa: PLC0415
+
+    lab = state.load(name)
+    places.execute(lab, node, command, start.client_environment(lab))
+
+
+def fail(
+    name: NameArgument,
+    what: WhatArgument,
+    *,
+    silent: Annotated[
+        bool, typer.Option("--silent", help="Frames vanish, or the process halts, unannounced.")
+    ] = False,
+) -> None:
+    """Break a link, a NIC or a process."""
+    from netwright.lab import faults, state  # noqa: PLC0415
+
+    faults.fail(state.load(name), what, silent=silent)
+    say(f"lab {name}: {what} has failed{' silently' if silent else ''}")
+
+
+def heal(name: NameArgument, what: WhatArgument) -> None:
+    """Mend what `fail` broke."""
+    from netwright.lab import faults, state  # noqa: PLC0415
+
+    faults.heal(state.load(name), what)
+    say(f"lab {name}: {what} is well")
+
+
+def spawn(
+    name: NameArgument,
+    host: Annotated[str, typer.Argument(metavar="HOST", help="A host, or a bare-metal node.")],
+    *,
+    network: Annotated[str, typer.Option(metavar="NET", help="The network's name.")],
+    instance: Annotated[str | None, typer.Option("--name", help="The instance's name.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Make an instance on a host, with a port in a network, and wait until it is ACTIVE."""
+    from netwright.lab import start, state  # noqa: PLC0415
+    from netwright.lab.orchestrator import Wanted  # noqa: PLC0415
+
+    orchestrator = start.of(state.load(name))
+    (made,) = orchestrator.spawn([Wanted(instance or f"{network}-{host}", host, network)])
+    orchestrator.await_status([made])
+    addresses = [fixed["ip_address"] for fixed in made.port["fixed_ips"]]
+    row: dict[str, Any] = {
+        "Instance": made.instance.id,
+        "Name": made.name,
+        "Host": host,
+        "Addresses": addresses,
+        "MAC": made.instance.mac,
+    }
+    show_one(output, structs.asdict(made), row)
+    say(f"go in: netwright lab exec {name} {made.instance.id[:11]} -- ping -c3 {addresses[0]}")
+
+
+def kill(
+    name: NameArgument,
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Its id or its beginning.")],
+) -> None:
+    """End an instance and delete its port."""
+    from netwright.lab import start, state  # noqa: PLC0415
+    from netwright.lab.places import find_instance  # noqa: PLC0415
+
+    lab = state.load(name)
+    found = find_instance(lab, instance)
+    start.of(lab).end([found.instance.id])
+    say(f"lab {name}: instance {found.instance.id} is gone, and its port deleted")
