@@ -80,7 +80,6 @@ def test_the_agents_configuration() -> None:
             "driver": "ovs",
             "datapath_type": "netdev",
             "ovsdb": "unix:/run/netwright/lab/demo/host2/ovs/db.sock",
-            "datapath_type": "netdev",
             "physical_networks": {"physnet1": "br-bond"},
             "bond": {
                 "bridge": "br-bond",
