@@ -41,7 +41,6 @@ def agent_configuration(lab: Lab, link: HostLink, token_file: Path | None) -> st
         f'host = "{link.host}"',
         f'server = "http://{server}:{SERVER_PORT}"',
         'driver = "ovs"',
-        'datapath_type = "netdev"',  # a namespace has no kernel datapath of its own
         f"ovsdb = {json.dumps(ovs.database(lab, link.host))}",
         'datapath_type = "netdev"',
         f'physical_networks = {{ {lab.spec.physical_network} = "{BOND_BRIDGE}" }}',
