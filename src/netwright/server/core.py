@@ -53,16 +53,25 @@ _CONFLICT_ROUNDS_MAX = 8
 _ITSELF = Caller(project_id="", is_admin=True)
 
 Clock = Callable[[], float]
+ObserveCommit = Callable[[int, float], None]
+"""Told of each commit: how many commands it held, how many seconds it took."""
 
 
 class Core:
     """One server process. Open it with `Core.open`, then `start`."""
 
-    def __init__(self, database: SqliteDatabase, epoch: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        epoch: str,
+        clock: Clock,
+        observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
+    ) -> None:
         self.reader = SqliteReader(database)
         self._database = database
         self._epoch = epoch
         self._clock = clock
+        self._observe_commit = observe_commit
         self._ledger = Ledger(f"server-{uuid4()}")
         self._committer: Committer[Command, Any] = Committer(self._commit_batch, weight)
         self._hub = Hub(epoch, database.write_now(last_seq))
@@ -70,10 +79,15 @@ class Core:
         self._upkeep: asyncio.Task[None] | None = None
 
     @classmethod
-    def open(cls, path: Path, clock: Clock = time.time) -> "Core":
+    def open(
+        cls,
+        path: Path,
+        clock: Clock = time.time,
+        observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
+    ) -> "Core":
         """Open the database file, or make it. Raises Unavailable and SchemaMismatch."""
         database, epoch = open_database(path, uuid4().hex[:12])
-        return cls(database, epoch, clock)
+        return cls(database, epoch, clock, observe_commit)
 
     async def start(self) -> None:
         self._committer.start()
@@ -115,6 +129,7 @@ class Core:
 
     async def _commit_batch(self, commands: Sequence[Command]) -> Sequence[Any]:
         now = self._clock()
+        started = time.perf_counter()
 
         def work(connection: sqlite3.Connection) -> tuple[list[Any], list[EventRow]]:
             return batch.run(connection, commands, ledger=self._ledger, now=now, epoch=self._epoch)
@@ -129,6 +144,7 @@ class Core:
                 self._ledger.forget()
                 raise
             self._ledger.commit()
+            self._observe_commit(len(commands), time.perf_counter() - started)
             self._learn_hosts(events)
             self._hub.publish(events)
             return outcomes

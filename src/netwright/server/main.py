@@ -27,7 +27,7 @@ from netwright.server.credentials import authenticator
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service
 
-OpenService = Callable[[ServerSettings], Awaitable[Service]]
+OpenService = Callable[[ServerSettings, Metrics], Awaitable[Service]]
 _SQLITE = "sqlite:///"
 _BACKLOG = 2048
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -43,7 +43,7 @@ def run(settings: ServerSettings) -> None:
         runner.run(serve(settings, open_core))
 
 
-async def open_core(settings: ServerSettings) -> Core:
+async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
     """The service on the database that the settings name; raises InvalidConfiguration."""
     url = settings.database_url
     if not url.startswith(_SQLITE):
@@ -51,7 +51,8 @@ async def open_core(settings: ServerSettings) -> Core:
             f"The database {url} is not SQLite, and PostgreSQL is planned and not there yet.",
             next="Use sqlite:////absolute/path.",
         )
-    core = Core.open(Path(url.removeprefix(_SQLITE)))
+    path = Path(url.removeprefix(_SQLITE))
+    core = Core.open(path, observe_commit=metrics.observe_commit)
     await core.start()
     return core
 
@@ -61,7 +62,7 @@ async def serve(settings: ServerSettings, open_service: OpenService) -> None:
     metrics = Metrics()
     identity = authenticator(settings)
     listener = _listen(settings)
-    service = await open_service(settings)
+    service = await open_service(settings, metrics)
     try:
         edge = Edge(service, identity, metrics, body_bytes_max=settings.body_bytes_max)
         config = uvicorn.Config(

@@ -42,9 +42,6 @@ class Metrics:
         self.watchers = Gauge(
             "netwright_watchers", "Open watches at this process.", registry=self.registry
         )
-        self.watchers_cut = Counter(
-            "netwright_watchers_cut", "Watchers cut off as too slow.", registry=self.registry
-        )
         # Finding a labelled child costs as much as all the rest: each is found once.
         self._request_observer = lru_cache(maxsize=1024)(self._make_request_observer)
 

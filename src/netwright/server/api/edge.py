@@ -44,6 +44,7 @@ class Edge:
         self.service = service
         self.metrics = metrics
         self.streams = Streams()
+        metrics.watchers.set_function(self.streams.count)
         self.authenticator = authenticator
         self._body_bytes_max = body_bytes_max
 

@@ -1,0 +1,132 @@
+"""The life of a server process: start, refusals to start, stop, restart, a stop under load."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.conftest import Server, running
+
+NETWORK = {
+    "name": "n",
+    "provider:network_type": "vlan",
+    "provider:physical_network": "physnet1",
+    "provider:segmentation_id": 101,
+}
+
+
+def _ask(server: Server, method: str, path: str, body: Any = None, token: str = "") -> Any:
+    request = urllib.request.Request(
+        f"{server.url}{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", "X-Auth-Token": token},
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        content = reply.read()
+    return json.loads(content) if content else None
+
+
+def _make_network(server: Server) -> str:
+    made: str = _ask(server, "POST", "/v2.0/networks", {"network": NETWORK})["network"]["id"]
+    subnet = {"network_id": made, "ip_version": 4, "cidr": "10.0.0.0/16"}
+    _ask(server, "POST", "/v2.0/subnets", {"subnet": subnet})
+    return made
+
+
+def test_the_admin_token_is_made_at_the_first_start(tmp_path: Path) -> None:
+    with running(tmp_path, "token") as server:
+        assert (tmp_path / "admin.token").stat().st_mode & 0o777 == 0o600
+        assert _ask(server, "GET", "/v2.0/networks", token=server.admin_token) == {"networks": []}
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            _ask(server, "GET", "/v2.0/networks", token="wrong")
+        assert raised.value.code == 401
+        raised.value.close()
+        credential = _ask(server, "POST", "/v1/hosts/h1/credential", token=server.admin_token)
+        registration = {"epoch": "e", "driver": "ovs", "physical_networks": {"physnet1": "b"}}
+        host = _ask(server, "PUT", "/v1/hosts/h1", registration, token=credential["token"])
+        assert host["state"] == "up"
+        token = server.admin_token
+        assert server.stop() == 0
+    with running(tmp_path, "token") as server:
+        assert server.admin_token == token
+        assert _ask(server, "GET", "/v1/hosts/h1", token=token)["epoch"] == "e"
+
+
+def test_a_stop_ends_watches_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    with running(tmp_path, "none") as server:
+        network = _make_network(server)
+        watch = urllib.request.urlopen(f"{server.url}/v1/watch?kinds=network", timeout=10)
+        assert json.loads(watch.readline())["id"] == network
+        made: list[str] = []
+        threads = [
+            threading.Thread(target=_create_until_refused, args=(server, network, made))
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        while len(made) < 20:
+            threads[0].join(0.01)
+        assert server.stop() == 0
+        for thread in threads:
+            thread.join(20)
+        rest = watch.read()  # the stream ends in an orderly way, with whole lines
+        assert rest == b"" or rest.endswith(b"\n")
+        watch.close()
+        assert "Traceback" not in server.log
+    with running(tmp_path, "none") as server:
+        kept = {port["id"] for port in _ask(server, "GET", "/v2.0/ports?fields=id")["ports"]}
+        assert set(made) <= kept
+
+
+def _create_until_refused(server: Server, network: str, made: list[str]) -> None:
+    while True:
+        try:
+            reply = _ask(server, "POST", "/v2.0/ports", {"port": {"network_id": network}})
+        except (OSError, ValueError):  # stopping: refused, or cut off without a reply
+            return
+        made.append(reply["port"]["id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--auth", "none", "--listen", "0.0.0.0:20999"), "everybody who reaches 0.0.0.0:20999"),
+        (("--auth", "keystone"), "planned"),
+        (("--database", "postgresql://db/netwright"), "PostgreSQL is planned"),
+        (("--database", "mysql://x"), "--database is 'mysql://x'"),
+        (("--listen", "203.0.113.1:20999"), "cannot listen on 203.0.113.1:20999"),
+        (("--config", "/nonexistent.toml"), "/nonexistent.toml cannot be read"),
+        (("--colour",), "No such option"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("netwright")), "server", *arguments],
+        env={"NETWRIGHT_SERVER_STATE_DIRECTORY": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_stops_it_too_and_metrics_count_commits(tmp_path: Path) -> None:
+    with running(tmp_path, "none") as server:
+        _make_network(server)
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=5) as reply:
+            assert b"netwright_commit_batch_commands_count 2.0" in reply.read()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(15) == 0
+        assert "stopped" in server.log
