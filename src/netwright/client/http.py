@@ -14,6 +14,9 @@ T = TypeVar("T")
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
 ERROR_BYTES_MAX = 64 * 1024
+KEEP_ALIVE_S = 2.0
+"""A connection that was idle for longer is not used again: servers close theirs after 5 s or more,
+and a request that meets the closing would be lost."""
 
 
 class Http:
@@ -112,7 +115,8 @@ class Http:
     def _open(self) -> aiohttp.ClientSession:
         # Made at first use: a session belongs to the event loop that runs then.
         if self._session is None:
-            self._session = aiohttp.ClientSession(headers=self._headers)
+            connector = aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE_S)
+            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers)
         return self._session
 
 
