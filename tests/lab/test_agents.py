@@ -11,7 +11,6 @@ from netwright.lab import down, faults, instances, probe, processes, services, s
 from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
 from netwright.lab.processes import Process
 from netwright.lab.state import Lab
-from netwright.model.errors import PortNotFound
 from netwright.model.resources import Host
 
 pytestmark = pytest.mark.lab
@@ -52,10 +51,7 @@ def events(orchestrator: Orchestrator, one: Spawned) -> list[str]:
 
 def is_gone(orchestrator: Orchestrator, one: Spawned) -> bool:
     """Whether its withdrawal is confirmed, so that its address rests."""
-    try:
-        return "rested" in events(orchestrator, one)
-    except PortNotFound:
-        return True
+    return "rested" in events(orchestrator, one)
 
 
 def test_an_agent_is_small_also_with_open_vswitch(orchestrator: Orchestrator) -> None:
@@ -95,7 +91,7 @@ def test_a_killed_agent_comes_back_to_another_world_and_no_packet_is_lost(
     )
     with probe.pinging(lab, str(far.port["id"]), stays.address()) as run:
         processes.stop(agent_of(lab, "host1"), signal.SIGKILL)
-        orchestrator.kill([goes])
+        orchestrator.end([str(goes.port["id"])])
         (comes,) = orchestrator.spawn([Wanted("comes", "host1", "blue")])
         instances.kill(lab, [moves.instance.id])
         instances.spawn(lab, "host3", [moves.instance])
@@ -139,7 +135,8 @@ def test_an_older_life_of_an_agent_ends_by_itself(orchestrator: Orchestrator) ->
     assert eventually(lambda: not processes.is_alive(older), WAIT_S)
     assert processes.is_alive(newer)
     log = processes.log_path(lab, older).read_text()
-    assert "registered anew" in log
+    assert "registered anew" in log.splitlines()[-2]
+    assert "end one" in log.splitlines()[-1], "the last words say what to do"
 
 
 def test_a_lost_nic_is_a_condition_with_a_name(orchestrator: Orchestrator) -> None:

@@ -78,8 +78,8 @@ class Agent:
                 for errand in (self._reconcile, self._beat, self._report, self._ask):
                     tasks.create_task(errand.run(), name=errand.name)
                 tasks.create_task(self._follow(), name="watch")
-        except* NetwrightError as group:
-            raise _first(group) from None
+        except ExceptionGroup as group:
+            raise _alone(group) from None
         raise AssertionError("the agent's tasks never end by themselves")
 
     async def _base_wiring(self) -> None:
@@ -177,9 +177,9 @@ class Agent:
         return Health(nics=self._wiring.nics(), conditions=conditions)
 
 
-def _first(group: BaseExceptionGroup[NetwrightError]) -> NetwrightError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
+def _alone(group: ExceptionGroup[Exception]) -> Exception:
+    """The one error that ended the tasks; the group when there are several."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    assert isinstance(error, NetwrightError)
     return error

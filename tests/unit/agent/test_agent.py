@@ -1,0 +1,185 @@
+"""The loop's promises, one at a time, in virtual time (tests/sim mixes them all)."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.doubles import virtual_time
+from tests.doubles.server import ServerDouble
+from tests.doubles.values import network, port
+from tests.doubles.wiring import WiringDouble
+
+from netwright.agent.agent import Agent
+from netwright.agent.session import Identity
+from netwright.agent.wiring import Endpoint, Wired
+from netwright.model.errors import StaleEpoch
+from netwright.model.resources import Nic, Port
+from netwright.model.states import BindingState
+
+IDENTITY = Identity(
+    host="h1", epoch="first", driver="double", physical_networks={"physnet1": "br-bond"}
+)
+
+
+class HangingWiring(WiringDouble):
+    """Its data plane takes for ever."""
+
+    async def apply(self, desired: Mapping[str, Endpoint], *, sweep: bool) -> Wired:
+        await asyncio.sleep(1e9)
+        return await super().apply(desired, sweep=sweep)
+
+
+def server_with(*ports: Port, bound_to: str = "h1") -> ServerDouble:
+    server = ServerDouble([network()])
+    for one in ports:
+        server.put(one)
+        if bound_to:
+            server.bind(one.id, bound_to)
+    return server
+
+
+@asynccontextmanager
+async def running(server: ServerDouble, wiring: WiringDouble) -> AsyncIterator[asyncio.Task[None]]:
+    agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
+    task: asyncio.Task[None] = asyncio.create_task(agent.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, StaleEpoch):
+            await task
+
+
+def simulated(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    async def main() -> None:
+        await test()
+
+    def run() -> None:
+        virtual_time.run(main())
+
+    run.__name__ = test.__name__
+    run.__doc__ = test.__doc__
+    return run
+
+
+def state_of(server: ServerDouble, port_id: str) -> BindingState:
+    (binding,) = server.ports[port_id].bindings
+    return binding.state
+
+
+@simulated
+async def test_a_bound_port_comes_up_when_its_device_is_plugged() -> None:
+    server, wiring = server_with(port("p")), WiringDouble()
+    async with running(server, wiring):
+        await asyncio.sleep(1)
+        assert state_of(server, "p") is BindingState.PREPARING
+        wiring.plug("p")
+        await asyncio.sleep(0.01)
+        assert state_of(server, "p") is BindingState.UP
+
+
+@simulated
+async def test_a_restarted_agent_adopts_what_stands_and_sweeps_the_rest() -> None:
+    removed: list[str] = []
+    wiring = WiringDouble(removed=lambda port_id, _: removed.append(port_id))
+    server = server_with(port("stays"), port("goes"))
+    wiring.plug("stays")
+    wiring.plug("goes")
+    async with running(server, wiring):
+        await asyncio.sleep(1)
+    made_at = wiring.standing["stays"].made_at
+    server.delete("goes")
+    async with running(server, wiring):
+        await asyncio.sleep(1)
+    assert removed == ["goes"]
+    assert wiring.standing["stays"].made_at == made_at
+    assert "goes" not in server.ports
+
+
+@simulated
+async def test_nothing_is_touched_before_the_server_was_heard() -> None:
+    class Silent(ServerDouble):
+        async def register_host(self, name: str, registration: object) -> None:
+            await asyncio.sleep(1e9)
+
+    wiring = WiringDouble()
+    async with running(server_with(port("p")), wiring):
+        wiring.plug("p")
+        await asyncio.sleep(1)
+        assert "p" in wiring.standing
+    async with running(Silent([network()]), wiring):
+        await asyncio.sleep(300)
+    assert "p" in wiring.standing
+
+
+@simulated
+async def test_a_newer_life_ends_the_agent() -> None:
+    server = server_with(port("p"))
+    async with running(server, WiringDouble()) as task:
+        await asyncio.sleep(1)
+        server.epochs["h1"] = "second"
+        with pytest.raises(StaleEpoch, match="registered anew"):
+            await task
+
+
+@simulated
+async def test_a_server_that_was_set_up_anew_gets_the_host_again() -> None:
+    server = server_with(port("p"))
+    async with running(server, WiringDouble()):
+        await asyncio.sleep(1)
+        server.epochs.clear()
+        await asyncio.sleep(10)
+        assert server.epochs == {"h1": "first"}
+
+
+@simulated
+async def test_heartbeats_go_on_while_the_data_plane_hangs_and_tell_of_it() -> None:
+    server = server_with(port("p"))
+    async with running(server, HangingWiring()):
+        await asyncio.sleep(100)
+    assert len(server.heartbeats) >= 20
+    told = [beat.conditions for _, beat in server.heartbeats if beat.conditions]
+    assert "took longer than 60 s" in told[-1]["wiring failed"]
+
+
+@simulated
+async def test_a_refused_port_fails_alone_with_its_cause_and_is_tried_again() -> None:
+    server, wiring = server_with(port("bad"), port("good")), WiringDouble()
+    wiring.refusing = {"bad": "no such queue"}
+    wiring.plug("bad")
+    wiring.plug("good")
+    async with running(server, wiring):
+        await asyncio.sleep(120)
+        assert state_of(server, "good") is BindingState.UP
+        assert state_of(server, "bad") is BindingState.REFUSED
+        assert server.ports["bad"].bindings[0].cause == "no such queue"
+        assert wiring.applied < 20, "it backs off"
+        wiring.refusing = {}
+        await asyncio.sleep(60)
+        assert state_of(server, "bad") is BindingState.UP
+
+
+@simulated
+async def test_a_nic_that_changes_is_told_at_once_and_once() -> None:
+    server, wiring = server_with(), WiringDouble()
+    async with running(server, wiring):
+        await asyncio.sleep(1)
+        heard = len(server.heartbeats)
+        wiring.nics_are(Nic(name="eth1", link_up=False, forwarding=False))
+        await asyncio.sleep(0.01)
+        (_, beat) = server.heartbeats[heard]
+        assert beat.nics == (Nic(name="eth1", link_up=False, forwarding=False),)
+        await asyncio.sleep(20)
+        assert all(later.nics is None for _, later in server.heartbeats[heard + 1 :])
+
+
+@simulated
+async def test_after_each_connection_the_whole_set_is_told() -> None:
+    server, wiring = server_with(port("p")), WiringDouble()
+    wiring.plug("p")
+    async with running(server, wiring):
+        await asyncio.sleep(1)
+    (whole,) = [batch for batch in server.batches if batch.full_set_at is not None]
+    assert [report.port_id for report in whole.reports] == ["p"]
