@@ -43,8 +43,11 @@ class Server:
 
 
 @contextmanager
-def running(state: Path, auth: str, *arguments: str) -> Iterator[Server]:
-    """A server with its state in this directory; it is gone when this ends."""
+def running(state: Path, auth: str, *arguments: str, **settings: str) -> Iterator[Server]:
+    """A server with its state in this directory; it is gone when this ends.
+
+    `settings` are keys of `[server]`, given in its environment.
+    """
     state.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     command = [
@@ -54,6 +57,7 @@ def running(state: Path, auth: str, *arguments: str) -> Iterator[Server]:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("NETWRIGHT_")},
         "NETWRIGHT_SERVER_STATE_DIRECTORY": str(state),
+        **{f"NETWRIGHT_SERVER_{key.upper()}": value for key, value in settings.items()},
     }
     with (state / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)

@@ -130,3 +130,12 @@ def test_an_interrupt_stops_it_too_and_metrics_count_commits(tmp_path: Path) -> 
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(15) == 0
         assert "stopped" in server.log
+
+
+def test_logs_are_json_when_asked_for(tmp_path: Path) -> None:
+    with running(tmp_path, "none", log_format="json") as server:
+        assert server.stop() == 0
+        lines = [json.loads(line) for line in server.log.splitlines()]
+    assert [line["event"] for line in lines] == ["serving", "stopping", "stopped"]
+    assert lines[0]["listen"] == f"127.0.0.1:{server.port}"
+    assert {line["level"] for line in lines} == {"info"}

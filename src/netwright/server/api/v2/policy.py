@@ -39,7 +39,7 @@ def require_admin_for(caller: Caller, action: str, resource: str, given: Iterabl
             raise _denied(action, resource, attribute)
 
 
-async def require_owner_for(
+async def require_network_owner_for(
     caller: Caller,
     action: str,
     given: Iterable[str],
@@ -59,6 +59,15 @@ def require_own_project(caller: Caller, project_id: str) -> None:
         raise Denied(
             f"Project {caller.project_id} may not make anything in project {project_id}.",
             next="Leave project_id out, or ask an administrator.",
+        )
+
+
+def require_touchable(caller: Caller, action: str, resource: str, project_id: str) -> None:
+    """Raises Denied when the resource is another project's, though the caller may see it."""
+    if not caller.may_touch(project_id):
+        raise Denied(
+            f"rule:{action}_{resource} is disallowed by policy",
+            next=f"The {resource} belongs to project {project_id}: ask there.",
         )
 
 

@@ -169,12 +169,12 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
         caller = call.caller
         if not caller.is_admin:
             for item in items:
-                await _require_owner(call, "create", item, item.network_id)
+                await _require_network_owner(call, "create", item, item.network_id)
         return CreatePorts(caller=caller, drafts=tuple(_draft(caller, item) for item in items))
 
     async def change(self, call: Call, id_: str, item: PortUpdate, if_match: int | None) -> Command:
         if not call.caller.is_admin and (port := await call.service.reader.port(id_)):
-            await _require_owner(call, "update", item, port.network_id)
+            await _require_network_owner(call, "update", item, port.network_id)
         return UpdatePorts(caller=call.caller, changes=(_change(id_, item, if_match),))
 
     def deletion(self, call: Call, id_: str, if_match: int | None) -> Command:
@@ -307,14 +307,14 @@ def _profile(value: dict[str, Any] | UnsetType | None) -> Mapping[str, Any]:
     return values.profile("binding:profile", value) if isinstance(value, dict) else {}
 
 
-async def _require_owner(
+async def _require_network_owner(
     call: Call, action: str, item: PortCreation | PortUpdate, network_id: str
 ) -> None:
     async def owns_network() -> bool:
         network = await call.service.reader.network(network_id)
         return network is not None and call.caller.may_touch(network.project_id)
 
-    await policy.require_owner_for(call.caller, action, _claims(item), owns_network)
+    await policy.require_network_owner_for(call.caller, action, _claims(item), owns_network)
 
 
 def _claims(item: PortCreation | PortUpdate) -> Iterable[str]:

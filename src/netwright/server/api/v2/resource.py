@@ -124,9 +124,8 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         body = self.update_shape.decode(await call.body())
         item: Change = getattr(body, self.name)
         id_ = self._known_form(call.path["id"])
-        if not call.caller.is_admin:
-            await self._visible(call, id_)
-            policy.require_admin_for(call.caller, "update", self.name, given(item))
+        await self._require_owner(call, "update", id_)
+        policy.require_admin_for(call.caller, "update", self.name, given(item))
         changed: Sequence[Value] = await call.service.commit(
             await self.change(call, id_, item, if_match)
         )
@@ -135,6 +134,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     async def delete(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
         id_ = self._known_form(call.path["id"])
+        await self._require_owner(call, "delete", id_)
         await call.service.commit(self.deletion(call, id_, _if_match(call)))
         return Reply(204)
 
@@ -167,6 +167,12 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         if value is None or not await self.may_see(call.caller, value, reader):
             raise self.missing(id_)
         return value
+
+    async def _require_owner(self, call: Call, action: str, id_: str) -> None:
+        """What is another's is not found, or, if it is shared with the caller, denied."""
+        if not call.caller.is_admin:
+            value = await self._visible(call, id_)
+            policy.require_touchable(call.caller, action, self.name, value.project_id)
 
     def _known_form(self, id_: str) -> str:
         if not values.is_uuid(id_):
