@@ -118,6 +118,24 @@ def test_devices_are_wired_and_kept_while_the_server_is_away(orchestrator: Orche
     orchestrator.await_status([one, two])
 
 
+def test_a_killed_server_is_not_noticed_by_traffic_and_found_again(
+    orchestrator: Orchestrator,
+) -> None:
+    """Nothing is judged by the server's absence (law 5); what happened meanwhile is reported."""
+    lab = orchestrator.lab
+    one, two, gone = spawn(orchestrator, kept1="host1", kept2="host2", gone="host1")
+    server = processes.find(lab, "mgmt", services.SERVER)
+    with probe.pinging(lab, str(one.port["id"]), two.address()) as run:
+        processes.stop(server, signal.SIGKILL)
+        instances.kill(lab, [str(gone.port["id"])])
+        processes.restart(lab, "mgmt", services.SERVER)
+        assert eventually(orchestrator.is_served, WAIT_S)
+        assert run.finish().lost == 0
+    orchestrator.await_status([gone], "DOWN")
+    orchestrator.await_status([one, two])
+    assert not {"unplugged", "plane_down", "withdrawn"} & set(events(orchestrator, one))
+
+
 def test_an_unplugged_device_is_named_and_comes_back(orchestrator: Orchestrator) -> None:
     lab = orchestrator.lab
     (one,) = spawn(orchestrator, plug="host1")
