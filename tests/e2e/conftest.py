@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,14 +43,18 @@ class Server:
 
 
 @contextmanager
-def running(state: Path, auth: str, *arguments: str, **settings: str) -> Iterator[Server]:
+def running(
+    state: Path, auth: str, *arguments: str, wrapper: Sequence[str] = (), **settings: str
+) -> Iterator[Server]:
     """A server with its state in this directory; it is gone when this ends.
 
-    `settings` are keys of `[server]`, given in its environment.
+    `wrapper` is a command that prepares something and then becomes the server; `settings` are keys
+    of `[server]`, given in its environment.
     """
     state.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     command = [
+        *wrapper,
         str(Path(sys.executable).with_name("netwright")),
         *("server", "--listen", f"127.0.0.1:{port}", "--auth", auth, *arguments),
     ]

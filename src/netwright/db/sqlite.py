@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from netwright.db.lock import FileLock
 from netwright.model.errors import Unavailable
 
 T = TypeVar("T")
@@ -24,11 +25,13 @@ class SqliteDatabase:
     """One database file. `write` and `read` run a function in a transaction.
 
     Raises `Unavailable` when the file cannot be used: locked for longer than `BUSY_TIMEOUT_MS`,
-    disk full, no permission. `sqlite3.IntegrityError` is the caller's to understand.
+    disk full, no permission. `sqlite3.IntegrityError` is the caller's to understand. A `lock` that
+    comes with the file is released after the last connection has closed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock: FileLock | None = None) -> None:
         self._path = path
+        self._lock = lock
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
         self._local = threading.local()
@@ -63,6 +66,8 @@ class SqliteDatabase:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
+        if self._lock is not None:
+            self._lock.release()
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with _unavailable_when_broken(self._path):

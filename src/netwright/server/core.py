@@ -85,7 +85,7 @@ class Core:
         clock: Clock = time.time,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
     ) -> "Core":
-        """Open the database file, or make it. Raises Unavailable and SchemaMismatch."""
+        """Open the database file, or make it. Raises what `open_database` does."""
         database, epoch = open_database(path, uuid4().hex[:12])
         return cls(database, epoch, clock, observe_commit)
 
@@ -124,8 +124,12 @@ class Core:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
         await self._committer.close()
-        await self._database.write(lambda connection: return_leases(connection, self._ledger))
-        self._database.close()
+        try:
+            await self._database.write(lambda connection: return_leases(connection, self._ledger))
+        except Unavailable as error:
+            log.warning("leases were not given back; they end by themselves", why=error.message)
+        finally:
+            self._database.close()
 
     async def _commit_batch(self, commands: Sequence[Command]) -> Sequence[Any]:
         now = self._clock()

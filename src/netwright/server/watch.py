@@ -131,6 +131,9 @@ class Hub:
         loop = asyncio.get_running_loop()
         beat_at = loop.time()  # the first at once, so that a quiet stream starts with a cursor
         while True:
+            if watcher.is_cut_off:  # its queue was dropped: `seq` must not move past what it held
+                yield _cut_off(cursor_of(seq, self.epoch))
+                return
             chunk = bytearray()
             while watcher.queue and len(chunk) < 1 << 16:
                 event_seq, line = watcher.queue.popleft()
@@ -147,9 +150,6 @@ class Hub:
             if chunk:
                 yield bytes(chunk)
                 continue
-            if watcher.is_cut_off:
-                yield _cut_off(cursor_of(seq, self.epoch))
-                return
             if self._closing:
                 return
             await _woken(watcher.wake, beat_at - loop.time())

@@ -1,6 +1,7 @@
 """The server without its edge, on a real SQLite file."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -308,9 +309,11 @@ async def test_a_cursor_of_another_store_gets_a_snapshot(core: Core) -> None:
     await stream.aclose()  # type: ignore[attr-defined]
 
 
-async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path, core: Core) -> None:
+async def test_what_was_acknowledged_is_there_after_a_crash(tmp_path: Path, core: Core) -> None:
     port = await create(core, "a")
-    again = Core.open(tmp_path / "netwright.db")
+    crashed = tmp_path.with_suffix(".crashed")
+    shutil.copytree(tmp_path, crashed)  # what a crash would leave at this moment
+    again = Core.open(crashed / "netwright.db")
     await again.start()
     assert await again.reader.port("a") == port
     other = await create(again, "b")

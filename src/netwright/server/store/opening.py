@@ -1,10 +1,15 @@
-"""Opens the server's database: makes it on the first start, refuses what it does not know."""
+"""Opens the server's database: makes it on the first start, refuses what it does not know.
+
+A SQLite file has one server process: what another one commits, this one's watchers would never
+hear of. The lock beside the file tells them apart.
+"""
 
 import sqlite3
 from pathlib import Path
 
+from netwright.db.lock import FileLock, LockHeld
 from netwright.db.sqlite import SqliteDatabase
-from netwright.model.errors import NetwrightError
+from netwright.model.errors import Category, NetwrightError, Unavailable
 from netwright.server.store.schema import SCHEMA_VERSION, sqlite_ddl
 
 
@@ -12,11 +17,40 @@ class SchemaMismatch(NetwrightError):
     """The database was made by another version of Netwright."""
 
 
+class DatabaseInUse(NetwrightError):
+    """Another server process has the database."""
+
+    category = Category.CONFLICT
+
+
 def open_database(path: Path, new_epoch: str) -> tuple[SqliteDatabase, str]:
-    """The database and its epoch: `new_epoch` if it is made now."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    database = SqliteDatabase(path)
-    return database, database.write_now(lambda connection: _prepare(connection, path, new_epoch))
+    """The database and its epoch: `new_epoch` if it is made now.
+
+    Raises DatabaseInUse, SchemaMismatch, and Unavailable when the file cannot be used.
+    """
+    database = SqliteDatabase(path, _lock(path))
+    try:
+        epoch = database.write_now(lambda connection: _prepare(connection, path, new_epoch))
+    except BaseException:
+        database.close()
+        raise
+    return database, epoch
+
+
+def _lock(path: Path) -> FileLock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock.take(path.with_name(f"{path.name}-lock"))
+    except LockHeld as error:
+        raise DatabaseInUse(
+            f"the database {path} is in use by another netwright server, {error.holder}",
+            next="stop that one first, or give this one another --database",
+        ) from error
+    except OSError as error:
+        raise Unavailable(
+            f"the database {path} cannot be used: {error.strerror}",
+            next="give the server a --database in a directory that it may write to",
+        ) from error
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, new_epoch: str) -> str:
