@@ -53,6 +53,7 @@ class Agent:
         self._wiring = wiring
         self._answers: devices.Answers = {}
         self._unfinished_passes = 0
+        self._wiring_moved = True
         self._jitter = jitter
         self._watch = Watch(
             server,
@@ -95,6 +96,7 @@ class Agent:
         await self._watch.run()
 
     def _on_wiring(self) -> None:
+        self._wiring_moved = True
         self._reconcile.wake()
         self._ask.wake()
         self._tell_health()
@@ -112,9 +114,20 @@ class Agent:
 
     async def _pass(self) -> float | None:
         self._prune_answers()
-        self.last = await reconcile(
-            self._host, self._physical_networks, self.mirror, self._answers, self._wiring
-        )
+        last = None if self._wiring_moved else self.last
+        self._wiring_moved = False  # cleared first: what moves during the pass counts
+        try:
+            self.last = await reconcile(
+                self._host,
+                self._physical_networks,
+                self.mirror,
+                self._answers,
+                self._wiring,
+                last=last,
+            )
+        except WiringError:
+            self._wiring_moved = True
+            raise
         self._report.wake()
         self._ask.wake()
         self._tell_health()

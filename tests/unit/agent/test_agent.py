@@ -162,6 +162,23 @@ async def test_a_refused_port_fails_alone_with_its_cause_and_is_tried_again() ->
 
 
 @simulated
+async def test_a_binding_of_what_is_wired_ahead_costs_no_change_of_the_data_plane() -> None:
+    server, wiring = server_with(port("p"), bound_to=""), WiringDouble()
+    wiring.plug("p")
+    async with running(server, wiring):
+        await asyncio.sleep(1)
+        assert "p" in wiring.standing
+        applied = wiring.applied
+        server.bind("p", "h1")
+        await asyncio.sleep(0.01)
+        assert state_of(server, "p") is BindingState.UP
+        assert wiring.applied == applied
+        wiring.unplug("p")
+        await asyncio.sleep(0.01)
+        assert state_of(server, "p") is BindingState.DOWN
+
+
+@simulated
 async def test_a_nic_that_changes_is_told_at_once_and_once() -> None:
     server, wiring = server_with(), WiringDouble()
     async with running(server, wiring):
