@@ -1,5 +1,6 @@
 """Server and agents as they run, on the lab's Open vSwitch: what only they can show together."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ WAIT_S = 20.0
 
 @pytest.fixture(scope="module")
 def orchestrator(lab_root: Path) -> Iterator[Orchestrator]:
-    lab_name = "agents"
+    lab_name = f"a{os.getpid()}"  # two runs at once do not meet
     try:
         lab = up.bring_up(spec.preset("vlan"), lab_name, root=lab_root)
         made = start.start(lab)
