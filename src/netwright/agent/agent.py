@@ -161,6 +161,7 @@ class Agent:
             self.last.wired,
             self._answers,
             now=now(),
+            waiting={**self.last.desired.waiting, **self.last.desired.moving},
         )
         if asked:
             found = await self._session.ask(asked)

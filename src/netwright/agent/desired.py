@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from netwright.agent.wiring import Endpoint
 from netwright.model.planes import needed_planes
-from netwright.model.resources import Binding, Network, NetworkType, Port, Value
+from netwright.model.resources import Binding, Network, NetworkType, Port, Value, VifType
 from netwright.model.states import BindingState, Plane
 
 LIVE = frozenset({BindingState.PREPARING, BindingState.UP, BindingState.DOWN, BindingState.REFUSED})
@@ -76,9 +76,15 @@ def desired(
 
 
 def live_binding(port: Port, host: str) -> Binding | None:
-    """The port's binding on the host, if wiring is wanted for it."""
+    """The port's binding on the host, if wiring is wanted for it.
+
+    One that the server has refused (`binding_failed`) is not: the server tries it again, with a new
+    generation, when its cause goes.
+    """
     binding = port.binding_on(host)
-    return binding if binding is not None and binding.state in LIVE else None
+    if binding is None or binding.vif_type is VifType.BINDING_FAILED:
+        return None
+    return binding if binding.state in LIVE else None
 
 
 def _still_wired_on(port: Port, host: str) -> str:

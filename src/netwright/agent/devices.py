@@ -5,7 +5,7 @@ mistake. The agent asks the server, wires a port that was never bound (tentative
 later; a binding to this host comes by the watch without asking.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from netwright.agent.desired import may_wire_tentatively
 from netwright.agent.wiring import Wired, WiringStatus
@@ -41,17 +41,21 @@ def to_ask(
     answers: Answers,
     *,
     now: float,
+    waiting: Collection[str] = (),
 ) -> tuple[str, ...]:
     """The devices to ask or tell about now: at most ASKED_MAX, named by port id.
 
-    Told are those bound here that cannot be wired at once, so that the underlay's deadline starts.
+    Told are those bound here that cannot be wired at once, so that the underlay's deadline starts:
+    pending in the data plane, or `waiting` for what is not this host's to give.
     """
     asked: list[str] = []
     for port_id in sorted(devices):
         port = ports.get(port_id)
         answer = answers.get(port_id)
-        waits = answer is not None and now < answer.again_at
-        if not waits and (port is None or _must_tell(port, host, wired)):
+        if port is None:
+            if answer is None or answer.again_at <= now:
+                asked.append(port_id)
+        elif _must_tell(port, host, wired, waiting) and not _was_told(port, host, answer):
             asked.append(port_id)
     return tuple(asked[:ASKED_MAX])
 
@@ -117,10 +121,22 @@ def misplaced(host: str, answers: Answers, ports: Mapping[str, Port]) -> Mapping
     return reasons
 
 
-def _must_tell(port: Port, host: str, wired: Wired) -> bool:
+def _was_told(port: Port, host: str, answer: Answer | None) -> bool:
+    """Whether the server has said that it knows; the watch will show it as well."""
+    binding = port.binding_on(host)
+    known = answer.port.binding_on(host) if answer is not None and answer.port else None
+    return (
+        binding is not None
+        and known is not None
+        and known.generation == binding.generation
+        and known.device_seen_at is not None
+    )
+
+
+def _must_tell(port: Port, host: str, wired: Wired, waiting: Collection[str]) -> bool:
     binding = port.binding_on(host)
     if binding is None or binding.state is not BindingState.PREPARING:
         return False
     outcome = wired.outcomes.get(port.id)
     pending = outcome is not None and outcome.status is WiringStatus.PENDING
-    return pending and binding.device_seen_at is None
+    return (pending or port.id in waiting) and binding.device_seen_at is None

@@ -5,6 +5,7 @@ that is killed leaves nothing behind there.
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import socket
@@ -136,13 +137,20 @@ def flush(namespace: str, interface: str) -> None:
 
 
 def remove(namespace: str, interfaces: Iterable[str]) -> None:
-    """Deletes interfaces; absent ones are no error."""
+    """Deletes interfaces; absent ones are no error.
+
+    A veth may go between look-up and deletion: the kernel ends it with its peer's namespace.
+    """
 
     def work() -> None:
         with IPRoute() as netlink:
             for interface in interfaces:
                 for index in netlink.link_lookup(ifname=interface):
-                    netlink.link("del", index=index)
+                    try:
+                        netlink.link("del", index=index)
+                    except NetlinkError as error:
+                        if error.code != errno.ENODEV:
+                            raise
 
     netns.run_in(namespace, work)
 

@@ -99,6 +99,8 @@ class Core:
             host = self._liveness.heard(command.host, command.heartbeat, time.monotonic())
             if host is not None:
                 return host
+        if isinstance(command, ApplyReports):
+            self._liveness.spoke(command.batch.host, command.batch.epoch, time.monotonic())
         return await self._committer.submit(command)
 
     async def watch(

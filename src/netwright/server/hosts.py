@@ -63,20 +63,15 @@ def register(world: World, command: RegisterHost) -> Host:
 
 def heartbeat(world: World, command: HeartbeatHost) -> Host:
     beat = command.heartbeat
-    host = _in_this_life(world, command.host, beat.epoch)
+    host = _heard(world, command.host, beat.epoch)
     after = replace(
         host,
         nics=host.nics if beat.nics is None else beat.nics,
         conditions=host.conditions if beat.conditions is None else beat.conditions,
     )
-    if host.state is HostState.UNKNOWN:
-        after = replace(after, state=HostState.UP, state_since=world.now)
-    if after == host:
-        return host
-    after = replace(after, heard_at=world.now)
-    world.hosts.put(after.name, after)
-    if host.state is HostState.UNKNOWN:
-        _retry_refused(world, after.name)
+    if after != host:
+        after = replace(after, heard_at=world.now)
+        world.hosts.put(after.name, after)
     return after
 
 
@@ -118,7 +113,7 @@ def unfence(world: World, command: UnfenceHost) -> Host:
 
 def see_devices(world: World, command: SeeDevices) -> DeviceAnswers:
     """Which of the devices' ports exist. For those bound here the underlay's deadline starts."""
-    _in_this_life(world, command.host, command.devices.epoch)
+    _heard(world, command.host, command.devices.epoch)
     found = []
     for port_id in command.devices.port_ids:
         port = world.ports.get(port_id)
@@ -150,7 +145,7 @@ def apply_reports(
     `seen_up_to` turns the cursor of a full set into a place in the event log.
     """
     batch = command.batch
-    _in_this_life(world, batch.host, batch.epoch)
+    _heard(world, batch.host, batch.epoch)
     results = [_apply(world, batch.host, report) for report in batch.reports]
     if batch.full_set_at is not None and seen_up_to is not None:
         _absence(world, batch.host, batch.reports, seen_up_to(batch.full_set_at))
@@ -236,13 +231,22 @@ def _ports_on(world: World, host: str) -> list[tuple[Port, Binding]]:
     return found
 
 
-def _in_this_life(world: World, name: str, epoch: str) -> Host:
+def _heard(world: World, name: str, epoch: str) -> Host:
+    """The host, whose agent has just spoken: if it was silent, what was refused is tried again.
+
+    Raises HostNotFound, and StaleEpoch when it spoke from an earlier life.
+    """
     host = _known(world, name)
     if host.epoch != epoch:
         raise StaleEpoch(
             f"host {name} has registered anew since epoch {epoch} (its epoch is {host.epoch})",
             next="another agent runs for this host, or this one must register again: end one",
         )
+    if host.state is not HostState.UNKNOWN:
+        return host
+    host = replace(host, state=HostState.UP, state_since=world.now, heard_at=world.now)
+    world.hosts.put(name, host)
+    _retry_refused(world, name)
     return host
 
 

@@ -28,6 +28,12 @@ class Liveness:
         if known is None or known.epoch != host.epoch:
             self._heard_at[host.name] = now
 
+    def spoke(self, name: str, epoch: str, now: float) -> None:
+        """Note that the host's agent sent something other than a heartbeat: it lives."""
+        host = self._hosts.get(name)
+        if host is not None and host.epoch == epoch:
+            self._heard_at[name] = now
+
     def heard(self, name: str, beat: Heartbeat, now: float) -> Host | None:
         """Note a heartbeat. None when it changes what is stored, so that it must be committed."""
         host = self._hosts.get(name)

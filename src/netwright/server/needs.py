@@ -38,7 +38,8 @@ class Needs:
     Following from these, the loader also brings: a port's network, its hosts, its attachments and
     its addresses' rows; a network's subnets. Those that change bring all their attachments, since
     their hosts must hear of it; those that go, what still uses them.
-    `ports_on` are hosts all of whose ports are wanted. `addresses` are asked for by name, in a
+    `ports_on` are hosts all of whose ports are wanted, `refused_on` those of which only the ports
+    that were refused or fenced are. `addresses` are asked for by name, in a
     network, since the subnet may not be known yet. `draws` counts addresses that any subnet of the
     network may give, so that blocks are leased before and not amid the decisions.
     """
@@ -47,6 +48,7 @@ class Needs:
     ports: set[str] = field(default_factory=set)
     hosts: set[str] = field(default_factory=set)
     ports_on: set[str] = field(default_factory=set)
+    refused_on: set[str] = field(default_factory=set)
     segments: set[str] = field(default_factory=set)
     macs: set[tuple[str, str]] = field(default_factory=set)
     unique_names: set[tuple[str, str]] = field(default_factory=set)
@@ -75,17 +77,24 @@ def note(needs: Needs, command: Command) -> None:
             _reports(needs, command)
         case SeeDevices():
             needs.hosts.add(command.host)
+            needs.refused_on.add(command.host)
             needs.ports.update(command.devices.port_ids)
         case Tick():
             needs.hosts.update(command.silent_hosts)
             needs.ports.update(command.overdue_ports)
-        case RegisterHost() | HeartbeatHost() | FenceHost():
-            needs.hosts.add(command.host)
-            needs.ports_on.add(command.host)
-        case UnfenceHost():
-            needs.hosts.add(command.host)
+        case RegisterHost() | HeartbeatHost() | FenceHost() | UnfenceHost():
+            _host(needs, command)
         case _:
             _network_or_subnet(needs, command)
+
+
+def _host(needs: Needs, command: RegisterHost | HeartbeatHost | FenceHost | UnfenceHost) -> None:
+    needs.hosts.add(command.host)
+    match command:
+        case RegisterHost() | HeartbeatHost():
+            needs.refused_on.add(command.host)
+        case FenceHost():
+            needs.ports_on.add(command.host)
 
 
 def _network_or_subnet(needs: Needs, command: Command) -> None:
@@ -149,6 +158,7 @@ def _port_changes(needs: Needs, command: UpdatePorts) -> None:
 def _reports(needs: Needs, command: ApplyReports) -> None:
     batch = command.batch
     needs.hosts.add(batch.host)
+    needs.refused_on.add(batch.host)
     needs.ports.update(report.port_id for report in batch.reports if report.port_id is not None)
     if batch.full_set_at is not None:
         needs.ports_on.add(batch.host)

@@ -68,6 +68,12 @@ def _load_ports(connection: sqlite3.Connection, world: World, needs: Needs) -> N
     if needs.ports_on:
         sql = "SELECT port_id FROM binding WHERE host IN (SELECT value FROM json_each(?))"
         ids.update(port_id for (port_id,) in _select(connection, sql, needs.ports_on))
+    if needs.refused_on:
+        sql = (
+            "SELECT port_id FROM binding WHERE host IN (SELECT value FROM json_each(?)) "
+            "AND state IN ('refused', 'fenced')"
+        )
+        ids.update(port_id for (port_id,) in _select(connection, sql, needs.refused_on))
     sql = "SELECT body, event_seq FROM port WHERE id IN (SELECT value FROM json_each(?))"
     for body, seq in _select(connection, sql, ids):
         port = _ports.decode(body)
