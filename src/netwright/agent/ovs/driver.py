@@ -2,7 +2,7 @@
 
     run() ─┬─ OvsdbClient.run           replica, transactions
            ├─ OpenFlowClient.run        one per bridge of the wiring
-           ├─ BFD hold                  after each restart of ovs-vswitchd
+           ├─ BFD hold                  after each restart of ovs-vswitchd or ovsdb-server
            ├─ management address        likewise
            └─ audit                     every AUDIT_S: are the flows still what they were?
 
@@ -71,14 +71,14 @@ class OvsDriver:
         self._root_changed = asyncio.Event()
         self._restarted = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._bfd = BfdHold(rundir, self._our_bonds)
         self._management_due = asyncio.Event()
         self._management_problem = "not set yet" if wiring.management else None
         self._complete = False
         self._flows: dict[str, FlowsByCookie] = {}
         self._ovsdb = OvsdbClient(
-            ovsdb, on_change=self._rows_changed, on_sync=self._wake, timeout_s=timeout_s
+            ovsdb, on_change=self._rows_changed, on_sync=self._synced, timeout_s=timeout_s
         )
+        self._bfd = BfdHold(rundir, uplinks=self._our_bonds, synced=self._ovsdb.synced)
         self._bridges = {
             name: OpenFlowClient(
                 name, rundir / f"{name}.mgmt", on_ready=self._forget(name), timeout_s=timeout_s
@@ -116,6 +116,7 @@ class OvsDriver:
 
     async def read(self) -> Actual:
         """Return rows and flows as they are; flows only of bridges that are connected now."""
+        await self._ovsdb.wait_synced(self._timeout_s)
         for name, client in self._bridges.items():
             if client.ready and name not in self._flows:
                 # A restarted vswitchd numbers its ports anew; once it has taken this up, the
@@ -275,8 +276,10 @@ class OvsDriver:
             self._changed.set()
             self._bfd.changed.set()
 
-    def _wake(self, _state: bool) -> None:  # noqa: FBT001 - the clients' callback
+    def _synced(self, synced: bool) -> None:  # noqa: FBT001 - the client's callback
         self._changed.set()
+        if not synced:
+            self._restarted.set()
 
     def _forget(self, bridge: str) -> Callable[[bool], None]:
         def forget(ready: bool) -> None:  # noqa: FBT001 - the client's callback
@@ -290,9 +293,10 @@ class OvsDriver:
         return forget
 
     async def _hold_bfd(self) -> None:
-        """After each restart of ovs-vswitchd; our own start releases what a predecessor held."""
+        """After each restart of OVS; our own start releases what a predecessor held."""
         await self._restarted.wait()
         self._restarted.clear()
+        await self._ovsdb.synced()
         await self._bfd.release()
         while True:
             await self._restarted.wait()

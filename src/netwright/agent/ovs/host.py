@@ -49,7 +49,8 @@ class OvsHost:
     async def wait_ready(self, timeout_s: float) -> None:
         """Return once base wiring stands and was read back. Raises WiringError."""
         try:
-            await asyncio.wait_for(self._base_stands.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._base_stands.wait()
         except TimeoutError:
             raise _unreachable(self._why()) from None
 

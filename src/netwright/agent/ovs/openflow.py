@@ -86,7 +86,8 @@ class OpenFlowClient:
     async def wait_ready(self, timeout_s: float) -> None:
         """Return once flows can be sent. Raises OvsUnreachableError after `timeout_s`."""
         try:
-            await asyncio.wait_for(self._ready.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._ready.wait()
         except TimeoutError:
             raise OvsUnreachableError(
                 f"no OpenFlow 1.4 connection to bridge {self.bridge} at {self.path} within"

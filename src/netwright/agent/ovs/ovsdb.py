@@ -82,11 +82,16 @@ class OvsdbClient:
     async def wait_synced(self, timeout_s: float) -> None:
         """Return once the replica is complete. Raises OvsUnreachableError after `timeout_s`."""
         try:
-            await asyncio.wait_for(self._synced.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._synced.wait()
         except TimeoutError:
             raise OvsUnreachableError(
                 f"no OVSDB snapshot from {self.path} within {timeout_s} s: is ovsdb-server running?"
             ) from None
+
+    async def synced(self) -> None:
+        """Wait, as long as it takes, until the replica is complete."""
+        await self._synced.wait()
 
     async def transact(self, operations: Sequence[Operation]) -> list[Mapping[str, Any]]:
         """Apply `operations` as one transaction; return one result each.

@@ -331,11 +331,15 @@ def _port_row(device: Device, tag: int, segment: str) -> Iterator[RowChange]:
 
 
 def _mtu_row(device: Device, endpoint: Endpoint) -> Iterator[RowChange]:
-    """Ask for the network's MTU; a device that has it already is left alone."""
+    """Ask for the network's MTU; a device that has it already is left alone.
+
+    No MTU is known before ovs-vswitchd has opened the device or, for a moment, after OVSDB's
+    restart: then nothing is asked, the row's next change brings us here again.
+    """
     interface = device.interface
     if endpoint.mtu is None or interface.mtu_request == endpoint.mtu:
         return
-    if interface.mtu_request is None and interface.mtu == endpoint.mtu:
+    if interface.mtu_request is None and interface.mtu in (None, endpoint.mtu):
         return
     columns = {"mtu_request": endpoint.mtu}
     yield SetColumns("Interface", interface.uuid, interface.name, columns, owner=device.port_id)

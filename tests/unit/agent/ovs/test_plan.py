@@ -380,6 +380,15 @@ def test_a_barred_endpoint_fails_alone() -> None:
     assert switch.port("tap0").tag == DEAD_VLAN
 
 
+def test_an_unknown_mtu_is_waited_for_not_overwritten() -> None:
+    switch = started()
+    switch.plug("br-int", "tap0", "p0")
+    switch.converge(desired(endpoint(mtu=1500)))
+    forgotten = msgspec.structs.replace(switch.interface("tap0"), mtu=None)
+    switch.interfaces[forgotten.uuid] = forgotten  # as ovsdb-server does when it restarts
+    assert make_plan(desired(endpoint(mtu=1500)), switch.actual()).empty
+
+
 def test_a_plan_reads_well() -> None:
     switch = started()
     assert str(make_plan(desired(), switch.actual())) == "nothing to do"
