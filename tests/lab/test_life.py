@@ -4,6 +4,7 @@ One lab with server and agents for all tests; each heals what it breaks and ends
 """
 
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -139,10 +140,15 @@ def test_a_moved_port_comes_up_only_after_the_old_host_has_withdrawn_it(
         assert seen, _events(nova, mover)
         assert mover.instance.mac not in flows(lab, "host3")
         assert probe.ping(lab, near.instance.id, mover.address(), count=3).received == 0
+        announced = f"arp and arp[14:4] = {int(IPv4Address(mover.address())):#x}"
+        with probe.capture(lab, near.instance.id, "eth0", announced) as heard:
+            faults.heal(lab, AGENT_OF_HOST2)
+            nova.await_status([mover])
+            assert reaches(lab, near, mover)
+            assert heard.stop() > 0
     finally:
-        faults.heal(lab, AGENT_OF_HOST2)
-    nova.await_status([mover])
-    assert reaches(lab, near, mover)
+        if not processes.is_alive(processes.find(lab, "host2", AGENT)):
+            faults.heal(lab, AGENT_OF_HOST2)
 
 
 def _events(nova: Orchestrator, one: Spawned) -> list[str]:

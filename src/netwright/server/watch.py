@@ -170,8 +170,10 @@ class Hub:
 
 
 async def _woken(wake: asyncio.Event, timeout_s: float) -> None:
+    # Not wait_for: in Python 3.11 it can swallow a cancellation that comes with the event.
     try:
-        await asyncio.wait_for(wake.wait(), max(timeout_s, 0.0))
+        async with asyncio.timeout(max(timeout_s, 0.0)):
+            await wake.wait()
     except TimeoutError:
         return
 

@@ -13,13 +13,14 @@ connection that ends forgets its bridge's flows, so that the next plan starts fr
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import structlog
 
 from netwright.agent.ovs import management
 from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie, by_cookie
+from netwright.agent.ovs.announce import announcements
 from netwright.agent.ovs.bfd_hold import BfdHold
 from netwright.agent.ovs.changes import (
     FlowChange,
@@ -42,7 +43,7 @@ from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import make_plan
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
-from netwright.agent.ovs.wiring import Bond, Desired, HostWiring, Management
+from netwright.agent.ovs.wiring import Bond, Desired, Endpoint, HostWiring, Management
 from netwright.agent.ovs.witness import UplinkState, uplink_states
 
 ROUNDS_MAX = 8
@@ -113,6 +114,20 @@ class OvsDriver:
     def uplinks(self) -> tuple[UplinkState, ...]:
         """Return what the uplinks' checks say now, by the replica."""
         return uplink_states(self.wiring, self._rows())
+
+    async def announce(self, endpoints: Iterable[Endpoint]) -> None:
+        """Let ports that came up make themselves known; OVS being away is no error."""
+        ofports = {device.port_id: device.interface.ofport for device in self.devices()}
+        frames = [
+            (ofport, frame)
+            for endpoint in endpoints
+            if (ofport := ofports.get(endpoint.port_id)) is not None
+            for frame in announcements(endpoint.mac, endpoint.addresses)
+        ]
+        try:
+            await self._bridges[self.wiring.integration_bridge].inject(frames)
+        except OvsUnreachableError as error:
+            log.info("ovs.unannounced", cause=str(error))
 
     async def read(self) -> Actual:
         """Return rows and flows as they are; flows only of bridges that are connected now."""

@@ -38,6 +38,7 @@ class OvsHost:
         self._desired = Desired(driver.wiring)
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
         self._base_stands = asyncio.Event()
+        self._up: frozenset[str] = frozenset()
 
     async def run(self, changed: Callable[[], None]) -> NoReturn:
         """Keep the host wired until cancelled; what stands stays."""
@@ -109,8 +110,17 @@ class OvsHost:
 
     async def _converge(self, desired: Desired) -> None:
         self._converged = await self._driver.converge(desired)
+        if self._converged.unreachable is None:
+            await self._announce(desired)
         if self._converged.complete:
             self._base_stands.set()
+
+    async def _announce(self, desired: Desired) -> None:
+        """Ports that came up by now make themselves known: they may have been elsewhere before."""
+        up = frozenset(one.port_id for one in self._converged.endpoints if one.status == "up")
+        news, self._up = up - self._up, up
+        if news:
+            await self._driver.announce(one for one in desired.endpoints if one.port_id in news)
 
     def _standing(self, desired: Mapping[str, Endpoint]) -> frozenset[str]:
         """Ports that bear our mark as wired although they are not desired."""

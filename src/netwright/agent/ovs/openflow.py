@@ -9,7 +9,7 @@ A connection that falls silent within a request is closed: what it left behind m
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,6 +26,7 @@ from netwright.agent.ovs.openflow_codec import (
     bundle_control,
     error_text,
     frame,
+    packet_out,
 )
 
 READ_BYTES = 256 * 1024
@@ -137,6 +138,15 @@ class OpenFlowClient:
         if request.errors:
             raise OvsProtocolError(f"bridge {self.bridge}, read-back: {request.errors[0][1]}")
         return request.flows
+
+    async def inject(self, frames: Iterable[tuple[int, bytes]]) -> None:
+        """Send Ethernet frames through the flows as if they came in by a port, (ofport, frame).
+
+        Nothing tells what became of them. Raises OvsUnreachableError.
+        """
+        if self._writer is None or not self.ready:
+            raise OvsUnreachableError(f"not connected to bridge {self.bridge} at {self.path}")
+        self._writer.write(b"".join(packet_out(next(self._xids), *each) for each in frames))
 
     async def echo(self) -> None:
         """Raise OvsUnreachableError unless ovs-vswitchd answers in time."""
