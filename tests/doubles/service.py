@@ -29,6 +29,7 @@ from netwright.model.resources import (
     VifType,
 )
 from netwright.model.states import BindingState, PortState
+from netwright.model.topology import Topology
 from netwright.model.wire import DeviceAnswers, Kind, ReportOutcome, ReportResult, ReportResults
 from netwright.server import commands
 from netwright.server.commands import Command
@@ -87,6 +88,9 @@ class ServiceDouble:
                 port_id=port_id, at=NOW, event="bind", actor="test", to_state=PortState.WIRING
             )
         ]
+
+    async def topology(self) -> Topology:
+        return self._get(Topology, "topology") or Topology()
 
     async def watch(
         self, *, after: str | None, kinds: frozenset[Kind], host: str | None
@@ -153,6 +157,9 @@ class ServiceDouble:
             case commands.SeeDevices(devices=devices):
                 ports = [self._get(Port, id_) for id_ in devices.port_ids]
                 return DeviceAnswers(ports=tuple(port for port in ports if port))
+            case commands.ReplaceTopology(topology=topology):
+                self.found["topology"] = topology
+                return topology
         raise AssertionError(command)
 
     def _host_command(self, command: Any) -> Host:

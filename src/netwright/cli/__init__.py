@@ -28,6 +28,8 @@ COMMANDS = {
     "host": Command("netwright.cli.host", "Hosts: list, show, fence, unfence."),
     "port": Command("netwright.cli.port", "Ports: list, show, history, explain."),
     "server": Command("netwright.cli.server", "Run the network service."),
+    "topology": Command("netwright.cli.topology", "The fabric's inventory: apply, show."),
+    "trace": Command("netwright.cli.trace", "The devices between two ports."),
 }
 
 

@@ -8,6 +8,8 @@ from urllib.parse import quote
 from netwright.client.http import Http
 from netwright.client.watch import SILENCE_S, LineFramer
 from netwright.model.resources import Host, Transition, Value
+from netwright.model.topology import Topology
+from netwright.model.trace import Trace
 from netwright.model.wire import (
     DeviceAnswers,
     DevicesSeen,
@@ -82,6 +84,17 @@ class Client(Http):
     async def port_explain(self, port_id: str) -> dict[str, Any]:
         path = f"/v1/ports/{quote(port_id, safe='')}/explain"
         return await self.call("GET", path, dict[str, Any])
+
+    async def topology(self) -> Topology:
+        return await self.call("GET", "/v1/topology", Topology)
+
+    async def replace_topology(self, topology: Topology) -> Topology:
+        return await self.call("PUT", "/v1/topology", Topology, body=topology)
+
+    async def trace(self, source: str, target: str) -> Trace:
+        """The devices between two ports, each given by id, name or address."""
+        params = {"src": source, "dst": target}
+        return await self.call("GET", "/v1/trace", Trace, params=params)
 
 
 def _host(name: str, action: str = "") -> str:

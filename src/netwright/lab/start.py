@@ -1,6 +1,7 @@
 """Brings Netwright up in a lab that is up: the server, a credential a host, the agents.
 
-    server listens ─▶ a credential for each host, in a file that only its agent reads
+    server listens ─▶ it is told the fabric's inventory
+        ─▶ a credential for each host, in a file that only its agent reads
         ─▶ agents start ─▶ every host is registered
 
 The lab plays the installer of the machines; everything else the agents know from their own
@@ -17,6 +18,7 @@ from netwright.lab.errors import LabError
 from netwright.lab.orchestrator import Orchestrator, eventually
 from netwright.lab.processes import Process
 from netwright.lab.state import Lab
+from netwright.lab.topology import topology_of
 from netwright.model.resources import HostState
 
 _LISTEN_TIMEOUT_S = 30.0
@@ -27,6 +29,8 @@ def start(lab: Lab, progress: Callable[[str], None] = lambda _: None) -> Orchest
     """Server and agents, running and known to each other. Raises LabError naming who is not."""
     orchestrator = start_server(lab)
     progress("the server listens")
+    topology = topology_of(lab.layout, lab.spec.physical_network)
+    orchestrator.ask(lambda client: client.replace_topology(topology))
     hosts = lab.nodes("host")
     for host in hosts:
         services.start_agent(lab, host, credential=orchestrator.host_credential(host))

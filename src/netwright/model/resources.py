@@ -180,11 +180,15 @@ class HostState(StrEnum):
 
 
 class Nic(Value, frozen=True, kw_only=True):
-    """A NIC as the agent sees it: link and, in a bond, whether traffic may use it."""
+    """A NIC as the agent sees it: link and, in a bond, whether traffic may use it.
+
+    `active` is false for a bond's members that only stand by.
+    """
 
     name: str
     link_up: bool
     forwarding: bool = True
+    active: bool = True
 
 
 class Host(Value, frozen=True, kw_only=True):

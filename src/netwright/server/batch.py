@@ -15,7 +15,7 @@ import structlog
 from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.model.errors import InternalError, NetwrightError
-from netwright.server import hosts, networks, subnets
+from netwright.server import hosts, networks, subnets, topology
 from netwright.server.commands import (
     ApplyReports,
     Command,
@@ -28,6 +28,7 @@ from netwright.server.commands import (
     FenceHost,
     HeartbeatHost,
     RegisterHost,
+    ReplaceTopology,
     SeeDevices,
     Tick,
     UnfenceHost,
@@ -156,6 +157,8 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:  # noqa: C90
             return hosts.fence(world, command)
         case UnfenceHost():
             return hosts.unfence(world, command)
+        case ReplaceTopology():
+            return topology.replace(world, command)
         case Tick():
             return _tick(world, command)
     raise TypeError(f"nobody decides {type(command).__name__}")

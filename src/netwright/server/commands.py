@@ -17,6 +17,7 @@ from netwright.model.resources import (
     Value,
     VnicType,
 )
+from netwright.model.topology import Topology
 from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, ReportBatch
 
 
@@ -210,6 +211,10 @@ class SeeDevices(Command, frozen=True, kw_only=True):
     devices: DevicesSeen
 
 
+class ReplaceTopology(Command, frozen=True, kw_only=True):
+    topology: Topology
+
+
 class Tick(Command, frozen=True, kw_only=True):
     """Time has passed: hosts fell silent, deadlines went by, addresses have rested."""
 
@@ -221,4 +226,5 @@ class Tick(Command, frozen=True, kw_only=True):
 #   Create…/Update…      tuple of Network | Subnet | Port, in the order of the items
 #   Delete…, Tick        ()
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
+#   ReplaceTopology      the Topology
 #   ApplyReports         ReportResults        SeeDevices   DeviceAnswers

@@ -20,6 +20,7 @@ from netwright.server.commands import (
     HeartbeatHost,
     PortDraft,
     RegisterHost,
+    ReplaceTopology,
     SeeDevices,
     Tick,
     UnfenceHost,
@@ -85,7 +86,7 @@ def note(needs: Needs, command: Command) -> None:
         case RegisterHost() | HeartbeatHost() | FenceHost() | UnfenceHost():
             _host(needs, command)
         case _:
-            _network_or_subnet(needs, command)
+            _infrastructure(needs, command)
 
 
 def _host(needs: Needs, command: RegisterHost | HeartbeatHost | FenceHost | UnfenceHost) -> None:
@@ -97,7 +98,7 @@ def _host(needs: Needs, command: RegisterHost | HeartbeatHost | FenceHost | Unfe
             needs.ports_on.add(command.host)
 
 
-def _network_or_subnet(needs: Needs, command: Command) -> None:
+def _infrastructure(needs: Needs, command: Command) -> None:
     match command:
         case CreateNetworks():
             for draft in command.drafts:
@@ -113,6 +114,8 @@ def _network_or_subnet(needs: Needs, command: Command) -> None:
         case UpdateSubnet() | DeleteSubnet():
             needs.changed_subnets.add(command.id)
             needs.deletes_subnets |= isinstance(command, DeleteSubnet)
+        case ReplaceTopology():
+            pass  # it replaces whatever was there
         case _:
             raise TypeError(f"no needs are known for {type(command).__name__}")
 

@@ -20,6 +20,7 @@ from netwright.model.resources import (
     Subnet,
     Transition,
 )
+from netwright.model.topology import Topology
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -89,6 +90,7 @@ class World:
         self.hosts: Rows[str, Host] = Rows(self.journal)
         self.attachments: Rows[tuple[str, str], Attachment] = Rows(self.journal)
         self.allocations: Rows[tuple[str, Address], Allocation] = Rows(self.journal)
+        self.topologies: Rows[str, Topology] = Rows(self.journal)
         self.macs: Rows[tuple[str, str], str] = Rows(self.journal)
         self.unique_names: Rows[tuple[str, str], str] = Rows(self.journal)
         self.segments: Rows[str, str] = Rows(self.journal)

@@ -20,8 +20,8 @@ HOST = {
     "physical_networks": {"physnet1": "br-bond"},
     "management_ip": "10.0.0.11",
     "nics": [
-        {"name": "eth0", "link_up": True, "forwarding": True},
-        {"name": "eth1", "link_up": False, "forwarding": False},
+        {"name": "eth0", "link_up": True, "forwarding": True, "active": True},
+        {"name": "eth1", "link_up": False, "forwarding": False, "active": False},
     ],
     "conditions": {"redundancy lost": "eth1 of br-bond down"},
     "state_since": 0.0,

@@ -84,7 +84,12 @@ class OvsHost:
 
     def nics(self) -> tuple[Nic, ...]:
         return tuple(
-            Nic(name=member.name, link_up=member.carrier, forwarding=member.verified)
+            Nic(
+                name=member.name,
+                link_up=member.carrier,
+                forwarding=member.verified,
+                active=member.active,
+            )
             for uplink in self._driver.uplinks()
             for member in uplink.members
         )

@@ -4,7 +4,7 @@ from litestar import Litestar
 
 from netwright.server.api import meta
 from netwright.server.api.edge import Edge
-from netwright.server.api.v1 import hosts, watch
+from netwright.server.api.v1 import hosts, topology, trace, watch
 from netwright.server.api.v1 import ports as native_ports
 from netwright.server.api.v2 import extensions
 from netwright.server.api.v2.networks import Networks
@@ -21,6 +21,8 @@ def application(edge: Edge) -> Litestar:
         *extensions.routes(),
         *hosts.routes(edge.authenticator),
         *native_ports.routes(),
+        *topology.routes(),
+        *trace.routes(),
         *watch.routes(edge.streams),
     )
     return edge.application((*meta.routes(edge.metrics, routes), *routes))

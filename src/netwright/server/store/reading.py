@@ -19,6 +19,7 @@ from netwright.model.errors import (
 )
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition
 from netwright.model.states import API_STATUS, PortState
+from netwright.model.topology import Topology
 from netwright.server.queries import Query
 from netwright.server.store import schema
 from netwright.server.store.filters import condition
@@ -103,6 +104,10 @@ class SqliteReader:
     async def history(self, port_id: str) -> Sequence[Transition]:
         sql = "SELECT body FROM transition WHERE port_id = ? ORDER BY seq"
         return await self._bodies(sql, (port_id,), Transition)
+
+    async def topology(self) -> Topology:
+        found = await self._bodies("SELECT body FROM topology", (), Topology)
+        return found[0] if found else Topology()
 
     async def _one(self, collection: _Collection[V], resource_id: str) -> V | None:
         statement = select(collection.table.c.body).where(

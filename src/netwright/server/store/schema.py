@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 metadata = MetaData()
 
@@ -159,6 +159,14 @@ attachment = Table(
 
 host = Table(
     "host",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+topology = Table(
+    "topology",
     metadata,
     Column("name", String, primary_key=True),
     Column("body", Text, nullable=False),

@@ -43,6 +43,7 @@ def write(connection: sqlite3.Connection, world: World) -> list[EventRow]:
     _write_networks(connection, world)
     _write_subnets(connection, world)
     _write_hosts(connection, world)
+    _write_topologies(connection, world)
     _write_allocations(connection, world)
     _write_ports(connection, world, seqs)
     _write_attachments(connection, world)
@@ -154,6 +155,13 @@ def _write_hosts(connection: sqlite3.Connection, world: World) -> None:
     connection.executemany(
         _upsert("host", ("name", "body")),
         [(name, _encode(host).decode()) for name, _, host in world.hosts.changed() if host],
+    )
+
+
+def _write_topologies(connection: sqlite3.Connection, world: World) -> None:
+    connection.executemany(
+        _upsert("topology", ("name", "body")),
+        [(name, _encode(one).decode()) for name, _, one in world.topologies.changed() if one],
     )
 
 

@@ -1,10 +1,9 @@
 """`GET /v1/watch`: changes as NDJSON lines, after a snapshot or from a cursor."""
 
-from urllib.parse import parse_qsl
-
-from netwright.model.errors import Denied, HTTPBadRequest, Unavailable
+from netwright.model.errors import Denied, Unavailable
 from netwright.model.wire import Kind, WatchLine
 from netwright.server.api.errors import invalid
+from netwright.server.api.query import each_once
 from netwright.server.api.reply import NDJSON, Reply
 from netwright.server.api.route import Access, Call, Parameter, Route
 from netwright.server.api.sender import Streams
@@ -17,7 +16,7 @@ def routes(streams: Streams) -> tuple[Route, ...]:
     async def watch(call: Call) -> Reply:
         if streams.ending:
             raise Unavailable("The server is stopping.", next="Watch again in a moment.")
-        given = _parameters(call.query)
+        given = each_once(call.query, _PARAMETERS)
         host = given.get("host")
         if call.caller.host is not None:
             if host is None:
@@ -35,24 +34,6 @@ def routes(streams: Streams) -> tuple[Route, ...]:
         Route("GET", "/v1/watch", watch, Access.AGENT, "Watch changes", response=WatchLine,
               parameters=tuple(Parameter(name) for name in _PARAMETERS)),
     )  # fmt: skip
-
-
-def _parameters(query: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
-    except ValueError:
-        raise HTTPBadRequest(
-            "The query string cannot be read.", next="Percent-encode it as UTF-8."
-        ) from None
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name not in _PARAMETERS or name in given:
-            raise HTTPBadRequest(
-                f"The parameter {name!r} is unknown or given twice.",
-                next=f"A watch takes each of {', '.join(_PARAMETERS)} once.",
-            )
-        given[name] = value
-    return given
 
 
 def _kinds(given: str | None) -> frozenset[Kind]:

@@ -1,0 +1,49 @@
+"""`GET /v1/trace`: the devices that a packet crosses (docs/trace.md says what counts as one)."""
+
+from enum import StrEnum
+
+from netwright.model.resources import Value
+from netwright.model.topology import End
+
+
+class DeviceKind(StrEnum):
+    VNIC = "vnic"
+    TAP = "tap"
+    VETH = "veth"
+    BRIDGE = "bridge"
+    BOND = "bond"
+    NIC = "nic"
+    TOR = "tor"
+    AGGREGATION = "aggregation"
+    CORE = "core"
+    GATEWAY = "gateway"
+
+
+class Device(Value, frozen=True, kw_only=True):
+    """A device on a node. An instance's vNIC is named by its MAC: the guest names it itself."""
+
+    node: str
+    device: str
+    kind: DeviceKind
+
+
+class Crossing(Value, frozen=True, kw_only=True):
+    """A link on the way, in the direction of the packet."""
+
+    leaves: End
+    enters: End
+
+
+class Trace(Value, frozen=True, kw_only=True):
+    """The devices in order, both vNICs among them, and the links between nodes.
+
+    When the packet cannot arrive, `complete` is false, the devices are those up to where its way
+    ends, `reason` says why it ends there, `next` what to do.
+    """
+
+    count: int
+    devices: tuple[Device, ...]
+    links: tuple[Crossing, ...]
+    complete: bool
+    reason: str = ""
+    next: str = ""

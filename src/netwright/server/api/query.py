@@ -1,0 +1,24 @@
+"""Query strings of the native API: known parameters, each at most once."""
+
+from urllib.parse import parse_qsl
+
+from netwright.model.errors import HTTPBadRequest
+
+
+def each_once(query: bytes, names: tuple[str, ...]) -> dict[str, str]:
+    """The parameters that were given. Raises HTTPBadRequest naming the wrong one."""
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise HTTPBadRequest(
+            "The query string cannot be read.", next="Percent-encode it as UTF-8."
+        ) from None
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in names or name in given:
+            raise HTTPBadRequest(
+                f"The parameter {name!r} is unknown or given twice.",
+                next=f"This request takes each of {', '.join(names)} once.",
+            )
+        given[name] = value
+    return given

@@ -1,0 +1,158 @@
+"""An end of the way: a port with what is known around it, and whether it can speak at all."""
+
+from collections.abc import Mapping
+
+from netwright.model.resources import (
+    Host,
+    HostState,
+    Network,
+    NetworkType,
+    Port,
+    Subnet,
+    Value,
+    VifType,
+    VnicType,
+)
+from netwright.server.trace.hosts import HostWiring
+
+
+class PathEnds(Exception):
+    """The packet gets no further; `next` is what to do about it."""
+
+    def __init__(self, reason: str, *, then: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.next = then
+
+
+class Station(Value, frozen=True, kw_only=True):
+    """A port, its network and its subnets by id.
+
+    `host` is the active binding's, None when it has never registered. `address` is the one that
+    was asked for; None leaves the choice to the trace.
+    """
+
+    port: Port
+    network: Network
+    subnets: Mapping[str, Subnet]
+    host: Host | None = None
+    address: str | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.port.name} ({self.port.id})" if self.port.name else self.port.id
+
+    @property
+    def host_name(self) -> str:
+        binding = self.port.active_binding
+        return binding.host if binding else ""
+
+    @property
+    def is_bare_metal(self) -> bool:
+        return self.port.vnic_type is VnicType.BAREMETAL
+
+    @property
+    def segment_label(self) -> str:
+        return f"network {self.network.name or self.network.id}, {_segment(self.network)}"
+
+
+def _segment(network: Network) -> str:
+    segment = network.segment
+    if segment.segmentation_id is None:
+        return f"flat on {segment.physical_network}"
+    return f"VLAN {segment.segmentation_id} of {segment.physical_network}"
+
+
+def subnets(source: Station, target: Station) -> tuple[Subnet, Subnet]:
+    """The subnets that they speak from: a common one if there is, else of one IP version.
+
+    Raises PathEnds when there is no such pair.
+    """
+    pairs = [
+        (one, other)
+        for one in _candidates(source)
+        for other in _candidates(target)
+        if one.ip_version == other.ip_version
+    ]
+    if not pairs:
+        raise PathEnds(
+            f"Ports {source.label} and {target.label} have no addresses of one IP version.",
+            then="Give one of them an address of the other's IP version.",
+        )
+    return min(pairs, key=lambda pair: (pair[0].id != pair[1].id, pair[0].ip_version))
+
+
+def require_attached(station: Station) -> None:
+    """Raises PathEnds unless intent lets the port speak and be spoken to."""
+    port, network = station.port, station.network
+    binding = port.active_binding
+    if binding is None:
+        raise PathEnds(
+            f"Port {station.label} is bound to no host.",
+            then=f"Bind it: openstack port set --host HOST {port.id}.",
+        )
+    if binding.vif_type is VifType.BINDING_FAILED:
+        raise PathEnds(
+            f"Port {station.label} could not be bound to host {binding.host}: {binding.cause}.",
+            then=f"netwright port explain {port.id} says what to do.",
+        )
+    if not port.admin_state_up:
+        raise PathEnds(
+            f"Port {station.label} is administratively down.",
+            then=f"Enable it: openstack port set --enable {port.id}.",
+        )
+    if not network.admin_state_up:
+        raise PathEnds(
+            f"Port {station.label} is in {station.segment_label}, administratively down.",
+            then=f"Enable it: openstack network set --enable {network.id}.",
+        )
+    if network.segment.network_type is NetworkType.VXLAN:
+        raise PathEnds(
+            f"Network {network.name} is a fabric network, whose way is not known yet.",
+            then="Trace networks of type flat or vlan.",
+        )
+
+
+def require_gateway(station: Station, subnet: Subnet) -> None:
+    """Raises PathEnds when nothing can leave the subnet."""
+    if subnet.gateway_ip is None:
+        raise PathEnds(
+            f"Subnet {subnet.cidr} of {station.segment_label}, has no gateway: nothing passes "
+            "between it and other subnets.",
+            then=f"Set one: openstack subnet set --gateway ADDRESS {subnet.id}.",
+        )
+
+
+def wiring_of(station: Station, wirings: Mapping[str, HostWiring]) -> HostWiring:
+    """How the port's host wires instances. Raises PathEnds when it cannot serve the port."""
+    host, name = station.host, station.host_name
+    if host is None:
+        raise PathEnds(
+            f"Host {name} of port {station.label} has never registered.",
+            then=f"Start netwright agent --host {name} there.",
+        )
+    if host.state is HostState.FENCED:
+        raise PathEnds(
+            f"Host {name} of port {station.label} is fenced.",
+            then=f"When it is clean again: netwright host unfence {name}.",
+        )
+    if host.driver not in wirings:
+        raise PathEnds(
+            f"How driver {host.driver} of host {name} wires instances is not known here.",
+            then=f"Trace hosts of driver {', '.join(wirings)}.",
+        )
+    if station.network.segment.physical_network not in host.physical_networks:
+        raise PathEnds(
+            f"Host {name} has no bridge to {station.network.segment.physical_network}, where "
+            f"port {station.label} is.",
+            then=f"Map it in the agent's physical_networks on {name}, or bind the port elsewhere.",
+        )
+    return wirings[host.driver]
+
+
+def _candidates(station: Station) -> list[Subnet]:
+    return [
+        station.subnets[fixed.subnet_id]
+        for fixed in station.port.fixed_ips
+        if fixed.subnet_id in station.subnets and station.address in (None, fixed.ip_address)
+    ]
