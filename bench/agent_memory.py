@@ -1,4 +1,4 @@
-"""What an agent holds in memory: `python -m bench.agent_memory`.
+"""What an agent holds in memory.
 
 The program itself, as a machine starts it (`netwright agent`), with 500 ports of its host in its
 mirror: the server is a small stand-in here, Open vSwitch is not there, so its own part is the
@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from bench.result import Result, at_most
 from netwright.model.resources import (
     Binding,
     FixedIp,
@@ -31,14 +32,11 @@ STARTED_S_MAX = 30.0
 SETTLE_S = 2.0
 HOST = "bench"
 
-Result = tuple[str, float, float]  # what, value, the most that it may be
-
 
 def run() -> list[Result]:
-    """Start an agent, tell it its ports, and return its resident set in MB with the limit."""
+    """Start an agent, tell it its ports, and look at its resident set."""
     megabytes = asyncio.run(_measure())
-    print(f"netwright agent with {PORTS} ports: {megabytes:.1f} MB resident")
-    return [(f"agent with {PORTS} ports, MB resident", megabytes, MEGABYTES_MAX)]
+    return [at_most(f"agent with {PORTS} ports, resident", megabytes, MEGABYTES_MAX, "MB")]
 
 
 async def _measure() -> float:
@@ -135,14 +133,3 @@ def _resident_megabytes(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
     return int(kibibytes) * 1024 / 1e6
-
-
-def main() -> None:
-    """Fail when a limit is broken."""
-    too_much = [what for what, value, most in run() if value > most]
-    if too_much:
-        sys.exit(f"beyond the limit: {', '.join(too_much)}")
-
-
-if __name__ == "__main__":
-    main()

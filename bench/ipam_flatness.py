@@ -1,4 +1,4 @@
-"""What an address costs as a subnet fills: `python -m bench.ipam_flatness`.
+"""What an address costs as a subnet fills.
 
 Two questions. Does allocating from leased blocks stay flat to 99.5 % full, against an empty subnet
 in the same run? And when a nearly full subnet must be read first, block by block, from SQLite: what
@@ -7,11 +7,11 @@ is that against reading the whole subnet for its lowest gap, as a server without
 
 import random
 import sqlite3
-import sys
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 
+from bench.result import Result, at_most
 from netwright.ipam.addresses import Address, AddressRange, from_key, to_key
 from netwright.ipam.blocks import BlockView, Geometry
 from netwright.ipam.ledger import Ledger
@@ -26,27 +26,23 @@ FULL = (0.50, 0.99, 0.995)
 FLAT_LIMIT = 3.0
 SCAN_LIMIT = 0.1
 
-Result = tuple[str, float, float]  # what, ratio, the most that it may be
-
 
 def run() -> list[Result]:
-    """Measure, print microseconds, and return the ratios with their limits."""
     geometry = Geometry(default_pools("10.0.0.0/12", "10.0.0.1"), 8)
     empty_us = _best(partial(_allocate_us, geometry, 0.0))
-    print(f"from leased blocks, empty: {empty_us:.2f} us an address")
-    results: list[Result] = []
+    results = [Result("from leased blocks, empty", empty_us, "µs an address")]
     for full in FULL:
         cost_us = _best(partial(_allocate_us, geometry, full))
-        print(f"from leased blocks, {full:.1%} full: {cost_us:.2f} us an address")
-        results.append((f"{full:.1%} full / empty", cost_us / empty_us, FLAT_LIMIT))
+        results.append(at_most(f"  … {full:.1%} full / empty", cost_us / empty_us, FLAT_LIMIT))
     small = Geometry(default_pools("10.0.0.0/16", "10.0.0.1"), 8)
     table = _table(small, FULL[-1])
     blocks_us = _best(partial(_read_blocks_us, table, small))
     scan_us = _best(partial(_read_all_us, table, small))
-    print(
-        f"read first, {FULL[-1]:.1%} full: {blocks_us:.0f} us an address, lowest gap {scan_us:.0f}"
-    )
-    results.append(("read blocks / scan for the lowest gap", blocks_us / scan_us, SCAN_LIMIT))
+    results += [
+        Result(f"read first, {FULL[-1]:.1%} full", blocks_us, "µs an address"),
+        Result("lowest gap by reading the subnet", scan_us, "µs an address"),
+        at_most("  … blocks / lowest gap", blocks_us / scan_us, SCAN_LIMIT),
+    ]
     return results
 
 
@@ -119,14 +115,3 @@ def _read(table: sqlite3.Connection, wanted: AddressRange) -> list[Address]:
         (to_key(wanted.first), to_key(wanted.last)),
     )
     return [from_key(key) for (key,) in rows]
-
-
-def main() -> int:
-    results = run()
-    for name, ratio, limit in results:
-        print(f"{'ok ' if ratio <= limit else 'BAD'} {name}: {ratio:.3g} (limit {limit})")
-    return int(any(ratio > limit for _, ratio, limit in results))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from functools import lru_cache
 
 from netwright.ipam.addresses import Address, AddressRange, from_key, from_text, to_key
 from netwright.ipam.blocks import BlockView, Geometry, block_bits_for
@@ -15,7 +16,7 @@ from netwright.ipam.selection import (
     choose_leases,
     choose_survey,
 )
-from netwright.model.resources import Subnet
+from netwright.model.resources import Pool, Subnet
 from netwright.server.needs import Needs
 from netwright.server.world import World
 
@@ -54,10 +55,13 @@ def demand_of(world: World, needs: Needs) -> dict[str, int]:
 
 def geometry_of(subnet: Subnet) -> Geometry:
     """The cut follows from the CIDR, which never changes, so that all processes cut alike."""
-    pools = tuple(
-        AddressRange(from_text(pool.start), from_text(pool.end)) for pool in subnet.allocation_pools
-    )
-    return Geometry(pools, block_bits_for([usable_range(subnet.cidr)]))
+    return _geometry(subnet.cidr, subnet.allocation_pools)
+
+
+@lru_cache(maxsize=4096)  # every batch asks, and reading addresses costs more than the batch's load
+def _geometry(cidr: str, pools: tuple[Pool, ...]) -> Geometry:
+    ranges = tuple(AddressRange(from_text(pool.start), from_text(pool.end)) for pool in pools)
+    return Geometry(ranges, block_bits_for([usable_range(cidr)]))
 
 
 def forget_rested(connection: sqlite3.Connection, world: World, subnet: Subnet) -> None:

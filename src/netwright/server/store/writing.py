@@ -5,7 +5,8 @@ watcher knows a port's network before the port. The events are also handed back,
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,11 +48,13 @@ def write(connection: sqlite3.Connection, world: World) -> list[EventRow]:
     _write_allocations(connection, world)
     _write_ports(connection, world, seqs)
     _write_attachments(connection, world)
-    connection.executemany(
+    _execute(
+        connection,
         "INSERT INTO transition (port_id, body) VALUES (?, ?)",
         [(each.port_id, _encode(each).decode()) for each in world.transitions],
     )
-    connection.executemany(
+    _execute(
+        connection,
         "INSERT INTO event (seq, kind, id, hosts, left_hosts, body) VALUES (?, ?, ?, ?, ?, ?)",
         [_event_row(event) for event in events],
     )
@@ -131,8 +134,8 @@ def _write_networks(connection: sqlite3.Connection, world: World) -> None:
             gone.append((network_id,))
         else:
             puts.append(_network_row(network))
-    connection.executemany("DELETE FROM network WHERE id = ?", gone)
-    connection.executemany(_upsert("network", _NETWORK_COLUMNS), puts)
+    _execute(connection, "DELETE FROM network WHERE id = ?", gone)
+    _execute(connection, _upsert("network", _NETWORK_COLUMNS), puts)
 
 
 def _write_subnets(connection: sqlite3.Connection, world: World) -> None:
@@ -144,15 +147,16 @@ def _write_subnets(connection: sqlite3.Connection, world: World) -> None:
             puts.append(_subnet_row(subnet))
         if before is None or subnet is None or before.allocation_pools != subnet.allocation_pools:
             recut.append(subnet_id)
-    connection.executemany("DELETE FROM subnet WHERE id = ?", gone)
-    connection.executemany(_upsert("subnet", _SUBNET_COLUMNS), puts)
+    _execute(connection, "DELETE FROM subnet WHERE id = ?", gone)
+    _execute(connection, _upsert("subnet", _SUBNET_COLUMNS), puts)
     # Other pools: which blocks are full is not known any more. Gone: what rests goes with it.
     forget_blocks(connection, recut)
-    connection.executemany("DELETE FROM allocation WHERE subnet_id = ?", gone)
+    _execute(connection, "DELETE FROM allocation WHERE subnet_id = ?", gone)
 
 
 def _write_hosts(connection: sqlite3.Connection, world: World) -> None:
-    connection.executemany(
+    _execute(
+        connection,
         _upsert("host", ("name", "body")),
         [(name, _encode(host).decode()) for name, _, host in world.hosts.changed() if host],
     )
@@ -177,13 +181,15 @@ def _write_allocations(connection: sqlite3.Connection, world: World) -> None:
             inserts.append((*key, now.project_id, now.port_id, now.rests_until))
         else:
             updates.append((now.project_id, now.port_id, now.rests_until, *key))
-    connection.executemany("DELETE FROM allocation WHERE subnet_id = ? AND address = ?", deletes)
-    connection.executemany(
+    _execute(connection, "DELETE FROM allocation WHERE subnet_id = ? AND address = ?", deletes)
+    _execute(
+        connection,
         "UPDATE allocation SET project_id = ?, port_id = ?, rests_until = ? "
         "WHERE subnet_id = ? AND address = ?",
         updates,
     )
-    connection.executemany(
+    _execute(
+        connection,
         "INSERT INTO allocation (subnet_id, address, project_id, port_id, rests_until) "
         "VALUES (?, ?, ?, ?, ?)",
         inserts,
@@ -210,11 +216,12 @@ def _write_ports(connection: sqlite3.Connection, world: World, seqs: dict[str, i
                 (port_id, each.host, port.network_id, each.state, due_at(each))
                 for each in port.bindings
             ]
-    connection.executemany("DELETE FROM port WHERE id = ?", gone)
-    connection.executemany(_insert("port", _PORT_COLUMNS), inserts)
-    connection.executemany(_update("port", _PORT_COLUMNS), [(*r[1:], r[0]) for r in updates])
-    connection.executemany("DELETE FROM binding WHERE port_id = ?", unbound)
-    connection.executemany(
+    _execute(connection, "DELETE FROM port WHERE id = ?", gone)
+    _execute(connection, _insert("port", _PORT_COLUMNS), inserts)
+    _execute(connection, _update("port", _PORT_COLUMNS), [(*r[1:], r[0]) for r in updates])
+    _execute(connection, "DELETE FROM binding WHERE port_id = ?", unbound)
+    _execute(
+        connection,
         "INSERT INTO binding (port_id, host, network_id, state, due_at) VALUES (?, ?, ?, ?, ?)",
         bindings,
     )
@@ -227,8 +234,9 @@ def _write_attachments(connection: sqlite3.Connection, world: World) -> None:
             gone.append((network_id, host))
         else:
             puts.append((network_id, host, _encode(attachment).decode()))
-    connection.executemany("DELETE FROM attachment WHERE network_id = ? AND host = ?", gone)
-    connection.executemany(
+    _execute(connection, "DELETE FROM attachment WHERE network_id = ? AND host = ?", gone)
+    _execute(
+        connection,
         "INSERT INTO attachment (network_id, host, body) VALUES (?, ?, ?) "
         "ON CONFLICT (network_id, host) DO UPDATE SET body = excluded.body",
         puts,
@@ -287,16 +295,24 @@ def _port_row(port: Port, seq: int) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+def _execute(connection: sqlite3.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:  # most tables have none, and a statement without rows costs as much as a row
+        connection.executemany(sql, rows)
+
+
+@cache
 def _insert(table: str, columns: tuple[str, ...]) -> str:
     places = ", ".join("?" * len(columns))
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our names
 
 
+@cache
 def _update(table: str, columns: tuple[str, ...]) -> str:
     sets = ", ".join(f"{column} = ?" for column in columns[1:])
     return f"UPDATE {table} SET {sets} WHERE {columns[0]} = ?"  # noqa: S608 - our names
 
 
+@cache
 def _upsert(table: str, columns: tuple[str, ...]) -> str:
     sets = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
     return f"{_insert(table, columns)} ON CONFLICT ({columns[0]}) DO UPDATE SET {sets}"

@@ -1,0 +1,67 @@
+"""Runs the benchmarks: `python -m bench [NAME…] [--write]`.
+
+Each module has `run() -> list[Result]`. Ratios compare with a peer or a physical limit that the
+same run measured; the exit code is 1 when one breaks its limit. `--write` keeps the table in
+`docs/benchmarks.md`.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+from bench.result import Result, table
+
+MODULES = (
+    "ipam_flatness",
+    "port_create",
+    "watchers",
+    "agent_memory",
+    "lab_up",
+)
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MODULES))
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} anew")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(MODULES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; see --help")
+    sections: list[str] = []
+    broken: list[Result] = []
+    for name in options.names or MODULES:
+        module = import_module(f"bench.{name}")
+        title = (module.__doc__ or name).partition("\n")[0]
+        print(f"\n{name}: {title}", flush=True)
+        began = time.monotonic()
+        results: list[Result] = module.run()
+        lines = table(results)
+        print("\n".join(lines), f"\n({time.monotonic() - began:.0f} s)", flush=True)
+        broken += [each for each in results if not each.holds]
+        sections += [f"## {name}", "", title, "", *lines, ""]
+    if options.write:
+        PAGE.write_text("\n".join([*_head(), *sections]), encoding="utf-8")
+    for each in broken:
+        print(f"beyond its limit: {each.name}", file=sys.stderr)
+    return int(bool(broken))
+
+
+def _head() -> list[str]:
+    machine = f"{os.cpu_count()} cores, Linux {platform.release()}, Python"
+    return [
+        "# Benchmarks",
+        "",
+        "Written by `python -m bench --write`; `make bench` measures and checks the limits.",
+        "Trust the ratios: each compares with what the same run measured on the same machine",
+        f"({machine} {platform.python_version()}).",
+        "",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

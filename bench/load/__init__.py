@@ -1,0 +1,53 @@
+"""Load generators that are not the bottleneck: wrk, and small C programs built when needed."""
+
+import json
+import subprocess
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import msgspec
+
+_HERE = Path(__file__).parent
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What wrk saw. `failed` are answers other than 2xx, broken connections and timeouts."""
+
+    requests: int
+    seconds: float
+    p50_s: float
+    p99_s: float
+    failed: int
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+
+def post(url: str, body: Any, *, clients: int, seconds: int, directory: Path) -> Summary:
+    """POST one body from so many clients, each with one request in flight."""
+    file = directory / "body.json"
+    file.write_text(json.dumps(body), encoding="utf-8")
+    options = ("-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "10s")
+    said = subprocess.run(
+        ["wrk", *options, "-s", str(_HERE / "post.lua"), url, "--", str(file)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 30,
+    ).stdout
+    line = next(line for line in said.splitlines() if line.startswith("SUMMARY "))
+    summary = msgspec.json.decode(line.removeprefix("SUMMARY "), type=Summary)
+    assert summary.failed == 0, f"{summary.failed} of {summary.requests} requests failed: {said}"
+    return summary
+
+
+@cache
+def built(name: str) -> str:
+    """The path of a C program of this folder, compiled for this run."""
+    program = str(Path(mkdtemp(prefix="nwb-")) / name)
+    source = str(_HERE / f"{name}.c")
+    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-o", program, source], check=True)
+    return program

@@ -1,0 +1,95 @@
+"""A server as a user runs it, `netwright server` on loopback, for a benchmark to load."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+START_S_MAX = 20.0
+PORTS = range(20_000, 32_000)
+
+
+class Service(NamedTuple):
+    """Where the server is, and its process."""
+
+    host: str
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def post(self, path: str, body: Any) -> Any:
+        """For setting the scene, never within a measurement."""
+        request = urllib.request.Request(
+            self.url + path,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Service]:
+    """A server with an empty database on the disk of this directory."""
+    port = _free_port()
+    program = str(Path(sys.executable).with_name("netwright"))
+    arguments = ("server", "--listen", f"127.0.0.1:{port}", "--auth", "none")
+    environment = {"PATH": os.environ["PATH"], "NETWRIGHT_CONFIG": "/dev/null"}
+    environment["NETWRIGHT_SERVER_STATE_DIRECTORY"] = str(directory)
+    process = subprocess.Popen(
+        [program, *arguments], env=environment, stderr=(directory / "log").open("wb")
+    )
+    try:
+        service = Service("127.0.0.1", port, process.pid)
+        _await_ready(service, process)
+        yield service
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(START_S_MAX)
+
+
+def vlan_network(service: Service, cidr: str, vlan: int = 100) -> str:
+    """A network with one subnet; its id."""
+    segment = {
+        "provider:network_type": "vlan",
+        "provider:physical_network": "physnet1",
+        "provider:segmentation_id": vlan,
+    }
+    network_id = str(service.post("/v2.0/networks", {"network": segment})["network"]["id"])
+    subnet = {"network_id": network_id, "cidr": cidr, "ip_version": 4}
+    service.post("/v2.0/subnets", {"subnet": subnet})
+    return network_id
+
+
+def _await_ready(service: Service, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S_MAX
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{service.url}/readyz", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the server did not become ready")
+
+
+def _free_port() -> int:
+    for port in PORTS[os.getpid() % 5_000 :]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
