@@ -16,6 +16,9 @@ from netwright.lab.state import Lab, write_atomically
 
 SERVER = "server"
 AGENT = "agent"
+VLANS_FREE = "200:299"
+"""What users of a lab may make networks of; the presets' own networks lie elsewhere."""
+
 _PROGRAM = str(Path(sys.executable).with_name("netwright"))
 
 
@@ -44,6 +47,7 @@ def server_configuration(lab: Lab, auth: str) -> str:
         "auth": auth,
         "state_directory": str(server_directory(lab)),
         "lab": lab.name,
+        "vlan_ranges": [f"{lab.spec.physical_network}:{VLANS_FREE}"],
     }
     # A JSON string is a TOML string.
     return "[server]\n" + "".join(f"{key} = {json.dumps(v)}\n" for key, v in values.items())

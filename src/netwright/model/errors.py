@@ -137,6 +137,10 @@ class FlatNetworkInUse(Conflict):
     """Two flat networks asked for one physical network."""
 
 
+class NoNetworkAvailable(Conflict):
+    """No segment is left, or configured, for a network whose maker names none."""
+
+
 class IpAddressAlreadyAllocated(Conflict):
     pass
 

@@ -125,6 +125,8 @@ def _binding_table() -> dict[tuple[BindingState, Event], BindingState]:
         (s.FENCED, e.REBIND): s.WITHDRAWN,
         (s.FENCED, e.DELETE): s.WITHDRAWN,
         (s.FENCED, e.HOST_BACK): s.PREPARING,
+        # Fenced anew before its host was heard again.
+        (s.FENCED, e.HOST_FENCED): s.FENCED,
     }
     live = (s.PREPARING, s.UP, s.DOWN, s.REFUSED)
     for state in live:

@@ -15,6 +15,7 @@ import structlog
 from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.model.errors import InternalError, NetwrightError
+from netwright.model.segments import VlanRange
 from netwright.server import hosts, networks, subnets, topology
 from netwright.server.commands import (
     ApplyReports,
@@ -60,9 +61,10 @@ def run(
     ledger: Ledger,
     now: float,
     epoch: str,
+    vlan_ranges: Sequence[VlanRange] = (),
 ) -> tuple[list[Outcome], list[EventRow]]:
     """Decide the commands in order and write what they change; nothing is committed yet."""
-    world = World(now, ledger)
+    world = World(now, ledger, vlan_ranges)
     needs = Needs()
     for command in commands:
         note(needs, command)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from netwright.model.segments import parse_vlan_range
 from netwright.model.settings import Settings
 
 
@@ -35,6 +36,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     auth              token | none | keystone (see `server.auth`)
     workers           server processes; SQLite has one
     state_directory   holds admin.token, agents.secret (both 0600) and the default database
+    vlan_ranges       PHYSICAL_NETWORK:FIRST:LAST, VLANs for networks whose maker names none
     lab               name of the lab that this server serves: `auth = none` off loopback needs it
     log_format, log_level   lines on stderr, for people or as JSON
     body_bytes_max    larger request bodies are refused with 413
@@ -48,6 +50,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     auth: AuthMode = AuthMode.TOKEN
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/netwright"
+    vlan_ranges: tuple[str, ...] = ()
     lab: str = ""
     log_format: LogFormat = LogFormat.TEXT
     log_level: LogLevel = LogLevel.INFO
@@ -55,6 +58,8 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     stop_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
 
     def __post_init__(self) -> None:
+        for text in self.vlan_ranges:
+            parse_vlan_range(text)
         if self.workers > 1 and self.database_url.startswith("sqlite:"):
             raise ValueError("workers above 1 need PostgreSQL, and the database is SQLite")
 

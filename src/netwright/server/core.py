@@ -22,6 +22,7 @@ from netwright.db.sqlite import SqliteDatabase
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import Unavailable
 from netwright.model.resources import Host
+from netwright.model.segments import VlanRange
 from netwright.model.wire import Kind
 from netwright.server import batch
 from netwright.server.commands import (
@@ -66,12 +67,14 @@ class Core:
         epoch: str,
         clock: Clock,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
+        vlan_ranges: Sequence[VlanRange] = (),
     ) -> None:
         self.reader = SqliteReader(database)
         self._database = database
         self._epoch = epoch
         self._clock = clock
         self._observe_commit = observe_commit
+        self._vlan_ranges = vlan_ranges
         self._ledger = Ledger(f"server-{uuid4()}")
         self._committer: Committer[Command, Any] = Committer(self._commit_batch, weight)
         self._hub = Hub(epoch, database.write_now(last_seq))
@@ -84,10 +87,11 @@ class Core:
         path: Path,
         clock: Clock = time.time,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
+        vlan_ranges: Sequence[VlanRange] = (),
     ) -> "Core":
         """Open the database file, or make it. Raises what `open_database` does."""
         database, epoch = open_database(path, uuid4().hex[:12])
-        return cls(database, epoch, clock, observe_commit)
+        return cls(database, epoch, clock, observe_commit, vlan_ranges)
 
     async def start(self) -> None:
         self._committer.start()

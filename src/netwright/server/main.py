@@ -16,6 +16,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from netwright.model.segments import parse_vlan_range
 from netwright.model.settings import InvalidConfiguration
 from netwright.server import logs
 from netwright.server.api.app import application
@@ -52,7 +53,11 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
             next="Use sqlite:////absolute/path.",
         )
     path = Path(url.removeprefix(_SQLITE))
-    core = Core.open(path, observe_commit=metrics.observe_commit)
+    core = Core.open(
+        path,
+        observe_commit=metrics.observe_commit,
+        vlan_ranges=tuple(map(parse_vlan_range, settings.vlan_ranges)),
+    )
     await core.start()
     return core
 

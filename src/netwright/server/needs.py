@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from msgspec import UNSET
 
 from netwright.ipam.addresses import Address, from_text
+from netwright.model.segments import is_whole, segment_key
 from netwright.server.commands import (
     AddressWish,
     ApplyReports,
@@ -28,7 +29,6 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
-from netwright.server.networks import segment_key
 from netwright.server.ports.addressing import mac_candidates
 
 
@@ -51,6 +51,7 @@ class Needs:
     ports_on: set[str] = field(default_factory=set)
     refused_on: set[str] = field(default_factory=set)
     segments: set[str] = field(default_factory=set)
+    every_segment: bool = False
     macs: set[tuple[str, str]] = field(default_factory=set)
     unique_names: set[tuple[str, str]] = field(default_factory=set)
     addresses: set[tuple[str, Address]] = field(default_factory=set)
@@ -102,6 +103,7 @@ def _infrastructure(needs: Needs, command: Command) -> None:
     match command:
         case CreateNetworks():
             for draft in command.drafts:
+                needs.every_segment |= not is_whole(draft.segment)
                 if draft.segment is not None:
                     needs.segments.add(segment_key(draft.segment))
         case UpdateNetwork():

@@ -5,13 +5,13 @@ from msgspec.structs import replace
 
 from netwright.model.errors import (
     FlatNetworkInUse,
-    InvalidInput,
     NetworkInUse,
     NetworkNotFound,
     StaleRevision,
     VlanIdInUse,
 )
 from netwright.model.resources import Network, NetworkType, Segment
+from netwright.model.segments import segment_key
 from netwright.server.commands import (
     Caller,
     CreateNetworks,
@@ -19,14 +19,8 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
+from netwright.server.segments import choose
 from netwright.server.world import World
-
-
-def segment_key(segment: Segment) -> str:
-    """What no two networks share: the VLAN of a physical network (0 is untagged), or the VNI."""
-    if segment.network_type is NetworkType.VXLAN:
-        return f"vxlan/{segment.segmentation_id}"
-    return f"{segment.physical_network}/{segment.segmentation_id or 0}"
 
 
 def create(world: World, command: CreateNetworks) -> tuple[Network, ...]:
@@ -99,21 +93,15 @@ def check_revision(revision: int, if_match: int | None) -> None:
 
 
 def _create(world: World, draft: NetworkDraft) -> Network:
-    if draft.segment is None:
-        raise InvalidInput(
-            "Invalid input for provider:network_type. Reason: this server allocates no segments by "
-            "itself yet, so a network needs its provider attributes.",
-            next="give provider:network_type, provider:physical_network and, for vlan, "
-            "provider:segmentation_id",
-        )
-    key = segment_key(draft.segment)
+    segment = choose(world, draft.segment, world.vlan_ranges)
+    key = segment_key(segment)
     holder = world.segments.get(key)
     if holder is not None:
-        raise _segment_in_use(draft.segment, holder)
+        raise _segment_in_use(segment, holder)
     network = Network(
         id=draft.id,
         project_id=draft.project_id,
-        segment=draft.segment,
+        segment=segment,
         name=draft.name,
         description=draft.description,
         admin_state_up=draft.admin_state_up,

@@ -5,7 +5,7 @@ A command that fails is rolled back alone (`World.attempt`). At the end `changed
 what the store has to write.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -20,6 +20,7 @@ from netwright.model.resources import (
     Subnet,
     Transition,
 )
+from netwright.model.segments import VlanRange
 from netwright.model.topology import Topology
 
 K = TypeVar("K")
@@ -80,9 +81,10 @@ class World:
     `port_seqs` are the ports' places in the event log. `ledger` hands out addresses.
     """
 
-    def __init__(self, now: float, ledger: Ledger) -> None:
+    def __init__(self, now: float, ledger: Ledger, vlan_ranges: Sequence[VlanRange] = ()) -> None:
         self.now = now
         self.ledger = ledger
+        self.vlan_ranges = vlan_ranges
         self.journal: Journal = []
         self.networks: Rows[str, Network] = Rows(self.journal)
         self.subnets: Rows[str, Subnet] = Rows(self.journal)

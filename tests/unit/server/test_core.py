@@ -47,6 +47,7 @@ from netwright.server.commands import (
     PortDraft,
     RegisterHost,
     SubnetDraft,
+    UnfenceHost,
     UpdatePorts,
     UpdateSubnet,
 )
@@ -231,6 +232,15 @@ async def test_a_fence_frees_what_a_dead_host_cannot_withdraw(core: Core) -> Non
     await core.commit(FenceHost(caller=ADMIN, host="h1", reason="power is off"))
     await core.commit(DeleteSubnet(caller=ADMIN, id="sub"))
     await core.commit(DeleteNetwork(caller=ADMIN, id="net"))
+
+
+async def test_a_host_can_be_fenced_again_before_it_was_heard(core: Core) -> None:
+    await register(core, "h1")
+    await create(core, "a", host="h1")
+    for _ in range(2):
+        await core.commit(FenceHost(caller=ADMIN, host="h1", reason="power is off"))
+        assert await state(core, "a") is PortState.DEGRADED
+        await core.commit(UnfenceHost(caller=ADMIN, host="h1"))
 
 
 async def test_conflicts_name_the_holder(core: Core) -> None:

@@ -9,8 +9,8 @@ import msgspec
 from netwright.ipam.addresses import Address, cidr_range, from_text, to_key
 from netwright.ipam.resting import Allocation
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet
+from netwright.model.segments import segment_key
 from netwright.server.needs import Needs
-from netwright.server.networks import segment_key
 from netwright.server.world import World
 
 _USES_MAX = 5_000
@@ -31,7 +31,7 @@ def load(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
     network_ids = changed | needs.networks | {port.network_id for port in ports}
     _load_networks(connection, world, network_ids)
     _load_subnets(connection, world, network_ids)
-    _load_segments(connection, world, needs.segments)
+    _load_segments(connection, world, needs)
     hosts = needs.hosts | {binding.host for port in ports for binding in port.bindings}
     _load_hosts(connection, world, hosts)
     attachments = needs.attachments | {
@@ -104,11 +104,17 @@ def _load_subnets(connection: sqlite3.Connection, world: World, network_ids: set
         world.subnets.load(subnet.id, subnet)
 
 
-def _load_segments(connection: sqlite3.Connection, world: World, keys: set[str]) -> None:
-    sql = (
-        "SELECT segment_key, id FROM network WHERE segment_key IN (SELECT value FROM json_each(?))"
-    )
-    for key, network_id in _select(connection, sql, keys):
+def _load_segments(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
+    """Those asked about; all, when one is to be chosen: no more than there are VLANs."""
+    if needs.every_segment:
+        rows: Iterator[tuple[Any, ...]] = connection.execute("SELECT segment_key, id FROM network")
+    else:
+        sql = (
+            "SELECT segment_key, id FROM network "
+            "WHERE segment_key IN (SELECT value FROM json_each(?))"
+        )
+        rows = _select(connection, sql, needs.segments)
+    for key, network_id in rows:
         world.segments.load(key, network_id)
 
 

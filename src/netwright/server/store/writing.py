@@ -13,9 +13,9 @@ import msgspec
 
 from netwright.ipam.addresses import Address, to_key
 from netwright.model.resources import Network, Port, Subnet, VifType
+from netwright.model.segments import segment_key
 from netwright.model.states import PortState
 from netwright.model.wire import Kind
-from netwright.server.networks import segment_key
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.world import World

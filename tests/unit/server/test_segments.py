@@ -1,0 +1,61 @@
+"""Which VLAN a network gets, and which wishes cannot be."""
+
+import pytest
+
+from netwright.ipam.ledger import Ledger
+from netwright.model.errors import InvalidInput, NoNetworkAvailable
+from netwright.model.resources import NetworkType, Segment
+from netwright.model.segments import parse_vlan_range, segment_key
+from netwright.server.segments import choose
+from netwright.server.world import World
+
+RANGES = (parse_vlan_range("physnet1:100:101"), parse_vlan_range("physnet2:7:7"))
+
+
+def world(*taken: str) -> World:
+    made = World(1_000.0, Ledger("server"))
+    for key in taken:
+        made.segments.load(key, "other")
+    return made
+
+
+def vlan(physical_network: str | None = None, vlan_id: int | None = None) -> Segment:
+    return Segment(
+        network_type=NetworkType.VLAN,
+        physical_network=physical_network,
+        segmentation_id=vlan_id,
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken", "chosen"),
+    [
+        (None, [], "physnet1/100"),
+        (None, ["physnet1/100"], "physnet1/101"),
+        (None, ["physnet1/100", "physnet1/101"], "physnet2/7"),
+        (vlan("physnet2"), [], "physnet2/7"),
+        (vlan("physnet9", 5), [], "physnet9/5"),
+    ],
+)
+def test_the_lowest_free_vlan_is_chosen(
+    wanted: Segment | None, taken: list[str], chosen: str
+) -> None:
+    assert segment_key(choose(world(*taken), wanted, RANGES)) == chosen
+
+
+def test_a_full_range_and_a_missing_one_say_so() -> None:
+    with pytest.raises(NoNetworkAvailable, match="all VLANs of physical network physnet2"):
+        choose(world("physnet2/7"), vlan("physnet2"), RANGES)
+    with pytest.raises(NoNetworkAvailable, match="no vlan_ranges"):
+        choose(world(), None, ())
+
+
+def test_a_vlan_id_alone_means_nothing() -> None:
+    with pytest.raises(InvalidInput, match="provider:physical_network"):
+        choose(world(), vlan(None, 100), RANGES)
+
+
+@pytest.mark.parametrize("text", ["physnet1", "physnet1:5:4", "physnet1:0:9", "p:1:4095", ":1:2"])
+def test_a_range_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="vlan_ranges"):
+        parse_vlan_range(text)
