@@ -142,7 +142,14 @@ class Core:
         started = time.perf_counter()
 
         def work(connection: sqlite3.Connection) -> tuple[list[Any], list[EventRow]]:
-            return batch.run(connection, commands, ledger=self._ledger, now=now, epoch=self._epoch)
+            return batch.run(
+                connection,
+                commands,
+                ledger=self._ledger,
+                now=now,
+                epoch=self._epoch,
+                vlan_ranges=self._vlan_ranges,
+            )
 
         for _ in range(_CONFLICT_ROUNDS_MAX):
             try:

@@ -29,6 +29,7 @@ from netwright.server.commands import (
     SeeDevices,
     UnfenceHost,
 )
+from netwright.server.liveness import SILENT_AFTER_S
 from netwright.server.ports.bindings import retry, withdrawn
 from netwright.server.ports.lifecycle import TransitionRefused, happen, step, with_binding
 from netwright.server.ports.release import release_if_unbound
@@ -79,7 +80,13 @@ def fall_silent(world: World, name: str) -> None:
     """The host was not heard in time: it takes no new bindings; nothing else changes (law 5)."""
     host = world.hosts.get(name)
     if host is not None and host.state is HostState.UP:
-        world.hosts.put(name, replace(host, state=HostState.UNKNOWN, state_since=world.now))
+        silent = replace(
+            host,
+            state=HostState.UNKNOWN,
+            state_since=world.now,
+            heard_at=world.now - SILENT_AFTER_S,  # heartbeats are not stored one by one
+        )
+        world.hosts.put(name, silent)
 
 
 def fence(world: World, command: FenceHost) -> Host:

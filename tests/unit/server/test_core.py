@@ -19,6 +19,7 @@ from netwright.model.errors import (
     UniqueNameConflict,
 )
 from netwright.model.resources import NetworkType, Pool, Port, Segment, VifType
+from netwright.model.segments import parse_vlan_range
 from netwright.model.states import Plane, PortState
 from netwright.model.wire import (
     HostRegistration,
@@ -241,6 +242,17 @@ async def test_a_host_can_be_fenced_again_before_it_was_heard(core: Core) -> Non
         await core.commit(FenceHost(caller=ADMIN, host="h1", reason="power is off"))
         assert await state(core, "a") is PortState.DEGRADED
         await core.commit(UnfenceHost(caller=ADMIN, host="h1"))
+
+
+async def test_a_network_without_a_segment_gets_a_vlan_of_the_configured_range(
+    tmp_path: Path,
+) -> None:
+    core = Core.open(tmp_path / "ranged.db", vlan_ranges=(parse_vlan_range("physnet1:7:8"),))
+    await core.start()
+    drafts = tuple(NetworkDraft(id=name, project_id="p") for name in ("one", "two"))
+    made = await core.commit(CreateNetworks(caller=ADMIN, drafts=drafts))
+    assert [network.segment.segmentation_id for network in made] == [7, 8]
+    await core.close()
 
 
 async def test_conflicts_name_the_holder(core: Core) -> None:
