@@ -3,8 +3,13 @@
 BFD speaks once a second until a session is up (RFC 5880 §6.8.3), and a bond uses no member whose
 session is down: a restarted ovs-vswitchd would forward nothing over it for a second or two. One
 that has lost its ovsdb-server hears no BFD until it is back (seen with OVS 3.1), and then disables
-all members. So the members are told to forward regardless, until of each bond one session has come
-up again (then there is a verified path, and the others wait for theirs) or HOLD_S is over.
+all members. So the members are told to forward regardless, until the session of each bond's member
+in use has come up again or HOLD_S is over.
+
+The member that was in use is told first, and so stays in use: ovs-vswitchd takes the one that
+OVSDB remembers once it may forward, else whichever may first. Any other would mean that every
+switch has to learn anew where our machines are, from machines that hear nothing and therefore
+keep silent. For the same reason another member's session is not enough to let go.
 
 The override lives in ovs-vswitchd's memory only. An agent that starts releases it first, should
 its predecessor have died while it held.
@@ -47,15 +52,15 @@ class BfdHold:
         """Let BFD alone decide."""
         await self._override("normal", _members(self._uplinks()))
 
-    async def hold(self) -> None:
-        """Forward regardless until the sessions are back, at most HOLD_S after OVSDB is."""
+    async def hold(self, hold_s: float = HOLD_S) -> None:
+        """Forward regardless until the sessions are back, at most `hold_s` after OVSDB is."""
         members = _members(self._uplinks())
         if not members:
             return
         await self._override("true", members)
         try:
             await self._synced()
-            async with asyncio.timeout(HOLD_S):
+            async with asyncio.timeout(hold_s):
                 await self._sessions_back()
         except TimeoutError:
             pass  # they never went, or the links are silent: from now on BFD decides either way
@@ -63,12 +68,12 @@ class BfdHold:
             await asyncio.shield(self._override("normal", members))
 
     async def _sessions_back(self) -> None:
-        """Until of each bond a session is up that was not up before: OVSDB's first word is old."""
+        """Until each member in use is up that was not up before: OVSDB's first word is old."""
         went: set[str] = set()
         while True:
-            uplinks = [watched for uplink in self._uplinks() if (watched := _watched(uplink))]
-            went.update(m.name for watched in uplinks for m in watched if m.bfd != "up")
-            if all(any(m.bfd == "up" and m.name in went for m in watched) for watched in uplinks):
+            used = [watched[0] for uplink in self._uplinks() if (watched := _watched(uplink))]
+            went.update(member.name for member in used if member.bfd != "up")
+            if all(member.bfd == "up" and member.name in went for member in used):
                 return
             self.changed.clear()
             await self.changed.wait()
@@ -83,7 +88,9 @@ class BfdHold:
 
 
 def _watched(uplink: UplinkState) -> tuple[Member, ...]:
-    return tuple(member for member in uplink.members if member.bfd != "off")
+    """Its members with BFD, the one in use first."""
+    watched = (member for member in uplink.members if member.bfd != "off")
+    return tuple(sorted(watched, key=lambda member: not member.active))
 
 
 def _members(uplinks: tuple[UplinkState, ...]) -> tuple[str, ...]:
