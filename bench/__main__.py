@@ -21,6 +21,9 @@ MODULES = (
     "watchers",
     "agent_memory",
     "lab_up",
+    "agent_idle",
+    "device_up",
+    "round_trips",
 )
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import load
 from bench.result import Result, at_least, at_most
 from bench.service import running, vlan_network
-from bench.sqlite_alone import Replay
+from bench.sqlite_alone import Replay, creations
 
 ROUNDS = 3
 LOAD_S = 3
@@ -32,8 +32,8 @@ def run() -> list[Result]:
 
 
 def _measure(directory: Path) -> list[Result]:
-    hundreds = Replay(directory / "hundreds.db", batches=600, ports=BATCH)
-    ones = Replay(directory / "ones.db", batches=12_000, ports=1)
+    hundreds = Replay(directory / "hundreds.db", creations(batches=600, ports=BATCH))
+    ones = Replay(directory / "ones.db", creations(batches=12_000, ports=1))
     singles: list[tuple[float, float]] = []
     bulks: list[tuple[float, float]] = []
     lone: list[tuple[float, float]] = []
@@ -44,11 +44,11 @@ def _measure(directory: Path) -> list[Result]:
         many = {"ports": [{"network_id": network_id}] * BATCH}
         load.post(url, one, clients=CLIENTS, seconds=1, directory=directory)  # warm
         for _ in range(ROUNDS):
-            before = hundreds.ports_per_second(LIMIT_S)
+            before = hundreds.items_per_second(LIMIT_S)
             single = load.post(url, one, clients=CLIENTS, seconds=LOAD_S, directory=directory)
-            between = hundreds.ports_per_second(LIMIT_S)
+            between = hundreds.items_per_second(LIMIT_S)
             bulk = load.post(url, many, clients=BULK_CLIENTS, seconds=LOAD_S, directory=directory)
-            after = hundreds.ports_per_second(LIMIT_S)
+            after = hundreds.items_per_second(LIMIT_S)
             singles.append((single.per_second, (before + between) / 2))
             bulks.append((bulk.per_second * BATCH, (between + after) / 2))
             commits = ones.run(LIMIT_S)

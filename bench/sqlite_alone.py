@@ -7,15 +7,20 @@ batch on a file that the server's own engine opened, is what the server could re
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from netwright.ipam.ledger import Ledger
 from netwright.model.resources import NetworkType, Segment
+from netwright.model.states import Plane
+from netwright.model.wire import HostRegistration, Report, ReportBatch, ReportStatus
 from netwright.server import batch
 from netwright.server.api.ids import new_id
 from netwright.server.commands import (
+    ApplyReports,
     Caller,
     Command,
     CreateNetworks,
@@ -23,6 +28,7 @@ from netwright.server.commands import (
     CreateSubnets,
     NetworkDraft,
     PortDraft,
+    RegisterHost,
     SubnetDraft,
 )
 from netwright.server.store.opening import open_database
@@ -57,32 +63,62 @@ class _Recorder(sqlite3.Connection):
         return super().executemany(sql, listed)
 
 
-class Replay:
-    """A fresh database, and batches of ports that wait to be written to it."""
+class Recording(NamedTuple):
+    """What makes a database ready, then batches of `items` each, the last one first."""
 
-    def __init__(self, path: Path, batches: int, ports: int) -> None:
+    scene: Writes
+    batches: list[Writes]
+    items: int
+
+
+class Replay:
+    """A fresh database, and batches that wait to be written to it."""
+
+    def __init__(self, path: Path, recording: Recording) -> None:
         self._database, _ = open_database(path, "bench")
-        scene, self._batches = _record(batches, ports)
-        self._database.write_now(lambda connection: _apply(connection, scene))
-        self._ports = ports
+        self._recording = recording
+        self._database.write_now(lambda connection: _apply(connection, recording.scene))
 
     def run(self, seconds: float) -> list[float]:
-        """Write batches for so long; how long each took, in seconds."""
+        """Write batches for so long, or until none is left; how long each took, in seconds."""
         took: list[float] = []
         end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            writes = self._batches.pop()
+        while time.perf_counter() < end and self._recording.batches:
+            apply = partial(_apply, writes=self._recording.batches.pop())
             began = time.perf_counter()
-            self._database.write_now(lambda connection, w=writes: _apply(connection, w))  # type: ignore[misc]
+            self._database.write_now(apply)
             took.append(time.perf_counter() - began)
         return took
 
-    def ports_per_second(self, seconds: float) -> float:
+    def items_per_second(self, seconds: float) -> float:
         took = self.run(seconds)
-        return len(took) * self._ports / sum(took)
+        return len(took) * self._recording.items / sum(took)
 
     def close(self) -> None:
         self._database.close()
+
+
+def creations(batches: int, ports: int) -> Recording:
+    """Batches of so many ports to be created."""
+    with _deciding() as decide:
+        network_id, scene = _network(decide)
+        recorded = [decide([_create(network_id) for _ in range(ports)]) for _ in range(batches)]
+    return Recording(scene, recorded[::-1], ports)
+
+
+def reports(count: int, host: str = "host1") -> Recording:
+    """Batches of one report each: a port's underlay is up on its host."""
+    registration = HostRegistration(
+        epoch="life", driver="ovs", physical_networks={"physnet1": "br-bond"}
+    )
+    with _deciding() as decide:
+        network_id, scene = _network(decide)
+        creating = [_create(network_id, host) for _ in range(count)]
+        scene += decide([RegisterHost(caller=_ADMIN, host=host, registration=registration)])
+        for start in range(0, count, 100):
+            scene += decide(creating[start : start + 100])
+        recorded = [decide([_report(each.drafts[0].id, host)]) for each in creating]
+    return Recording(scene, recorded[::-1], 1)
 
 
 def _apply(connection: sqlite3.Connection, writes: Writes) -> None:
@@ -90,12 +126,31 @@ def _apply(connection: sqlite3.Connection, writes: Writes) -> None:
         connection.executemany(write.sql, write.rows)
 
 
-def _record(batches: int, ports: int) -> tuple[Writes, list[Writes]]:
+_Decide = Callable[[Sequence[Command]], Writes]
+
+
+@contextmanager
+def _deciding() -> Iterator[_Decide]:
+    """Decides commands as the server does, in memory; what it would write."""
     connection = sqlite3.connect(":memory:", factory=_Recorder, isolation_level=None)
     connection.writes = []
     ledger = Ledger("bench")
     for statement in sqlite_ddl():
         connection.execute(statement)
+
+    def decide(commands: Sequence[Command]) -> Writes:
+        connection.writes = []
+        outcomes, _ = batch.run(connection, commands, ledger=ledger, now=time.time(), epoch="bench")
+        ledger.commit()
+        failed = [each for each in outcomes if isinstance(each, Exception)]
+        assert not failed, failed[0]
+        return connection.writes
+
+    yield decide
+    connection.close()
+
+
+def _network(decide: _Decide) -> tuple[str, Writes]:
     network_id = new_id()
     network = NetworkDraft(id=network_id, project_id=_ADMIN.project_id, segment=_SEGMENT)
     subnet = SubnetDraft(
@@ -105,31 +160,18 @@ def _record(batches: int, ports: int) -> tuple[Writes, list[Writes]]:
         cidr="10.0.0.0/10",
         ip_version=4,
     )
-    scene = _decide(
-        connection,
-        ledger,
-        [
-            CreateNetworks(caller=_ADMIN, drafts=(network,)),
-            CreateSubnets(caller=_ADMIN, drafts=(subnet,)),
-        ],
+    creating = (
+        CreateNetworks(caller=_ADMIN, drafts=(network,)),
+        CreateSubnets(caller=_ADMIN, drafts=(subnet,)),
     )
-    recorded = [
-        _decide(connection, ledger, [_create(network_id) for _ in range(ports)])
-        for _ in range(batches)
-    ]
-    connection.close()
-    return scene, recorded[::-1]
+    return network_id, decide(creating)
 
 
-def _decide(connection: _Recorder, ledger: Ledger, commands: list[Command]) -> Writes:
-    connection.writes = []
-    outcomes, _ = batch.run(connection, commands, ledger=ledger, now=time.time(), epoch="bench")
-    ledger.commit()
-    failed = [each for each in outcomes if isinstance(each, Exception)]
-    assert not failed, failed[0]
-    return connection.writes
-
-
-def _create(network_id: str) -> CreatePorts:
-    draft = PortDraft(id=new_id(), project_id=_ADMIN.project_id, network_id=network_id)
+def _create(network_id: str, host: str = "") -> CreatePorts:
+    draft = PortDraft(id=new_id(), project_id=_ADMIN.project_id, network_id=network_id, host=host)
     return CreatePorts(caller=_ADMIN, drafts=(draft,))
+
+
+def _report(port_id: str, host: str) -> ApplyReports:
+    up = Report(plane=Plane.UNDERLAY, generation=1, status=ReportStatus.UP, port_id=port_id)
+    return ApplyReports(caller=_ADMIN, batch=ReportBatch(host=host, epoch="life", reports=(up,)))

@@ -1,0 +1,267 @@
+"""From the OVSDB commit of a new device until a watcher sees its underlay up.
+
+Its physical limit is the sum of what cannot be left out, each measured bare in the same lab: an
+OVSDB transaction that plugs a device, until ovs-vswitchd has carried it out (as `ovs-vsctl` waits);
+a bundle of as many flows as a port has, with its barrier; a durable commit of the report's rows.
+The ports are created, bound and their vNICs made beforehand. One Python process watches and plugs:
+it waits on sockets alone.
+"""
+
+import asyncio
+import os
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from bench.result import Result, at_most
+from bench.rig import agent_pid, living_children, page_faults_of_children, running_lab
+from bench.sqlite_alone import Replay, reports
+from netwright.agent.ovs.changes import FlowChange
+from netwright.agent.ovs.openflow import OpenFlowClient
+from netwright.agent.ovs.ovsdb import Operation, OvsdbClient
+from netwright.agent.ovs.pipeline import endpoint_flows
+from netwright.agent.ovs.wiring import Endpoint, NetworkSegment
+from netwright.client.api import Client
+from netwright.client.networking import Collection, Networking
+from netwright.lab import instances
+from netwright.lab.nodes import ovs
+from netwright.lab.orchestrator import Orchestrator
+from netwright.lab.places import Instance
+from netwright.model.resources import Port
+from netwright.model.states import BindingState
+from netwright.model.wire import Kind, LineType
+
+HOST = "host1"
+SINGLES = 40
+AT_ONCE = 100
+PAUSE_S = 0.05
+WAIT_S = 20.0
+RATIO_MAX = 2.0
+EACH_MS_MAX = 8.0
+
+
+def run() -> list[Result]:
+    commits = _commits()
+    with running_lab() as orchestrator:
+        pid = agent_pid(orchestrator.lab, HOST)
+        rundir = ovs.run_directory(orchestrator.lab, HOST)
+        bare = _instances(orchestrator, SINGLES, bound=False)
+        with _halted(pid):
+            rows, flows = orchestrator.ask(lambda _: _Bench(rundir).bare(bare))
+        faults = page_faults_of_children(pid)
+        first = _instances(orchestrator, SINGLES)
+        lone = orchestrator.ask(lambda client: _Bench(rundir).one_by_one(client, first))
+        many = _instances(orchestrator, AT_ONCE)
+        burst = orchestrator.ask(lambda client: _Bench(rundir).all_at_once(client, many))
+        later = _instances(orchestrator, SINGLES)
+        full = orchestrator.ask(lambda client: _Bench(rundir).one_by_one(client, later))
+        children = living_children(pid) + (page_faults_of_children(pid) != faults)
+    limit = sum(map(statistics.median, (rows, flows, commits)))
+    return [
+        Result("bare OVSDB transaction, carried out, p50", statistics.median(rows) * 1e3, "ms"),
+        Result("bare flow bundle and barrier, p50", statistics.median(flows) * 1e3, "ms"),
+        Result("bare durable commit of the report, p50", statistics.median(commits) * 1e3, "ms"),
+        *_compared("a new device's underlay is up, p50", lone, limit),
+        *_compared(f"  with {SINGLES + AT_ONCE} ports on the host, p50", full, limit),
+        at_most(f"{AT_ONCE} devices at once, each", burst / AT_ONCE * 1e3, EACH_MS_MAX, "ms"),
+        at_most(
+            f"processes that the agent started for {len(full) * 2 + AT_ONCE} ports", children, 0
+        ),
+    ]
+
+
+def _compared(what: str, took: Sequence[float], limit: float) -> list[Result]:
+    p50 = statistics.median(took)
+    return [
+        Result(what, p50 * 1e3, "ms"),
+        at_most("  … / sum of the bare ones", p50 / limit, RATIO_MAX),
+    ]
+
+
+def _commits() -> list[float]:
+    with tempfile.TemporaryDirectory(prefix="nwb-", dir="/var/tmp") as directory:
+        replay = Replay(Path(directory) / "reports.db", reports(1_000))
+        took = replay.run(WAIT_S)
+        replay.close()
+        return took
+
+
+def _instances(orchestrator: Orchestrator, count: int, *, bound: bool = True) -> list[Instance]:
+    """Ports and their vNICs, not plugged; without `bound` no agent will take them for its own."""
+    if not bound:
+        made = [
+            Instance(id=f"{os.urandom(6).hex()}-bare", mac=f"fa:16:3e:ff:00:{n:02x}", addresses=())
+            for n in range(count)
+        ]
+    else:
+        draft = {"network_id": orchestrator.network("blue")["id"], "device_owner": "compute:lab"}
+        drafts = [draft] * count
+        ports = orchestrator.ask(
+            lambda client: Networking(client).create_all(Collection.PORTS, drafts)
+        )
+        made = [Instance(id=port["id"], mac=port["mac_address"], addresses=()) for port in ports]
+    instances.create(orchestrator.lab, HOST, made)
+    if bound:
+        orchestrator.bind({one.id: HOST for one in made})
+    return made
+
+
+@contextmanager
+def _halted(pid: int) -> Iterator[None]:
+    """The agent does not react to what is measured bare; for less than it may be silent."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+class _Bench:
+    """Plugs devices into a host's br-int, and waits for what follows; of one event loop."""
+
+    def __init__(self, rundir: Path) -> None:
+        self._rundir = rundir
+        self._changed = asyncio.Event()
+        self._ovsdb = OvsdbClient(rundir / "db.sock", on_change=lambda _: self._changed.set())
+
+    async def bare(self, made: Sequence[Instance]) -> tuple[list[float], list[float]]:
+        """Seconds of each OVSDB transaction, and of each bundle of flows."""
+        openflow = OpenFlowClient("br-int", self._rundir / "br-int.mgmt")
+        reading = [asyncio.create_task(self._ovsdb.run()), asyncio.create_task(openflow.run())]
+        rows, flows = [], []
+        try:
+            await self._ovsdb.wait_synced(WAIT_S)
+            await openflow.wait_ready(WAIT_S)
+            for one in made:
+                began = time.perf_counter()
+                await self._ovsdb.transact(_plug([one], iface_id=False))
+                ofport = await self._opened(one.tap)
+                rows.append(time.perf_counter() - began)
+                await asyncio.sleep(PAUSE_S)
+                changes = _flows(one, ofport)
+                began = time.perf_counter()
+                await openflow.apply(changes)
+                flows.append(time.perf_counter() - began)
+                await asyncio.sleep(PAUSE_S)
+        finally:
+            await _end(reading)
+        return rows, flows
+
+    async def one_by_one(self, client: Client, made: Sequence[Instance]) -> list[float]:
+        """Seconds from each OVSDB commit until a watcher sees that port up."""
+        took = []
+        async with _Watcher(client) as watcher, self._synced():
+            for one in made:
+                await self._ovsdb.transact(_plug([one]))
+                began = time.perf_counter()
+                await watcher.up([one.id])
+                took.append(time.perf_counter() - began)
+                await asyncio.sleep(PAUSE_S)
+        return took
+
+    async def all_at_once(self, client: Client, made: Sequence[Instance]) -> float:
+        """Seconds from one OVSDB commit of all until the watcher has seen the last one up."""
+        async with _Watcher(client) as watcher, self._synced():
+            await self._ovsdb.transact(_plug(made))
+            began = time.perf_counter()
+            await watcher.up([one.id for one in made])
+            return time.perf_counter() - began
+
+    async def _opened(self, tap: str) -> int:
+        """The number that ovs-vswitchd gave the device: it has carried the transaction out."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                self._changed.clear()
+                for row in self._ovsdb.replica.interfaces.values():
+                    if row.name == tap and row.ofport:
+                        return row.ofport
+                await self._changed.wait()
+
+    @asynccontextmanager
+    async def _synced(self) -> AsyncIterator[None]:
+        reading = asyncio.create_task(self._ovsdb.run())
+        try:
+            await self._ovsdb.wait_synced(WAIT_S)
+            yield
+        finally:
+            await _end([reading])
+
+
+class _Watcher:
+    """Follows `GET /v1/watch` and knows which ports' underlay is up."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._up: set[str] = set()
+        self._complete = asyncio.Event()
+        self._told = asyncio.Event()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._reading = asyncio.create_task(self._read())
+        await asyncio.wait_for(self._complete.wait(), WAIT_S)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._reading is not None
+        await _end([self._reading])
+
+    async def up(self, port_ids: Sequence[str]) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not self._up.issuperset(port_ids):
+                self._told.clear()
+                await self._told.wait()
+
+    async def _read(self) -> None:
+        decode = msgspec.json.Decoder(Port).decode
+        async with aclosing(self._client.watch([Kind.PORT], None, None)) as stream:
+            async for lines in stream:
+                for line in lines:
+                    if line.type is LineType.SNAPSHOT_END:
+                        self._complete.set()
+                    if line.type is not LineType.PUT or line.object is msgspec.UNSET:
+                        continue
+                    port = decode(line.object)
+                    if any(each.state is BindingState.UP for each in port.bindings):
+                        self._up.add(port.id)
+                self._told.set()
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _plug(made: Sequence[Instance], *, iface_id: bool = True) -> list[Operation]:
+    """One transaction that plugs all of them into br-int (RFC 7047, 5.2)."""
+    operations: list[Operation] = []
+    for n, one in enumerate(made):
+        marks = [["iface-id", one.id], ["attached-mac", one.mac]] if iface_id else []
+        interface = {"name": one.tap, "external_ids": ["map", marks]}
+        port = {"name": one.tap, "interfaces": ["named-uuid", f"i{n}"]}
+        operations += [
+            {"op": "insert", "table": "Interface", "uuid-name": f"i{n}", "row": interface},
+            {"op": "insert", "table": "Port", "uuid-name": f"p{n}", "row": port},
+        ]
+    ports = ["set", [["named-uuid", f"p{n}"] for n in range(len(made))]]
+    where = [["name", "==", "br-int"]]
+    mutation = ["ports", "insert", ports]
+    operations.append({"op": "mutate", "table": "Bridge", "where": where, "mutations": [mutation]})
+    return operations
+
+
+def _flows(one: Instance, ofport: int) -> list[FlowChange]:
+    """The flows of a port with an address of each IP version, without our mark."""
+    segment = NetworkSegment("physnet1", 101)
+    addresses = ("10.101.0.9", "fd00:101::9")
+    endpoint = Endpoint(one.id, segment, one.mac, addresses)
+    flows = endpoint_flows(endpoint, ofport)
+    return [FlowChange(msgspec.structs.replace(flow, cookie=1)) for flow in flows]
