@@ -4,7 +4,7 @@ import json
 import subprocess
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -47,7 +47,13 @@ def post(url: str, body: Any, *, clients: int, seconds: int, directory: Path) ->
 @cache
 def built(name: str) -> str:
     """The path of a C program of this folder, compiled for this run."""
-    program = str(Path(mkdtemp(prefix="nwb-")) / name)
+    program = str(Path(_programs().name) / name)
     source = str(_HERE / f"{name}.c")
     subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-o", program, source], check=True)
     return program
+
+
+@cache
+def _programs() -> TemporaryDirectory[str]:
+    """Where this run's programs are; removed when the run ends."""
+    return TemporaryDirectory(prefix="nwb-")
