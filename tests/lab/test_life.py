@@ -4,6 +4,7 @@ One lab with server and agents for all tests; each heals what it breaks and ends
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -154,6 +155,38 @@ def test_a_moved_port_comes_up_only_after_the_old_host_has_withdrawn_it(
 
 def _events(nova: Orchestrator, one: Spawned) -> list[str]:
     return [each.event for each in nova.history(one.instance.id)]
+
+
+def test_a_device_that_is_not_wired_yet_hears_nothing(nova: Orchestrator, make: Make) -> None:
+    """Plugged into the dead VLAN, that is; as a trunk it hears, which shows that we would see."""
+    lab = nova.lab
+    near, far = make("near", "host1"), make("far", "host2")
+    from_near = f"ether broadcast and ether src {near.instance.mac}"
+    nobody = far.address().rpartition(".")[0] + ".250"
+    faults.fail(lab, AGENT_OF_HOST2)  # as if it were very slow
+    try:
+        early = make("early", "host2", active=False)
+        assert early.instance.mac not in flows(lab, "host2")
+        assert _heard(lab, near, nobody, from_near, [far, early]) == [True, False]
+        ovs.vsctl(lab, "host2", ["clear", "Port", early.instance.tap, "tag"])
+        assert _heard(lab, near, nobody, from_near, [far, early]) == [True, True]
+    finally:
+        faults.heal(lab, AGENT_OF_HOST2)
+    nova.await_status([early])
+    assert reaches(lab, near, early)
+
+
+def _heard(
+    lab: Lab, speaker: Spawned, nobody: str, expression: str, listeners: list[Spawned]
+) -> list[bool]:
+    """Which of them hear how `speaker` looks for an address that nobody has."""
+    with ExitStack() as stack:
+        captures = [
+            stack.enter_context(probe.capture(lab, each.instance.id, "eth0", expression))
+            for each in listeners
+        ]
+        probe.ping(lab, speaker.instance.id, nobody, count=3)
+        return [capture.stop() > 0 for capture in captures]
 
 
 @pytest.mark.parametrize("in_use", ["eth0", "eth1"])

@@ -28,6 +28,8 @@ from netwright.lab.places import (
 from netwright.lab.state import Lab, write_atomically
 
 _AT_ONCE = 8
+_DEAD_VLAN = 4095
+"""The agent's too, and Neutron's: no frame bears it."""
 
 
 def spawn(lab: Lab, host: str, instances: Iterable[Instance]) -> None:
@@ -75,8 +77,11 @@ def plug(lab: Lab, host: str, instances: Iterable[Instance]) -> None:
 
 
 def plug_arguments(lab_name: str, instance: Instance) -> list[str]:
-    """What ovs-vsctl is told for one instance; Nova writes the same external_ids."""
-    arguments = ["--", "add-port", hosts.INTEGRATION_BRIDGE, instance.tap]
+    """What ovs-vsctl is told for one instance; Nova writes the same external_ids.
+
+    It goes into the dead VLAN, as os-vif does it with `isolate_vif`: docs/plugging.md says why.
+    """
+    arguments = ["--", "add-port", hosts.INTEGRATION_BRIDGE, instance.tap, f"tag={_DEAD_VLAN}"]
     arguments += ["--", "set", "Interface", instance.tap]
     marks = {
         "iface-id": instance.id,

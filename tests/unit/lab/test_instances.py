@@ -14,7 +14,7 @@ def test_an_instance_is_plugged_the_way_nova_does() -> None:
     )
     assert instance.tap == "tap0b7c3f54-9f"
     assert plug_arguments("demo", instance) == [
-        *("--", "add-port", "br-int", "tap0b7c3f54-9f"),
+        *("--", "add-port", "br-int", "tap0b7c3f54-9f", "tag=4095"),
         *("--", "set", "Interface", "tap0b7c3f54-9f"),
         'external_ids:iface-id="0b7c3f54-9f0e-4b7e-8d49-0f1a2b3c4d5e"',
         'external_ids:iface-status="active"',

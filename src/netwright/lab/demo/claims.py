@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from netwright.lab import faults, probe, processes, services
 from netwright.lab.errors import LabError
+from netwright.lab.nodes import switch
+from netwright.lab.nodes.host import BOND
 from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
 from netwright.lab.places import namespace_of
 from netwright.lab.processes import run
@@ -149,23 +151,30 @@ def _anti_spoofing(stage: Stage) -> str:
 def _silent_nic(stage: Stage) -> str:
     """The NIC in use of host2 loses everything without losing its carrier."""
     web1, web3 = stage.made["web1"], stage.made["web3"]
+    in_use = switch.active_member(stage.lab, "host2", BOND)
+    nic = f"nic:host2/{in_use}"
     with probe.pinging(
         stage.lab, stage.place("web1"), web3.address(), count=PINGS, interval_s=PING_INTERVAL_S
     ) as run_:
-        faults.fail(stage.lab, "nic:host2/eth0", silent=True)
+        faults.fail(stage.lab, nic, silent=True)
         lost = run_.finish().lost
     require(lost <= LOST_BY_SILENT_NIC_MAX, f"{lost} of {PINGS} pings lost by a silent NIC failure")
+    other = switch.active_member(stage.lab, "host2", BOND)
+    require(other != in_use, f"host2 still uses {in_use}, which is silent")
     seen = eventually(
         lambda: "redundancy lost" in _conditions(stage, "host2"), _CONDITION_TIMEOUT_S
     )
     require(seen, "host2 does not show `redundancy lost`")
     stage.orchestrator.await_status([web1, web3])
-    faults.heal(stage.lab, "nic:host2/eth0")
+    faults.heal(stage.lab, nic)
     well = eventually(
         lambda: "redundancy lost" not in _conditions(stage, "host2"), _CONDITION_TIMEOUT_S
     )
     require(well, "host2 still shows `redundancy lost` after the NIC was healed")
-    return f"{lost} of {PINGS} pings lost; ports stayed ACTIVE; host2 showed `redundancy lost`"
+    return (
+        f"{lost} of {PINGS} pings lost while traffic moved from {in_use} to {other}; ports stayed"
+        " ACTIVE; host2 showed `redundancy lost`"
+    )
 
 
 def _agent_restart(stage: Stage) -> str:
