@@ -1,6 +1,6 @@
 """Decides a batch of commands in one transaction.
 
-    load ─▶ lease addresses ─▶ decide each (rolled back alone when it fails) ─▶ write ─▶ commit
+    chores ─▶ load ─▶ lease addresses ─▶ decide each (undone alone if it fails) ─▶ write ─▶ commit
 
 A taken key found while writing means that another process was faster: the batch is decided anew on
 what is there now.
@@ -68,9 +68,9 @@ def run(
     needs = Needs()
     for command in commands:
         note(needs, command)
-    load(connection, world, needs)
     if any(isinstance(command, Tick) for command in commands):
-        chores(connection, world)
+        chores(connection, world)  # before loading: it deletes rows
+    load(connection, world, needs)
     adapt_ledger(world)
     supply(connection, world, demand_of(world, needs))
     outcomes = [_outcome(connection, world, command, epoch) for command in commands]

@@ -40,9 +40,10 @@ class Needs:
     its addresses' rows; a network's subnets. Those that change bring all their attachments, since
     their hosts must hear of it; those that go, what still uses them.
     `ports_on` are hosts all of whose ports are wanted, `refused_on` those of which only the ports
-    that were refused or fenced are. `addresses` are asked for by name, in a
-    network, since the subnet may not be known yet. `draws` counts addresses that any subnet of the
-    network may give, so that blocks are leased before and not amid the decisions.
+    that were refused or fenced are. `addresses` are asked for by name, in a network, since the
+    subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
+    counts addresses that any subnet of the network may give, so that blocks are leased before and
+    not amid the decisions.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -53,6 +54,7 @@ class Needs:
     segments: set[str] = field(default_factory=set)
     every_segment: bool = False
     macs: set[tuple[str, str]] = field(default_factory=set)
+    port_macs: set[tuple[str, str]] = field(default_factory=set)
     unique_names: set[tuple[str, str]] = field(default_factory=set)
     addresses: set[tuple[str, Address]] = field(default_factory=set)
     port_addresses: set[tuple[str, Address]] = field(default_factory=set)
@@ -152,6 +154,8 @@ def _port_changes(needs: Needs, command: UpdatePorts) -> None:
         needs.ports.add(change.id)
         if change.host is not UNSET and change.host:
             needs.hosts.add(change.host)
+        if change.mac_address is not UNSET:
+            needs.port_macs.add((change.id, change.mac_address))
         if change.fixed_ips is not UNSET:
             for wish in change.fixed_ips:
                 if wish.ip_address is not None:

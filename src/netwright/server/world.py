@@ -40,6 +40,10 @@ class Rows(Generic[K, V]):
     def load(self, key: K, value: V) -> None:
         self._loaded[key] = value
 
+    def unload(self, key: K) -> None:
+        """The row is gone from the table since it was loaded."""
+        self._loaded.pop(key, None)
+
     def get(self, key: K) -> V | None:
         if key in self._now:
             return self._now[key]

@@ -96,8 +96,8 @@ def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
     subnets = world.subnets_of(port.network.id)
     for version in (4, 6):
         of_version = [subnet for subnet in subnets if subnet.ip_version == version]
-        granted += [_choose(world, port, subnet) for subnet in of_version if _is_slaac(subnet)]
-        candidates = [subnet for subnet in of_version if not _is_slaac(subnet)]
+        granted += [_choose(world, port, subnet) for subnet in of_version if is_slaac(subnet)]
+        candidates = [subnet for subnet in of_version if not is_slaac(subnet)]
         for subnet in candidates:
             try:
                 granted.append(_choose(world, port, subnet))
@@ -109,8 +109,8 @@ def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
 
 
 def _choose(world: World, port: Addressee, subnet: Subnet) -> FixedIp:
-    if _is_slaac(subnet):
-        return _take(world, port, subnet, _eui64(subnet.cidr, port.mac))
+    if is_slaac(subnet):
+        return _take(world, port, subnet, eui64(subnet.cidr, port.mac))
     return _hold(world, port, subnet, world.ledger.allocate(subnet.id, world.now))
 
 
@@ -179,11 +179,11 @@ def _check_usable(subnet: Subnet, address: Address, device_owner: str) -> None:
         )
 
 
-def _is_slaac(subnet: Subnet) -> bool:
+def is_slaac(subnet: Subnet) -> bool:
     return subnet.ipv6_address_mode in _SLAAC_MODES
 
 
-def _eui64(cidr: str, mac: str) -> str:
+def eui64(cidr: str, mac: str) -> str:
     """The address that the instance gives itself (RFC 4291, appendix A)."""
     octets = bytes.fromhex(mac.replace(":", ""))
     identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]

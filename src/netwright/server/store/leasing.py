@@ -70,7 +70,10 @@ def forget_rested(connection: sqlite3.Connection, world: World, subnet: Subnet) 
         "DELETE FROM allocation WHERE subnet_id = ? AND rests_until <= ? RETURNING address",
         (subnet.id, world.now),
     ).fetchall()
-    open_blocks(connection, subnet, [from_key(key) for (key,) in rows])
+    addresses = [from_key(key) for (key,) in rows]
+    for address in addresses:  # who takes one in this batch must insert its row, not update it
+        world.allocations.unload((subnet.id, address))
+    open_blocks(connection, subnet, addresses)
 
 
 def forget_blocks(connection: sqlite3.Connection, subnet_ids: Iterable[str]) -> None:

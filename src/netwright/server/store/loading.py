@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -10,10 +10,14 @@ from netwright.ipam.addresses import Address, cidr_range, from_text, to_key
 from netwright.ipam.resting import Allocation
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet
 from netwright.model.segments import segment_key
+from netwright.model.states import PortState
 from netwright.server.needs import Needs
+from netwright.server.ports.addressing import eui64, is_slaac
 from netwright.server.world import World
 
-_USES_MAX = 5_000
+T = TypeVar("T")
+
+_USES_MAX = 100_000
 
 _networks = msgspec.json.Decoder(Network)
 _subnets = msgspec.json.Decoder(Subnet)
@@ -41,8 +45,9 @@ def load(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
     }
     _load_attachments(connection, world, attachments)
     _load_all_attachments(connection, world, changed)
-    _load_macs(connection, world, needs.macs)
-    _load_allocations(connection, world, _addresses(world, needs))
+    macs = needs.macs | _in_networks(world, needs.port_macs)
+    _load_macs(connection, world, macs)
+    _load_allocations(connection, world, _addresses(world, needs, macs))
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     _load_uses(connection, world, used)
 
@@ -80,7 +85,7 @@ def _load_ports(connection: sqlite3.Connection, world: World, needs: Needs) -> N
         world.ports.load(port.id, port)
         world.port_seqs[port.id] = seq
         world.macs.load((port.network_id, port.mac_address), port.id)
-        if port.unique_name is not None:
+        if port.unique_name is not None and port.state is not PortState.RELEASING:
             world.unique_names.load((port.project_id, port.unique_name), port.id)
 
 
@@ -162,22 +167,27 @@ def _load_macs(connection: sqlite3.Connection, world: World, keys: set[tuple[str
         world.macs.load((network_id, mac), port_id)
 
 
-def _addresses(world: World, needs: Needs) -> set[tuple[str, Address]]:
-    """The (subnet, address) rows: those of the ports, and those asked for by name."""
-    wanted = {
-        (ip.subnet_id, from_text(ip.ip_address))
-        for port in world.ports.values()
-        for ip in port.fixed_ips
-    }
-    by_network = set(needs.addresses)
-    for port_id, address in needs.port_addresses:
-        port = world.ports.get(port_id)
-        if port is not None:
-            by_network.add((port.network_id, address))
-    for network_id, address in by_network:
+def _in_networks(world: World, of_ports: Iterable[tuple[str, T]]) -> set[tuple[str, T]]:
+    """(port, wish) as (network, wish); those of missing ports are left out."""
+    found = ((world.ports.get(port_id), wish) for port_id, wish in of_ports)
+    return {(port.network_id, wish) for port, wish in found if port is not None}
+
+
+def _addresses(world: World, needs: Needs, macs: set[tuple[str, str]]) -> set[tuple[str, Address]]:
+    """The (subnet, address) rows: those of the ports, those asked for by name or given by a MAC."""
+    ports = list(world.ports.values())
+    wanted = {(ip.subnet_id, from_text(ip.ip_address)) for port in ports for ip in port.fixed_ips}
+    for network_id, address in needs.addresses | _in_networks(world, needs.port_addresses):
         for subnet in world.subnets_of(network_id):
             if address in cidr_range(subnet.cidr):
                 wanted.add((subnet.id, address))
+    slaac: dict[str, list[Subnet]] = {}
+    for subnet in filter(is_slaac, world.subnets.values()):
+        slaac.setdefault(subnet.network_id, []).append(subnet)
+    if slaac:
+        for network_id, mac in macs | {(port.network_id, port.mac_address) for port in ports}:
+            for subnet in slaac.get(network_id, ()):
+                wanted.add((subnet.id, from_text(eui64(subnet.cidr, mac))))
     return wanted
 
 
@@ -206,7 +216,8 @@ def _load_allocations(
 def _load_uses(connection: sqlite3.Connection, world: World, network_ids: set[str]) -> None:
     """How many ports and addresses keep a network and its subnets from being deleted.
 
-    Counted up to a bound that no batch can undercut: whether there is any is what decides.
+    Counted up to a bound that no batch can undercut (1,000 ports of 32 addresses, and the fences of
+    some hundred hosts): whether there is any is what decides.
     """
     for network_id in network_ids:
         (ports,) = connection.execute(

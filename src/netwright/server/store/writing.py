@@ -68,11 +68,12 @@ _NOBODY: frozenset[str] = frozenset()
 
 def _drafts(world: World) -> Iterator[_Draft]:
     for network_id, _, network in world.networks.changed():
-        hosts = _hosts_of_network(world, network_id)
+        hosts = _hosts_of_network(world, network_id, is_gone=network is None)
         yield Kind.NETWORK, network_id, hosts, _NOBODY, _body(network)
     for subnet_id, before, subnet in world.subnets.changed():
         known = subnet or before
-        hosts = _hosts_of_network(world, known.network_id) if known else _NOBODY
+        assert known is not None, "nothing has changed"
+        hosts = _hosts_of_network(world, known.network_id, is_gone=subnet is None)
         yield Kind.SUBNET, subnet_id, hosts, _NOBODY, _body(subnet)
     for name, _, host in world.hosts.changed():
         yield Kind.HOST, name, frozenset({name}), _NOBODY, _body(host)
@@ -107,13 +108,16 @@ def _hosts_of_port(port: Port | None) -> frozenset[str]:
     return frozenset(binding.host for binding in port.bindings) if port else _NOBODY
 
 
-def _hosts_of_network(world: World, network_id: str) -> frozenset[str]:
-    """Hosts with an attachment; all of a changed network's attachments are loaded."""
-    return frozenset(
-        attachment.host
-        for attachment in world.attachments.values()
-        if attachment.network_id == network_id
-    )
+def _hosts_of_network(world: World, network_id: str, *, is_gone: bool) -> frozenset[str]:
+    """Hosts with an attachment; all of a changed network's attachments are loaded.
+
+    What is gone concerns also those whose attachment ended in this batch: they know it still.
+    """
+    hosts = {one.host for one in world.attachments.values() if one.network_id == network_id}
+    if is_gone:
+        ended = world.attachments.changed()
+        hosts |= {host for (of_network, host), _, _ in ended if of_network == network_id}
+    return frozenset(hosts)
 
 
 def _body(value: msgspec.Struct | None) -> bytes | None:
@@ -210,7 +214,14 @@ def _write_ports(connection: sqlite3.Connection, world: World, seqs: dict[str, i
         if port is None:
             gone.append((port_id,))
             continue
-        (inserts if before is None else updates).append(_port_row(port, seqs[port_id]))
+        row = _port_row(port, seqs[port_id])
+        if before is None:
+            inserts.append(row)
+        elif _keys(before) == _keys(port):
+            updates.append(row)
+        else:  # made anew, after all that goes has gone: a key may pass from port to port
+            gone.append((port_id,))
+            inserts.append(row)
         if before is None or before.bindings != port.bindings:
             bindings += [
                 (port_id, each.host, port.network_id, each.state, due_at(each))
@@ -283,12 +294,17 @@ _PORT_COLUMNS = (
 )  # fmt: skip
 
 
+def _keys(port: Port) -> tuple[str, str | None]:
+    """What a port holds that no other may: its MAC, and, until it is deleted, its unique name."""
+    return port.mac_address, None if port.state is PortState.RELEASING else port.unique_name
+
+
 def _port_row(port: Port, seq: int) -> tuple[Any, ...]:
     active = port.active_binding
-    unique_name = None if port.state is PortState.RELEASING else port.unique_name
+    mac_address, unique_name = _keys(port)
     return (
         port.id, port.project_id, port.network_id, port.name, unique_name, port.description,
-        port.mac_address, port.device_id, port.device_owner, port.admin_state_up,
+        mac_address, port.device_id, port.device_owner, port.admin_state_up,
         port.port_security_enabled, port.vnic_type, port.state, active.host if active else None,
         active.vif_type if active else VifType.UNBOUND, port.revision_number, port.created_at,
         port.updated_at, seq, _encode(port).decode(),

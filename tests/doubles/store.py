@@ -1,0 +1,154 @@
+"""The server's store in memory, driven batch by batch as its committer does."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from netwright.ipam.ledger import Ledger
+from netwright.model.resources import Host, NetworkType, Port, Segment
+from netwright.model.states import Plane
+from netwright.model.wire import HostRegistration, Report, ReportBatch, ReportStatus
+from netwright.server import batch
+from netwright.server.commands import (
+    ApplyReports,
+    Caller,
+    Command,
+    CreateNetworks,
+    CreatePorts,
+    CreateSubnets,
+    DeletePorts,
+    NetworkDraft,
+    PortChange,
+    PortDraft,
+    RegisterHost,
+    SubnetDraft,
+    UpdatePorts,
+)
+from netwright.server.store.schema import sqlite_ddl
+from netwright.server.store.writing import EventRow
+
+ADMIN = Caller(project_id="p", is_admin=True)
+EPOCH = "e"
+
+
+class Store:
+    """`batch` decides commands in one transaction and commits it; the outcomes are in order."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        for statement in sqlite_ddl():
+            self.connection.execute(statement)
+        self.ledger = Ledger("server")
+        self.now = 1_000.0
+        self.events: list[EventRow] = []
+
+    def batch(self, *commands: Command) -> list[Any]:
+        self.connection.execute("BEGIN IMMEDIATE")
+        outcomes, events = batch.run(
+            self.connection, commands, ledger=self.ledger, now=self.now, epoch=EPOCH
+        )
+        self.connection.execute("COMMIT")
+        self.ledger.commit()
+        self.events += events
+        return outcomes
+
+    def do(self, command: Command) -> Any:
+        """The command's result, alone in its batch; raises what it fails with."""
+        (outcome,) = self.batch(command)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # what is stored
+
+    def port(self, port_id: str) -> Port | None:
+        found = [port for port in self.ports() if port.id == port_id]
+        return found[0] if found else None
+
+    def ports(self) -> list[Port]:
+        rows = self.connection.execute("SELECT body FROM port ORDER BY id")
+        return [msgspec.json.decode(body, type=Port) for (body,) in rows]
+
+    def host(self, name: str) -> Host | None:
+        row = self.connection.execute("SELECT body FROM host WHERE name = ?", (name,)).fetchone()
+        return msgspec.json.decode(row[0], type=Host) if row else None
+
+    def cursor(self) -> str:
+        (last,) = self.connection.execute("SELECT max(seq) FROM event").fetchone()
+        return f"{EPOCH}-{last or 0}"
+
+    # shorthands
+
+    def make_network(self, name: str = "net", vlan: int = 10, *subnets: SubnetDraft) -> None:
+        """A VLAN network; by default with the subnet `NAME-4`, 10.0.0.0/29."""
+        segment = Segment(
+            network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=vlan
+        )
+        draft = NetworkDraft(id=name, project_id="p", segment=segment)
+        self.do(CreateNetworks(caller=ADMIN, drafts=(draft,)))
+        self.do(CreateSubnets(caller=ADMIN, drafts=subnets or (ipv4_subnet(name),)))
+
+
+def ipv4_subnet(network: str, cidr: str = "10.0.0.0/29") -> SubnetDraft:
+    return SubnetDraft(
+        id=f"{network}-4", project_id="p", network_id=network, cidr=cidr, ip_version=4
+    )
+
+
+def slaac_subnet(network: str) -> SubnetDraft:
+    return SubnetDraft(
+        id=f"{network}-6",
+        project_id="p",
+        network_id=network,
+        cidr="2001:db8::/64",
+        ip_version=6,
+        ipv6_address_mode="slaac",
+        ipv6_ra_mode="slaac",
+    )
+
+
+def create(port_id: str, network: str = "net", **attributes: Any) -> CreatePorts:
+    draft = PortDraft(id=port_id, project_id="p", network_id=network, **attributes)
+    return CreatePorts(caller=ADMIN, drafts=(draft,))
+
+
+def update(port_id: str, **attributes: Any) -> UpdatePorts:
+    return UpdatePorts(caller=ADMIN, changes=(PortChange(id=port_id, **attributes),))
+
+
+def delete(*port_ids: str) -> DeletePorts:
+    return DeletePorts(caller=ADMIN, ids=port_ids)
+
+
+def register(host: str, epoch: str = "life1") -> RegisterHost:
+    registration = HostRegistration(
+        epoch=epoch, driver="ovs", physical_networks={"physnet1": "br-bond"}
+    )
+    return RegisterHost(caller=ADMIN, host=host, registration=registration)
+
+
+def report(port: Port, host: str, status: ReportStatus, cause: str = "") -> Report:
+    """Of the port's newest binding."""
+    return Report(
+        plane=Plane.UNDERLAY,
+        generation=port.generation,
+        status=status,
+        port_id=port.id,
+        cause=cause,
+    )
+
+
+def reports(
+    host: str, *given: Report, epoch: str = "life1", full_set_at: str | None = None
+) -> ApplyReports:
+    made = ReportBatch(host=host, epoch=epoch, reports=given, full_set_at=full_set_at)
+    return ApplyReports(caller=ADMIN, batch=made)
+
+
+def addresses(ports: Iterable[Port]) -> list[str]:
+    return [ip.ip_address for port in ports for ip in port.fixed_ips]
