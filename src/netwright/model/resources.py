@@ -110,7 +110,9 @@ class Binding(Value, frozen=True, kw_only=True):
     """A port on a host.
 
     `generation` is the port's count of bindings when this one was made. `cause` says why it is down
-    or refused. `device_seen_at` starts the underlay's deadline; `up_since` is set once it was up.
+    or refused. `device_seen_at` starts the underlay's deadline; `was_up` is set once it was up.
+    `stale_wiring`: an earlier binding on this host was not proven withdrawn when this one took its
+    place, so the host may answer for the port whatever becomes of this one (law 5).
     """
 
     host: str
@@ -123,10 +125,15 @@ class Binding(Value, frozen=True, kw_only=True):
     cause: str = ""
     device_seen_at: float | None = None
     was_up: bool = False
+    stale_wiring: bool = False
 
 
 class Port(Value, frozen=True, kw_only=True):
-    """An instance's place in a network: its address and MAC for life, its bindings, its state."""
+    """An instance's place in a network: its address and MAC for life, its bindings, its state.
+
+    `was_offered`: a host's agent was told of it before it was ever bound, and may have wired it
+    ahead of its binding.
+    """
 
     id: str
     project_id: str
@@ -146,6 +153,7 @@ class Port(Value, frozen=True, kw_only=True):
     bindings: tuple[Binding, ...] = ()
     generation: int = 0
     ever_bound: bool = False
+    was_offered: bool = False
     state: PortState = PortState.ALLOCATED
     state_since: float
     cause: str = ""

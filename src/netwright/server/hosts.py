@@ -31,7 +31,13 @@ from netwright.server.commands import (
 )
 from netwright.server.liveness import SILENT_AFTER_S
 from netwright.server.ports.bindings import retry, withdrawn
-from netwright.server.ports.lifecycle import TransitionRefused, happen, step, with_binding
+from netwright.server.ports.lifecycle import (
+    TransitionRefused,
+    happen,
+    step,
+    was_told,
+    with_binding,
+)
 from netwright.server.ports.release import release_if_unbound
 from netwright.server.world import World
 
@@ -136,6 +142,9 @@ def see_devices(world: World, command: SeeDevices) -> DeviceAnswers:
                 actor=f"agent {command.host}",
                 binding=seen,
             )
+        elif not (port.ever_bound or port.was_offered):
+            port = replace(port, was_offered=True)
+            world.ports.put(port.id, port)
         found.append(port)
     return DeviceAnswers(ports=tuple(found))
 
@@ -203,12 +212,17 @@ def _take(world: World, port: Port, binding: Binding, report: Report) -> None:
 
 
 def _absence(world: World, host: str, reports: tuple[Report, ...], seen: int) -> None:
-    """What a full set does not hold is not on the host, if the agent had heard of it by then."""
+    """What a full set does not hold is not on the host, if the agent had heard of it by then.
+
+    Of what was decided in this batch it has not. Bare metal is not its to wire or withdraw.
+    """
     named = {report.port_id for report in reports}
     for port, binding in _ports_on(world, host):
-        if port.id in named or world.port_seqs.get(port.id, seen + 1) > seen:
+        is_news = world.ports.loaded(port.id) is not port
+        if port.id in named or is_news or world.port_seqs[port.id] > seen:
             continue
-        if binding.state in {BindingState.WITHDRAWING, BindingState.UP, BindingState.DOWN}:
+        stands = binding.state in {BindingState.WITHDRAWING, BindingState.UP, BindingState.DOWN}
+        if stands and was_told(binding):
             gone = withdrawn(world, port, binding, Event.WITHDRAWN, actor=f"agent {host}")
             release_if_unbound(world, gone)
 

@@ -78,6 +78,8 @@ def retry(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
         vif_type=vif_type,
         vif_details=OVS_VIF_DETAILS if vif_type is VifType.OVS else {},
     )
+    if vif_type is not VifType.OVS:  # nobody wires it, so there is nothing to wait for
+        again = step(again, Event.PLANE_UP, now=world.now)
     port = replace(with_binding(port, again), generation=generation)
     return happen(world, port, Event.HOST_BACK, actor=actor, binding=again)
 
@@ -104,6 +106,7 @@ def _prepare(world: World, port: Port, host: str) -> Port:
         was_up=state is BindingState.UP,
         vif_type=vif_type,
         vif_details=OVS_VIF_DETAILS if vif_type is VifType.OVS else {},
+        stale_wiring=earlier is not None and was_told(earlier),
     )
     if earlier is None:
         attach(world, network, host)

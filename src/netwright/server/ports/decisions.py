@@ -7,6 +7,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from netwright.model.errors import InvalidInput, PortNotFound, UniqueNameConflict
+from netwright.model.planes import needed_planes
 from netwright.model.resources import AddressPair, FixedIp, Network, Port
 from netwright.model.states import Event, PortState
 from netwright.server.commands import (
@@ -104,7 +105,25 @@ def _update(world: World, caller: Caller, change: PortChange) -> Port:
         port = _put(world, before, port, _actor(caller))
     if change.host is not UNSET:
         port = bind(world, port, change.host, actor=_actor(caller))
+    _check_wiring(network, before, port)
     return port
+
+
+def _check_wiring(network: Network, before: Port, port: Port) -> None:
+    """A binding is made for the planes that the port needs, so they stay while it is bound."""
+    was, now = before.active_binding, port.active_binding
+    if was is None or now is None or was.generation != now.generation:
+        return
+    kind = network.segment.network_type
+    if needed_planes(kind, before.vnic_type, before.device_owner) != needed_planes(
+        kind, port.vnic_type, port.device_owner
+    ):
+        changed = "device_owner" if port.vnic_type is before.vnic_type else "binding:vnic_type"
+        raise InvalidInput(
+            f"Invalid input for {changed}. Reason: port {port.id} is bound to host {now.host}, "
+            "which wires it as it was.",
+            next="unbind the port first",
+        )
 
 
 def _put(world: World, before: Port, port: Port, actor: str) -> Port:
@@ -145,11 +164,14 @@ def _with_mac(world: World, port: Port, network: Network, mac: str) -> Port:
 def _with_addresses(
     world: World, port: Port, network: Network, wishes: tuple[AddressWish, ...]
 ) -> Port:
-    """Keep the addresses named again, release the others, allocate the new ones."""
+    """Keep the addresses named again, release the others, allocate the new ones.
+
+    Exact wishes come first: one for any address of a subnet must not use up what another names.
+    """
     kept: dict[int, FixedIp] = {}
-    for n, wish in enumerate(wishes):
+    for n in sorted(range(len(wishes)), key=lambda n: wishes[n].ip_address is None):
         same = next(
-            (ip for ip in port.fixed_ips if _is(ip, wish) and ip not in kept.values()), None
+            (ip for ip in port.fixed_ips if _is(ip, wishes[n]) and ip not in kept.values()), None
         )
         if same is not None:
             kept[n] = same

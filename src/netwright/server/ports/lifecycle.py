@@ -112,6 +112,7 @@ def step(binding: Binding, event: Event, *, now: float, cause: str = "") -> Bind
         cause="" if state is BindingState.UP else cause,
         device_seen_at=_device_seen(binding, event, state, now),
         was_up=binding.was_up or state is BindingState.UP,
+        stale_wiring=binding.stale_wiring and state is not BindingState.FENCED,
     )
 
 
@@ -190,4 +191,4 @@ def happen(
 
 def was_told(binding: Binding) -> bool:
     """Whether the host's agent may have wired it, so that its withdrawal must be confirmed."""
-    return binding.vif_type is VifType.OVS
+    return binding.vif_type is VifType.OVS or binding.stale_wiring

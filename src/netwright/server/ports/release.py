@@ -24,7 +24,7 @@ def release_if_unbound(world: World, port: Port) -> None:
 def release_address(world: World, port: Port, fixed_ip: FixedIp) -> None:
     """The port's address rests, or is free when no host ever knew it."""
     key = (fixed_ip.subnet_id, from_text(fixed_ip.ip_address))
-    until = rest_end(was_bound=port.ever_bound, withdrawn_at=world.now)
+    until = rest_end(was_bound=port.ever_bound or port.was_offered, withdrawn_at=world.now)
     if until is None:
         world.allocations.put(key, None)
         world.ledger.release(*key)
