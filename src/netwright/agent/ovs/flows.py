@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 import msgspec
 
-Match: TypeAlias = tuple[tuple[str, int | str], ...]
+Field: TypeAlias = tuple[str, int | str]
+Match: TypeAlias = tuple[Field, ...]
 """(field, value) sorted by field."""
 
 FlowKey: TypeAlias = tuple[int, int, Match]
@@ -35,33 +36,33 @@ _MAC_FIELDS = frozenset(
 )
 
 
-class Normal(msgspec.Struct, frozen=True, tag=True):
+class Normal(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Switch as a learning bridge does, heeding Port.tag and bonds."""
 
 
-class Output(msgspec.Struct, frozen=True, tag=True):
+class Output(msgspec.Struct, frozen=True, gc=False, tag=True):
     port: int
 
 
-class PushVlan(msgspec.Struct, frozen=True, tag=True):
+class PushVlan(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Add an 802.1Q header."""
 
 
-class PopVlan(msgspec.Struct, frozen=True, tag=True):
+class PopVlan(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Take the outermost VLAN header off."""
 
 
-class SetVlan(msgspec.Struct, frozen=True, tag=True):
+class SetVlan(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Overwrite the VLAN id, 1..4094."""
 
     vlan: int
 
 
-class Goto(msgspec.Struct, frozen=True, tag=True):
+class Goto(msgspec.Struct, frozen=True, gc=False, tag=True):
     table: int
 
 
-class Opaque(msgspec.Struct, frozen=True, tag=True):
+class Opaque(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What we never write ourselves: an action of somebody else's flow."""
 
     text: str
@@ -70,8 +71,11 @@ class Opaque(msgspec.Struct, frozen=True, tag=True):
 Action: TypeAlias = Normal | Output | PushVlan | PopVlan | SetVlan | Goto | Opaque
 
 
-class Flow(msgspec.Struct, frozen=True):
-    """One flow of one bridge. No actions: drop."""
+class Flow(msgspec.Struct, frozen=True, gc=False):
+    """One flow of one bridge. No actions: drop.
+
+    There are some thousands, and none can be part of a cycle: the garbage collector skips them.
+    """
 
     table: int
     priority: int
@@ -104,19 +108,22 @@ def owner_cookie(owner: str) -> int:
 
 def match_on(**fields: int | str) -> Match:
     """Build a canonical match from OXM field names. Raises ValueError for a bad address."""
-    pairs = ((name, canonical_value(name, value)) for name, value in fields.items())
-    return tuple(sorted((name, value) for name, value in pairs if value is not None))
+    pairs = (canonical_field(name, value) for name, value in fields.items())
+    return tuple(sorted(pair for pair in pairs if pair is not None))
 
 
-@functools.lru_cache(maxsize=16384)
-def canonical_value(name: str, value: int | str) -> int | str | None:
-    """Return the one form of a match value; None if it matches everything."""
+@functools.lru_cache(maxsize=1024)
+def canonical_field(name: str, value: int | str) -> Field | None:
+    """Return the one form of a match field; None if it matches everything.
+
+    It is one object too, as long as it is remembered: an endpoint's flows share most fields.
+    """
     if name in _IP_FIELDS:
         network = ipaddress.ip_network(value, strict=False)
-        return str(network) if network.prefixlen else None
+        return (name, str(network)) if network.prefixlen else None
     if name in _MAC_FIELDS:
-        return str(value).lower()
-    return value
+        return name, str(value).lower()
+    return name, value
 
 
 def _action_text(action: Action) -> str:

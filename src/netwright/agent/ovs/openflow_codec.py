@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from os_ken.lib.packet.packet_base import PacketBase
 from os_ken.ofproto import ofproto_v1_4 as ofp
 from os_ken.ofproto import ofproto_v1_4_parser as wire
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
@@ -21,6 +22,7 @@ from netwright.agent.ovs.flows import (
     COOKIE_EXACT,
     VLAN_PRESENT,
     Action,
+    Field,
     Flow,
     Goto,
     Match,
@@ -30,7 +32,7 @@ from netwright.agent.ovs.flows import (
     PopVlan,
     PushVlan,
     SetVlan,
-    canonical_value,
+    canonical_field,
 )
 
 VERSION = ofp.OFP_VERSION
@@ -84,7 +86,7 @@ class FlowCodec:
 
     def __init__(self) -> None:
         self._protocol = ProtocolDesc(version=VERSION)
-        self._remembered: dict[bytes, tuple[Match, tuple[Action, ...]]] = {}
+        self._remembered: dict[bytes, Flow] = {}
 
     def bundle_add(self, xid: int, bundle_id: int, change: FlowChange) -> bytes:
         """Wrap a flow mod for a bundle (§7.3.9.2); inner and outer xid must be equal."""
@@ -106,7 +108,7 @@ class FlowCodec:
         variable = _match_bytes(flow.match)
         if not change.delete:
             variable += _instruction_bytes(flow.actions)
-            self._remember(variable, flow.match, flow.actions)
+            self._remember(variable, flow)
         flow_mod = frame(ofp.OFPT_FLOW_MOD, xid, fixed + variable)
         body = _BUNDLE_ADD.pack(bundle_id, BUNDLE_FLAGS) + flow_mod
         return frame(ofp.OFPT_BUNDLE_ADD_MESSAGE, xid, body)
@@ -135,23 +137,27 @@ class FlowCodec:
             length, table, _, _, priority, _, _, _, _, cookie, _, _ = _FLOW_STATS.unpack_from(
                 body, at
             )
-            match, actions = self._decode(body, at, body[at + _FLOW_STATS.size : at + length])
-            flows.append(Flow(table, priority, match, actions, cookie))
+            variable = body[at + _FLOW_STATS.size : at + length]
+            known = self._remembered.get(variable)
+            match, actions = _decode(body, at) if known is None else (known.match, known.actions)
+            flow = Flow(table, priority, match, actions, cookie)
+            if flow == known:
+                flow = known  # one object for what was sent and what stands
+            else:
+                self._remember(variable, flow)
+            flows.append(flow)
             at += length
         return flows, bool(flags & ofp.OFPMPF_REPLY_MORE)
 
-    def _decode(self, body: bytes, at: int, known: bytes) -> tuple[Match, tuple[Action, ...]]:
-        decoded = self._remembered.get(known)
-        if decoded is None:
-            stats = wire.OFPFlowStats.parser(body, at)
-            decoded = (_from_wire(stats.match), tuple(_actions(stats.instructions)))
-            self._remember(known, *decoded)
-        return decoded
-
-    def _remember(self, encoded: bytes, match: Match, actions: tuple[Action, ...]) -> None:
+    def _remember(self, encoded: bytes, flow: Flow) -> None:
         if len(self._remembered) >= _REMEMBERED_MAX:
             self._remembered.clear()
-        self._remembered[encoded] = (match, actions)
+        self._remembered[encoded] = flow
+
+
+def _decode(body: bytes, at: int) -> tuple[Match, tuple[Action, ...]]:
+    stats = wire.OFPFlowStats.parser(body, at)
+    return _from_wire(stats.match), tuple(_actions(stats.instructions))
 
 
 def _match_bytes(match: Match) -> bytes:
@@ -161,8 +167,8 @@ def _match_bytes(match: Match) -> bytes:
     return _MATCH_HEADER.pack(ofp.OFPMT_OXM, length) + fields + bytes(-length % 8)
 
 
-@functools.lru_cache(maxsize=8192)
-def _field_bytes(field: tuple[str, int | str]) -> tuple[int, bytes]:
+@functools.lru_cache(maxsize=2048)
+def _field_bytes(field: Field) -> tuple[int, bytes]:
     """(field number, OXM TLV). An endpoint's flows share most fields, hence the cache."""
     encoded = bytearray()
     wire.OFPMatch(**{field[0]: _value_to_wire(field[1])}).serialize(encoded, 0)
@@ -171,7 +177,7 @@ def _field_bytes(field: tuple[str, int | str]) -> tuple[int, bytes]:
     return tlv[2] >> 1, tlv
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(maxsize=256)
 def _instruction_bytes(actions: tuple[Action, ...]) -> bytes:
     encoded = bytearray()
     for instruction in _instructions(actions):
@@ -192,14 +198,13 @@ def _from_wire(match: Any) -> Match:
     return tuple(sorted(filter(None, itertools.starmap(_field_from_wire, match.items()))))
 
 
-def _field_from_wire(name: str, value: Any) -> tuple[str, int | str] | None:
+def _field_from_wire(name: str, value: Any) -> Field | None:
     if isinstance(value, tuple):
         value = _masked_text(*value)
     try:
-        canonical = canonical_value(name, value)
+        return canonical_field(name, value)
     except ValueError:  # a mask that is no prefix: somebody else's flow, kept as it is
-        canonical = value
-    return None if canonical is None else (name, canonical)
+        return name, value
 
 
 def _masked_text(value: int | str, mask: int | str) -> str:
@@ -267,3 +272,17 @@ def _action_from_wire(action: Any) -> Action:
 def _bare(name: str) -> str:
     """os-ken writes "OFPET_BAD_ACTION(2)"; people want the name."""
     return name.split("(", maxsplit=1)[0]
+
+
+def _forget_class_checks(checked: type[PacketBase]) -> None:
+    """Give back 4.5 MB: what abc remembers of os-ken asking every class whether it is a packet.
+
+    It asks while it is imported, for tables of its packet library that nobody uses here. The
+    caches fill again as far as somebody asks again.
+    """
+    checked._abc_caches_clear()  # noqa: SLF001 - abc has no public way
+    for subclass in checked.__subclasses__():
+        _forget_class_checks(subclass)
+
+
+_forget_class_checks(PacketBase)

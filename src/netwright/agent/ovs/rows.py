@@ -3,6 +3,7 @@
 Only these columns are monitored: statistics change every second and would wake an idle agent.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -60,6 +61,8 @@ class InterfaceRow(msgspec.Struct, frozen=True):
     error: str | None
 
 
+_EMPTY: Mapping[str, str] = {}
+
 Row: TypeAlias = OpenVSwitchRow | BridgeRow | PortRow | InterfaceRow
 
 
@@ -86,10 +89,10 @@ def members(value: Any) -> tuple[Any, ...]:
 
 
 def mapping(value: Any) -> Mapping[str, str]:
-    """Decode a map column: ["map", [[key, value], ...]]."""
+    """Decode a map column: ["map", [[key, value], ...]]. All rows share their keys' text."""
     if not (isinstance(value, list) and value[0] == "map"):
         raise RowDecodeError(f"expected a map, found {value!r}")
-    return dict(sorted(value[1]))
+    return {sys.intern(key): text for key, text in sorted(value[1])} or _EMPTY
 
 
 _ROW_TYPES: Mapping[str, type[Row]] = {
