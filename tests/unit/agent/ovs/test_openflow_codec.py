@@ -55,6 +55,20 @@ def round_trip(flow: Flow) -> None:
         assert reader.flow_stats(as_stats(added)) == ([flow], False)
 
 
+def test_a_flow_that_comes_back_is_the_one_that_was_sent() -> None:
+    """One object, however often it is read; the same bytes in another table are another flow."""
+    codec = FlowCodec()
+    flow = Flow(0, 5, match_on(in_port=1), (Normal(),), owner_cookie("x"))
+    other = Flow(10, 5, flow.match, flow.actions, owner_cookie("y"))
+    read = as_stats(codec.bundle_add(7, 1, FlowChange(flow)))
+    assert codec.flow_stats(read)[0][0] is flow
+    assert codec.flow_stats(as_stats(FlowCodec().bundle_add(7, 1, FlowChange(other)))) == (
+        [other],
+        False,
+    )
+    assert codec.flow_stats(read) == ([flow], False)
+
+
 @settings(deadline=None)
 @given(endpoints)
 def test_an_endpoints_flows_come_back(endpoint: Endpoint) -> None:
