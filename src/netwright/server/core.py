@@ -34,6 +34,7 @@ from netwright.server.commands import (
     CreateSubnets,
     DeletePorts,
     HeartbeatHost,
+    SeeDevices,
     Tick,
     UpdatePorts,
 )
@@ -105,6 +106,8 @@ class Core:
                 return host
         if isinstance(command, ApplyReports):
             self._liveness.spoke(command.batch.host, command.batch.epoch, time.monotonic())
+        if isinstance(command, SeeDevices):
+            self._liveness.spoke(command.host, command.devices.epoch, time.monotonic())
         return await self._committer.submit(command)
 
     async def watch(
@@ -138,8 +141,22 @@ class Core:
             self._database.close()
 
     async def _commit_batch(self, commands: Sequence[Command]) -> Sequence[Any]:
-        now = self._clock()
         started = time.perf_counter()
+        try:
+            outcomes, events = await self._write(commands)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect of ours in one command, maybe: which?
+            return await self._commit_apart(commands, error)
+        self._ledger.commit()
+        self._observe_commit(len(commands), time.perf_counter() - started)
+        self._learn_hosts(events)
+        self._hub.publish(events)
+        return outcomes
+
+    async def _write(self, commands: Sequence[Command]) -> tuple[list[Any], list[EventRow]]:
+        """Decide the batch and commit it; whatever this raises, nothing of it is stored."""
+        now = self._clock()
 
         def work(connection: sqlite3.Connection) -> tuple[list[Any], list[EventRow]]:
             return batch.run(
@@ -151,24 +168,37 @@ class Core:
                 vlan_ranges=self._vlan_ranges,
             )
 
-        for _ in range(_CONFLICT_ROUNDS_MAX):
+        for round_ in range(1, _CONFLICT_ROUNDS_MAX + 1):
             try:
-                outcomes, events = await self._database.write(work)
+                return await self._database.write(work)
             except batch.KeysTaken as taken:
                 self._ledger.abort(taken.subnets)
-                continue
+                if round_ == _CONFLICT_ROUNDS_MAX:
+                    raise
             except BaseException:
                 self._ledger.forget()
                 raise
-            self._ledger.commit()
-            self._observe_commit(len(commands), time.perf_counter() - started)
-            self._learn_hosts(events)
-            self._hub.publish(events)
-            return outcomes
-        raise Unavailable(
-            f"other servers were faster {_CONFLICT_ROUNDS_MAX} times in a row; nothing was changed",
-            next="send the request again",
-        )
+        raise AssertionError("the last round returns or raises")
+
+    async def _commit_apart(self, commands: Sequence[Command], error: Exception) -> Sequence[Any]:
+        """The outcomes of a batch that cannot be written: cut in two, until one fails alone."""
+        if len(commands) == 1:
+            if isinstance(error, batch.KeysTaken):
+                error = Unavailable(
+                    f"other servers were faster {_CONFLICT_ROUNDS_MAX} times in a row; nothing was "
+                    "changed",
+                    next="send the request again",
+                )
+            return [error]
+        log.error("a batch cannot be written; it is cut", commands=len(commands), exc_info=error)
+        outcomes: list[Any] = []
+        half = len(commands) // 2
+        for part in (commands[:half], commands[half:]):
+            try:
+                outcomes += await self._commit_batch(part)
+            except Unavailable as why:  # what was written of the other part stands
+                outcomes += [why] * len(part)
+        return outcomes
 
     async def _picture(self, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
         return await self._database.read(lambda connection: picture(connection, after, kinds, host))

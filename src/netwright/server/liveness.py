@@ -1,8 +1,9 @@
 """Which agents are heard. Silent is not dead: it only means no new bindings there (law 5).
 
-Heartbeats are kept in memory; only a change of standing is committed. Nobody is judged before a
-whole heartbeat period has passed since this process began to listen, and not more than a few at
-once: when many fall silent together, the fault is more likely here.
+Heartbeats are kept in memory; only a change of standing is committed. Nobody is judged before
+`SILENT_AFTER_S` have passed since this process began to listen, or began again after it stood still
+(stopped, suspended, starved), and not more than a few at once: when many fall silent together, the
+fault is more likely here.
 """
 
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from netwright.model.wire import Heartbeat
 
 SILENT_AFTER_S = 15.0
 _DECLARATIONS_A_ROUND_MAX = 10
+_PAUSE_S_MAX = 5.0
 
 
 class Liveness:
@@ -20,12 +22,15 @@ class Liveness:
     def __init__(self, hosts: Iterable[Host], now: float) -> None:
         self._hosts = {host.name: host for host in hosts}
         self._heard_at = dict.fromkeys(self._hosts, now)
+        self._listens_since = now
+        self._looked_at = now
 
     def learn(self, host: Host, now: float) -> None:
         """A host as it is stored now."""
         known = self._hosts.get(host.name)
         self._hosts[host.name] = host
-        if known is None or known.epoch != host.epoch:
+        is_new = known is None or known.epoch != host.epoch
+        if is_new or (known is not None and host.heard_at > known.heard_at):
             self._heard_at[host.name] = now
 
     def spoke(self, name: str, epoch: str, now: float) -> None:
@@ -49,7 +54,15 @@ class Liveness:
         return host
 
     def silent(self, now: float) -> tuple[str, ...]:
-        """Hosts that count as up and were not heard in time; the longest silent first."""
+        """Hosts that count as up and were not heard in time; the longest silent first.
+
+        To be asked every second or so: after a longer pause, what was not heard proves nothing.
+        """
+        if now - self._looked_at > _PAUSE_S_MAX:
+            self._listens_since = now
+        self._looked_at = now
+        if now - self._listens_since <= SILENT_AFTER_S:
+            return ()
         late = [
             (heard_at, name)
             for name, heard_at in self._heard_at.items()

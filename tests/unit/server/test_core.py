@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -54,6 +55,7 @@ from netwright.server.commands import (
 )
 from netwright.server.core import Core
 from netwright.server.queries import Query
+from netwright.server.store import writing
 
 ADMIN = Caller(project_id="p", is_admin=True)
 
@@ -284,6 +286,31 @@ async def test_a_failed_item_leaves_nothing_of_its_request(core: Core) -> None:
     assert [port.id for port in await core.reader.ports(Query())] == ["other"]
     for n in range(12):  # the failed request's address is free again: all thirteen can be had
         await create(core, f"p{n}")
+
+
+async def test_a_command_that_cannot_be_written_fails_alone(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defective(port: Port, seq: int) -> tuple[Any, ...]:
+        if port.name == "bad":
+            raise ValueError("no column can hold this")
+        return row(port, seq)
+
+    row = writing._port_row
+    monkeypatch.setattr(writing, "_port_row", defective)
+    made = [create(core, f"p{n}", name="bad" if n == 5 else "good") for n in range(11)]
+    outcomes = await asyncio.gather(*made, return_exceptions=True)
+    assert [n for n, each in enumerate(outcomes) if isinstance(each, Exception)] == [5]
+    assert len(await core.reader.ports(Query())) == 10
+    addresses = {address(each) for each in outcomes if isinstance(each, Port)}
+    assert len(addresses) == 10
+
+
+async def test_a_cursor_that_is_no_place_proves_nothing(core: Core) -> None:
+    await register(core, "h1")
+    cursor = f"{core._epoch}-{'9' * 5000}"
+    batch = ReportBatch(host="h1", epoch="life1", full_set_at=cursor)
+    assert await core.commit(ApplyReports(caller=ADMIN, batch=batch)) == ReportResults(results=())
 
 
 async def test_an_agents_earlier_life_is_refused(core: Core) -> None:

@@ -23,7 +23,8 @@ MAC_PREFIX = "fa:16:3e"
 """OpenStack's default base_mac: locally administered, and what its tools expect."""
 
 MAC_ATTEMPTS = 3
-_SLAAC_MODES = ("slaac", "dhcpv6-stateless")
+SLAAC_MODES = ("slaac", "dhcpv6-stateless")
+"""The ipv6_address_modes in which an instance makes its own address from its MAC."""
 
 
 def mac_candidates(port_id: str) -> tuple[str, ...]:
@@ -180,7 +181,7 @@ def _check_usable(subnet: Subnet, address: Address, device_owner: str) -> None:
 
 
 def is_slaac(subnet: Subnet) -> bool:
-    return subnet.ipv6_address_mode in _SLAAC_MODES
+    return subnet.ipv6_address_mode in SLAAC_MODES
 
 
 def eui64(cidr: str, mac: str) -> str:

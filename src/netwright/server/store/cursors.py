@@ -4,6 +4,9 @@ A cursor is `EPOCH-SEQ`; the epoch is the store's, and changes when it is restor
 that a cursor from before is known to be no place in this log.
 """
 
+_DIGITS_MAX = 18
+"""A place is a 64-bit integer of the store."""
+
 
 def cursor_of(seq: int, epoch: str) -> str:
     return f"{epoch}-{seq}"
@@ -12,6 +15,8 @@ def cursor_of(seq: int, epoch: str) -> str:
 def seq_of(cursor: str, epoch: str) -> int:
     """The place that a cursor names; -1 when it is none of this log."""
     prefix, _, number = cursor.rpartition("-")
-    if prefix != epoch or not number.isascii() or not number.isdigit():
+    if prefix != epoch or len(number) > _DIGITS_MAX:
+        return -1
+    if not (number.isascii() and number.isdigit()):
         return -1
     return int(number)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Boolean, Integer, Table, and_, false, or_, select
+from sqlalchemy import Boolean, Integer, Table, and_, false, or_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.ipam.addresses import from_text, to_key
@@ -83,6 +83,19 @@ def _fixed_ips(values: tuple[str, ...]) -> _Condition:
     return schema.port.c.id.in_(select(table.c.port_id).where(and_(*wanted_rows)))
 
 
+def _in_shared(values: tuple[str, ...]) -> _Condition:
+    """Subnets are as shared as their networks."""
+    wanted = condition(schema.network, "shared", values)
+    return schema.subnet.c.network_id.in_(select(schema.network.c.id).where(wanted))
+
+
+def _of_no_pool(values: tuple[str, ...]) -> _Condition:
+    """There are no subnet pools, so no subnet comes from one."""
+    return true() if "" in values else false()
+
+
 _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "fixed_ips"): _fixed_ips,
+    ("subnet", "shared"): _in_shared,
+    ("subnet", "subnetpool_id"): _of_no_pool,
 }

@@ -163,6 +163,8 @@ def _order(table: Table, sort: tuple[tuple[str, bool], ...]) -> _Order:
     """The columns to sort by; the id decides among equals, so that pages never overlap."""
     order: _Order = []
     for attribute, ascending in sort:
+        if (table.name, attribute) in _CONSTANT:
+            continue
         column = table.c.get(_SORT_COLUMNS.get(attribute, attribute))
         if column is None:
             raise HTTPBadRequest(f"[{attribute!r}] is invalid attribute for sort_key")
@@ -172,6 +174,8 @@ def _order(table: Table, sort: tuple[tuple[str, bool], ...]) -> _Order:
     return order
 
 
+# What all have alike sorts nothing: networks are always ACTIVE, and there are no subnet pools.
+_CONSTANT = frozenset({("network", "status"), ("subnet", "subnetpool_id")})
 _SORT_COLUMNS = {
     "tenant_id": "project_id",
     "status": "state",

@@ -75,6 +75,7 @@ async def test_every_attribute_reaches_the_command(client: Client, service: Serv
         ({"host_routes": [{"destination": "10.0.0.0/8", "nexthop": "::1"}]}, "host_routes"),
         ({"host_routes": [{"destination": "x", "nexthop": "::1"}]}, "host_routes"),
         ({"ipv6_ra_mode": "slaac"}, "ipv6_ra_mode"),
+        ({**SIX, "cidr": "2001:db8::/80", "ipv6_address_mode": "slaac"}, "cidr"),
         ({"ipv6_address_mode": "magic"}, "ipv6_address_mode"),
         ({**SIX, "ipv6_ra_mode": "slaac", "enable_dhcp": False}, "ipv6_ra_mode"),
         (

@@ -25,7 +25,10 @@ from netwright.server.commands import (
     SubnetDraft,
     UpdateSubnet,
 )
+from netwright.server.ports.addressing import SLAAC_MODES
 from netwright.server.queries import Query, Reader
+
+_SLAAC_PREFIX_LENGTH = 64
 
 Ipv6Mode = Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"]
 
@@ -222,7 +225,7 @@ def _draft(caller: Caller, item: SubnetCreation) -> SubnetDraft:
     if item.cidr is None:
         raise invalid("cidr", "a subnet needs one; there are no subnet pools to take it from")
     prefix = _prefix(item.cidr, item.ip_version)
-    _check_ipv6_modes(item)
+    _check_ipv6_modes(item, prefix.prefixlen)
     gateway, pools = item.gateway_ip, item.allocation_pools
     return SubnetDraft(
         id=new_id(),
@@ -251,7 +254,7 @@ def _prefix(text: str, version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Ne
     return prefix
 
 
-def _check_ipv6_modes(item: SubnetCreation) -> None:
+def _check_ipv6_modes(item: SubnetCreation, prefix_length: int) -> None:
     modes = {item.ipv6_ra_mode, item.ipv6_address_mode} - {None}
     if not modes:
         return
@@ -262,6 +265,12 @@ def _check_ipv6_modes(item: SubnetCreation) -> None:
         raise invalid(name, "it cannot be set when enable_dhcp is false")
     if len(modes) > 1:
         raise invalid(name, "ipv6_address_mode and ipv6_ra_mode must be the same")
+    if item.ipv6_address_mode in SLAAC_MODES and prefix_length != _SLAAC_PREFIX_LENGTH:
+        raise invalid(
+            "cidr",
+            f"an instance gives itself the lower 64 bits of its address by {item.ipv6_address_mode}"
+            f" (RFC 4862), so the prefix has 64 bits too, not {prefix_length}",
+        )
 
 
 def _gateway(text: str, prefix: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:

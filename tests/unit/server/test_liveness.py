@@ -1,0 +1,48 @@
+"""Who counts as silent, and when nobody may be judged (law 5)."""
+
+from msgspec.structs import replace
+
+from netwright.model.resources import Host, HostState
+from netwright.model.wire import Heartbeat
+from netwright.server.liveness import SILENT_AFTER_S, Liveness
+
+HOST = Host(
+    name="h1", driver="ovs", state=HostState.UP, epoch="e", state_since=1_000.0, heard_at=1_000.0
+)
+
+
+def watched(until: float, *hosts: Host) -> Liveness:
+    """Looked at every second from 0 on, hearing nobody."""
+    liveness = Liveness(hosts or (HOST,), 0.0)
+    for second in range(int(until)):
+        liveness.silent(float(second))
+    return liveness
+
+
+def test_a_host_is_silent_after_its_time_and_not_before() -> None:
+    liveness = watched(SILENT_AFTER_S)
+    assert liveness.silent(SILENT_AFTER_S) == ()
+    assert liveness.silent(SILENT_AFTER_S + 1) == ("h1",)
+
+
+def test_many_are_not_declared_silent_at_once() -> None:
+    liveness = watched(20, *(replace(HOST, name=f"h{n}") for n in range(40)))
+    assert len(liveness.silent(20.0)) == 10
+
+
+def test_nobody_is_judged_by_what_a_server_that_stood_still_did_not_hear() -> None:
+    liveness = watched(10)
+    liveness.heard("h1", Heartbeat(epoch="e"), 10.0)
+    resumed_at = 600.0
+    assert liveness.silent(resumed_at) == ()
+    for second in range(int(SILENT_AFTER_S)):
+        assert liveness.silent(resumed_at + second) == ()
+    assert liveness.silent(resumed_at + SILENT_AFTER_S + 1) == ("h1",)
+
+
+def test_a_host_that_registers_anew_in_the_same_life_was_heard() -> None:
+    liveness = watched(20)
+    assert liveness.silent(20.0) == ("h1",)
+    liveness.learn(replace(HOST, state=HostState.UNKNOWN), 20.0)
+    liveness.learn(replace(HOST, heard_at=1_021.0), 21.0)
+    assert liveness.silent(22.0) == ()
