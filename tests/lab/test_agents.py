@@ -13,6 +13,7 @@ from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
 from netwright.lab.processes import Process
 from netwright.lab.state import Lab
 from netwright.model.resources import Host
+from netwright.model.wire import HostRegistration
 
 pytestmark = pytest.mark.lab
 
@@ -147,15 +148,29 @@ def test_an_unplugged_device_is_named_and_comes_back(orchestrator: Orchestrator)
     orchestrator.await_status([one])
 
 
+def test_a_second_agent_of_a_host_is_refused(orchestrator: Orchestrator) -> None:
+    lab = orchestrator.lab
+    first = agent_of(lab, "host3")
+    second = processes.start(lab, "host3", "second-agent", first.command)
+    assert eventually(lambda: not processes.is_alive(second), WAIT_S)
+    assert processes.is_alive(first)
+    assert "runs on this machine already" in processes.log_path(lab, second).read_text()
+
+
 def test_an_older_life_of_an_agent_ends_by_itself(orchestrator: Orchestrator) -> None:
+    """A clone of the machine, elsewhere, has registered as this host."""
     lab = orchestrator.lab
     older = agent_of(lab, "host3")
-    newer = processes.start(lab, "host3", "second-agent", older.command)
+    clone = HostRegistration(
+        epoch="elsewhere", driver="ovs", physical_networks={"physnet1": "br-bond"}
+    )
+    orchestrator.ask(lambda client: client.register_host("host3", clone))
     assert eventually(lambda: not processes.is_alive(older), WAIT_S)
-    assert processes.is_alive(newer)
     log = processes.log_path(lab, older).read_text()
     assert "registered anew" in log.splitlines()[-2]
     assert "end one" in log.splitlines()[-1], "the last words say what to do"
+    processes.restart(lab, "host3", services.AGENT)
+    start.await_hosts(orchestrator, ["host3"])
 
 
 def test_a_lost_nic_is_a_condition_with_a_name(orchestrator: Orchestrator) -> None:

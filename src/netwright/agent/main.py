@@ -4,7 +4,10 @@ import asyncio
 import random
 import secrets
 import signal
+import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -28,7 +31,25 @@ def run(settings: AgentSettings) -> None:
     Raises InvalidConfiguration, or StaleEpoch when a newer agent registers for this host.
     """
     _log_to_stderr()
-    asyncio.run(_run(settings, _token(settings)))
+    with _only_agent(settings.host):
+        asyncio.run(_run(settings, _token(settings)))
+
+
+@contextmanager
+def _only_agent(host: str) -> Iterator[None]:
+    """Refuse to start beside another agent of this host, which would lose its registration.
+
+    An abstract socket is the lock: it belongs to the network namespace and ends with its process.
+    """
+    with socket.socket(socket.AF_UNIX) as lock:
+        try:
+            lock.bind(f"\0netwright-agent/{host}")
+        except OSError as error:
+            raise InvalidConfiguration(
+                f"An agent for host {host} runs on this machine already.",
+                next="Look at it there, or end it first.",
+            ) from error
+        yield
 
 
 async def _run(settings: AgentSettings, token: str | None) -> None:

@@ -35,9 +35,15 @@ def up(
     hosts: Annotated[int | None, typer.Option(min=1, help="How many OVS hosts.")] = None,
 ) -> None:
     """Build a lab, start server and agents in it, make its networks. It stays up."""
-    from netwright.lab import spec, start, up  # noqa: PLC0415 - only this command needs the lab
+    from netwright.lab import down, spec, start, state, up  # noqa: PLC0415 - only labs need it
+    from netwright.lab.errors import SpecError  # noqa: PLC0415
 
     name = name or preset
+    if name in state.names():
+        raise SpecError(
+            f"lab {name}: there is one already, or what is left of one",
+            next=f"take it down first: netwright lab down {name}; or choose another --name",
+        )
     seen: set[str] = set()
 
     def progress(step: up.Step) -> None:
@@ -45,9 +51,14 @@ def up(
             seen.add(step.name)
             say(f"lab {name}: building {step.name}")
 
-    lab = up.bring_up(spec.preset(preset, hosts=hosts), name, progress=progress)
-    orchestrator = start.start(lab, lambda what: say(f"lab {name}: {what}"))
-    networks = ", ".join(str(each["name"]) for each in orchestrator.create_networks())
+    try:
+        lab = up.bring_up(spec.preset(preset, hosts=hosts), name, progress=progress)
+        orchestrator = start.start(lab, lambda what: say(f"lab {name}: {what}"))
+        networks = ", ".join(str(each["name"]) for each in orchestrator.create_networks())
+    except BaseException:  # Ctrl-C too: a lab is up whole or not at all
+        say(f"lab {name}: did not come up; what was made is taken down")
+        down.take_down(name)
+        raise
     say(
         f"lab {name} is up, with networks {networks}. Try:\n"
         f"  netwright lab spawn {name} host1 --network {networks.partition(',')[0]}\n"
@@ -59,15 +70,21 @@ def up(
 
 def down(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Default: every lab.")
+        str | None, typer.Argument(metavar="[NAME]", help="May be left out when there is one lab.")
     ] = None,
 ) -> None:
-    """Take a lab down, or all of them: nothing of it is left."""
-    from netwright.lab import down, state  # noqa: PLC0415
+    """Take a lab down: nothing of it is left."""
+    from netwright.lab import down, netns, state  # noqa: PLC0415
+    from netwright.lab.errors import UnknownLabObjectError  # noqa: PLC0415
 
-    for each in [name] if name is not None else state.names():
-        down.take_down(each)
-        say(f"lab {each} is down")
+    there = state.names()
+    if name is None and len(there) == 1:
+        (name,) = there
+    if name is None or not (name in there or netns.existing(state.namespace_prefix(name))):
+        wanted = "which lab is meant" if name is None else f"there is no lab {name!r}"
+        raise UnknownLabObjectError(f"lab: {wanted}; there are: {', '.join(there) or 'none'}")
+    down.take_down(name)
+    say(f"lab {name} is down")
 
 
 def status(*, output: OutputOption = Output.TABLE) -> None:
@@ -138,6 +155,8 @@ def spawn(
 
     orchestrator = start.of(state.load(name))
     (made,) = orchestrator.spawn([Wanted(instance or f"{network}-{host}", host, network)])
+    if refusal := orchestrator.refusal(made):
+        say(f"it cannot be wired now: {refusal}")
     orchestrator.await_status([made])
     addresses = [fixed["ip_address"] for fixed in made.port["fixed_ips"]]
     row: dict[str, Any] = {
@@ -148,7 +167,8 @@ def spawn(
         "MAC": made.instance.mac,
     }
     show_one(output, structs.asdict(made), row)
-    say(f"go in: netwright lab exec {name} {made.instance.id[:11]} -- ping -c3 {addresses[0]}")
+    target = made.instance.gateways[0] if made.instance.gateways else "ADDRESS"
+    say(f"go in: netwright lab exec {name} {made.name} -- ping -c3 {target}")
 
 
 def kill(

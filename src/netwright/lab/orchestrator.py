@@ -16,12 +16,13 @@ from msgspec import Struct
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking, Resource
 from netwright.lab import instances, netns
-from netwright.lab.errors import LabError
+from netwright.lab.errors import LabError, SpecError
 from netwright.lab.places import Instance
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
 from netwright.model.resources import Host, Transition
+from netwright.model.states import PortState
 
 T = TypeVar("T")
 
@@ -64,6 +65,7 @@ class Orchestrator:
         self.server = server
         self.token_file = token_file
         self._networks: dict[str, Resource] = {}
+        self._subnets: dict[str, Resource] = {}
 
     def ask(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """The answer of requests that `work` makes, from the management node."""
@@ -110,6 +112,8 @@ class Orchestrator:
     def spawn(self, wanted: Iterable[Wanted]) -> list[Spawned]:
         """Make instances: ports (one bulk request), vNICs plugged, then bound to their hosts."""
         asked = list(wanted)
+        for host in {one.host for one in asked}:
+            self._require_machine(host)
         drafts = [
             {
                 "name": one.name,
@@ -148,6 +152,11 @@ class Orchestrator:
                 await api.update(Collection.PORTS, port_id, wish)
 
         self.ask(work)
+
+    def refusal(self, spawned: Spawned) -> str:
+        """Why the port's binding was refused at once; "" when it was not."""
+        history = self.history(str(spawned.port["id"]))
+        return history[-1].cause if history and history[-1].to_state is PortState.ERROR else ""
 
     def await_status(
         self,
@@ -206,24 +215,40 @@ class Orchestrator:
 
         return self.ask(work)
 
+    def _require_machine(self, name: str) -> None:
+        """Raises SpecError before anything is made for a node that can run nothing."""
+        kind = self.lab.node(name).kind
+        if kind not in {"host", "baremetal"}:
+            machines = ", ".join(self.lab.nodes("host", "baremetal"))
+            raise SpecError(
+                f"lab {self.lab.name}: {name} is a node of kind {kind}, which runs no instances; "
+                f"these do: {machines}"
+            )
+
     def _instance(self, port: Resource) -> Instance:
-        gateways = {}
-        prefixes = {}
-        network_name = next(
-            name for name, network in self._networks.items() if network["id"] == port["network_id"]
-        )
-        for gateway in self.lab.spec.networks[network_name].gateways:
-            address, _, prefix = gateway.partition("/")
-            gateways[":" in address] = address
-            prefixes[":" in address] = prefix
-        addresses = [str(fixed["ip_address"]) for fixed in port["fixed_ips"]]
+        """What the port's machine is told: as cloud-init or DHCP would tell it, from the API."""
+        addresses: list[str] = []
+        gateways: dict[int, str] = {}
+        for fixed in port["fixed_ips"]:
+            subnet = self._subnet(str(fixed["subnet_id"]))
+            _, _, prefix = str(subnet["cidr"]).partition("/")
+            addresses.append(f"{fixed['ip_address']}/{prefix}")
+            if subnet["gateway_ip"]:
+                gateways.setdefault(int(subnet["ip_version"]), str(subnet["gateway_ip"]))
         return Instance(
             id=str(port["id"]),
             mac=str(port["mac_address"]),
-            addresses=tuple(f"{each}/{prefixes[':' in each]}" for each in addresses),
-            gateways=tuple(gateways[version] for version in {":" in each for each in addresses}),
+            addresses=tuple(addresses),
+            gateways=tuple(gateways.values()),
             device_id=str(port["device_id"]),
         )
+
+    def _subnet(self, subnet_id: str) -> Resource:
+        if subnet_id not in self._subnets:
+            self._subnets[subnet_id] = self.ask(
+                lambda client: Networking(client).show(Collection.SUBNETS, subnet_id)
+            )
+        return self._subnets[subnet_id]
 
 
 def subnet_of(gateway: str) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from netwright.lab.state import Lab
 ID_LENGTH = 11
 """As much of a port's id as an interface's name holds after `tap` (Nova's way as well)."""
 
+# A shorter beginning is too easily another instance's: `a` is a name and a hexadecimal digit.
+_ID_PREFIX_MIN = 8
+
 
 class Instance(Struct, frozen=True):
     """What the orchestrator knows of an instance with one port.
@@ -55,10 +58,16 @@ def placed(lab: Lab) -> list[Placed]:
 
 
 def find_instance(lab: Lab, instance: str) -> Placed:
-    """By id or by its unambiguous beginning. Raises UnknownLabObjectError."""
-    found = [p for p in placed(lab) if instance and p.instance.id.startswith(instance)]
+    """By its name, its id, or at least the first 8 characters of that.
+
+    Raises UnknownLabObjectError when nothing, or more than one, is meant.
+    """
+    there = placed(lab)
+    found = [p for p in there if instance in {p.instance.device_id, p.instance.id}]
+    if not found and len(instance) >= _ID_PREFIX_MIN:
+        found = [p for p in there if p.instance.id.startswith(instance)]
     if len(found) != 1:
-        known = ", ".join(p.instance.id for p in placed(lab)) or "none"
+        known = ", ".join(f"{p.instance.device_id} ({p.instance.id})" for p in there) or "none"
         count = "no" if not found else "more than one"
         msg = f"lab {lab.name}: there is {count} instance {instance!r}; there are: {known}"
         raise UnknownLabObjectError(msg)

@@ -4,6 +4,7 @@ description ─▶ leftovers of the same name removed ─▶ namespaces ─▶ c
    ─▶ every node at once: OVS, bridges, addresses ─▶ every bonded uplink hears its other side
 """
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from netwright.lab import down, links, netns, state
+from netwright.lab.errors import LabError
 from netwright.lab.layout import HostLink, Node
 from netwright.lab.links import Configuration, VethEnd
 from netwright.lab.nodes import host, ovs, router, switch
@@ -47,6 +49,8 @@ def bring_up(
 
     Raises LabError saying what failed where; SpecError for a bad name.
     """
+    if os.geteuid() != 0:
+        raise LabError(f"lab {name}: network namespaces and Open vSwitch need root; run it as root")
     lab = state.make_handle(spec, name, root)
     with state.exclusive(name):
         down.remove(name, root)
