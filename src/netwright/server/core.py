@@ -70,7 +70,7 @@ class Core:
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
         vlan_ranges: Sequence[VlanRange] = (),
     ) -> None:
-        self.reader = SqliteReader(database)
+        self.reader = SqliteReader(database, self._heard_at)
         self._database = database
         self._epoch = epoch
         self._clock = clock
@@ -139,6 +139,11 @@ class Core:
             log.warning("leases were not given back; they end by themselves", why=error.message)
         finally:
             self._database.close()
+
+    def _heard_at(self, host: str) -> float | None:
+        """When this process last heard the host, in Unix seconds; None: not since it began."""
+        heard_at = self._liveness.heard_at(host)
+        return None if heard_at is None else self._clock() - (time.monotonic() - heard_at)
 
     async def _commit_batch(self, commands: Sequence[Command]) -> Sequence[Any]:
         started = time.perf_counter()

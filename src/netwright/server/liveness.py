@@ -21,16 +21,21 @@ class Liveness:
 
     def __init__(self, hosts: Iterable[Host], now: float) -> None:
         self._hosts = {host.name: host for host in hosts}
-        self._heard_at = dict.fromkeys(self._hosts, now)
+        self._heard_at: dict[str, float] = {}
         self._listens_since = now
         self._looked_at = now
+
+    def heard_at(self, name: str) -> float | None:
+        """When the host was last heard, on the monotonic clock; None: not by this process."""
+        return self._heard_at.get(name)
 
     def learn(self, host: Host, now: float) -> None:
         """A host as it is stored now."""
         known = self._hosts.get(host.name)
         self._hosts[host.name] = host
         is_new = known is None or known.epoch != host.epoch
-        if is_new or (known is not None and host.heard_at > known.heard_at):
+        was_heard = is_new or (known is not None and host.heard_at > known.heard_at)
+        if was_heard and host.state is not HostState.UNKNOWN:  # falling silent estimates the time
             self._heard_at[host.name] = now
 
     def spoke(self, name: str, epoch: str, now: float) -> None:
@@ -63,9 +68,9 @@ class Liveness:
         self._looked_at = now
         if now - self._listens_since <= SILENT_AFTER_S:
             return ()
-        late = [
-            (heard_at, name)
-            for name, heard_at in self._heard_at.items()
-            if now - heard_at > SILENT_AFTER_S and self._hosts[name].state is HostState.UP
-        ]
+        late = []
+        for name, host in self._hosts.items():
+            heard_at = self._heard_at.get(name, self._listens_since)
+            if host.state is HostState.UP and now - heard_at > SILENT_AFTER_S:
+                late.append((heard_at, name))
         return tuple(name for _, name in sorted(late)[:_DECLARATIONS_A_ROUND_MAX])

@@ -23,6 +23,7 @@ from netwright.model.resources import NetworkType, Pool, Port, Segment, VifType
 from netwright.model.segments import parse_vlan_range
 from netwright.model.states import Plane, PortState
 from netwright.model.wire import (
+    Heartbeat,
     HostRegistration,
     Kind,
     LineType,
@@ -44,6 +45,7 @@ from netwright.server.commands import (
     DeletePorts,
     DeleteSubnet,
     FenceHost,
+    HeartbeatHost,
     NetworkDraft,
     PortChange,
     PortDraft,
@@ -406,6 +408,34 @@ async def test_one_command_may_use_up_two_subnets_that_are_nearly_full(core: Cor
     assert len({address(port) for port in ports}) == 13 + 64
     with pytest.raises(IpAddressGenerationFailure):
         await create(core, "too-many")
+
+
+async def test_hosts_are_read_with_the_heartbeats_that_are_not_committed(
+    core: Core, clock: Clock
+) -> None:
+    await register(core, "h1")
+    clock.now += 60.0
+    beat = Heartbeat(epoch="life1")
+    await core.commit(HeartbeatHost(caller=ADMIN, host="h1", heartbeat=beat))
+    (listed,), shown = await core.reader.hosts(), await core.reader.host("h1")
+    assert shown is not None
+    assert listed.heard_at == pytest.approx(clock.now, abs=10.0)
+    assert shown.heard_at == pytest.approx(clock.now, abs=10.0)
+
+
+async def test_what_was_heard_before_this_process_is_read_as_stored(
+    tmp_path: Path, clock: Clock
+) -> None:
+    before = Core.open(tmp_path / "again.db", clock)
+    await before.start()
+    await register(before, "h1")
+    await before.close()
+    clock.now += 60.0
+    after = Core.open(tmp_path / "again.db", clock)
+    await after.start()
+    (host,) = await after.reader.hosts()
+    await after.close()
+    assert host.heard_at == 1_000.0
 
 
 def _draft(port_id: str, *wishes: AddressWish) -> PortDraft:

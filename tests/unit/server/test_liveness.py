@@ -1,4 +1,4 @@
-"""Who counts as silent, and when nobody may be judged (law 5)."""
+"""Who counts as silent, who was heard, and when nobody may be judged (law 5)."""
 
 from msgspec.structs import replace
 
@@ -46,3 +46,21 @@ def test_a_host_that_registers_anew_in_the_same_life_was_heard() -> None:
     liveness.learn(replace(HOST, state=HostState.UNKNOWN), 20.0)
     liveness.learn(replace(HOST, heard_at=1_021.0), 21.0)
     assert liveness.silent(22.0) == ()
+
+
+def test_only_what_this_process_heard_is_told_as_heard() -> None:
+    liveness = watched(10)
+    assert liveness.heard_at("h1") is None
+    liveness.heard("h1", Heartbeat(epoch="other"), 10.0)
+    assert liveness.heard_at("h1") is None
+    assert liveness.heard("h1", Heartbeat(epoch="e"), 11.0) is HOST
+    assert liveness.heard_at("h1") == 11.0
+    liveness.spoke("h1", "e", 12.0)
+    assert liveness.heard_at("h1") == 12.0
+
+
+def test_falling_silent_is_not_being_heard() -> None:
+    liveness = watched(10)
+    liveness.heard("h1", Heartbeat(epoch="e"), 10.0)
+    liveness.learn(replace(HOST, state=HostState.UNKNOWN, heard_at=1_011.0), 26.0)
+    assert liveness.heard_at("h1") == 10.0

@@ -12,6 +12,7 @@ from netwright.model.resources import (
     NetworkType,
     Port,
     Value,
+    VifType,
 )
 from netwright.model.states import (
     API_STATUS,
@@ -24,10 +25,13 @@ from netwright.model.states import (
 
 
 class Wait(Value, frozen=True, kw_only=True):
-    """One thing that a port waits for or suffers from: what it is, and what to do about it."""
+    """One thing that a port waits for or suffers from: what it is, and what to do about it.
+
+    `since` in Unix seconds, None where nobody recorded when it began.
+    """
 
     what: str
-    since: float
+    since: float | None
     next: str
 
 
@@ -53,12 +57,11 @@ def explain(
 ) -> Explanation:
     """Explain a port from its network, and the hosts and attachments (by host) of its bindings."""
     waits = tuple(_waits(port, network, hosts, attachments))
-    since = _ago(now - port.state_since)
-    lines = [f"Port {port.name or port.id} is {port.state} ({MEANING[port.state]}) since {since}."]
-    if port.cause:
+    lines = [_standing(port, network, hosts, now)]
+    if port.cause and not _is_told(port, hosts, waits):
         lines.append(f"Cause: {port.cause}.")
     for wait in waits:
-        lines.append(f"{wait.what}, since {_ago(now - wait.since)}.")
+        lines.append(wait.what + _lasting(wait.since, now) + ".")
         if wait.next:
             lines.append(f"  To do: {wait.next}.")
     if not waits:
@@ -73,6 +76,56 @@ def explain(
         waits=waits,
         text="\n".join(lines),
     )
+
+
+_OPERATORS_WORD = "fenced"  # the one condition that is not its agent's
+_RESTS_ON_REPORTS = {PortState.WIRING, PortState.MOVING, PortState.ACTIVE, PortState.DEGRADED}
+_NOT_REPORTED = {BindingState.REFUSED, BindingState.FENCED}  # known here, whatever its host says
+
+
+def _standing(port: Port, network: Network, hosts: Mapping[str, Host], now: float) -> str:
+    """The port's state; while its host is silent, as what was last reported and no more."""
+    name, binding, meaning = port.name or port.id, port.active_binding, MEANING[port.state]
+    for_ = f"for {_length(now - port.state_since)}"
+    host = None if binding is None else hosts.get(binding.host)
+    if binding is not None and port.state is PortState.ERROR and _is_servers_refusal(binding):
+        meaning = f"the server refused to bind it to {binding.host}; it is tried again by itself"
+    elif host is not None and host.state is HostState.UNKNOWN and _is_report(port, network):
+        return (
+            f"As last reported, port {name} is {port.state} ({meaning}) {for_};"
+            f" host {host.name} was last heard {_length(now - host.heard_at)} ago,"
+            " and how it stands now is not known."
+        )
+    return f"Port {name} is {port.state} ({meaning}) {for_}."
+
+
+def _is_report(port: Port, network: Network) -> bool:
+    """Whether the port's state rests on what its host reported."""
+    binding = port.active_binding
+    planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
+    return (
+        binding is not None
+        and Plane.UNDERLAY in planes
+        and port.state in _RESTS_ON_REPORTS
+        and binding.state not in _NOT_REPORTED
+    )
+
+
+def _is_servers_refusal(binding: Binding) -> bool:
+    """Whether the server refused the binding by itself: no agent was asked."""
+    refused = binding.state is BindingState.REFUSED
+    return refused and binding.vif_type is VifType.BINDING_FAILED
+
+
+def _is_told(port: Port, hosts: Mapping[str, Host], waits: tuple[Wait, ...]) -> bool:
+    """Whether what the port waits for says its cause already."""
+    binding = port.active_binding
+    if binding is not None and port.state is not PortState.RELEASING:
+        host = hosts.get(binding.host)
+        fenced = host is not None and host.state is HostState.FENCED
+        if _is_servers_refusal(binding) or (fenced and binding.state is BindingState.FENCED):
+            return True
+    return any(port.cause in wait.what for wait in waits)
 
 
 def _waits(
@@ -91,7 +144,16 @@ def _waits(
         )
     elif binding is not None and port.state is not PortState.RELEASING:
         host = hosts.get(binding.host)
-        yield from _host(binding, host, network)
+        impediments = tuple(_impediments(binding, host, network))
+        yield from impediments
+        if _is_servers_refusal(binding) and not impediments:
+            yield Wait(
+                what=f"The server's cause: {binding.cause or 'none was kept'}",
+                since=binding.since,
+                next="remove the cause; it is tried again when the host's agent next registers",
+            )
+        if host is not None:
+            yield from _conditions(host)
         planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
         if Plane.UNDERLAY in planes:
             yield from _underlay(port, binding, host)
@@ -104,36 +166,39 @@ def _waits(
 def _administrative(port: Port, network: Network) -> Iterator[Wait]:
     if not port.admin_state_up:
         yield Wait(
-            what="The port is administratively down",
-            since=port.updated_at,
+            what="The port is administratively down: admin_state_up is false",
+            since=None,
             next="set its admin_state_up to true",
         )
     if not network.admin_state_up:
         yield Wait(
             what=f"Its network {network.name or network.id} is administratively down",
-            since=network.updated_at,
+            since=None,
             next="set the network's admin_state_up to true",
         )
 
 
-def _host(binding: Binding, host: Host | None, network: Network) -> Iterator[Wait]:
+def _impediments(binding: Binding, host: Host | None, network: Network) -> Iterator[Wait]:
+    """Why the host cannot serve the port as far as the server can tell."""
     if host is None:
         yield Wait(
             what=f"Host {binding.host} has never registered",
-            since=binding.since,
+            since=None,
             next=f"start netwright agent --host {binding.host} there, or correct binding:host_id",
         )
         return
     if host.state is HostState.UNKNOWN:
+        wired = "; what it wired may still work" if binding.state is BindingState.UP else ""
         yield Wait(
-            what=f"The agent of host {host.name} is silent; what it wired may still work",
+            what=f"The agent of host {host.name} is silent{wired}",
             since=host.heard_at,
             next=f"look at netwright agent on {host.name} and its way to this server;"
             f" if the host is dead: netwright host fence {host.name}",
         )
     if host.state is HostState.FENCED:
+        reason = host.conditions.get(_OPERATORS_WORD)
         yield Wait(
-            what=f"Host {host.name} is fenced",
+            what=f"Host {host.name} is fenced{f': {reason}' if reason else ''}",
             since=host.state_since,
             next=f"when it is sound again: netwright host unfence {host.name}",
         )
@@ -143,24 +208,29 @@ def _host(binding: Binding, host: Host | None, network: Network) -> Iterator[Wai
         served = ", ".join(sorted(host.physical_networks)) or "none"
         yield Wait(
             what=f"Host {host.name} has no bridge to physical network {wanted}; it has: {served}",
-            since=binding.since,
+            since=None,
             next=f"start its agent with --physical-network {wanted}=BRIDGE,"
             " or bind the port to another host",
         )
+
+
+def _conditions(host: Host) -> Iterator[Wait]:
     for condition, cause in sorted(host.conditions.items()):
-        yield Wait(
-            what=f"Host {host.name} says: {condition} ({cause}); this alone stops no port",
-            since=host.state_since,
-            next="",
-        )
+        if condition != _OPERATORS_WORD:
+            yield Wait(
+                what=f"Host {host.name} says: {condition} ({cause}); this alone stops no port",
+                since=None,
+                next="",
+            )
 
 
 def _underlay(port: Port, binding: Binding, host: Host | None) -> Iterator[Wait]:
-    if binding.state in (BindingState.UP, BindingState.FENCED):
+    if binding.state in (BindingState.UP, BindingState.FENCED) or _is_servers_refusal(binding):
         return
     if binding.state is BindingState.REFUSED:
         yield Wait(
-            what=f"Host {binding.host} refused it: {binding.cause or 'no cause was given'}",
+            what=f"It could not be wired on {binding.host}: "
+            f"{binding.cause or 'no cause was given'}",
             since=binding.since,
             next="remove the cause; it is tried again by itself",
         )
@@ -190,14 +260,14 @@ def _overlay(binding: Binding, attachment: Attachment | None) -> Iterator[Wait]:
         yield Wait(
             what=f"Its network is not yet attached to {binding.host}",
             since=binding.since,
-            next="look at the fabric controller: netwright fabric status",
+            next="",
         )
     elif attachment.state is not AttachmentState.UP:
         cause = f": {attachment.cause}" if attachment.cause else ""
         yield Wait(
             what=f"The fabric's path to {attachment.host} is {attachment.state}{cause}",
             since=attachment.since,
-            next="look at the fabric controller: netwright fabric status",
+            next="",
         )
 
 
@@ -214,7 +284,11 @@ def _withdrawal(binding: Binding, host: Host | None) -> Iterator[Wait]:
     )
 
 
-def _ago(seconds: float) -> str:
+def _lasting(since: float | None, now: float) -> str:
+    return "" if since is None else f", for {_length(now - since)}"
+
+
+def _length(seconds: float) -> str:
     """A length of time in the two units that matter."""
     whole = max(0, int(seconds))
     for unit, name, lesser, lesser_name in (

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Select, Table, and_, false, func, or_, select, true
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.elements import ColumnElement
@@ -27,6 +28,9 @@ from netwright.server.store.filters import condition
 V = TypeVar("V", bound=msgspec.Struct)
 
 _dialect = sqlite.dialect(paramstyle="qmark")
+HeardAt = Callable[[str], float | None]
+"""When this process last heard the host, in Unix seconds; None: not since it began."""
+
 _Visible = Callable[[str | None], ColumnElement[bool]]
 
 
@@ -67,10 +71,14 @@ _ALL_PORTS = _Collection(schema.port, Port, PortNotFound, lambda _: true())
 
 
 class SqliteReader:
-    """`server.queries.Reader` on SQLite."""
+    """`server.queries.Reader` on SQLite.
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    Heartbeats are not committed: what `heard_at` knows of a host is fresher than what is stored.
+    """
+
+    def __init__(self, database: SqliteDatabase, heard_at: HeardAt = lambda _: None) -> None:
         self._database = database
+        self._heard_at = heard_at
 
     async def network(self, network_id: str) -> Network | None:
         return await self._one(_NETWORKS, network_id)
@@ -92,10 +100,11 @@ class SqliteReader:
 
     async def host(self, name: str) -> Host | None:
         found = await self._bodies("SELECT body FROM host WHERE name = ?", (name,), Host)
-        return found[0] if found else None
+        return self._as_heard(found[0]) if found else None
 
     async def hosts(self) -> Sequence[Host]:
-        return await self._bodies("SELECT body FROM host ORDER BY name", (), Host)
+        found = await self._bodies("SELECT body FROM host ORDER BY name", (), Host)
+        return [self._as_heard(host) for host in found]
 
     async def attachments(self, network_id: str) -> Sequence[Attachment]:
         sql = "SELECT body FROM attachment WHERE network_id = ? ORDER BY host"
@@ -108,6 +117,11 @@ class SqliteReader:
     async def topology(self) -> Topology:
         found = await self._bodies("SELECT body FROM topology", (), Topology)
         return found[0] if found else Topology()
+
+    def _as_heard(self, host: Host) -> Host:
+        heard_at = self._heard_at(host.name)
+        fresher = heard_at is not None and heard_at > host.heard_at
+        return replace(host, heard_at=heard_at) if fresher else host
 
     async def _one(self, collection: _Collection[V], resource_id: str) -> V | None:
         statement = select(collection.table.c.body).where(

@@ -95,8 +95,8 @@ def _explain(
 def test_all_of_it_reads_as_plain_words() -> None:
     explanation = _explain(PortState.WIRING, _binding(), hosts=(_host(),))
     assert explanation.text == (
-        "Port web is WIRING (active binding; a needed plane is pending) since 1 min 15 s.\n"
-        "Its device was not yet seen on h1, since 1 min 15 s.\n"
+        "Port web is WIRING (active binding; a needed plane is pending) for 1 min 15 s.\n"
+        "Its device was not yet seen on h1, for 1 min 15 s.\n"
         "  To do: plug an interface with external_ids:iface-id=x into br-int of h1,"
         " as an orchestrator does."
     )
@@ -115,6 +115,18 @@ def test_conditions_of_the_host_are_told_and_stop_nothing() -> None:
     assert wait.what == (
         "Host h1 says: redundancy lost (eth1 has no link); this alone stops no port"
     )
+    assert wait.since is None  # nobody records when a condition began
+
+
+def test_a_fence_is_the_operators_word_and_told_once() -> None:
+    host = _host(state=HostState.FENCED, conditions={"fenced": "burnt", "redundancy lost": "eth1"})
+    binding = _binding(BindingState.FENCED, cause="host h1 was fenced: burnt")
+    explanation = _explain(PortState.DEGRADED, binding, hosts=(host,), cause=binding.cause)
+    assert [wait.what for wait in explanation.waits] == [
+        "Host h1 is fenced: burnt",
+        "Host h1 says: redundancy lost (eth1); this alone stops no port",
+    ]
+    assert explanation.text.count("burnt") == 1
 
 
 def test_without_a_host() -> None:
@@ -148,6 +160,41 @@ def test_a_silent_agent_is_silent_since_it_was_heard() -> None:
     assert wait.since == T + 5
 
 
+def test_what_a_silent_host_last_reported_is_told_as_that() -> None:
+    host = _host(state=HostState.UNKNOWN)
+    explanation = _explain(PortState.ACTIVE, _binding(BindingState.UP), hosts=(host,))
+    assert explanation.text.splitlines()[0] == (
+        "As last reported, port web is ACTIVE (every needed plane is up on at least one verified"
+        " path) for 1 min 15 s; host h1 was last heard 1 min 10 s ago, and how it stands now is"
+        " not known."
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "cause"),
+    [
+        (None, "host h1 is not registered: start netwright agent --host h1 there"),
+        (_host(state=HostState.UNKNOWN), "host h1 is silent: its agent was not heard for 15 s"),
+        (_host(), "host h1 was not ready"),
+    ],
+)
+def test_what_the_server_refused_is_told_once_and_not_laid_to_the_host(
+    host: Host | None, cause: str
+) -> None:
+    binding = _binding(BindingState.REFUSED, vif_type=VifType.BINDING_FAILED, cause=cause)
+    hosts = () if host is None else (host,)
+    explanation = _explain(PortState.ERROR, binding, hosts=hosts, cause=cause)
+    first, *rest = explanation.text.splitlines()
+    assert first == (
+        "Port web is ERROR (the server refused to bind it to h1; it is tried again by itself)"
+        " for 1 min 15 s."
+    )
+    (wait,) = explanation.waits
+    assert rest[0].startswith(wait.what)
+    assert rest[1:] == [f"  To do: {wait.next}."]
+    assert "refused it" not in explanation.text
+
+
 def test_a_device_that_was_seen_and_not_wired() -> None:
     binding = _binding(device_seen_at=T + 10)
     (wait,) = _explain(PortState.WIRING, binding, hosts=(_host(),)).waits
@@ -157,8 +204,9 @@ def test_a_device_that_was_seen_and_not_wired() -> None:
 def test_causes_are_told() -> None:
     binding = _binding(BindingState.REFUSED, cause="no br-int")
     explanation = _explain(PortState.ERROR, binding, hosts=(_host(),), cause="no br-int")
-    assert "Cause: no br-int." in explanation.text
-    assert "Host h1 refused it: no br-int" in explanation.waits[0].what
+    assert explanation.waits[0].what == "It could not be wired on h1: no br-int"
+    assert explanation.text.count("no br-int") == 1
+    assert "Cause: kept." in _explain(PortState.RELEASING, cause="kept").text
     binding = _binding(BindingState.DOWN, cause="unplugged")
     (wait,) = _explain(PortState.DEGRADED, binding, hosts=(_host(),)).waits
     assert wait.what == "Its wiring on h1 is down: unplugged"
@@ -173,7 +221,7 @@ def test_administrators_are_reminded_of_what_they_did() -> None:
         network=_network(name="blue", admin_state_up=False),
     )
     assert [wait.what for wait in explanation.waits] == [
-        "The port is administratively down",
+        "The port is administratively down: admin_state_up is false",
         "Its network blue is administratively down",
     ]
 
@@ -193,6 +241,7 @@ def test_a_fabric_network_waits_for_its_overlay() -> None:
     up, host = _binding(BindingState.UP), _host(physical_networks={})
     (wait,) = _explain(PortState.WIRING, up, hosts=(host,), network=network).waits
     assert wait.what == "Its network is not yet attached to h1"
+    assert wait.next == ""  # no command looks at the fabric yet
     drifted = Attachment(
         network_id="n", host="h1", state=AttachmentState.DRIFTED, since=T, cause="no route"
     )
