@@ -1,254 +1,336 @@
 """Any sequence of requests and reports keeps the store whole, and every watcher's view true.
 
-The machine drives `batch.run` on an SQLite database in memory, as the committer does, and after
-every step compares the tables with each other, and what each host has been told by events with
-what a snapshot would tell it.
+The machine drives `batch.run` on an SQLite database in memory, as the committer does, with one
+command or several in a batch. After every step it compares the tables with each other, and what
+each host has been told by events with what a snapshot would tell it; and a watcher that resumes
+anywhere in the stored log comes to the same view.
 """
 
-import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.doubles.store import (
+    ADMIN,
+    EPOCH,
+    Store,
+    delete,
+    ipv4_subnet,
+    register,
+    report,
+    reports,
+    slaac_subnet,
+    update,
+)
 
 from netwright.ipam.addresses import from_key, from_text
-from netwright.ipam.ledger import Ledger
 from netwright.model.errors import InternalError
-from netwright.model.resources import (
-    NetworkType,
-    Port,
-    Segment,
-    VifType,
-)
-from netwright.model.states import BindingState, Plane, PortState
-from netwright.model.wire import (
-    DevicesSeen,
-    Heartbeat,
-    HostRegistration,
-    Kind,
-    Report,
-    ReportBatch,
-    ReportStatus,
-)
-from netwright.server import batch
+from netwright.model.planes import needed_planes
+from netwright.model.resources import NetworkType, Pool, Port, VnicType
+from netwright.model.states import BindingState, PortState
+from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, Kind, ReportStatus
 from netwright.server.commands import (
-    ApplyReports,
-    Caller,
+    AddressWish,
     Command,
-    CreateNetworks,
     CreatePorts,
     CreateSubnets,
-    DeletePorts,
+    DeleteNetwork,
+    DeleteSubnet,
     FenceHost,
     HeartbeatHost,
-    NetworkDraft,
-    PortChange,
+    PairWish,
     PortDraft,
     RegisterHost,
     SeeDevices,
     SubnetDraft,
     Tick,
     UnfenceHost,
+    UpdateNetwork,
     UpdatePorts,
+    UpdateSubnet,
 )
+from netwright.server.ports.lifecycle import was_told
 from netwright.server.store.events import picture
-from netwright.server.store.schema import sqlite_ddl
 from netwright.server.store.upkeep import overdue_ports
+from netwright.server.store.writing import EventRow
 
-ADMIN = Caller(project_id="p", is_admin=True)
-HOSTS = ("h1", "h2", "h3")
-NETWORKS = {"vlan": 10, "other": 20}
-# "h3" never registers: bindings there are refused.
+HOSTS = ("h1", "h2", "h3")  # "h3" never registers: bindings there are refused
+VLANS = {"net": 10, "other": 20}
+MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+ADDRESSES = ("10.0.0.2", "10.0.0.3", "10.0.0.6", "10.1.0.2", "2001:db8::ff:fe00:1")
+SUBNETS = ("net-4", "net-6", "net-more", "other-4")
+OWNERS = ("", "compute:nova", "network:router_interface")
 hosts = st.sampled_from(HOSTS)
-statuses = st.sampled_from(list(ReportStatus))
+networks = st.sampled_from(list(VLANS))
+picks = st.integers(0, 7)
+wishes = st.lists(
+    st.one_of(
+        st.builds(AddressWish, ip_address=st.sampled_from(ADDRESSES)),
+        st.builds(AddressWish, subnet_id=st.sampled_from(SUBNETS)),
+    ),
+    max_size=2,
+).map(tuple)
+drafts = st.fixed_dictionaries(
+    {"network_id": networks},
+    optional={
+        "host": st.sampled_from(["", *HOSTS]),
+        "fixed_ips": wishes,
+        "mac_address": st.sampled_from(MACS),
+        "unique_name": st.sampled_from(["web", "db"]),
+        "vnic_type": st.sampled_from(list(VnicType)),
+        "device_owner": st.sampled_from(OWNERS),
+    },
+)
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "host": st.sampled_from(["", *HOSTS]),
+        "admin_state_up": st.booleans(),
+        "fixed_ips": wishes,
+        "mac_address": st.sampled_from(MACS),
+        "vnic_type": st.sampled_from(list(VnicType)),
+        "device_owner": st.sampled_from(OWNERS),
+        "allowed_address_pairs": st.sampled_from([(), (PairWish(ip_address="10.0.0.9"),)]),
+        "name": st.just("renamed"),
+    },
+)
+View = dict[tuple[str, str], Any]
 
 
 class Ports(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        for statement in sqlite_ddl():
-            self.connection.execute(statement)
-        self.ledger = Ledger("server")
-        self.now = 1_000.0
+        self.store = Store()
+        self.pending: list[Command] = []
         self.made = 0
-        self.views: dict[str | None, dict[tuple[str, str], Any]] = {
-            host: {} for host in (*HOSTS, None)
-        }
-
-    def commit(self, *commands: Command) -> list[Any]:
-        self.connection.execute("BEGIN IMMEDIATE")
-        outcomes, events = batch.run(
-            self.connection, commands, ledger=self.ledger, now=self.now, epoch="e"
-        )
-        self.connection.execute("COMMIT")
-        self.ledger.commit()
-        for event in events:
-            for host, view in self.views.items():
-                key = (event.kind, event.id)
-                concerned = host is None or event.hosts is None or host in event.hosts
-                if host in event.left_hosts or (concerned and event.body is None):
-                    view.pop(key, None)
-                elif concerned:
-                    assert event.body is not None
-                    view[key] = msgspec.json.decode(event.body)
-        for outcome in outcomes:
-            assert not isinstance(outcome, InternalError)
-        return outcomes
+        self.views: dict[str | None, View] = {host: {} for host in (*HOSTS, None)}
 
     @initialize()
     def begin(self) -> None:
-        for name, vlan in NETWORKS.items():
-            segment = Segment(
-                network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=vlan
+        self.make_networks()
+        for host in HOSTS[:2]:
+            self.store.do(register(host))
+        self.tell(self.store.events)
+
+    def make_networks(self) -> None:
+        """Those that there are not: their ids come back, as no server's would."""
+        known = self.ids("network")
+        if "net" not in known:
+            self.store.make_network("net", VLANS["net"], ipv4_subnet("net"), slaac_subnet("net"))
+        if "other" not in known:
+            self.store.make_network("other", VLANS["other"])
+
+    def act(self, *commands: Command, together: bool = False) -> None:
+        """Send commands; `together` leaves them to share a batch with those that follow."""
+        self.pending += commands
+        if together:
+            return
+        place = len(self.store.events)
+        outcomes = self.store.batch(*self.pending)
+        self.pending.clear()
+        assert not [each for each in outcomes if isinstance(each, InternalError)], outcomes
+        self.tell(self.store.events[place:])
+
+    def tell(self, events: Iterable[EventRow]) -> None:
+        events = list(events)
+        for host, view in self.views.items():
+            _apply(view, events, host)
+
+    # orchestrators
+
+    @rule(given=st.lists(drafts, min_size=1, max_size=3), together=st.booleans())
+    def create(self, given: list[dict[str, Any]], *, together: bool) -> None:
+        made = []
+        for attributes in given:
+            self.made += 1
+            made.append(PortDraft(id=f"port{self.made:04}", project_id="p", **attributes))
+        self.act(CreatePorts(caller=ADMIN, drafts=tuple(made)), together=together)
+
+    @rule(pick=picks, change=changes, together=st.booleans())
+    def change(self, pick: int, change: dict[str, Any], *, together: bool) -> None:
+        if port := self.some_port(pick):
+            self.act(update(port.id, **change), together=together)
+
+    @rule(one=picks, other=picks)
+    def exchange_macs(self, one: int, other: int) -> None:
+        first, second = self.some_port(one), self.some_port(other)
+        if first and second and first.id != second.id:
+            aside = update(first.id, mac_address="02:00:00:00:00:03")
+            changed = UpdatePorts(
+                caller=ADMIN,
+                changes=(
+                    *aside.changes,
+                    *update(second.id, mac_address=first.mac_address).changes,
+                    *update(first.id, mac_address=second.mac_address).changes,
+                ),
             )
-            network = NetworkDraft(id=name, project_id="p", segment=segment)
-            subnet = SubnetDraft(
-                id=f"{name}-4", project_id="p", network_id=name, cidr="10.0.0.0/29", ip_version=4
-            )
-            self.commit(CreateNetworks(caller=ADMIN, drafts=(network,)))
-            self.commit(CreateSubnets(caller=ADMIN, drafts=(subnet,)))
+            self.act(changed)
 
-    @rule(network=st.sampled_from(list(NETWORKS)), host=st.sampled_from(["", *HOSTS]))
-    def create(self, network: str, host: str) -> None:
-        self.made += 1
-        draft = PortDraft(id=f"port{self.made:04}", project_id="p", network_id=network, host=host)
-        self.commit(CreatePorts(caller=ADMIN, drafts=(draft,)))
+    @rule(pick=picks, together=st.booleans())
+    def delete(self, pick: int, *, together: bool) -> None:
+        if port := self.some_port(pick):
+            self.act(delete(port.id), together=together)
 
-    @rule(pick=st.integers(0), host=st.sampled_from(["", *HOSTS]))
-    def bind(self, pick: int, host: str) -> None:
-        self.change(pick, host=host)
+    @rule(
+        network=networks,
+        what=st.sampled_from(["rename", "close", "add", "take", "pools", "delete", "remake"]),
+        together=st.booleans(),
+    )
+    def infrastructure(self, network: str, what: str, *, together: bool) -> None:
+        if what == "remake":
+            self.act()  # what is pending, so that the ids are free or taken
+            place = len(self.store.events)
+            self.make_networks()
+            self.tell(self.store.events[place:])
+            return
+        self.act(*_infrastructure(network, what), together=together)
 
-    @rule(pick=st.integers(0), up=st.booleans())
-    def set_admin_state(self, pick: int, *, up: bool) -> None:
-        self.change(pick, admin_state_up=up)
+    # agents
 
-    def change(self, pick: int, **changes: Any) -> None:
-        alive = [port for port in self.ports() if port.state is not PortState.RELEASING]
-        if alive:
-            change = PortChange(id=alive[pick % len(alive)].id, **changes)
-            self.commit(UpdatePorts(caller=ADMIN, changes=(change,)))
-
-    @rule(pick=st.integers(0))
-    def delete(self, pick: int) -> None:
-        ports = self.ports()
-        if ports:
-            self.commit(DeletePorts(caller=ADMIN, ids=(ports[pick % len(ports)].id,)))
-
-    @rule(host=st.sampled_from(HOSTS[:2]), life=st.integers(1, 2))
-    def register(self, host: str, life: int) -> None:
+    @rule(host=hosts, life=st.integers(1, 2), serves=st.booleans(), together=st.booleans())
+    def register(self, host: str, life: int, *, serves: bool, together: bool) -> None:
+        if host == "h3":
+            return
         registration = HostRegistration(
-            epoch=f"life{life}", driver="ovs", physical_networks={"physnet1": "br-bond"}
+            epoch=f"life{life}",
+            driver="ovs",
+            physical_networks={"physnet1" if serves else "physnet2": "br-bond"},
         )
-        self.commit(RegisterHost(caller=ADMIN, host=host, registration=registration))
+        command = RegisterHost(caller=ADMIN, host=host, registration=registration)
+        self.act(command, together=together)
 
-    @rule(host=hosts, life=st.integers(1, 2))
-    def heartbeat(self, host: str, life: int) -> None:
-        beat = Heartbeat(epoch=f"life{life}")
-        self.commit(HeartbeatHost(caller=ADMIN, host=host, heartbeat=beat))
+    @rule(host=hosts, together=st.booleans())
+    def heartbeat(self, host: str, *, together: bool) -> None:
+        beat = Heartbeat(epoch=self.epoch(host))
+        self.act(HeartbeatHost(caller=ADMIN, host=host, heartbeat=beat), together=together)
 
     @rule(
         host=hosts,
-        pick=st.integers(0),
-        status=statuses,
+        pick=picks,
+        status=st.sampled_from(list(ReportStatus)),
         behind=st.integers(0, 2),
         cause=st.sampled_from(["", "unplugged"]),
+        together=st.booleans(),
     )
-    def report(self, host: str, pick: int, status: ReportStatus, behind: int, cause: str) -> None:
-        ports = self.ports()
-        if not ports:
-            return
-        port = ports[pick % len(ports)]
-        report = Report(
-            plane=Plane.UNDERLAY,
-            generation=max(port.generation - behind, 0),
-            status=status,
-            port_id=port.id,
-            cause=cause,
-        )
-        self.report_batch(host, (report,))
-
-    @rule(host=hosts, keep=st.integers(0, 3))
-    def full_set(self, host: str, keep: int) -> None:
-        here = [port for port in self.ports() if port.binding_on(host)][:keep]
-        reports = tuple(
-            Report(
-                plane=Plane.UNDERLAY,
-                generation=port.generation,
-                status=ReportStatus.UP,
-                port_id=port.id,
-            )
-            for port in here
-        )
-        (last,) = self.connection.execute("SELECT max(seq) FROM event").fetchone()
-        self.report_batch(host, reports, full_set_at=f"e-{last}")
-
-    def report_batch(
-        self, host: str, reports: tuple[Report, ...], full_set_at: str | None = None
+    def report(
+        self,
+        host: str,
+        pick: int,
+        status: ReportStatus,
+        behind: int,
+        cause: str,
+        *,
+        together: bool,
     ) -> None:
-        rows = self.connection.execute("SELECT body FROM host WHERE name = ?", (host,))
-        row = rows.fetchone()
-        epoch = msgspec.json.decode(row[0])["epoch"] if row else "none"
-        made = ReportBatch(host=host, epoch=epoch, reports=reports, full_set_at=full_set_at)
-        self.commit(ApplyReports(caller=ADMIN, batch=made))
+        if port := self.some_port(pick, releasing=True):
+            late = msgspec.structs.replace(port, generation=max(port.generation - behind, 0))
+            made = report(late, host, status, cause)
+            self.act(reports(host, made, epoch=self.epoch(host)), together=together)
 
-    @rule(host=hosts, pick=st.integers(0))
-    def see_device(self, host: str, pick: int) -> None:
-        ports = self.ports()
-        if ports:
-            seen = DevicesSeen(epoch="life1", port_ids=(ports[pick % len(ports)].id,))
-            self.commit(SeeDevices(caller=ADMIN, host=host, devices=seen))
+    @rule(host=hosts, keep=st.integers(0, 3), behind=st.integers(0, 9), together=st.booleans())
+    def full_set(self, host: str, keep: int, behind: int, *, together: bool) -> None:
+        here = [port for port in self.store.ports() if port.binding_on(host)][:keep]
+        made = [report(port, host, ReportStatus.UP) for port in here]
+        cursor = f"{EPOCH}-{max(self.last_seq() - behind, 0)}"
+        command = reports(host, *made, epoch=self.epoch(host), full_set_at=cursor)
+        self.act(command, together=together)
 
-    @rule(host=hosts)
-    def fence(self, host: str) -> None:
-        self.commit(FenceHost(caller=ADMIN, host=host, reason="power is off"))
+    @rule(host=hosts, pick=picks, together=st.booleans())
+    def see_device(self, host: str, pick: int, *, together: bool) -> None:
+        if port := self.some_port(pick, releasing=True):
+            seen = DevicesSeen(epoch=self.epoch(host), port_ids=(port.id,))
+            self.act(SeeDevices(caller=ADMIN, host=host, devices=seen), together=together)
 
-    @rule(host=hosts)
-    def unfence(self, host: str) -> None:
-        self.commit(UnfenceHost(caller=ADMIN, host=host))
+    # operators, and time
 
-    @rule(passes_s=st.sampled_from([1.0, 30.0, 100.0]), silent=st.sets(hosts))
-    def tick(self, passes_s: float, silent: set[str]) -> None:
-        self.now += passes_s
-        overdue = overdue_ports(self.connection, self.now)
-        self.commit(Tick(caller=ADMIN, silent_hosts=tuple(sorted(silent)), overdue_ports=overdue))
+    @rule(host=hosts, lift=st.booleans(), together=st.booleans())
+    def fence(self, host: str, *, lift: bool, together: bool) -> None:
+        command = (
+            UnfenceHost(caller=ADMIN, host=host)
+            if lift
+            else FenceHost(caller=ADMIN, host=host, reason="power is off")
+        )
+        self.act(command, together=together)
 
-    def ports(self) -> list[Port]:
-        rows = self.connection.execute("SELECT body FROM port ORDER BY id")
-        return [msgspec.json.decode(body, type=Port) for (body,) in rows]
+    @rule(
+        passes_s=st.sampled_from([-3_600.0, 1.0, 30.0, 100.0]),
+        silent=st.sets(hosts),
+        together=st.booleans(),
+    )
+    def tick(self, passes_s: float, silent: set[str], *, together: bool) -> None:
+        self.store.now += passes_s
+        overdue = overdue_ports(self.store.connection, self.store.now)
+        tick = Tick(caller=ADMIN, silent_hosts=tuple(sorted(silent)), overdue_ports=overdue)
+        self.act(tick, together=together)
+
+    # what there is
+
+    def some_port(self, pick: int, *, releasing: bool = False) -> Port | None:
+        found = [
+            port
+            for port in self.store.ports()
+            if releasing or port.state is not PortState.RELEASING
+        ]
+        return found[pick % len(found)] if found else None
+
+    def epoch(self, host: str) -> str:
+        known = self.store.host(host)
+        return known.epoch if known else "none"
+
+    def last_seq(self) -> int:
+        return int(self.store.cursor().removeprefix(f"{EPOCH}-"))
+
+    def ids(self, table: str) -> set[str]:
+        rows = self.store.connection.execute(f"SELECT id FROM {table}")
+        return {id_ for (id_,) in rows}
+
+    # what always holds
 
     @invariant()
     def every_address_is_held_by_its_port_or_rests(self) -> None:
         held = {
             (ip.subnet_id, from_text(ip.ip_address)): port.id
-            for port in self.ports()
+            for port in self.store.ports()
             for ip in port.fixed_ips
         }
-        rows = self.connection.execute("SELECT subnet_id, address, port_id FROM allocation")
+        rows = self.store.connection.execute("SELECT subnet_id, address, port_id FROM allocation")
         stored = {(subnet, from_key(key)): port for subnet, key, port in rows}
         assert {key: port for key, port in stored.items() if port is not None} == held
 
     @invariant()
+    def nothing_is_left_of_what_is_gone(self) -> None:
+        alive = self.ids("subnet")
+        for table in ("allocation", "block"):
+            rows = self.store.connection.execute(f"SELECT subnet_id FROM {table}")
+            assert {subnet_id for (subnet_id,) in rows} <= alive, table
+        networks = self.ids("network")
+        assert {port.network_id for port in self.store.ports()} <= networks
+        rows = self.store.connection.execute("SELECT network_id FROM attachment")
+        assert {network_id for (network_id,) in rows} <= networks
+
+    @invariant()
     def attachments_are_counted_by_bindings(self) -> None:
-        bound = {(port.network_id, b.host) for port in self.ports() for b in port.bindings}
-        rows = self.connection.execute("SELECT network_id, host FROM attachment").fetchall()
+        bound = {(port.network_id, b.host) for port in self.store.ports() for b in port.bindings}
+        rows = self.store.connection.execute("SELECT network_id, host FROM attachment").fetchall()
         assert set(rows) == bound
 
     @invariant()
     def the_binding_index_is_what_the_ports_say(self) -> None:
-        said = {(p.id, b.host, str(b.state)) for p in self.ports() for b in p.bindings}
-        rows = self.connection.execute("SELECT port_id, host, state FROM binding").fetchall()
+        said = {(p.id, b.host, str(b.state)) for p in self.store.ports() for b in p.bindings}
+        rows = self.store.connection.execute("SELECT port_id, host, state FROM binding").fetchall()
         assert set(rows) == said
 
     @invariant()
-    def a_port_is_active_only_with_its_active_binding_up(self) -> None:
-        for port in self.ports():
+    def a_ports_state_follows_from_its_binding(self) -> None:
+        for port in self.store.ports():
             active = port.active_binding
             if port.state is PortState.ACTIVE:
                 assert active is not None
-                assert active.state is BindingState.UP
+                needed = needed_planes(NetworkType.VLAN, port.vnic_type, port.device_owner)
+                assert active.state is BindingState.UP or not needed
                 assert port.admin_state_up
             if port.state is PortState.ALLOCATED:
                 assert active is None
@@ -257,23 +339,77 @@ class Ports(RuleBasedStateMachine):
 
     @invariant()
     def only_what_an_agent_may_have_wired_withdraws(self) -> None:
-        for port in self.ports():
+        for port in self.store.ports():
             for binding in port.bindings:
                 if binding.state is BindingState.WITHDRAWING:
-                    assert binding.vif_type is VifType.OVS
+                    assert was_told(binding)
                     assert not binding.active
+
+    @invariant()
+    def names_are_held_by_ports_that_live(self) -> None:
+        rows = self.store.connection.execute(
+            "SELECT unique_name, mac_address, id FROM port ORDER BY id"
+        ).fetchall()
+        for (name, mac, _), port in zip(rows, self.store.ports(), strict=True):
+            assert name == (None if port.state is PortState.RELEASING else port.unique_name)
+            assert mac == port.mac_address
 
     @invariant()
     def events_tell_each_host_what_a_snapshot_would(self) -> None:
         for host, view in self.views.items():
-            _, _, snapshot = picture(self.connection, -1, frozenset(Kind), host)
-            assert snapshot is not None
-            fresh = {(kind, each): msgspec.json.decode(body) for kind, each, body in snapshot}
-            assert view == fresh
+            assert view == self.snapshot(host), host
+
+    @rule(at=st.integers(0, 1_000), host=st.sampled_from([None, *HOSTS]))
+    def resume(self, at: int, host: str | None) -> None:
+        """A watcher that had seen all up to some event goes on from the stored log."""
+        seen = at % (self.last_seq() + 1)
+        view: View = {}
+        _apply(view, self.store.events[:seen], host)
+        _, events, _ = picture(self.store.connection, seen, frozenset(Kind), host)
+        assert events is not None
+        _apply(view, events, host)
+        assert view == self.snapshot(host)
+
+    def snapshot(self, host: str | None) -> View:
+        _, _, snapshot = picture(self.store.connection, -1, frozenset(Kind), host)
+        assert snapshot is not None
+        return {(kind, each): msgspec.json.decode(body) for kind, each, body in snapshot}
 
     def teardown(self) -> None:
-        self.connection.close()
+        self.store.close()
+
+
+def _infrastructure(network: str, what: str) -> tuple[Command, ...]:
+    subnet = SubnetDraft(
+        id=f"{network}-more", project_id="p", network_id=network, cidr="10.1.0.0/30", ip_version=4
+    )
+    narrow = (Pool(start="10.0.0.4", end="10.0.0.5"),)
+    match what:
+        case "rename":
+            return (UpdateNetwork(caller=ADMIN, id=network, name="renamed"),)
+        case "close":
+            return (UpdateNetwork(caller=ADMIN, id=network, admin_state_up=False),)
+        case "add":
+            return (CreateSubnets(caller=ADMIN, drafts=(subnet,)),)
+        case "take":
+            return (DeleteSubnet(caller=ADMIN, id=subnet.id),)
+        case "pools":
+            return (UpdateSubnet(caller=ADMIN, id=f"{network}-4", allocation_pools=narrow),)
+        case _:
+            return (DeleteNetwork(caller=ADMIN, id=network),)
+
+
+def _apply(view: View, events: Iterable[EventRow], host: str | None) -> None:
+    """What a watcher of this host makes of the events."""
+    for event in events:
+        key = (event.kind, event.id)
+        concerned = host is None or event.hosts is None or host in event.hosts
+        if host in event.left_hosts or (concerned and event.body is None):
+            view.pop(key, None)
+        elif concerned:
+            assert event.body is not None
+            view[key] = msgspec.json.decode(event.body)
 
 
 TestPorts = Ports.TestCase
-TestPorts.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPorts.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)

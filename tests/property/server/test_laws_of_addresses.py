@@ -131,9 +131,10 @@ class Addresses(RuleBasedStateMachine):
         wanted = {port.id: port for port in agent.ports.values() if _may_wire(port, host)}
         agent.wired = {**agent.wired, **wanted} if keeps else wanted
         if says != "nothing":
-            truths = (_truth(port, host, agent.wired) for port in agent.ports.values())
-            cursor = f"{EPOCH}-{agent.seen}" if says == "the whole" else None
-            made = [truth for truth in truths if truth is not None]
+            truths = {port.id: _truth(port, host, agent.wired) for port in agent.ports.values()}
+            is_certain = all(port_id in truths and truths[port_id] for port_id in agent.wired)
+            cursor = f"{EPOCH}-{agent.seen}" if says == "the whole" and is_certain else None
+            made = [truth for truth in truths.values() if truth is not None]
             agent.outbox.append(reports(host, *made, epoch=agent.epoch, full_set_at=cursor))
 
     def hear(self, host: str, agent: Agent) -> None:
@@ -158,30 +159,22 @@ class Addresses(RuleBasedStateMachine):
             for _ in range(1 + twice):
                 self.send(command, wait=wait)
 
-    @rule(host=hosts, wait=together)
-    def beat(self, host: str, *, wait: bool) -> None:
-        beat = Heartbeat(epoch=self.agents[host].epoch)
-        self.send(HeartbeatHost(caller=ADMIN, host=host, heartbeat=beat), wait=wait)
-
     # what befalls them
 
-    @rule(host=hosts)
-    def fence(self, host: str) -> None:
-        """Somebody cuts its power and says so: nothing of it stands any more."""
-        if self.store.host(host) is None:
-            return
+    @rule(host=hosts, what=st.sampled_from(["silence", "heartbeat", "fence", "unfence"]))
+    def befall(self, host: str, what: str) -> None:
         agent = self.agents[host]
-        agent.wired, agent.ports, agent.outbox, agent.seen = {}, {}, [], -1
-        agent.life += 1
-        self.send(FenceHost(caller=ADMIN, host=host, reason="power is off"))
-
-    @rule(host=hosts, wait=together)
-    def unfence(self, host: str, *, wait: bool) -> None:
-        self.send(UnfenceHost(caller=ADMIN, host=host), wait=wait)
-
-    @rule(host=hosts, wait=together)
-    def fall_silent(self, host: str, *, wait: bool) -> None:
-        self.send(Tick(caller=ADMIN, silent_hosts=(host,)), wait=wait)
+        match what:
+            case "silence":
+                self.send(Tick(caller=ADMIN, silent_hosts=(host,)))
+            case "heartbeat":
+                beat = Heartbeat(epoch=agent.epoch)
+                self.send(HeartbeatHost(caller=ADMIN, host=host, heartbeat=beat))
+            case "fence":  # somebody cuts its power and says so: nothing of it stands any more
+                self.agents[host] = Agent(life=agent.life + 1)
+                self.send(FenceHost(caller=ADMIN, host=host, reason="power is off"))
+            case "unfence":
+                self.send(UnfenceHost(caller=ADMIN, host=host))
 
     @rule(passes_s=st.sampled_from([1.0, 61.0]), wait=together)
     def tick(self, passes_s: float, *, wait: bool) -> None:
