@@ -3,5 +3,5 @@
 `resource` serves every collection the same way; `networks`, `subnets` and `ports` say what a
 request may carry, which command it becomes and how a value is shown; `listing` reads filters,
 sorting and pages; `policy` says what only admins and owners may do; `extensions` is what we
-announce. neutron-lib's attribute maps are the oracle, and a test compares them.
+announce. neutron-lib's attribute maps are the oracle; tests hold the filters and sort keys to them.
 """
