@@ -123,6 +123,8 @@ class ServerDouble:
             if port is None or port.state is PortState.RELEASING:
                 continue
             binding = port.binding_on(name)
+            if binding is None and port.ever_bound:
+                continue
             if binding is not None and binding.state is BindingState.PREPARING:
                 port = self._stepped(port, replace(binding, device_seen_at=self._now()), None)
                 self.put(port)

@@ -22,7 +22,7 @@ ASKED_MAX = 1000
 
 
 class Answer(Value, frozen=True, kw_only=True):
-    """What the server said of a device's port; None: it has none of that id."""
+    """What the server said of a device's port; None: it has none of that id for this host."""
 
     port: Port | None
     times: int
@@ -110,14 +110,8 @@ def misplaced(host: str, answers: Answers, ports: Mapping[str, Port]) -> Mapping
     """Why the other devices stay unwired, by port id, in words for an operator."""
     reasons: dict[str, str] = {}
     for port_id, answer in answers.items():
-        if port_id in ports:
-            continue
-        if answer.port is None:
-            reasons[port_id] = "the server has no port of this id"
-        elif elsewhere := [b.host for b in answer.port.bindings if b.host != host]:
-            reasons[port_id] = f"the port is bound to {', '.join(elsewhere)}, not to {host}"
-        elif not may_wire_tentatively(answer.port):
-            reasons[port_id] = "the port is bound to no host: it is wired when it is bound here"
+        if port_id not in ports and answer.port is None:
+            reasons[port_id] = f"no port of this id is bound to {host}, or free to be"
     return reasons
 
 

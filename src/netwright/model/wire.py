@@ -116,7 +116,10 @@ class DevicesSeen(Message, frozen=True, kw_only=True):
 
 
 class DeviceAnswers(Value, frozen=True, kw_only=True):
-    """The ports among those asked for that exist; the rest are unknown to the server."""
+    """The ports among those asked for that are bound to this host or were never bound.
+
+    The others are like unknown ones: where they are is not this host's to know.
+    """
 
     ports: tuple[Port, ...]
 

@@ -125,7 +125,10 @@ def unfence(world: World, command: UnfenceHost) -> Host:
 
 
 def see_devices(world: World, command: SeeDevices) -> DeviceAnswers:
-    """Which of the devices' ports exist. For those bound here the underlay's deadline starts."""
+    """The ports of these devices, if bound here or never bound; other ports are not told of.
+
+    For those bound here the underlay's deadline starts.
+    """
     _heard(world, command.host, command.devices.epoch)
     found = []
     for port_id in command.devices.port_ids:
@@ -142,6 +145,8 @@ def see_devices(world: World, command: SeeDevices) -> DeviceAnswers:
                 actor=f"agent {command.host}",
                 binding=seen,
             )
+        elif binding is None and port.ever_bound:
+            continue  # another host's, or to be wired when it is bound here: the watch tells then
         elif not (port.ever_bound or port.was_offered):
             port = replace(port, was_offered=True)
             world.ports.put(port.id, port)

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 from tests.doubles.http import Client
 
+from netwright.model.states import Plane
+from netwright.model.wire import DevicesSeen, HostRegistration, Report, ReportBatch, ReportStatus
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import TokenAuthenticator
-from netwright.server.commands import Caller
+from netwright.server.commands import ApplyReports, Caller, RegisterHost, SeeDevices
 from netwright.server.core import Core
 from netwright.server.metrics import Metrics
+
+ADMIN = Caller(project_id="p", is_admin=True)
 
 
 class ByName(TokenAuthenticator):
@@ -118,3 +122,86 @@ async def test_unique_names_are_each_projects_own(core: Core) -> None:
     conflict = await owner.post("/v2.0/ports", {"port": elsewhere})
     assert (conflict.status, conflict.error["type"]) == (409, "UniqueNameConflict")
     assert first.json["port"]["id"] in conflict.error["message"]
+
+
+HOST = "rack7-blade3"
+
+
+async def _bound(core: Core, owner: Client) -> str:
+    """A port of the owner's, wired on HOST, whose agent then lost it with words of its own."""
+    admin = _client(core, "admin")
+    registration = HostRegistration(epoch="e", driver="ovs", physical_networks={"physnet1": "br"})
+    await core.commit(RegisterHost(caller=ADMIN, host=HOST, registration=registration))
+    port = (await _network(admin, 104))["port"]
+    answer = await admin.put(f"/v2.0/ports/{port}", {"port": {"binding:host_id": HOST}})
+    assert answer.status == 200, answer
+    for status in (ReportStatus.UP, ReportStatus.DOWN):
+        one = Report(
+            plane=Plane.UNDERLAY,
+            generation=1,
+            status=status,
+            port_id=port,
+            cause="tap1 of rack7-blade3 left br-int",
+        )
+        batch = ReportBatch(host=HOST, epoch="e", reports=(one,))
+        await core.commit(ApplyReports(caller=ADMIN, batch=batch))
+    assert (await owner.get(f"/v2.0/ports/{port}")).json["port"]["status"] == "DOWN"
+    return port
+
+
+async def test_projects_are_told_nothing_of_hosts(core: Core) -> None:
+    admin, owner = _client(core, "admin"), _client(core, "owner")
+    port = await _bound(core, owner)
+    path = f"/v1/ports/{port}"
+    told = [
+        await owner.get(f"{path}/history"),
+        await owner.get(f"{path}/explain"),
+        await owner.put(f"/v2.0/ports/{port}", {"port": {"mac_address": "02:00:00:00:00:09"}}),
+        await owner.put(f"/v2.0/ports/{port}", {"port": {"binding:vnic_type": "baremetal"}}),
+        await owner.get(f"/v2.0/ports?binding:host_id={HOST}"),
+        await owner.get(f"/v2.0/ports/{port}"),
+    ]
+    assert [answer.status for answer in told] == [200, 200, 200, 400, 403, 200]
+    for answer in told:
+        for word in ("rack7", "br-int", "physnet1", "tap1"):
+            assert word not in answer.body.decode(), answer
+    assert [one["actor"] for one in told[0].json["history"]] == ["admin", "agent", "agent"]
+    assert "Its wiring is down, for" in told[1].json["text"]
+    assert HOST in (await admin.get(f"{path}/explain")).json["text"]
+    assert (await admin.get(f"{path}/history")).json["history"][-1]["host"] == HOST
+
+
+async def test_networks_are_not_found_by_what_projects_do_not_see(core: Core) -> None:
+    await _network(_client(core, "admin"), 105)
+    for name, value in (("physical_network", "physnet1"), ("segmentation_id", "105")):
+        answer = await _client(core, "owner").get(f"/v2.0/networks?provider:{name}={value}")
+        assert (answer.status, answer.error["type"]) == (403, "PolicyNotAuthorized")
+        assert name in answer.error["message"]
+
+
+async def test_anothers_marker_is_answered_like_one_that_is_not_there(core: Core) -> None:
+    ids = await _network(_client(core, "admin"), 106)
+    other, absent = _client(core, "other"), "0190c9d2-0000-7000-8000-0000000000ff"
+    for name, foreign in ids.items():
+        answers = [
+            await other.get(f"/v2.0/{name}s?limit=1&sort_key=name&marker={marker}")
+            for marker in (foreign, absent)
+        ]
+        told = [answer.body.decode().replace(foreign, absent) for answer in answers]
+        assert [answer.status for answer in answers] == [404, 404]
+        assert told[0] == told[1]
+
+
+async def test_agents_learn_of_ports_that_are_theirs_or_nobodys(core: Core) -> None:
+    admin = _client(core, "admin")
+    elsewhere = await _bound(core, _client(core, "owner"))
+    free = (await _network(admin, 107))["port"]
+    left = await _made(admin, "port", network_id=(await _network(admin, 108))["network"])
+    for host in (HOST, ""):
+        await admin.put(f"/v2.0/ports/{left}", {"port": {"binding:host_id": host}})
+    asked = DevicesSeen(epoch="e", port_ids=(elsewhere, free, "unknown", left))
+    for host, known in ((HOST, [elsewhere, free, left]), ("other", [free])):
+        registration = HostRegistration(epoch="e", driver="ovs")
+        await core.commit(RegisterHost(caller=ADMIN, host=host, registration=registration))
+        answers = await core.commit(SeeDevices(caller=ADMIN, host=host, devices=asked))
+        assert [port.id for port in answers.ports] == known

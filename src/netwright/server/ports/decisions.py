@@ -120,7 +120,7 @@ def _check_wiring(network: Network, before: Port, port: Port) -> None:
     ):
         changed = "device_owner" if port.vnic_type is before.vnic_type else "binding:vnic_type"
         raise InvalidInput(
-            f"Invalid input for {changed}. Reason: port {port.id} is bound to host {now.host}, "
+            f"Invalid input for {changed}. Reason: port {port.id} is bound to a host, "
             "which wires it as it was.",
             next="unbind the port first",
         )
@@ -152,8 +152,8 @@ def _plain_changes(change: PortChange) -> Mapping[str, Any]:
 def _with_mac(world: World, port: Port, network: Network, mac: str) -> Port:
     if port.active_binding is not None and port.device_owner.startswith("compute:"):
         raise InvalidInput(
-            f"Invalid input for mac_address. Reason: port {port.id} is bound to host "
-            f"{port.active_binding.host}, where an instance uses {port.mac_address}.",
+            f"Invalid input for mac_address. Reason: port {port.id} is bound to a host, "
+            f"where an instance uses {port.mac_address}.",
             next="unbind the port first",
         )
     choose_mac(world, network, port.id, mac)

@@ -11,41 +11,16 @@ from netwright.model.resources import (
     Network,
     NetworkType,
     Port,
-    Value,
     VifType,
 )
-from netwright.model.states import (
-    API_STATUS,
-    MEANING,
-    AttachmentState,
-    BindingState,
-    Plane,
-    PortState,
+from netwright.model.states import MEANING, AttachmentState, BindingState, Plane, PortState
+from netwright.server.ports.explanation import (
+    Explanation,
+    Wait,
+    administrative,
+    compose,
+    length,
 )
-
-
-class Wait(Value, frozen=True, kw_only=True):
-    """One thing that a port waits for or suffers from: what it is, and what to do about it.
-
-    `since` in Unix seconds, None where nobody recorded when it began.
-    """
-
-    what: str
-    since: float | None
-    next: str
-
-
-class Explanation(Value, frozen=True, kw_only=True):
-    """`since` in Unix seconds; `text` is all of it as lines for people."""
-
-    port_id: str
-    state: PortState
-    status: str
-    since: float
-    for_s: float
-    cause: str
-    waits: tuple[Wait, ...]
-    text: str
 
 
 def explain(
@@ -57,24 +32,13 @@ def explain(
 ) -> Explanation:
     """Explain a port from its network, and the hosts and attachments (by host) of its bindings."""
     waits = tuple(_waits(port, network, hosts, attachments))
-    lines = [_standing(port, network, hosts, now)]
-    if port.cause and not _is_told(port, hosts, waits):
-        lines.append(f"Cause: {port.cause}.")
-    for wait in waits:
-        lines.append(wait.what + _lasting(wait.since, now) + ".")
-        if wait.next:
-            lines.append(f"  To do: {wait.next}.")
-    if not waits:
-        lines.append("It waits for nothing.")
-    return Explanation(
-        port_id=port.id,
-        state=port.state,
-        status=API_STATUS.get(port.state, "gone"),
-        since=port.state_since,
-        for_s=max(0.0, now - port.state_since),
+    return compose(
+        port,
+        standing=_standing(port, network, hosts, now),
         cause=port.cause,
+        is_cause_told=_is_told(port, hosts, waits),
         waits=waits,
-        text="\n".join(lines),
+        now=now,
     )
 
 
@@ -86,20 +50,20 @@ _NOT_REPORTED = {BindingState.REFUSED, BindingState.FENCED}  # known here, whate
 def _standing(port: Port, network: Network, hosts: Mapping[str, Host], now: float) -> str:
     """The port's state; while its host is silent, as what was last reported and no more."""
     name, binding, meaning = port.name or port.id, port.active_binding, MEANING[port.state]
-    for_ = f"for {_length(now - port.state_since)}"
+    for_ = f"for {length(now - port.state_since)}"
     host = None if binding is None else hosts.get(binding.host)
     if binding is not None and port.state is PortState.ERROR and _is_servers_refusal(binding):
         meaning = f"the server refused to bind it to {binding.host}; it is tried again by itself"
-    elif host is not None and host.state is HostState.UNKNOWN and _is_report(port, network):
+    elif host is not None and host.state is HostState.UNKNOWN and rests_on_reports(port, network):
         return (
             f"As last reported, port {name} is {port.state} ({meaning}) {for_};"
-            f" host {host.name} was last heard {_length(now - host.heard_at)} ago,"
+            f" host {host.name} was last heard {length(now - host.heard_at)} ago,"
             " and how it stands now is not known."
         )
     return f"Port {name} is {port.state} ({meaning}) {for_}."
 
 
-def _is_report(port: Port, network: Network) -> bool:
+def rests_on_reports(port: Port, network: Network) -> bool:
     """Whether the port's state rests on what its host reported."""
     binding = port.active_binding
     planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
@@ -134,7 +98,7 @@ def _waits(
     hosts: Mapping[str, Host],
     attachments: Mapping[str, Attachment],
 ) -> Iterator[Wait]:
-    yield from _administrative(port, network)
+    yield from administrative(port, network)
     binding = port.active_binding
     if port.state is PortState.ALLOCATED:
         yield Wait(
@@ -161,21 +125,6 @@ def _waits(
             yield from _overlay(binding, attachments.get(binding.host))
     for older in port.bindings:
         yield from _withdrawal(older, hosts.get(older.host))
-
-
-def _administrative(port: Port, network: Network) -> Iterator[Wait]:
-    if not port.admin_state_up:
-        yield Wait(
-            what="The port is administratively down: admin_state_up is false",
-            since=None,
-            next="set its admin_state_up to true",
-        )
-    if not network.admin_state_up:
-        yield Wait(
-            what=f"Its network {network.name or network.id} is administratively down",
-            since=None,
-            next="set the network's admin_state_up to true",
-        )
 
 
 def _impediments(binding: Binding, host: Host | None, network: Network) -> Iterator[Wait]:
@@ -282,20 +231,3 @@ def _withdrawal(binding: Binding, host: Host | None) -> Iterator[Wait]:
         if silent
         else f"look at the log of netwright agent on {binding.host}",
     )
-
-
-def _lasting(since: float | None, now: float) -> str:
-    return "" if since is None else f", for {_length(now - since)}"
-
-
-def _length(seconds: float) -> str:
-    """A length of time in the two units that matter."""
-    whole = max(0, int(seconds))
-    for unit, name, lesser, lesser_name in (
-        (86400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= unit:
-            return f"{whole // unit} {name} {whole % unit // lesser} {lesser_name}"
-    return f"{whole} s"

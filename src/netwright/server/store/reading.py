@@ -31,18 +31,24 @@ _dialect = sqlite.dialect(paramstyle="qmark")
 HeardAt = Callable[[str], float | None]
 """When this process last heard the host, in Unix seconds; None: not since it began."""
 
-_Visible = Callable[[str | None], ColumnElement[bool]]
+_Readable = Callable[[str | None], ColumnElement[bool]]
 
 
 class _Collection(Generic[V]):
     """One resource: its table, how its rows become values, and what a project may see of it."""
 
     def __init__(
-        self, table: Table, kind: type[V], missing: type[NotFound], visible: _Visible
+        self,
+        table: Table,
+        kind: type[V],
+        missing: type[NotFound],
+        readable: _Readable,
+        alive: ColumnElement[bool],
     ) -> None:
         self.table = table
         self.missing = missing
-        self.visible = visible
+        self.readable = readable
+        self.alive = alive
         self.decode = msgspec.json.Decoder(kind).decode
 
 
@@ -59,15 +65,15 @@ def _own_or_in_shared(project_id: str | None) -> ColumnElement[bool]:
     return or_(schema.subnet.c.project_id == project_id, schema.subnet.c.network_id.in_(shared))
 
 
-def _own_and_not_releasing(project_id: str | None) -> ColumnElement[bool]:
-    alive = schema.port.c.state != PortState.RELEASING
-    return alive if project_id is None else and_(alive, schema.port.c.project_id == project_id)
+def _own_port(project_id: str | None) -> ColumnElement[bool]:
+    return true() if project_id is None else schema.port.c.project_id == project_id
 
 
-_NETWORKS = _Collection(schema.network, Network, NetworkNotFound, _own_or_shared)
-_SUBNETS = _Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared)
-_PORTS = _Collection(schema.port, Port, PortNotFound, _own_and_not_releasing)
-_ALL_PORTS = _Collection(schema.port, Port, PortNotFound, lambda _: true())
+_ALIVE = schema.port.c.state != PortState.RELEASING
+_NETWORKS = _Collection(schema.network, Network, NetworkNotFound, _own_or_shared, true())
+_SUBNETS = _Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared, true())
+_PORTS = _Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE)
+_ALL_PORTS = _Collection(schema.port, Port, PortNotFound, _own_port, true())
 
 
 class SqliteReader:
@@ -125,7 +131,7 @@ class SqliteReader:
 
     async def _one(self, collection: _Collection[V], resource_id: str) -> V | None:
         statement = select(collection.table.c.body).where(
-            collection.table.c.id == resource_id, collection.visible(None)
+            collection.table.c.id == resource_id, collection.alive
         )
         found = await self._database.read(lambda connection: _rows(connection, statement))
         return collection.decode(found[0][0]) if found else None
@@ -149,7 +155,7 @@ def _listing(
     connection: sqlite3.Connection, collection: _Collection[V], query: Query
 ) -> Select[Any]:
     table = collection.table
-    statement = select(table.c.body).where(collection.visible(query.project_id))
+    statement = select(table.c.body).where(collection.readable(query.project_id), collection.alive)
     for attribute, values in query.filters:
         statement = statement.where(_condition(table, attribute, values))
     order = _order(table, query.sort)
@@ -205,9 +211,13 @@ _SORT_COLUMNS = {
 def _after_marker(
     connection: sqlite3.Connection, collection: _Collection[V], query: Query, order: _Order
 ) -> ColumnElement[bool]:
-    """Rows after the marker's in this order: a keyset, so that a page costs the same anywhere."""
+    """Rows after the marker's in this order: a keyset, so that a page costs the same anywhere.
+
+    A marker that the project may not read is one that is not there.
+    """
     columns = [column for column, _ in order]
-    marked = _rows(connection, select(*columns).where(collection.table.c.id == query.marker))
+    marker = and_(collection.table.c.id == query.marker, collection.readable(query.project_id))
+    marked = _rows(connection, select(*columns).where(marker))
     if not marked:
         raise collection.missing(
             f"The marker {query.marker} could not be found.",

@@ -17,7 +17,8 @@ from netwright.model.resources import (
     VnicType,
 )
 from netwright.model.states import AttachmentState, BindingState, PortState
-from netwright.server.ports.explain import Explanation, explain
+from netwright.server.ports.explain import explain
+from netwright.server.ports.explanation import Explanation
 
 T = 1_000_000.0
 NOW = T + 75.0

@@ -1,4 +1,7 @@
-"""What is known of a port beyond its resource: its history, and an explanation."""
+"""What is known of a port beyond its resource: its history, and an explanation.
+
+Admins are told all of it, projects what `ports.disclosure` lets them know.
+"""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +12,9 @@ from netwright.model.errors import PortNotFound
 from netwright.model.resources import Port, Transition
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
-from netwright.server.ports.explain import Explanation, explain
+from netwright.server.ports.disclosure import explain_to_project, history_for_project
+from netwright.server.ports.explain import explain
+from netwright.server.ports.explanation import Explanation
 
 
 class History(Struct, frozen=True):
@@ -34,6 +39,8 @@ async def _history(call: Call) -> Reply:
     transitions = await reader.history(id_)
     if not (call.caller.is_admin and transitions):
         await _port(call)
+    if not call.caller.is_admin:
+        transitions = history_for_project(transitions)
     return json_reply(History(id_, transitions))
 
 
@@ -43,14 +50,11 @@ async def _explain(call: Call) -> Reply:
     if network is None:  # deleted between the two reads, and the port with it
         raise _missing(port.id)
     found = [await reader.host(name) for name in {binding.host for binding in port.bindings}]
-    explanation = explain(
-        port,
-        network,
-        {host.name: host for host in found if host is not None},
-        {one.host: one for one in await reader.attachments(network.id)},
-        time.time(),
-    )
-    return json_reply(explanation)
+    hosts = {host.name: host for host in found if host is not None}
+    if not call.caller.is_admin:
+        return json_reply(explain_to_project(port, network, hosts, time.time()))
+    attachments = {one.host: one for one in await reader.attachments(network.id)}
+    return json_reply(explain(port, network, hosts, attachments, time.time()))
 
 
 async def _port(call: Call) -> Port:

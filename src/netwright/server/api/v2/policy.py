@@ -18,6 +18,19 @@ ADMIN_ONLY = {
     "port": frozenset({"binding:host_id", "binding:profile"}),
 }
 
+# What only admins see, so only they may ask which ones have it.
+ADMIN_ONLY_FILTERS = {
+    "network": frozenset(
+        {
+            "provider:network_type",
+            "provider:physical_network",
+            "provider:segmentation_id",
+        }
+    ),
+    "subnet": frozenset[str](),
+    "port": frozenset({"binding:host_id"}),
+}
+
 # Attributes by which a port could pass for another in a network that is shared with it.
 NETWORK_OWNER_ONLY = frozenset(
     {
@@ -37,6 +50,15 @@ def require_admin_for(caller: Caller, action: str, resource: str, given: Iterabl
     for attribute in given:
         if attribute in ADMIN_ONLY[resource]:
             raise _denied(action, resource, attribute)
+
+
+def require_admin_to_filter(caller: Caller, resource: str, filters: Iterable[str]) -> None:
+    """Raises Denied when a list is filtered by what only an admin may see."""
+    if caller.is_admin:
+        return
+    for attribute in filters:
+        if attribute in ADMIN_ONLY_FILTERS[resource]:
+            raise _denied("get", resource, attribute)
 
 
 async def require_network_owner_for(

@@ -76,6 +76,8 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         caller, reader = call.caller, call.service.reader
         project_id = None if caller.is_admin else caller.project_id
         request = listing.parse(self.listable, call.query, project_id)
+        wanted = (attribute for attribute, _ in request.query.filters)
+        policy.require_admin_to_filter(caller, self.name, wanted)
         found = await self.read_many(reader, request.query)
         url = f"{call.base_url}/v2.0/{self.collection}"
         links = listing.links(request, [value.id for value in found], url, call.query)
