@@ -99,6 +99,7 @@ def _show(output: Output, host: Host) -> None:
         "Physical networks": host.physical_networks,
         "Epoch": host.epoch,
         "Heard": moment(host.heard_at),
+        "Conditions": [_condition(host, name, why) for name, why in host.conditions.items()],
     }
     show_one(output, host, row)
 
@@ -114,6 +115,11 @@ def _row(host: Host) -> dict[str, Any]:
         "NICs": nics,
         "Conditions": [f"{name}: {why}" for name, why in host.conditions.items()],
     }
+
+
+def _condition(host: Host, name: str, why: str) -> str:
+    since = host.conditions_since.get(name)
+    return f"{name}: {why}" + (f" (since {moment(since)})" if since is not None else "")
 
 
 def _nic_state(*, up: bool, used: bool) -> str:

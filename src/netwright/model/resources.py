@@ -203,7 +203,8 @@ class Host(Value, frozen=True, kw_only=True):
     """A registered host.
 
     `epoch` names the agent's current life; `conditions` are named facts that never gate a port,
-    such as `redundancy lost`, with their causes.
+    such as `redundancy lost`, with their causes; `conditions_since` says when each began.
+    `heard_at` is true when it is told: heartbeats that bring no news are not told of one by one.
     """
 
     name: str
@@ -214,8 +215,18 @@ class Host(Value, frozen=True, kw_only=True):
     management_ip: str | None = None
     nics: tuple[Nic, ...] = ()
     conditions: Mapping[str, str] = {}
+    conditions_since: Mapping[str, float] = {}
     state_since: float
     heard_at: float
+
+
+FENCED = "fenced"
+"""The condition that keeps a fence's reason: the operator's word. All others are the agent's."""
+
+
+def agents_words(conditions: Mapping[str, str]) -> dict[str, str]:
+    """The conditions that are the agent's to tell and to end."""
+    return {name: why for name, why in conditions.items() if name != FENCED}
 
 
 class Transition(Value, frozen=True, kw_only=True):

@@ -68,8 +68,8 @@ def run(
     needs = Needs()
     for command in commands:
         note(needs, command)
-    if any(isinstance(command, Tick) for command in commands):
-        chores(connection, world)  # before loading: it deletes rows
+    for tick in [command for command in commands if isinstance(command, Tick)]:
+        chores(connection, world, tick.heard)  # before loading: it changes rows
     load(connection, world, needs)
     adapt_ledger(world)
     supply(connection, world, demand_of(world, needs))
@@ -168,7 +168,7 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:  # noqa: C90
 
 def _tick(world: World, command: Tick) -> tuple[()]:
     for name in command.silent_hosts:
-        hosts.fall_silent(world, name)
+        hosts.fall_silent(world, name, command.heard.get(name))
     for port_id in command.overdue_ports:
         pass_deadline(world, port_id)
     return ()

@@ -216,10 +216,15 @@ class ReplaceTopology(Command, frozen=True, kw_only=True):
 
 
 class Tick(Command, frozen=True, kw_only=True):
-    """Time has passed: hosts fell silent, deadlines went by, addresses have rested."""
+    """Time has passed: hosts fell silent, deadlines went by, addresses have rested.
+
+    `heard` says when hosts were last heard (Unix seconds), of the silent ones and of those whose
+    stored time is old; of a host that this process never heard, what is stored stands.
+    """
 
     silent_hosts: tuple[str, ...] = ()
     overdue_ports: tuple[str, ...] = ()
+    heard: Mapping[str, float] = {}
 
 
 # The results that `commit` gives back, by command: the values as they now are stored.

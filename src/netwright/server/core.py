@@ -38,12 +38,13 @@ from netwright.server.commands import (
     Tick,
     UpdatePorts,
 )
+from netwright.server.hearing import Hearing
 from netwright.server.liveness import Liveness
 from netwright.server.store.events import Picture, last_seq, picture
 from netwright.server.store.leasing import return_leases
 from netwright.server.store.opening import open_database
 from netwright.server.store.reading import SqliteReader
-from netwright.server.store.upkeep import overdue_ports
+from netwright.server.store.upkeep import note_heard, overdue_ports
 from netwright.server.store.writing import EventRow
 from netwright.server.watch import Hub
 
@@ -70,7 +71,6 @@ class Core:
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
         vlan_ranges: Sequence[VlanRange] = (),
     ) -> None:
-        self.reader = SqliteReader(database, self._heard_at)
         self._database = database
         self._epoch = epoch
         self._clock = clock
@@ -80,6 +80,8 @@ class Core:
         self._committer: Committer[Command, Any] = Committer(self._commit_batch, weight)
         self._hub = Hub(epoch, database.write_now(last_seq))
         self._liveness = Liveness(database.write_now(_hosts), time.monotonic())
+        self._hearing = Hearing(self._liveness, clock)
+        self.reader = SqliteReader(database, self._hearing.host)
         self._upkeep: asyncio.Task[None] | None = None
 
     @classmethod
@@ -133,17 +135,18 @@ class Core:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
         await self._committer.close()
+        heard = self._hearing.of(self._liveness.hosts())
+
+        def leave(connection: sqlite3.Connection) -> None:
+            return_leases(connection, self._ledger)
+            note_heard(connection, heard)
+
         try:
-            await self._database.write(lambda connection: return_leases(connection, self._ledger))
+            await self._database.write(leave)
         except Unavailable as error:
             log.warning("leases were not given back; they end by themselves", why=error.message)
         finally:
             self._database.close()
-
-    def _heard_at(self, host: str) -> float | None:
-        """When this process last heard the host, in Unix seconds; None: not since it began."""
-        heard_at = self._liveness.heard_at(host)
-        return None if heard_at is None else self._clock() - (time.monotonic() - heard_at)
 
     async def _commit_batch(self, commands: Sequence[Command]) -> Sequence[Any]:
         started = time.perf_counter()
@@ -156,7 +159,7 @@ class Core:
         self._ledger.commit()
         self._observe_commit(len(commands), time.perf_counter() - started)
         self._learn_hosts(events)
-        self._hub.publish(events)
+        self._hub.publish(map(self._hearing.event, events))
         return outcomes
 
     async def _write(self, commands: Sequence[Command]) -> tuple[list[Any], list[EventRow]]:
@@ -206,7 +209,10 @@ class Core:
         return outcomes
 
     async def _picture(self, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
-        return await self._database.read(lambda connection: picture(connection, after, kinds, host))
+        found = await self._database.read(
+            lambda connection: picture(connection, after, kinds, host)
+        )
+        return self._hearing.picture(found)
 
     def _learn_hosts(self, events: Sequence[EventRow]) -> None:
         for event in events:
@@ -227,14 +233,21 @@ class Core:
 
     async def _keep_up(self, chores_at: float) -> float:
         silent = self._liveness.silent(time.monotonic())
+        to_note = self._liveness.to_note(time.monotonic())
         now = self._clock()
         overdue = await self._database.read(lambda connection: overdue_ports(connection, now))
         if silent or overdue or time.monotonic() >= chores_at:
             for name in silent:
                 log.warning("host fell silent", host=name, next="look at its agent there")
             await self._committer.submit(
-                Tick(caller=_ITSELF, silent_hosts=silent, overdue_ports=overdue)
+                Tick(
+                    caller=_ITSELF,
+                    silent_hosts=silent,
+                    overdue_ports=overdue,
+                    heard=self._hearing.of({*silent, *to_note}),
+                )
             )
+            self._liveness.noted(to_note, time.monotonic())
             return time.monotonic() + _CHORES_EVERY_S
         return chores_at
 

@@ -4,13 +4,13 @@
 up, unknown ─fence─▶ fenced ─unfence─▶ up
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from msgspec.structs import replace
 
 from netwright.model.errors import HostNotFound, StaleEpoch
-from netwright.model.resources import Binding, Host, HostState, Port
+from netwright.model.resources import FENCED, Binding, Host, HostState, Port, agents_words
 from netwright.model.states import BindingState, Event, Plane
 from netwright.model.wire import (
     CAUSE_UNPLUGGED,
@@ -29,7 +29,6 @@ from netwright.server.commands import (
     SeeDevices,
     UnfenceHost,
 )
-from netwright.server.liveness import SILENT_AFTER_S
 from netwright.server.ports.bindings import retry, withdrawn
 from netwright.server.ports.lifecycle import (
     TransitionRefused,
@@ -59,6 +58,7 @@ def register(world: World, command: RegisterHost) -> Host:
         management_ip=asked.management_ip,
         nics=asked.nics,
         conditions=before.conditions if before else {},
+        conditions_since=before.conditions_since if before else {},
         state_since=before.state_since if before and before.state is state else world.now,
         heard_at=world.now,
     )
@@ -71,26 +71,28 @@ def register(world: World, command: RegisterHost) -> Host:
 def heartbeat(world: World, command: HeartbeatHost) -> Host:
     beat = command.heartbeat
     host = _heard(world, command.host, beat.epoch)
-    after = replace(
-        host,
-        nics=host.nics if beat.nics is None else beat.nics,
-        conditions=host.conditions if beat.conditions is None else beat.conditions,
-    )
+    after = replace(host, nics=host.nics if beat.nics is None else beat.nics)
+    if beat.conditions is not None:
+        operators = {name: why for name, why in host.conditions.items() if name == FENCED}
+        after = _with_conditions(after, agents_words(beat.conditions) | operators, world.now)
     if after != host:
         after = replace(after, heard_at=world.now)
         world.hosts.put(after.name, after)
     return after
 
 
-def fall_silent(world: World, name: str) -> None:
-    """The host was not heard in time: it takes no new bindings; nothing else changes (law 5)."""
+def fall_silent(world: World, name: str, heard_at: float | None) -> None:
+    """The host was not heard in time: it takes no new bindings; nothing else changes (law 5).
+
+    `heard_at` None: not by this process; what an earlier one has stored stands.
+    """
     host = world.hosts.get(name)
     if host is not None and host.state is HostState.UP:
         silent = replace(
             host,
             state=HostState.UNKNOWN,
             state_since=world.now,
-            heard_at=world.now - SILENT_AFTER_S,  # heartbeats are not stored one by one
+            heard_at=host.heard_at if heard_at is None else heard_at,
         )
         world.hosts.put(name, silent)
 
@@ -100,12 +102,8 @@ def fence(world: World, command: FenceHost) -> Host:
     host = _known(world, command.host)
     if host.state is HostState.FENCED:
         return host
-    after = replace(
-        host,
-        state=HostState.FENCED,
-        state_since=world.now,
-        conditions={**host.conditions, "fenced": command.reason},
-    )
+    after = replace(host, state=HostState.FENCED, state_since=world.now)
+    after = _with_conditions(after, {**host.conditions, FENCED: command.reason}, world.now)
     world.hosts.put(after.name, after)
     cause = f"host {after.name} was fenced: {command.reason}"
     for port, binding in _ports_on(world, after.name):
@@ -118,8 +116,8 @@ def unfence(world: World, command: UnfenceHost) -> Host:
     host = _known(world, command.host)
     if host.state is not HostState.FENCED:
         return host
-    rest = {name: why for name, why in host.conditions.items() if name != "fenced"}
-    after = replace(host, state=HostState.UNKNOWN, state_since=world.now, conditions=rest)
+    after = replace(host, state=HostState.UNKNOWN, state_since=world.now)
+    after = _with_conditions(after, agents_words(host.conditions), world.now)
     world.hosts.put(after.name, after)
     return after
 
@@ -152,6 +150,12 @@ def see_devices(world: World, command: SeeDevices) -> DeviceAnswers:
             world.ports.put(port.id, port)
         found.append(port)
     return DeviceAnswers(ports=tuple(found))
+
+
+def _with_conditions(host: Host, conditions: Mapping[str, str], now: float) -> Host:
+    """The host with these conditions; one that it had already began when it began."""
+    since = {name: host.conditions_since.get(name, now) for name in conditions}
+    return replace(host, conditions=conditions, conditions_since=since)
 
 
 def _is_news(binding: Binding) -> bool:

@@ -1,19 +1,23 @@
 """Which agents are heard. Silent is not dead: it only means no new bindings there (law 5).
 
-Heartbeats are kept in memory; only a change of standing is committed. Nobody is judged before
+Heartbeats are kept in memory; a change of standing is committed, and when hosts were heard is noted
+once a minute. Nobody is judged before
 `SILENT_AFTER_S` have passed since this process began to listen, or began again after it stood still
 (stopped, suspended, starved), and not more than a few at once: when many fall silent together, the
 fault is more likely here.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 
-from netwright.model.resources import Host, HostState
+from netwright.model.resources import Host, HostState, agents_words
 from netwright.model.wire import Heartbeat
 
 SILENT_AFTER_S = 15.0
 _DECLARATIONS_A_ROUND_MAX = 10
 _PAUSE_S_MAX = 5.0
+_NOTED_EVERY_S = 60.0
+_NOTES_A_ROUND_MAX = 200
 
 
 class Liveness:
@@ -22,6 +26,7 @@ class Liveness:
     def __init__(self, hosts: Iterable[Host], now: float) -> None:
         self._hosts = {host.name: host for host in hosts}
         self._heard_at: dict[str, float] = {}
+        self._noted_at: dict[str, float] = {}
         self._listens_since = now
         self._looked_at = now
 
@@ -29,13 +34,30 @@ class Liveness:
         """When the host was last heard, on the monotonic clock; None: not by this process."""
         return self._heard_at.get(name)
 
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(self._hosts)
+
+    def to_note(self, now: float) -> tuple[str, ...]:
+        """Hosts that were heard since their time was last stored, a minute ago or more."""
+        due = now - _NOTED_EVERY_S
+        late = (
+            name
+            for name, heard_at in self._heard_at.items()
+            if self._noted_at.get(name, self._listens_since) <= min(due, heard_at)
+        )
+        return tuple(islice(late, _NOTES_A_ROUND_MAX))
+
+    def noted(self, names: Iterable[str], now: float) -> None:
+        """The times of these hosts were stored."""
+        self._noted_at.update(dict.fromkeys(names, now))
+
     def learn(self, host: Host, now: float) -> None:
         """A host as it is stored now."""
         known = self._hosts.get(host.name)
         self._hosts[host.name] = host
         is_new = known is None or known.epoch != host.epoch
         was_heard = is_new or (known is not None and host.heard_at > known.heard_at)
-        if was_heard and host.state is not HostState.UNKNOWN:  # falling silent estimates the time
+        if was_heard and host.state is not HostState.UNKNOWN:  # falling silent tells an old time
             self._heard_at[host.name] = now
 
     def spoke(self, name: str, epoch: str, now: float) -> None:
@@ -54,7 +76,9 @@ class Liveness:
             return None
         if beat.nics is not None and beat.nics != host.nics:
             return None
-        if beat.conditions is not None and dict(beat.conditions) != dict(host.conditions):
+        if beat.conditions is not None and agents_words(beat.conditions) != agents_words(
+            host.conditions
+        ):
             return None
         return host
 

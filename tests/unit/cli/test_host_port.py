@@ -24,6 +24,7 @@ HOST = {
         {"name": "eth1", "link_up": False, "forwarding": False, "active": False},
     ],
     "conditions": {"redundancy lost": "eth1 of br-bond down"},
+    "conditions_since": {"redundancy lost": 30.0},
     "state_since": 0.0,
     "heard_at": 60.0,
 }
@@ -110,6 +111,11 @@ async def test_json_and_yaml_are_what_the_api_says(server: HttpDouble) -> None:
     as_yaml = await run("host", "list", "-o", "yaml", NETWRIGHT_URL=server.url)
     assert yaml.safe_load(as_yaml.out) == [HOST]
     assert as_json.err == as_yaml.err == ""
+
+
+async def test_a_host_shows_since_when_it_says_what(server: HttpDouble) -> None:
+    done = await run("host", "show", "h1", "--server", server.url)
+    assert "redundancy lost: eth1 of br-bond down (since 1970-01-01 00:00:30Z)" in done.out
 
 
 async def test_fencing_gives_a_reason_and_says_what_next(server: HttpDouble) -> None:

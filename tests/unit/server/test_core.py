@@ -19,7 +19,7 @@ from netwright.model.errors import (
     SubnetInUse,
     UniqueNameConflict,
 )
-from netwright.model.resources import NetworkType, Pool, Port, Segment, VifType
+from netwright.model.resources import Host, NetworkType, Pool, Port, Segment, VifType
 from netwright.model.segments import parse_vlan_range
 from netwright.model.states import Plane, PortState
 from netwright.model.wire import (
@@ -423,19 +423,41 @@ async def test_hosts_are_read_with_the_heartbeats_that_are_not_committed(
     assert shown.heard_at == pytest.approx(clock.now, abs=10.0)
 
 
-async def test_what_was_heard_before_this_process_is_read_as_stored(
+async def test_what_was_heard_before_this_process_is_read_as_it_was_heard(
     tmp_path: Path, clock: Clock
 ) -> None:
     before = Core.open(tmp_path / "again.db", clock)
     await before.start()
     await register(before, "h1")
+    clock.now += 3_600.0
+    beat = Heartbeat(epoch="life1")
+    await before.commit(HeartbeatHost(caller=ADMIN, host="h1", heartbeat=beat))
     await before.close()
     clock.now += 60.0
     after = Core.open(tmp_path / "again.db", clock)
     await after.start()
     (host,) = await after.reader.hosts()
     await after.close()
-    assert host.heard_at == 1_000.0
+    assert host.heard_at == pytest.approx(4_600.0, abs=10.0)
+
+
+async def test_watchers_are_told_hosts_as_heard(core: Core, clock: Clock) -> None:
+    async def told(after: str | None) -> tuple[Host, str]:
+        stream = core.watch(after=after, kinds=frozenset({Kind.HOST}), host=None)
+        decode = msgspec.json.Decoder(WatchLine).decode
+        lines = [decode(line) for line in (await anext(stream)).splitlines()]
+        assert not isinstance(lines[0].object, msgspec.UnsetType)
+        return msgspec.json.decode(lines[0].object, type=Host), lines[-1].cursor
+
+    await register(core, "h1")
+    clock.now += 60.0
+    await core.commit(HeartbeatHost(caller=ADMIN, host="h1", heartbeat=Heartbeat(epoch="life1")))
+    host, cursor = await told(None)
+    assert host.heard_at == pytest.approx(1_060.0, abs=10.0)
+    await core.commit(FenceHost(caller=ADMIN, host="h1", reason="burnt"))
+    clock.now += 60.0
+    host, _ = await told(cursor)
+    assert host.heard_at == pytest.approx(1_120.0, abs=10.0)
 
 
 def _draft(port_id: str, *wishes: AddressWish) -> PortDraft:

@@ -64,3 +64,23 @@ def test_falling_silent_is_not_being_heard() -> None:
     liveness.heard("h1", Heartbeat(epoch="e"), 10.0)
     liveness.learn(replace(HOST, state=HostState.UNKNOWN, heard_at=1_011.0), 26.0)
     assert liveness.heard_at("h1") == 10.0
+
+
+def test_a_fence_is_the_operators_word_which_no_heartbeat_differs_from() -> None:
+    fenced = replace(HOST, state=HostState.FENCED, conditions={"fenced": "burnt"})
+    liveness = watched(10, fenced)
+    assert liveness.heard("h1", Heartbeat(epoch="e", conditions={}), 10.0) is fenced
+    assert liveness.heard("h1", Heartbeat(epoch="e", conditions={"fenced": "no"}), 10.0) is fenced
+    assert liveness.heard("h1", Heartbeat(epoch="e", conditions={"x": "y"}), 10.0) is None
+
+
+def test_who_was_heard_is_noted_once_a_minute() -> None:
+    liveness = watched(1, HOST, replace(HOST, name="never heard"))
+    liveness.heard("h1", Heartbeat(epoch="e"), 5.0)
+    assert liveness.to_note(59.0) == ()
+    assert liveness.to_note(60.0) == ("h1",)
+    liveness.noted(("h1",), 60.0)
+    assert liveness.to_note(200.0) == ()  # not heard since
+    liveness.heard("h1", Heartbeat(epoch="e"), 61.0)
+    assert liveness.to_note(119.0) == ()
+    assert liveness.to_note(120.0) == ("h1",)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from netwright.model.planes import needed_planes
 from netwright.model.resources import (
+    FENCED,
     Attachment,
     Binding,
     Host,
@@ -12,6 +13,7 @@ from netwright.model.resources import (
     NetworkType,
     Port,
     VifType,
+    agents_words,
 )
 from netwright.model.states import MEANING, AttachmentState, BindingState, Plane, PortState
 from netwright.server.ports.explanation import (
@@ -42,7 +44,6 @@ def explain(
     )
 
 
-_OPERATORS_WORD = "fenced"  # the one condition that is not its agent's
 _RESTS_ON_REPORTS = {PortState.WIRING, PortState.MOVING, PortState.ACTIVE, PortState.DEGRADED}
 _NOT_REPORTED = {BindingState.REFUSED, BindingState.FENCED}  # known here, whatever its host says
 
@@ -108,23 +109,32 @@ def _waits(
         )
     elif binding is not None and port.state is not PortState.RELEASING:
         host = hosts.get(binding.host)
-        impediments = tuple(_impediments(binding, host, network))
-        yield from impediments
-        if _is_servers_refusal(binding) and not impediments:
-            yield Wait(
-                what=f"The server's cause: {binding.cause or 'none was kept'}",
-                since=binding.since,
-                next="remove the cause; it is tried again when the host's agent next registers",
-            )
-        if host is not None:
-            yield from _conditions(host)
         planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
+        if Plane.UNDERLAY in planes or binding.state in _NOT_REPORTED:
+            yield from _service(binding, host, network)
         if Plane.UNDERLAY in planes:
             yield from _underlay(port, binding, host)
         if Plane.OVERLAY in planes:
             yield from _overlay(binding, attachments.get(binding.host))
     for older in port.bindings:
         yield from _withdrawal(older, hosts.get(older.host))
+
+
+def _service(binding: Binding, host: Host | None, network: Network) -> Iterator[Wait]:
+    """What of the host stands in the way of a port that its agent wires, or was refused there.
+
+    A bare-metal port on a VLAN needs nothing of its host: none may ever register there.
+    """
+    impediments = tuple(_impediments(binding, host, network))
+    yield from impediments
+    if _is_servers_refusal(binding) and not impediments:
+        yield Wait(
+            what=f"The server's cause: {binding.cause or 'none was kept'}",
+            since=binding.since,
+            next="remove the cause; it is tried again when the host's agent next registers",
+        )
+    if host is not None:
+        yield from _conditions(host)
 
 
 def _impediments(binding: Binding, host: Host | None, network: Network) -> Iterator[Wait]:
@@ -145,7 +155,7 @@ def _impediments(binding: Binding, host: Host | None, network: Network) -> Itera
             f" if the host is dead: netwright host fence {host.name}",
         )
     if host.state is HostState.FENCED:
-        reason = host.conditions.get(_OPERATORS_WORD)
+        reason = host.conditions.get(FENCED)
         yield Wait(
             what=f"Host {host.name} is fenced{f': {reason}' if reason else ''}",
             since=host.state_since,
@@ -164,13 +174,12 @@ def _impediments(binding: Binding, host: Host | None, network: Network) -> Itera
 
 
 def _conditions(host: Host) -> Iterator[Wait]:
-    for condition, cause in sorted(host.conditions.items()):
-        if condition != _OPERATORS_WORD:
-            yield Wait(
-                what=f"Host {host.name} says: {condition} ({cause}); this alone stops no port",
-                since=None,
-                next="",
-            )
+    for condition, cause in sorted(agents_words(host.conditions).items()):
+        yield Wait(
+            what=f"Host {host.name} says: {condition} ({cause}); this alone stops no port",
+            since=host.conditions_since.get(condition),
+            next="",
+        )
 
 
 def _underlay(port: Port, binding: Binding, host: Host | None) -> Iterator[Wait]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from msgspec.structs import replace
 from sqlalchemy import Select, Table, and_, false, func, or_, select, true
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.elements import ColumnElement
@@ -28,9 +27,6 @@ from netwright.server.store.filters import condition
 V = TypeVar("V", bound=msgspec.Struct)
 
 _dialect = sqlite.dialect(paramstyle="qmark")
-HeardAt = Callable[[str], float | None]
-"""When this process last heard the host, in Unix seconds; None: not since it began."""
-
 _Readable = Callable[[str | None], ColumnElement[bool]]
 
 
@@ -79,12 +75,14 @@ _ALL_PORTS = _Collection(schema.port, Port, PortNotFound, _own_port, true())
 class SqliteReader:
     """`server.queries.Reader` on SQLite.
 
-    Heartbeats are not committed: what `heard_at` knows of a host is fresher than what is stored.
+    Heartbeats are not committed: `as_heard` makes of a stored host one with its last heartbeat.
     """
 
-    def __init__(self, database: SqliteDatabase, heard_at: HeardAt = lambda _: None) -> None:
+    def __init__(
+        self, database: SqliteDatabase, as_heard: Callable[[Host], Host] = lambda host: host
+    ) -> None:
         self._database = database
-        self._heard_at = heard_at
+        self._as_heard = as_heard
 
     async def network(self, network_id: str) -> Network | None:
         return await self._one(_NETWORKS, network_id)
@@ -123,11 +121,6 @@ class SqliteReader:
     async def topology(self) -> Topology:
         found = await self._bodies("SELECT body FROM topology", (), Topology)
         return found[0] if found else Topology()
-
-    def _as_heard(self, host: Host) -> Host:
-        heard_at = self._heard_at(host.name)
-        fresher = heard_at is not None and heard_at > host.heard_at
-        return replace(host, heard_at=heard_at) if fresher else host
 
     async def _one(self, collection: _Collection[V], resource_id: str) -> V | None:
         statement = select(collection.table.c.body).where(

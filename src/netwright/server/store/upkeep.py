@@ -1,6 +1,7 @@
 """What time brings about in the store."""
 
 import sqlite3
+from collections.abc import Mapping
 
 from netwright.ipam.addresses import Address, from_key
 from netwright.server.store.events import prune
@@ -20,8 +21,18 @@ def overdue_ports(connection: sqlite3.Connection, now: float) -> tuple[str, ...]
     return tuple(port_id for (port_id,) in rows)
 
 
-def chores(connection: sqlite3.Connection, world: World) -> None:
-    """Free what has rested, renew leases in use, forget old events."""
+def note_heard(connection: sqlite3.Connection, heard: Mapping[str, float]) -> None:
+    """Store when hosts were last heard. Nobody is told: to watchers it is no change."""
+    connection.executemany(
+        "UPDATE host SET body = json_set(body, '$.heard_at', ?) "
+        "WHERE name = ? AND body ->> '$.heard_at' < ?",
+        [(heard_at, name, heard_at) for name, heard_at in heard.items()],
+    )
+
+
+def chores(connection: sqlite3.Connection, world: World, heard: Mapping[str, float]) -> None:
+    """Free what has rested, renew leases in use, forget old events, note when hosts were heard."""
+    note_heard(connection, heard)
     rows = connection.execute(
         "DELETE FROM allocation WHERE (subnet_id, address) IN (SELECT subnet_id, address "
         "FROM allocation WHERE rests_until <= ? LIMIT ?) RETURNING subnet_id, address",

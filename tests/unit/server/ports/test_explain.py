@@ -111,12 +111,28 @@ def test_a_sound_port_waits_for_nothing() -> None:
 
 
 def test_conditions_of_the_host_are_told_and_stop_nothing() -> None:
-    host = _host(conditions={"redundancy lost": "eth1 has no link"})
-    (wait,) = _explain(PortState.ACTIVE, _binding(BindingState.UP), hosts=(host,)).waits
+    host = _host(
+        conditions={"redundancy lost": "eth1 has no link"}, conditions_since={"redundancy lost": T}
+    )
+    explanation = _explain(PortState.ACTIVE, _binding(BindingState.UP), hosts=(host,))
+    (wait,) = explanation.waits
     assert wait.what == (
         "Host h1 says: redundancy lost (eth1 has no link); this alone stops no port"
     )
-    assert wait.since is None  # nobody records when a condition began
+    assert wait.since == T
+    assert "this alone stops no port, for 1 min 15 s." in explanation.text
+
+
+@pytest.mark.parametrize("host", [None, _host(state=HostState.UNKNOWN)])
+def test_bare_metal_on_a_vlan_needs_no_agent(host: Host | None) -> None:
+    explanation = _explain(
+        PortState.ACTIVE,
+        _binding(BindingState.UP, vif_type=VifType.OTHER),
+        hosts=(host,) if host else (),
+        vnic_type=VnicType.BAREMETAL,
+    )
+    assert explanation.waits == ()
+    assert explanation.text.endswith("It waits for nothing.")
 
 
 def test_a_fence_is_the_operators_word_and_told_once() -> None:

@@ -1,0 +1,75 @@
+"""Hosts: when they were heard, since when they say what, and what is the operators' word."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.doubles.store import ADMIN, Store, register
+
+from netwright.model.resources import Host, HostState
+from netwright.model.wire import Heartbeat
+from netwright.server.commands import FenceHost, HeartbeatHost, Tick, UnfenceHost
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    store = Store()
+    store.do(register("h1"))
+    yield store
+    store.close()
+
+
+def beat(store: Store, **conditions: str) -> Host:
+    heartbeat = Heartbeat(epoch="life1", conditions=conditions)
+    host = store.do(HeartbeatHost(caller=ADMIN, host="h1", heartbeat=heartbeat))
+    assert isinstance(host, Host)
+    return host
+
+
+def stored(store: Store) -> Host:
+    host = store.host("h1")
+    assert host is not None
+    return host
+
+
+def test_a_silent_host_was_last_heard_when_it_was_last_heard(store: Store) -> None:
+    store.now = 9_000.0
+    store.do(Tick(caller=ADMIN, silent_hosts=("h1",), heard={"h1": 8_980.5}))
+    assert (stored(store).state, stored(store).heard_at) == (HostState.UNKNOWN, 8_980.5)
+
+
+def test_what_an_earlier_process_heard_stands_until_the_host_is_heard(store: Store) -> None:
+    store.now = 9_000.0
+    store.do(Tick(caller=ADMIN, silent_hosts=("h1",)))
+    assert (stored(store).state, stored(store).heard_at) == (HostState.UNKNOWN, 1_000.0)
+
+
+def test_noting_when_a_host_was_heard_is_no_change(store: Store) -> None:
+    before = len(store.events)
+    store.do(Tick(caller=ADMIN, heard={"h1": 2_000.0, "unknown": 2_000.0}))
+    assert stored(store).heard_at == 2_000.0
+    store.do(Tick(caller=ADMIN, heard={"h1": 1_500.0}))
+    assert stored(store).heard_at == 2_000.0
+    assert len(store.events) == before
+
+
+def test_a_condition_has_begun_when_it_was_first_told(store: Store) -> None:
+    store.now = 1_010.0
+    beat(store, **{"redundancy lost": "eth0"})
+    store.now = 1_020.0
+    host = beat(store, **{"redundancy lost": "eth0, eth1", "wiring failed": "no br-int"})
+    assert host.conditions_since == {"redundancy lost": 1_010.0, "wiring failed": 1_020.0}
+    store.now = 1_030.0
+    store.do(register("h1", epoch="life1"))
+    assert stored(store).conditions_since == host.conditions_since
+    assert beat(store).conditions_since == {}
+
+
+def test_a_fences_reason_stands_whatever_the_agent_says(store: Store) -> None:
+    store.now = 1_040.0
+    store.do(FenceHost(caller=ADMIN, host="h1", reason="burnt"))
+    host = beat(store, fenced="not at all", **{"redundancy lost": "eth0"})
+    assert host.conditions == {"fenced": "burnt", "redundancy lost": "eth0"}
+    assert host.conditions_since["fenced"] == 1_040.0
+    store.do(UnfenceHost(caller=ADMIN, host="h1"))
+    assert stored(store).conditions == {"redundancy lost": "eth0"}
+    assert beat(store, fenced="by myself").conditions == {}
