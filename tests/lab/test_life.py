@@ -197,6 +197,8 @@ def test_ovs_restarts_within_half_a_second_of_lost_pings(
     lab = nova.lab
     near, far = make("near", "host1"), make("far", "host2")
     ovs.appctl(lab, "host2", "bond/set-active-member", BOND, in_use)
+    # ovs-vswitchd says so a tenth of a second later; killed before, nobody would know.
+    assert eventually(lambda: switch.active_member(lab, "host2", BOND) == in_use, SOON_S)
     assert eventually(lambda: reaches(lab, near, far), SOON_S)
     with probe.pinging(
         lab, near.instance.id, far.address(), count=PINGS, interval_s=INTERVAL_S

@@ -11,6 +11,9 @@ OVSDB remembers once it may forward, else whichever may first. Any other would m
 switch has to learn anew where our machines are, from machines that hear nothing and therefore
 keep silent. For the same reason another member's session is not enough to let go.
 
+Which one was in use is remembered here: between its start and its choice ovs-vswitchd writes to
+OVSDB that none is, a little before or after we look (seen with OVS 3.1).
+
 The override lives in ovs-vswitchd's memory only. An agent that starts releases it first, should
 its predecessor have died while it held.
 """
@@ -47,16 +50,27 @@ class BfdHold:
         self._rundir = rundir
         self._uplinks = uplinks
         self._synced = synced
+        self._in_use: dict[str, str] = {}
+        """The member of each bond that last was said to carry its traffic."""
+
+    def note(self) -> None:
+        """Remember which members are in use. Call it whenever OVSDB names another one."""
+        for uplink in self._uplinks():
+            match [member.name for member in uplink.members if member.active]:
+                case [one]:
+                    self._in_use[uplink.port] = one
 
     async def release(self) -> None:
         """Let BFD alone decide."""
-        await self._override("normal", _members(self._uplinks()))
+        self.note()
+        await self._override("normal", self._members())
 
     async def hold(self, hold_s: float = HOLD_S) -> None:
         """Forward regardless until the sessions are back, at most `hold_s` after OVSDB is."""
-        members = _members(self._uplinks())
+        members = self._members()
         if not members:
             return
+        log.info("bfd.held", members=members, hold_s=hold_s)
         await self._override("true", members)
         try:
             await self._synced()
@@ -71,7 +85,7 @@ class BfdHold:
         """Until each member in use is up that was not up before: OVSDB's first word is old."""
         went: set[str] = set()
         while True:
-            used = [watched[0] for uplink in self._uplinks() if (watched := _watched(uplink))]
+            used = [watched[0] for uplink in self._uplinks() if (watched := self._watched(uplink))]
             went.update(member.name for member in used if member.bfd != "up")
             if all(member.bfd == "up" and member.name in went for member in used):
                 return
@@ -86,12 +100,11 @@ class BfdHold:
                 # The bond then waits for BFD, or vswitchd went again and forgot the override.
                 log.warning("bfd.not_overridden", member=member, state=state, cause=str(error))
 
+    def _watched(self, uplink: UplinkState) -> tuple[Member, ...]:
+        """Its members with BFD, the one in use first; if none is said to be, the one that was."""
+        used = {m.name for m in uplink.members if m.active} or {self._in_use.get(uplink.port)}
+        watched = (member for member in uplink.members if member.bfd != "off")
+        return tuple(sorted(watched, key=lambda member: member.name not in used))
 
-def _watched(uplink: UplinkState) -> tuple[Member, ...]:
-    """Its members with BFD, the one in use first."""
-    watched = (member for member in uplink.members if member.bfd != "off")
-    return tuple(sorted(watched, key=lambda member: not member.active))
-
-
-def _members(uplinks: tuple[UplinkState, ...]) -> tuple[str, ...]:
-    return tuple(member.name for uplink in uplinks for member in _watched(uplink))
+    def _members(self) -> tuple[str, ...]:
+        return tuple(m.name for uplink in self._uplinks() for m in self._watched(uplink))

@@ -43,6 +43,7 @@ from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import make_plan
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
+from netwright.agent.ovs.rows import PortRow
 from netwright.agent.ovs.wiring import Bond, Desired, Endpoint, HostWiring, Management
 from netwright.agent.ovs.witness import UplinkState, uplink_states
 
@@ -287,6 +288,8 @@ class OvsDriver:
     def _rows_changed(self, changes: tuple[ReplicaChange, ...]) -> None:
         if any(change.table == "Open_vSwitch" for change in changes):
             self._root_changed.set()
+        if any(_names_another_member(change) for change in changes):
+            self._bfd.note()
         if any(change.table != "Open_vSwitch" for change in changes):
             self._changed.set()
             self._bfd.changed.set()
@@ -349,6 +352,14 @@ class OvsDriver:
                 except (OvsUnreachableError, OvsProtocolError) as error:
                     log.warning("ovs.audit_failed", cause=str(error))
                     self._changed.set()
+
+
+def _names_another_member(change: ReplicaChange) -> bool:
+    """Whether a bond's member in use is another one now."""
+    old, new = change.old, change.new
+    if not isinstance(new, PortRow):
+        return False
+    return not isinstance(old, PortRow) or old.bond_active_slave != new.bond_active_slave
 
 
 def _selection(cookies: set[int]) -> Selection:

@@ -16,18 +16,19 @@ LET_GO = [("eth1", "normal"), ("eth0", "normal")]
 
 
 class Vswitchd:
-    """Plays ovs-vswitchd's control socket; eth1 is the member in use."""
+    """Plays ovs-vswitchd's control socket; eth1 is in use until another is said to be."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
         self.heard = asyncio.Condition()
         self.asked = asyncio.Event()
         self.states: dict[str, Literal["down", "up"]] = {"eth0": "up", "eth1": "up"}
+        self.in_use: str | None = "eth1"
 
     def uplinks(self) -> tuple[UplinkState, ...]:
         self.asked.set()
         members = tuple(
-            Member(name, carrier=True, bfd=state, active=name == "eth1")
+            Member(name, carrier=True, bfd=state, active=name == self.in_use)
             for name, state in self.states.items()
         )
         return (UplinkState("br-bond", "bond0", members),)
@@ -80,6 +81,35 @@ async def test_the_member_in_use_is_told_first_and_its_session_is_waited_for(
         assert not holding.done()
         assert switch.told == FORWARD
         await become(switch, hold, "up", "up")
+        await asyncio.wait_for(holding, WAIT_S)
+        assert switch.told == FORWARD + LET_GO
+
+
+async def test_the_member_that_was_in_use_is_first_even_when_none_is_named(tmp_path: Path) -> None:
+    """ovs-vswitchd says so between its start and its choice."""
+    switch = Vswitchd()
+    async with switch.serving(tmp_path) as hold:
+        hold.note()
+        switch.in_use = None
+        hold.note()
+        holding = asyncio.create_task(hold.hold())
+        await switch.has_told(FORWARD)
+        await become(switch, hold, "down", "down")
+        await become(switch, hold, "up", "down")
+        assert not holding.done()
+        await become(switch, hold, "up", "up")
+        await asyncio.wait_for(holding, WAIT_S)
+
+
+async def test_the_member_that_took_over_meanwhile_is_the_one_that_counts(tmp_path: Path) -> None:
+    switch = Vswitchd()
+    async with switch.serving(tmp_path) as hold:
+        hold.note()
+        holding = asyncio.create_task(hold.hold())
+        await switch.has_told(FORWARD)
+        switch.in_use = "eth0"
+        await become(switch, hold, "down", "down")
+        await become(switch, hold, "up", "down")  # eth1's link is dead: eth0 carries the traffic
         await asyncio.wait_for(holding, WAIT_S)
         assert switch.told == FORWARD + LET_GO
 
