@@ -102,7 +102,8 @@ class BfdHold:
 
     def _watched(self, uplink: UplinkState) -> tuple[Member, ...]:
         """Its members with BFD, the one in use first; if none is said to be, the one that was."""
-        used = {m.name for m in uplink.members if m.active} or {self._in_use.get(uplink.port)}
+        used = [m.name for m in uplink.members if m.active]
+        used = used or [self._in_use.get(uplink.port, "")]
         watched = (member for member in uplink.members if member.bfd != "off")
         return tuple(sorted(watched, key=lambda member: member.name not in used))
 
