@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from netwright.lab import faults, instances, netns, probe, processes
+from netwright.lab.broken import Fault, broken
 from netwright.lab.errors import SpecError, UnknownLabObjectError
 from netwright.lab.nodes import host, ovs, switch
 from netwright.lab.places import Instance, find_instance, placed
@@ -143,6 +144,7 @@ def test_a_failure_moves_traffic(lab: Lab, breaking: list[str], what: str, *, si
     with probe.pinging(lab, GREEN1.id, ipv4(BLUE2), count=200) as run:
         faults.fail(lab, target, silent=silent)
         result = run.finish()
+    assert broken(lab) == (Fault(target, silent),)
     assert result.lost <= 60
     assert probe.tcp(lab, GREEN1.id, BLUE2.id, ipv4(BLUE2)).octets > 0
 
@@ -161,7 +163,9 @@ def test_a_process_is_halted_killed_and_mended(lab: Lab, breaking: list[str]) ->
     before = processes.find(lab, "tor2", ovs.DATABASE_SERVER)
     faults.fail(lab, what, silent=True)
     assert processes.is_stopped(before)
+    assert broken(lab) == (Fault(what, silent=True),)
     faults.heal(lab, what)
+    assert broken(lab) == ()
     assert not processes.is_stopped(before)
     faults.fail(lab, what)
     assert not processes.is_alive(before)

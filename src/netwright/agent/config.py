@@ -58,7 +58,14 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     host: str = ""
     server: str = "http://127.0.0.1:9696"
     driver: Driver = Driver.OVS
-    ovsdb: Annotated[str, Meta(pattern="^unix:.+")] = "unix:/var/run/openvswitch/db.sock"
+    ovsdb: Annotated[
+        str,
+        Meta(
+            pattern="^unix:.+",
+            description="unix:PATH of ovsdb-server's socket",
+            examples=["unix:/var/run/openvswitch/db.sock"],
+        ),
+    ] = "unix:/var/run/openvswitch/db.sock"
     integration_bridge: str = "br-int"
     datapath_type: DatapathType = DatapathType.SYSTEM
     physical_networks: Mapping[str, str] = {}

@@ -6,8 +6,8 @@ command or group to the Typer application.
 """
 
 import sys
-from importlib import import_module
-from typing import NamedTuple
+from importlib import import_module, metadata
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -45,6 +45,12 @@ def main() -> None:
         raise SystemExit(EXIT_CODE[error.category]) from None
 
 
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - as Typer calls it
+    if wanted:
+        sys.stdout.write(f"netwright {metadata.version('netwright')}\n")
+        raise typer.Exit
+
+
 def application(arguments: list[str]) -> typer.Typer:
     """The application with the command that `arguments` name; the others are lines of help."""
     root = typer.Typer(
@@ -64,8 +70,13 @@ def application(arguments: list[str]) -> typer.Typer:
     return root
 
 
-def _root() -> None:
-    """Options of all commands would stand here; there are none."""
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say it, end.")
+    ] = False,
+) -> None:
+    """Options of all commands."""
 
 
 def _elsewhere() -> None:

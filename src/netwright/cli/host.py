@@ -7,7 +7,7 @@ import typer
 from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
 from netwright.cli.output import Output, OutputOption, moment, say, show_many, show_one
 from netwright.client.api import Client
-from netwright.model.resources import Host
+from netwright.model.resources import Host, Nic
 
 NameArgument = Annotated[str, typer.Argument(metavar="HOST")]
 
@@ -105,7 +105,7 @@ def _show(output: Output, host: Host) -> None:
 
 
 def _row(host: Host) -> dict[str, Any]:
-    nics = [f"{nic.name} {_nic_state(up=nic.link_up, used=nic.forwarding)}" for nic in host.nics]
+    nics = [f"{nic.name} {_nic_state(nic)}" for nic in host.nics]
     return {
         "Host": host.name,
         "State": host.state,
@@ -122,7 +122,10 @@ def _condition(host: Host, name: str, why: str) -> str:
     return f"{name}: {why}" + (f" (since {moment(since)})" if since is not None else "")
 
 
-def _nic_state(*, up: bool, used: bool) -> str:
-    if not up:
+def _nic_state(nic: Nic) -> str:
+    """In a word. Without a path: it has a carrier, and nobody answers behind it."""
+    if not nic.link_up:
         return "down"
-    return "up" if used else "up, unused"
+    if not nic.forwarding:
+        return "up without a path"
+    return "active" if nic.active else "standby"

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from msgspec import structs
 
-from netwright.cli.output import Output, OutputOption, say, show_many, show_one
+from netwright.cli.output import Output, OutputOption, say, show_one, show_tables
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The lab's name.")]
 WhatArgument = Annotated[
@@ -88,22 +88,45 @@ def down(
 
 
 def status(*, output: OutputOption = Output.TABLE) -> None:
-    """Show the labs that are up: nodes, processes, instances."""
+    """Show the labs that are up: nodes and processes, instances, the faults in force."""
     from netwright.lab import state  # noqa: PLC0415
     from netwright.lab.status import status  # noqa: PLC0415
 
     labs = [status(each) for each in state.names()]
-    rows = [
+    nodes = [
         {"Lab": lab.name, "Node": node.name, "Kind": node.kind, "Processes": node.processes}
         for lab in labs
         for node in lab.nodes
     ]
-    rows += [
-        {"Lab": lab.name, "Node": one.node, "Kind": "instance", "Processes": one.instance.id}
+    instances = [
+        {
+            "Lab": lab.name,
+            "Instance": one.instance.device_id,
+            "Node": one.node,
+            "Addresses": one.instance.addresses,
+            "MAC": one.instance.mac,
+            "Port": one.instance.id,
+        }
         for lab in labs
         for one in lab.instances
     ]
-    show_many(output, labs, ("Lab", "Node", "Kind", "Processes"), rows)
+    faults = [
+        {
+            "Lab": lab.name,
+            "Fault": fault.what,
+            "Silent": fault.silent,
+            "Mend it by": f"netwright lab heal {lab.name} {fault.what}",
+        }
+        for lab in labs
+        for fault in lab.faults
+    ]
+    show_tables(
+        output,
+        labs,
+        (("Lab", "Node", "Kind", "Processes"), nodes),
+        (("Lab", "Instance", "Node", "Addresses", "MAC", "Port"), instances),
+        (("Lab", "Fault", "Silent", "Mend it by"), faults),
+    )
 
 
 def execute(

@@ -34,6 +34,18 @@ def show_many(output: Output, data: Any, columns: Sequence[str], rows: Sequence[
         say("There are none.")
 
 
+def show_tables(output: Output, data: Any, *tables: tuple[Sequence[str], Sequence[Row]]) -> None:
+    """Print `data` for programs, or its tables (columns, rows); those without rows are left out."""
+    shown = [(columns, rows) for columns, rows in tables if rows]
+    if output is not Output.TABLE or not shown:
+        show_many(output, data, tables[0][0], ())
+        return
+    for number, (columns, rows) in enumerate(shown):
+        if number:
+            sys.stdout.write("\n")
+        show_many(output, data, columns, rows)
+
+
 def show_one(output: Output, data: Any, row: Row) -> None:
     """Print `data` for programs, or one thing's attributes, a line each."""
     if output is not Output.TABLE:

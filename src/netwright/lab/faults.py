@@ -11,6 +11,7 @@ a halted switch goes on, which first delivers the old frames that queued at it.
 
 import re
 import signal
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -97,6 +98,19 @@ def heal(lab: Lab, what: str) -> None:
             _unsilence(lab, end)
         links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=True)
     switch.forget_places(lab)
+
+
+def silenced(lab: Lab, nodes: Iterable[str]) -> set[End]:
+    """The ends, at these nodes, that drop what they send."""
+    found = set()
+    for node in nodes:
+        tables = set(
+            processes.run(lab.namespace(node), ["nft", "list", "tables", "netdev"]).split()
+        )
+        if tables:
+            ends = [end for cable in lab.layout.cables for end in (cable.lower, cable.upper)]
+            found |= {end for end in ends if end.node == node and _table(end) in tables}
+    return found
 
 
 def _cables(lab: Lab, target: Link | Nic) -> list[Cable]:

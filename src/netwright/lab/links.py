@@ -20,6 +20,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from netwright.lab import netns
 from netwright.lab.errors import LabError
 
+_IFF_UP = 1
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
 
@@ -158,6 +159,20 @@ def remove(namespace: str, interfaces: Iterable[str]) -> None:
 def interfaces_in(namespace: str) -> list[str]:
     def work() -> list[str]:
         return [name for _, name in socket.if_nameindex()]
+
+    return netns.run_in(namespace, work)
+
+
+def interfaces_down(namespace: str) -> set[str]:
+    """Those that were taken down; an interface that only lost its carrier is not."""
+
+    def work() -> set[str]:
+        with IPRoute() as netlink:
+            return {
+                str(link.get_attr("IFLA_IFNAME"))
+                for link in netlink.get_links()
+                if not link["flags"] & _IFF_UP
+            }
 
     return netns.run_in(namespace, work)
 

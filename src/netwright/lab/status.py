@@ -1,4 +1,4 @@
-"""What is up: labs, their nodes, what runs there."""
+"""What is up: labs, their nodes, what runs there, and what is broken."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from netwright.lab import netns, processes, state
+from netwright.lab.broken import Fault, broken
 from netwright.lab.layout import Kind
 from netwright.lab.places import Placed, placed
 from netwright.lab.processes import Process
@@ -34,6 +35,7 @@ class LabStatus(Struct, frozen=True):
     name: str
     nodes: tuple[NodeStatus, ...]
     instances: tuple[Placed, ...]
+    faults: tuple[Fault, ...]
 
 
 def status(name: str, root: Path = state.ROOT) -> LabStatus:
@@ -53,6 +55,7 @@ def status(name: str, root: Path = state.ROOT) -> LabStatus:
             for node in lab.layout.nodes
         ),
         instances=tuple(placed(lab)),
+        faults=broken(lab),
     )
 
 

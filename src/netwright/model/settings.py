@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from netwright.model.errors import CallerError
+from netwright.model.wording import misfit
 
 TABLES = ("server", "agent", "fabric", "cloud")
 ENVIRONMENT_PREFIX = "NETWRIGHT_"
@@ -110,9 +111,9 @@ def _converted(given: Given, wanted: Any) -> Any:
     try:
         return msgspec.convert(value, wanted, strict=not isinstance(given.value, str))
     except msgspec.ValidationError as error:
-        raise InvalidConfiguration(
-            f"{given.where} is {given.value!r}: {error}.", next="Correct it there."
-        ) from error
+        found = misfit(error, wanted, value)
+        where = f"{given.where}, {found.path}" if found.path else given.where
+        raise InvalidConfiguration(f"{found.said_of(where)}.", next="Correct it there.") from error
 
 
 def _pairs(given: Given, items: Iterable[Any]) -> dict[str, str]:

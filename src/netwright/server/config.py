@@ -43,10 +43,25 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     stop_s            how long a stop waits for requests in flight
     """
 
-    listen: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\[\]:]+):[0-9]{1,5}$")] = (
-        "127.0.0.1:9696"
-    )
-    database: Annotated[str, Meta(pattern=r"^(sqlite:///|postgresql(\+\w+)?://).+")] | None = None
+    listen: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\[\]:]+):[0-9]{1,5}$",
+            description="HOST:PORT with an IPv6 host in brackets",
+            examples=["127.0.0.1:9696"],
+        ),
+    ] = "127.0.0.1:9696"
+    database: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^(sqlite:///|postgresql(\+\w+)?://).+",
+                description="a URL of SQLite or PostgreSQL",
+                examples=["sqlite:////var/lib/netwright/netwright.db"],
+            ),
+        ]
+        | None
+    ) = None
     auth: AuthMode = AuthMode.TOKEN
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/netwright"

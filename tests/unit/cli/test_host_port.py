@@ -101,8 +101,19 @@ async def test_a_table_in_a_pipe_is_plain_text(server: HttpDouble) -> None:
         "Conditions",
     ]
     assert line.startswith("h1    up     1970-01-01 00:00:00Z  ovs     10.0.0.11")
-    assert "eth0 up, eth1 down" in line
+    assert "eth0 active, eth1 down" in line
     assert "redundancy lost: eth1 of br-bond down" in line
+
+
+async def test_nics_say_which_one_is_in_use(server: HttpDouble) -> None:
+    nics = [
+        {"name": "eth0", "link_up": True, "forwarding": False, "active": False},
+        {"name": "eth1", "link_up": True, "forwarding": True, "active": True},
+        {"name": "eth2", "link_up": True, "forwarding": True, "active": False},
+    ]
+    server.answer("GET", "/v1/hosts/h1", json.dumps({**HOST, "nics": nics}))
+    done = await run("host", "show", "h1", "--server", server.url)
+    assert "eth0 up without a path, eth1 active, eth2 standby" in done.out
 
 
 async def test_json_and_yaml_are_what_the_api_says(server: HttpDouble) -> None:

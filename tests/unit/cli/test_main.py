@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import version
 
 import pytest
 
@@ -50,3 +51,16 @@ def test_usage_errors_exit_with_2_and_say_what_next() -> None:
     assert "--listen is 'nowhere'" in done.stderr
     assert "Correct it there." in done.stderr
     assert done.stdout == ""
+
+
+def test_the_version_is_the_packages() -> None:
+    done = _run("--version")
+    assert (done.returncode, done.stdout) == (0, f"netwright {version('netwright')}\n")
+
+
+def test_a_bad_flag_says_what_was_given_and_what_may_be() -> None:
+    done = _run("server", "--listen", "9696")
+    assert done.stderr.startswith(
+        "netwright: --listen is '9696', but must be HOST:PORT with an IPv6 host in brackets,"
+        " such as 127.0.0.1:9696."
+    )

@@ -58,7 +58,9 @@ def test_a_repeated_flag_makes_a_map() -> None:
 
 
 def test_a_file_does_not_turn_text_into_numbers() -> None:
-    with pytest.raises(InvalidConfiguration, match=r"\[server\] open in x .*Expected `bool`"):
+    with pytest.raises(
+        InvalidConfiguration, match=r"\[server\] open in x is 1, but must be true or false"
+    ):
         resolve(Shop, from_document("server", {"server": {"open": 1}}, "x"))
 
 
@@ -99,7 +101,7 @@ def test_other_tables_are_not_ours_to_judge() -> None:
 
 @pytest.mark.parametrize("value", ["0", "nine", "9", ""])
 def test_a_bad_value_is_named_with_its_place(value: str) -> None:
-    with pytest.raises(InvalidConfiguration, match="NETWRIGHT_SERVER_WORKERS is"):
+    with pytest.raises(InvalidConfiguration, match=r"NETWRIGHT_SERVER_WORKERS (is|must be)"):
         resolve(Shop, from_environment("server", {"NETWRIGHT_SERVER_WORKERS": value}))
 
 
@@ -115,3 +117,19 @@ def test_a_bad_value_is_an_error_even_where_another_layer_wins() -> None:
 def test_a_map_entry_without_equals_is_named() -> None:
     with pytest.raises(InvalidConfiguration, match="--bridges has 'physnet1'"):
         resolve(Shop, from_flags({"bridges": ["physnet1"]}))
+
+
+def test_a_bad_value_inside_another_is_named_with_its_path() -> None:
+    class Inner(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        size: Annotated[int, Meta(ge=1)] = 1
+
+    class Outer(Settings, frozen=True, kw_only=True):
+        inner: Inner | None = None
+
+    def message(inner: Mapping[str, object]) -> str:
+        with pytest.raises(InvalidConfiguration) as raised:
+            resolve(Outer, from_document("server", {"server": {"inner": inner}}, "x"))
+        return raised.value.message
+
+    assert message({"size": 0}) == "[server] inner in x, size is 0, but must be at least 1."
+    assert message({"sise": 1}) == "[server] inner in x: there is no sise (nearest: size)."

@@ -8,6 +8,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 import msgspec
 
 from netwright.model.errors import CallerError, HTTPBadRequest
+from netwright.model.wording import Misfit, misfit
 from netwright.server.api.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -86,7 +87,7 @@ class Shape(Generic[T]):
         try:
             value = self._decoder.decode(raw)
         except msgspec.ValidationError as error:
-            self._explain(error)
+            self._explain(error, raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HTTPBadRequest(
                 f"The body is not JSON that can be read: {error}.", next="Send valid JSON in UTF-8."
@@ -95,25 +96,31 @@ class Shape(Generic[T]):
             self._refuse_nul(raw)
         return value
 
-    def _explain(self, error: msgspec.ValidationError) -> NoReturn:
-        reason, _, at = str(error).partition(" - at `")
-        path = at.rstrip("`").removeprefix("$").removeprefix(".")
-        if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason, re.DOTALL):
-            raise self._unknown(unknown[1]) from None
-        if missing := re.fullmatch(r"Object missing required field `(.*)`", reason, re.DOTALL):
+    def _explain(self, error: msgspec.ValidationError, raw: bytes) -> NoReturn:
+        found = misfit(error, self.type, _plain(raw))
+        if found.unknown:
+            raise self._unknown(found) from None
+        if found.missing:
             raise HTTPBadRequest(
                 "Failed to parse request. "
-                f"Required attribute '{missing[1]}' not specified{_within(path)}."
+                f"Required attribute '{found.missing}' not specified{_within(found.path)}."
             ) from None
-        attribute = self._attribute(path)
+        attribute = self._attribute(found.path)
         if not attribute:
-            raise HTTPBadRequest(f"Body contains invalid data. {reason}{_within(path)}.") from None
-        raise invalid(attribute, reason + (_within(path) if path != attribute else "")) from None
+            said = found.said_of(found.path or "it")
+            raise HTTPBadRequest(f"Body contains invalid data: {said}.") from None
+        first, _, rest = found.path.partition(".")
+        inner = rest if self._wrapped and "[" not in first else found.path
+        reason = found.reason if inner == attribute else found.said_of(found.path)
+        raise invalid(attribute, reason) from None
 
-    def _unknown(self, name: str) -> CallerError:
-        if name in self._read_only:
-            return HTTPBadRequest(f"Attribute '{name}' not allowed in this request.")
-        return HTTPBadRequest(f"Unrecognized attribute(s) '{name}'")
+    def _unknown(self, found: Misfit) -> CallerError:
+        if found.unknown in self._read_only:
+            return HTTPBadRequest(f"Attribute '{found.unknown}' not allowed in this request.")
+        return HTTPBadRequest(
+            f"Unrecognized attribute(s) '{found.unknown}'",
+            next=f"Did you mean '{found.nearest}'?" if found.nearest else "",
+        )
 
     def _attribute(self, path: str) -> str:
         """The attribute that a path such as `ports[3].fixed_ips[0].subnet_id` leads into."""
@@ -139,6 +146,14 @@ def nesting_exceeds(value: Any, depth_max: int = _NESTING_MAX) -> bool:
         if not level:
             return False
     return True
+
+
+def _plain(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    # What cannot be read as any type: a number out of range, a hundred thousand brackets.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _texts(value: Any) -> Iterator[str]:

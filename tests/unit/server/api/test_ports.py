@@ -252,3 +252,32 @@ async def test_delete(client: Client) -> None:
     answer = await client.ask("DELETE", f"/v2.0/ports/{port}")
     assert (answer.status, answer.error["type"]) == (404, "PortNotFound")
     assert (await client.ask("DELETE", "/v2.0/ports/nonsense")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("attributes", "named", "reason"),
+    [
+        (
+            {"binding:vnic_type": "norml"},
+            "binding:vnic_type",
+            "it is 'norml', but must be one of normal, baremetal (nearest: normal)",
+        ),
+        (
+            {"fixed_ips": [{"subnet_id": "blue"}]},
+            "fixed_ips",
+            "port.fixed_ips[0].subnet_id is 'blue', but must be a UUID in lower case",
+        ),
+    ],
+)
+async def test_what_is_wrong_is_said_in_peoples_words(
+    client: Client, attributes: dict[str, Any], named: str, reason: str
+) -> None:
+    body = {"port": {"network_id": NETWORK, **attributes}}
+    answer = await client.post("/v2.0/ports", body)
+    assert answer.status == 400
+    assert answer.error["message"] == f"Invalid input for {named}. Reason: {reason}."
+
+
+async def test_an_unknown_attribute_has_its_nearest(client: Client) -> None:
+    answer = await client.post("/v2.0/ports", {"port": {"network_id": NETWORK, "nam": "x"}})
+    assert answer.error["detail"] == "Did you mean 'name'?"

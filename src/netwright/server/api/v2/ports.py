@@ -52,7 +52,10 @@ class PairBody(Body, frozen=True, kw_only=True):
 FixedIps = Annotated[tuple[FixedIpBody, ...], Meta(max_length=32)]
 Pairs = Annotated[tuple[PairBody, ...], Meta(max_length=128)]
 # There are no security groups yet; clients that say so themselves are right.
-NoGroups = Annotated[tuple[str, ...], Meta(max_length=0)]
+NoGroups = Annotated[
+    tuple[str, ...],
+    Meta(max_length=0, description="an empty list: this server has no security groups yet"),
+]
 
 
 class PortCreation(Body, frozen=True, kw_only=True, rename=_WIRE):

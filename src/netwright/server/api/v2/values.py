@@ -17,7 +17,11 @@ from netwright.server.commands import Caller
 Name = Annotated[str, Meta(max_length=255)]
 ProjectId = Annotated[str, Meta(max_length=255)]
 Uuid = Annotated[
-    str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+    str,
+    Meta(
+        pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        description="a UUID in lower case",
+    ),
 ]
 Text = Annotated[str, Meta(max_length=64)]  # an address, a CIDR, a MAC; checked further below
 

@@ -1,0 +1,73 @@
+"""What is broken in a lab now: the faults in force, found by looking, as `heal` looks.
+
+A fault is named as `fail` and `heal` take it: the cable of a machine by its NIC, other cables by
+the two nodes when all between them are broken alike, a process by its node.
+"""
+
+from collections.abc import Collection, Iterable
+from itertools import groupby
+
+from msgspec import Struct
+
+from netwright.lab import faults, links, netns, processes, state
+from netwright.lab.layout import Cable, End, Layout
+from netwright.lab.state import Lab
+
+_MACHINES = ("host", "baremetal", "management")
+
+
+class Fault(Struct, frozen=True):
+    """`silent`: frames vanish while the carrier stays, or the process is halted."""
+
+    what: str
+    silent: bool
+
+
+def broken(lab: Lab) -> tuple[Fault, ...]:
+    """All faults in force. A node whose namespace is gone has none: it is not broken but gone."""
+    there = set(netns.existing(state.namespace_prefix(lab.name)))
+    nodes = [node.name for node in lab.layout.nodes if lab.namespace(node.name) in there]
+    down = {
+        End(node, interface)
+        for node in nodes
+        for interface in links.interfaces_down(lab.namespace(node))
+    }
+    return (
+        *broken_cables(lab.layout, down, faults.silenced(lab, nodes)),
+        *(fault for node in nodes for fault in _processes(lab, node)),
+    )
+
+
+def broken_cables(
+    layout: Layout, down: Collection[End], silent: Collection[End]
+) -> Iterable[Fault]:
+    """The faults of cables whose ends are down or drop what they send; one down is not silent."""
+    machines = {node.name for node in layout.nodes if node.kind in _MACHINES}
+    for (one, other), group in groupby(sorted(layout.cables, key=_nodes), key=_nodes):
+        cables = list(group)
+        found = [(cable, how) for cable in cables if (how := _how(cable, down, silent))]
+        alike = len(found) == len(cables) and len({how for _, how in found}) == 1
+        if alike and one not in machines:
+            yield Fault(f"link:{one}-{other}", silent=found[0][1] == "silent")
+            continue
+        for cable, how in found:
+            yield Fault(f"nic:{one}/{cable.lower.interface}", silent=how == "silent")
+
+
+def _nodes(cable: Cable) -> tuple[str, str]:
+    return cable.lower.node, cable.upper.node
+
+
+def _how(cable: Cable, down: Collection[End], silent: Collection[End]) -> str:
+    ends = {cable.lower, cable.upper}
+    if ends.intersection(down):
+        return "down"
+    return "silent" if ends.intersection(silent) else ""
+
+
+def _processes(lab: Lab, node: str) -> Iterable[Fault]:
+    for process in processes.remembered(lab, node):
+        if not processes.is_alive(process):
+            yield Fault(f"process:{node}/{process.name}", silent=False)
+        elif processes.is_stopped(process):
+            yield Fault(f"process:{node}/{process.name}", silent=True)
