@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,9 +30,13 @@ from tests.lab.ovs_frames import (
 )
 from tests.lab.ovs_rig import OvsRig, run
 
+from netwright.agent.ovs.changes import Plan
 from netwright.agent.ovs.driver import OvsDriver
+from netwright.agent.ovs.flows import Flow
+from netwright.agent.ovs.openflow_codec import FlowCodec
 from netwright.agent.ovs.outcome import Outcome
-from netwright.agent.ovs.pipeline import link_local
+from netwright.agent.ovs.pipeline import endpoint_flows, link_local
+from netwright.agent.ovs.plan import Planner
 from netwright.agent.ovs.wiring import (
     Bond,
     Desired,
@@ -378,7 +383,35 @@ async def test_an_installers_standalone_bridge_is_adopted(tmp_path: Path) -> Non
         shutil.rmtree(directory)
 
 
-async def test_a_hundred_ports_at_once(agent: Agent, rig: OvsRig) -> None:
+class Work:
+    """What the driver did: ports that plannings looked at closely, flows that were read back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.plannings: list[int] = []
+        self.flows_read = 0
+        plan, flow_stats = Planner.plan, FlowCodec.flow_stats
+
+        def counted_plan(planner: Planner, *arguments: Any) -> Plan:
+            made = plan(planner, *arguments)
+            self.plannings.append(planner.looked_at)
+            return made
+
+        def counted_read(codec: FlowCodec, body: bytes) -> tuple[list[Flow], bool]:
+            found, more = flow_stats(codec, body)
+            self.flows_read += len(found)
+            return found, more
+
+        monkeypatch.setattr(Planner, "plan", counted_plan)
+        monkeypatch.setattr(FlowCodec, "flow_stats", counted_read)
+
+    def forget(self) -> None:
+        self.plannings.clear()
+        self.flows_read = 0
+
+
+async def test_a_hundred_ports_at_once(
+    agent: Agent, rig: OvsRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     many = [endpoint(number) for number in range(101, 201)]
     commands = [
         f"link add tap{n} type veth peer peer{n}\nlink set tap{n} up\n" for n in range(101, 201)
@@ -396,11 +429,16 @@ async def test_a_hundred_ports_at_once(agent: Agent, rig: OvsRig) -> None:
     each_ms = (time.perf_counter() - started) * 1000 / len(many)
     assert {state.status for state in outcome.endpoints} == {"up"}
     single: list[float] = []
+    work = Work(monkeypatch)
     for _ in range(10):
         await agent.want(A, B, C, *many[1:])
+        work.forget()
         started = time.perf_counter()
         await agent.want(A, B, C, *many)
         single.append((time.perf_counter() - started) * 1000)
+        # However many there are: the one is planned, wired, verified, and nothing else is read.
+        assert work.plannings == [1, 1, 1]
+        assert work.flows_read == len(endpoint_flows(many[0], 1))
     sys.stdout.write(
         f"100 ports at once: {each_ms:.2f} ms each; one of 103: {statistics.median(single):.1f} ms"
     )

@@ -1,6 +1,8 @@
 """What is there: OVSDB rows and flows at one moment, and what a plan asks of them. Pure."""
 
+import functools
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -28,29 +30,23 @@ class Device(msgspec.Struct, frozen=True):
         return ofport if ofport is not None and ofport > 0 else None
 
 
-class Actual(msgspec.Struct, frozen=True):
-    """Rows by uuid; flows by bridge name and cookie.
-
-    A bridge without an entry in `flows` has no OpenFlow connection now: its flows are unknown.
-    """
+class Rows(msgspec.Struct, frozen=True, dict=True):
+    """OVSDB's rows by uuid; its views are made once, for the planning asks for them often."""
 
     bridges: Mapping[str, BridgeRow] = {}
     ports: Mapping[str, PortRow] = {}
     interfaces: Mapping[str, InterfaceRow] = {}
-    flows: Mapping[str, FlowsByCookie] = {}
 
     def bridge(self, name: str) -> BridgeRow | None:
         return next((row for row in self.bridges.values() if row.name == name), None)
 
     def ports_of(self, bridge: BridgeRow | None) -> tuple[PortRow, ...]:
         """Ports of a bridge in the order of their names; none for no bridge."""
-        uuids = bridge.ports if bridge is not None else ()
-        ports = [self.ports[uuid] for uuid in uuids if uuid in self.ports]
-        return tuple(sorted(ports, key=lambda port: port.name))
+        return self._ports[bridge.uuid] if bridge is not None else ()
 
     def interfaces_of(self, port: PortRow) -> tuple[InterfaceRow, ...]:
         rows = [self.interfaces[uuid] for uuid in port.interfaces if uuid in self.interfaces]
-        return tuple(sorted(rows, key=lambda row: row.name))
+        return tuple(sorted(rows, key=attrgetter("name")) if len(rows) > 1 else rows)
 
     def ofport(self, bridge: str, port_name: str) -> int | None:
         """Return the OpenFlow port of a one-interface port, or None while it has none."""
@@ -63,12 +59,42 @@ class Actual(msgspec.Struct, frozen=True):
 
     def devices(self, bridge: str) -> tuple[Device, ...]:
         """Every plugged device of the bridge, in the order of its port's name."""
-        found = []
-        for port in self.ports_of(self.bridge(bridge)):
-            interfaces = self.interfaces_of(port)
-            if len(interfaces) == 1 and (port_id := interfaces[0].external_ids.get(IFACE_ID)):
-                found.append(Device(port_id, port, interfaces[0]))
-        return tuple(found)
+        row = self.bridge(bridge)
+        return self._devices[row.uuid] if row is not None else ()
+
+    @functools.cached_property
+    def _ports(self) -> Mapping[str, tuple[PortRow, ...]]:
+        rows = self.ports
+        return {
+            bridge.uuid: tuple(
+                sorted((rows[uuid] for uuid in bridge.ports if uuid in rows), key=_NAME)
+            )
+            for bridge in self.bridges.values()
+        }
+
+    @functools.cached_property
+    def _devices(self) -> Mapping[str, tuple[Device, ...]]:
+        return {
+            uuid: tuple(device for port in ports if (device := self._device(port)))
+            for uuid, ports in self._ports.items()
+        }
+
+    def _device(self, port: PortRow) -> Device | None:
+        interfaces = self.interfaces_of(port)
+        if len(interfaces) != 1:
+            return None
+        port_id = interfaces[0].external_ids.get(IFACE_ID)
+        return Device(port_id, port, interfaces[0]) if port_id else None
+
+
+class Actual(msgspec.Struct, frozen=True):
+    """Rows, and flows by bridge name and cookie.
+
+    A bridge without an entry in `flows` has no OpenFlow connection now: its flows are unknown.
+    """
+
+    rows: Rows
+    flows: Mapping[str, FlowsByCookie] = {}
 
 
 def by_cookie(flows: Iterable[Flow]) -> dict[int, frozenset[Flow]]:
@@ -77,3 +103,19 @@ def by_cookie(flows: Iterable[Flow]) -> dict[int, frozenset[Flow]]:
     for flow in flows:
         groups.setdefault(flow.cookie, set()).add(flow)
     return {cookie: frozenset(group) for cookie, group in groups.items()}
+
+
+def renewed(known: FlowsByCookie, found: FlowsByCookie) -> FlowsByCookie:
+    """`found`, with the very groups that are known already where they are the same.
+
+    So whoever remembers a group sees at a glance that nothing happened to it.
+    """
+    if known == found:
+        return known
+    return {
+        cookie: before if (before := known.get(cookie)) == group else group
+        for cookie, group in found.items()
+    }
+
+
+_NAME = attrgetter("name")

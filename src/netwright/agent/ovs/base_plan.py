@@ -7,7 +7,7 @@ would carry local VLANs to the wire.
 
 from collections.abc import Iterator
 
-from netwright.agent.ovs.actual import Actual
+from netwright.agent.ovs.actual import Rows
 from netwright.agent.ovs.changes import (
     MARK,
     AddBridge,
@@ -24,27 +24,27 @@ from netwright.agent.ovs.wiring import Bond, HostWiring, Nic, PhysicalBridge, pa
 
 
 def base_changes(
-    wiring: HostWiring, actual: Actual
+    wiring: HostWiring, present: Rows
 ) -> tuple[tuple[RowChange, ...], tuple[Problem, ...]]:
     """Return the row changes towards the base wiring, and what stands in its way."""
     changes: list[RowChange | Problem] = [
-        *_bridge(wiring, actual, wiring.integration_bridge, None),
-        *_stale_patches(wiring, actual),
+        *_bridge(wiring, present, wiring.integration_bridge, None),
+        *_stale_patches(wiring, present),
     ]
     for bridge in wiring.physical_bridges:
-        changes += _bridge(wiring, actual, bridge.name, bridge)
-        changes += _patch_pair(wiring, actual, bridge)
-        changes += _uplink(wiring, actual, bridge)
-        changes += _unopened(actual, bridge.name)
+        changes += _bridge(wiring, present, bridge.name, bridge)
+        changes += _patch_pair(wiring, present, bridge)
+        changes += _uplink(wiring, present, bridge)
+        changes += _unopened(present, bridge.name)
     rows = tuple(change for change in changes if not isinstance(change, Problem))
     problems = tuple(change for change in changes if isinstance(change, Problem))
     return rows, problems
 
 
 def _bridge(
-    wiring: HostWiring, actual: Actual, name: str, physical: PhysicalBridge | None
+    wiring: HostWiring, present: Rows, name: str, physical: PhysicalBridge | None
 ) -> Iterator[RowChange]:
-    row = actual.bridge(name)
+    row = present.bridge(name)
     management_vlan = physical.management_vlan if physical else None
     if row is None:
         yield AddBridge(name, wiring.datapath_type, management_vlan, wiring.mtu)
@@ -53,25 +53,25 @@ def _bridge(
         yield SetColumns("Bridge", row.uuid, name, {"fail_mode": "secure"})
     if MARK not in row.external_ids:
         return
-    for port in actual.ports_of(row):
+    for port in present.ports_of(row):
         if port.name == name:
             if port.tag != management_vlan:
                 yield SetColumns("Port", port.uuid, name, {"tag": management_vlan})
-            for interface in actual.interfaces_of(port):
+            for interface in present.interfaces_of(port):
                 yield from _interface(interface, mtu_request=wiring.mtu)
 
 
 def _patch_pair(
-    wiring: HostWiring, actual: Actual, bridge: PhysicalBridge
+    wiring: HostWiring, present: Rows, bridge: PhysicalBridge
 ) -> Iterator[RowChange | Problem]:
     inner, outer = patch_names(bridge)
     for on, name, peer in ((wiring.integration_bridge, inner, outer), (bridge.name, outer, inner)):
-        port = _port(actual, on, name)
+        port = _port(present, on, name)
         options = {"peer": peer}
         if port is None:
             yield AddPort(on, name, (NewInterface(name, "patch", options),))
             continue
-        for interface in actual.interfaces_of(port):
+        for interface in present.interfaces_of(port):
             if interface.type == "patch" and interface.options == options:
                 continue
             if MARK in port.external_ids:
@@ -80,17 +80,17 @@ def _patch_pair(
                 yield Problem(name, f"{on} has a port of this name that is no patch to {peer}")
 
 
-def _stale_patches(wiring: HostWiring, actual: Actual) -> Iterator[RowChange]:
+def _stale_patches(wiring: HostWiring, present: Rows) -> Iterator[RowChange]:
     """Find our patch ports of physical bridges that the configuration no longer knows."""
     wanted = {name for bridge in wiring.physical_bridges for name in patch_names(bridge)}
-    for bridge in actual.bridges.values():
-        for port in actual.ports_of(bridge):
+    for bridge in present.bridges.values():
+        for port in present.ports_of(bridge):
             if port.external_ids.get(MARK) == "patch" and port.name not in wanted:
                 yield RemovePort(bridge.name, port.uuid, port.name)
 
 
 def _uplink(
-    wiring: HostWiring, actual: Actual, bridge: PhysicalBridge
+    wiring: HostWiring, present: Rows, bridge: PhysicalBridge
 ) -> Iterator[RowChange | Problem]:
     if bridge.uplink is None:
         return
@@ -98,7 +98,7 @@ def _uplink(
     names = {interface.name for interface in wanted.interfaces}
     right = None
     others = []
-    for holder, port, members in _holders(actual, wanted.name, names):
+    for holder, port, members in _holders(present, wanted.name, names):
         complete = holder == bridge.name and members == names
         if MARK not in port.external_ids:
             if not complete:
@@ -114,27 +114,27 @@ def _uplink(
     if right is None:
         yield wanted
     else:
-        yield from _our_uplink(actual, right, wanted)
+        yield from _our_uplink(present, right, wanted)
 
 
-def _unopened(actual: Actual, bridge: str) -> Iterator[Problem]:
-    for port in actual.ports_of(actual.bridge(bridge)):
-        for interface in actual.interfaces_of(port):
+def _unopened(present: Rows, bridge: str) -> Iterator[Problem]:
+    for port in present.ports_of(present.bridge(bridge)):
+        for interface in present.interfaces_of(port):
             if interface.error is not None:
                 yield Problem(interface.name, f"OVS cannot use it on {bridge}: {interface.error}")
 
 
 def _holders(
-    actual: Actual, name: str, members: set[str]
+    present: Rows, name: str, members: set[str]
 ) -> Iterator[tuple[str, PortRow, set[str]]]:
     """(bridge, port, its interfaces' names) of what has this name or any of these members.
 
     Strangers' come first: where one of them holds a NIC, nothing of ours is changed.
     """
     found = []
-    for holder in actual.bridges.values():
-        for port in actual.ports_of(holder):
-            has = {interface.name for interface in actual.interfaces_of(port)}
+    for holder in present.bridges.values():
+        for port in present.ports_of(holder):
+            has = {interface.name for interface in present.interfaces_of(port)}
             if port.name == name or has & members:
                 found.append((holder.name, port, has))
     yield from sorted(found, key=lambda item: (MARK in item[1].external_ids, item[1].name))
@@ -153,7 +153,7 @@ def uplink_port(bridge: str, uplink: Bond | Nic, mtu: int | None) -> AddPort:
     return AddPort(bridge, uplink.name, members, bond_mode=uplink.mode, lacp=lacp)
 
 
-def _our_uplink(actual: Actual, port: PortRow, wanted: AddPort) -> Iterator[RowChange]:
+def _our_uplink(present: Rows, port: PortRow, wanted: AddPort) -> Iterator[RowChange]:
     columns: dict[str, Value] = {}
     if port.bond_mode != wanted.bond_mode:
         columns["bond_mode"] = wanted.bond_mode
@@ -162,7 +162,7 @@ def _our_uplink(actual: Actual, port: PortRow, wanted: AddPort) -> Iterator[RowC
     if columns:
         yield SetColumns("Port", port.uuid, port.name, columns)
     members = {interface.name: interface for interface in wanted.interfaces}
-    for interface in actual.interfaces_of(port):
+    for interface in present.interfaces_of(port):
         member = members[interface.name]
         yield from _interface(interface, bfd=member.bfd, mtu_request=member.mtu_request)
 
@@ -175,6 +175,6 @@ def _interface(interface: InterfaceRow, **columns: Value) -> Iterator[RowChange]
         yield SetColumns("Interface", interface.uuid, interface.name, changed)
 
 
-def _port(actual: Actual, bridge: str, name: str) -> PortRow | None:
-    ports = actual.ports_of(actual.bridge(bridge))
+def _port(present: Rows, bridge: str, name: str) -> PortRow | None:
+    ports = present.ports_of(present.bridge(bridge))
     return next((port for port in ports if port.name == name), None)

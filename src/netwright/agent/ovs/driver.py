@@ -6,7 +6,7 @@
            ├─ management address        likewise
            └─ audit                     every AUDIT_S: are the flows still what they were?
 
-    converge(desired): read → make_plan → apply, until the plan is empty (at most ROUNDS_MAX)
+    converge(desired): read → plan → apply, until the plan is empty (at most ROUNDS_MAX)
 
 Nothing here decides what should be: after every step the state is read back and planned anew. A
 connection that ends forgets its bridge's flows, so that the next plan starts from what is there.
@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 
 from netwright.agent.ovs import management
-from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie, by_cookie
+from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie, Rows, by_cookie, renewed
 from netwright.agent.ovs.announce import announcements
 from netwright.agent.ovs.bfd_hold import BfdHold
 from netwright.agent.ovs.changes import (
@@ -41,7 +41,7 @@ from netwright.agent.ovs.operations import cfg_number, operations, taking_up
 from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
 from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.pipeline import port_cookie
-from netwright.agent.ovs.plan import make_plan
+from netwright.agent.ovs.plan import Planner
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
 from netwright.agent.ovs.rows import PortRow
 from netwright.agent.ovs.wiring import Bond, Desired, Endpoint, HostWiring, Management
@@ -76,6 +76,8 @@ class OvsDriver:
         self._management_due = asyncio.Event()
         self._management_problem = "not set yet" if wiring.management else None
         self._complete = False
+        self._planner = Planner()
+        self._rows_now: Rows | None = None
         self._flows: dict[str, FlowsByCookie] = {}
         self._ovsdb = OvsdbClient(
             ovsdb, on_change=self._rows_changed, on_sync=self._synced, timeout_s=timeout_s
@@ -139,13 +141,12 @@ class OvsDriver:
                 # replica holds the numbers that belong to this connection.
                 await self._settle([])
                 self._flows[name] = by_cookie(await client.read(EVERYTHING))
-        actual = self._rows()
-        return Actual(actual.bridges, actual.ports, actual.interfaces, dict(self._flows))
+        return Actual(self._rows(), dict(self._flows))
 
     async def plan(self, desired: Desired) -> Plan:
         """Return what `converge` would do first; changes nothing (--dry-run)."""
         async with self._lock:
-            return make_plan(desired, await self.read())
+            return self._planner.plan(desired, await self.read())
 
     async def converge(self, desired: Desired) -> Outcome:
         """Bring OVS to `desired` and verify it by reading back.
@@ -167,7 +168,7 @@ class OvsDriver:
         previous: Plan | None = None
         for _ in range(ROUNDS_MAX):
             self._changed.clear()
-            plan = make_plan(desired, await self.read(), blame.barred)
+            plan = self._planner.plan(desired, await self.read(), blame.barred)
             if plan.empty:
                 blame.failures.clear()
                 if self._management_problem is not None:
@@ -182,7 +183,7 @@ class OvsDriver:
         cause = "; ".join(blame.failures.values()) or f"OVS does not settle: {previous}"
         log.warning("ovs.unsettled", cause=cause)
         blame.failures.setdefault("Open vSwitch", cause)
-        plan = make_plan(desired, await self.read(), blame.barred)
+        plan = self._planner.plan(desired, await self.read(), blame.barred)
         return outcome(plan, blame, complete=False)
 
     def _our_bonds(self) -> tuple[UplinkState, ...]:
@@ -268,7 +269,7 @@ class OvsDriver:
         replaced = {cookie for cookie, _ in selection}
         whole = selection == EVERYTHING
         kept = {} if whole else {c: flows for c, flows in known.items() if c not in replaced}
-        self._flows[bridge] = kept | by_cookie(found)
+        self._flows[bridge] = renewed(known, {**kept, **by_cookie(found)})
 
     async def _connect(self, plan: Plan) -> None:
         """After rows changed, wait for bridges that exist now and are not connected yet."""
@@ -281,11 +282,17 @@ class OvsDriver:
 
     # Watching
 
-    def _rows(self) -> Actual:
-        replica = self._ovsdb.replica
-        return Actual(dict(replica.bridges), dict(replica.ports), dict(replica.interfaces))
+    def _rows(self) -> Rows:
+        """The replica's rows: the same object until one of them changes."""
+        if self._rows_now is None:
+            replica = self._ovsdb.replica
+            bridges, ports = dict(replica.bridges), dict(replica.ports)
+            self._rows_now = Rows(bridges, ports, dict(replica.interfaces))
+        return self._rows_now
 
     def _rows_changed(self, changes: tuple[ReplicaChange, ...]) -> None:
+        if any(change.table != "Open_vSwitch" for change in changes):
+            self._rows_now = None
         if any(change.table == "Open_vSwitch" for change in changes):
             self._root_changed.set()
         if any(_names_another_member(change) for change in changes):
@@ -347,7 +354,7 @@ class OvsDriver:
                     for name, known in list(self._flows.items()):
                         found = by_cookie(await self._bridges[name].read(EVERYTHING))
                         if found != known:
-                            self._flows[name] = found
+                            self._flows[name] = renewed(known, found)
                             self._changed.set()
                 except (OvsUnreachableError, OvsProtocolError) as error:
                     log.warning("ovs.audit_failed", cause=str(error))

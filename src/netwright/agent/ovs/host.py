@@ -39,6 +39,7 @@ class OvsHost:
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
         self._base_stands = asyncio.Event()
         self._up: frozenset[str] = frozenset()
+        self._converted: Mapping[str, tuple[Endpoint, OvsEndpoint]] = {}
 
     async def run(self, changed: Callable[[], None]) -> NoReturn:
         """Keep the host wired until cancelled; what stands stays."""
@@ -57,18 +58,14 @@ class OvsHost:
 
     async def apply(self, desired: Mapping[str, Endpoint], *, sweep: bool) -> Wired:
         """Wire what is desired; with `sweep`, withdraw what is ours and not desired."""
-        endpoints: list[OvsEndpoint] = []
-        outcomes: dict[str, Outcome] = {}
+        endpoints, refused = self._convert(desired)
         present = {device.port_id for device in self._driver.devices()}
-        for port_id, endpoint in sorted(desired.items()):
-            try:
-                endpoints.append(_endpoint(endpoint))
-            except ValueError as error:
-                if port_id in present:
-                    outcomes[port_id] = Outcome(status=WiringStatus.REFUSED, cause=str(error))
-        self._desired = msgspec.structs.replace(
-            self._desired, endpoints=tuple(endpoints), in_sync=False
-        )
+        outcomes = {
+            port_id: Outcome(status=WiringStatus.REFUSED, cause=cause)
+            for port_id, cause in refused.items()
+            if port_id in present
+        }
+        self._desired = msgspec.structs.replace(self._desired, endpoints=endpoints, in_sync=False)
         wanted = msgspec.structs.replace(self._desired, in_sync=sweep)
         await self._converge(wanted)
         if self._converged.unreachable is not None:
@@ -126,6 +123,27 @@ class OvsHost:
         news, self._up = up - self._up, up
         if news:
             await self._driver.announce(one for one in desired.endpoints if one.port_id in news)
+
+    def _convert(
+        self, desired: Mapping[str, Endpoint]
+    ) -> tuple[tuple[OvsEndpoint, ...], Mapping[str, str]]:
+        """The endpoints in the driver's terms, and why some have none.
+
+        Each is converted once and stays the same object, by which the planner knows it again.
+        """
+        converted: dict[str, tuple[Endpoint, OvsEndpoint]] = {}
+        refused: dict[str, str] = {}
+        for port_id, endpoint in sorted(desired.items()):
+            before = self._converted.get(port_id)
+            if before is not None and before[0] == endpoint:
+                converted[port_id] = before
+                continue
+            try:
+                converted[port_id] = endpoint, _endpoint(endpoint)
+            except ValueError as error:
+                refused[port_id] = str(error)
+        self._converted = converted
+        return tuple(made for _, made in converted.values()), refused
 
     def _standing(self, desired: Mapping[str, Endpoint]) -> frozenset[str]:
         """Ports that bear our mark as wired although they are not desired."""

@@ -4,6 +4,7 @@ They are nowhere but in OVS itself, so a restarted agent finds them again: first
 ports marked with their segment, else in our translation flows.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 
 from netwright.agent.ovs.actual import Actual
@@ -24,7 +25,7 @@ def local_vlans(
     """
     wanted = {str(segment): segment for segment in sorted(segments, key=str)}
     held = _held_by_ports(actual, bridge)
-    used = {port.tag for port in actual.ports_of(actual.bridge(bridge))}
+    used = {port.tag for port in actual.rows.ports_of(actual.rows.bridge(bridge))}
     flows = actual.flows.get(bridge, {})
     translations = {cookie: _translation(group) for cookie, group in flows.items()}
     used.update(translations.values())
@@ -58,7 +59,7 @@ def segment_of(mark: str) -> NetworkSegment | None:
 def _held_by_ports(actual: Actual, bridge: str) -> dict[str, int]:
     """Segment text → tag. Each VLAN and each segment counts once: the first port by name wins."""
     held: dict[str, int] = {}
-    for port in actual.ports_of(actual.bridge(bridge)):
+    for port in actual.rows.ports_of(actual.rows.bridge(bridge)):
         text = port.external_ids.get(SEGMENT_MARK, DEAD)
         tag = port.tag
         known = text == DEAD or tag is None or tag in (0, DEAD_VLAN)
@@ -67,7 +68,8 @@ def _held_by_ports(actual: Actual, bridge: str) -> dict[str, int]:
     return held
 
 
-def _translation(flows: Iterable[Flow]) -> int | None:
+@functools.lru_cache(maxsize=8192)
+def _translation(flows: frozenset[Flow]) -> int | None:
     for flow in flows:
         for action in flow.actions:
             if isinstance(action, SetVlan):

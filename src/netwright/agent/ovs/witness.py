@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from netwright.agent.ovs.actual import Actual
+from netwright.agent.ovs.actual import Rows
 from netwright.agent.ovs.rows import InterfaceRow
 from netwright.agent.ovs.wiring import HostWiring
 
@@ -44,12 +44,12 @@ class UplinkState(msgspec.Struct, frozen=True):
         return len(self.members) > 1 and sum(member.verified for member in self.members) < 2  # noqa: PLR2004 - two paths are what redundancy means
 
 
-def uplink_states(wiring: HostWiring, actual: Actual) -> tuple[UplinkState, ...]:
+def uplink_states(wiring: HostWiring, rows: Rows) -> tuple[UplinkState, ...]:
     """Return every uplink: ports of physical bridges whose interfaces are NICs."""
     states = []
     for bridge in wiring.physical_bridges:
-        for port in actual.ports_of(actual.bridge(bridge.name)):
-            interfaces = actual.interfaces_of(port)
+        for port in rows.ports_of(rows.bridge(bridge.name)):
+            interfaces = rows.interfaces_of(port)
             if interfaces and all(interface.type in ("", "system") for interface in interfaces):
                 active_mac = port.bond_active_slave if len(interfaces) > 1 else None
                 members = tuple(_member(interface, active_mac) for interface in interfaces)

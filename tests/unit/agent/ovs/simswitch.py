@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from netwright.agent.ovs.actual import Actual, by_cookie
+from netwright.agent.ovs.actual import Actual, Rows, by_cookie
 from netwright.agent.ovs.changes import (
     MARK,
     AddBridge,
@@ -40,7 +40,10 @@ class SimSwitch:
 
     def actual(self) -> Actual:
         flows = {bridge: by_cookie(table.values()) for bridge, table in self.flows.items()}
-        return Actual(dict(self.bridges), dict(self.ports), dict(self.interfaces), flows)
+        return Actual(self.rows(), flows)
+
+    def rows(self) -> Rows:
+        return Rows(dict(self.bridges), dict(self.ports), dict(self.interfaces))
 
     def converge(self, desired: Desired, rounds_max: int = 3) -> Plan:
         """Plan and apply until nothing is left; return the last, empty plan."""

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tests.unit.agent.ovs.simswitch import SimSwitch
 
-from netwright.agent.ovs.actual import Actual, Device
+from netwright.agent.ovs.actual import Device, Rows
 from netwright.agent.ovs.changes import Problem
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.host import OvsHost
@@ -56,13 +56,13 @@ class SimDriver(OvsDriver):
         return Outcome(plan.endpoints, plan.problems, complete=True)
 
     def devices(self) -> tuple[Device, ...]:
-        return self.switch.actual().devices("br-int")
+        return self.switch.rows().devices("br-int")
 
     def uplinks(self) -> tuple[UplinkState, ...]:
         return uplink_states(WIRING, self.rows())
 
-    def rows(self) -> Actual:
-        return self.switch.actual()
+    def rows(self) -> Rows:
+        return self.switch.rows()
 
 
 @asynccontextmanager

@@ -36,7 +36,7 @@ def switch(bfd: tuple[str, str], carrier: tuple[str, str] = ("up", "up")) -> Sim
 def test_a_path_is_verified_by_carrier_and_bfd(
     bfd: tuple[str, str], carrier: tuple[str, str], *, up: bool, lost: bool
 ) -> None:
-    (state,) = uplink_states(WIRING, switch(bfd, carrier).actual())
+    (state,) = uplink_states(WIRING, switch(bfd, carrier).rows())
     assert (state.bridge, state.port) == ("br-bond", "bond0")
     assert (state.up, state.redundancy_lost) == (up, lost)
     assert [member.active for member in state.members] == [False, True]

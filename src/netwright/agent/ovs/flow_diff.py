@@ -1,0 +1,85 @@
+"""The changes from the flows that a bridge has to those that it should have. Pure.
+
+Flows are compared owner by owner (cookie). A place that somebody else's flow holds is left to it,
+and the owner who wanted it is told.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from operator import attrgetter
+
+import msgspec
+
+from netwright.agent.ovs.actual import FlowsByCookie
+from netwright.agent.ovs.changes import FlowChange
+from netwright.agent.ovs.flows import COOKIE_MARK, COOKIE_MARK_MASK, Flow, FlowKey
+
+_NOTHING: frozenset[Flow] = frozenset()
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What to close before the rows change, what to open after; cookie → whose flow is in the way.
+
+    `owners` are the cookies of all that changes.
+    """
+
+    close: tuple[FlowChange, ...]
+    opened: tuple[FlowChange, ...]
+    owners: frozenset[int]
+    blocked: Mapping[int, Flow]
+
+
+def difference(
+    have: FlowsByCookie,
+    wanted: Mapping[int, frozenset[Flow]],
+    *,
+    settled: Collection[int],
+    retagged: Collection[int],
+    is_port: Callable[[int], bool],
+) -> Difference:
+    """Compare all owners of ours but the `settled` ones, which have what they should.
+
+    What a `retagged` owner has is closed whole before its tag changes and opened anew after. A
+    port (`is_port`) that is blocked loses all that it has: half of its flows would let too much
+    through or too little.
+    """
+    foreign: dict[FlowKey, Flow] | None = None
+    close: list[Flow] = []
+    delete: list[Flow] = []
+    add: list[Flow] = []
+    blocked_by: dict[int, Flow] = {}
+    ours = {cookie for cookie in have if cookie & COOKIE_MARK_MASK == COOKIE_MARK}
+    for cookie in sorted((ours | wanted.keys()).difference(settled)):
+        has, wants = have.get(cookie, _NOTHING), wanted.get(cookie, _NOTHING)
+        if cookie not in retagged and (has is wants or has == wants):
+            continue
+        if foreign is None:
+            foreign = _foreign(have)
+        keys = {flow.key for flow in wants}
+        blocked = keys & foreign.keys()
+        if blocked:
+            blocked_by[cookie] = foreign[min(blocked)]
+        if not wants or (blocked and is_port(cookie)):
+            close += has
+        elif cookie in retagged:
+            close += has
+            add += wants
+        else:
+            delete += (flow for flow in has - wants if flow.key not in keys)
+            add += (flow for flow in wants - has if flow.key not in blocked)
+    opened = (*_ordered(delete, delete=True), *_ordered(add, delete=False))
+    closing = _ordered(close, delete=True)
+    owners = frozenset(change.flow.cookie for change in (*closing, *opened))
+    return Difference(closing, opened, owners, blocked_by)
+
+
+def _foreign(have: FlowsByCookie) -> dict[FlowKey, Flow]:
+    return {
+        flow.key: flow
+        for cookie, flows in have.items()
+        if cookie & COOKIE_MARK_MASK != COOKIE_MARK
+        for flow in flows
+    }
+
+
+def _ordered(flows: Iterable[Flow], *, delete: bool) -> tuple[FlowChange, ...]:
+    return tuple(FlowChange(flow, delete) for flow in sorted(flows, key=attrgetter("key")))

@@ -1,0 +1,356 @@
+"""One planning: who is wired, who is dead, what follows for rows and flows. Pure.
+
+devices ─▶ sorted ─┬─▶ settled: the very rows, endpoint and flows that needed nothing before
+                   └─▶ all others, looked at closely ─▶ rows, flows
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+import msgspec
+
+from netwright.agent.ovs.actual import Actual, Device, Rows
+from netwright.agent.ovs.changes import (
+    DEAD,
+    DEAD_VLAN,
+    SEGMENT_MARK,
+    EndpointState,
+    FlowChange,
+    Plan,
+    Problem,
+    RowChange,
+    SetColumns,
+    Status,
+)
+from netwright.agent.ovs.flow_diff import difference
+from netwright.agent.ovs.flows import Flow
+from netwright.agent.ovs.local_vlans import local_vlans, segment_of
+from netwright.agent.ovs.pipeline import (
+    BASE,
+    endpoint_flows,
+    inbound,
+    integration_base,
+    outbound,
+    physical_base,
+    port_cookie,
+    segment_cookie,
+)
+from netwright.agent.ovs.port_rows import mtu_row, port_row
+from netwright.agent.ovs.wiring import (
+    Desired,
+    Endpoint,
+    HostWiring,
+    NetworkSegment,
+    PhysicalBridge,
+    patch_names,
+)
+
+BaseChanges: TypeAlias = tuple[tuple[RowChange, ...], tuple[Problem, ...]]
+
+
+class _Wired(msgspec.Struct, frozen=True):
+    """A device that is, or stays, in a segment. No endpoint: not told yet, leave it as it is."""
+
+    device: Device
+    segment: NetworkSegment
+    endpoint: Endpoint | None
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A wired port of which nothing is to be changed, with all that this depends on."""
+
+    wired: _Wired
+    cookie: int
+    flows: frozenset[Flow]
+    segment_text: str
+    up: EndpointState
+
+    def still(
+        self, device: Device, endpoint: Endpoint | None, flows: frozenset[Flow] | None
+    ) -> bool:
+        """Whether these are the values that it was settled with (its tag is compared later)."""
+        before = self.wired.device
+        return (
+            self.flows is flows
+            and self.wired.endpoint is endpoint
+            and before.port is device.port
+            and before.interface is device.interface
+        )
+
+
+class _Trunk(msgspec.Struct, frozen=True):
+    """A physical bridge with the OpenFlow ports of its patch pair, None while they are not open."""
+
+    bridge: PhysicalBridge
+    inner: int | None
+    outer: int | None
+
+
+class Planning:
+    """One planning; its fields are facts derived once from desired and actual."""
+
+    def __init__(
+        self,
+        desired: Desired,
+        actual: Actual,
+        barred: Mapping[str, str],
+        before: Mapping[str, Settled],
+    ) -> None:
+        self.desired = desired
+        self.actual = actual
+        self.wiring: HostWiring = desired.wiring
+        self.br_int = desired.wiring.integration_bridge
+        self.inner_flows = actual.flows.get(self.br_int, {})
+        self.trunks = {
+            bridge.physical_network: _trunk(bridge, actual.rows, self.br_int)
+            for bridge in desired.wiring.physical_bridges
+        }
+        self.states: dict[str, EndpointState] = {}
+        self.problems: list[Problem] = []
+        self.blocked: dict[int, str] = {}
+        self.dead: list[Device] = []
+        self.wired: list[_Wired] = []
+        self.settled: dict[str, Settled] = {}
+        self._sort_devices(barred, before)
+        segments = {one.segment_text: one.wired.segment for one in self.settled.values()}
+        segments |= {str(wired.segment): wired.segment for wired in self.wired}
+        self.vlans = local_vlans(segments.values(), actual, self.br_int)
+        self._unsettle_retagged(segments)
+        self.port_cookies = {port_cookie(wired.device.port_id) for wired in self.wired}
+
+    def plan(self, base: BaseChanges) -> Plan:
+        base_rows, base_problems = base
+        rows = [*base_rows, *self._port_rows()]
+        retagged = {
+            port_cookie(row.owner)
+            for row in rows
+            if isinstance(row, SetColumns) and row.owner is not None and "tag" in row.columns
+        }
+        settled = {one.cookie for one in self.settled.values()}
+        wanted = self._wanted_flows()
+        close: dict[str, tuple[FlowChange, ...]] = {}
+        opened: dict[str, tuple[FlowChange, ...]] = {}
+        changing: set[int] = set()
+        for bridge, have in sorted(self.actual.flows.items()):
+            if bridge not in wanted:
+                continue
+            found = difference(
+                have,
+                wanted[bridge],
+                settled=settled if bridge == self.br_int else (),
+                retagged=retagged,
+                is_port=self.port_cookies.__contains__,
+            )
+            changing |= found.owners
+            for cookie, holder in found.blocked.items():
+                self._block(bridge, cookie, holder)
+            if found.close:
+                close[bridge] = found.close
+            if found.opened:
+                opened[bridge] = found.opened
+        self._settle_states({row.owner for row in rows}, changing)
+        return Plan(
+            close=close,
+            rows=tuple(rows),
+            open=opened,
+            endpoints=tuple(self.states[e.port_id] for e in self.desired.endpoints),
+            problems=(*base_problems, *self.problems),
+        )
+
+    # Who is wired, who is dead
+
+    def _sort_devices(self, barred: Mapping[str, str], before: Mapping[str, Settled]) -> None:
+        endpoints = {endpoint.port_id: endpoint for endpoint in self.desired.endpoints}
+        seen: dict[str, Device] = {}
+        for device in self.actual.rows.devices(self.br_int):
+            port_id = device.port_id
+            if port_id in seen:
+                twin = seen[port_id].port.name
+                cause = f"carries the same iface-id {port_id} as {twin}, which is wired"
+                self.problems.append(Problem(device.port.name, cause))
+                self.dead.append(device)
+                continue
+            seen[port_id] = device
+            endpoint = endpoints.get(port_id)
+            known = before.get(port_id)
+            if known is not None and port_id not in barred:
+                flows = self.inner_flows.get(known.cookie)
+                if known.still(device, endpoint, flows):
+                    self.settled[port_id] = known
+                    continue
+            if endpoint is None:
+                self._sort_unknown(device)
+            else:
+                self._sort_endpoint(device, endpoint, barred.get(port_id))
+        for port_id in endpoints.keys() - seen.keys():
+            self._say(port_id, "absent", f"no device on {self.br_int} carries this iface-id")
+
+    def _sort_unknown(self, device: Device) -> None:
+        mark = device.port.external_ids.get(SEGMENT_MARK)
+        segment = segment_of(mark) if mark is not None else None
+        if segment is not None and not self.desired.in_sync:
+            self.wired.append(_Wired(device, segment, None))
+        elif mark is not None or device.port.tag is None:
+            self.dead.append(device)
+
+    def _sort_endpoint(self, device: Device, endpoint: Endpoint, barred: str | None) -> None:
+        kept = segment_of(device.port.external_ids.get(SEGMENT_MARK, DEAD))
+        if barred is not None:
+            self._say(endpoint.port_id, "refused", barred)
+            if kept is not None:
+                self.wired.append(_Wired(device, kept, None))
+            else:
+                self.dead.append(device)
+        elif not endpoint.admin_up:
+            self._say(endpoint.port_id, "down", "administratively down")
+            self.dead.append(device)
+        elif endpoint.segment.physical_network not in self.trunks:
+            known = ", ".join(sorted(self.trunks)) or "none"
+            physical = endpoint.segment.physical_network
+            cause = f"this host has no physical network {physical} (it has {known})"
+            self._say(endpoint.port_id, "refused", cause)
+            self.dead.append(device)
+        else:
+            self.wired.append(_Wired(device, endpoint.segment, endpoint))
+
+    def _unsettle_retagged(self, segments: Mapping[str, NetworkSegment]) -> None:
+        """Look closely at ports whose segment has another local VLAN now."""
+        vlans = {text: self.vlans.get(segment) for text, segment in segments.items()}
+        for port_id, one in list(self.settled.items()):
+            if vlans[one.segment_text] != one.wired.device.port.tag:
+                del self.settled[port_id]
+                self.wired.append(one.wired)
+
+    # Rows
+
+    def _port_rows(self) -> Iterator[RowChange]:
+        for device in self.dead:
+            yield from port_row(device, DEAD_VLAN, DEAD)
+        for wired in self.wired:
+            vlan = self.vlans.get(wired.segment)
+            if wired.endpoint is None:
+                continue
+            if vlan is None:
+                cause = f"{self.br_int} has no free local VLAN for {wired.segment}"
+                self._say(wired.endpoint.port_id, "refused", cause)
+                yield from port_row(wired.device, DEAD_VLAN, DEAD)
+                continue
+            yield from port_row(wired.device, vlan, str(wired.segment))
+            yield from mtu_row(wired.device, wired.endpoint)
+
+    # Flows
+
+    def _wanted_flows(self) -> dict[str, dict[int, frozenset[Flow]]]:
+        """Bridge name → cookie → flows. A bridge whose patch is not open has its base alone."""
+        inner: dict[int, frozenset[Flow]] = {BASE: integration_base()}
+        wanted = {self.br_int: inner}
+        for trunk in self.trunks.values():
+            wanted[trunk.bridge.name] = {BASE: physical_base(trunk.bridge, trunk.outer)}
+        for segment, vlan in sorted(self.vlans.items(), key=lambda item: str(item[0])):
+            segment_trunk = self.trunks.get(segment.physical_network)
+            if segment_trunk is None:  # a kept port's network that the configuration has dropped
+                continue
+            cookie = segment_cookie(segment)
+            bridge = segment_trunk.bridge
+            if segment_trunk.inner is not None:
+                inner[cookie] = inbound(segment, vlan, segment_trunk.inner)
+            if segment_trunk.outer is not None:
+                wanted[bridge.name][cookie] = outbound(segment, vlan, segment_trunk.outer, bridge)
+        for wired in self.wired:
+            cookie = port_cookie(wired.device.port_id)
+            if wired.endpoint is None:
+                inner[cookie] = self._kept_flows(wired.device, cookie)
+            elif wired.segment in self.vlans and (ofport := wired.device.ofport) is not None:
+                inner[cookie] = endpoint_flows(wired.endpoint, ofport)
+        return wanted
+
+    def _kept_flows(self, device: Device, cookie: int) -> frozenset[Flow]:
+        """Return what a port that we are not told about has, as far as its device still has it."""
+        have = self.inner_flows.get(cookie, frozenset())
+        return frozenset(flow for flow in have if ("in_port", device.ofport) in flow.match)
+
+    # How each endpoint stands
+
+    def _block(self, bridge: str, cookie: int, holder: Flow) -> None:
+        cause = f"a flow of somebody else holds a place of ours on {bridge}: {holder}"
+        self.blocked[cookie] = cause
+        if cookie not in self.port_cookies:
+            self.problems.append(Problem(bridge, cause))
+
+    def _settle_states(self, changing_rows: set[str | None], changing_flows: set[int]) -> None:
+        """Say "up" of a wired endpoint for which nothing is left to do, else what it waits for."""
+        waits = {}
+        for one in self.settled.values():
+            if one.segment_text not in waits:
+                waits[one.segment_text] = self._shared_wait(
+                    one.wired.segment, changing_rows, changing_flows
+                )
+            port_id, wait = one.up.port_id, waits[one.segment_text]
+            self.states[port_id] = one.up if wait is None else EndpointState(port_id, *wait)
+        for wired in self.wired:
+            port_id = wired.device.port_id
+            if wired.endpoint is None or port_id in self.states:
+                continue
+            shared = self._shared_wait(wired.segment, changing_rows, changing_flows)
+            own = self._own_wait(wired, changing_rows, changing_flows)
+            if own is None:
+                self._remember(wired)
+            refusals = (each for each in (own, shared) if each is not None and each[0] == "refused")
+            self._say(port_id, *(next(refusals, None) or own or shared or ("up",)))
+
+    def _own_wait(
+        self, wired: _Wired, changing_rows: set[str | None], changing_flows: set[int]
+    ) -> tuple[Status, str] | None:
+        """What this port alone waits for; None when it has all that is its own."""
+        cookie, interface = port_cookie(wired.device.port_id), wired.device.interface
+        if interface.ofport == -1:
+            error = interface.error or "no cause given"
+            return "refused", f"OVS cannot open {interface.name}: {error}"
+        if cookie in self.blocked:
+            return "refused", self.blocked[cookie]
+        if wired.device.ofport is None:
+            return "wiring", f"ovs-vswitchd has not opened {interface.name} yet"
+        if wired.device.port_id in changing_rows:
+            return "wiring", "OVSDB rows are to be changed"
+        if cookie in changing_flows:
+            return "wiring", "flows are to be changed"
+        return None
+
+    def _shared_wait(
+        self, segment: NetworkSegment, changing_rows: set[str | None], changing_flows: set[int]
+    ) -> tuple[Status, str] | None:
+        """What all ports of a segment wait for; None when what they share stands."""
+        owners = (BASE, segment_cookie(segment))
+        if blocked := [self.blocked[owner] for owner in owners if owner in self.blocked]:
+            return "refused", blocked[0]
+        trunk = self.trunks[segment.physical_network]
+        if trunk.inner is None or trunk.outer is None:
+            return (
+                "wiring",
+                f"the patch between {self.br_int} and {trunk.bridge.name} is not open yet",
+            )
+        for bridge in (self.br_int, trunk.bridge.name):
+            if bridge not in self.actual.flows:
+                return "wiring", f"no OpenFlow connection to {bridge}"
+        if None in changing_rows:
+            return "wiring", "OVSDB rows are to be changed"
+        if not changing_flows.isdisjoint(owners):
+            return "wiring", "flows are to be changed"
+        return None
+
+    def _remember(self, wired: _Wired) -> None:
+        """Keep a port that has all that is its own; what it shares with others may still wait."""
+        port_id = wired.device.port_id
+        cookie = port_cookie(port_id)
+        flows = self.inner_flows.get(cookie)
+        if flows is not None:
+            up = EndpointState(port_id, "up")
+            self.settled[port_id] = Settled(wired, cookie, flows, str(wired.segment), up)
+
+    def _say(self, port_id: str, status: Status, cause: str = "") -> None:
+        self.states[port_id] = EndpointState(port_id, status, cause)
+
+
+def _trunk(bridge: PhysicalBridge, rows: Rows, br_int: str) -> _Trunk:
+    inner, outer = patch_names(bridge)
+    return _Trunk(bridge, rows.ofport(br_int, inner), rows.ofport(bridge.name, outer))

@@ -1,0 +1,133 @@
+"""A planner that remembers plans as one that knows nothing, and works on what changed alone."""
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit.agent.ovs.simswitch import SimSwitch
+from tests.unit.agent.ovs.test_plan import (
+    BLUE,
+    PORTS,
+    RED,
+    desired,
+    endpoint,
+    events,
+    happen,
+    started,
+    wants,
+    wirings,
+)
+
+from netwright.agent.ovs.actual import Actual, renewed
+from netwright.agent.ovs.changes import Plan
+from netwright.agent.ovs.plan import Planner, make_plan
+from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring
+
+ROUNDS_MAX = 4
+
+steps = st.lists(
+    st.tuples(
+        events,
+        wants,
+        wirings,
+        st.booleans(),
+        st.dictionaries(st.sampled_from(PORTS), st.just("refused by a device"), max_size=1),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+class Observer:
+    """Looks at a switch as the driver does: what is the same stays the same object."""
+
+    def __init__(self, switch: SimSwitch) -> None:
+        self._switch = switch
+        self._last = switch.actual()
+        self._endpoints: dict[Endpoint, Endpoint] = {}
+
+    def actual(self) -> Actual:
+        found = self._switch.actual()
+        rows = self._last.rows if found.rows == self._last.rows else found.rows
+        flows = {
+            bridge: renewed(self._last.flows.get(bridge, {}), groups)
+            for bridge, groups in found.flows.items()
+        }
+        self._last = Actual(rows, flows)
+        return self._last
+
+    def same(self, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+        return tuple(self._endpoints.setdefault(one, one) for one in endpoints)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+@given(steps=steps)
+def test_what_it_remembers_changes_no_plan(
+    steps: list[
+        tuple[list[tuple[str, int, int | None]], list[Endpoint], HostWiring, bool, dict[str, str]]
+    ],
+) -> None:
+    switch = started()
+    observer, planner = Observer(switch), Planner()
+    for happened, wanted, wiring, in_sync, barred in steps:
+        for event in happened:
+            happen(switch, event)
+        want = Desired(wiring, observer.same(wanted), in_sync)
+        for _ in range(ROUNDS_MAX):
+            actual = observer.actual()
+            plan = planner.plan(want, actual, barred)
+            assert plan == make_plan(want, actual, barred)
+            if plan.empty:
+                break
+            switch.apply(plan)
+
+
+def crowded(count: int) -> tuple[SimSwitch, Observer, Planner, tuple[Endpoint, ...]]:
+    """A host with many ports in two segments, all wired; the planner has planned them."""
+    switch = started()
+    made = tuple(
+        Endpoint(f"q{number}", (RED, BLUE)[number % 2], f"fa:16:3e:00:01:{number:02x}")
+        for number in range(count)
+    )
+    for one in made:
+        switch.plug("br-int", f"tap{one.port_id}", one.port_id)
+    observer, planner = Observer(switch), Planner()
+    settle(switch, observer, planner, desired(*made))
+    return switch, observer, planner, made
+
+
+def settle(switch: SimSwitch, observer: Observer, planner: Planner, want: Desired) -> list[int]:
+    """Apply plans until one is empty; how many ports each planning looked at closely."""
+    looked_at = []
+    for _ in range(ROUNDS_MAX):
+        plan: Plan = planner.plan(want, observer.actual())
+        looked_at.append(planner.looked_at)
+        if plan.empty:
+            return looked_at
+        switch.apply(plan)
+    raise AssertionError(f"not settled after {ROUNDS_MAX} rounds")
+
+
+@pytest.mark.parametrize("count", [4, 200])
+def test_a_new_device_costs_the_same_however_many_there_are(count: int) -> None:
+    switch, observer, planner, made = crowded(count)
+    switch.plug("br-int", "tapp0", "p0")
+    want = desired(*made, endpoint())
+    assert settle(switch, observer, planner, want) == [1, 1]
+    assert settle(switch, observer, planner, want) == [0]
+
+
+@pytest.mark.parametrize("in_sync", [True, False])
+def test_what_changes_at_one_port_is_seen_at_that_port(*, in_sync: bool) -> None:
+    switch, observer, planner, made = crowded(20)
+    port = switch.port("tapq7")
+    switch.ports[port.uuid] = msgspec.structs.replace(port, tag=77)
+    flows = (flow for flow in switch.ours("br-int") if ("eth_src", made[3].mac) in flow.match)
+    lost = min(flows, key=str)
+    del switch.flows["br-int"][lost.key]
+    moved = msgspec.structs.replace(made[5], segment=BLUE if made[5].segment == RED else RED)
+    want = desired(*made[:5], moved, *made[6:], in_sync=in_sync)
+    assert settle(switch, observer, planner, want) == [3, 3]
+    assert make_plan(want, switch.actual()).empty
