@@ -36,7 +36,8 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     auth              token | none | keystone (see `server.auth`)
     workers           server processes; SQLite has one
     state_directory   holds admin.token, agents.secret (both 0600) and the default database
-    vlan_ranges       PHYSICAL_NETWORK:FIRST:LAST, VLANs for networks whose maker names none
+    vlan_ranges       PHYSICAL_NETWORK:FIRST:LAST, VLANs for networks whose maker names none, or
+                      PHYSICAL_NETWORK alone; when given, VLAN networks are on one of these only
     lab               name of the lab that this server serves: `auth = none` off loopback needs it
     log_format, log_level   lines on stderr, for people or as JSON
     body_bytes_max    larger request bodies are refused with 413

@@ -1,15 +1,18 @@
 """Which segment a network gets when its maker does not say: the lowest free VLAN of a range."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from netwright.model.errors import InvalidInput, NoNetworkAvailable
 from netwright.model.resources import NetworkType, Segment
 from netwright.model.segments import VlanRange, is_whole, segment_key
+from netwright.model.wording import nearest
 from netwright.server.world import World
 
 
-def choose(world: World, wanted: Segment | None, ranges: Iterable[VlanRange]) -> Segment:
+def choose(world: World, wanted: Segment | None, ranges: Sequence[VlanRange]) -> Segment:
     """The segment that is asked for, made whole. Raises InvalidInput, NoNetworkAvailable."""
+    if wanted is not None and wanted.network_type is NetworkType.VLAN and wanted.physical_network:
+        _require_known(wanted.physical_network, ranges)
     if wanted is not None and is_whole(wanted):
         if wanted.network_type is NetworkType.VLAN and wanted.physical_network is None:
             raise InvalidInput(
@@ -24,9 +27,9 @@ def choose(world: World, wanted: Segment | None, ranges: Iterable[VlanRange]) ->
             next="give provider:segmentation_id",
         )
     physical_network = wanted.physical_network if wanted is not None else None
-    fitting = [r for r in ranges if physical_network in {None, r.physical_network}]
+    fitting = [r for r in ranges if r.vlans and physical_network in {None, r.physical_network}]
     for each in fitting:
-        for vlan in range(each.first, each.last + 1):
+        for vlan in each.vlans:
             segment = Segment(
                 network_type=NetworkType.VLAN,
                 physical_network=each.physical_network,
@@ -41,3 +44,16 @@ def choose(world: World, wanted: Segment | None, ranges: Iterable[VlanRange]) ->
         next="give provider:network_type, provider:physical_network and "
         "provider:segmentation_id, or set vlan_ranges in the server's configuration",
     )
+
+
+def _require_known(physical_network: str, ranges: Sequence[VlanRange]) -> None:
+    """A mistyped name is told at once, where the configuration says which there are."""
+    known = sorted({each.physical_network for each in ranges})
+    if ranges and physical_network not in known:
+        near = nearest(physical_network, known)
+        raise InvalidInput(
+            f"Invalid input for provider:physical_network. Reason: physical network "
+            f"{physical_network} is unknown; vlan_ranges names {', '.join(known)}"
+            f"{f' (nearest: {near})' if near else ''}.",
+            next="name one of these, or add it to vlan_ranges in the server's configuration",
+        )

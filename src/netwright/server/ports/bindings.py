@@ -154,19 +154,29 @@ def detach(world: World, network_id: str, host: str) -> None:
 def _refusal(host: Host | None, network: Network, port: Port, name: str) -> str:
     """Why the host cannot serve the port now; "" when it can."""
     segment = network.segment
-    if port.vnic_type is VnicType.BAREMETAL and segment.network_type is not NetworkType.VXLAN:
+    if segment.network_type is NetworkType.VXLAN:
+        return (
+            f"network {network.id} is a VXLAN network, and nothing here carries it to a host yet:"
+            " use a flat or VLAN network"
+        )
+    if port.vnic_type is VnicType.BAREMETAL:
         return ""
     if host is None:
         return f"host {name} is not registered: start netwright agent --host {name} there"
+    return _hosts_refusal(host, segment.physical_network)
+
+
+def _hosts_refusal(host: Host, physical_network: str | None) -> str:
+    name = host.name
     if host.state is HostState.FENCED:
         return f"host {name} is fenced: netwright host unfence {name} when it is clean"
     if host.state is HostState.UNKNOWN:
         return f"host {name} is silent: its agent was not heard for 15 s; look at it there"
-    if segment.physical_network and segment.physical_network not in host.physical_networks:
+    if physical_network and physical_network not in host.physical_networks:
         has = ", ".join(sorted(host.physical_networks)) or "none"
         return (
-            f"host {name} has no physical network {segment.physical_network} (it has: {has}): "
-            f"give its agent --physical-network {segment.physical_network}=BRIDGE"
+            f"host {name} has no physical network {physical_network} (it has: {has}): "
+            f"give its agent --physical-network {physical_network}=BRIDGE"
         )
     return ""
 

@@ -1,6 +1,7 @@
 """Networks: provider attributes, MTU, who may see and set what."""
 
 import pytest
+import structlog
 from tests.doubles.http import Client
 from tests.doubles.service import ServiceDouble
 
@@ -90,3 +91,15 @@ async def test_what_members_see_and_set(client: Client, member: Client) -> None:
     assert (answer.status, answer.error["type"]) == (404, "NetworkNotFound")
     path = f"/v2.0/networks/{hidden['id']}"
     assert (await member.put(path, {"network": {"name": "x"}})).status == 404
+
+
+async def test_a_physical_network_that_no_host_has_is_logged(client: Client) -> None:
+    segment = {"provider:network_type": "vlan", "provider:segmentation_id": 7}
+    registration = {"epoch": "e", "driver": "ovs", "physical_networks": {"physnet1": "br"}}
+    await client.put("/v1/hosts/h1", registration)
+    with structlog.testing.capture_logs() as logs:
+        for name in ("physnet1", "physnt1"):
+            body = {"network": {**segment, "provider:physical_network": name}}
+            assert (await client.post("/v2.0/networks", body)).status == 201
+    (entry,) = logs
+    assert (entry["physical_network"], entry["hosts_have"]) == ("physnt1", ["physnet1"])

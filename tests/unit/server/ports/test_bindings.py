@@ -16,11 +16,13 @@ from tests.doubles.store import (
 )
 
 from netwright.model.errors import NetwrightError
-from netwright.model.resources import Port, VnicType
+from netwright.model.resources import NetworkType, Port, Segment, VifType, VnicType
 from netwright.model.states import BindingState, PortState
 from netwright.model.wire import DevicesSeen, ReportStatus
 from netwright.server.commands import (
+    CreateNetworks,
     FenceHost,
+    NetworkDraft,
     SeeDevices,
     Tick,
 )
@@ -109,3 +111,16 @@ def test_a_port_without_planes_is_up_when_its_host_comes(store: Store) -> None:
     store.do(register("h9"))
     (port,) = store.ports()
     assert (port.state, port.bindings[0].state) == (PortState.ACTIVE, BindingState.UP)
+
+
+def test_a_network_that_nothing_carries_is_refused_at_binding_and_says_so(store: Store) -> None:
+    segment = Segment(network_type=NetworkType.VXLAN, segmentation_id=7)
+    draft = NetworkDraft(id="overlay", project_id="p", segment=segment)
+    store.do(CreateNetworks(caller=ADMIN, drafts=(draft,)))
+    store.do(register("h1"))
+    (port,) = store.do(create("a", "overlay", fixed_ips=(), host="h1"))
+    assert (port.state, port.bindings[0].vif_type) == (PortState.ERROR, VifType.BINDING_FAILED)
+    assert port.cause == (
+        "network overlay is a VXLAN network, and nothing here carries it to a host yet: use a flat"
+        " or VLAN network"
+    )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
+import structlog
 from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import NetworkNotFound
@@ -32,6 +33,7 @@ from netwright.server.commands import (
 )
 from netwright.server.queries import Query, Reader
 
+_log = structlog.get_logger("netwright.server.networks")
 _MTU_DEFAULT = 1500
 _VLAN_ID_MAX = 4094  # IEEE 802.1Q: 0 and 4095 are reserved
 _VNI_MAX = 2**24 - 1  # RFC 7348, 5
@@ -135,9 +137,9 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     )
 
     async def creation(self, call: Call, items: Sequence[NetworkCreation]) -> Command:
-        return CreateNetworks(
-            caller=call.caller, drafts=tuple(_draft(call.caller, item) for item in items)
-        )
+        drafts = tuple(_draft(call.caller, item) for item in items)
+        await _warn_of_unserved(call.service.reader, drafts)
+        return CreateNetworks(caller=call.caller, drafts=drafts)
 
     async def change(
         self, call: Call, id_: str, item: NetworkChange, if_match: int | None
@@ -201,6 +203,24 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         mtu=_mtu(or_default(item.mtu, 0)),
         segment=_segment(item),
     )
+
+
+async def _warn_of_unserved(reader: Reader, drafts: Sequence[NetworkDraft]) -> None:
+    """Log physical networks that no host has. It is no error: a network may come before its hosts.
+
+    A mistyped name is refused where `vlan_ranges` says which there are.
+    """
+    wanted = {draft.segment.physical_network for draft in drafts if draft.segment} - {None}
+    if not wanted:
+        return
+    served = {name for host in await reader.hosts() for name in host.physical_networks}
+    for name in sorted(str(name) for name in wanted - served):
+        _log.warning(
+            "a network is made on a physical network that no host has",
+            physical_network=name,
+            hosts_have=sorted(served),
+            next="start agents with --physical-network, or name yours in vlan_ranges",
+        )
 
 
 def _segment(item: NetworkCreation) -> Segment | None:
