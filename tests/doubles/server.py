@@ -80,7 +80,7 @@ class ServerDouble:
         """Make `host` the active binding; the one before is withdrawn. "" unbinds."""
         port = self.ports[port_id]
         for binding in port.bindings:
-            if binding.active and binding.host != host:
+            if binding.host != host and binding.state in LIVE:
                 port = self._stepped(port, replace(binding, active=False), Event.REBIND)
         if host and (port.active_binding is None):
             generation = port.generation + 1
@@ -128,8 +128,23 @@ class ServerDouble:
             if binding is not None and binding.state is BindingState.PREPARING:
                 port = self._stepped(port, replace(binding, device_seen_at=self._now()), None)
                 self.put(port)
+            elif not port.bindings and not port.ever_bound:
+                self._offer(port, name)
             found.append(self.ports[port_id])
         return DeviceAnswers(ports=tuple(found))
+
+    def _offer(self, port: Port, host: str) -> None:
+        """Its device was seen before it was ever bound: it is wired ahead."""
+        ahead = Binding(
+            host=host,
+            generation=port.generation + 1,
+            active=False,
+            state=BindingState.PREPARING,
+            since=self._now(),
+            device_seen_at=self._now(),
+            vif_type=VifType.OVS,
+        )
+        self.put(replace(port, bindings=(ahead,), generation=ahead.generation))
 
     async def report(self, batch: ReportBatch) -> ReportResults:
         self._check(batch.host, batch.epoch)
@@ -191,6 +206,8 @@ class ServerDouble:
             event = _EVENT[report.status]
             if event is Event.PLANE_DOWN and report.cause == CAUSE_UNPLUGGED:
                 event = Event.UNPLUGGED
+                if not binding.active and binding.state in LIVE:
+                    event = Event.UNBIND  # the device of a port that was wired ahead has gone
             after = self._stepped(port, replace(binding, cause=report.cause), event)
             if after.bindings != port.bindings:
                 self._put_or_release(after)

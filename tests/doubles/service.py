@@ -85,7 +85,12 @@ class ServiceDouble:
     async def history(self, port_id: str) -> Sequence[Transition]:
         return [
             Transition(
-                port_id=port_id, at=NOW, event="bind", actor="test", to_state=PortState.WIRING
+                number=1,
+                port_id=port_id,
+                at=NOW,
+                event="bind",
+                actor="test",
+                to_state=PortState.WIRING,
             )
         ]
 

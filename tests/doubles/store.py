@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
+from netwright.ipam.addresses import from_key, to_text
 from netwright.ipam.ledger import Ledger
-from netwright.model.resources import Host, NetworkType, Port, Segment
+from netwright.model.resources import Host, NetworkType, Port, Segment, Transition
 from netwright.model.states import Plane
-from netwright.model.wire import HostRegistration, Report, ReportBatch, ReportStatus
+from netwright.model.wire import DevicesSeen, HostRegistration, Report, ReportBatch, ReportStatus
 from netwright.server import batch
 from netwright.server.commands import (
     ApplyReports,
@@ -23,9 +24,11 @@ from netwright.server.commands import (
     PortChange,
     PortDraft,
     RegisterHost,
+    SeeDevices,
     SubnetDraft,
     UpdatePorts,
 )
+from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.store.schema import sqlite_ddl
 from netwright.server.store.writing import EventRow
 
@@ -36,7 +39,8 @@ EPOCH = "e"
 class Store:
     """`batch` decides commands in one transaction and commits it; the outcomes are in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: HistoryKept = HISTORY_KEPT) -> None:
+        self.history_kept = history
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         for statement in sqlite_ddl():
             self.connection.execute(statement)
@@ -47,7 +51,12 @@ class Store:
     def batch(self, *commands: Command) -> list[Any]:
         self.connection.execute("BEGIN IMMEDIATE")
         outcomes, events = batch.run(
-            self.connection, commands, ledger=self.ledger, now=self.now, epoch=EPOCH
+            self.connection,
+            commands,
+            ledger=self.ledger,
+            now=self.now,
+            epoch=EPOCH,
+            history=self.history_kept,
         )
         self.connection.execute("COMMIT")
         self.ledger.commit()
@@ -77,6 +86,17 @@ class Store:
     def host(self, name: str) -> Host | None:
         row = self.connection.execute("SELECT body FROM host WHERE name = ?", (name,)).fetchone()
         return msgspec.json.decode(row[0], type=Host) if row else None
+
+    def history(self, port_id: str) -> list[Transition]:
+        rows = self.connection.execute(
+            "SELECT body FROM transition WHERE port_id = ? ORDER BY number", (port_id,)
+        )
+        return [msgspec.json.decode(body, type=Transition) for (body,) in rows]
+
+    def holders(self) -> dict[str, str | None]:
+        """Who holds each address that has a row; None: it rests."""
+        rows = self.connection.execute("SELECT address, port_id FROM allocation")
+        return {to_text(from_key(key)): port_id for key, port_id in rows}
 
     def cursor(self) -> str:
         (last,) = self.connection.execute("SELECT max(seq) FROM event").fetchone()
@@ -148,6 +168,11 @@ def reports(
 ) -> ApplyReports:
     made = ReportBatch(host=host, epoch=epoch, reports=given, full_set_at=full_set_at)
     return ApplyReports(caller=ADMIN, batch=made)
+
+
+def see(host: str, *port_ids: str, epoch: str = "life1") -> SeeDevices:
+    seen = DevicesSeen(epoch=epoch, port_ids=port_ids)
+    return SeeDevices(caller=ADMIN, host=host, devices=seen)
 
 
 def addresses(ports: Iterable[Port]) -> list[str]:

@@ -18,7 +18,7 @@ from tests.doubles.values import network, port
 from tests.doubles.wiring import Standing, WiringDouble
 
 from netwright.agent.agent import Agent
-from netwright.agent.desired import LIVE, endpoint, may_wire_tentatively
+from netwright.agent.desired import LIVE, endpoint
 from netwright.agent.session import Identity
 from netwright.model.resources import Port
 from netwright.model.states import BindingState
@@ -179,10 +179,9 @@ class Chaos:
         ports = self.server.ports
         for site in self.sites:
             bound = {p.id: p for p in ports.values() if _is_live(p, site.name)}
-            ahead = {p.id: p for p in ports.values() if may_wire_tentatively(p)}
             wanted = {
                 one.id: endpoint(one, self.server.networks[one.network_id])
-                for one in (bound | ahead).values()
+                for one in bound.values()
                 if one.id in site.wiring.plugged
             }
             stands = {name: one.endpoint for name, one in site.wiring.standing.items()}

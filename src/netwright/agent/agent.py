@@ -121,7 +121,6 @@ class Agent:
                 self._host,
                 self._physical_networks,
                 self.mirror,
-                self._answers,
                 self._wiring,
                 last=last,
             )

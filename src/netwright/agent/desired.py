@@ -35,12 +35,11 @@ def desired(
     physical_networks: Iterable[str],
     ports: Mapping[str, Port],
     networks: Mapping[str, Network],
-    tentative: Iterable[Port] = (),
 ) -> Desired:
     """Sort the host's ports by what is to be done with them.
 
-    `tentative` are ports of devices that are plugged here and that were never bound anywhere: they
-    are wired ahead of their binding, and nothing is reported of them.
+    Among them are those that were never bound and whose device is here: they have an inactive
+    binding, and are wired ahead.
     """
     available = frozenset(physical_networks)
     endpoints: dict[str, Endpoint] = {}
@@ -61,10 +60,6 @@ def desired(
         elif elsewhere := _still_wired_on(port, host):
             moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
         else:
-            endpoints[port.id] = endpoint(port, network)
-    for port in tentative:
-        network = networks.get(port.network_id)
-        if network is not None and port.id not in ports and not _refusal(network, host, available):
             endpoints[port.id] = endpoint(port, network)
     return Desired(
         endpoints=endpoints,
@@ -100,15 +95,6 @@ def needs_underlay(port: Port, network: Network) -> bool:
     """Whether a device of the port is wired by a host's agent at all (bare metal's is not)."""
     planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
     return Plane.UNDERLAY in planes
-
-
-def may_wire_tentatively(port: Port) -> bool:
-    """Whether a plugged device of a port that is not bound here may be wired ahead.
-
-    Only if the port was never bound: the device of an unbound one may be a leftover, and its
-    address may come up elsewhere at any moment (law 5).
-    """
-    return not port.bindings and not port.ever_bound
 
 
 def endpoint(port: Port, network: Network) -> Endpoint:

@@ -1,21 +1,19 @@
 """Devices whose ports the agent's watch does not hold: whom to ask about, and when. Pure.
 
 A device may be plugged before its port is bound here, or before the port exists at all, or by
-mistake. The agent asks the server, wires a port that was never bound (tentatively), and asks again
-later; a binding to this host comes by the watch without asking.
+mistake. The agent asks the server, and asks again later. To a port that was never bound the server
+gives an inactive binding here, so that it is wired ahead; that comes by the watch, as every binding
+does: the agent wires nothing of which the server has no record (law 5).
 """
 
 from collections.abc import Collection, Iterable, Mapping
 
-from netwright.agent.desired import may_wire_tentatively
 from netwright.agent.wiring import Wired, WiringStatus
 from netwright.model.resources import Port, Value
 from netwright.model.states import BindingState
 
 ASK_AGAIN_S_MIN = 1.0
 ASK_AGAIN_S_MAX = 60.0
-TENTATIVE_AGAIN_S = 5.0
-"""A port that is wired ahead may be bound elsewhere meanwhile: ask often."""
 
 ASKED_MAX = 1000
 """The most devices in one question."""
@@ -71,8 +69,6 @@ def answered(
         times = before.times + 1 if before is not None else 1
         port = ports.get(port_id)
         wait_s = min(ASK_AGAIN_S_MIN * 2.0 ** min(times - 1, 16), ASK_AGAIN_S_MAX)
-        if port is not None and may_wire_tentatively(port):
-            wait_s = TENTATIVE_AGAIN_S
         new[port_id] = Answer(port=port, times=times, again_at=now + wait_s)
     return {**answers, **new}
 
@@ -95,15 +91,6 @@ def next_at(answers: Answers, ports: Mapping[str, Port]) -> float | None:
     """When the next device is to be asked about again."""
     again = [answer.again_at for port_id, answer in answers.items() if port_id not in ports]
     return min(again, default=None)
-
-
-def tentative(answers: Answers) -> tuple[Port, ...]:
-    """The ports to wire ahead of their binding."""
-    return tuple(
-        answer.port
-        for answer in answers.values()
-        if answer.port is not None and may_wire_tentatively(answer.port)
-    )
 
 
 def misplaced(host: str, answers: Answers, ports: Mapping[str, Port]) -> Mapping[str, str]:

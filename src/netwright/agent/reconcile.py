@@ -8,7 +8,6 @@ read and every network that is needed is known (law 6).
 import asyncio
 
 from netwright.agent.desired import Desired, desired
-from netwright.agent.devices import Answers, tentative
 from netwright.agent.reports import Statement, statements
 from netwright.agent.wiring import Wired, Wiring, WiringError, WiringStatus
 from netwright.client.mirror import Mirror
@@ -48,7 +47,6 @@ async def reconcile(
     host: str,
     physical_networks: frozenset[str],
     mirror: Mirror,
-    answers: Answers,
     wiring: Wiring,
     *,
     last: Pass | None,
@@ -62,7 +60,7 @@ async def reconcile(
     if not mirror.complete or mirror.cursor is None:
         return None
     cursor, ports = mirror.cursor, dict(mirror.ports)
-    wanted = desired(host, physical_networks, ports, mirror.networks, tentative(answers))
+    wanted = desired(host, physical_networks, ports, mirror.networks)
     sweep = not mirror.broken and not wanted.waiting
     if last is not None and _holds(last, wanted, sweep=sweep):
         wired = last.wired

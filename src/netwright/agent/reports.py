@@ -136,7 +136,8 @@ def _truth(
 
 def _came_of(outcome: Outcome | None, binding: Binding) -> tuple[ReportStatus, str] | None:
     if outcome is None:
-        return (ReportStatus.DOWN, CAUSE_UNPLUGGED) if _had_device(binding) else None
+        is_asked = _had_device(binding) or binding.remnant is not None
+        return (ReportStatus.DOWN, CAUSE_UNPLUGGED) if is_asked else None
     if outcome.status is WiringStatus.PENDING:
         return None
     if outcome.status is WiringStatus.REFUSED:
@@ -153,7 +154,9 @@ def _had_device(binding: Binding) -> bool:
 
 
 def _news(statement: Statement, acknowledged: Statement | None) -> bool:
-    if statement.binding.state not in _AGREES[statement.status]:
+    # A remnant stays held until a word of this very generation, whatever the server sees.
+    is_awaited = statement.binding.remnant is not None
+    if is_awaited or statement.binding.state not in _AGREES[statement.status]:
         return statement != acknowledged
     # The server agrees. A refusal's new cause is told once: it may word the cause otherwise.
     told = acknowledged is not None and (

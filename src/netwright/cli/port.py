@@ -88,6 +88,10 @@ def history(
         transitions = await client.port_history(await _id(client, port))
         rows = [_transition(transition) for transition in transitions]
         show_many(output, transitions, HISTORY_COLUMNS, rows)
+        if transitions and (dropped := transitions[0].number - 1):
+            typer.echo(
+                f"{dropped} earlier entries were dropped: the server keeps the newest", err=True
+            )
 
     ask(work, server, token_file, config)
 

@@ -34,6 +34,20 @@ class Allocation(Value, frozen=True, kw_only=True):
         return self.port_id is None
 
 
+class FormerMac(Value, frozen=True, kw_only=True):
+    """A MAC that a port had: kept from others while a host may answer for it, then resting.
+
+    A MAC changes under an address that lives on, and neighbours remember the pair: hence the rest.
+    That of a deleted port does not rest, since its addresses do.
+    """
+
+    network_id: str
+    mac_address: str
+    project_id: str
+    port_id: str | None = None
+    rests_until: float | None = None
+
+
 class Claim(StrEnum):
     """How an address that was asked for by name is written."""
 

@@ -106,13 +106,27 @@ class AddressPair(Value, frozen=True, kw_only=True):
     mac_address: str
 
 
-class Binding(Value, frozen=True, kw_only=True):
-    """A port on a host.
+class Remnant(Value, frozen=True, kw_only=True):
+    """What a host may still answer for though the port has it no more, since Unix second `since`.
 
-    `generation` is the port's count of bindings when this one was made. `cause` says why it is down
-    or refused. `device_seen_at` starts the underlay's deadline; `was_up` is set once it was up.
-    `stale_wiring`: an earlier binding on this host was not proven withdrawn when this one took its
-    place, so the host may answer for the port whatever becomes of this one (law 5).
+    It stays the port's, and nobody else's, until the host has shown that it is gone (law 5).
+    Allowed address pairs and port security leave none: they permit, but hold nothing, so nobody
+    else gets an address because a permission ends.
+    """
+
+    addresses: tuple[FixedIp, ...] = ()
+    macs: tuple[str, ...] = ()
+    since: float
+
+
+class Binding(Value, frozen=True, kw_only=True):
+    """A port on a host. An inactive one is wired ahead, or withdraws.
+
+    `generation` is the port's count when this binding was made, or last lost an address. `cause`
+    says why it is down or refused. `device_seen_at` starts the underlay's deadline; `was_up` is set
+    once it was up. `stale_wiring`: an earlier binding on this host was not proven withdrawn when
+    this one took its place, so the host may answer for the port whatever becomes of this one
+    (law 5). `remnant` is what its host wired under earlier generations alone.
     """
 
     host: str
@@ -126,13 +140,14 @@ class Binding(Value, frozen=True, kw_only=True):
     device_seen_at: float | None = None
     was_up: bool = False
     stale_wiring: bool = False
+    remnant: Remnant | None = None
 
 
 class Port(Value, frozen=True, kw_only=True):
     """An instance's place in a network: its address and MAC for life, its bindings, its state.
 
     `was_offered`: a host's agent was told of it before it was ever bound, and may have wired it
-    ahead of its binding.
+    ahead of its binding. `history_length` counts its transitions, also those dropped since.
     """
 
     id: str
@@ -154,6 +169,7 @@ class Port(Value, frozen=True, kw_only=True):
     generation: int = 0
     ever_bound: bool = False
     was_offered: bool = False
+    history_length: int = 0
     state: PortState = PortState.ALLOCATED
     state_since: float
     cause: str = ""
@@ -230,9 +246,13 @@ def agents_words(conditions: Mapping[str, str]) -> dict[str, str]:
 
 
 class Transition(Value, frozen=True, kw_only=True):
-    """One entry of a port's history: what happened, by whom, why, and what became of the port."""
+    """One entry of a port's history: what happened, by whom, why, and what became of the port.
+
+    `number` counts a port's entries from 1, so that the oldest one kept tells how many are not.
+    """
 
     port_id: str
+    number: int
     at: float
     event: str
     actor: str

@@ -28,6 +28,7 @@ class Event(StrEnum):
     BIND = "bind"  # a binding is made, or a withdrawing one revived with a new generation
     UNBIND = "unbind"  # the host is taken away
     REBIND = "rebind"  # another host becomes the active one
+    READDRESS = "readdress"  # an address or the MAC goes from a port that hosts may have wired
     ACTIVATE = "activate"  # a prepared binding becomes the active one
     DEVICE_SEEN = "device_seen"  # the agent found the port's device on its host
     PLANE_UP = "plane_up"
@@ -133,6 +134,8 @@ def _binding_table() -> dict[tuple[BindingState, Event], BindingState]:
         table |= {
             (state, e.BIND): s.PREPARING,
             (state, e.ACTIVATE): state,
+            # A new generation, in the same state: what stays of the port works on meanwhile.
+            (state, e.READDRESS): state,
             (state, e.DEVICE_SEEN): state,
             (state, e.ADMIN_DOWN): state,
             (state, e.ADMIN_UP): state,
@@ -146,6 +149,7 @@ def _binding_table() -> dict[tuple[BindingState, Event], BindingState]:
         }
     # A withdrawing binding ends by proof only: withdrawal or a fence (laws 2 and 5).
     table |= {(s.WITHDRAWING, e.HOST_FENCED): s.WITHDRAWN}
+    table[s.WITHDRAWING, e.READDRESS] = s.WITHDRAWING
     for event in (e.DELETE, e.UNBIND, e.REBIND, e.HOST_UNKNOWN, e.DEVICE_SEEN, e.UNPLUGGED):
         table[s.WITHDRAWING, event] = s.WITHDRAWING
     return table
@@ -184,6 +188,16 @@ def _port_table() -> dict[tuple[PortState, Event], frozenset[PortState]]:
         (s.ALLOCATED, e.WITHDRAWN): {s.ALLOCATED},
         (s.ALLOCATED, e.HOST_FENCED): {s.ALLOCATED},
         (s.ALLOCATED, e.UNBIND): {s.ALLOCATED},
+        (s.ALLOCATED, e.READDRESS): {s.ALLOCATED},
+        # Its device is wired ahead of its binding: nothing of that changes its state.
+        (s.ALLOCATED, e.DEVICE_SEEN): {s.ALLOCATED},
+        (s.ALLOCATED, e.PLANE_UP): {s.ALLOCATED},
+        (s.ALLOCATED, e.PLANE_DOWN): {s.ALLOCATED},
+        (s.ALLOCATED, e.UNPLUGGED): {s.ALLOCATED},
+        (s.ALLOCATED, e.PLANE_REFUSED): {s.ALLOCATED},
+        (s.ALLOCATED, e.DEADLINE): {s.ALLOCATED},
+        (s.ALLOCATED, e.HOST_UNKNOWN): {s.ALLOCATED},
+        (s.ALLOCATED, e.HOST_BACK): {s.ALLOCATED},
         (s.ALLOCATED, e.ADMIN_DOWN): {s.ALLOCATED},
         (s.ALLOCATED, e.ADMIN_UP): {s.ALLOCATED},
         (s.RELEASING, e.WITHDRAWN): {s.RELEASING},
@@ -200,6 +214,8 @@ def _port_table() -> dict[tuple[PortState, Event], frozenset[PortState]]:
             (state, e.REBIND): {*pending, s.ACTIVE, s.ERROR, s.DEGRADED},
             (state, e.ACTIVATE): {*pending, s.ACTIVE, s.ERROR, s.DEGRADED},
             (state, e.UNBIND): {*stays, s.ALLOCATED},
+            # Nova's view of an ACTIVE port stays as it is: addresses that go are no matter of its.
+            (state, e.READDRESS): stays,
             (state, e.DEVICE_SEEN): stays,
             (state, e.PLANE_UP): {*stays, *pending, s.ACTIVE, s.DEGRADED},
             (state, e.PLANE_DOWN): {*stays, s.DEGRADED},

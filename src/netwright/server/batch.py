@@ -37,6 +37,7 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.needs import Needs, note
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.deadlines import pass_deadline
@@ -62,9 +63,10 @@ def run(
     now: float,
     epoch: str,
     vlan_ranges: Sequence[VlanRange] = (),
+    history: HistoryKept = HISTORY_KEPT,
 ) -> tuple[list[Outcome], list[EventRow]]:
     """Decide the commands in order and write what they change; nothing is committed yet."""
-    world = World(now, ledger, vlan_ranges)
+    world = World(now, ledger, vlan_ranges, history)
     needs = Needs()
     for command in commands:
         note(needs, command)

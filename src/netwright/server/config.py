@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from netwright.model.segments import parse_vlan_range
 from netwright.model.settings import Settings
+from netwright.server.history import HISTORY_KEPT, HistoryKept
 
 
 class AuthMode(StrEnum):
@@ -42,6 +43,8 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     log_format, log_level   lines on stderr, for people or as JSON
     body_bytes_max    larger request bodies are refused with 413
     stop_s            how long a stop waits for requests in flight
+    port_history_max             how many entries of a port's history are kept, the newest
+    port_history_after_delete_s  how long those of a deleted port are kept
     """
 
     listen: Annotated[
@@ -72,6 +75,8 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     log_level: LogLevel = LogLevel.INFO
     body_bytes_max: Annotated[int, Meta(ge=1024, le=256 << 20)] = 8 << 20
     stop_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
+    port_history_max: Annotated[int, Meta(ge=10, le=100_000)] = HISTORY_KEPT.per_port_max
+    port_history_after_delete_s: Annotated[float, Meta(ge=0)] = HISTORY_KEPT.after_delete_s
 
     def __post_init__(self) -> None:
         for text in self.vlan_ranges:
@@ -86,6 +91,12 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     @property
     def port(self) -> int:
         return int(self.listen.rpartition(":")[2])
+
+    @property
+    def history_kept(self) -> HistoryKept:
+        return HistoryKept(
+            per_port_max=self.port_history_max, after_delete_s=self.port_history_after_delete_s
+        )
 
     @property
     def database_url(self) -> str:

@@ -39,6 +39,7 @@ from netwright.server.commands import (
     UpdatePorts,
 )
 from netwright.server.hearing import Hearing
+from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.liveness import Liveness
 from netwright.server.store.events import Picture, last_seq, picture
 from netwright.server.store.leasing import return_leases
@@ -69,13 +70,16 @@ class Core:
         epoch: str,
         clock: Clock,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
+        *,
         vlan_ranges: Sequence[VlanRange] = (),
+        history: HistoryKept = HISTORY_KEPT,
     ) -> None:
         self._database = database
         self._epoch = epoch
         self._clock = clock
         self._observe_commit = observe_commit
         self._vlan_ranges = vlan_ranges
+        self._history = history
         self._ledger = Ledger(f"server-{uuid4()}")
         self._committer: Committer[Command, Any] = Committer(self._commit_batch, weight)
         self._hub = Hub(epoch, database.write_now(last_seq))
@@ -91,10 +95,11 @@ class Core:
         clock: Clock = time.time,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
         vlan_ranges: Sequence[VlanRange] = (),
+        history: HistoryKept = HISTORY_KEPT,
     ) -> "Core":
         """Open the database file, or make it. Raises what `open_database` does."""
         database, epoch = open_database(path, uuid4().hex[:12])
-        return cls(database, epoch, clock, observe_commit, vlan_ranges)
+        return cls(database, epoch, clock, observe_commit, vlan_ranges=vlan_ranges, history=history)
 
     async def start(self) -> None:
         self._committer.start()
@@ -174,6 +179,7 @@ class Core:
                 now=now,
                 epoch=self._epoch,
                 vlan_ranges=self._vlan_ranges,
+                history=self._history,
             )
 
         for round_ in range(1, _CONFLICT_ROUNDS_MAX + 1):

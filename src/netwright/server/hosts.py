@@ -10,7 +10,15 @@ import structlog
 from msgspec.structs import replace
 
 from netwright.model.errors import HostNotFound, StaleEpoch
-from netwright.model.resources import FENCED, Binding, Host, HostState, Port, agents_words
+from netwright.model.resources import (
+    FENCED,
+    Binding,
+    Host,
+    HostState,
+    Port,
+    Remnant,
+    agents_words,
+)
 from netwright.model.states import BindingState, Event, Plane
 from netwright.model.wire import (
     CAUSE_UNPLUGGED,
@@ -29,10 +37,11 @@ from netwright.server.commands import (
     SeeDevices,
     UnfenceHost,
 )
-from netwright.server.ports.bindings import retry, withdrawn
+from netwright.server.ports.bindings import offer, retry, withdraw_ahead, withdrawn
 from netwright.server.ports.lifecycle import (
     TransitionRefused,
     happen,
+    names_of,
     step,
     was_told,
     with_binding,
@@ -143,11 +152,10 @@ def see_devices(world: World, command: SeeDevices) -> DeviceAnswers:
                 actor=f"agent {command.host}",
                 binding=seen,
             )
-        elif binding is None and port.ever_bound:
+        elif binding is None:
+            port = offer(world, port, command.host, actor=f"agent {command.host}")
+        if port.binding_on(command.host) is None:
             continue  # another host's, or to be wired when it is bound here: the watch tells then
-        elif not (port.ever_bound or port.was_offered):
-            port = replace(port, was_offered=True)
-            world.ports.put(port.id, port)
         found.append(port)
     return DeviceAnswers(ports=tuple(found))
 
@@ -215,9 +223,21 @@ def _take(world: World, port: Port, binding: Binding, report: Report) -> None:
     event = _EVENT[report.status]
     if event is Event.PLANE_DOWN and report.cause == CAUSE_UNPLUGGED:
         event = Event.UNPLUGGED
+    is_ahead = not binding.active and binding.state is not BindingState.WITHDRAWING
+    if event is Event.UNPLUGGED and is_ahead:
+        withdraw_ahead(world, port, binding, actor=actor)
+        return
     after = step(binding, event, now=world.now, cause=report.cause)
     if after != binding:
-        happen(world, with_binding(port, after), event, actor=actor, binding=after)
+        cause = _cleaned(binding.remnant) if after.remnant is None else ""
+        happen(world, with_binding(port, after), event, actor=actor, binding=after, cause=cause)
+
+
+def _cleaned(remnant: Remnant | None) -> str:
+    """What a host has shown by wiring a new generation, in words for the port's history."""
+    if remnant is None:
+        return ""
+    return f"the host no longer answers for {names_of(remnant)}"
 
 
 def _absence(world: World, host: str, reports: tuple[Report, ...], seen: int) -> None:

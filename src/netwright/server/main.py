@@ -57,6 +57,7 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
         path,
         observe_commit=metrics.observe_commit,
         vlan_ranges=tuple(map(parse_vlan_range, settings.vlan_ranges)),
+        history=settings.history_kept,
     )
     await core.start()
     return core

@@ -29,7 +29,7 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
-from netwright.server.ports.addressing import mac_candidates
+from netwright.server.ports.macs import mac_candidates
 
 
 @dataclass(slots=True)

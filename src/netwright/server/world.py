@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from netwright.ipam.addresses import Address
 from netwright.ipam.ledger import Ledger
-from netwright.ipam.resting import Allocation
+from netwright.ipam.resting import Allocation, FormerMac
 from netwright.model.resources import (
     Attachment,
     Host,
@@ -22,6 +22,7 @@ from netwright.model.resources import (
 )
 from netwright.model.segments import VlanRange
 from netwright.model.topology import Topology
+from netwright.server.history import HISTORY_KEPT, HistoryKept
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -80,15 +81,23 @@ class World:
     """The tables as one batch sees them.
 
     `macs`, `unique_names` and `segments` are the schema's keys with their holders: a decision finds
-    a conflict before the database does. `port_counts` and `subnet_uses` count what keeps a network
+    a conflict before the database does. `former_macs` (network, MAC) are those that nobody may
+    have yet. `port_counts` and `subnet_uses` count what keeps a network
     or subnet from being deleted; `binding_counts` (network, host) what keeps an attachment.
     `port_seqs` are the ports' places in the event log. `ledger` hands out addresses.
     """
 
-    def __init__(self, now: float, ledger: Ledger, vlan_ranges: Sequence[VlanRange] = ()) -> None:
+    def __init__(
+        self,
+        now: float,
+        ledger: Ledger,
+        vlan_ranges: Sequence[VlanRange] = (),
+        history: HistoryKept = HISTORY_KEPT,
+    ) -> None:
         self.now = now
         self.ledger = ledger
         self.vlan_ranges = vlan_ranges
+        self.history_kept = history
         self.journal: Journal = []
         self.networks: Rows[str, Network] = Rows(self.journal)
         self.subnets: Rows[str, Subnet] = Rows(self.journal)
@@ -98,6 +107,7 @@ class World:
         self.allocations: Rows[tuple[str, Address], Allocation] = Rows(self.journal)
         self.topologies: Rows[str, Topology] = Rows(self.journal)
         self.macs: Rows[tuple[str, str], str] = Rows(self.journal)
+        self.former_macs: Rows[tuple[str, str], FormerMac] = Rows(self.journal)
         self.unique_names: Rows[tuple[str, str], str] = Rows(self.journal)
         self.segments: Rows[str, str] = Rows(self.journal)
         self.binding_counts: Rows[tuple[str, str], int] = Rows(self.journal)

@@ -52,6 +52,7 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import was_told
 from netwright.server.store.events import picture
 from netwright.server.store.upkeep import overdue_ports
@@ -300,7 +301,7 @@ class Ports(RuleBasedStateMachine):
         held = {
             (ip.subnet_id, from_text(ip.ip_address)): port.id
             for port in self.store.ports()
-            for ip in port.fixed_ips
+            for ip in held_addresses(port)
         }
         rows = self.store.connection.execute("SELECT subnet_id, address, port_id FROM allocation")
         stored = {(subnet, from_key(key)): port for subnet, key, port in rows}

@@ -3,7 +3,7 @@
 import pytest
 from tests.doubles.values import binding, network, port
 
-from netwright.agent.desired import desired, may_wire_tentatively
+from netwright.agent.desired import desired
 from netwright.model.resources import (
     AddressPair,
     Network,
@@ -17,9 +17,9 @@ from netwright.model.states import BindingState
 PHYSICAL = ("physnet1",)
 
 
-def wanted(one: Port, *networks: Network, tentative: tuple[Port, ...] = ()) -> str:
+def wanted(one: Port, *networks: Network) -> str:
     known = {each.id: each for each in networks or (network(),)}
-    result = desired("h1", PHYSICAL, {one.id: one}, known, tentative)
+    result = desired("h1", PHYSICAL, {one.id: one}, known)
     places = {
         "wired": result.endpoints,
         "refused": result.refusals,
@@ -96,20 +96,3 @@ def test_a_new_generation_changes_no_endpoint() -> None:
     nets = {network().id: network()}
     ends = [desired("h1", PHYSICAL, {"p": one}, nets).endpoints for one in (first, second)]
     assert ends[0] == ends[1]
-
-
-def test_a_port_that_was_never_bound_is_wired_ahead() -> None:
-    ahead = port("ahead")
-    result = desired("h1", PHYSICAL, {}, {network().id: network()}, [ahead])
-    assert result.endpoints.keys() == {"ahead"}
-
-
-def test_what_the_watch_says_overrides_what_was_answered_before() -> None:
-    bound = port("p", binding(state=BindingState.WITHDRAWING))
-    assert wanted(bound, tentative=(port("p"),)) == "left"
-
-
-def test_a_port_that_was_bound_before_is_not_wired_ahead() -> None:
-    assert may_wire_tentatively(port("p"))
-    assert not may_wire_tentatively(port("p", ever_bound=True))
-    assert not may_wire_tentatively(port("p", binding("h2", state=BindingState.WITHDRAWING)))

@@ -10,7 +10,6 @@ from netwright.agent.devices import (
     misplaced,
     next_at,
     pruned,
-    tentative,
     to_ask,
 )
 from netwright.agent.wiring import Outcome, Wired, WiringStatus
@@ -60,16 +59,14 @@ def test_a_port_that_the_server_does_not_have_is_asked_for_again_less_and_less_o
     assert gaps == [1, 2, 4, 8, 16, 32, *[ASK_AGAIN_S_MAX] * 3]
 
 
-def test_a_port_never_bound_is_wired_ahead_and_watched_closely() -> None:
-    answers = answered({}, ["p"], [port("p")], now=10.0)
-    assert [one.id for one in tentative(answers)] == ["p"]
-    assert next_at(answers, {}) == 15.0
+def test_a_port_that_the_server_has_wired_ahead_here_is_no_trouble() -> None:
+    ahead = port("p", binding("h1", active=False), ever_bound=False)
+    answers = answered({}, ["p"], [ahead], now=10.0)
     assert misplaced("h1", answers, {}) == {}
 
 
 def test_the_others_stay_unwired_for_a_reason() -> None:
     answers = answered({}, ["here", "never"], [port("here", binding("h1"))], now=0.0)
-    assert tentative(answers) == ()
     # What is bound here and not in the watch yet comes by it.
     assert misplaced("h1", answers, {}) == {
         "never": "no port of this id is bound to h1, or free to be"

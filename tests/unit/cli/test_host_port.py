@@ -38,6 +38,7 @@ PORT = {
 }
 TRANSITION = {
     "port_id": PORT["id"],
+    "number": 4,
     "at": 0.0,
     "event": "plane_up",
     "actor": "agent h1",
@@ -148,6 +149,7 @@ async def test_history_and_explanation_by_name(server: HttpDouble) -> None:
     history = await run("port", "history", "web", "--server", server.url)
     assert "plane_up" in history.out
     assert "WIRING -> ACTIVE" in history.out
+    assert "3 earlier entries were dropped" in history.err
     explanation = await run("port", "explain", "web", "--server", server.url)
     assert explanation.out == "Port web is ACTIVE.\n"
 

@@ -200,8 +200,48 @@ async def test_agents_learn_of_ports_that_are_theirs_or_nobodys(core: Core) -> N
     for host in (HOST, ""):
         await admin.put(f"/v2.0/ports/{left}", {"port": {"binding:host_id": host}})
     asked = DevicesSeen(epoch="e", port_ids=(elsewhere, free, "unknown", left))
-    for host, known in ((HOST, [elsewhere, free, left]), ("other", [free])):
-        registration = HostRegistration(epoch="e", driver="ovs")
+    # A free one is offered to the first host that asks, and is nobody else's then.
+    for host, known in ((HOST, [elsewhere, free, left]), ("other", [])):
+        registration = HostRegistration(
+            epoch="e", driver="ovs", physical_networks={"physnet1": "br-bond"}
+        )
         await core.commit(RegisterHost(caller=ADMIN, host=host, registration=registration))
         answers = await core.commit(SeeDevices(caller=ADMIN, host=host, devices=asked))
         assert [port.id for port in answers.ports] == known
+
+
+async def test_a_default_is_nothing_that_only_an_admin_may_ask_for(core: Core) -> None:
+    """As in Neutron's policy; the segment has no default, so naming any is asking for one."""
+    await _network(_client(core, "admin"), 109)
+    owner = _client(core, "owner")
+    body: dict[str, Any] = {"shared": False, "provider:network_type": "vlan"}
+    answer = await owner.post("/v2.0/networks", {"network": body})
+    assert (answer.status, answer.error["type"]) == (403, "PolicyNotAuthorized")
+    assert "provider:network_type" in answer.error["message"]
+    answer = await owner.post("/v2.0/networks", {"network": {"shared": False}})
+    assert answer.status != 403, "whether a segment is left is another matter"
+
+
+async def test_sending_back_what_one_was_shown_changes_nothing(core: Core) -> None:
+    admin, owner = _client(core, "admin"), _client(core, "owner")
+    ids = await _network(admin, 110, project_id="owner")
+    path = f"/v2.0/networks/{ids['network']}"
+    for shared, status in ((False, 200), (True, 403)):
+        answer = await owner.put(path, {"network": {"name": "mine", "shared": shared}})
+        assert answer.status == status, answer
+    await admin.put(path, {"network": {"shared": True}})
+    answer = await owner.put(path, {"network": {"shared": True}})
+    assert (answer.status, answer.json["network"]["shared"]) == (200, True)
+    assert (await owner.put(path, {"network": {"shared": False}})).status == 403
+
+
+async def test_what_one_is_not_shown_cannot_be_found_out_by_trying(core: Core) -> None:
+    admin, owner = _client(core, "admin"), _client(core, "owner")
+    ids = await _network(admin, 111, project_id="owner")
+    port = await _made(owner, "port", network_id=ids["network"])
+    for host in (HOST, ""):
+        await admin.put(f"/v2.0/ports/{port}", {"port": {"binding:host_id": host}})
+        for guess in (HOST, "", None):
+            change = {"port": {"binding:host_id": guess}}
+            assert (await owner.put(f"/v2.0/ports/{port}", change)).status == 403
+        assert (await owner.put(f"/v2.0/ports/{port}", {"port": {"name": "x"}})).status == 200

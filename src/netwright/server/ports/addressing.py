@@ -1,6 +1,6 @@
-"""Which addresses and which MAC a port gets."""
+"""Which addresses a port gets."""
 
-from hashlib import blake2s
+from collections.abc import Iterable
 from ipaddress import IPv6Address, IPv6Network
 
 from msgspec import UNSET, UnsetType
@@ -12,63 +12,39 @@ from netwright.model.errors import (
     InvalidInput,
     InvalidIpForNetwork,
     InvalidIpForSubnet,
-    MacAddressGenerationFailure,
-    MacAddressInUse,
 )
 from netwright.model.resources import FixedIp, Network, Subnet
 from netwright.server.commands import AddressWish
 from netwright.server.world import World
 
-MAC_PREFIX = "fa:16:3e"
-"""OpenStack's default base_mac: locally administered, and what its tools expect."""
-
-MAC_ATTEMPTS = 3
 SLAAC_MODES = ("slaac", "dhcpv6-stateless")
 """The ipv6_address_modes in which an instance makes its own address from its MAC."""
 
 
-def mac_candidates(port_id: str) -> tuple[str, ...]:
-    """The MACs that a port may get, first choice first: of its id, so that no dice are thrown."""
-    digest = blake2s(port_id.encode(), digest_size=3 * MAC_ATTEMPTS).digest().hex(":").split(":")
-    return tuple(":".join([MAC_PREFIX, *digest[3 * n : 3 * n + 3]]) for n in range(MAC_ATTEMPTS))
-
-
-def choose_mac(world: World, network: Network, port_id: str, wanted: str | None) -> str:
-    """The MAC asked for, or the first candidate that no port of the network has."""
-    if wanted is not None:
-        holder = world.macs.get((network.id, wanted))
-        if holder is not None and holder != port_id:
-            raise MacAddressInUse(
-                f"Unable to complete operation for network {network.id}. The mac address {wanted} "
-                f"is in use by port {holder}.",
-                next="choose another mac_address, or none to have one made",
-            )
-        world.macs.put((network.id, wanted), port_id)
-        return wanted
-    for mac in mac_candidates(port_id):
-        if world.macs.get((network.id, mac)) is None:
-            world.macs.put((network.id, mac), port_id)
-            return mac
-    raise MacAddressGenerationFailure(
-        f"Unable to generate unique mac on network {network.id}: the candidates for port {port_id} "
-        "are all in use.",
-        next="send the request again: another port id gives other candidates",
-    )
-
-
 class Addressee:
-    """The port that addresses are for, before there is one."""
+    """The port that addresses are for, before there is one.
 
-    __slots__ = ("device_owner", "id", "mac", "network", "project_id")
+    It may have its `remnants` back: a host may answer for them, but for no other port.
+    """
+
+    __slots__ = ("device_owner", "id", "mac", "network", "project_id", "remnants")
 
     def __init__(
-        self, port_id: str, project_id: str, network: Network, mac: str, device_owner: str
+        self,
+        port_id: str,
+        project_id: str,
+        network: Network,
+        mac: str,
+        device_owner: str,
+        *,
+        remnants: Iterable[FixedIp] = (),
     ) -> None:
         self.id = port_id
         self.project_id = project_id
         self.network = network
         self.mac = mac
         self.device_owner = device_owner
+        self.remnants = set(remnants)
 
 
 def assign(
@@ -121,6 +97,10 @@ def _take(world: World, port: Addressee, subnet: Subnet, text: str) -> FixedIp:
     _check_usable(subnet, address, port.device_owner)
     held = world.allocations.get((subnet.id, address))
     if held is not None and held.port_id == port.id:
+        remnant = FixedIp(subnet_id=subnet.id, ip_address=text)
+        if remnant in port.remnants:
+            port.remnants.remove(remnant)
+            return remnant
         raise InvalidInput(
             f"Invalid input for fixed_ips. Reason: Duplicate IP address '{text}' in it."
         )

@@ -1,4 +1,9 @@
-"""Binding a port to a host, moving it, unbinding it, and what hosts and fences do to bindings."""
+"""Binding a port to a host, moving it, unbinding it, and what hosts and fences do to bindings.
+
+A port may be wired ahead of its binding, on the host where its device was seen first (`offer`):
+that is an inactive binding, so that a binding elsewhere, or the port's deletion, waits until that
+host no longer answers for it (law 5).
+"""
 
 from msgspec.structs import replace
 
@@ -6,16 +11,18 @@ from netwright.model.planes import needed_planes
 from netwright.model.resources import (
     Attachment,
     Binding,
+    FixedIp,
     Host,
     HostState,
     Network,
     NetworkType,
     Port,
+    Remnant,
     VifType,
     VnicType,
 )
 from netwright.model.states import AttachmentState, BindingState, Event, Plane, PortState
-from netwright.server.ports.lifecycle import happen, step, was_told, with_binding
+from netwright.server.ports.lifecycle import happen, may_answer, step, was_told, with_binding
 from netwright.server.world import World
 
 OVS_VIF_DETAILS = {
@@ -29,7 +36,7 @@ OVS_VIF_DETAILS = {
 
 
 def bind(world: World, port: Port, host: str, *, actor: str) -> Port:
-    """Make `host` the port's active binding; "" unbinds. An older one is withdrawn.
+    """Make `host` the port's active binding; "" unbinds. Those on other hosts are withdrawn.
 
     A host that cannot serve the port gets the binding all the same, refused with the cause: the
     caller sees `binding_failed`, and it is tried again when the cause goes.
@@ -39,11 +46,70 @@ def bind(world: World, port: Port, host: str, *, actor: str) -> Port:
         return port
     if not host:
         return unbind(world, port, Event.UNBIND, actor=actor)
-    if active is not None:
-        port = _withdraw(world, port, active, Event.REBIND)
+    for binding in port.bindings:
+        if binding.host != host and binding.state is not BindingState.WITHDRAWING:
+            port = _withdraw(world, port, binding, Event.REBIND)
     port = _prepare(world, port, host)
     event = Event.BIND if active is None else Event.REBIND
     return happen(world, port, event, actor=actor, binding=port.binding_on(host))
+
+
+def offer(world: World, port: Port, host: str, *, actor: str) -> Port:
+    """Have a port that was never bound wired ahead where its device is, if the host can.
+
+    Underlay only, and nothing of the port's state changes. One host alone is offered a port: two
+    would both answer for it.
+    """
+    network = _network(world, port)
+    planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
+    is_fresh = not port.bindings and not port.ever_bound
+    if not is_fresh or Plane.UNDERLAY not in planes:
+        return port
+    if _refusal(world.hosts.get(host), network, port, host):
+        return port
+    ahead = Binding(
+        host=host,
+        generation=port.generation + 1,
+        active=False,
+        state=BindingState.PREPARING,
+        since=world.now,
+        device_seen_at=world.now,
+        vif_type=VifType.OVS,
+        vif_details=OVS_VIF_DETAILS,
+    )
+    attach(world, network, host)
+    port = replace(with_binding(port, ahead), generation=ahead.generation, was_offered=True)
+    return happen(world, port, Event.DEVICE_SEEN, actor=actor, binding=ahead)
+
+
+def readdress(
+    world: World, port: Port, addresses: tuple[FixedIp, ...], macs: tuple[str, ...]
+) -> Port:
+    """The port when addresses or MACs have gone from it that hosts may have wired.
+
+    They become remnants of its bindings. What is bound gets a new generation: when its host reports
+    that, it has wired the port as it is now. What withdraws keeps its own, and is to go anyway.
+    """
+    if not (addresses or macs):
+        return port
+    generation = port.generation + 1
+    bindings = tuple(
+        _readdressed(binding, generation, addresses, macs, world.now) for binding in port.bindings
+    )
+    if bindings == port.bindings:
+        return port
+    return replace(port, bindings=bindings, generation=generation)
+
+
+def take_back(port: Port, fixed_ips: tuple[FixedIp, ...], mac: str) -> Port:
+    """The port, to whom these belong (again): they are no remnants."""
+    return replace(
+        port,
+        bindings=tuple(
+            replace(binding, remnant=_without(binding.remnant, fixed_ips, mac))
+            for binding in port.bindings
+        ),
+    )
 
 
 def unbind(world: World, port: Port, event: Event, *, actor: str) -> Port:
@@ -106,11 +172,55 @@ def _prepare(world: World, port: Port, host: str) -> Port:
         was_up=state is BindingState.UP,
         vif_type=vif_type,
         vif_details=OVS_VIF_DETAILS if vif_type is VifType.OVS else {},
-        stale_wiring=earlier is not None and was_told(earlier),
+        stale_wiring=earlier is not None and may_answer(earlier),
+        remnant=earlier.remnant if earlier is not None else None,
     )
     if earlier is None:
         attach(world, network, host)
     return replace(with_binding(port, binding), generation=binding.generation, ever_bound=True)
+
+
+def withdraw_ahead(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
+    """The device of a port that was wired ahead has gone: so does its binding there.
+
+    It is only withdrawn: the agent wires the device, should it come back, until it hears of it.
+    """
+    port = _withdraw(world, port, binding, Event.UNBIND)
+    return happen(world, port, Event.UNPLUGGED, actor=actor, binding=port.binding_on(binding.host))
+
+
+def _readdressed(
+    binding: Binding,
+    generation: int,
+    addresses: tuple[FixedIp, ...],
+    macs: tuple[str, ...],
+    now: float,
+) -> Binding:
+    if not may_answer(binding):
+        return binding
+    earlier = binding.remnant or Remnant(since=now)
+    remnant = replace(
+        earlier,
+        addresses=(*earlier.addresses, *(ip for ip in addresses if ip not in earlier.addresses)),
+        macs=(*earlier.macs, *(mac for mac in macs if mac not in earlier.macs)),
+    )
+    is_going = binding.state is BindingState.WITHDRAWING
+    return replace(
+        step(binding, Event.READDRESS, now=now, cause=binding.cause),
+        generation=binding.generation if is_going else generation,
+        remnant=remnant,
+    )
+
+
+def _without(remnant: Remnant | None, fixed_ips: tuple[FixedIp, ...], mac: str) -> Remnant | None:
+    if remnant is None:
+        return None
+    rest = replace(
+        remnant,
+        addresses=tuple(ip for ip in remnant.addresses if ip not in fixed_ips),
+        macs=tuple(each for each in remnant.macs if each != mac),
+    )
+    return rest if rest.addresses or rest.macs else None
 
 
 def _withdraw(world: World, port: Port, binding: Binding, event: Event) -> Port:

@@ -21,10 +21,12 @@ from netwright.server.commands import (
     UpdatePorts,
 )
 from netwright.server.networks import check_revision, visible
-from netwright.server.ports.addressing import Addressee, assign, choose_mac
-from netwright.server.ports.bindings import bind, unbind
-from netwright.server.ports.lifecycle import happen
-from netwright.server.ports.release import release_address, release_if_unbound
+from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
+from netwright.server.ports.bindings import bind, readdress, take_back, unbind
+from netwright.server.ports.giving_back import give_back, held_addresses
+from netwright.server.ports.lifecycle import happen, may_answer, names_of
+from netwright.server.ports.macs import choose_mac
+from netwright.server.ports.release import release_if_unbound
 from netwright.server.world import World
 
 
@@ -52,7 +54,7 @@ def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
     namesake = _namesake(world, draft)
     if namesake is not None:
         return namesake
-    mac = choose_mac(world, network, draft.id, draft.mac_address)
+    mac = choose_mac(world, network, draft.id, draft.project_id, draft.mac_address)
     addressee = Addressee(draft.id, draft.project_id, network, mac, draft.device_owner)
     secure = draft.port_security_enabled
     port = Port(
@@ -97,10 +99,13 @@ def _update(world: World, caller: Caller, change: PortChange) -> Port:
         port = _with_mac(world, port, network, change.mac_address)
     if change.fixed_ips is not UNSET:
         port = _with_addresses(world, port, network, change.fixed_ips)
+    if port.mac_address != before.mac_address:
+        port = _renewed(world, port, network, before.mac_address)
     if change.allowed_address_pairs is not UNSET:
         pairs = _pairs(change.allowed_address_pairs, port.mac_address)
         port = replace(port, allowed_address_pairs=pairs)
     _check_pairs(port)
+    port = _let_go(world, before, port)
     if port != before:
         port = _put(world, before, port, _actor(caller))
     if change.host is not UNSET:
@@ -112,7 +117,7 @@ def _update(world: World, caller: Caller, change: PortChange) -> Port:
 def _check_wiring(network: Network, before: Port, port: Port) -> None:
     """A binding is made for the planes that the port needs, so they stay while it is bound."""
     was, now = before.active_binding, port.active_binding
-    if was is None or now is None or was.generation != now.generation:
+    if was is None or now is None or was.host != now.host:
         return
     kind = network.segment.network_type
     if needed_planes(kind, before.vnic_type, before.device_owner) != needed_planes(
@@ -126,13 +131,46 @@ def _check_wiring(network: Network, before: Port, port: Port) -> None:
         )
 
 
+def _let_go(world: World, before: Port, port: Port) -> Port:
+    """The port, with what has gone from it as remnants of the bindings that may have wired it."""
+    gone = tuple(ip for ip in before.fixed_ips if ip not in port.fixed_ips)
+    macs = () if before.mac_address == port.mac_address else (before.mac_address,)
+    return readdress(world, take_back(port, port.fixed_ips, port.mac_address), gone, macs)
+
+
 def _put(world: World, before: Port, port: Port, actor: str) -> Port:
+    """The port as stored; events tell of it as it is wired, until a new binding knows its kind."""
+    wired = told = replace(port, vnic_type=before.vnic_type, device_owner=before.device_owner)
     if port.admin_state_up != before.admin_state_up:
         event = Event.ADMIN_UP if port.admin_state_up else Event.ADMIN_DOWN
-        return happen(world, port, event, actor=actor)
-    port = replace(port, revision_number=before.revision_number + 1, updated_at=world.now)
-    world.ports.put(port.id, port)
+        told = happen(world, told, event, actor=actor)
+    if port.generation != before.generation:
+        told = _readdressed(world, told, actor)
+    port = replace(told, vnic_type=port.vnic_type, device_owner=port.device_owner)
+    if told is wired or port != told:
+        port = replace(port, revision_number=port.revision_number + 1, updated_at=world.now)
+        give_back(world, world.ports.get(port.id), port)
+        world.ports.put(port.id, port)
     return port
+
+
+def _readdressed(world: World, port: Port, actor: str) -> Port:
+    """The port as it has lost addresses or its MAC, and its history says who still has them.
+
+    Its state stays: what it has beside them goes on working, and Nova, which knows nothing of the
+    addresses that go, must not see a port of a running instance leave ACTIVE.
+    """
+    holding = [binding for binding in port.bindings if binding.remnant and may_answer(binding)]
+    held = ", ".join(sorted({names_of(b.remnant) for b in holding if b.remnant}))
+    hosts = ", ".join(binding.host for binding in holding)
+    return happen(
+        world,
+        port,
+        Event.READDRESS,
+        actor=actor,
+        binding=holding[0],
+        cause=f"{held} stay held until host {hosts} no longer answers for them",
+    )
 
 
 def _plain_changes(change: PortChange) -> Mapping[str, Any]:
@@ -156,15 +194,44 @@ def _with_mac(world: World, port: Port, network: Network, mac: str) -> Port:
             f"where an instance uses {port.mac_address}.",
             next="unbind the port first",
         )
-    choose_mac(world, network, port.id, mac)
+    choose_mac(world, network, port.id, port.project_id, mac)
     world.macs.put((network.id, port.mac_address), None)
     return replace(port, mac_address=mac)
+
+
+def _renewed(world: World, port: Port, network: Network, mac_before: str) -> Port:
+    """The port with the SLAAC addresses of its MAC in place of those of the MAC before.
+
+    The instance makes them of its MAC by itself, whatever the request says of addresses (Neutron
+    does likewise).
+    """
+    fixed_ips = list(port.fixed_ips)
+    for n, ip in enumerate(fixed_ips):
+        subnet = world.subnets.get(ip.subnet_id)
+        if subnet is None or not is_slaac(subnet):
+            continue
+        if ip.ip_address == eui64(subnet.cidr, mac_before):
+            wish = AddressWish(subnet_id=subnet.id)
+            (fixed_ips[n],) = assign(world, _addressee(port, network), (wish,))
+    return replace(port, fixed_ips=tuple(fixed_ips))
+
+
+def _addressee(port: Port, network: Network) -> Addressee:
+    remnants = held_addresses(port).difference(port.fixed_ips)
+    return Addressee(
+        port.id,
+        port.project_id,
+        network,
+        port.mac_address,
+        port.device_owner,
+        remnants=remnants,
+    )
 
 
 def _with_addresses(
     world: World, port: Port, network: Network, wishes: tuple[AddressWish, ...]
 ) -> Port:
-    """Keep the addresses named again, release the others, allocate the new ones.
+    """Keep the addresses named again, let go of the others, allocate the new ones.
 
     Exact wishes come first: one for any address of a subnet must not use up what another names.
     """
@@ -175,12 +242,8 @@ def _with_addresses(
         )
         if same is not None:
             kept[n] = same
-    for fixed_ip in port.fixed_ips:
-        if fixed_ip not in kept.values():
-            release_address(world, port, fixed_ip)
     new = tuple(wish for n, wish in enumerate(wishes) if n not in kept)
-    addressee = Addressee(port.id, port.project_id, network, port.mac_address, port.device_owner)
-    granted = iter(assign(world, addressee, new))
+    granted = iter(assign(world, _addressee(port, network), new))
     return replace(port, fixed_ips=tuple(kept.get(n) or next(granted) for n in range(len(wishes))))
 
 

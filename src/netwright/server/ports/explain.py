@@ -23,6 +23,7 @@ from netwright.server.ports.explanation import (
     compose,
     length,
 )
+from netwright.server.ports.lifecycle import names_of
 
 
 def explain(
@@ -103,7 +104,7 @@ def _waits(
     binding = port.active_binding
     if port.state is PortState.ALLOCATED:
         yield Wait(
-            what="It has no host",
+            what=f"It has no host{_ahead(port)}",
             since=port.state_since,
             next="set binding:host_id, which an orchestrator does when it starts the instance",
         )
@@ -116,8 +117,14 @@ def _waits(
             yield from _underlay(port, binding, host)
         if Plane.OVERLAY in planes:
             yield from _overlay(binding, attachments.get(binding.host))
-    for older in port.bindings:
-        yield from _withdrawal(older, hosts.get(older.host))
+    for each in port.bindings:
+        yield from _withdrawal(each, hosts.get(each.host))
+        yield from _remnant(each, hosts.get(each.host))
+
+
+def _ahead(port: Port) -> str:
+    found = [b.host for b in port.bindings if b.state is not BindingState.WITHDRAWING]
+    return f"; its device was seen on {found[0]} and is wired there ahead" if found else ""
 
 
 def _service(binding: Binding, host: Host | None, network: Network) -> Iterator[Wait]:
@@ -232,11 +239,25 @@ def _overlay(binding: Binding, attachment: Attachment | None) -> Iterator[Wait]:
 def _withdrawal(binding: Binding, host: Host | None) -> Iterator[Wait]:
     if binding.state is not BindingState.WITHDRAWING:
         return
-    silent = host is None or host.state is not HostState.UP
     yield Wait(
         what=f"Host {binding.host} has not confirmed that its old wiring is gone",
         since=binding.since,
-        next=f"its agent is not heard: start it, or netwright host fence {binding.host}"
-        if silent
-        else f"look at the log of netwright agent on {binding.host}",
+        next=_to_prove_it(binding, host),
     )
+
+
+def _remnant(binding: Binding, host: Host | None) -> Iterator[Wait]:
+    if binding.remnant is None or binding.state is BindingState.WITHDRAWING:
+        return
+    yield Wait(
+        what=f"Host {binding.host} has not confirmed that it no longer answers for "
+        f"{names_of(binding.remnant)}, which the port has no more and holds until then",
+        since=binding.remnant.since,
+        next=_to_prove_it(binding, host),
+    )
+
+
+def _to_prove_it(binding: Binding, host: Host | None) -> str:
+    if host is None or host.state is not HostState.UP:
+        return f"its agent is not heard: start it, or netwright host fence {binding.host}"
+    return f"look at the log of netwright agent on {binding.host}"

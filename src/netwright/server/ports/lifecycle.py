@@ -14,6 +14,7 @@ from netwright.model.resources import (
     Binding,
     Network,
     Port,
+    Remnant,
     Transition,
     VifType,
 )
@@ -26,6 +27,7 @@ from netwright.model.states import (
     Plane,
     PortState,
 )
+from netwright.server.ports.giving_back import give_back
 from netwright.server.world import World
 
 UNDERLAY_DEADLINE_S = 60.0
@@ -113,7 +115,20 @@ def step(binding: Binding, event: Event, *, now: float, cause: str = "") -> Bind
         device_seen_at=_device_seen(binding, event, state, now),
         was_up=binding.was_up or state is BindingState.UP,
         stale_wiring=binding.stale_wiring and state is not BindingState.FENCED,
+        remnant=None if _proves_clean(binding, event, state) else binding.remnant,
     )
+
+
+def _proves_clean(binding: Binding, event: Event, state: BindingState) -> bool:
+    """Whether nothing of earlier generations stands on the host any more.
+
+    Its agent has wired this generation, or says of it that there is no device. What the agent does
+    not wire (bare metal) it cannot speak for.
+    """
+    if state in {BindingState.FENCED, BindingState.WITHDRAWN}:
+        return True
+    has_spoken = event in {Event.PLANE_UP, Event.UNPLUGGED}
+    return has_spoken and binding.vif_type is VifType.OVS and state is not BindingState.WITHDRAWING
 
 
 def _device_seen(binding: Binding, event: Event, state: BindingState, now: float) -> float | None:
@@ -151,7 +166,8 @@ def happen(
     """Put the port as it is after the event, with its history; returns it.
 
     `port` already holds what the event changed (its bindings, its admin state); its stored state is
-    the one before. `binding` is the one that the event is about. Raises `TransitionRefused`.
+    the one before. `binding` is the one that the event is about. Addresses that no host can answer
+    for after it are given back. Raises `TransitionRefused`.
     """
     network = world.networks.get(port.network_id)
     if network is None:
@@ -170,11 +186,14 @@ def happen(
         cause=why,
         revision_number=port.revision_number + 1,
         updated_at=world.now,
+        history_length=port.history_length + 1,
     )
+    give_back(world, world.ports.get(port.id), after)
     world.ports.put(port.id, after)
     world.transitions.append(
         Transition(
             port_id=port.id,
+            number=after.history_length,
             at=world.now,
             event=event,
             actor=actor,
@@ -192,3 +211,13 @@ def happen(
 def was_told(binding: Binding) -> bool:
     """Whether the host's agent may have wired it, so that its withdrawal must be confirmed."""
     return binding.vif_type is VifType.OVS or binding.stale_wiring
+
+
+def names_of(remnant: Remnant) -> str:
+    """The addresses and MACs in words."""
+    return ", ".join([*(ip.ip_address for ip in remnant.addresses), *remnant.macs])
+
+
+def may_answer(binding: Binding) -> bool:
+    """Whether the host may answer for the port: a fence proves that it does not."""
+    return was_told(binding) and binding.state is not BindingState.FENCED

@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from netwright.ipam.addresses import Address, cidr_range, from_text, to_key
-from netwright.ipam.resting import Allocation
+from netwright.ipam.resting import Allocation, FormerMac
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet
 from netwright.model.segments import segment_key
 from netwright.model.states import PortState
 from netwright.server.needs import Needs
 from netwright.server.ports.addressing import eui64, is_slaac
+from netwright.server.ports.giving_back import held_addresses
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ def load(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
     _load_all_attachments(connection, world, changed)
     macs = needs.macs | _in_networks(world, needs.port_macs)
     _load_macs(connection, world, macs)
+    _load_former_macs(connection, world, macs | _remnant_macs(ports))
     _load_allocations(connection, world, _addresses(world, needs, macs))
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     _load_uses(connection, world, used)
@@ -167,6 +169,35 @@ def _load_macs(connection: sqlite3.Connection, world: World, keys: set[tuple[str
         world.macs.load((network_id, mac), port_id)
 
 
+def _load_former_macs(
+    connection: sqlite3.Connection, world: World, keys: set[tuple[str, str]]
+) -> None:
+    sql = (
+        "SELECT f.network_id, f.mac_address, f.project_id, f.port_id, f.rests_until "
+        "FROM json_each(?) AS wanted JOIN former_mac AS f "
+        "ON f.network_id = wanted.value ->> 0 AND f.mac_address = wanted.value ->> 1"
+    )
+    for network_id, mac, project_id, port_id, rests_until in _select(connection, sql, keys):
+        former = FormerMac(
+            network_id=network_id,
+            mac_address=mac,
+            project_id=project_id,
+            port_id=port_id,
+            rests_until=rests_until,
+        )
+        world.former_macs.load((network_id, mac), former)
+
+
+def _remnant_macs(ports: Iterable[Port]) -> set[tuple[str, str]]:
+    return {
+        (port.network_id, mac)
+        for port in ports
+        for binding in port.bindings
+        if binding.remnant
+        for mac in binding.remnant.macs
+    }
+
+
 def _in_networks(world: World, of_ports: Iterable[tuple[str, T]]) -> set[tuple[str, T]]:
     """(port, wish) as (network, wish); those of missing ports are left out."""
     found = ((world.ports.get(port_id), wish) for port_id, wish in of_ports)
@@ -176,7 +207,8 @@ def _in_networks(world: World, of_ports: Iterable[tuple[str, T]]) -> set[tuple[s
 def _addresses(world: World, needs: Needs, macs: set[tuple[str, str]]) -> set[tuple[str, Address]]:
     """The (subnet, address) rows: those of the ports, those asked for by name or given by a MAC."""
     ports = list(world.ports.values())
-    wanted = {(ip.subnet_id, from_text(ip.ip_address)) for port in ports for ip in port.fixed_ips}
+    held = {ip for port in ports for ip in held_addresses(port)}
+    wanted = {(ip.subnet_id, from_text(ip.ip_address)) for ip in held}
     for network_id, address in needs.addresses | _in_networks(world, needs.port_addresses):
         for subnet in world.subnets_of(network_id):
             if address in cidr_range(subnet.cidr):

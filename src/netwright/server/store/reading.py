@@ -115,7 +115,7 @@ class SqliteReader:
         return await self._bodies(sql, (network_id,), Attachment)
 
     async def history(self, port_id: str) -> Sequence[Transition]:
-        sql = "SELECT body FROM transition WHERE port_id = ? ORDER BY seq"
+        sql = "SELECT body FROM transition WHERE port_id = ? ORDER BY number"
         return await self._bodies(sql, (port_id,), Transition)
 
     async def topology(self) -> Topology:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 
 metadata = MetaData()
 
@@ -122,6 +122,19 @@ allocation = Table(
     sqlite_with_rowid=False,
 )
 
+# MACs that ports had: a port's own is in `port`. The key keeps them from others meanwhile.
+former_mac = Table(
+    "former_mac",
+    metadata,
+    Column("network_id", String, primary_key=True),
+    Column("mac_address", String, primary_key=True),
+    Column("project_id", String, nullable=False),
+    Column("port_id", String),  # NULL while it rests
+    Column("rests_until", Float),
+    Index("former_mac_resting", "rests_until", sqlite_where=Column("rests_until").isnot(None)),
+    sqlite_with_rowid=False,
+)
+
 block = Table(
     "block",
     metadata,
@@ -176,9 +189,12 @@ topology = Table(
 transition = Table(
     "transition",
     metadata,
-    Column("seq", Integer, primary_key=True),
-    Column("port_id", String, nullable=False, index=True),
+    Column("port_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("ended_at", Float),  # in the last one of a deleted port
     Column("body", Text, nullable=False),
+    Index("transition_ended", "ended_at", sqlite_where=Column("ended_at").isnot(None)),
+    sqlite_with_rowid=False,
 )
 
 event = Table(

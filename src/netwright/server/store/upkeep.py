@@ -11,6 +11,7 @@ from netwright.server.world import World
 
 _OVERDUE_MAX = 500
 _RESTED_MAX = 2_000
+_TRANSITIONS_MAX = 10_000
 
 
 def overdue_ports(connection: sqlite3.Connection, now: float) -> tuple[str, ...]:
@@ -31,7 +32,7 @@ def note_heard(connection: sqlite3.Connection, heard: Mapping[str, float]) -> No
 
 
 def chores(connection: sqlite3.Connection, world: World, heard: Mapping[str, float]) -> None:
-    """Free what has rested, renew leases in use, forget old events, note when hosts were heard."""
+    """Free what has rested, renew leases in use, forget what is old, note when hosts were heard."""
     note_heard(connection, heard)
     rows = connection.execute(
         "DELETE FROM allocation WHERE (subnet_id, address) IN (SELECT subnet_id, address "
@@ -43,5 +44,29 @@ def chores(connection: sqlite3.Connection, world: World, heard: Mapping[str, flo
         freed.setdefault(subnet_id, []).append(from_key(key))
     for subnet in subnets(connection, freed):
         open_blocks(connection, subnet, freed[subnet.id])
+    _forget_rested_macs(connection, world.now)
     renew_leases(connection, world.ledger, world.now)
     prune(connection)
+    _forget_histories(connection, world.now - world.history_kept.after_delete_s)
+
+
+def _forget_rested_macs(connection: sqlite3.Connection, now: float) -> None:
+    connection.execute(
+        "DELETE FROM former_mac WHERE (network_id, mac_address) IN (SELECT network_id, mac_address "
+        "FROM former_mac WHERE rests_until <= ? LIMIT ?)",
+        (now, _RESTED_MAX),
+    )
+
+
+def _forget_histories(connection: sqlite3.Connection, ended_until: float) -> None:
+    """Forget the histories of ports that were gone by then, oldest first.
+
+    A bounded number of entries at a time; that which says when the port went is its last.
+    """
+    connection.execute(
+        "DELETE FROM transition WHERE (port_id, number) IN ("
+        "SELECT each.port_id, each.number FROM transition AS last "
+        "JOIN transition AS each ON each.port_id = last.port_id WHERE last.ended_at <= ? "
+        "ORDER BY last.ended_at, last.port_id, each.number LIMIT ?)",
+        (ended_until, _TRANSITIONS_MAX),
+    )

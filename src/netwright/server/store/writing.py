@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from netwright.ipam.addresses import Address, to_key
-from netwright.model.resources import Network, Port, Subnet, VifType
+from netwright.model.resources import Network, Port, Subnet, Transition, VifType
 from netwright.model.segments import segment_key
-from netwright.model.states import PortState
+from netwright.model.states import Event, PortState
 from netwright.model.wire import Kind
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.store.leasing import forget_blocks, open_blocks
@@ -47,12 +47,9 @@ def write(connection: sqlite3.Connection, world: World) -> list[EventRow]:
     _write_topologies(connection, world)
     _write_allocations(connection, world)
     _write_ports(connection, world, seqs)
+    _write_former_macs(connection, world)
     _write_attachments(connection, world)
-    _execute(
-        connection,
-        "INSERT INTO transition (port_id, body) VALUES (?, ?)",
-        [(each.port_id, _encode(each).decode()) for each in world.transitions],
-    )
+    _write_transitions(connection, world)
     _execute(
         connection,
         "INSERT INTO event (seq, kind, id, hosts, left_hosts, body) VALUES (?, ?, ?, ?, ?, ?)",
@@ -236,6 +233,46 @@ def _write_ports(connection: sqlite3.Connection, world: World, seqs: dict[str, i
         "INSERT INTO binding (port_id, host, network_id, state, due_at) VALUES (?, ?, ?, ?, ?)",
         bindings,
     )
+
+
+def _write_former_macs(connection: sqlite3.Connection, world: World) -> None:
+    puts, gone = [], []
+    for key, _, former in world.former_macs.changed():
+        if former is None:
+            gone.append(key)
+        else:
+            puts.append((*key, former.project_id, former.port_id, former.rests_until))
+    _execute(connection, "DELETE FROM former_mac WHERE network_id = ? AND mac_address = ?", gone)
+    _execute(
+        connection,
+        "INSERT INTO former_mac (network_id, mac_address, project_id, port_id, rests_until) "
+        "VALUES (?, ?, ?, ?, ?) ON CONFLICT (network_id, mac_address) DO UPDATE SET "
+        "project_id = excluded.project_id, port_id = excluded.port_id, "
+        "rests_until = excluded.rests_until",
+        puts,
+    )
+
+
+def _write_transitions(connection: sqlite3.Connection, world: World) -> None:
+    """The history's new entries; a port that has its fill loses as many of its oldest."""
+    _execute(
+        connection,
+        "INSERT INTO transition (port_id, number, ended_at, body) VALUES (?, ?, ?, ?)",
+        [
+            (each.port_id, each.number, _ended_at(each), _encode(each).decode())
+            for each in world.transitions
+        ],
+    )
+    kept = world.history_kept.per_port_max
+    _execute(
+        connection,
+        "DELETE FROM transition WHERE port_id = ? AND number <= ?",
+        [(one.port_id, one.number - kept) for one in world.transitions if one.number > kept],
+    )
+
+
+def _ended_at(transition: Transition) -> float | None:
+    return transition.at if transition.event == Event.RESTED else None
 
 
 def _write_attachments(connection: sqlite3.Connection, world: World) -> None:

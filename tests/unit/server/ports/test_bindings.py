@@ -18,14 +18,8 @@ from tests.doubles.store import (
 from netwright.model.errors import NetwrightError
 from netwright.model.resources import NetworkType, Port, Segment, VifType, VnicType
 from netwright.model.states import BindingState, PortState
-from netwright.model.wire import DevicesSeen, ReportStatus
-from netwright.server.commands import (
-    CreateNetworks,
-    FenceHost,
-    NetworkDraft,
-    SeeDevices,
-    Tick,
-)
+from netwright.model.wire import ReportStatus
+from netwright.server.commands import CreateNetworks, FenceHost, NetworkDraft, Tick
 
 
 @pytest.fixture
@@ -87,15 +81,6 @@ def test_what_a_bound_port_needs_cannot_be_changed_under_it(store: Store) -> Non
         BindingState.WITHDRAWING,
         BindingState.UP,
     ]
-
-
-def test_an_address_wired_ahead_of_its_binding_rests(store: Store) -> None:
-    store.do(create("a"))
-    seen = DevicesSeen(epoch="life1", port_ids=("a",))
-    answers = store.do(SeeDevices(caller=ADMIN, host="h1", devices=seen))
-    assert [port.id for port in answers.ports] == ["a"]
-    store.do(delete("a"))
-    assert holders(store) == [None]
 
 
 def test_bare_metal_is_not_the_agents_to_withdraw(store: Store) -> None:

@@ -94,6 +94,7 @@ def test_what_the_project_switched_off_itself_is_told_whole() -> None:
 def test_history_names_actors_by_their_kind() -> None:
     one = Transition(
         port_id="x",
+        number=1,
         at=T,
         event="plane_down",
         actor=f"agent {SECRET}",

@@ -18,10 +18,11 @@ from netwright.server.ports.explanation import Explanation
 
 
 class History(Struct, frozen=True):
-    """A port's transitions, oldest first."""
+    """A port's transitions, oldest first; `dropped` counts those that are kept no more."""
 
     port_id: str
     history: Sequence[Transition]
+    dropped: int
 
 
 def routes() -> tuple[Route, ...]:
@@ -39,9 +40,10 @@ async def _history(call: Call) -> Reply:
     transitions = await reader.history(id_)
     if not (call.caller.is_admin and transitions):
         await _port(call)
+    dropped = transitions[0].number - 1 if transitions else 0
     if not call.caller.is_admin:
         transitions = history_for_project(transitions)
-    return json_reply(History(id_, transitions))
+    return json_reply(History(id_, transitions, dropped))
 
 
 async def _explain(call: Call) -> Reply:

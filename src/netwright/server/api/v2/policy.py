@@ -1,21 +1,23 @@
 """What only admins, or the owner of a network, may ask for: Neutron's defaults, as a table."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from msgspec import UNSET
 
 from netwright.model.errors import Denied
 from netwright.server.commands import Caller
 
-ADMIN_ONLY = {
-    "network": frozenset(
-        {
-            "provider:network_type",
-            "provider:physical_network",
-            "provider:segmentation_id",
-            "shared",
-        }
-    ),
-    "subnet": frozenset[str](),
-    "port": frozenset({"binding:host_id", "binding:profile"}),
+# With the value that says no more than leaving the attribute out does; UNSET: there is none.
+ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "network": {
+        "provider:network_type": UNSET,
+        "provider:physical_network": UNSET,
+        "provider:segmentation_id": UNSET,
+        "shared": False,
+    },
+    "subnet": {},
+    "port": {"binding:host_id": UNSET, "binding:profile": UNSET},
 }
 
 # What only admins see, so only they may ask which ones have it.
@@ -43,12 +45,34 @@ NETWORK_OWNER_ONLY = frozenset(
 )
 
 
-def require_admin_for(caller: Caller, action: str, resource: str, given: Iterable[str]) -> None:
-    """Raises Denied when the request sets what only an admin may set."""
+def require_admin_to_create(caller: Caller, resource: str, given: Mapping[str, Any]) -> None:
+    """Raises Denied when the request sets what only an admin may, to more than its default."""
+    _require_admin(caller, "create", resource, given, ADMIN_ONLY[resource])
+
+
+def require_admin_to_update(
+    caller: Caller, resource: str, given: Mapping[str, Any], seen: Mapping[str, Any]
+) -> None:
+    """Raises Denied when the request changes what only an admin may.
+
+    `seen` is the resource as the caller sees it: sending back what one was shown changes nothing.
+    (Neutron refuses that too, which fails clients that send a resource whole.) What the caller is
+    not shown is refused whatever its value, so that nobody finds it out by trying.
+    """
+    _require_admin(caller, "update", resource, given, seen)
+
+
+def _require_admin(
+    caller: Caller,
+    action: str,
+    resource: str,
+    given: Mapping[str, Any],
+    standing: Mapping[str, Any],
+) -> None:
     if caller.is_admin:
         return
-    for attribute in given:
-        if attribute in ADMIN_ONLY[resource]:
+    for attribute in ADMIN_ONLY[resource]:
+        if attribute in given and given[attribute] != standing.get(attribute, UNSET):
             raise _denied(action, resource, attribute)
 
 

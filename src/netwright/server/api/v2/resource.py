@@ -3,12 +3,13 @@
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from types import GenericAlias
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from netwright.model.errors import HTTPBadRequest, NotFound
 from netwright.model.resources import Network, Port, Subnet
@@ -107,7 +108,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
                 f"A request makes 1 to {BULK_ITEMS_MAX} {self.collection}, not {len(items)}."
             )
         for item in items:
-            policy.require_admin_for(call.caller, "create", self.name, given(item))
+            policy.require_admin_to_create(call.caller, self.name, given(item))
         command = await self.creation(call, items)
         made: Sequence[Value] = await call.service.commit(command)
         status = self.created_status(command, made)
@@ -126,8 +127,11 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         body = self.update_shape.decode(await call.body())
         item: Change = getattr(body, self.name)
         id_ = self._known_form(call.path["id"])
-        await self._require_owner(call, "update", id_)
-        policy.require_admin_for(call.caller, "update", self.name, given(item))
+        if not call.caller.is_admin:
+            value = await self._owned(call, "update", id_)
+            seen = given(self.view(call.caller, value))
+            policy.require_admin_to_update(call.caller, self.name, given(item), seen)
+            item = self._without_admins_part(item)
         changed: Sequence[Value] = await call.service.commit(
             await self.change(call, id_, item, if_match)
         )
@@ -136,7 +140,8 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     async def delete(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
         id_ = self._known_form(call.path["id"])
-        await self._require_owner(call, "delete", id_)
+        if not call.caller.is_admin:
+            await self._owned(call, "delete", id_)
         await call.service.commit(self.deletion(call, id_, _if_match(call)))
         return Reply(204)
 
@@ -170,11 +175,17 @@ class Resource(ABC, Generic[Value, Creation, Change]):
             raise self.missing(id_)
         return value
 
-    async def _require_owner(self, call: Call, action: str, id_: str) -> None:
+    async def _owned(self, call: Call, action: str, id_: str) -> Value:
         """What is another's is not found, or, if it is shared with the caller, denied."""
-        if not call.caller.is_admin:
-            value = await self._visible(call, id_)
-            policy.require_touchable(call.caller, action, self.name, value.project_id)
+        value = await self._visible(call, id_)
+        policy.require_touchable(call.caller, action, self.name, value.project_id)
+        return value
+
+    def _without_admins_part(self, item: Change) -> Change:
+        """What is left changes nothing now, and must not undo what an admin changes meanwhile."""
+        names = zip(item.__struct_fields__, item.__struct_encode_fields__, strict=True)
+        reserved = policy.ADMIN_ONLY[self.name]
+        return replace(item, **{field: UNSET for field, wire in names if wire in reserved})
 
     def _known_form(self, id_: str) -> str:
         if not values.is_uuid(id_):
@@ -194,13 +205,13 @@ def _list_parameters(listable: listing.Listable) -> tuple[Parameter, ...]:
     )
 
 
-def given(item: Body) -> Iterable[str]:
-    """The attributes that a request sets, by the API's names."""
-    return [
-        wire
+def given(item: msgspec.Struct) -> Mapping[str, Any]:
+    """The attributes that a request sets, or a view shows, by the API's names."""
+    return {
+        wire: getattr(item, field)
         for field, wire in zip(item.__struct_fields__, item.__struct_encode_fields__, strict=True)
         if getattr(item, field) is not UNSET
-    ]
+    }
 
 
 def _member(name: str, value: Any) -> bytes:

@@ -1,0 +1,75 @@
+"""Which MAC a port gets."""
+
+from hashlib import blake2s
+
+from netwright.ipam.resting import FormerMac
+from netwright.model.errors import MacAddressGenerationFailure, MacAddressInUse
+from netwright.model.resources import Network
+from netwright.server.world import World
+
+MAC_PREFIX = "fa:16:3e"
+"""OpenStack's default base_mac: locally administered, and what its tools expect."""
+
+MAC_ATTEMPTS = 3
+
+
+def mac_candidates(port_id: str) -> tuple[str, ...]:
+    """The MACs that a port may get, first choice first: of its id, so that no dice are thrown."""
+    digest = blake2s(port_id.encode(), digest_size=3 * MAC_ATTEMPTS).digest().hex(":").split(":")
+    return tuple(":".join([MAC_PREFIX, *digest[3 * n : 3 * n + 3]]) for n in range(MAC_ATTEMPTS))
+
+
+def choose_mac(
+    world: World, network: Network, port_id: str, project_id: str, wanted: str | None
+) -> str:
+    """The MAC asked for, or the first candidate that no port of the network has or had lately.
+
+    Raises MacAddressInUse, MacAddressGenerationFailure.
+    """
+    if wanted is None:
+        wanted = next(
+            (mac for mac in mac_candidates(port_id) if _is_free(world, network.id, mac)), None
+        )
+        if wanted is None:
+            raise MacAddressGenerationFailure(
+                f"Unable to generate unique mac on network {network.id}: the candidates for port "
+                f"{port_id} are all in use.",
+                next="send the request again: another port id gives other candidates",
+            )
+    key = (network.id, wanted)
+    holder = world.macs.get(key)
+    if holder is not None and holder != port_id:
+        raise MacAddressInUse(
+            f"Unable to complete operation for network {network.id}. The mac address {wanted} "
+            f"is in use by port {holder}.",
+            next="choose another mac_address, or none to have one made",
+        )
+    former = world.former_macs.get(key)
+    if former is not None:
+        _check_former(world, former, port_id, project_id)
+        world.former_macs.put(key, None)
+    world.macs.put(key, port_id)
+    return wanted
+
+
+def _is_free(world: World, network_id: str, mac: str) -> bool:
+    key = (network_id, mac)
+    return world.macs.get(key) is None and world.former_macs.get(key) is None
+
+
+def _check_former(world: World, former: FormerMac, port_id: str, project_id: str) -> None:
+    """A port may have its own again, a project one that rests; raises MacAddressInUse."""
+    held_by_another = former.port_id is not None and former.port_id != port_id
+    rests_for_s = (former.rests_until or 0.0) - world.now
+    if not held_by_another and (former.project_id == project_id or rests_for_s <= 0):
+        return
+    why = (
+        f"was port {former.port_id}'s, and that port's host has not shown that it is gone there"
+        if held_by_another
+        else f"rests for another {rests_for_s:.0f} s after its last port"
+    )
+    raise MacAddressInUse(
+        f"Unable to complete operation for network {former.network_id}. The mac address "
+        f"{former.mac_address} {why}.",
+        next="wait, or choose another mac_address",
+    )
