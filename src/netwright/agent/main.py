@@ -18,6 +18,7 @@ from netwright.agent.ovs.settings import ovs_host
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Wiring
 from netwright.client.api import Client
+from netwright.client.token import read_token
 from netwright.model.settings import InvalidConfiguration
 
 REQUEST_S_MAX = 10.0
@@ -95,13 +96,11 @@ def _wiring(settings: AgentSettings) -> Wiring:
 def _token(settings: AgentSettings) -> str | None:
     if settings.token_file is None:
         return None
-    try:
-        return Path(settings.token_file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise InvalidConfiguration(
-            f"The token file {settings.token_file} cannot be read: {error.strerror}.",
-            next="Name this host's credential by --token-file.",
-        ) from error
+    take_it = f"POST {settings.server}/v1/hosts/{settings.host}/credential as admin"
+    return read_token(
+        Path(settings.token_file),
+        next=f'Put this host\'s credential there, the "token" of what {take_it} answers.',
+    )
 
 
 def _log_to_stderr() -> None:

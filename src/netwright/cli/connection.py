@@ -10,6 +10,7 @@ import typer
 
 from netwright.cli.settings import load
 from netwright.client.api import Client
+from netwright.client.token import read_token
 from netwright.model.settings import InvalidConfiguration
 from netwright.server.config import AuthMode, ServerSettings
 
@@ -78,10 +79,4 @@ def _token(token_file: Path | None, here: ServerSettings) -> str | None:
         if here.auth is not AuthMode.TOKEN or not os.access(here.admin_token_file, os.R_OK):
             return None
     path = token_file or here.admin_token_file
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise InvalidConfiguration(
-            f"The token file {path} cannot be read: {error.strerror}.",
-            next="Name another by --token-file, or set NETWRIGHT_TOKEN.",
-        ) from error
+    return read_token(path, next="Name another by --token-file, or set NETWRIGHT_TOKEN.")

@@ -19,7 +19,7 @@ from netwright.agent.ovs.changes import (
     SetColumns,
     Value,
 )
-from netwright.agent.ovs.rows import InterfaceRow, PortRow
+from netwright.agent.ovs.rows import BridgeRow, InterfaceRow, PortRow
 from netwright.agent.ovs.wiring import Bond, HostWiring, Nic, PhysicalBridge, patch_names
 
 
@@ -30,11 +30,13 @@ def base_changes(
     changes: list[RowChange | Problem] = [
         *_bridge(wiring, present, wiring.integration_bridge, None),
         *_stale_patches(wiring, present),
+        *_unmade(present, wiring.integration_bridge),
     ]
     for bridge in wiring.physical_bridges:
         changes += _bridge(wiring, present, bridge.name, bridge)
         changes += _patch_pair(wiring, present, bridge)
         changes += _uplink(wiring, present, bridge)
+        changes += _unmade(present, bridge.name)
         changes += _unopened(present, bridge.name)
     rows = tuple(change for change in changes if not isinstance(change, Problem))
     problems = tuple(change for change in changes if isinstance(change, Problem))
@@ -53,6 +55,9 @@ def _bridge(
         yield SetColumns("Bridge", row.uuid, name, {"fail_mode": "secure"})
     if MARK not in row.external_ids:
         return
+    if row.datapath_type != wiring.datapath_type and _is_unmade(present, row):
+        # Nothing is forwarded by it, so nothing is lost by forwarding elsewhere.
+        yield SetColumns("Bridge", row.uuid, name, {"datapath_type": wiring.datapath_type})
     for port in present.ports_of(row):
         if port.name == name:
             if port.tag != management_vlan:
@@ -115,6 +120,36 @@ def _uplink(
         yield wanted
     else:
         yield from _our_uplink(present, right, wanted)
+
+
+def _is_unmade(present: Rows, bridge: BridgeRow) -> bool:
+    """Whether ovs-vswitchd could not make a bridge: its local port was never opened.
+
+    It writes no error into its database then, but only into its log.
+    """
+    return any(
+        interface.ofport is None and interface.error is None
+        for port in present.ports_of(bridge)
+        if port.name == bridge.name
+        for interface in present.interfaces_of(port)
+    )
+
+
+def _unmade(present: Rows, name: str) -> Iterator[Problem]:
+    row = present.bridge(name)
+    if row is None or not _is_unmade(present, row):
+        return
+    datapath_type = row.datapath_type or "system"
+    advice = (
+        "load the kernel's openvswitch module, or set datapath_type = netdev in [agent]"
+        if datapath_type == "system"
+        else "look there"
+    )
+    yield Problem(
+        name,
+        f"ovs-vswitchd has not made the bridge with datapath_type {datapath_type}; its log"
+        f" (ovs-vswitchd.log) says why: {advice}",
+    )
 
 
 def _unopened(present: Rows, bridge: str) -> Iterator[Problem]:
