@@ -13,20 +13,23 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from os_ken.ofproto import ofproto_v1_4 as ofp
-
 from netwright.agent.ovs.changes import FlowChange
 from netwright.agent.ovs.connection import stay_connected
 from netwright.agent.ovs.errors import FlowsRefusedError, OvsProtocolError, OvsUnreachableError
 from netwright.agent.ovs.flows import Flow
 from netwright.agent.ovs.openflow_codec import (
-    HEADER,
-    VERSION,
     FlowCodec,
     bundle_control,
-    error_text,
+    flow_stats_request,
     frame,
     packet_out,
+)
+from netwright.agent.ovs.openflow_wire import (
+    HEADER,
+    VERSION,
+    BundleControl,
+    MessageType,
+    error_text,
 )
 
 READ_BYTES = 256 * 1024
@@ -111,13 +114,13 @@ class OpenFlowClient:
         opening, *adding, committing, barrier = xids
         reading = [next(self._xids) for _ in read_back]
         request = _Request([barrier, *reading])
-        messages = [bundle_control(opening, bundle_id, ofp.OFPBCT_OPEN_REQUEST)]
+        messages = [bundle_control(opening, bundle_id, BundleControl.OPEN)]
         messages += [
             self._codec.bundle_add(xid, bundle_id, change)
             for xid, change in zip(adding, changes, strict=True)
         ]
-        messages.append(bundle_control(committing, bundle_id, ofp.OFPBCT_COMMIT_REQUEST))
-        messages.append(frame(ofp.OFPT_BARRIER_REQUEST, barrier))
+        messages.append(bundle_control(committing, bundle_id, BundleControl.COMMIT))
+        messages.append(frame(MessageType.BARRIER_REQUEST, barrier))
         messages += self._reads(reading, read_back)
         await self._exchange(request, [*xids, *reading], messages)
         if request.errors:
@@ -151,11 +154,11 @@ class OpenFlowClient:
     async def echo(self) -> None:
         """Raise OvsUnreachableError unless ovs-vswitchd answers in time."""
         xid = next(self._xids)
-        await self._exchange(_Request([xid]), [xid], [frame(ofp.OFPT_ECHO_REQUEST, xid)])
+        await self._exchange(_Request([xid]), [xid], [frame(MessageType.ECHO_REQUEST, xid)])
 
     def _reads(self, xids: Sequence[int], selection: Selection) -> list[bytes]:
         return [
-            self._codec.flow_stats_request(xid, cookie, mask)
+            flow_stats_request(xid, cookie, mask)
             for xid, (cookie, mask) in zip(xids, selection, strict=True)
         ]
 
@@ -180,7 +183,7 @@ class OpenFlowClient:
 
     async def _session(self) -> None:
         reader, self._writer = await asyncio.open_unix_connection(str(self.path), limit=READ_BYTES)
-        self._writer.write(frame(ofp.OFPT_HELLO, next(self._xids)))
+        self._writer.write(frame(MessageType.HELLO, next(self._xids)))
         buffer = bytearray()
         while chunk := await self._read(reader):
             buffer += chunk
@@ -205,14 +208,14 @@ class OpenFlowClient:
             raise OvsUnreachableError(f"no hello from {self.path}") from None
 
     def _receive(self, version: int, kind: int, xid: int, body: bytes) -> None:
-        if kind == ofp.OFPT_HELLO:
+        if kind == MessageType.HELLO:
             self._greet(version)
-        elif kind == ofp.OFPT_ECHO_REQUEST:
+        elif kind == MessageType.ECHO_REQUEST:
             assert self._writer is not None
-            self._writer.write(frame(ofp.OFPT_ECHO_REPLY, xid, body))
+            self._writer.write(frame(MessageType.ECHO_REPLY, xid, body))
         elif (request := self._requests.get(xid)) is not None:
             self._answer(request, kind, xid, body)
-        elif kind == ofp.OFPT_ERROR:  # to no request of ours: to our hello
+        elif kind == MessageType.ERROR:  # to no request of ours: to our hello
             raise OvsProtocolError(f"bridge {self.bridge} refuses OpenFlow 1.4: {error_text(body)}")
 
     def _greet(self, version: int) -> None:
@@ -225,15 +228,15 @@ class OpenFlowClient:
         self._on_ready(True)  # noqa: FBT003 - the callback's one argument
 
     def _answer(self, request: _Request, kind: int, xid: int, body: bytes) -> None:
-        if kind == ofp.OFPT_ERROR:
+        if kind == MessageType.ERROR:
             request.errors.append((xid, error_text(body)))
             request.end(xid)
-        elif kind == ofp.OFPT_MULTIPART_REPLY:
+        elif kind == MessageType.MULTIPART_REPLY:
             flows, more = self._codec.flow_stats(body)
             request.flows += flows
             if not more:
                 request.end(xid)
-        elif kind in (ofp.OFPT_BARRIER_REPLY, ofp.OFPT_ECHO_REPLY):
+        elif kind in (MessageType.BARRIER_REPLY, MessageType.ECHO_REPLY):
             request.end(xid)
 
     def _close(self) -> bool:

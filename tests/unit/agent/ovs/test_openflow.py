@@ -13,7 +13,8 @@ from netwright.agent.ovs.changes import FlowChange
 from netwright.agent.ovs.errors import FlowsRefusedError, OvsUnreachableError
 from netwright.agent.ovs.flows import Flow, Normal, match_on, owner_cookie
 from netwright.agent.ovs.openflow import OpenFlowClient
-from netwright.agent.ovs.openflow_codec import HEADER, frame
+from netwright.agent.ovs.openflow_codec import frame
+from netwright.agent.ovs.openflow_wire import HEADER
 
 FLOWS = [Flow(0, 7, match_on(in_port=n), (Normal(),), owner_cookie(f"port {n}")) for n in (1, 2, 3)]
 CHANGES = [FlowChange(flow) for flow in FLOWS]

@@ -1,17 +1,24 @@
-"""Flows come back from the wire as they went, whether the codec knows their bytes or not."""
+"""Flows come back from the wire as they went, and os-ken reads and writes the same bytes."""
 
+import ipaddress
 import struct
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from os_ken.ofproto import ofproto_v1_4 as ofp
+from os_ken.ofproto import ofproto_v1_4_parser as wire
+from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
 from netwright.agent.ovs.changes import FlowChange
+from netwright.agent.ovs.errors import OvsProtocolError
 from netwright.agent.ovs.flows import (
     Flow,
     Goto,
     Match,
     Normal,
+    Opaque,
     Output,
     PopVlan,
     PushVlan,
@@ -19,7 +26,8 @@ from netwright.agent.ovs.flows import (
     match_on,
     owner_cookie,
 )
-from netwright.agent.ovs.openflow_codec import FlowCodec, error_text
+from netwright.agent.ovs.openflow_codec import FlowCodec, flow_stats_request
+from netwright.agent.ovs.openflow_wire import error_text
 from netwright.agent.ovs.pipeline import endpoint_flows, inbound, integration_base, outbound
 from netwright.agent.ovs.wiring import AddressPair, Endpoint, NetworkSegment, PhysicalBridge
 
@@ -99,6 +107,160 @@ def test_a_strangers_mask_is_kept_as_text() -> None:
     assert codec.flow_stats(body)[0][0].match == odd
 
 
+FLOW_MOD_AT = 16
+"""Where the flow mod begins in a bundle-add message."""
+
+
+def as_os_ken_has_it(value: int | str) -> Any:
+    if isinstance(value, int) or "/" not in value:
+        return value
+    network = ipaddress.ip_network(value)
+    address = str(network.network_address)
+    is_host = network.prefixlen == network.max_prefixlen
+    return address if is_host else (address, str(network.netmask))
+
+
+def written_by_os_ken(xid: int, flow: Flow) -> bytes:
+    """The flow mod as os-ken writes it."""
+    applied: list[Any] = []
+    gotos: list[Any] = []
+    for action in flow.actions:
+        match action:
+            case Normal():
+                applied.append(wire.OFPActionOutput(ofp.OFPP_NORMAL, 0))
+            case Output(port):
+                applied.append(wire.OFPActionOutput(port, 0))
+            case PushVlan():
+                applied.append(wire.OFPActionPushVlan(0x8100))
+            case PopVlan():
+                applied.append(wire.OFPActionPopVlan())
+            case SetVlan(vlan):
+                applied.append(wire.OFPActionSetField(vlan_vid=0x1000 | vlan))
+            case Goto(table):
+                gotos.append(wire.OFPInstructionGotoTable(table))
+    if applied:
+        gotos.insert(0, wire.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, applied))
+    fields = sorted(flow.match, key=lambda field: ofp.oxm_from_user_header(field[0]))
+    message = wire.OFPFlowMod(
+        ProtocolDesc(version=ofp.OFP_VERSION),
+        cookie=flow.cookie,
+        table_id=flow.table,
+        priority=flow.priority,
+        out_port=ofp.OFPP_ANY,
+        out_group=ofp.OFPG_ANY,
+        match=wire.OFPMatch(**{name: as_os_ken_has_it(value) for name, value in fields}),
+        instructions=gotos,
+    )
+    message.set_xid(xid)
+    message.serialize()
+    return bytes(message.buf)
+
+
+@settings(deadline=None)
+@given(endpoints)
+def test_os_ken_writes_the_same_bytes_for_an_endpoint(endpoint: Endpoint) -> None:
+    for flow in endpoint_flows(endpoint, 77):
+        added = FlowCodec().bundle_add(7, 1, FlowChange(flow))
+        assert added[FLOW_MOD_AT:] == written_by_os_ken(7, flow)
+
+
+def test_os_ken_writes_the_same_bytes_for_everything_else() -> None:
+    bridge = PhysicalBridge("br-bond", "p")
+    actions = (PopVlan(), PushVlan(), SetVlan(4094), Output(3), Normal(), Goto(9))
+    flows = {Flow(1, 2, match_on(in_port=3), actions, owner_cookie("x")), *integration_base()}
+    for segment in (NetworkSegment("p", 9), NetworkSegment("p")):
+        flows |= inbound(segment, 3, 1) | outbound(segment, 3, 2, bridge)
+    for flow in flows:
+        added = FlowCodec().bundle_add(7, 1, FlowChange(flow))
+        assert added[FLOW_MOD_AT:] == written_by_os_ken(7, flow)
+    request = wire.OFPFlowStatsRequest(
+        ProtocolDesc(version=ofp.OFP_VERSION),
+        table_id=ofp.OFPTT_ALL,
+        cookie=5,
+        cookie_mask=9,
+        match=wire.OFPMatch(),
+    )
+    request.set_xid(7)
+    request.serialize()
+    assert flow_stats_request(7, 5, 9) == bytes(request.buf)
+
+
+def test_a_strangers_flow_is_read_whatever_it_does() -> None:
+    """It has what ours never have; two readings of it are equal."""
+    instructions = [
+        wire.OFPInstructionMeter(3),
+        wire.OFPInstructionWriteMetadata(1, 3),
+        wire.OFPInstructionActions(
+            ofp.OFPIT_APPLY_ACTIONS,
+            [
+                wire.OFPActionGroup(5),
+                wire.OFPActionSetField(eth_dst="02:00:00:00:00:01"),
+                wire.OFPActionOutput(4, 128),
+                wire.NXActionResubmitTable(table_id=3),
+            ],
+        ),
+        wire.OFPInstructionGotoTable(7),
+    ]
+    message = wire.OFPFlowMod(
+        ProtocolDesc(version=ofp.OFP_VERSION),
+        cookie=1,
+        match=wire.OFPMatch(
+            in_port=2,
+            eth_type=0x0800,
+            ipv4_dst=("10.1.0.0", "255.255.0.0"),
+            eth_src=("02:00:00:00:00:00", "ff:00:00:00:00:00"),
+            ip_proto=6,
+            tcp_dst=80,
+            reg0=(1, 255),
+        ),
+        instructions=instructions,
+    )
+    message.set_xid(7)
+    message.serialize()
+    body = as_stats(bytes(FLOW_MOD_AT) + bytes(message.buf))
+    ((flow,), more) = FlowCodec().flow_stats(body)
+    assert not more
+    assert flow == FlowCodec().flow_stats(body)[0][0]
+    assert flow.match == (
+        ("eth_src", "02:00:00:00:00:00/ff:00:00:00:00:00"),
+        ("eth_type", 0x0800),
+        ("in_port", 2),
+        ("ip_proto", 6),
+        ("ipv4_dst", "10.1.0.0/16"),
+        ("oxm_0001_0", "00000001/000000ff"),
+        ("tcp_dst", 80),
+    )
+    assert [type(action) for action in flow.actions] == [
+        Opaque, Opaque, Opaque, Opaque, Output, Opaque, Goto,
+    ]  # fmt: skip
+    assert str(flow.actions[0]) == "Opaque(text='instruction:6(00000003)')"
+
+
+@pytest.mark.parametrize("cut", [1, 3, 9, 20, 47])
+def test_a_flow_that_is_cut_off_is_the_peers_fault(cut: int) -> None:
+    added = FlowCodec().bundle_add(7, 1, FlowChange(min(integration_base(), key=str)))
+    whole = as_stats(added)
+    with pytest.raises(OvsProtocolError):
+        FlowCodec().flow_stats(whole[:-cut])
+
+
 def test_errors_have_names() -> None:
-    body = struct.pack("!HH", ofp.OFPET_FLOW_MOD_FAILED, ofp.OFPFMFC_TABLE_FULL)
-    assert error_text(body) == "OFPET_FLOW_MOD_FAILED: OFPFMFC_TABLE_FULL"
+    """As os-ken names them, for all that flows and bundles may meet."""
+    prefixes = {
+        1: "OFPBRC_",
+        2: "OFPBAC_",
+        3: "OFPBIC_",
+        4: "OFPBMC_",
+        5: "OFPFMFC_",
+        17: "OFPBFC_",
+    }
+    for kind, prefix in prefixes.items():
+        codes = {
+            value: name
+            for name, value in vars(ofp).items()
+            if name.startswith(prefix) and isinstance(value, int) and value < 100
+        }
+        kind_name = ofp.ofp_error_type_to_str(kind).partition("(")[0]
+        for code, name in codes.items():
+            assert error_text(struct.pack("!HH", kind, code)) == f"{kind_name}: {name}"
+    assert error_text(struct.pack("!HH", 99, 7)) == "error type 99: code 7"

@@ -88,7 +88,7 @@ def crowded(count: int) -> tuple[SimSwitch, Observer, Planner, tuple[Endpoint, .
     """A host with many ports in two segments, all wired; the planner has planned them."""
     switch = started()
     made = tuple(
-        Endpoint(f"q{number}", (RED, BLUE)[number % 2], f"fa:16:3e:00:01:{number:02x}")
+        Endpoint(f"q{number}", (RED, BLUE)[number % 2], f"fa:16:3e:00:01:{number:02x}", mtu=1500)
         for number in range(count)
     )
     for one in made:
@@ -124,10 +124,12 @@ def test_what_changes_at_one_port_is_seen_at_that_port(*, in_sync: bool) -> None
     switch, observer, planner, made = crowded(20)
     port = switch.port("tapq7")
     switch.ports[port.uuid] = msgspec.structs.replace(port, tag=77)
+    interface = switch.interface("tapq9")
+    switch.interfaces[interface.uuid] = msgspec.structs.replace(interface, mtu_request=9000)
     flows = (flow for flow in switch.ours("br-int") if ("eth_src", made[3].mac) in flow.match)
     lost = min(flows, key=str)
     del switch.flows["br-int"][lost.key]
     moved = msgspec.structs.replace(made[5], segment=BLUE if made[5].segment == RED else RED)
     want = desired(*made[:5], moved, *made[6:], in_sync=in_sync)
-    assert settle(switch, observer, planner, want) == [3, 3]
+    assert settle(switch, observer, planner, want) == [4, 4]
     assert make_plan(want, switch.actual()).empty
