@@ -2,9 +2,11 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -136,6 +138,29 @@ def test_logs_are_json_when_asked_for(tmp_path: Path) -> None:
     with running(tmp_path, "none", log_format="json") as server:
         assert server.stop() == 0
         lines = [json.loads(line) for line in server.log.splitlines()]
-    assert [line["event"] for line in lines] == ["serving", "stopping", "stopped"]
+    requests = [line for line in lines if line["event"] == "request"]
+    others = [line["event"] for line in lines if line["event"] != "request"]
+    assert others == ["serving", "stopping", "stopped"]
     assert lines[0]["listen"] == f"127.0.0.1:{server.port}"
     assert {line["level"] for line in lines} == {"info"}
+    assert (requests[-1]["path"], requests[-1]["status"]) == ("/readyz", 200)
+
+
+def test_the_access_log_can_be_off(tmp_path: Path) -> None:
+    with running(tmp_path, "none", access_log="false") as server:
+        assert server.stop() == 0
+        assert "request" not in server.log
+
+
+def test_watchers_are_counted_and_one_that_reads_nothing_delays_no_stop(tmp_path: Path) -> None:
+    with running(tmp_path, "none") as server, socket.socket() as idle:
+        idle.connect((server.host, server.port))
+        idle.sendall(b"GET /v1/watch HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(100).startswith(b"HTTP/1.1 200")
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=5) as reply:
+            metrics = reply.read()
+        assert b"netwright_watchers 1.0" in metrics
+        assert b"netwright_watchers_cut_off_total 0.0" in metrics
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 5

@@ -41,6 +41,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
                       PHYSICAL_NETWORK alone; when given, VLAN networks are on one of these only
     lab               name of the lab that this server serves: `auth = none` off loopback needs it
     log_format, log_level   lines on stderr, for people or as JSON
+    access_log        a line a request: method, path, status, duration, project, request id
     body_bytes_max    larger request bodies are refused with 413
     stop_s            how long a stop waits for requests in flight
     port_history_max             how many entries of a port's history are kept, the newest
@@ -73,6 +74,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     lab: str = ""
     log_format: LogFormat = LogFormat.TEXT
     log_level: LogLevel = LogLevel.INFO
+    access_log: bool = True
     body_bytes_max: Annotated[int, Meta(ge=1024, le=256 << 20)] = 8 << 20
     stop_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
     port_history_max: Annotated[int, Meta(ge=10, le=100_000)] = HISTORY_KEPT.per_port_max

@@ -123,6 +123,14 @@ class Core:
         async for chunk in self._hub.watch(self._picture, after, kinds, host):
             yield chunk
 
+    def watchers(self) -> int:
+        """How many watches are open at this process."""
+        return len(self._hub)
+
+    def observe_cut_offs(self, observe: Callable[[], None]) -> None:
+        """Call `observe` for each watcher that is cut off from now on."""
+        self._hub.observe_cut_off = observe
+
     async def ready(self) -> None:
         """Raises Unavailable when the database does not answer or nothing commits."""
         if self._upkeep is None or self._upkeep.done():

@@ -19,10 +19,12 @@ import uvloop
 from netwright.model.segments import parse_vlan_range
 from netwright.model.settings import InvalidConfiguration
 from netwright.server import logs
+from netwright.server.access_log import AccessLog
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import require_servable
 from netwright.server.config import ServerSettings
+from netwright.server.connections import BoundedConnection
 from netwright.server.core import Core
 from netwright.server.credentials import authenticator
 from netwright.server.metrics import Metrics
@@ -59,6 +61,8 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
         vlan_ranges=tuple(map(parse_vlan_range, settings.vlan_ranges)),
         history=settings.history_kept,
     )
+    metrics.watchers.set_function(core.watchers)
+    core.observe_cut_offs(metrics.watchers_cut_off.inc)
     await core.start()
     return core
 
@@ -66,14 +70,21 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
 async def serve(settings: ServerSettings, open_service: OpenService) -> None:
     """Open the service, serve it over HTTP, close it; returns after a signal."""
     metrics = Metrics()
+    access_log = AccessLog(settings.log_format) if settings.access_log else None
     identity = authenticator(settings)
     listener = _listen(settings)
     service = await open_service(settings, metrics)
     try:
-        edge = Edge(service, identity, metrics, body_bytes_max=settings.body_bytes_max)
+        edge = Edge(
+            service,
+            identity,
+            metrics,
+            body_bytes_max=settings.body_bytes_max,
+            access_log=access_log,
+        )
         config = uvicorn.Config(
             application(edge),
-            http="httptools",
+            http=BoundedConnection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -90,6 +101,8 @@ async def serve(settings: ServerSettings, open_service: OpenService) -> None:
         await _Server(config, edge).serve(sockets=[listener])
     finally:
         listener.close()
+        if access_log is not None:
+            access_log.flush()
         async with asyncio.timeout(max(1.0, settings.stop_s)):
             await service.close()
         _log.info("stopped")

@@ -42,6 +42,11 @@ class Metrics:
         self.watchers = Gauge(
             "netwright_watchers", "Open watches at this process.", registry=self.registry
         )
+        self.watchers_cut_off = Counter(
+            "netwright_watchers_cut_off",
+            "Watches that were ended because their lines were not read in time.",
+            registry=self.registry,
+        )
         # Finding a labelled child costs as much as all the rest: each is found once.
         self._request_observer = lru_cache(maxsize=1024)(self._make_request_observer)
 

@@ -62,7 +62,10 @@ class _Lines:
 class Watcher:
     """One subscriber: what it wants, and the lines that wait for it."""
 
-    def __init__(self, kinds: frozenset[Kind], host: str | None) -> None:
+    def __init__(
+        self, kinds: frozenset[Kind], host: str | None, observe_cut_off: Callable[[], None]
+    ) -> None:
+        self._observe_cut_off = observe_cut_off
         self.kinds = kinds
         self.host = host
         self.queue: deque[tuple[int, bytes]] = deque()
@@ -78,6 +81,7 @@ class Watcher:
         if len(self.queue) >= QUEUE_LINES_MAX:
             self.is_cut_off = True
             self.queue.clear()
+            self._observe_cut_off()
         else:
             self.queue.append((lines.event.seq, line))
         self.wake.set()
@@ -92,6 +96,7 @@ class Hub:
         self._by_host: dict[str, set[Watcher]] = {}
         self._everywhere: set[Watcher] = set()
         self._closing = False
+        self.observe_cut_off: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
         return len(self._everywhere) + sum(len(each) for each in self._by_host.values())
@@ -113,7 +118,7 @@ class Hub:
         self, read: ReadPicture, after: str | None, kinds: frozenset[Kind], host: str | None
     ) -> AsyncIterator[bytes]:
         """The watcher's lines, in chunks; ends when it is cut off or the hub closes."""
-        watcher = Watcher(kinds, host)
+        watcher = Watcher(kinds, host, self.observe_cut_off)
         self._group(host).add(watcher)
         try:
             seen = -1 if after is None else seq_of(after, self.epoch)

@@ -77,6 +77,18 @@ async def test_a_watcher_that_does_not_read_is_cut_off_and_resumes_without_a_gap
     assert len(log.hub) == 0
 
 
+async def test_watchers_and_those_cut_off_are_counted() -> None:
+    log, cut_off = Log(), []
+    log.hub.observe_cut_off = lambda: cut_off.append(1)
+    async with aclosing(log.watch(f"{EPOCH}-0")) as stream:  # type: ignore[type-var]
+        await anext(stream)
+        log.publish(QUEUE_LINES_MAX)
+        assert (len(log.hub), cut_off) == (1, [])
+        log.publish(2)
+        assert (len(log.hub), cut_off) == (1, [1])  # it does not read, so it is not gone yet
+    assert len(log.hub) == 0
+
+
 async def test_lines_wait_in_bounded_memory_and_are_shared_by_those_who_wait() -> None:
     log = Log()
     streams = [log.watch(f"{EPOCH}-0") for _ in range(3)]

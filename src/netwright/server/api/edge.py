@@ -17,6 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive
 
 from netwright.model.errors import Denied, HTTPBadRequest, InternalError, NetwrightError
+from netwright.server.access_log import AccessLog
 from netwright.server.api.errors import MethodNotAllowed, PathNotFound, error_reply
 from netwright.server.api.reply import Reply
 from netwright.server.api.route import Access, Call, Route
@@ -40,11 +41,12 @@ class Edge:
         metrics: Metrics,
         *,
         body_bytes_max: int,
+        access_log: AccessLog | None = None,
     ) -> None:
         self.service = service
         self.metrics = metrics
         self.streams = Streams()
-        metrics.watchers.set_function(self.streams.count)
+        self._access_log = access_log
         self.authenticator = authenticator
         self._body_bytes_max = body_bytes_max
 
@@ -69,23 +71,29 @@ class Edge:
             scope = request.scope
             method = scope["method"]
             request_id = new_request_id()
+            route, headers, caller = routes[method], dict(scope["headers"]), _NOBODY
             try:
-                reply = await self._answer(routes[method], scope, request.receive)
+                if route.access is not Access.PUBLIC:
+                    caller = self.authenticator.caller(headers)
+                    _require(route, caller)
+                reply = await self._answer(route, scope, headers, request.receive, caller)
             except NetwrightError as error:
                 reply = error_reply(error, native=native)
             except Exception:  # noqa: BLE001 - a defect of ours, whatever it is; they get an answer
                 reply = self._defect(request_id, method, path, native=native)
-            self.metrics.observe_request(method, path, reply.status, time.perf_counter() - started)
+            self._note(method, path, reply.status, started, caller, request_id)
             return Sender(reply, request_id, self.streams)
 
         return HTTPRouteHandler(path, http_method=[*routes], status_code=200)(handle)  # type: ignore[list-item]
 
-    async def _answer(self, route: Route, scope: Mapping[str, Any], receive: Receive) -> Reply:
-        headers = dict(scope["headers"])
-        caller = _NOBODY
-        if route.access is not Access.PUBLIC:
-            caller = self.authenticator.caller(headers)
-            _require(route, caller)
+    async def _answer(
+        self,
+        route: Route,
+        scope: Mapping[str, Any],
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        caller: Caller,
+    ) -> Reply:
         call = Call(
             scope=scope,
             headers=headers,
@@ -96,8 +104,31 @@ class Edge:
         )
         return await route.handler(call)
 
+    def _note(  # noqa: PLR0917 - the parts of a line
+        self,
+        method: str,
+        path: str,
+        status: int,
+        started: float,
+        caller: Caller,
+        request_id: str,
+    ) -> None:
+        """Count the request and write its line; a watch's when it has begun."""
+        duration_s = time.perf_counter() - started
+        self.metrics.observe_request(method, path, status, duration_s)
+        if self._access_log is not None:
+            self._access_log.note(
+                method=method,
+                path=path or "(none)",
+                status=status,
+                duration_ms=round(duration_s * 1e3, 3),
+                project=f"agent {caller.host}" if caller.host else caller.project_id,
+                request_id=request_id,
+            )
+
     def _refused(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         """What Litestar itself refuses, before any route: paths, methods, the Host header."""
+        started = time.perf_counter()
         path, method, request_id = request.scope["path"], request.scope["method"], new_request_id()
         native = is_native(path)
         refusal: NetwrightError
@@ -117,7 +148,7 @@ class Edge:
                 reply = self._defect(request_id, method, path, native=native, error=error)
                 return _response(reply, request_id)
         reply = error_reply(refusal, native=native)
-        self.metrics.observe_request(method, "", reply.status, 0.0)
+        self._note(method, "", reply.status, started, _NOBODY, request_id)
         return _response(reply, request_id)
 
     def _defect(

@@ -18,9 +18,6 @@ class Streams:
         self._pumps: set[asyncio.Task[None]] = set()
         self.ending = False
 
-    def count(self) -> int:
-        return len(self._pumps)
-
     def end(self) -> None:
         """End every stream at the line it is at; watchers resume elsewhere from their cursor."""
         self.ending = True

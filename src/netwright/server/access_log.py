@@ -1,0 +1,70 @@
+"""The access log: one line a request, in the form of the other lines on stderr.
+
+A line through the logging chain costs more than all else that the edge does for a small request, so
+these are formatted here, and written together: at most `FLUSH_S` later than the request.
+"""
+
+import asyncio
+import sys
+import time
+from typing import TextIO
+
+import msgspec
+
+from netwright.server.config import LogFormat
+
+FLUSH_S = 0.2
+_LINES_MAX = 1_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+class AccessLog:
+    """`note` is called in the event loop; `flush` before the process ends."""
+
+    def __init__(self, log_format: LogFormat, stream: TextIO | None = None) -> None:
+        self._line = _json if log_format is LogFormat.JSON else _text
+        self._stream = stream or sys.stderr
+        self._lines: list[str] = []
+        self._due: asyncio.TimerHandle | None = None
+        self._second = (0, "")
+
+    def note(self, **request: str | float) -> None:
+        """A request: `method`, `path` (the template), `status`, `duration_ms` and who asked."""
+        self._lines.append(self._line(self._moment(), request))
+        if len(self._lines) >= _LINES_MAX:
+            self.flush()
+        elif self._due is None:
+            self._due = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+
+    def flush(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+    def _moment(self) -> str:
+        now = time.time()
+        second = int(now)
+        if self._second[0] != second:
+            self._second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._second[1]}.{int((now - second) * 1e6):06d}Z"
+
+
+def _text(moment: str, request: dict[str, str | int | float]) -> str:
+    words = " ".join(f"{name}={_word(value)}" for name, value in request.items())
+    return f"{moment} [info     ] request                        {words}\n"
+
+
+def _word(value: str | float) -> str:
+    """What a caller chose (a project's name) cannot begin a line or another word."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text and text else repr(text)
+
+
+def _json(moment: str, request: dict[str, str | int | float]) -> str:
+    line = {**request, "event": "request", "level": "info", "timestamp": moment}
+    return _encode(line).decode() + "\n"

@@ -1,0 +1,88 @@
+"""HTTP connections with bounds: how long a header may take, and how long a reply may lie unread.
+
+    open ─▶ waits for a header ─(HEADER_S, HEADER_BYTES_MAX)─▶ cut off
+                 ▲      └─▶ request in flight (its body has bounds of its own: `api.body`)
+                 └───────── reply sent; idle for uvicorn's timeout_keep_alive ─▶ closed
+    closed or stopping, and the client has not read all ─(UNREAD_S, STOP_UNREAD_S)─▶ cut off
+
+uvicorn closes idle connections, but any byte, be it one a minute, makes it wait without an end;
+and a transport that is closed waits until its client has read everything.
+"""
+
+import asyncio
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADER_BYTES_MAX = 64 * 1024
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """A connection that cannot be held open for nothing."""
+
+    HEADER_S: ClassVar[float] = 10.0
+    UNREAD_S: ClassVar[float] = 30.0
+    STOP_UNREAD_S: ClassVar[float] = 1.0
+
+    _header_due: asyncio.TimerHandle | None = None
+    _unread_due: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_header()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.is_closing() or not self._awaits_header():
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > HEADER_BYTES_MAX:
+            self.transport.abort()
+        elif self._header_due is None:
+            self._await_header()
+
+    def on_headers_complete(self) -> None:
+        self._forget_header()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_header()
+        if self._unread_due is not None:
+            self._unread_due.cancel()
+        super().connection_lost(exc)
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._await_reader(self.UNREAD_S)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._await_reader(self.STOP_UNREAD_S)
+
+    def _awaits_header(self) -> bool:
+        """Whether no request is in flight: one that was answered is over, whatever follows it."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _await_header(self) -> None:
+        self._header_due = self.loop.call_later(self.HEADER_S, self.transport.abort)
+
+    def _forget_header(self) -> None:
+        self._header_bytes = 0
+        if self._header_due is not None:
+            self._header_due.cancel()
+            self._header_due = None
+
+    def _await_reader(self, timeout_s: float) -> None:
+        """Cut the client off if it reads nothing of what waits for it in this time."""
+        if self._unread_due is not None:
+            self._unread_due.cancel()
+        waiting = self.transport.get_write_buffer_size()
+        self._unread_due = self.loop.call_later(timeout_s, self._check_reader, timeout_s, waiting)
+
+    def _check_reader(self, timeout_s: float, before: int) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        if waiting >= max(before, 1):
+            self.transport.abort()
+        elif waiting:
+            self._await_reader(timeout_s)

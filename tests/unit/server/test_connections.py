@@ -1,0 +1,164 @@
+"""Connections that ask for nothing, or read nothing, are cut off; others are served."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import pytest
+import uvicorn
+
+from netwright.server.api.sender import Streams
+from netwright.server.connections import HEADER_BYTES_MAX, BoundedConnection
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LARGE = b"x" * (32 << 20)  # more than socket buffers hold
+
+
+class Impatient(BoundedConnection):
+    HEADER_S = 0.3
+    UNREAD_S = 0.3
+    STOP_UNREAD_S = 0.3
+
+
+class Place(NamedTuple):
+    server: uvicorn.Server
+    streams: Streams
+    task: asyncio.Task[None]
+    port: int
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+
+async def _endless() -> AsyncIterator[bytes]:
+    while True:
+        await asyncio.sleep(0)
+        yield b"x" * 65536
+
+
+async def answer(streams: Streams, scope: Any, receive: Any, send: Any) -> None:
+    """`/` answers, `/large` with much, `/endless` as a watch does, `/slow` after a second."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1.0)
+    if scope["path"] == "/endless":
+        await streams.run(_endless(), receive, send)
+    body = LARGE if scope["path"] == "/large" else b"done"
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Place]:
+    streams = Streams()
+    config = uvicorn.Config(
+        partial(answer, streams),
+        interface="asgi3",
+        http=Impatient,
+        lifespan="off",
+        log_config=None,
+        timeout_keep_alive=1,
+        timeout_graceful_shutdown=10,
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        task = asyncio.create_task(server._serve([listener]))
+        place = Place(server, streams, task, listener.getsockname()[1])
+        try:
+            reader, writer = await place.open()
+            writer.write(REQUEST)
+            await reader.readuntil(b"done")
+            writer.close()
+            yield place
+        finally:
+            server.should_exit = True
+            await task
+
+
+async def closed_after_s(reader: asyncio.StreamReader) -> float:
+    began = time.monotonic()
+    async with asyncio.timeout(10):
+        try:
+            while await reader.read(65536):
+                pass
+        except ConnectionError:
+            pass
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nX: ", b"\r\n"])
+async def test_a_header_that_does_not_end_ends_its_connection(sent: bytes) -> None:
+    async with serving() as place:
+        reader, writer = await place.open()
+        writer.write(sent)
+        assert await closed_after_s(reader) < 1.0
+        writer.close()
+
+
+@pytest.mark.parametrize("first", [b"", REQUEST])
+async def test_a_byte_now_and_then_does_not_help(first: bytes) -> None:
+    async with serving() as place:
+        reader, writer = await place.open()
+        if first:
+            writer.write(first)
+            await reader.readuntil(b"done")
+
+        async def drip() -> None:
+            for byte in b"GET / HTTP/1.1\r\nX-Long: " + b"a" * 1000:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.05)
+
+        dripping = asyncio.create_task(drip())
+        assert await closed_after_s(reader) < 1.0
+        dripping.cancel()
+        await asyncio.gather(dripping, return_exceptions=True)
+        writer.close()
+
+
+async def test_a_header_without_an_end_is_not_kept() -> None:
+    async with serving() as place:
+        reader, writer = await place.open()
+        writer.write(b"GET / HTTP/1.1\r\nX: " + b"a" * (2 * HEADER_BYTES_MAX))
+        assert await closed_after_s(reader) < 0.3
+        writer.close()
+
+
+async def test_requests_in_flight_and_those_that_follow_are_served() -> None:
+    async with serving() as place:
+        reader, writer = await place.open()
+        for path in (b"/slow", b"/", b"/"):
+            writer.write(REQUEST.replace(b"/ ", path + b" ", 1))
+            async with asyncio.timeout(5):
+                await reader.readuntil(b"done")
+                await reader.readuntil(b"0\r\n\r\n")
+            await asyncio.sleep(0.4)  # longer than HEADER_S, shorter than uvicorn waits when idle
+        writer.close()
+
+
+async def test_who_reads_nothing_of_a_reply_is_cut_off() -> None:
+    async with serving() as place:
+        _, writer = await place.open()
+        writer.write(REQUEST.replace(b"/ ", b"/large ", 1))
+        await asyncio.sleep(0.2)
+        assert place.server.server_state.connections
+        async with asyncio.timeout(5):
+            while len(place.server.server_state.connections) != 0:  # noqa: ASYNC110 - uvicorn's own
+                await asyncio.sleep(0.05)
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("path", [b"/large", b"/endless"])
+async def test_who_reads_nothing_does_not_delay_a_stop(path: bytes) -> None:
+    async with serving() as place:
+        _, writer = await place.open()
+        writer.write(REQUEST.replace(b"/ ", path + b" ", 1))
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        place.streams.end()
+        place.server.should_exit = True
+        await asyncio.wait([place.task], timeout=8)
+        assert time.monotonic() - began < 2.0
+        writer.transport.abort()
