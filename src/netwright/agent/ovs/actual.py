@@ -45,8 +45,11 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         return self._ports[bridge.uuid] if bridge is not None else ()
 
     def interfaces_of(self, port: PortRow) -> tuple[InterfaceRow, ...]:
+        if len(port.interfaces) == 1:  # nearly all
+            row = self.interfaces.get(port.interfaces[0])
+            return () if row is None else (row,)
         rows = [self.interfaces[uuid] for uuid in port.interfaces if uuid in self.interfaces]
-        return tuple(sorted(rows, key=attrgetter("name")) if len(rows) > 1 else rows)
+        return tuple(sorted(rows, key=_NAME))
 
     def ofport(self, bridge: str, port_name: str) -> int | None:
         """Return the OpenFlow port of a one-interface port, or None while it has none."""

@@ -166,12 +166,13 @@ def _holders(
 
     Strangers' come first: where one of them holds a NIC, nothing of ours is changed.
     """
-    found = []
-    for holder in present.bridges.values():
-        for port in present.ports_of(holder):
-            has = {interface.name for interface in present.interfaces_of(port)}
-            if port.name == name or has & members:
-                found.append((holder.name, port, has))
+    uuids = {row.uuid for row in present.interfaces.values() if row.name in members}
+    found = [
+        (holder.name, port, {interface.name for interface in present.interfaces_of(port)})
+        for holder in present.bridges.values()
+        for port in present.ports_of(holder)
+        if port.name == name or not uuids.isdisjoint(port.interfaces)
+    ]
     yield from sorted(found, key=lambda item: (MARK in item[1].external_ids, item[1].name))
 
 
