@@ -84,11 +84,15 @@ class Replay:
         took: list[float] = []
         end = time.perf_counter() + seconds
         while time.perf_counter() < end and self._recording.batches:
-            apply = partial(_apply, writes=self._recording.batches.pop())
-            began = time.perf_counter()
-            self._database.write_now(apply)
-            took.append(time.perf_counter() - began)
+            took.append(self.one())
         return took
+
+    def one(self) -> float:
+        """Write the next batch; how long it took, in seconds."""
+        apply = partial(_apply, writes=self._recording.batches.pop())
+        began = time.perf_counter()
+        self._database.write_now(apply)
+        return time.perf_counter() - began
 
     def items_per_second(self, seconds: float) -> float:
         took = self.run(seconds)

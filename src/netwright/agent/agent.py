@@ -97,8 +97,7 @@ class Agent:
 
     def _on_wiring(self) -> None:
         self._wiring_moved = True
-        self._reconcile.wake()
-        self._ask.wake()
+        self._reconcile.wake()  # its pass wakes the others: what came of it is told first
         self._tell_health()
 
     def _on_change(self, _changed: frozenset[Key]) -> None:
@@ -114,7 +113,7 @@ class Agent:
 
     async def _pass(self) -> float | None:
         self._prune_answers()
-        last = None if self._wiring_moved else self.last
+        moved = self._wiring_moved
         self._wiring_moved = False  # cleared first: what moves during the pass counts
         try:
             self.last = await reconcile(
@@ -122,13 +121,15 @@ class Agent:
                 self._physical_networks,
                 self.mirror,
                 self._wiring,
-                last=last,
+                last=self.last,
+                moved=moved,
             )
+            self._report.wake()
         except WiringError:
             self._wiring_moved = True
             raise
-        self._report.wake()
-        self._ask.wake()
+        finally:
+            self._ask.wake()
         self._tell_health()
         if self.last is None or not self.last.unfinished:
             self._unfinished_passes = 0

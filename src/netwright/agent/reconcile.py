@@ -11,16 +11,20 @@ from netwright.agent.desired import Desired, desired
 from netwright.agent.reports import Statement, statements
 from netwright.agent.wiring import Wired, Wiring, WiringError, WiringStatus
 from netwright.client.mirror import Mirror
-from netwright.model.resources import Port, Value
+from netwright.model.resources import Network, Port, Value
 
 APPLY_S_MAX = 60.0
 
 
 class Pass(Value, frozen=True, kw_only=True):
-    """What a pass found, by port id: the server's ports at `cursor`, and the truth about them."""
+    """What a pass found, by port id: the server's ports at `cursor`, and the truth about them.
+
+    `desired` is made of `ports` and `networks` alone.
+    """
 
     cursor: str
     ports: dict[str, Port]
+    networks: dict[str, Network]
     desired: Desired
     was_swept: bool
     wired: Wired
@@ -50,19 +54,24 @@ async def reconcile(
     wiring: Wiring,
     *,
     last: Pass | None,
+    moved: bool,
 ) -> Pass | None:
     """Make one pass; None while the mirror is incomplete. Raises WiringError.
 
-    `last` is a pass since which the data plane has told of no change. When it left nothing undone
-    and the same is desired now, what it found still holds, and nothing is applied: that a port
-    which was wired ahead is bound now costs no reading back of five hundred others.
+    What `last` made of the same ports and networks is not made again. `moved` says whether the data
+    plane has told of a change since. If not, and `last` left nothing undone, and the same is
+    desired now, what it found still holds, and nothing is applied: that a port which was wired
+    ahead is bound now costs no reading back of five hundred others.
     """
     if not mirror.complete or mirror.cursor is None:
         return None
-    cursor, ports = mirror.cursor, dict(mirror.ports)
-    wanted = desired(host, physical_networks, ports, mirror.networks)
+    cursor, ports, networks = mirror.cursor, dict(mirror.ports), dict(mirror.networks)
+    if last is not None and (last.ports, last.networks) == (ports, networks):
+        wanted = last.desired
+    else:
+        wanted = desired(host, physical_networks, ports, networks)
     sweep = not mirror.broken and not wanted.waiting
-    if last is not None and _holds(last, wanted, sweep=sweep):
+    if last is not None and not moved and _holds(last, wanted, sweep=sweep):
         wired = last.wired
     else:
         wired = await _apply(host, wiring, wanted, sweep=sweep)
@@ -70,6 +79,7 @@ async def reconcile(
     return Pass(
         cursor=cursor,
         ports=ports,
+        networks=networks,
         desired=wanted,
         was_swept=sweep,
         wired=wired,

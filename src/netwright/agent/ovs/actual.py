@@ -37,6 +37,25 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     ports: Mapping[str, PortRow] = {}
     interfaces: Mapping[str, InterfaceRow] = {}
 
+    def then(
+        self,
+        bridges: Mapping[str, BridgeRow],
+        ports: Mapping[str, PortRow],
+        interfaces: Mapping[str, InterfaceRow],
+    ) -> "Rows":
+        """The rows that came after these; of what is the same, the views are used again."""
+        rows = Rows(
+            self.bridges if bridges == self.bridges else bridges,
+            self.ports if ports == self.ports else ports,
+            interfaces,
+        )
+        if rows.bridges is self.bridges and rows.ports is self.ports:
+            rows.__dict__["_ports"] = self._ports
+        rows.__dict__["_known"] = {
+            device.port.uuid: device for devices in self._devices.values() for device in devices
+        }
+        return rows
+
     def bridge(self, name: str) -> BridgeRow | None:
         return next((row for row in self.bridges.values() if row.name == name), None)
 
@@ -82,10 +101,17 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
             for uuid, ports in self._ports.items()
         }
 
+    @functools.cached_property
+    def _known(self) -> Mapping[str, Device]:
+        return {}
+
     def _device(self, port: PortRow) -> Device | None:
         interfaces = self.interfaces_of(port)
         if len(interfaces) != 1:
             return None
+        known = self._known.get(port.uuid)
+        if known is not None and known.port is port and known.interface is interfaces[0]:
+            return known
         port_id = interfaces[0].external_ids.get(IFACE_ID)
         return Device(port_id, port, interfaces[0]) if port_id else None
 

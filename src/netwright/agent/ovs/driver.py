@@ -77,7 +77,7 @@ class OvsDriver:
         self._management_problem = "not set yet" if wiring.management else None
         self._complete = False
         self._planner = Planner()
-        self._rows_now: Rows | None = None
+        self._rows_now, self._rows_stale = Rows(), True
         self._flows: dict[str, FlowsByCookie] = {}
         self._ovsdb = OvsdbClient(
             ovsdb, on_change=self._rows_changed, on_sync=self._synced, timeout_s=timeout_s
@@ -284,15 +284,16 @@ class OvsDriver:
 
     def _rows(self) -> Rows:
         """The replica's rows: the same object until one of them changes."""
-        if self._rows_now is None:
+        if self._rows_stale:
             replica = self._ovsdb.replica
             bridges, ports = dict(replica.bridges), dict(replica.ports)
-            self._rows_now = Rows(bridges, ports, dict(replica.interfaces))
+            self._rows_now = self._rows_now.then(bridges, ports, dict(replica.interfaces))
+            self._rows_stale = False
         return self._rows_now
 
     def _rows_changed(self, changes: tuple[ReplicaChange, ...]) -> None:
         if any(change.table != "Open_vSwitch" for change in changes):
-            self._rows_now = None
+            self._rows_stale = True
         if any(change.table == "Open_vSwitch" for change in changes):
             self._root_changed.set()
         if any(_names_another_member(change) for change in changes):
