@@ -1,6 +1,6 @@
 """A double of the network service: keeps what is made in dicts, decides nothing."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import UNSET
@@ -94,6 +94,9 @@ class ServiceDouble:
             )
         ]
 
+    async def revocations(self) -> Mapping[str, int]:
+        return {}
+
     async def topology(self) -> Topology:
         return self._get(Topology, "topology") or Topology()
 
@@ -167,12 +170,15 @@ class ServiceDouble:
                 return topology
         raise AssertionError(command)
 
-    def _host_command(self, command: Any) -> Host:
+    def _host_command(self, command: Any) -> Host | int:
         if isinstance(command, commands.RegisterHost):
             self.found[command.host] = _host(command)
         host = self._get(Host, command.host)
         if host is None:
             raise HostNotFound(f"Host {command.host} has never registered.")
+        if isinstance(command, commands.DeleteHost):
+            del self.found[command.host]
+            return 1
         return host
 
     def _get(self, kind: type[V], id_: str) -> V | None:

@@ -25,7 +25,7 @@ COMMANDS = {
     "agent": Command("netwright.cli.agent", "Run the agent of this host."),
     "demo": Command("netwright.cli.demo", "Build a lab and show the main job, step by step."),
     "lab": Command("netwright.cli.lab", "Labs: up, down, status, exec, fail, heal, spawn, kill."),
-    "host": Command("netwright.cli.host", "Hosts: list, show, fence, unfence."),
+    "host": Command("netwright.cli.host", "Hosts: list, show, credential, fence, unfence, delete."),
     "port": Command("netwright.cli.port", "Ports: list, show, history, explain."),
     "server": Command("netwright.cli.server", "Run the network service."),
     "topology": Command("netwright.cli.topology", "The fabric's inventory: apply, show."),

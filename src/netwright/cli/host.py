@@ -1,5 +1,6 @@
 """`netwright host`: what is known of hosts, and the word that one is dead."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -15,11 +16,15 @@ COLUMNS = ("Host", "State", "Since", "Driver", "Management IP", "NICs", "Conditi
 
 
 def register(root: typer.Typer) -> None:
-    group = typer.Typer(help="Hosts: list, show, fence, unfence.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Hosts: list, show, credential, fence, unfence, delete.", no_args_is_help=True
+    )
     group.command("list")(list_hosts)
     group.command("show")(show_host)
     group.command("fence")(fence)
     group.command("unfence")(unfence)
+    group.command("credential")(credential)
+    group.command("delete")(delete)
     root.add_typer(group, name="host")
 
 
@@ -90,6 +95,40 @@ def unfence(
 
     async def work(client: Client) -> None:
         _show(output, await client.unfence(name))
+
+    ask(work, server, token_file, config)
+
+
+def credential(
+    name: NameArgument,
+    *,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print the token of a host's agent, for its --token-file. It speaks for this host only."""
+
+    async def work(client: Client) -> None:
+        sys.stdout.write(await client.host_credential(name) + "\n")
+
+    ask(work, server, token_file, config)
+
+
+def delete(
+    name: NameArgument,
+    *,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Forget a host that is gone for good, and revoke its agent's credential.
+
+    Refused while its agent is heard, or while bindings of ports stand there.
+    """
+
+    async def work(client: Client) -> None:
+        await client.delete_host(name)
+        say(f"Host {name} is deleted; its agent's credential is worth nothing any more.")
 
     ask(work, server, token_file, config)
 

@@ -72,6 +72,10 @@ class Client(Http):
     async def unfence(self, name: str) -> Host:
         return await self.call("POST", _host(name, "unfence"), Host)
 
+    async def delete_host(self, name: str) -> None:
+        """Forget a host that is gone for good; its credential is revoked."""
+        await self.call("DELETE", _host(name), NoneType)
+
     async def host_credential(self, name: str) -> str:
         """The token that makes its bearer the agent of this host; for admins only."""
         answer = await self.call("POST", _host(name, "credential"), dict[str, str])

@@ -129,6 +129,10 @@ class SubnetInUse(Conflict):
     pass
 
 
+class HostInUse(Conflict):
+    """The host's agent is heard, or bindings stand there."""
+
+
 class VlanIdInUse(Conflict):
     """Two networks asked for one VLAN of one physical network."""
 

@@ -4,8 +4,9 @@
     none    everybody is admin; only on loopback or in a lab
     keystone  planned: refused at start
 
-A host's credential is `agent.HOST.MAC`, an HMAC-SHA256 (RFC 2104) of the host's name under a secret
-of this server: nothing is stored per host, and a new secret revokes all.
+A host's credential is `agent.HOST.MAC`, an HMAC-SHA256 (RFC 2104) of the host's name, and of how
+often its credential was revoked, under a secret of this server. Only that count is stored, and only
+where it is not zero; a new secret revokes all.
 """
 
 import hmac
@@ -30,11 +31,18 @@ class Authenticator(Protocol):
     def host_credential(self, host: str) -> str:
         """The token that makes its bearer the agent of this host."""
 
+    def learn_revocations(self, revocations: Mapping[str, int]) -> None:
+        """How often the credentials of these hosts were revoked: older ones are known no more."""
+
 
 class TokenAuthenticator:
     def __init__(self, admin_token: str, agents_secret: bytes) -> None:
         self._admin_token = admin_token.encode()
         self._agents_secret = agents_secret
+        self._revocations: dict[str, int] = {}
+
+    def learn_revocations(self, revocations: Mapping[str, int]) -> None:
+        self._revocations.update(revocations)
 
     def caller(self, headers: Mapping[bytes, bytes]) -> Caller:
         token = headers.get(b"x-auth-token") or _bearer(headers)
@@ -54,7 +62,9 @@ class TokenAuthenticator:
         return Caller(project_id=DEFAULT_PROJECT, host=host)
 
     def host_credential(self, host: str) -> str:
-        mac = hmac.digest(self._agents_secret, host.encode(), "sha256").hex()
+        times = self._revocations.get(host, 0)
+        subject = f"{host}\0{times}" if times else host  # no host's name has a NUL
+        mac = hmac.digest(self._agents_secret, subject.encode(), "sha256").hex()
         return f"{_AGENT_PREFIX}{host}.{mac}"
 
     def _agent_host(self, token: bytes) -> str | None:
@@ -76,6 +86,9 @@ class OpenAuthenticator:
 
     def host_credential(self, host: str) -> str:
         return self._tokens.host_credential(host)
+
+    def learn_revocations(self, revocations: Mapping[str, int]) -> None:
+        self._tokens.learn_revocations(revocations)
 
 
 def require_servable(settings: ServerSettings) -> None:

@@ -23,6 +23,7 @@ from netwright.server.commands import (
     CreateNetworks,
     CreatePorts,
     CreateSubnets,
+    DeleteHost,
     DeleteNetwork,
     DeletePorts,
     DeleteSubnet,
@@ -161,6 +162,8 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:  # noqa: C90
             return hosts.fence(world, command)
         case UnfenceHost():
             return hosts.unfence(world, command)
+        case DeleteHost():
+            return hosts.decommission(world, command)
         case ReplaceTopology():
             return topology.replace(world, command)
         case Tick():

@@ -202,6 +202,12 @@ class UnfenceHost(Command, frozen=True, kw_only=True):
     host: str
 
 
+class DeleteHost(Command, frozen=True, kw_only=True):
+    """The host is gone for good; its agent's credential is revoked."""
+
+    host: str
+
+
 class ApplyReports(Command, frozen=True, kw_only=True):
     batch: ReportBatch
 
@@ -231,5 +237,6 @@ class Tick(Command, frozen=True, kw_only=True):
 #   Create…/Update…      tuple of Network | Subnet | Port, in the order of the items
 #   Delete…, Tick        ()
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
+#   DeleteHost           how often the host's credential was revoked by now
 #   ReplaceTopology      the Topology
 #   ApplyReports         ReportResults        SeeDevices   DeviceAnswers

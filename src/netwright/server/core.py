@@ -230,7 +230,9 @@ class Core:
 
     def _learn_hosts(self, events: Sequence[EventRow]) -> None:
         for event in events:
-            if event.kind is Kind.HOST and event.body is not None:
+            if event.kind is Kind.HOST and event.body is None:
+                self._liveness.forget(event.id)
+            elif event.kind is Kind.HOST and event.body is not None:
                 host = msgspec.json.decode(event.body, type=Host)
                 self._liveness.learn(host, time.monotonic())
 

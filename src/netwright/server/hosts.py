@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import structlog
 from msgspec.structs import replace
 
-from netwright.model.errors import HostNotFound, StaleEpoch
+from netwright.model.errors import HostInUse, HostNotFound, StaleEpoch
 from netwright.model.resources import (
     FENCED,
     Binding,
@@ -31,6 +31,7 @@ from netwright.model.wire import (
 )
 from netwright.server.commands import (
     ApplyReports,
+    DeleteHost,
     FenceHost,
     HeartbeatHost,
     RegisterHost,
@@ -50,6 +51,8 @@ from netwright.server.ports.release import release_if_unbound
 from netwright.server.world import World
 
 log = structlog.get_logger(__name__)
+
+_FENCE = "netwright host fence"
 
 
 def register(world: World, command: RegisterHost) -> Host:
@@ -129,6 +132,35 @@ def unfence(world: World, command: UnfenceHost) -> Host:
     after = _with_conditions(after, agents_words(host.conditions), world.now)
     world.hosts.put(after.name, after)
     return after
+
+
+def decommission(world: World, command: DeleteHost) -> int:
+    """Forget a host that is gone for good; returns how often its credential was revoked by now.
+
+    Raises HostInUse while its agent is heard or bindings stand there: these hold addresses, which
+    only a withdrawal or a fence proves free (laws 2 and 5).
+    """
+    host = _known(world, command.host)
+    name = host.name
+    if host.state is HostState.UP:
+        raise HostInUse(
+            f"Host {name} cannot be deleted: its agent is heard.",
+            next=f"stop netwright agent on {name} first; it counts as silent after 15 s",
+        )
+    bindings = len(_ports_on(world, name))
+    if bindings:
+        fence = (
+            "" if host.state is HostState.FENCED else f"; if it is dead, fence it: {_FENCE} {name}"
+        )
+        raise HostInUse(
+            f"Host {name} cannot be deleted: {bindings} bindings of ports stand there.",
+            next=f"bind these ports to other hosts, or delete them"
+            f" (netwright port list --host {name}){fence}",
+        )
+    times = (world.revocations.get(name) or 0) + 1
+    world.revocations.put(name, times)
+    world.hosts.put(name, None)
+    return times
 
 
 def see_devices(world: World, command: SeeDevices) -> DeviceAnswers:

@@ -60,6 +60,11 @@ class Liveness:
         if was_heard and host.state is not HostState.UNKNOWN:  # falling silent tells an old time
             self._heard_at[host.name] = now
 
+    def forget(self, name: str) -> None:
+        """The host is deleted."""
+        for known in (self._hosts, self._heard_at, self._noted_at):
+            known.pop(name, None)
+
     def spoke(self, name: str, epoch: str, now: float) -> None:
         """Note that the host's agent sent something other than a heartbeat: it lives."""
         host = self._hosts.get(name)

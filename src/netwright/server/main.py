@@ -75,6 +75,7 @@ async def serve(settings: ServerSettings, open_service: OpenService) -> None:
     listener = _listen(settings)
     service = await open_service(settings, metrics)
     try:
+        identity.learn_revocations(await service.reader.revocations())
         edge = Edge(
             service,
             identity,

@@ -14,6 +14,7 @@ from netwright.server.commands import (
     CreateNetworks,
     CreatePorts,
     CreateSubnets,
+    DeleteHost,
     DeleteNetwork,
     DeletePorts,
     DeleteSubnet,
@@ -63,6 +64,7 @@ class Needs:
     changed_subnets: set[str] = field(default_factory=set)
     deleted_networks: set[str] = field(default_factory=set)
     deletes_subnets: bool = False
+    revocations: set[str] = field(default_factory=set)
     draws: Counter[str] = field(default_factory=Counter)
     subnet_draws: Counter[str] = field(default_factory=Counter)
 
@@ -86,19 +88,24 @@ def note(needs: Needs, command: Command) -> None:
         case Tick():
             needs.hosts.update(command.silent_hosts)
             needs.ports.update(command.overdue_ports)
-        case RegisterHost() | HeartbeatHost() | FenceHost() | UnfenceHost():
+        case RegisterHost() | HeartbeatHost() | FenceHost() | UnfenceHost() | DeleteHost():
             _host(needs, command)
         case _:
             _infrastructure(needs, command)
 
 
-def _host(needs: Needs, command: RegisterHost | HeartbeatHost | FenceHost | UnfenceHost) -> None:
+def _host(
+    needs: Needs, command: RegisterHost | HeartbeatHost | FenceHost | UnfenceHost | DeleteHost
+) -> None:
     needs.hosts.add(command.host)
     match command:
         case RegisterHost() | HeartbeatHost():
             needs.refused_on.add(command.host)
         case FenceHost():
             needs.ports_on.add(command.host)
+        case DeleteHost():
+            needs.ports_on.add(command.host)
+            needs.revocations.add(command.host)
 
 
 def _infrastructure(needs: Needs, command: Command) -> None:

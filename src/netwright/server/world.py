@@ -84,7 +84,8 @@ class World:
     a conflict before the database does. `former_macs` (network, MAC) are those that nobody may
     have yet. `port_counts` and `subnet_uses` count what keeps a network
     or subnet from being deleted; `binding_counts` (network, host) what keeps an attachment.
-    `port_seqs` are the ports' places in the event log. `ledger` hands out addresses.
+    `revocations` counts how often a host's credential was revoked. `port_seqs` are the ports'
+    places in the event log. `ledger` hands out addresses.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class World:
         self.hosts: Rows[str, Host] = Rows(self.journal)
         self.attachments: Rows[tuple[str, str], Attachment] = Rows(self.journal)
         self.allocations: Rows[tuple[str, Address], Allocation] = Rows(self.journal)
+        self.revocations: Rows[str, int] = Rows(self.journal)
         self.topologies: Rows[str, Topology] = Rows(self.journal)
         self.macs: Rows[tuple[str, str], str] = Rows(self.journal)
         self.former_macs: Rows[tuple[str, str], FormerMac] = Rows(self.journal)

@@ -138,6 +138,21 @@ async def test_fencing_gives_a_reason_and_says_what_next(server: HttpDouble) -> 
     assert "netwright host unfence h1" in done.err
 
 
+async def test_a_credential_is_printed_alone_for_a_file(server: HttpDouble) -> None:
+    token = json.dumps({"host": "h1", "token": "agent.h1.abc"})
+    server.answer("POST", "/v1/hosts/h1/credential", token)
+    done = await run("host", "credential", "h1", "--server", server.url)
+    assert (done.code, done.out, done.err) == (0, "agent.h1.abc\n", "")
+
+
+async def test_a_host_that_is_gone_is_deleted(server: HttpDouble) -> None:
+    server.answer("DELETE", "/v1/hosts/h1", "", 204)
+    done = await run("host", "delete", "h1", "--server", server.url)
+    assert (done.code, done.out) == (0, "")
+    assert "Host h1 is deleted" in done.err
+    assert server.asked[-1].method == "DELETE"
+
+
 async def test_ports_with_filters(server: HttpDouble) -> None:
     done = await run("port", "list", "--host", "h1", "--status", "active", "--server", server.url)
     assert done.code == 0

@@ -122,3 +122,17 @@ def test_a_secret_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InvalidConfiguration, match="neither read nor made"):
         secret(tmp_path / "file" / "token")
+
+
+def test_a_revoked_credential_is_known_no_more_and_the_next_one_is() -> None:
+    authenticator = TokenAuthenticator("secret", b"agents")
+    first = authenticator.host_credential("h1")
+    authenticator.learn_revocations({"h1": 1})
+    second = authenticator.host_credential("h1")
+    assert second != first
+    with pytest.raises(Unauthenticated):
+        authenticator.caller({b"x-auth-token": first.encode()})
+    assert authenticator.caller({b"x-auth-token": second.encode()}).host == "h1"
+    assert authenticator.host_credential("h2") == TokenAuthenticator(
+        "secret", b"agents"
+    ).host_credential("h2")

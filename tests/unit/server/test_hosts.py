@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.doubles.store import ADMIN, Store, register
+from tests.doubles.store import ADMIN, Store, create, delete, register
 
+from netwright.model.errors import HostInUse, HostNotFound
 from netwright.model.resources import Host, HostState
-from netwright.model.wire import Heartbeat
-from netwright.server.commands import FenceHost, HeartbeatHost, Tick, UnfenceHost
+from netwright.model.wire import Heartbeat, Kind
+from netwright.server.commands import DeleteHost, FenceHost, HeartbeatHost, Tick, UnfenceHost
+from netwright.server.store.loading import revocations
 
 
 @pytest.fixture
@@ -73,3 +75,38 @@ def test_a_fences_reason_stands_whatever_the_agent_says(store: Store) -> None:
     store.do(UnfenceHost(caller=ADMIN, host="h1"))
     assert stored(store).conditions == {"redundancy lost": "eth0"}
     assert beat(store, fenced="by myself").conditions == {}
+
+
+def deleted(store: Store) -> object:
+    return store.do(DeleteHost(caller=ADMIN, host="h1"))
+
+
+def test_a_host_goes_when_it_is_silent_and_nothing_stands_there(store: Store) -> None:
+    store.make_network()
+    with pytest.raises(HostInUse, match="its agent is heard"):
+        deleted(store)
+    ports = [store.do(create(name, host="h1"))[0] for name in ("a", "b")]
+    store.do(Tick(caller=ADMIN, silent_hosts=("h1",)))
+    with pytest.raises(HostInUse, match="2 bindings of ports stand there") as raised:
+        deleted(store)
+    assert "netwright port list --host h1" in raised.value.next
+    assert "netwright host fence h1" in raised.value.next
+    store.do(FenceHost(caller=ADMIN, host="h1", reason="burnt"))
+    with pytest.raises(HostInUse, match="2 bindings") as raised:
+        deleted(store)
+    assert "fence" not in raised.value.next
+    for port in ports:
+        store.do(delete(port.id))
+    assert deleted(store) == 1
+    assert store.host("h1") is None
+    assert (store.events[-1].kind, store.events[-1].body) == (Kind.HOST, None)
+    with pytest.raises(HostNotFound):
+        deleted(store)
+
+
+def test_each_deletion_revokes_once_more(store: Store) -> None:
+    for times in (1, 2, 3):
+        store.do(Tick(caller=ADMIN, silent_hosts=("h1",)))
+        assert deleted(store) == times
+        assert revocations(store.connection) == {"h1": times}
+        store.do(register("h1"))

@@ -84,3 +84,10 @@ def test_who_was_heard_is_noted_once_a_minute() -> None:
     liveness.heard("h1", Heartbeat(epoch="e"), 61.0)
     assert liveness.to_note(119.0) == ()
     assert liveness.to_note(120.0) == ("h1",)
+
+
+def test_a_deleted_host_is_forgotten() -> None:
+    liveness = watched(20)
+    liveness.forget("h1")
+    assert liveness.silent(20.0) == ()
+    assert liveness.hosts() == ()

@@ -14,6 +14,7 @@ from netwright.model.states import PortState
 from netwright.server.needs import Needs
 from netwright.server.ports.addressing import eui64, is_slaac
 from netwright.server.ports.giving_back import held_addresses
+from netwright.server.store.schema import REVOCATIONS
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ def load(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
     _load_macs(connection, world, macs)
     _load_former_macs(connection, world, macs | _remnant_macs(ports))
     _load_allocations(connection, world, _addresses(world, needs, macs))
+    _load_revocations(connection, world, needs.revocations)
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     _load_uses(connection, world, used)
 
@@ -130,6 +132,19 @@ def _load_hosts(connection: sqlite3.Connection, world: World, names: set[str]) -
     for (body,) in _select(connection, sql, names):
         host = _hosts.decode(body)
         world.hosts.load(host.name, host)
+
+
+def revocations(connection: sqlite3.Connection) -> dict[str, int]:
+    """How often each host's credential was revoked; those never revoked are left out."""
+    sql = "SELECT substr(key, ?), value FROM meta WHERE key GLOB ?"
+    rows = connection.execute(sql, (len(REVOCATIONS) + 1, f"{REVOCATIONS}*"))
+    return {name: int(count) for name, count in rows}
+
+
+def _load_revocations(connection: sqlite3.Connection, world: World, names: set[str]) -> None:
+    if names:
+        for name, count in revocations(connection).items():
+            world.revocations.load(name, count)
 
 
 def _load_attachments(

@@ -1,7 +1,7 @@
 """Answers queries from committed state."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -23,6 +23,7 @@ from netwright.model.topology import Topology
 from netwright.server.queries import Query
 from netwright.server.store import schema
 from netwright.server.store.filters import condition
+from netwright.server.store.loading import revocations
 
 V = TypeVar("V", bound=msgspec.Struct)
 
@@ -117,6 +118,9 @@ class SqliteReader:
     async def history(self, port_id: str) -> Sequence[Transition]:
         sql = "SELECT body FROM transition WHERE port_id = ? ORDER BY number"
         return await self._bodies(sql, (port_id,), Transition)
+
+    async def revocations(self) -> Mapping[str, int]:
+        return await self._database.read(revocations)
 
     async def topology(self) -> Topology:
         found = await self._bodies("SELECT body FROM topology", (), Topology)

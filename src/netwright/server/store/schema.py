@@ -25,6 +25,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 SCHEMA_VERSION = "3"
 
+REVOCATIONS = "revocations/"
+"""Before a host's name: the key in `meta` of how often its credential was revoked."""
+
 metadata = MetaData()
 
 meta = Table(

@@ -18,6 +18,7 @@ from netwright.model.states import Event, PortState
 from netwright.model.wire import Kind
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.store.leasing import forget_blocks, open_blocks
+from netwright.server.store.schema import REVOCATIONS
 from netwright.server.world import World
 
 _encode = msgspec.json.Encoder().encode
@@ -160,6 +161,16 @@ def _write_hosts(connection: sqlite3.Connection, world: World) -> None:
         connection,
         _upsert("host", ("name", "body")),
         [(name, _encode(host).decode()) for name, _, host in world.hosts.changed() if host],
+    )
+    _execute(
+        connection,
+        "DELETE FROM host WHERE name = ?",
+        [(name,) for name, _, host in world.hosts.changed() if host is None],
+    )
+    _execute(
+        connection,
+        _upsert("meta", ("key", "value")),
+        [(f"{REVOCATIONS}{name}", str(count)) for name, _, count in world.revocations.changed()],
     )
 
 

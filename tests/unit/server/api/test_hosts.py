@@ -5,6 +5,7 @@ from tests.doubles.http import Client
 from tests.doubles.service import ServiceDouble
 
 from netwright.model.wire import Kind
+from netwright.server.auth import TokenAuthenticator
 from netwright.server.commands import ApplyReports, FenceHost, RegisterHost, SeeDevices
 
 NETWORK = "0190c9d2-0000-7000-8000-000000000001"
@@ -145,3 +146,14 @@ async def test_history_and_explanation(client: Client, member: Client) -> None:
     for what in ("history", "explain"):
         answer = await member.get(f"/v1/ports/{port}/{what}")
         assert (answer.status, answer.json["error"]["type"]) == (404, "PortNotFound")
+
+
+async def test_a_deleted_hosts_credential_is_revoked(
+    client: Client, agent: Client, authenticator: TokenAuthenticator
+) -> None:
+    assert (await agent.ask("DELETE", "/v1/hosts/h1")).status == 403
+    assert (await agent.put("/v1/hosts/h1", REGISTRATION)).status == 200
+    assert (await client.ask("DELETE", "/v1/hosts/h1")).status == 204
+    assert (await agent.put("/v1/hosts/h1", REGISTRATION)).status == 401
+    agent.headers["x-auth-token"] = authenticator.host_credential("h1")
+    assert (await agent.put("/v1/hosts/h1", REGISTRATION)).status == 200

@@ -24,6 +24,7 @@ from netwright.server.auth import Authenticator
 from netwright.server.commands import (
     ApplyReports,
     Command,
+    DeleteHost,
     FenceHost,
     HeartbeatHost,
     RegisterHost,
@@ -63,11 +64,18 @@ def routes(authenticator: Authenticator) -> tuple[Route, ...]:
         name = _host(call)
         return json_reply(Credential(name, authenticator.host_credential(name)))
 
+    async def decommission(call: Call) -> Reply:
+        name = _host(call)
+        times = await call.service.commit(DeleteHost(caller=call.caller, host=name))
+        authenticator.learn_revocations({name: times})
+        return Reply(204)
+
     one, agent, admin = "/v1/hosts/{name:str}", Access.AGENT, Access.ADMIN
     return (
         Route("GET", "/v1/hosts", _list, admin, "List hosts", response=Hosts),
         Route("GET", one, _show, agent, "Show a host", response=Host),
         Route("PUT", one, _register, agent, "Register a host", HostRegistration, Host),
+        Route("DELETE", one, decommission, admin, "Delete a host that is gone", statuses=(204,)),
         Route("POST", f"{one}/heartbeat", _beat, agent, "Say that an agent lives", Heartbeat, Host),
         Route("POST", f"{one}/devices", _see, agent, "Tell of devices", DevicesSeen,
               DeviceAnswers),
