@@ -94,6 +94,9 @@ class ServiceDouble:
             )
         ]
 
+    def state(self) -> Mapping[str, Any]:
+        return {}
+
     async def revocations(self) -> Mapping[str, int]:
         return {}
 

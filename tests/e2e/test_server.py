@@ -164,3 +164,14 @@ def test_watchers_are_counted_and_one_that_reads_nothing_delays_no_stop(tmp_path
         began = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - began < 5
+
+
+def test_sigusr1_writes_the_state_to_the_log(tmp_path: Path) -> None:
+    with running(tmp_path, "none", log_format="json") as server:
+        server.process.send_signal(signal.SIGUSR1)
+        _ask(server, "GET", "/v1/hosts")  # answered after the signal was
+        assert server.stop() == 0
+        lines = [json.loads(line) for line in server.log.splitlines()]
+    (state,) = [line for line in lines if line["event"].startswith("state")]
+    assert (state["watchers"], state["hosts"], state["commands_queued"]) == (0, 0, 0)
+    assert any(task.startswith("upkeep at core.py:") for task in state["tasks"])

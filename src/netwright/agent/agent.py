@@ -19,7 +19,7 @@ from netwright.agent import devices
 from netwright.agent.errand import Errand
 from netwright.agent.reconcile import Pass, reconcile
 from netwright.agent.session import Health, Identity, Server, Session
-from netwright.agent.wiring import Wiring, WiringError
+from netwright.agent.wiring import Wiring, WiringError, WiringStatus
 from netwright.client.backoff import Backoff
 from netwright.client.mirror import Key, Mirror
 from netwright.client.watch import Watch
@@ -28,6 +28,7 @@ from netwright.model.wire import Kind
 
 HEARTBEAT_S = 5.0
 READY_S = 10.0
+NOT_WIRED_NAMED_MAX = 20
 KINDS = (Kind.NETWORK, Kind.SUBNET, Kind.PORT, Kind.ATTACHMENT)
 SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
 WIRING_AGAIN = Backoff(first_s=0.2, max_s=60.0)
@@ -82,6 +83,29 @@ class Agent:
         except ExceptionGroup as group:
             raise _alone(group) from None
         raise AssertionError("the agent's tasks never end by themselves")
+
+    def state(self) -> dict[str, object]:
+        """What an operator looks at when the agent does not do what it should; bounded."""
+        last, health = self.last, self._health()
+        outcomes = last.wired.outcomes if last is not None else {}
+        not_up = [
+            f"{port_id}: {one.status} {one.cause}".rstrip()
+            for port_id, one in sorted(outcomes.items())
+            if one.status is not WiringStatus.UP
+        ]
+        return {
+            "registered": self._session.registered.is_set(),
+            "cursor": self.mirror.cursor,
+            "ports": len(self.mirror.ports),
+            "networks": len(self.mirror.networks),
+            "devices": len(self._wiring.devices()),
+            "wired": len(outcomes) - len(not_up),
+            "not_wired": not_up[:NOT_WIRED_NAMED_MAX],
+            "not_wired_count": len(not_up),
+            "last_pass_settled": last is not None and last.settled,
+            "conditions": dict(health.conditions),
+            "nics": [str(nic) for nic in health.nics],
+        }
 
     async def _base_wiring(self) -> None:
         """Wait for it: the server may be reachable through the management address only."""

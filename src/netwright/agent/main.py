@@ -20,6 +20,7 @@ from netwright.agent.wiring import Wiring
 from netwright.client.api import Client
 from netwright.client.token import read_token
 from netwright.model.settings import InvalidConfiguration
+from netwright.tasks import waiting
 
 REQUEST_S_MAX = 10.0
 
@@ -74,8 +75,12 @@ async def _run(settings: AgentSettings, token: str | None) -> None:
             stopped = True
             work.cancel()
 
+        def tell_state() -> None:
+            log.info("state, as SIGUSR1 asked for", **agent.state(), tasks=waiting())
+
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(signal.SIGUSR1, tell_state)
         try:
             await work
         except asyncio.CancelledError:

@@ -39,6 +39,7 @@ def up(
     from netwright.lab.errors import SpecError  # noqa: PLC0415
 
     name = name or preset
+    state.check_name(name)
     if name in state.names():
         raise SpecError(
             f"lab {name}: there is one already, or what is left of one",

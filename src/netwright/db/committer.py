@@ -68,6 +68,11 @@ class Committer(Generic[CommandT, ResultT]):
         self._filled.set()
         return await done
 
+    @property
+    def queued_items(self) -> int:
+        """How many items wait for the next batches."""
+        return self._queued_items
+
     async def close(self) -> None:
         """Commit what is queued, then stop."""
         self._closing = True

@@ -54,6 +54,7 @@ log = structlog.get_logger(__name__)
 UPKEEP_PERIOD_S = 1.0
 _CHORES_EVERY_S = 10.0
 _CONFLICT_ROUNDS_MAX = 8
+_NAMED_MAX = 20
 _ITSELF = Caller(project_id="", is_admin=True)
 
 Clock = Callable[[], float]
@@ -130,6 +131,18 @@ class Core:
     def observe_cut_offs(self, observe: Callable[[], None]) -> None:
         """Call `observe` for each watcher that is cut off from now on."""
         self._hub.observe_cut_off = observe
+
+    def state(self) -> dict[str, Any]:
+        now = time.monotonic()
+        unheard = self._liveness.unheard(now)
+        return {
+            "watchers": self.watchers(),
+            "last_event": self._hub.last_seq,
+            "commands_queued": self._committer.queued_items,
+            "hosts": len(self._liveness.hosts()),
+            "hosts_not_heard": unheard[:_NAMED_MAX],
+            "hosts_not_heard_count": len(unheard),
+        }
 
     async def ready(self) -> None:
         """Raises Unavailable when the database does not answer or nothing commits."""

@@ -87,6 +87,14 @@ class Liveness:
             return None
         return host
 
+    def unheard(self, now: float) -> tuple[str, ...]:
+        """Hosts that were not heard in time, or not at all since this process began."""
+        return tuple(
+            name
+            for name in sorted(self._hosts)
+            if now - self._heard_at.get(name, -SILENT_AFTER_S) > SILENT_AFTER_S
+        )
+
     def silent(self, now: float) -> tuple[str, ...]:
         """Hosts that count as up and were not heard in time; the longest silent first.
 

@@ -1,6 +1,7 @@
 """The server process: wires the service to its edge and runs it until it is told to stop.
 
 start   settings → logs → secrets → service → edge → listen → "serving"
+state   SIGUSR1 → one line in the log
 stop    SIGTERM or SIGINT → end watches → no new connections → requests in flight (≤ stop_s)
         → close the service → exit 0
 """
@@ -29,6 +30,7 @@ from netwright.server.core import Core
 from netwright.server.credentials import authenticator
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service
+from netwright.tasks import waiting
 
 OpenService = Callable[[ServerSettings, Metrics], Awaitable[Service]]
 _SQLITE = "sqlite:///"
@@ -125,11 +127,21 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGUSR1, self._tell_state)
         try:
             yield
         finally:
             for number in _STOP_SIGNALS:
                 loop.remove_signal_handler(number)
+
+    def _tell_state(self) -> None:
+        _log.info(
+            "state, as SIGUSR1 asked for",
+            **self._edge.service.state(),
+            connections=len(self.server_state.connections),
+            requests=len(self.server_state.tasks),
+            tasks=waiting(),
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _log.info("stopping")

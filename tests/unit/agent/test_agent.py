@@ -11,7 +11,7 @@ from tests.doubles.server import ServerDouble
 from tests.doubles.values import network, port
 from tests.doubles.wiring import WiringDouble
 
-from netwright.agent.agent import Agent
+from netwright.agent.agent import NOT_WIRED_NAMED_MAX, Agent
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Endpoint, Wired
 from netwright.model.errors import StaleEpoch
@@ -200,3 +200,25 @@ async def test_after_each_connection_the_whole_set_is_told() -> None:
         await asyncio.sleep(1)
     (whole,) = [batch for batch in server.batches if batch.full_set_at is not None]
     assert [report.port_id for report in whole.reports] == ["p"]
+
+
+@simulated
+async def test_its_state_names_what_is_not_wired_and_is_bounded() -> None:
+    many = [f"p{n:02}" for n in range(NOT_WIRED_NAMED_MAX + 5)]
+    server, wiring = server_with(*(port(one) for one in many), port("well")), WiringDouble()
+    agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
+    assert agent.state()["registered"] is False
+    task = asyncio.create_task(agent.run())
+    for one in many:
+        wiring.refusing[one] = "no such bridge"
+    for one in (*many, "well"):
+        wiring.plug(one)
+    await asyncio.sleep(5)
+    state = agent.state()
+    task.cancel()
+    await asyncio.wait([task])
+    assert (state["registered"], state["ports"], state["wired"]) == (True, len(many) + 1, 1)
+    assert state["not_wired_count"] == len(many)
+    assert state["not_wired"] == [
+        f"{one}: refused no such bridge" for one in many[:NOT_WIRED_NAMED_MAX]
+    ]
