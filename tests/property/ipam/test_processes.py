@@ -11,9 +11,6 @@ deciding and writing or between writing and replying, and its clock may jump. Ch
   of the dead have ended.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import (
@@ -23,18 +20,14 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from tests.property.ipam.process import REST_S, Command, Create, Delete, Process
+from tests.property.ipam.table import SUBNET, KeyTaken, Table
 
-from netwright.ipam import resting
 from netwright.ipam.addresses import Address, AddressRange
 from netwright.ipam.blocks import Geometry
-from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.ipam.pools import default_pools
-from netwright.ipam.resting import AddressTaken, Allocation, Claim, Exhausted
-from netwright.ipam.selection import LEASE_S, BlockRow, BlockTable, choose_leases, choose_survey
+from netwright.ipam.selection import LEASE_S
 
-SUBNET = "subnet"
-EPOCH = 1_000_000.0
-REST_S = 60.0
 PROCESSES = 3
 
 
@@ -58,241 +51,6 @@ GEOMETRIES = {
     "two pools that share a block": Geometry(default_pools("10.0.0.0/28", "10.0.0.9"), 3),
     "a /64 with a hole": _endless(),
 }
-
-
-class KeyTaken(Exception):
-    def __init__(self, conflicts: list[Address]) -> None:
-        super().__init__(conflicts)
-        self.conflicts = conflicts
-
-
-@dataclass
-class Table:
-    """One subnet's rows. `now` is the database's clock, which rests are measured by."""
-
-    geometry: Geometry
-    now: float = EPOCH
-    rows: dict[Address, Allocation] = field(default_factory=dict)
-    blocks: dict[Address, BlockRow] = field(default_factory=dict)
-
-    def delete(self, address: Address) -> None:
-        del self.rows[address]
-        block = self.geometry.block_of(address)
-        if block in self.blocks:
-            self._set(block, is_full=False)
-
-    def sweep(self) -> None:
-        for row in list(self.rows.values()):
-            if resting.has_rested(row, self.now):
-                self.delete(row.address)
-
-    def block_table(self) -> BlockTable:
-        rows = tuple(row for _, row in sorted(self.blocks.items()) if not row.is_full)
-        return BlockTable(open_rows=rows, newest=max(self.blocks, default=None))
-
-    def lease(self, block: Address, owner: str, expires_at: float) -> None:
-        self.blocks.setdefault(block, BlockRow(block=block))
-        is_full = self.geometry.view(block, self.rows).is_full
-        if is_full:
-            self._set(block, owner=None, is_full=True)
-        else:
-            self._set(block, owner=owner, lease_expires_at=expires_at)
-
-    def insert(self, rows: list[Allocation]) -> None:
-        """All or none, by the unique key."""
-        conflicts = [row.address for row in rows if row.address in self.rows]
-        if conflicts:
-            raise KeyTaken(conflicts)
-        self.rows |= {row.address: row for row in rows}
-
-    def reclaim(self, seen: Allocation, port_id: str, project_id: str) -> None:
-        if self.rows.get(seen.address) != seen:
-            raise KeyTaken([seen.address])
-        self.rows[seen.address] = Allocation(
-            subnet_id=SUBNET, address=seen.address, project_id=project_id, port_id=port_id
-        )
-
-    def fullness(self) -> resting.Fullness:
-        rests = [
-            row.rests_until
-            for row in self.rows.values()
-            if row.rests_until is not None and self._in_pools(row.address)
-        ]
-        return resting.fullness(self.geometry.capacity, rests)
-
-    def free_count(self) -> int:
-        """The addresses that nobody holds or rests: the model's truth."""
-        gone = [
-            address
-            for address, row in self.rows.items()
-            if self._in_pools(address) and not resting.has_rested(row, self.now)
-        ]
-        return self.geometry.capacity - len(gone)
-
-    def has_free(self, apart_from: set[Address]) -> bool:
-        pools = self.geometry.pools
-        everything = (each for pool in pools for each in range(pool.first, pool.last + 1))
-        return any(
-            each not in apart_from
-            and (each not in self.rows or resting.has_rested(self.rows[each], self.now))
-            for each in everything
-        )
-
-    def _in_pools(self, address: Address) -> bool:
-        return any(address in pool for pool in self.geometry.pools)
-
-    def _set(self, block: Address, **changes: Any) -> None:
-        old = self.blocks[block]
-        fields = {name: getattr(old, name) for name in old.__struct_fields__}
-        self.blocks[block] = BlockRow(**(fields | changes))
-
-
-@dataclass
-class Create:
-    port_id: str
-    project_id: str
-    address: Address | None = None
-
-
-@dataclass
-class Delete:
-    port_id: str
-    address: Address
-    was_bound: bool
-
-
-Command = Create | Delete
-
-
-@dataclass
-class Decision:
-    """What one command does to the table, or the error it is answered with."""
-
-    command: Command
-    address: Address
-    seen: Allocation | None = None
-    error: Exception | None = None
-
-
-@dataclass
-class Process:
-    name: str
-    table: Table
-    clock_offset: float = 0.0
-    batch: list[Decision] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.ledger = Ledger(self.name)
-
-    @property
-    def now(self) -> float:
-        return self.table.now + self.clock_offset
-
-    def load(self, wanted: int) -> None:
-        """Lease, or when nothing can be leased survey, until enough is known of."""
-        geometry, table = self.table.geometry, self.table
-        for round_ in range(40):
-            gaps = self.ledger.shortfall({SUBNET: wanted}, self.now)
-            if not gaps:
-                return
-            table.sweep()
-            blocks = choose_leases(
-                geometry,
-                table.block_table(),
-                owner=self.name,
-                held=gaps[0].held,
-                missing=gaps[0].missing,
-                now=self.now,
-                round_=round_,
-            )
-            if blocks:
-                for block in blocks:
-                    table.lease(block, self.name, self.now + LEASE_S)
-                views = geometry.views(blocks, table.rows)
-                self.ledger.lease(SUBNET, geometry, views, self.now + LEASE_S)
-                continue
-            survey = choose_survey(geometry, table.block_table(), surveyed=gaps[0].surveyed)
-            views = geometry.views(survey.blocks, table.rows)
-            fullness = table.fullness() if survey.complete else None
-            self.ledger.survey(SUBNET, geometry, views, fullness)
-        raise AssertionError("loading comes to no end")
-
-    def decide(self, commands: list[Command]) -> None:
-        wanted = sum(isinstance(each, Create) and each.address is None for each in commands)
-        self.load(wanted)
-        self.batch = [self._decide_one(command) for command in commands]
-
-    def _decide_one(self, command: Command) -> Decision:
-        if isinstance(command, Delete):
-            if not command.was_bound:
-                self.ledger.release(SUBNET, command.address)
-            return Decision(command, command.address)
-        savepoint = self.ledger.savepoint()
-        try:
-            return self._decide_create(command)
-        except (Exhausted, AddressTaken) as error:
-            self.ledger.rollback(savepoint)
-            return Decision(command, command.address or 0, error=error)
-
-    def _decide_create(self, command: Create) -> Decision:
-        if command.address is None:
-            for _ in range(20):
-                try:
-                    return Decision(command, self._allocate())
-                except NeedsBlocks as needs:
-                    self.load(needs.wanted)
-            raise AssertionError("NeedsBlocks comes to no end")
-        row = self.table.rows.get(command.address)
-        how = resting.claim(row, SUBNET, command.address, command.project_id, self.table.now)
-        self.ledger.take(SUBNET, command.address)
-        return Decision(command, command.address, row if how is Claim.RECLAIM else None)
-
-    def _allocate(self) -> Address:
-        try:
-            return self.ledger.allocate(SUBNET, self.now)
-        except Exhausted:
-            taken = self.ledger._taken.get(SUBNET, set())
-            assert not self.table.has_free(apart_from=taken), "a false exhaustion"
-            raise
-
-    def write(self) -> None:
-        """One transaction; raises KeyTaken with nothing written."""
-        before = dict(self.table.rows), dict(self.table.blocks)
-        try:
-            for each in self.batch:
-                if each.error is None:
-                    self._write_one(each)
-        except KeyTaken:
-            self.table.rows, self.table.blocks = before
-            raise
-
-    def _write_one(self, decision: Decision) -> None:
-        command = decision.command
-        if isinstance(command, Create):
-            if decision.seen is not None:
-                self.table.reclaim(decision.seen, command.port_id, command.project_id)
-                return
-            row = Allocation(
-                subnet_id=SUBNET,
-                address=decision.address,
-                project_id=command.project_id,
-                port_id=command.port_id,
-            )
-            self.table.insert([row])
-            return
-        old = self.table.rows[command.address]
-        end = resting.rest_end(
-            was_bound=command.was_bound, withdrawn_at=self.table.now, rest_s=REST_S
-        )
-        if end is None:
-            self.table.delete(command.address)
-        else:
-            self.table.rows[command.address] = Allocation(
-                subnet_id=SUBNET,
-                address=command.address,
-                project_id=old.project_id,
-                rests_until=end,
-            )
 
 
 projects = st.sampled_from(["ours", "theirs"])
