@@ -1,8 +1,9 @@
 """The host's Open vSwitch as the agent's loop sees it: `netwright.agent.wiring.Wiring`.
 
     run ─┬─ OvsDriver.run     connections, audit
-         └─ follow            converges whenever something changed: base wiring from the first
-                              moment, devices that appear, everything after a restart of OVS
+         ├─ follow            converges whenever something changed: base wiring from the first
+         │                    moment, devices that appear, everything after a restart of OVS
+         └─ announce          ports that came up, a moment later
 
 `apply` replaces what is wanted and may sweep; between two calls `follow` keeps to the last wanted
 and sweeps nothing.
@@ -22,6 +23,9 @@ from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.wiring import Device, Endpoint, Outcome, Wired, WiringError, WiringStatus
 from netwright.model.resources import NetworkType, Nic
 
+ANNOUNCE_AFTER_S = 0.01
+"""What is flooded to every port of a network keeps a switch busy: the server hears of it first."""
+
 _STATUS = {
     "up": WiringStatus.UP,
     "down": WiringStatus.UP,  # administratively: wired as desired, that is, silent
@@ -39,6 +43,8 @@ class OvsHost:
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
         self._base_stands = asyncio.Event()
         self._up: frozenset[str] = frozenset()
+        self._unannounced: frozenset[str] = frozenset()
+        self._came_up = asyncio.Event()
         self._converted: Mapping[str, tuple[Endpoint, OvsEndpoint]] = {}
 
     async def run(self, changed: Callable[[], None]) -> NoReturn:
@@ -46,6 +52,7 @@ class OvsHost:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._driver.run(), name="ovs driver")
             tasks.create_task(self._follow(changed), name="ovs follow")
+            tasks.create_task(self._announce(), name="ovs announce")
         raise AssertionError("the driver's tasks never end by themselves")
 
     async def wait_ready(self, timeout_s: float) -> None:
@@ -113,16 +120,24 @@ class OvsHost:
     async def _converge(self, desired: Desired) -> None:
         self._converged = await self._driver.converge(desired)
         if self._converged.unreachable is None:
-            await self._announce(desired)
+            up = frozenset(one.port_id for one in self._converged.endpoints if one.status == "up")
+            self._unannounced |= up - self._up
+            self._up = up
+            if self._unannounced:
+                self._came_up.set()
         if self._converged.complete:
             self._base_stands.set()
 
-    async def _announce(self, desired: Desired) -> None:
-        """Ports that came up by now make themselves known: they may have been elsewhere before."""
-        up = frozenset(one.port_id for one in self._converged.endpoints if one.status == "up")
-        news, self._up = up - self._up, up
-        if news:
-            await self._driver.announce(one for one in desired.endpoints if one.port_id in news)
+    async def _announce(self) -> NoReturn:
+        """Ports that came up make themselves known: they may have been elsewhere before."""
+        while True:
+            await self._came_up.wait()
+            await asyncio.sleep(ANNOUNCE_AFTER_S)
+            self._came_up.clear()
+            news, self._unannounced = self._unannounced & self._up, frozenset()
+            await self._driver.announce(
+                one for one in self._desired.endpoints if one.port_id in news
+            )
 
     def _convert(
         self, desired: Mapping[str, Endpoint]

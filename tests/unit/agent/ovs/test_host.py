@@ -1,7 +1,7 @@
 """The host's OVS as the agent's loop sees it, over a simulated switch."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from tests.unit.agent.ovs.simswitch import SimSwitch
 from netwright.agent.ovs.actual import Device, Rows
 from netwright.agent.ovs.changes import Problem
 from netwright.agent.ovs.driver import OvsDriver
-from netwright.agent.ovs.host import OvsHost
+from netwright.agent.ovs.host import ANNOUNCE_AFTER_S, OvsHost
 from netwright.agent.ovs.outcome import Outcome
 from netwright.agent.ovs.wiring import Bond, Desired, HostWiring, PhysicalBridge
+from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.ovs.witness import UplinkState, uplink_states
 from netwright.agent.wiring import Endpoint, Wiring, WiringError, WiringStatus
 from netwright.model.resources import AddressPair, NetworkType, Segment
@@ -39,6 +40,7 @@ class SimDriver(OvsDriver):
         self.switch = switch
         self.away: str | None = None
         self.event = asyncio.Event()
+        self.announced: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
 
     async def run(self) -> None:
         self.event.set()
@@ -54,6 +56,9 @@ class SimDriver(OvsDriver):
             return Outcome((), (problem,), complete=False, unreachable=self.away)
         plan = self.switch.converge(desired)
         return Outcome(plan.endpoints, plan.problems, complete=True)
+
+    async def announce(self, endpoints: Iterable[OvsEndpoint]) -> None:
+        self.announced.put_nowait(tuple(one.port_id for one in endpoints))
 
     def devices(self) -> tuple[Device, ...]:
         return self.switch.rows().devices("br-int")
@@ -149,6 +154,20 @@ async def test_a_device_that_appears_is_wired_before_the_loop_asks() -> None:
         async with asyncio.timeout(5):
             await changed.wait()
         assert driver.switch.port("tapp1").tag == 1
+
+
+async def test_a_port_that_came_up_is_announced_once_after_the_loop_was_told() -> None:
+    async with running() as (host, driver, changed):
+        await host.apply({"p1": ENDPOINT}, sweep=True)
+        driver.switch.plug("br-int", "tapp1", "p1")
+        driver.event.set()
+        async with asyncio.timeout(5):
+            await changed.wait()
+            assert driver.announced.empty()
+            assert await driver.announced.get() == ("p1",)
+        await host.apply({"p1": ENDPOINT}, sweep=True)
+        await asyncio.sleep(3 * ANNOUNCE_AFTER_S)
+        assert driver.announced.empty()
 
 
 async def test_ovs_away_is_a_wiring_error() -> None:
