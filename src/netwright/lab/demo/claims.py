@@ -141,6 +141,9 @@ def _anti_spoofing(stage: Stage) -> str:
             out, came = sent.stop(), arrived.stop()
     finally:
         run(namespace, ["ip", "address", "del", f"{forged}/24", "dev", "eth0"])
+        # ARP that it was asked for with the forged source, and that nobody heard, is repeated only
+        # after a second: until then its own packets would wait as well.
+        run(namespace, ["ip", "neighbour", "flush", "dev", "eth0"])
     require(out > 0, "the forged packets never left the instance, so nothing was shown")
     require(came == 0, f"{came} forged packets arrived")
     return (
