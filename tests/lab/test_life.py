@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from netwright.client.networking import Collection, Networking
 from netwright.lab import down, faults, instances, links, probe, processes, spec, start, up
 from netwright.lab.links import VethEnd
 from netwright.lab.nodes import ovs, switch
@@ -17,6 +18,7 @@ from netwright.lab.nodes.host import BOND
 from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
 from netwright.lab.services import AGENT
 from netwright.lab.state import Lab
+from netwright.model.errors import NetwrightError
 from netwright.model.resources import Host, HostState
 
 pytestmark = pytest.mark.lab
@@ -231,6 +233,42 @@ def test_a_silent_agent_takes_no_new_ports_and_loses_none(nova: Orchestrator, ma
     nova.await_status([refused])
     assert host(nova, "host2").state is HostState.UP
     assert reaches(lab, near, refused)
+
+
+def test_an_address_that_goes_is_nobodys_else_while_its_host_answers_for_it(
+    nova: Orchestrator, make: Make
+) -> None:
+    """What stays of the port loses nothing: an address comes and goes beside it under traffic."""
+    lab = nova.lab
+    near, far = make("near", "host1"), make("far", "host2")
+    old = far.address()
+    extra = old.rpartition(".")[0] + ".200"
+    with probe.pinging(lab, near.instance.id, old, count=200, interval_s=INTERVAL_S) as run:
+        readdress(nova, far, old, extra)
+        readdress(nova, far, old)
+        assert eventually(lambda: _is_clean_of(nova, far, extra), SOON_S)
+        assert run.finish().lost == 0
+    faults.fail(lab, AGENT_OF_HOST2, silent=True)
+    try:
+        readdress(nova, far, extra)
+        assert probe.ping(lab, near.instance.id, old, count=3).received == 3
+        with pytest.raises(NetwrightError, match=f"{old} .* is in use"):
+            readdress(nova, near, old)
+        nova.await_status([far])  # Nova is told of nothing
+    finally:
+        faults.heal(lab, AGENT_OF_HOST2)
+    assert eventually(lambda: _is_clean_of(nova, far, old), SOON_S)
+    assert probe.ping(lab, near.instance.id, old, count=3).received == 0
+    readdress(nova, near, near.address(), old)  # it rests, and its own project may name it
+
+
+def readdress(nova: Orchestrator, one: Spawned, *addresses: str) -> None:
+    wish = {"fixed_ips": [{"ip_address": address} for address in addresses]}
+    nova.ask(lambda client: Networking(client).update(Collection.PORTS, one.instance.id, wish))
+
+
+def _is_clean_of(nova: Orchestrator, one: Spawned, address: str) -> bool:
+    return f"no longer answers for {address}" in nova.history(one.instance.id)[-1].cause
 
 
 def test_a_fenced_host_gives_its_ports_up_when_it_returns(nova: Orchestrator, make: Make) -> None:
