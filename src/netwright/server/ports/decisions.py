@@ -169,7 +169,7 @@ def _readdressed(world: World, port: Port, actor: str) -> Port:
         Event.READDRESS,
         actor=actor,
         binding=holding[0],
-        cause=f"{held} stay held until host {hosts} no longer answers for them",
+        cause=f"{held}: held until host {hosts} no longer answers for it",
     )
 
 

@@ -19,6 +19,7 @@ from netwright.server.ports.explanation import (
     compose,
     length,
 )
+from netwright.server.ports.lifecycle import names_of
 
 _AGENT = "agent"
 _STANDING_OF_ERROR = "it could not be wired; it is tried again by itself"
@@ -40,6 +41,17 @@ def explain_to_project(
     if port.state in _WAITS and not (waits and port.state is PortState.DEGRADED):
         what = _WAITS[port.state]
         waits += (Wait(what=what, since=port.state_since, next=_next(port)),)
+    if port.state is not PortState.RELEASING:
+        waits += tuple(
+            Wait(
+                what="Its host has not confirmed that it no longer answers for "
+                f"{names_of(binding.remnant)}, which the port has no more and holds until then",
+                since=binding.remnant.since,
+                next=_ask(port),
+            )
+            for binding in port.bindings
+            if binding.remnant
+        )
     return compose(
         port, standing=_standing(port, network, hosts, now), cause="", waits=waits, now=now
     )
@@ -72,4 +84,8 @@ def _standing(port: Port, network: Network, hosts: Mapping[str, Host], now: floa
 def _next(port: Port) -> str:
     if port.state is PortState.ALLOCATED:
         return "start an instance with it, or attach it to one"
+    return _ask(port)
+
+
+def _ask(port: Port) -> str:
     return f"if it stays so, ask an administrator: netwright port explain {port.id} tells them why"

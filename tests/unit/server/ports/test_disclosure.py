@@ -5,11 +5,13 @@ from msgspec.structs import replace
 
 from netwright.model.resources import (
     Binding,
+    FixedIp,
     Host,
     HostState,
     Network,
     NetworkType,
     Port,
+    Remnant,
     Segment,
     Transition,
     VifType,
@@ -89,6 +91,17 @@ def test_what_the_project_switched_off_itself_is_told_whole() -> None:
     port = replace(PORT, state=PortState.DEGRADED, admin_state_up=False)
     (wait,) = explain_to_project(port, NETWORK, {SECRET: HOST}, T).waits
     assert "admin_state_up is false" in wait.what
+
+
+def test_an_address_that_is_held_is_told_without_its_host() -> None:
+    gone = FixedIp(subnet_id="s", ip_address="10.0.0.5")
+    (binding,) = PORT.bindings
+    binding = replace(binding, remnant=Remnant(addresses=(gone,), since=T))
+    port = replace(PORT, state=PortState.ACTIVE, bindings=(binding,))
+    explanation = explain_to_project(port, NETWORK, {SECRET: HOST}, T + 75)
+    (wait,) = explanation.waits
+    assert "no longer answers for 10.0.0.5" in wait.what
+    assert SECRET not in repr(explanation)
 
 
 def test_history_names_actors_by_their_kind() -> None:

@@ -245,7 +245,7 @@ def test_history_and_explain_say_who_holds_what_and_why(store: Store) -> None:
     store.do(update("a", fixed_ips=at(NEW), admin_state_up=False))
     story = [(each.event, each.cause) for each in store.history("a")][-2:]
     assert story[0][0] == "admin_down"
-    assert story[1] == ("readdress", f"{OLD} stay held until host h1 no longer answers for them")
+    assert story[1] == ("readdress", f"{OLD}: held until host h1 no longer answers for it")
     store.now += 90.0
     text = explained(store)
     assert f"Host h1 has not confirmed that it no longer answers for {OLD}" in text
