@@ -159,6 +159,20 @@ def test_a_doubt_survives_a_binding_that_replaces_another_on_its_host(store: Sto
     assert store.holders()[OLD] is None
 
 
+def test_an_agent_cannot_speak_for_what_it_does_not_wire(store: Store) -> None:
+    """Bare metal is up by definition; what the agent had wired there before may stand."""
+    up_on(store, "h1")
+    store.do(update("a", fixed_ips=at(NEW)))
+    store.do(update("a", host=""))
+    (metal,) = store.do(update("a", host="h1", vnic_type=VnicType.BAREMETAL))
+    assert metal.bindings[0].state is BindingState.UP
+    say(store, ReportStatus.UP)
+    assert store.holders()[OLD] == "a"
+    store.do(update("a", host=""))
+    say(store, ReportStatus.WITHDRAWN)
+    assert store.holders()[OLD] is None
+
+
 def test_changes_before_the_host_has_spoken_add_up(store: Store) -> None:
     up_on(store, "h1")
     (second,) = store.do(update("a", fixed_ips=at(NEW)))
@@ -178,6 +192,16 @@ def test_a_port_may_have_back_what_it_still_holds(store: Store) -> None:
     store.do(create("b", mac_address=NEW_MAC))  # of the same project: it may have what rests
     with pytest.raises(MacAddressInUse, match="in use by port a"):
         store.do(create("c", mac_address=OLD_MAC))
+
+
+def test_what_comes_back_and_goes_again_is_held_again(store: Store) -> None:
+    up_on(store, "h1")
+    store.do(update("a", mac_address=NEW_MAC))
+    store.do(update("a", mac_address=OLD_MAC))
+    assert OLD_MAC not in explained(store)
+    store.do(update("a", mac_address=NEW_MAC))
+    with pytest.raises(MacAddressInUse, match="was port a's"):
+        store.do(create("b", mac_address=OLD_MAC))
 
 
 def test_a_mac_that_goes_is_held_then_rests(store: Store) -> None:
