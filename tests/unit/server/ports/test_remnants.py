@@ -126,6 +126,18 @@ def test_every_host_must_show_it(store: Store) -> None:
     assert store.holders()[OLD] is None
 
 
+def test_what_withdraws_is_clean_when_it_is_withdrawn_and_not_before(store: Store) -> None:
+    """The device may have gone, come back and been wired before its host heard of anything."""
+    before = up_on(store, "h1")
+    store.do(update("a", host=""))
+    store.do(update("a", fixed_ips=at(NEW)))
+    late = report(before, "h1", ReportStatus.DOWN, "unplugged")
+    store.do(reports("h1", late))
+    assert store.holders()[OLD] == "a"
+    store.do(reports("h1", report(before, "h1", ReportStatus.WITHDRAWN)))
+    assert store.holders()[OLD] is None
+
+
 @pytest.mark.parametrize("fate", ["fenced", "deleted", "moved", "unbound"])
 def test_a_fence_or_a_withdrawal_shows_it_too(store: Store, fate: str) -> None:
     up_on(store, "h1")
