@@ -70,6 +70,16 @@ def test_a_full_set_from_before_proves_nothing_of_a_port_unbound_in_the_same_bat
     assert holders(store) == ["a"]
 
 
+def test_a_full_set_proves_nothing_of_what_came_after_its_cursor(store: Store) -> None:
+    before = store.cursor()
+    wired(store, "a")
+    store.do(delete("a"))
+    store.do(reports("h1", full_set_at=before))
+    assert holders(store) == ["a"]
+    store.do(reports("h1", full_set_at=store.cursor()))
+    assert holders(store) == [None]
+
+
 def test_what_a_bound_port_needs_cannot_be_changed_under_it(store: Store) -> None:
     wired(store, "a")
     for change in ({"vnic_type": VnicType.BAREMETAL}, {"device_owner": "network:virtual_ip"}):
