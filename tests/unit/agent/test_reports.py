@@ -6,7 +6,7 @@ from tests.doubles.values import binding, network, port
 from netwright.agent.desired import desired
 from netwright.agent.reports import Acknowledged, Statement, acknowledge, due, full_set, statements
 from netwright.agent.wiring import Outcome, Wired, WiringStatus
-from netwright.model.resources import Port, VnicType
+from netwright.model.resources import FixedIp, Port, Remnant, VnicType
 from netwright.model.states import BindingState
 from netwright.model.wire import CAUSE_UNPLUGGED, Report, ReportStatus
 
@@ -126,3 +126,25 @@ def test_bare_metal_is_in_the_whole_set_and_never_news() -> None:
     whole: tuple[Report, ...] | None = full_set("h1", {"p": metal}, stated)
     assert whole is not None
     assert [report.status for report in whole] == [ReportStatus.UP]
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome", "expected"),
+    [
+        (BindingState.UP, UP, ["up"]),
+        (BindingState.PREPARING, None, ["down"]),
+        (BindingState.DOWN, None, ["down"]),
+        (BindingState.UP, PENDING, []),
+        (BindingState.FENCED, None, []),
+    ],
+)
+def test_a_remnant_is_spoken_of_though_the_server_agrees_with_the_rest(
+    seen: BindingState, outcome: Outcome | None, expected: list[str]
+) -> None:
+    """What the port has no more is held until a word of this generation."""
+    gone = FixedIp(subnet_id="sub-1", ip_address="10.0.0.9")
+    one = port("p", binding(state=seen, remnant=Remnant(addresses=(gone,), since=0.0)))
+    assert told(one, outcome) == expected
+    stated = state(one, outcome)
+    acked = acknowledge({}, stated, due(stated, {}))
+    assert told(one, outcome, acked) == []
