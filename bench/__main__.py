@@ -1,8 +1,8 @@
 """Runs the benchmarks: `python -m bench [NAME…] [--write]`.
 
 Each module has `run() -> list[Result]`. Ratios compare with a peer or a physical limit that the
-same run measured; the exit code is 1 when one breaks its limit. `--write` keeps the table in
-`docs/benchmarks.md`.
+same run measured; the exit code is 1 when one breaks its limit. `--write` keeps the tables in
+`docs/benchmarks.md`; those of benchmarks that did not run stay as they are.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.names) - set(MODULES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; see --help")
-    sections: list[str] = []
+    sections = _written() if options.write else {}
     broken: list[Result] = []
     for name in options.names or MODULES:
         module = import_module(f"bench.{name}")
@@ -46,12 +46,19 @@ def main() -> int:
         lines = table(results)
         print("\n".join(lines), f"\n({time.monotonic() - began:.0f} s)", flush=True)
         broken += [each for each in results if not each.holds]
-        sections += [f"## {name}", "", title, "", *lines, ""]
+        sections[name] = "\n".join([f"## {name}", "", title, "", *lines, ""])
     if options.write:
-        PAGE.write_text("\n".join([*_head(), *sections]), encoding="utf-8")
+        kept = [sections[name] for name in MODULES if name in sections]
+        PAGE.write_text("\n".join([*_head(), *kept]), encoding="utf-8")
     for each in broken:
         print(f"beyond its limit: {each.name}", file=sys.stderr)
     return int(bool(broken))
+
+
+def _written() -> dict[str, str]:
+    """The page's sections by benchmark, as they were written before."""
+    _, *sections = PAGE.read_text(encoding="utf-8").split("\n## ")
+    return {text.partition("\n")[0]: f"## {text.rstrip()}\n" for text in sections}
 
 
 def _head() -> list[str]:
