@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from netwright.db.sqlite import SqliteTransaction, run_now
+from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import Ledger
 from netwright.model.resources import NetworkType, Segment
 from netwright.model.states import Plane
@@ -31,7 +33,7 @@ from netwright.server.commands import (
     RegisterHost,
     SubnetDraft,
 )
-from netwright.server.store.opening import open_database
+from netwright.server.store.opening import open_sqlite
 from netwright.server.store.schema import sqlite_ddl
 
 _ADMIN = Caller(project_id="0" * 32, is_admin=True)
@@ -75,9 +77,9 @@ class Replay:
     """A fresh database, and batches that wait to be written to it."""
 
     def __init__(self, path: Path, recording: Recording) -> None:
-        self._database, _ = open_database(path, "bench")
+        self._database, _ = open_sqlite(path, "bench")
         self._recording = recording
-        self._database.write_now(lambda connection: _apply(connection, recording.scene))
+        self._database.write_now(partial(_apply, writes=recording.scene))
 
     def run(self, seconds: float) -> list[float]:
         """Write batches for so long, or until none is left; how long each took, in seconds."""
@@ -99,7 +101,7 @@ class Replay:
         return len(took) * self._recording.items / sum(took)
 
     def close(self) -> None:
-        self._database.close()
+        self._database.close_now()
 
 
 def creations(batches: int, ports: int) -> Recording:
@@ -125,9 +127,10 @@ def reports(count: int, host: str = "host1") -> Recording:
     return Recording(scene, recorded[::-1], 1)
 
 
-def _apply(connection: sqlite3.Connection, writes: Writes) -> None:
+async def _apply(tx: Transaction, writes: Writes) -> None:
+    assert isinstance(tx, SqliteTransaction)
     for write in writes:
-        connection.executemany(write.sql, write.rows)
+        tx.connection.executemany(write.sql, write.rows)
 
 
 _Decide = Callable[[Sequence[Command]], Writes]
@@ -138,13 +141,17 @@ def _deciding() -> Iterator[_Decide]:
     """Decides commands as the server does, in memory; what it would write."""
     connection = sqlite3.connect(":memory:", factory=_Recorder, isolation_level=None)
     connection.writes = []
+    tx = SqliteTransaction(connection)
     ledger = Ledger("bench")
     for statement in sqlite_ddl():
         connection.execute(statement)
 
     def decide(commands: Sequence[Command]) -> Writes:
         connection.writes = []
-        outcomes, _ = batch.run(connection, commands, ledger=ledger, now=time.time(), epoch="bench")
+        deciding = batch.run(
+            tx, commands, aside=lambda work: work(tx), ledger=ledger, now=time.time(), epoch="bench"
+        )
+        outcomes, _ = run_now(deciding)
         ledger.commit()
         failed = [each for each in outcomes if isinstance(each, Exception)]
         assert not failed, failed[0]

@@ -18,7 +18,6 @@ from netwright.agent.wiring import Endpoint, Outcome, Wired, WiringStatus
 from netwright.model.resources import Network, Port
 from netwright.model.wire import DeviceAnswers, DevicesSeen, Kind, Report, ReportBatch
 from netwright.server.commands import ApplyReports, Command, SeeDevices
-from netwright.server.store.events import picture
 
 PHYSICAL = ("physnet1",)
 _KINDS = frozenset({Kind.NETWORK, Kind.PORT})
@@ -88,7 +87,7 @@ class AgentDouble:
             self.acknowledged = acknowledge(self.acknowledged, message.stated, message.sent)
 
     def _hear(self, store: Store) -> None:
-        seq, events, snapshot = picture(store.connection, self.seen, _KINDS, self.host)
+        seq, events, snapshot = store.picture(self.seen, _KINDS, self.host)
         if snapshot is not None:
             self.ports, self.networks = {}, {}
             for kind, id_, body in snapshot:

@@ -6,11 +6,19 @@ from typing import Any
 
 import msgspec
 
+from netwright.db.sqlite import SqliteTransaction, run_now
 from netwright.ipam.addresses import from_key, to_text
 from netwright.ipam.ledger import Ledger
 from netwright.model.resources import Host, NetworkType, Port, Segment, Transition
 from netwright.model.states import Plane
-from netwright.model.wire import DevicesSeen, HostRegistration, Report, ReportBatch, ReportStatus
+from netwright.model.wire import (
+    DevicesSeen,
+    HostRegistration,
+    Kind,
+    Report,
+    ReportBatch,
+    ReportStatus,
+)
 from netwright.server import batch
 from netwright.server.commands import (
     ApplyReports,
@@ -29,7 +37,10 @@ from netwright.server.commands import (
     UpdatePorts,
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
+from netwright.server.store.events import Picture, picture
+from netwright.server.store.loading import revocations
 from netwright.server.store.schema import sqlite_ddl
+from netwright.server.store.upkeep import heard, overdue_ports
 from netwright.server.store.writing import EventRow
 
 ADMIN = Caller(project_id="p", is_admin=True)
@@ -50,14 +61,17 @@ class Store:
 
     def batch(self, *commands: Command) -> list[Any]:
         self.connection.execute("BEGIN IMMEDIATE")
-        outcomes, events = batch.run(
-            self.connection,
+        tx = SqliteTransaction(self.connection)
+        deciding = batch.run(
+            tx,
             commands,
+            aside=lambda work: work(tx),
             ledger=self.ledger,
             now=self.now,
             epoch=EPOCH,
             history=self.history_kept,
         )
+        outcomes, events = run_now(deciding)
         self.connection.execute("COMMIT")
         self.ledger.commit()
         self.events += events
@@ -101,6 +115,18 @@ class Store:
     def cursor(self) -> str:
         (last,) = self.connection.execute("SELECT max(seq) FROM event").fetchone()
         return f"{EPOCH}-{last or 0}"
+
+    def picture(self, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
+        return run_now(picture(SqliteTransaction(self.connection), after, kinds, host))
+
+    def heard(self) -> dict[str, float]:
+        return run_now(heard(SqliteTransaction(self.connection)))
+
+    def revocations(self) -> dict[str, int]:
+        return run_now(revocations(SqliteTransaction(self.connection)))
+
+    def overdue_ports(self) -> tuple[str, ...]:
+        return run_now(overdue_ports(SqliteTransaction(self.connection), self.now))
 
     # shorthands
 

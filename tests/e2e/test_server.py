@@ -101,7 +101,6 @@ def _create_until_refused(server: Server, network: str, made: list[str]) -> None
     [
         (("--auth", "none", "--listen", "0.0.0.0:20999"), "everybody who reaches 0.0.0.0:20999"),
         (("--auth", "keystone"), "planned"),
-        (("--database", "postgresql://db/netwright"), "PostgreSQL is planned"),
         (("--database", "mysql://x"), "--database is 'mysql://x'"),
         (("--listen", "203.0.113.1:20999"), "cannot listen on 203.0.113.1:20999"),
         (("--config", "/nonexistent.toml"), "/nonexistent.toml cannot be read"),
@@ -111,17 +110,28 @@ def _create_until_refused(server: Server, network: str, made: list[str]) -> None
 def test_a_server_that_cannot_start_says_why(
     tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    done = subprocess.run(
+    done = start(tmp_path, arguments)
+    assert done.returncode == 2, done.stderr
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
+    done = start(tmp_path, ("--database", f"postgresql://me:secret@/nw?host={tmp_path}"))
+    assert done.returncode == 4, done.stderr
+    assert f"PostgreSQL at postgresql://me@/nw?host={tmp_path} cannot be used" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def start(directory: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [str(Path(sys.executable).with_name("netwright")), "server", *arguments],
-        env={"NETWRIGHT_SERVER_STATE_DIRECTORY": str(tmp_path)},
+        env={"NETWRIGHT_SERVER_STATE_DIRECTORY": str(directory)},
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
-    assert done.returncode == 2, done.stderr
-    assert words in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
 
 
 def test_an_interrupt_stops_it_too_and_metrics_count_commits(tmp_path: Path) -> None:

@@ -4,29 +4,121 @@ Readers see the last commit and never wait for the writer. Everything runs off t
 """
 
 import asyncio
+import re
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import msgspec
+from sqlalchemy import Select, Table
+from sqlalchemy.dialects import sqlite
+
+from netwright.db import statements
 from netwright.db.lock import FileLock
+from netwright.db.transaction import KeyTaken, Row, Transaction, Work
 from netwright.model.errors import Unavailable
 
 T = TypeVar("T")
 
+_dialect = sqlite.dialect(paramstyle="qmark")
+_ANY = re.compile(r"= ANY\(\$(\d+)\)")
+_PAIRS = re.compile(r"PAIRS\(\$(\d+)\)")
+_LOCK = re.compile(r" FOR UPDATE SKIP LOCKED")
+_PLACE = re.compile(r"\$(\d+)")
 BUSY_TIMEOUT_MS = 5_000
 READERS = 2
 _SYNCHRONOUS_FULL = 2
 
 
-class SqliteDatabase:
-    """One database file. `write` and `read` run a function in a transaction.
+class SqliteTransaction:
+    """`db.transaction.Transaction` on a connection that is in a transaction already.
 
-    Raises `Unavailable` when the file cannot be used: locked for longer than `BUSY_TIMEOUT_MS`,
-    disk full, no permission. `sqlite3.IntegrityError` is the caller's to understand. A `lock` that
-    comes with the file is released after the last connection has closed.
+    Its methods never wait for anything but the statement, so that `run_now` can run what uses it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    async def rows(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        return self._execute(sql, parameters).fetchall()
+
+    async def row(self, sql: str, *parameters: Any) -> Row:
+        row: Row = self._execute(sql, parameters).fetchone()
+        return row
+
+    async def run(self, sql: str, *parameters: Any) -> None:
+        self._execute(sql, parameters)
+
+    async def select(self, statement: Select[Any]) -> Sequence[Row]:
+        compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+        bound = [compiled.params[name] for name in compiled.positiontup or ()]
+        return self.connection.execute(str(compiled), bound).fetchall()
+
+    async def find(
+        self, table: Table, columns: Sequence[str], keys: Sequence[Row]
+    ) -> Sequence[Row]:
+        sql = statements.sqlite_find(table, tuple(columns))
+        found = (self.connection.execute(sql, key).fetchone() for key in keys)
+        return [row for row in found if row is not None]
+
+    async def insert(self, table: Table, rows: Sequence[Row]) -> None:
+        self._execute_many(statements.sqlite_insert(table), rows)
+
+    async def upsert(self, table: Table, rows: Sequence[Row]) -> None:
+        self._execute_many(statements.sqlite_upsert(table), rows)
+
+    async def update(self, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        self._execute_many(statements.sqlite_update(table, tuple(columns)), rows)
+
+    async def delete(self, table: Table, keys: Sequence[Row], by: Sequence[str] = ()) -> None:
+        columns = tuple(by) or statements.key_of(table)
+        self._execute_many(statements.sqlite_delete(table, columns), keys)
+
+    async def take_turn(self) -> None:
+        """It is ours since the transaction began: SQLite has one writer."""
+
+    def _execute(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
+        bound = [_json(each) if isinstance(each, list | set) else each for each in parameters]
+        return self.connection.execute(translate(sql), bound)
+
+    def _execute_many(self, sql: str, rows: Sequence[Row]) -> None:
+        if not rows:  # most tables have none, and a statement without rows costs as much as a row
+            return
+        try:
+            self.connection.executemany(sql, rows)
+        except sqlite3.IntegrityError as error:
+            raise KeyTaken(str(error)) from error
+
+
+@cache
+def translate(sql: str) -> str:
+    """The statement as SQLite reads it: see `db.transaction` for what it may hold."""
+    sql = _ANY.sub(r"IN (SELECT value FROM json_each($\1))", sql)
+    sql = _PAIRS.sub(r"(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each($\1))", sql)
+    return _PLACE.sub(r"?\1", _LOCK.sub("", sql))
+
+
+def run_now(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing: in a thread that has no event loop."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    work.close()
+    raise AssertionError("work in a SQLite transaction waited for something else")
+
+
+class SqliteDatabase:
+    """One database file: `db.transaction.Database`. Everything runs off the event loop.
+
+    `Unavailable` is raised when the file cannot be used: locked for longer than `BUSY_TIMEOUT_MS`,
+    disk full, no permission. A `lock` that comes with the file is released after the last
+    connection has closed.
     """
 
     def __init__(self, path: Path, lock: FileLock | None = None) -> None:
@@ -38,21 +130,25 @@ class SqliteDatabase:
         self._connections: list[sqlite3.Connection] = []
         self._connections_lock = threading.Lock()
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in a transaction that is durable when this returns."""
+    async def write(self, work: Work[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, self.write_now, work)
 
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` on one snapshot of committed state."""
+    async def read(self, work: Work[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
-    def write_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def aside(self, within: Transaction, work: Work[T]) -> T:
+        return await work(within)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self.close_now)
+
+    def write_now(self, work: Work[T]) -> T:
         """As `write`, in the calling thread: for start-up and tests."""
         with _unavailable_when_broken(self._path):
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
-                result = work(connection)
+                result = _run(work, connection)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -60,7 +156,8 @@ class SqliteDatabase:
                 raise
             return result
 
-    def close(self) -> None:
+    def close_now(self) -> None:
+        """As `close`, in the calling thread."""
         for pool in (self._writer, self._readers):
             pool.shutdown(wait=True)
         for connection in self._connections:
@@ -69,12 +166,12 @@ class SqliteDatabase:
         if self._lock is not None:
             self._lock.release()
 
-    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _read(self, work: Work[T]) -> T:
         with _unavailable_when_broken(self._path):
             connection = self._connection()
             connection.execute("BEGIN")
             try:
-                return work(connection)
+                return _run(work, connection)
             finally:
                 connection.execute("ROLLBACK")
 
@@ -86,6 +183,17 @@ class SqliteDatabase:
             with self._connections_lock:
                 self._connections.append(connection)
         return connection
+
+
+def _run(work: Work[T], connection: sqlite3.Connection) -> T:
+    async def run() -> T:
+        return await work(SqliteTransaction(connection))
+
+    return run_now(run())
+
+
+def _json(keys: Iterable[Any]) -> str:
+    return msgspec.json.encode(list(keys)).decode()
 
 
 class _unavailable_when_broken:  # noqa: N801 - reads as a phrase in `with`

@@ -1,17 +1,20 @@
 """Decides a batch of commands in one transaction.
 
-    chores ─▶ load ─▶ lease addresses ─▶ decide each (undone alone if it fails) ─▶ write ─▶ commit
+    chores ─▶ load ─▶ lease addresses ─▶ decide each (undone alone if it fails)
+           ─▶ take the turn ─▶ overtaken? ─▶ write ─▶ commit
 
-A taken key found while writing means that another process was faster: the batch is decided anew on
-what is there now.
+Processes that share a database decide at once and write in turns, which also gives the events their
+order. A batch that was overtaken, by an event (`overtaking`) or at a unique key, is decided anew on
+what is there now; the next time it takes the turn first, and so is overtaken once at most.
 """
 
-import sqlite3
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
 
+from netwright.db.transaction import KeyTaken, Transaction
 from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.model.errors import InternalError, NetwrightError
@@ -40,10 +43,13 @@ from netwright.server.commands import (
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.needs import Needs, note
+from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.deadlines import pass_deadline
+from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
-from netwright.server.store.leasing import adapt_ledger, demand_of, supply
+from netwright.server.store.events import events_after, last_seq
+from netwright.server.store.leasing import Aside, adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load
 from netwright.server.store.upkeep import chores
 from netwright.server.store.writing import EventRow, write
@@ -56,74 +62,89 @@ Outcome = Any  # a command's result, or the NetwrightError that it failed with
 _LEASES_AMID_DECISION_MAX = 16
 
 
-def run(
-    connection: sqlite3.Connection,
+async def run(
+    tx: Transaction,
     commands: Sequence[Command],
     *,
+    aside: Aside[Any],
     ledger: Ledger,
     now: float,
     epoch: str,
     vlan_ranges: Sequence[VlanRange] = (),
     history: HistoryKept = HISTORY_KEPT,
+    turn_first: bool = False,
 ) -> tuple[list[Outcome], list[EventRow]]:
-    """Decide the commands in order and write what they change; nothing is committed yet."""
+    """Decide the commands in order and write what they change; nothing is committed yet.
+
+    Raises Overtaken when another process was faster.
+    """
     world = World(now, ledger, vlan_ranges, history)
     needs = Needs()
     for command in commands:
         note(needs, command)
     for tick in [command for command in commands if isinstance(command, Tick)]:
-        chores(connection, world, tick.heard)  # before loading: it changes rows
-    load(connection, world, needs)
+        await aside(partial(chores, world=world, heard=tick.heard))  # first: it changes rows
+    if turn_first:
+        await tx.take_turn()
+    seen = await last_seq(tx)
+    await load(tx, world, needs)
     adapt_ledger(world)
-    supply(connection, world, demand_of(world, needs))
-    outcomes = [_outcome(connection, world, command, epoch) for command in commands]
+    await supply(aside, world, demand_of(world, needs))
+    outcomes = [await _outcome(aside, world, command, epoch) for command in commands]
+    if not turn_first:
+        await tx.take_turn()
+    last = await last_seq(tx)
+    if last != seen and is_outdated(world, needs, await events_after(tx, seen, last - seen)):
+        raise Overtaken
     try:
-        events = write(connection, world)
-    except sqlite3.IntegrityError as error:
-        raise KeysTaken(_taken(connection, world)) from error
-    return outcomes, events
+        return outcomes, await write(tx, world, last)
+    except KeyTaken as error:
+        raise Overtaken(_wanted(world)) from error
 
 
-class KeysTaken(Exception):
-    """Another process holds a key that this batch chose: decide it anew."""
+class Overtaken(Exception):
+    """Another process changed what this batch was decided on: decide it anew.
 
-    def __init__(self, subnets: Collection[str]) -> None:
-        super().__init__(f"addresses of {len(subnets)} subnets were taken meanwhile")
-        self.subnets = subnets
+    `wanted` are the keys of allocations that were to be inserted when one was found to be taken.
+    """
 
-
-def _taken(connection: sqlite3.Connection, world: World) -> set[str]:
-    """The subnets in which the table has an address that the batch would have inserted."""
-    wanted = [key for key, before, now in world.allocations.changed() if now and not before]
-    sql = "SELECT 1 FROM allocation WHERE subnet_id = ? AND address = ? AND port_id IS NOT ?"
-    return {
-        subnet_id
-        for subnet_id, address in wanted
-        if connection.execute(
-            sql, (subnet_id, to_key(address), _holder(world, subnet_id, address))
-        ).fetchone()
-    }
+    def __init__(self, wanted: Collection[tuple[str, Address]] = ()) -> None:
+        super().__init__("another process was faster")
+        self.wanted = wanted
 
 
-def _holder(world: World, subnet_id: str, address: Address) -> str | None:
-    allocation = world.allocations.get((subnet_id, address))
-    return allocation.port_id if allocation else None
+async def taken(tx: Transaction, wanted: Collection[tuple[str, Address]]) -> set[str]:
+    """The subnets in which others have an address that the batch would have inserted."""
+    keys = [(subnet_id, to_key(address)) for subnet_id, address in wanted]
+    return {subnet_id for (subnet_id,) in await tx.find(schema.allocation, ("subnet_id",), keys)}
 
 
-def _outcome(connection: sqlite3.Connection, world: World, command: Command, epoch: str) -> Outcome:
+def _wanted(world: World) -> set[tuple[str, Address]]:
+    return {key for key, before, now in world.allocations.changed() if now and not before}
+
+
+async def _outcome(aside: Aside[Any], world: World, command: Command, epoch: str) -> Outcome:
+    for _ in range(_LEASES_AMID_DECISION_MAX):
+        outcome = _attempt(world, command, epoch)
+        if not isinstance(outcome, NeedsBlocks):
+            return outcome
+        await supply(aside, world, {outcome.subnet_id: outcome.wanted})
+    log.error("no end of leasing", command=type(command).__name__)
+    return _defect(command)
+
+
+def _attempt(world: World, command: Command, epoch: str) -> Outcome | NeedsBlocks:
     try:
-        for _ in range(_LEASES_AMID_DECISION_MAX):
-            try:
-                with world.attempt():
-                    return _decide(world, command, epoch)
-            except NeedsBlocks as needs:
-                supply(connection, world, {needs.subnet_id: needs.wanted})
-    except NetwrightError as error:
-        return error
-    except sqlite3.Error:
-        raise
+        with world.attempt():
+            return _decide(world, command, epoch)
+    except (NetwrightError, NeedsBlocks) as why:
+        return why
     except Exception:  # a defect of ours must fail its own command only
         log.exception("decision failed", command=type(command).__name__)
+        return _defect(command)
+
+
+def _defect(command: Command) -> InternalError:
     return InternalError(
         f"{type(command).__name__} met a defect of the server; nothing was changed",
         next="the server's log has the trace",

@@ -1,16 +1,15 @@
 """The server without its edge: committer, store, hub, and what time brings about.
 
-    commit ──▶ committer ──▶ batch.run in the writer thread ──▶ hub ──▶ watchers
+    commit ──▶ committer ──▶ decider ──▶ (PostgreSQL: feed) ──▶ hub ──▶ watchers
     clock  ──▶ upkeep: silent hosts, deadlines, leases, rested addresses
 
 `Core` is what the APIs stand on (`service.Service`).
 """
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -18,13 +17,13 @@ import msgspec
 import structlog
 
 from netwright.db.committer import Committer
-from netwright.db.sqlite import SqliteDatabase
+from netwright.db.postgres import PostgresDatabase
+from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import Unavailable
 from netwright.model.resources import Host
 from netwright.model.segments import VlanRange
 from netwright.model.wire import Kind
-from netwright.server import batch
 from netwright.server.commands import (
     ApplyReports,
     Caller,
@@ -38,14 +37,16 @@ from netwright.server.commands import (
     Tick,
     UpdatePorts,
 )
+from netwright.server.deciding import Decider, ObserveCommit
+from netwright.server.feed import Feed
 from netwright.server.hearing import Hearing
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.liveness import Liveness
-from netwright.server.store.events import Picture, last_seq, picture
+from netwright.server.store.events import Picture, picture
 from netwright.server.store.leasing import return_leases
-from netwright.server.store.opening import open_database
-from netwright.server.store.reading import SqliteReader
-from netwright.server.store.upkeep import note_heard, overdue_ports
+from netwright.server.store.opening import Opened, open_store
+from netwright.server.store.reading import StoreReader
+from netwright.server.store.upkeep import heard, note_heard, overdue_ports
 from netwright.server.store.writing import EventRow
 from netwright.server.watch import Hub
 
@@ -53,13 +54,12 @@ log = structlog.get_logger(__name__)
 
 UPKEEP_PERIOD_S = 1.0
 _CHORES_EVERY_S = 10.0
-_CONFLICT_ROUNDS_MAX = 8
 _NAMED_MAX = 20
+_SHARE_EVERY_S = 3.0
+_SHARED_S = 10.0  # what was heard within: more than a round, in case one fails
 _ITSELF = Caller(project_id="", is_admin=True)
 
 Clock = Callable[[], float]
-ObserveCommit = Callable[[int, float], None]
-"""Told of each commit: how many commands it held, how many seconds it took."""
 
 
 class Core:
@@ -67,44 +67,59 @@ class Core:
 
     def __init__(
         self,
-        database: SqliteDatabase,
-        epoch: str,
-        clock: Clock,
+        opened: Opened,
+        clock: Clock = time.time,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
         *,
         vlan_ranges: Sequence[VlanRange] = (),
         history: HistoryKept = HISTORY_KEPT,
     ) -> None:
-        self._database = database
-        self._epoch = epoch
+        self._database = opened.database
         self._clock = clock
-        self._observe_commit = observe_commit
-        self._vlan_ranges = vlan_ranges
-        self._history = history
         self._ledger = Ledger(f"server-{uuid4()}")
-        self._committer: Committer[Command, Any] = Committer(self._commit_batch, weight)
-        self._hub = Hub(epoch, database.write_now(last_seq))
-        self._liveness = Liveness(database.write_now(_hosts), time.monotonic())
-        self._hearing = Hearing(self._liveness, clock)
-        self.reader = SqliteReader(database, self._hearing.host)
-        self._upkeep: asyncio.Task[None] | None = None
+        self._hub = Hub(opened.epoch, opened.last_seq)
+        self._feed = self._feed_of(opened)
+        self._liveness = Liveness(opened.hosts, time.monotonic())
+        self._hearing = Hearing(self._liveness, clock, opened.heard)
+        self.reader = StoreReader(opened.database, self._hearing.host)
+        decider = Decider(
+            opened.database,
+            opened.epoch,
+            self._ledger,
+            clock,
+            self._feed.note if self._feed else self._publish,
+            observe_commit=observe_commit,
+            vlan_ranges=vlan_ranges,
+            history=history,
+        )
+        self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    def open(
+    async def open(
         cls,
-        path: Path,
+        url: str,
         clock: Clock = time.time,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
         vlan_ranges: Sequence[VlanRange] = (),
         history: HistoryKept = HISTORY_KEPT,
     ) -> "Core":
-        """Open the database file, or make it. Raises what `open_database` does."""
-        database, epoch = open_database(path, uuid4().hex[:12])
-        return cls(database, epoch, clock, observe_commit, vlan_ranges=vlan_ranges, history=history)
+        """Open the database, or make it. Raises what `open_store` does."""
+        opened = await open_store(url, uuid4().hex[:12])
+        return cls(opened, clock, observe_commit, vlan_ranges=vlan_ranges, history=history)
+
+    def _feed_of(self, opened: Opened) -> Feed | None:
+        """Other processes share PostgreSQL; a SQLite file is this process's own."""
+        if not isinstance(opened.database, PostgresDatabase):
+            return None
+        return Feed(opened.database, opened.last_seq, self._publish)
 
     async def start(self) -> None:
         self._committer.start()
-        self._upkeep = asyncio.create_task(self._run_upkeep(), name="upkeep")
+        self._tasks = [asyncio.create_task(self._run_upkeep(), name="upkeep")]
+        if self._feed is not None:
+            self._tasks.append(asyncio.create_task(self._feed.run(), name="feed"))
+            self._tasks.append(asyncio.create_task(self._share_hearing(), name="hearing"))
 
     async def commit(self, command: Command) -> Any:
         """The command's result once it is durable (see `commands`); raises what it fails with."""
@@ -146,9 +161,9 @@ class Core:
 
     async def ready(self) -> None:
         """Raises Unavailable when the database does not answer or nothing commits."""
-        if self._upkeep is None or self._upkeep.done():
+        if not self._tasks or any(task.done() for task in self._tasks):
             raise Unavailable("the server is not running", next="look at its log")
-        await self._database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+        await self._database.read(lambda tx: tx.row("SELECT 1"))
 
     def end_watches(self) -> None:
         """End all watches, so that their connections can close; the rest goes on."""
@@ -157,88 +172,30 @@ class Core:
     async def close(self) -> None:
         """Commit what is queued, give leases back, close the database."""
         self._hub.close()
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.gather(self._upkeep, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._committer.close()
-        heard = self._hearing.of(self._liveness.hosts())
+        mine = self._hearing.of(self._liveness.hosts())
 
-        def leave(connection: sqlite3.Connection) -> None:
-            return_leases(connection, self._ledger)
-            note_heard(connection, heard)
+        async def leave(tx: Transaction) -> None:
+            await return_leases(tx, self._ledger)
+            await note_heard(tx, mine)
 
         try:
             await self._database.write(leave)
         except Unavailable as error:
             log.warning("leases were not given back; they end by themselves", why=error.message)
         finally:
-            self._database.close()
+            await self._database.close()
 
-    async def _commit_batch(self, commands: Sequence[Command]) -> Sequence[Any]:
-        started = time.perf_counter()
-        try:
-            outcomes, events = await self._write(commands)
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - a defect of ours in one command, maybe: which?
-            return await self._commit_apart(commands, error)
-        self._ledger.commit()
-        self._observe_commit(len(commands), time.perf_counter() - started)
+    def _publish(self, events: Sequence[EventRow]) -> None:
+        """Events in the order of the log, each once."""
         self._learn_hosts(events)
         self._hub.publish(map(self._hearing.event, events))
-        return outcomes
-
-    async def _write(self, commands: Sequence[Command]) -> tuple[list[Any], list[EventRow]]:
-        """Decide the batch and commit it; whatever this raises, nothing of it is stored."""
-        now = self._clock()
-
-        def work(connection: sqlite3.Connection) -> tuple[list[Any], list[EventRow]]:
-            return batch.run(
-                connection,
-                commands,
-                ledger=self._ledger,
-                now=now,
-                epoch=self._epoch,
-                vlan_ranges=self._vlan_ranges,
-                history=self._history,
-            )
-
-        for round_ in range(1, _CONFLICT_ROUNDS_MAX + 1):
-            try:
-                return await self._database.write(work)
-            except batch.KeysTaken as taken:
-                self._ledger.abort(taken.subnets)
-                if round_ == _CONFLICT_ROUNDS_MAX:
-                    raise
-            except BaseException:
-                self._ledger.forget()
-                raise
-        raise AssertionError("the last round returns or raises")
-
-    async def _commit_apart(self, commands: Sequence[Command], error: Exception) -> Sequence[Any]:
-        """The outcomes of a batch that cannot be written: cut in two, until one fails alone."""
-        if len(commands) == 1:
-            if isinstance(error, batch.KeysTaken):
-                error = Unavailable(
-                    f"other servers were faster {_CONFLICT_ROUNDS_MAX} times in a row; nothing was "
-                    "changed",
-                    next="send the request again",
-                )
-            return [error]
-        log.error("a batch cannot be written; it is cut", commands=len(commands), exc_info=error)
-        outcomes: list[Any] = []
-        half = len(commands) // 2
-        for part in (commands[:half], commands[half:]):
-            try:
-                outcomes += await self._commit_batch(part)
-            except Unavailable as why:  # what was written of the other part stands
-                outcomes += [why] * len(part)
-        return outcomes
 
     async def _picture(self, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
-        found = await self._database.read(
-            lambda connection: picture(connection, after, kinds, host)
-        )
+        found = await self._database.read(lambda tx: picture(tx, after, kinds, host))
         return self._hearing.picture(found)
 
     def _learn_hosts(self, events: Sequence[EventRow]) -> None:
@@ -248,6 +205,18 @@ class Core:
             elif event.kind is Kind.HOST and event.body is not None:
                 host = msgspec.json.decode(event.body, type=Host)
                 self._liveness.learn(host, time.monotonic())
+
+    async def _share_hearing(self) -> None:
+        """An agent's heartbeats reach one process; its silence is for all to judge."""
+        while True:
+            try:
+                mine = self._hearing.of(self._liveness.heard_since(time.monotonic() - _SHARED_S))
+                await self._database.write(partial(note_heard, heard=mine))
+                stored = await self._database.read(heard)
+                self._hearing.learn(stored)
+            except Unavailable as error:
+                log.warning("heartbeats are not shared", why=error.message)
+            await asyncio.sleep(_SHARE_EVERY_S)
 
     async def _run_upkeep(self) -> None:
         chores_at = 0.0
@@ -264,7 +233,7 @@ class Core:
         silent = self._liveness.silent(time.monotonic())
         to_note = self._liveness.to_note(time.monotonic())
         now = self._clock()
-        overdue = await self._database.read(lambda connection: overdue_ports(connection, now))
+        overdue = await self._database.read(lambda tx: overdue_ports(tx, now))
         if silent or overdue or time.monotonic() >= chores_at:
             for name in silent:
                 log.warning("host fell silent", host=name, next="look at its agent there")
@@ -294,8 +263,3 @@ def weight(command: Command) -> int:
             return max(1, len(command.batch.reports))
         case _:
             return 1
-
-
-def _hosts(connection: sqlite3.Connection) -> list[Host]:
-    decode = msgspec.json.Decoder(Host).decode
-    return [decode(body) for (body,) in connection.execute("SELECT body FROM host")]

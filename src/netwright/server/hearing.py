@@ -6,7 +6,7 @@ so that the next process begins with it.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -24,17 +24,29 @@ _encode = msgspec.json.Encoder().encode
 class Hearing:
     """When hosts were heard, on the clock of people."""
 
-    def __init__(self, liveness: Liveness, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, liveness: Liveness, clock: Callable[[], float], stored: Mapping[str, float]
+    ) -> None:
         self._liveness = liveness
         self._clock = clock
+        self._stored = dict(stored)
 
     def at(self, name: str) -> float | None:
-        """When this process last heard the host, in Unix seconds; None: not since it began."""
+        """When the host was last heard, here or as stored, in Unix seconds; None: it never was."""
         heard_at = self._liveness.heard_at(name)
-        return None if heard_at is None else self._clock() - (time.monotonic() - heard_at)
+        if heard_at is None:
+            return self._stored.get(name)
+        return self._clock() - (time.monotonic() - heard_at)
+
+    def learn(self, stored: Mapping[str, float]) -> None:
+        """Take in what all processes have stored; clocks that differ by seconds do no harm."""
+        self._stored.update(stored)
+        wall, monotonic = self._clock(), time.monotonic()
+        for name, heard_at in stored.items():
+            self._liveness.heard_elsewhere(name, min(monotonic, monotonic - (wall - heard_at)))
 
     def of(self, names: Iterable[str]) -> dict[str, float]:
-        """When those of the hosts that this process has heard were heard."""
+        """When those of the hosts that were heard were heard last."""
         found = ((name, self.at(name)) for name in names)
         return {name: heard_at for name, heard_at in found if heard_at is not None}
 

@@ -47,6 +47,15 @@ class Liveness:
         )
         return tuple(islice(late, _NOTES_A_ROUND_MAX))
 
+    def heard_since(self, since: float) -> tuple[str, ...]:
+        """Hosts that were heard then or later, by this process or another."""
+        return tuple(name for name, at in self._heard_at.items() if at >= since)
+
+    def heard_elsewhere(self, name: str, at: float) -> None:
+        """Another process heard the host, by its clock at this time on our monotonic one."""
+        if name in self._hosts:
+            self._heard_at[name] = max(at, self._heard_at.get(name, at))
+
     def noted(self, names: Iterable[str], now: float) -> None:
         """The times of these hosts were stored."""
         self._noted_at.update(dict.fromkeys(names, now))

@@ -11,12 +11,12 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 import uvicorn
 import uvloop
 
+from netwright.db.postgres import without_password
 from netwright.model.segments import parse_vlan_range
 from netwright.model.settings import InvalidConfiguration
 from netwright.server import logs
@@ -33,7 +33,6 @@ from netwright.server.service import Service
 from netwright.tasks import waiting
 
 OpenService = Callable[[ServerSettings, Metrics], Awaitable[Service]]
-_SQLITE = "sqlite:///"
 _BACKLOG = 2048
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -50,15 +49,8 @@ def run(settings: ServerSettings) -> None:
 
 async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
     """The service on the database that the settings name; raises InvalidConfiguration."""
-    url = settings.database_url
-    if not url.startswith(_SQLITE):
-        raise InvalidConfiguration(
-            f"The database {url} is not SQLite, and PostgreSQL is planned and not there yet.",
-            next="Use sqlite:////absolute/path.",
-        )
-    path = Path(url.removeprefix(_SQLITE))
-    core = Core.open(
-        path,
+    core = await Core.open(
+        settings.database_url,
         observe_commit=metrics.observe_commit,
         vlan_ranges=tuple(map(parse_vlan_range, settings.vlan_ranges)),
         history=settings.history_kept,
@@ -98,7 +90,7 @@ async def serve(settings: ServerSettings, open_service: OpenService) -> None:
         _log.info(
             "serving",
             listen=_address(listener),
-            database=settings.database_url,
+            database=without_password(settings.database_url),
             auth=settings.auth.value,
         )
         await _Server(config, edge).serve(sockets=[listener])

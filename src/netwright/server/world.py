@@ -69,6 +69,10 @@ class Rows(Generic[K, V]):
     def loaded(self, key: K) -> V | None:
         return self._loaded.get(key)
 
+    def is_known(self, key: K) -> bool:
+        """Whether there was such a row, or the batch makes one."""
+        return key in self._loaded or key in self._now
+
     def changed(self) -> Iterator[tuple[K, V | None, V | None]]:
         """(key, before the batch, now) of all that the batch has changed."""
         for key, value in self._now.items():

@@ -54,8 +54,6 @@ from netwright.server.commands import (
 )
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import was_told
-from netwright.server.store.events import picture
-from netwright.server.store.upkeep import overdue_ports
 from netwright.server.store.writing import EventRow
 
 AGENTS = ("h1", "h2")
@@ -270,7 +268,7 @@ class Ports(RuleBasedStateMachine):
     @rule(passes_s=st.sampled_from([-3_600.0, 30.0, 100.0]), together=st.booleans())
     def tick(self, passes_s: float, *, together: bool) -> None:
         self.store.now += passes_s
-        overdue = overdue_ports(self.store.connection, self.store.now)
+        overdue = self.store.overdue_ports()
         self.act(Tick(caller=ADMIN, overdue_ports=overdue), together=together)
 
     # what there is
@@ -372,13 +370,13 @@ class Ports(RuleBasedStateMachine):
         seen = at % (self.last_seq() + 1)
         view: View = {}
         _apply(view, self.store.events[:seen], host)
-        _, events, _ = picture(self.store.connection, seen, frozenset(Kind), host)
+        _, events, _ = self.store.picture(seen, frozenset(Kind), host)
         assert events is not None
         _apply(view, events, host)
         assert view == self.snapshot(host)
 
     def snapshot(self, host: str | None) -> View:
-        _, _, snapshot = picture(self.store.connection, -1, frozenset(Kind), host)
+        _, _, snapshot = self.store.picture(-1, frozenset(Kind), host)
         assert snapshot is not None
         return {(kind, each): msgspec.json.decode(body) for kind, each, body in snapshot}
 

@@ -43,7 +43,6 @@ from netwright.server.commands import (
     Tick,
     UnfenceHost,
 )
-from netwright.server.store.upkeep import overdue_ports
 
 HOSTS = ("h1", "h2")
 PORTS_MAX = 3  # few, so that much befalls each
@@ -213,7 +212,7 @@ class Addresses(RuleBasedStateMachine):
     @rule(passes_s=st.sampled_from([1.0, REST_S + 1]), wait=wait)
     def tick(self, passes_s: float, *, wait: bool) -> None:
         self.store.now += passes_s
-        overdue = overdue_ports(self.store.connection, self.store.now)
+        overdue = self.store.overdue_ports()
         self.send(Tick(caller=ADMIN, overdue_ports=overdue), wait=wait)
 
     # the laws

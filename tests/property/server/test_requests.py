@@ -6,7 +6,6 @@ something, right and wrong ones, so that requests get past the edge into the dec
 
 import asyncio
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -131,7 +130,7 @@ def test_no_request_finds_a_defect(requests: list[tuple[str, str, Any]]) -> None
 
 async def _play(requests: list[tuple[str, str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        core = Core.open(Path(directory, "netwright.db"))
+        core = await Core.open(f"sqlite:///{directory}/netwright.db")
         await core.start()
         edge = Edge(core, OpenAuthenticator(b"x"), Metrics(), body_bytes_max=1 << 20)
         client = Client(application(edge))

@@ -76,8 +76,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def core(tmp_path: Path, clock: Clock) -> AsyncIterator[Core]:
-    core = Core.open(tmp_path / "netwright.db", clock)
+async def core(database_url: str, clock: Clock) -> AsyncIterator[Core]:
+    core = await Core.open(database_url, clock)
     await core.start()
     segment = Segment(
         network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=100
@@ -251,7 +251,9 @@ async def test_a_host_can_be_fenced_again_before_it_was_heard(core: Core) -> Non
 async def test_a_network_without_a_segment_gets_a_vlan_of_the_configured_range(
     tmp_path: Path,
 ) -> None:
-    core = Core.open(tmp_path / "ranged.db", vlan_ranges=(parse_vlan_range("physnet1:7:8"),))
+    core = await Core.open(
+        f"sqlite:///{tmp_path}/ranged.db", vlan_ranges=(parse_vlan_range("physnet1:7:8"),)
+    )
     await core.start()
     drafts = tuple(NetworkDraft(id=name, project_id="p") for name in ("one", "two"))
     made = await core.commit(CreateNetworks(caller=ADMIN, drafts=drafts))
@@ -310,7 +312,7 @@ async def test_a_command_that_cannot_be_written_fails_alone(
 
 async def test_a_cursor_that_is_no_place_proves_nothing(core: Core) -> None:
     await register(core, "h1")
-    cursor = f"{core._epoch}-{'9' * 5000}"
+    cursor = f"{core._hub.epoch}-{'9' * 5000}"
     batch = ReportBatch(host="h1", epoch="life1", full_set_at=cursor)
     assert await core.commit(ApplyReports(caller=ADMIN, batch=batch)) == ReportResults(results=())
 
@@ -360,11 +362,12 @@ async def test_a_cursor_of_another_store_gets_a_snapshot(core: Core) -> None:
     await stream.aclose()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_what_was_acknowledged_is_there_after_a_crash(tmp_path: Path, core: Core) -> None:
     port = await create(core, "a")
     crashed = tmp_path.with_suffix(".crashed")
     shutil.copytree(tmp_path, crashed)  # what a crash would leave at this moment
-    again = Core.open(crashed / "netwright.db")
+    again = await Core.open(f"sqlite:///{crashed}/netwright.db")
     await again.start()
     assert await again.reader.port("a") == port
     other = await create(again, "b")
@@ -424,9 +427,9 @@ async def test_hosts_are_read_with_the_heartbeats_that_are_not_committed(
 
 
 async def test_what_was_heard_before_this_process_is_read_as_it_was_heard(
-    tmp_path: Path, clock: Clock
+    database_url: str, clock: Clock
 ) -> None:
-    before = Core.open(tmp_path / "again.db", clock)
+    before = await Core.open(database_url, clock)
     await before.start()
     await register(before, "h1")
     clock.now += 3_600.0
@@ -434,7 +437,7 @@ async def test_what_was_heard_before_this_process_is_read_as_it_was_heard(
     await before.commit(HeartbeatHost(caller=ADMIN, host="h1", heartbeat=beat))
     await before.close()
     clock.now += 60.0
-    after = Core.open(tmp_path / "again.db", clock)
+    after = await Core.open(database_url, clock)
     await after.start()
     (host,) = await after.reader.hosts()
     await after.close()

@@ -9,7 +9,6 @@ from netwright.model.errors import HostInUse, HostNotFound
 from netwright.model.resources import Host, HostState
 from netwright.model.wire import Heartbeat, Kind
 from netwright.server.commands import DeleteHost, FenceHost, HeartbeatHost, Tick, UnfenceHost
-from netwright.server.store.loading import revocations
 
 
 @pytest.fixture
@@ -47,10 +46,10 @@ def test_what_an_earlier_process_heard_stands_until_the_host_is_heard(store: Sto
 
 def test_noting_when_a_host_was_heard_is_no_change(store: Store) -> None:
     before = len(store.events)
-    store.do(Tick(caller=ADMIN, heard={"h1": 2_000.0, "unknown": 2_000.0}))
-    assert stored(store).heard_at == 2_000.0
-    store.do(Tick(caller=ADMIN, heard={"h1": 1_500.0}))
-    assert stored(store).heard_at == 2_000.0
+    store.do(Tick(caller=ADMIN, heard={"h1": 2_000.0, "h2": 1_000.0}))
+    assert store.heard() == {"h1": 2_000.0, "h2": 1_000.0}
+    store.do(Tick(caller=ADMIN, heard={"h1": 1_500.0}))  # of another process, late
+    assert store.heard() == {"h1": 2_000.0, "h2": 1_000.0}
     assert len(store.events) == before
 
 
@@ -108,5 +107,5 @@ def test_each_deletion_revokes_once_more(store: Store) -> None:
     for times in (1, 2, 3):
         store.do(Tick(caller=ADMIN, silent_hosts=("h1",)))
         assert deleted(store) == times
-        assert revocations(store.connection) == {"h1": times}
+        assert store.revocations() == {"h1": times}
         store.do(register("h1"))

@@ -1,7 +1,6 @@
 """Every filter and sort key that a collection announces is one that the store can answer."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +26,8 @@ VALUES = {
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    core = Core.open(tmp_path / "netwright.db")
+async def client(database_url: str) -> AsyncIterator[Client]:
+    core = await Core.open(database_url)
     await core.start()
     edge = Edge(core, OpenAuthenticator(b"x"), Metrics(), body_bytes_max=1 << 20)
     yield Client(application(edge))

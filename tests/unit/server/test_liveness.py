@@ -91,3 +91,14 @@ def test_a_deleted_host_is_forgotten() -> None:
     liveness.forget("h1")
     assert liveness.silent(20.0) == ()
     assert liveness.hosts() == ()
+
+
+def test_a_host_that_another_process_hears_is_not_silent() -> None:
+    liveness = watched(20)
+    liveness.heard_elsewhere("h1", 18.0)
+    liveness.heard_elsewhere("h1", 12.0)  # told late
+    liveness.heard_elsewhere("unknown", 18.0)
+    assert liveness.silent(20.0) == ()
+    for second in range(21, 33):
+        liveness.silent(float(second))
+    assert liveness.silent(18.0 + SILENT_AFTER_S + 1) == ("h1",)

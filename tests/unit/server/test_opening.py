@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from netwright.model.errors import Unavailable
-from netwright.server.store.opening import DatabaseInUse, SchemaMismatch, open_database
+from netwright.server.store.opening import DatabaseInUse, SchemaMismatch, open_sqlite
 
 _HOLD = """
 import sys
 from pathlib import Path
-from netwright.server.store.opening import open_database
-open_database(Path(sys.argv[1]), "epoch")
+from netwright.server.store.opening import open_sqlite
+open_sqlite(Path(sys.argv[1]), "epoch")
 print("open", flush=True)
 sys.stdin.read()
 """
@@ -35,31 +35,31 @@ def test_a_second_server_on_the_file_is_refused_and_told_who_has_it(path: Path) 
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
         with pytest.raises(DatabaseInUse, match=rf"another netwright server, process {holder.pid}"):
-            open_database(path, "other")
+            open_sqlite(path, "other")
         holder.kill()
-    database, epoch = open_database(path, "other")  # the lock ended with its holder
+    database, epoch = open_sqlite(path, "other")  # the lock ended with its holder
     assert epoch == "epoch"
-    database.close()
+    database.close_now()
 
 
 def test_a_closed_database_can_be_opened_again(path: Path) -> None:
     for _ in range(2):
-        database, epoch = open_database(path, "first")
+        database, epoch = open_sqlite(path, "first")
         assert epoch == "first"
-        database.close()
+        database.close_now()
 
 
 def test_a_database_of_another_version_is_refused_and_not_kept_locked(path: Path) -> None:
-    open_database(path, "first")[0].close()
+    open_sqlite(path, "first")[0].close_now()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE meta SET value = '0' WHERE key = 'schema_version'")
     connection.close()
     for _ in range(2):
         with pytest.raises(SchemaMismatch, match="schema version 0"):
-            open_database(path, "first")
+            open_sqlite(path, "first")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match=r"file/netwright.db cannot be used: File exists"):
-        open_database(tmp_path / "file" / "netwright.db", "epoch")
+        open_sqlite(tmp_path / "file" / "netwright.db", "epoch")

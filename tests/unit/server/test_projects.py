@@ -1,7 +1,6 @@
 """Projects do not reach each other, edge and core together: what is another's is not found."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,8 +30,8 @@ class ByName(TokenAuthenticator):
 
 
 @pytest.fixture
-async def core(tmp_path: Path) -> AsyncIterator[Core]:
-    core = Core.open(tmp_path / "netwright.db")
+async def core(database_url: str) -> AsyncIterator[Core]:
+    core = await Core.open(database_url)
     await core.start()
     yield core
     await core.close()

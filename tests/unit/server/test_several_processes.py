@@ -4,7 +4,6 @@ SQLite has one server process (`test_opening`); its file serves here as the shar
 """
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from netwright.server.commands import (
     SubnetDraft,
 )
 from netwright.server.core import Core
+from netwright.server.store.opening import open_store
 
 ADMIN = Caller(project_id="p", is_admin=True)
 
@@ -38,8 +38,8 @@ async def create(core: Core, port_id: str) -> Port | NetwrightError:
 
 
 async def two_cores(path: Path, cidr: str) -> tuple[Core, Core]:
-    first = Core.open(path)
-    second = Core(SqliteDatabase(path), "epoch", time.time)
+    opened = await open_store(f"sqlite:///{path}", "epoch")
+    first, second = Core(opened), Core(opened._replace(database=SqliteDatabase(path)))
     for core in (first, second):
         await core.start()
     segment = Segment(

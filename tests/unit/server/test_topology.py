@@ -1,7 +1,5 @@
 """The inventory of the fabric: checked, and kept over a restart."""
 
-from pathlib import Path
-
 import pytest
 from msgspec.structs import replace
 from tests.unit.server.trace.pictures import TREE, gateway, link
@@ -33,8 +31,8 @@ def test_what_does_not_fit_is_named(topology: Topology, said: str) -> None:
         check(topology)
 
 
-async def test_it_is_whole_or_as_before_and_durable(tmp_path: Path) -> None:
-    core = Core.open(tmp_path / "netwright.db")
+async def test_it_is_whole_or_as_before_and_durable(database_url: str) -> None:
+    core = await Core.open(database_url)
     await core.start()
     try:
         assert await core.reader.topology() == Topology()
@@ -44,7 +42,7 @@ async def test_it_is_whole_or_as_before_and_durable(tmp_path: Path) -> None:
             await core.commit(ReplaceTopology(caller=ADMIN, topology=wrong))
     finally:
         await core.close()
-    core = Core.open(tmp_path / "netwright.db")
+    core = await Core.open(database_url)
     await core.start()
     try:
         assert await core.reader.topology() == TREE

@@ -1,9 +1,8 @@
 """Reads the event log: what followed a cursor, or all that there is as a snapshot."""
 
-import sqlite3
-from collections.abc import Iterator
 from typing import NamedTuple
 
+from netwright.db.transaction import Row, Transaction
 from netwright.model.wire import Kind
 from netwright.server.store.writing import EventRow
 
@@ -22,31 +21,33 @@ class Picture(NamedTuple):
     snapshot: list[tuple[Kind, str, str]] | None
 
 
-def picture(
-    connection: sqlite3.Connection, after: int, kinds: frozenset[Kind], host: str | None
-) -> Picture:
+async def picture(tx: Transaction, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
     """One consistent view for a watcher that has seen all up to `after` (-1: nothing)."""
-    (last, first) = connection.execute(
-        "SELECT coalesce(max(seq), 0), coalesce(min(seq), 1) FROM event"
-    ).fetchone()
+    (last, first) = await tx.row("SELECT coalesce(max(seq), 0), coalesce(min(seq), 1) FROM event")
     if after < first - 1 or after > last or last - after > BACKLOG_MAX:
-        return Picture(last, None, list(_snapshot(connection, kinds, host)))
-    rows = connection.execute(
-        "SELECT seq, kind, id, hosts, left_hosts, body FROM event WHERE seq > ? ORDER BY seq",
-        (after,),
+        return Picture(last, None, await _snapshot(tx, kinds, host))
+    return Picture(last, await events_after(tx, after, BACKLOG_MAX), None)
+
+
+async def events_after(tx: Transaction, seq: int, limit: int) -> list[EventRow]:
+    """The events that followed, in order."""
+    rows = await tx.rows(
+        "SELECT seq, kind, id, hosts, left_hosts, body FROM event "
+        "WHERE seq > $1 ORDER BY seq LIMIT $2",
+        seq,
+        limit,
     )
-    return Picture(last, [_event(row) for row in rows], None)
+    return [_event(row) for row in rows]
 
 
-def prune(connection: sqlite3.Connection) -> None:
+async def prune(tx: Transaction) -> None:
     """Forget the oldest events beyond `EVENTS_KEPT`."""
-    connection.execute(
-        "DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?", (EVENTS_KEPT,)
-    )
+    await tx.run("DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - $1", EVENTS_KEPT)
 
 
-def last_seq(connection: sqlite3.Connection) -> int:
-    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()
+async def last_seq(tx: Transaction) -> int:
+    """The place of the newest event."""
+    (last,) = await tx.row("SELECT coalesce(max(seq), 0) FROM event")
     return int(last)
 
 
@@ -55,42 +56,40 @@ _SNAPSHOTS = {
         "SELECT id, body FROM network",
         (
             "SELECT id, body FROM network "
-            "WHERE id IN (SELECT network_id FROM attachment WHERE host = ?)"
+            "WHERE id IN (SELECT network_id FROM attachment WHERE host = $1)"
         ),
     ),
     Kind.SUBNET: (
         "SELECT id, body FROM subnet",
         (
             "SELECT id, body FROM subnet "
-            "WHERE network_id IN (SELECT network_id FROM attachment WHERE host = ?)"
+            "WHERE network_id IN (SELECT network_id FROM attachment WHERE host = $1)"
         ),
     ),
-    Kind.HOST: ("SELECT name, body FROM host", "SELECT name, body FROM host WHERE name = ?"),
+    Kind.HOST: ("SELECT name, body FROM host", "SELECT name, body FROM host WHERE name = $1"),
     Kind.ATTACHMENT: (
         "SELECT network_id || '@' || host, body FROM attachment",
-        "SELECT network_id || '@' || host, body FROM attachment WHERE host = ?",
+        "SELECT network_id || '@' || host, body FROM attachment WHERE host = $1",
     ),
     Kind.PORT: (
         "SELECT id, body FROM port",
-        "SELECT id, body FROM port WHERE id IN (SELECT port_id FROM binding WHERE host = ?)",
+        "SELECT id, body FROM port WHERE id IN (SELECT port_id FROM binding WHERE host = $1)",
     ),
 }
 
 
-def _snapshot(
-    connection: sqlite3.Connection, kinds: frozenset[Kind], host: str | None
-) -> Iterator[tuple[Kind, str, str]]:
+async def _snapshot(
+    tx: Transaction, kinds: frozenset[Kind], host: str | None
+) -> list[tuple[Kind, str, str]]:
+    found: list[tuple[Kind, str, str]] = []
     for kind, (everything, of_host) in _SNAPSHOTS.items():
-        if kind not in kinds:
-            continue
-        rows = (
-            connection.execute(everything) if host is None else connection.execute(of_host, (host,))
-        )
-        for resource_id, body in rows:
-            yield kind, resource_id, body
+        if kind in kinds:
+            rows = await (tx.rows(everything) if host is None else tx.rows(of_host, host))
+            found += [(kind, resource_id, body) for resource_id, body in rows]
+    return found
 
 
-def _event(row: tuple[int, str, str, str | None, str, str | None]) -> EventRow:
+def _event(row: Row) -> EventRow:
     seq, kind, resource_id, hosts, left, body = row
     return EventRow(
         seq,

@@ -1,14 +1,15 @@
 """Leases blocks of addresses to this process's ledger, and finds free addresses when it cannot."""
 
-import sqlite3
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache, partial
+from typing import NamedTuple, TypeAlias, TypeVar
 
+from netwright.db.transaction import Transaction, Work
 from netwright.ipam.addresses import Address, AddressRange, from_key, from_text, to_key
 from netwright.ipam.blocks import BlockView, Geometry, block_bits_for
 from netwright.ipam.ledger import Ledger, Shortfall
 from netwright.ipam.pools import usable_range
-from netwright.ipam.resting import fullness
+from netwright.ipam.resting import Fullness, fullness
 from netwright.ipam.selection import (
     LEASE_S,
     BlockRow,
@@ -18,20 +19,32 @@ from netwright.ipam.selection import (
 )
 from netwright.model.resources import Pool, Subnet
 from netwright.server.needs import Needs
+from netwright.server.store import schema
 from netwright.server.world import World
+
+T = TypeVar("T")
 
 _ROUNDS_MAX = 2_000  # a /8 of full blocks, looked into 64 blocks a round
 _LEASABLE_ROWS_MAX = 256
+_EVERY_ROW = 2**62
 
 
-def supply(connection: sqlite3.Connection, world: World, demand: dict[str, int]) -> None:
+Aside: TypeAlias = Callable[[Work[T]], Awaitable[T]]
+"""Runs work in a transaction that is committed at once, where the database can: `Database.aside`.
+
+Leases are made so: they shall stand before an address of theirs is used, and no process shall hold
+their rows while it waits for its turn to write.
+"""
+
+
+async def supply(aside: "Aside[_Supply]", world: World, demand: dict[str, int]) -> None:
     """Lease or survey until the ledger can meet the demand or knows that nobody can."""
     for round_ in range(_ROUNDS_MAX):
         gaps = world.ledger.shortfall(demand, world.now)
         if not gaps:
             return
         for gap in gaps:
-            _supply(connection, world, gap, round_)
+            _learn(world, gap.subnet_id, await aside(partial(_find, world, gap, round_)))
     raise AssertionError(f"the ledger asks for blocks without end: {gaps}")
 
 
@@ -64,66 +77,64 @@ def _geometry(cidr: str, pools: tuple[Pool, ...]) -> Geometry:
     return Geometry(ranges, block_bits_for([usable_range(cidr)]))
 
 
-def forget_rested(connection: sqlite3.Connection, world: World, subnet: Subnet) -> None:
-    """Delete the rows of addresses that have rested, and open their blocks."""
-    rows = connection.execute(
-        "DELETE FROM allocation WHERE subnet_id = ? AND rests_until <= ? RETURNING address",
-        (subnet.id, world.now),
-    ).fetchall()
-    addresses = [from_key(key) for (key,) in rows]
-    for address in addresses:  # who takes one in this batch must insert its row, not update it
-        world.allocations.unload((subnet.id, address))
-    open_blocks(connection, subnet, addresses)
-
-
-def forget_blocks(connection: sqlite3.Connection, subnet_ids: Iterable[str]) -> None:
+async def forget_blocks(tx: Transaction, subnet_ids: Iterable[str]) -> None:
     """Void leases and full marks: the pools are others now, or gone. The unique key protects."""
-    connection.executemany(
-        "DELETE FROM block WHERE subnet_id = ?", [(subnet_id,) for subnet_id in subnet_ids]
-    )
+    keys = [(subnet_id,) for subnet_id in subnet_ids]
+    await tx.delete(schema.block, keys, by=("subnet_id",))
 
 
-def open_blocks(
-    connection: sqlite3.Connection, subnet: Subnet, addresses: Iterable[Address]
-) -> None:
+async def open_blocks(tx: Transaction, subnet: Subnet, addresses: Iterable[Address]) -> None:
     """Note that blocks have a free address again."""
     geometry = geometry_of(subnet)
     blocks = {geometry.block_of(address) for address in addresses}
-    connection.executemany(
-        "UPDATE block SET is_full = 0 WHERE subnet_id = ? AND number = ?",
-        [(subnet.id, to_key(block)) for block in blocks],
-    )
+    rows = [(subnet.id, to_key(block), False) for block in sorted(blocks)]
+    await tx.update(schema.block, ("is_full",), rows)
 
 
-def return_leases(connection: sqlite3.Connection, ledger: Ledger) -> None:
+async def return_leases(tx: Transaction, ledger: Ledger) -> None:
     """A process that stops gives back what it leased."""
-    connection.execute(
-        "UPDATE block SET owner = NULL, expires_at = NULL WHERE owner = ?", (ledger.owner,)
-    )
+    await tx.run("UPDATE block SET owner = NULL, expires_at = NULL WHERE owner = $1", ledger.owner)
 
 
-def renew_leases(connection: sqlite3.Connection, ledger: Ledger, now: float) -> None:
+async def renew_leases(tx: Transaction, ledger: Ledger, now: float) -> None:
     """Renew the leases in use that end soon; those of idle subnets are left to lapse."""
     ending = ledger.renewals(now, within_s=LEASE_S / 2, idle_s=LEASE_S)
     for subnet_id, blocks in ending.items():
-        connection.executemany(
-            "UPDATE block SET expires_at = ? WHERE subnet_id = ? AND number = ? AND owner = ?",
-            [(now + LEASE_S, subnet_id, to_key(block), ledger.owner) for block in blocks],
-        )
-        ledger.renew(subnet_id, blocks, now + LEASE_S)
+        renewed = []
+        for block in blocks:
+            found = await tx.rows(
+                "UPDATE block SET expires_at = $1 WHERE subnet_id = $2 AND number = $3 "
+                "AND owner = $4 RETURNING number",
+                now + LEASE_S,
+                subnet_id,
+                to_key(block),
+                ledger.owner,
+            )
+            renewed += [block] * len(found)
+        ledger.renew(subnet_id, renewed, now + LEASE_S)
 
 
-def _supply(connection: sqlite3.Connection, world: World, gap: Shortfall, round_: int) -> None:
+class _Supply(NamedTuple):
+    """What was found for the ledger: `leased` blocks or a survey's; `full` if that is whole."""
+
+    geometry: Geometry
+    views: list[BlockView]
+    leased: bool
+    full: Fullness | None
+    rested: list[Address]
+
+
+async def _find(world: World, gap: Shortfall, round_: int, tx: Transaction) -> _Supply:
+    """Changes the table, but neither the world nor the ledger: it may be undone and done again."""
     subnet = world.subnets.get(gap.subnet_id)
     assert subnet is not None, f"subnet {gap.subnet_id} was not loaded"
     geometry = geometry_of(subnet)
-    forget_rested(connection, world, subnet)
+    rested = await _forget_rested(tx, subnet, world.now)
     if subnet.id in world.recuts:
-        forget_blocks(connection, [subnet.id])
-        world.recuts.remove(subnet.id)
+        await forget_blocks(tx, [subnet.id])
     leases = choose_leases(
         geometry,
-        _table(connection, subnet.id, _LEASABLE_ROWS_MAX),
+        await _table(tx, subnet.id, _LEASABLE_ROWS_MAX),
         owner=world.ledger.owner,
         held=gap.held,
         missing=gap.missing,
@@ -131,54 +142,78 @@ def _supply(connection: sqlite3.Connection, world: World, gap: Shortfall, round_
         round_=min(round_, 6),
     )
     if leases:
-        _write_leases(connection, world, subnet.id, leases)
-        views = _views(connection, subnet.id, geometry, leases)
-        world.ledger.lease(subnet.id, geometry, views, world.now + LEASE_S)
-        return
-    table = _table(connection, subnet.id, -1)
+        await _write_leases(tx, world, subnet.id, leases)
+        views = await _views(tx, subnet.id, geometry, leases)
+        return _Supply(geometry, views, leased=True, full=None, rested=rested)
+    table = await _table(tx, subnet.id, _EVERY_ROW)
     survey = choose_survey(geometry, table, surveyed=gap.surveyed)
-    views = _views(connection, subnet.id, geometry, survey.blocks)
-    full = None
-    if survey.complete:
-        rests = connection.execute(
-            "SELECT address, rests_until FROM allocation "
-            "WHERE subnet_id = ? AND rests_until IS NOT NULL",
-            (subnet.id,),
-        )
-        in_pools = [until for key, until in rests if geometry.holds(from_key(key))]
-        full = fullness(geometry.capacity, in_pools)
-    world.ledger.survey(subnet.id, geometry, views, full)
+    views = await _views(tx, subnet.id, geometry, survey.blocks)
+    full = await _fullness(tx, subnet.id, geometry) if survey.complete else None
+    return _Supply(geometry, views, leased=False, full=full, rested=rested)
 
 
-def _table(connection: sqlite3.Connection, subnet_id: str, rows_max: int) -> BlockTable:
-    rows = connection.execute(
-        "SELECT number, owner, expires_at FROM block WHERE subnet_id = ? AND is_full = 0 "
-        "ORDER BY expires_at LIMIT ?",
-        (subnet_id, rows_max),
+def _learn(world: World, subnet_id: str, found: _Supply) -> None:
+    for address in found.rested:  # who takes one in this batch must insert its row, not update it
+        world.allocations.unload((subnet_id, address))
+    world.recuts.discard(subnet_id)
+    if found.leased:
+        expires_at = world.now + LEASE_S
+        world.ledger.lease(subnet_id, found.geometry, found.views, expires_at)
+    else:
+        world.ledger.survey(subnet_id, found.geometry, found.views, found.full)
+
+
+async def _forget_rested(tx: Transaction, subnet: Subnet, now: float) -> list[Address]:
+    """Delete the rows of addresses that have rested, and open their blocks."""
+    rows = await tx.rows(
+        "DELETE FROM allocation WHERE subnet_id = $1 AND address IN (SELECT address "
+        "FROM allocation WHERE subnet_id = $1 AND rests_until <= $2 FOR UPDATE SKIP LOCKED) "
+        "RETURNING address",
+        subnet.id,
+        now,
+    )
+    addresses = [from_key(key) for (key,) in rows]
+    await open_blocks(tx, subnet, addresses)
+    return addresses
+
+
+async def _fullness(tx: Transaction, subnet_id: str, geometry: Geometry) -> Fullness:
+    rests = await tx.rows(
+        "SELECT address, rests_until FROM allocation "
+        "WHERE subnet_id = $1 AND rests_until IS NOT NULL",
+        subnet_id,
+    )
+    in_pools = [until for key, until in rests if geometry.holds(from_key(key))]
+    return fullness(geometry.capacity, in_pools)
+
+
+async def _table(tx: Transaction, subnet_id: str, rows_max: int) -> BlockTable:
+    rows = await tx.rows(
+        "SELECT number, owner, expires_at FROM block WHERE subnet_id = $1 AND NOT is_full "
+        "ORDER BY expires_at NULLS FIRST LIMIT $2",
+        subnet_id,
+        rows_max,
     )
     open_rows = tuple(
         BlockRow(block=from_key(number), owner=owner, lease_expires_at=expires_at or 0.0)
         for number, owner, expires_at in rows
     )
-    (newest,) = connection.execute(
-        "SELECT max(number) FROM block WHERE subnet_id = ?", (subnet_id,)
-    ).fetchone()
-    return BlockTable(open_rows=open_rows, newest=None if newest is None else from_key(newest))
-
-
-def _write_leases(
-    connection: sqlite3.Connection, world: World, subnet_id: str, blocks: tuple[Address, ...]
-) -> None:
-    connection.executemany(
-        "INSERT INTO block (subnet_id, number, owner, expires_at, is_full) VALUES (?, ?, ?, ?, 0) "
-        "ON CONFLICT (subnet_id, number) DO UPDATE "
-        "SET owner = excluded.owner, expires_at = excluded.expires_at",
-        [(subnet_id, to_key(b), world.ledger.owner, world.now + LEASE_S) for b in blocks],
+    newest = await tx.rows(
+        "SELECT number FROM block WHERE subnet_id = $1 ORDER BY number DESC LIMIT 1", subnet_id
     )
+    return BlockTable(open_rows=open_rows, newest=from_key(newest[0][0]) if newest else None)
 
 
-def _views(
-    connection: sqlite3.Connection,
+async def _write_leases(
+    tx: Transaction, world: World, subnet_id: str, blocks: tuple[Address, ...]
+) -> None:
+    expires_at = world.now + LEASE_S
+    rows = [(subnet_id, to_key(b), world.ledger.owner, expires_at, False) for b in sorted(blocks)]
+    await tx.upsert(schema.block, rows)
+
+
+async def _views(
+    tx: Transaction,
     subnet_id: str,
     geometry: Geometry,
     blocks: tuple[Address, ...],
@@ -187,17 +222,16 @@ def _views(
     addresses: list[Address] = []
     for block in blocks:
         span = geometry.block_range(block)
-        rows = connection.execute(
-            "SELECT address FROM allocation WHERE subnet_id = ? AND address BETWEEN ? AND ?",
-            (subnet_id, to_key(span.first), to_key(span.last)),
+        rows = await tx.rows(
+            "SELECT address FROM allocation WHERE subnet_id = $1 AND address BETWEEN $2 AND $3",
+            subnet_id,
+            to_key(span.first),
+            to_key(span.last),
         )
         addresses += [from_key(key) for (key,) in rows]
     views = geometry.views(blocks, addresses)
-    connection.executemany(
-        "UPDATE block SET is_full = 1, owner = NULL, expires_at = NULL "
-        "WHERE subnet_id = ? AND number = ?",
-        [(subnet_id, to_key(view.block)) for view in views if view.is_full],
-    )
+    full = [(subnet_id, to_key(view.block), None, None, True) for view in views if view.is_full]
+    await tx.update(schema.block, ("owner", "expires_at", "is_full"), full)
     return views
 
 

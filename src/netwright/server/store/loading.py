@@ -1,12 +1,12 @@
 """Loads what a batch needs, with a fixed number of statements whatever its size."""
 
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from netwright.ipam.addresses import Address, cidr_range, from_text, to_key
+from netwright.db.transaction import Row, Transaction
+from netwright.ipam.addresses import Address, cidr_range, from_key, from_text, to_key
 from netwright.ipam.resting import Allocation, FormerMac
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet
 from netwright.model.segments import segment_key
@@ -14,7 +14,7 @@ from netwright.model.states import PortState
 from netwright.server.needs import Needs
 from netwright.server.ports.addressing import eui64, is_slaac
 from netwright.server.ports.giving_back import held_addresses
-from netwright.server.store.schema import REVOCATIONS
+from netwright.server.store import schema
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -28,63 +28,60 @@ _hosts = msgspec.json.Decoder(Host)
 _attachments = msgspec.json.Decoder(Attachment)
 
 
-def load(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
+async def load(tx: Transaction, world: World, needs: Needs) -> None:
     """Fill the world with what is needed. Runs in the batch's own transaction."""
-    _load_ports(connection, world, needs)
+    await _load_ports(tx, world, needs)
     ports = list(world.ports.values())
-    of_subnets = _networks_of_subnets(connection, needs.changed_subnets)
+    of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
     changed = needs.changed_networks | of_subnets
     network_ids = changed | needs.networks | {port.network_id for port in ports}
-    _load_networks(connection, world, network_ids)
-    _load_subnets(connection, world, network_ids)
-    _load_segments(connection, world, needs)
+    await _load_networks(tx, world, network_ids)
+    await _load_subnets(tx, world, network_ids)
+    await _load_segments(tx, world, needs)
     hosts = needs.hosts | {binding.host for port in ports for binding in port.bindings}
-    _load_hosts(connection, world, hosts)
+    await _load_hosts(tx, world, hosts)
     attachments = needs.attachments | {
         (port.network_id, host)
         for port in ports
         for host in {binding.host for binding in port.bindings} | needs.hosts
     }
-    _load_attachments(connection, world, attachments)
-    _load_all_attachments(connection, world, changed)
+    await _load_attachments(tx, world, attachments)
+    await _load_all_attachments(tx, world, changed)
     macs = needs.macs | _in_networks(world, needs.port_macs)
-    _load_macs(connection, world, macs)
-    _load_former_macs(connection, world, macs | _remnant_macs(ports))
-    _load_allocations(connection, world, _addresses(world, needs, macs))
-    _load_revocations(connection, world, needs.revocations)
+    await _load_macs(tx, world, macs)
+    await _load_former_macs(tx, world, macs | _remnant_macs(ports))
+    await _load_allocations(tx, world, _addresses(world, needs, macs))
+    await _load_revocations(tx, world, needs.revocations)
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
-    _load_uses(connection, world, used)
+    await _load_uses(tx, world, used)
 
 
-def subnets(connection: sqlite3.Connection, ids: Iterable[str]) -> list[Subnet]:
+async def subnets(tx: Transaction, ids: Iterable[str]) -> list[Subnet]:
     """The subnets with these ids that exist."""
-    sql = "SELECT body FROM subnet WHERE id IN (SELECT value FROM json_each(?))"
-    return [_subnets.decode(body) for (body,) in _select(connection, sql, ids)]
+    sql = "SELECT body FROM subnet WHERE id = ANY($1)"
+    return [_subnets.decode(body) for (body,) in await _select(tx, sql, ids)]
 
 
-def _load_ports(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
+async def _load_ports(tx: Transaction, world: World, needs: Needs) -> None:
     ids = set(needs.ports)
     if needs.unique_names:
-        found = _select(
-            connection,
-            "SELECT p.project_id, p.unique_name, p.id FROM json_each(?) AS wanted JOIN port AS p "
-            "ON p.project_id = wanted.value ->> 0 AND p.unique_name = wanted.value ->> 1",
+        found = await _select(
+            tx,
+            "SELECT p.project_id, p.unique_name, p.id FROM PAIRS($1) AS wanted JOIN port AS p "
+            "ON p.project_id = wanted.a AND p.unique_name = wanted.b",
             list(needs.unique_names),
         )
         for project_id, name, port_id in found:
             world.unique_names.load((project_id, name), port_id)
             ids.add(port_id)
     if needs.ports_on:
-        sql = "SELECT port_id FROM binding WHERE host IN (SELECT value FROM json_each(?))"
-        ids.update(port_id for (port_id,) in _select(connection, sql, needs.ports_on))
+        sql = "SELECT port_id FROM binding WHERE host = ANY($1)"
+        ids.update(port_id for (port_id,) in await _select(tx, sql, needs.ports_on))
     if needs.refused_on:
-        sql = (
-            "SELECT port_id FROM binding WHERE host IN (SELECT value FROM json_each(?)) "
-            "AND state IN ('refused', 'fenced')"
-        )
-        ids.update(port_id for (port_id,) in _select(connection, sql, needs.refused_on))
-    sql = "SELECT body, event_seq FROM port WHERE id IN (SELECT value FROM json_each(?))"
-    for body, seq in _select(connection, sql, ids):
+        sql = "SELECT port_id FROM binding WHERE host = ANY($1) AND state IN ('refused', 'fenced')"
+        ids.update(port_id for (port_id,) in await _select(tx, sql, needs.refused_on))
+    sql = "SELECT body, event_seq FROM port WHERE id = ANY($1)"
+    for body, seq in await _select(tx, sql, ids):
         port = _ports.decode(body)
         world.ports.load(port.id, port)
         world.port_seqs[port.id] = seq
@@ -93,106 +90,92 @@ def _load_ports(connection: sqlite3.Connection, world: World, needs: Needs) -> N
             world.unique_names.load((port.project_id, port.unique_name), port.id)
 
 
-def _networks_of_subnets(connection: sqlite3.Connection, ids: set[str]) -> set[str]:
-    sql = "SELECT network_id FROM subnet WHERE id IN (SELECT value FROM json_each(?))"
-    return {network_id for (network_id,) in _select(connection, sql, ids)}
+async def _networks_of_subnets(tx: Transaction, ids: set[str]) -> set[str]:
+    sql = "SELECT network_id FROM subnet WHERE id = ANY($1)"
+    return {network_id for (network_id,) in await _select(tx, sql, ids)}
 
 
-def _load_networks(connection: sqlite3.Connection, world: World, ids: set[str]) -> None:
-    sql = "SELECT body FROM network WHERE id IN (SELECT value FROM json_each(?))"
-    for (body,) in _select(connection, sql, ids):
+async def _load_networks(tx: Transaction, world: World, ids: set[str]) -> None:
+    sql = "SELECT body FROM network WHERE id = ANY($1)"
+    for (body,) in await _select(tx, sql, ids):
         network = _networks.decode(body)
         world.networks.load(network.id, network)
         world.segments.load(segment_key(network.segment), network.id)
 
 
-def _load_subnets(connection: sqlite3.Connection, world: World, network_ids: set[str]) -> None:
-    sql = "SELECT body FROM subnet WHERE network_id IN (SELECT value FROM json_each(?))"
-    for (body,) in _select(connection, sql, network_ids):
+async def _load_subnets(tx: Transaction, world: World, network_ids: set[str]) -> None:
+    sql = "SELECT body FROM subnet WHERE network_id = ANY($1)"
+    for (body,) in await _select(tx, sql, network_ids):
         subnet = _subnets.decode(body)
         world.subnets.load(subnet.id, subnet)
 
 
-def _load_segments(connection: sqlite3.Connection, world: World, needs: Needs) -> None:
+async def _load_segments(tx: Transaction, world: World, needs: Needs) -> None:
     """Those asked about; all, when one is to be chosen: no more than there are VLANs."""
     if needs.every_segment:
-        rows: Iterator[tuple[Any, ...]] = connection.execute("SELECT segment_key, id FROM network")
+        rows = await tx.rows("SELECT segment_key, id FROM network")
     else:
-        sql = (
-            "SELECT segment_key, id FROM network "
-            "WHERE segment_key IN (SELECT value FROM json_each(?))"
-        )
-        rows = _select(connection, sql, needs.segments)
+        sql = "SELECT segment_key, id FROM network WHERE segment_key = ANY($1)"
+        rows = await _select(tx, sql, needs.segments)
     for key, network_id in rows:
         world.segments.load(key, network_id)
 
 
-def _load_hosts(connection: sqlite3.Connection, world: World, names: set[str]) -> None:
-    sql = "SELECT body FROM host WHERE name IN (SELECT value FROM json_each(?))"
-    for (body,) in _select(connection, sql, names):
+async def _load_hosts(tx: Transaction, world: World, names: set[str]) -> None:
+    sql = "SELECT body FROM host WHERE name = ANY($1)"
+    for (body,) in await _select(tx, sql, names):
         host = _hosts.decode(body)
         world.hosts.load(host.name, host)
 
 
-def revocations(connection: sqlite3.Connection) -> dict[str, int]:
+async def revocations(tx: Transaction) -> dict[str, int]:
     """How often each host's credential was revoked; those never revoked are left out."""
-    sql = "SELECT substr(key, ?), value FROM meta WHERE key GLOB ?"
-    rows = connection.execute(sql, (len(REVOCATIONS) + 1, f"{REVOCATIONS}*"))
-    return {name: int(count) for name, count in rows}
+    return dict(await tx.rows("SELECT host, revocations FROM revocation"))
 
 
-def _load_revocations(connection: sqlite3.Connection, world: World, names: set[str]) -> None:
-    if names:
-        for name, count in revocations(connection).items():
-            world.revocations.load(name, count)
+async def _load_revocations(tx: Transaction, world: World, names: set[str]) -> None:
+    columns = ("host", "revocations")
+    for name, count in await tx.find(schema.revocation, columns, [(name,) for name in names]):
+        world.revocations.load(name, count)
 
 
-def _load_attachments(
-    connection: sqlite3.Connection, world: World, keys: set[tuple[str, str]]
-) -> None:
+async def _load_attachments(tx: Transaction, world: World, keys: set[tuple[str, str]]) -> None:
     sql = (
-        "SELECT a.body FROM json_each(?) AS wanted JOIN attachment AS a "
-        "ON a.network_id = wanted.value ->> 0 AND a.host = wanted.value ->> 1"
+        "SELECT a.body FROM PAIRS($1) AS wanted JOIN attachment AS a "
+        "ON a.network_id = wanted.a AND a.host = wanted.b"
     )
-    for (body,) in _select(connection, sql, keys):
+    for (body,) in await _select(tx, sql, keys):
         attachment = _attachments.decode(body)
         world.attachments.load((attachment.network_id, attachment.host), attachment)
     sql = (
-        "SELECT b.network_id, b.host, count(*) FROM json_each(?) AS wanted JOIN binding AS b "
-        "ON b.network_id = wanted.value ->> 0 AND b.host = wanted.value ->> 1 "
+        "SELECT b.network_id, b.host, count(*) FROM PAIRS($1) AS wanted JOIN binding AS b "
+        "ON b.network_id = wanted.a AND b.host = wanted.b "
         "GROUP BY b.network_id, b.host"
     )
-    for network_id, host, count in _select(connection, sql, keys):
+    for network_id, host, count in await _select(tx, sql, keys):
         world.binding_counts.load((network_id, host), count)
 
 
-def _load_all_attachments(
-    connection: sqlite3.Connection, world: World, network_ids: set[str]
-) -> None:
-    sql = "SELECT body FROM attachment WHERE network_id IN (SELECT value FROM json_each(?))"
-    for (body,) in _select(connection, sql, network_ids):
+async def _load_all_attachments(tx: Transaction, world: World, network_ids: set[str]) -> None:
+    sql = "SELECT body FROM attachment WHERE network_id = ANY($1)"
+    for (body,) in await _select(tx, sql, network_ids):
         attachment = _attachments.decode(body)
         world.attachments.load((attachment.network_id, attachment.host), attachment)
 
 
-def _load_macs(connection: sqlite3.Connection, world: World, keys: set[tuple[str, str]]) -> None:
+async def _load_macs(tx: Transaction, world: World, keys: set[tuple[str, str]]) -> None:
     sql = (
-        "SELECT p.network_id, p.mac_address, p.id FROM json_each(?) AS wanted JOIN port AS p "
-        "ON p.network_id = wanted.value ->> 0 AND p.mac_address = wanted.value ->> 1"
+        "SELECT p.network_id, p.mac_address, p.id FROM PAIRS($1) AS wanted JOIN port AS p "
+        "ON p.network_id = wanted.a AND p.mac_address = wanted.b"
     )
-    for network_id, mac, port_id in _select(connection, sql, keys):
+    for network_id, mac, port_id in await _select(tx, sql, keys):
         world.macs.load((network_id, mac), port_id)
 
 
-def _load_former_macs(
-    connection: sqlite3.Connection, world: World, keys: set[tuple[str, str]]
-) -> None:
-    sql = (
-        "SELECT f.network_id, f.mac_address, f.project_id, f.port_id, f.rests_until "
-        "FROM json_each(?) AS wanted JOIN former_mac AS f "
-        "ON f.network_id = wanted.value ->> 0 AND f.mac_address = wanted.value ->> 1"
-    )
-    for network_id, mac, project_id, port_id, rests_until in _select(connection, sql, keys):
+async def _load_former_macs(tx: Transaction, world: World, keys: set[tuple[str, str]]) -> None:
+    columns = ("network_id", "mac_address", "project_id", "port_id", "rests_until")
+    found = await tx.find(schema.former_mac, columns, list(keys))
+    for network_id, mac, project_id, port_id, rests_until in found:
         former = FormerMac(
             network_id=network_id,
             mac_address=mac,
@@ -238,54 +221,45 @@ def _addresses(world: World, needs: Needs, macs: set[tuple[str, str]]) -> set[tu
     return wanted
 
 
-def _load_allocations(
-    connection: sqlite3.Connection, world: World, keys: set[tuple[str, Address]]
-) -> None:
-    sql = (
-        "SELECT project_id, port_id, rests_until FROM allocation "
-        "WHERE subnet_id = ? AND address = ?"
-    )
-    for subnet_id, address in keys:
-        row = connection.execute(sql, (subnet_id, to_key(address))).fetchone()
-        if row is None:
-            continue
-        project_id, port_id, rests_until = row
+async def _load_allocations(tx: Transaction, world: World, keys: set[tuple[str, Address]]) -> None:
+    columns = ("subnet_id", "address", "project_id", "port_id", "rests_until")
+    wanted = [(subnet_id, to_key(address)) for subnet_id, address in keys]
+    found = await tx.find(schema.allocation, columns, wanted)
+    for subnet_id, key, project_id, port_id, rests_until in found:
         allocation = Allocation(
             subnet_id=subnet_id,
-            address=address,
+            address=from_key(key),
             project_id=project_id,
             port_id=port_id,
             rests_until=rests_until,
         )
-        world.allocations.load((subnet_id, address), allocation)
+        world.allocations.load((subnet_id, allocation.address), allocation)
 
 
-def _load_uses(connection: sqlite3.Connection, world: World, network_ids: set[str]) -> None:
+async def _load_uses(tx: Transaction, world: World, network_ids: set[str]) -> None:
     """How many ports and addresses keep a network and its subnets from being deleted.
 
     Counted up to a bound that no batch can undercut (1,000 ports of 32 addresses, and the fences of
     some hundred hosts): whether there is any is what decides.
     """
     for network_id in network_ids:
-        (ports,) = connection.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM port WHERE network_id = ? LIMIT ?)",
-            (network_id, _USES_MAX),
-        ).fetchone()
+        (ports,) = await tx.row(
+            "SELECT count(*) FROM (SELECT 1 FROM port WHERE network_id = $1 LIMIT $2) AS counted",
+            network_id,
+            _USES_MAX,
+        )
         world.port_counts.load(network_id, ports)
         for subnet in world.subnets_of(network_id):
-            (uses,) = connection.execute(
-                "SELECT count(*) FROM (SELECT 1 FROM allocation WHERE subnet_id = ? "
-                "AND port_id IS NOT NULL LIMIT ?)",
-                (subnet.id, _USES_MAX),
-            ).fetchone()
+            (uses,) = await tx.row(
+                "SELECT count(*) FROM (SELECT 1 FROM allocation WHERE subnet_id = $1 "
+                "AND port_id IS NOT NULL LIMIT $2) AS counted",
+                subnet.id,
+                _USES_MAX,
+            )
             world.subnet_uses.load(subnet.id, uses)
 
 
-def _select(
-    connection: sqlite3.Connection, sql: str, keys: Iterable[Any]
-) -> Iterator[tuple[Any, ...]]:
-    """Rows for a set of keys, passed as one JSON array; no statement for an empty set."""
+async def _select(tx: Transaction, sql: str, keys: Iterable[Any]) -> Sequence[Row]:
+    """Rows for a set of keys; no statement for an empty set."""
     wanted = list(keys)
-    if not wanted:
-        return iter(())
-    return connection.execute(sql, (msgspec.json.encode(wanted).decode(),))
+    return await tx.rows(sql, wanted) if wanted else ()

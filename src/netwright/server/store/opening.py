@@ -4,13 +4,25 @@ A SQLite file has one server process: what another one commits, this one's watch
 hear of. The lock beside the file tells them apart.
 """
 
-import sqlite3
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from netwright.db.lock import FileLock, LockHeld
+from netwright.db.postgres import PostgresDatabase, without_password
 from netwright.db.sqlite import SqliteDatabase
+from netwright.db.transaction import Database, Transaction
 from netwright.model.errors import Category, NetwrightError, Unavailable
-from netwright.server.store.schema import SCHEMA_VERSION, sqlite_ddl
+from netwright.model.resources import Host
+from netwright.server.store import schema
+from netwright.server.store.events import last_seq
+from netwright.server.store.schema import postgres_ddl, sqlite_ddl
+from netwright.server.store.upkeep import heard
+
+SQLITE = "sqlite:///"
 
 
 class SchemaMismatch(NetwrightError):
@@ -23,16 +35,47 @@ class DatabaseInUse(NetwrightError):
     category = Category.CONFLICT
 
 
-def open_database(path: Path, new_epoch: str) -> tuple[SqliteDatabase, str]:
-    """The database and its epoch: `new_epoch` if it is made now.
+class Opened(NamedTuple):
+    """A database that is ready, and what a server begins with: `last_seq` of its events, hosts."""
 
-    Raises DatabaseInUse, SchemaMismatch, and Unavailable when the file cannot be used.
+    database: Database
+    epoch: str
+    last_seq: int
+    hosts: list[Host]
+    heard: dict[str, float]
+
+
+async def open_store(url: str, new_epoch: str) -> Opened:
+    """The database at `sqlite:///PATH` or `postgresql://…`; an empty one is made the server's.
+
+    `new_epoch` names it then. Raises DatabaseInUse, SchemaMismatch, and Unavailable when it cannot
+    be used.
     """
+    database: Database
+    if url.startswith(SQLITE):
+        path = Path(url.removeprefix(SQLITE))
+        database, epoch = open_sqlite(path, new_epoch)
+    else:
+        database = PostgresDatabase(url)
+        epoch = await database.write(
+            partial(_prepare_postgres, place=without_password(url), new_epoch=new_epoch)
+        )
+    return await database.read(partial(_beginning, database, epoch))
+
+
+async def _beginning(database: Database, epoch: str, tx: Transaction) -> Opened:
+    decode = msgspec.json.Decoder(Host).decode
+    hosts = [decode(body) for (body,) in await tx.rows("SELECT body FROM host")]
+    return Opened(database, epoch, await last_seq(tx), hosts, await heard(tx))
+
+
+def open_sqlite(path: Path, new_epoch: str) -> tuple[SqliteDatabase, str]:
+    """The database file and its epoch. Raises as `open_store`."""
     database = SqliteDatabase(path, _lock(path))
     try:
-        epoch = database.write_now(lambda connection: _prepare(connection, path, new_epoch))
+        epoch = database.write_now(lambda tx: _prepare_sqlite(tx, str(path), new_epoch))
     except BaseException:
-        database.close()
+        database.close_now()
         raise
     return database, epoch
 
@@ -53,21 +96,35 @@ def _lock(path: Path) -> FileLock:
         ) from error
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, new_epoch: str) -> str:
-    sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'"
-    (made,) = connection.execute(sql).fetchone()
+async def _prepare_sqlite(tx: Transaction, place: str, new_epoch: str) -> str:
+    (made,) = await tx.row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'")
     if not made:
-        for statement in sqlite_ddl():
-            connection.execute(statement)
-        connection.executemany(
-            "INSERT INTO meta (key, value) VALUES (?, ?)",
-            [("schema_version", SCHEMA_VERSION), ("epoch", new_epoch)],
-        )
-    meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    version = meta.get("schema_version")
-    if version != SCHEMA_VERSION:
+        await _make(tx, sqlite_ddl(), new_epoch)
+    return await _epoch(tx, place)
+
+
+async def _prepare_postgres(tx: Transaction, place: str, new_epoch: str) -> str:
+    await tx.take_turn()  # several servers may start at once
+    (made,) = await tx.row("SELECT to_regclass('meta') IS NOT NULL")
+    if not made:
+        await _make(tx, postgres_ddl(), new_epoch)
+    return await _epoch(tx, place)
+
+
+async def _make(tx: Transaction, ddl: Iterable[str], epoch: str) -> None:
+    for statement in ddl:
+        await tx.run(statement)
+    await tx.insert(schema.meta, [("schema_version", schema.SCHEMA_VERSION), ("epoch", epoch)])
+
+
+async def _epoch(tx: Transaction, place: str) -> str:
+    """The database's epoch. Raises SchemaMismatch."""
+    known: dict[str, str] = dict(await tx.rows("SELECT key, value FROM meta"))
+    version = known.get("schema_version")
+    if version != schema.SCHEMA_VERSION:
         raise SchemaMismatch(
-            f"the database {path} has schema version {version}; this server knows {SCHEMA_VERSION}",
+            f"the database {place} has schema version {version}; "
+            f"this server knows {schema.SCHEMA_VERSION}",
             next="start the version of netwright that made it, or give another --database",
         )
-    return str(meta["epoch"])
+    return str(known["epoch"])

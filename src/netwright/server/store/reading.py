@@ -1,15 +1,13 @@
 """Answers queries from committed state."""
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from sqlalchemy import Select, Table, and_, false, func, or_, select, true
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
-from netwright.db.sqlite import SqliteDatabase
+from netwright.db.transaction import Database, Transaction
 from netwright.model.errors import (
     HTTPBadRequest,
     NetworkNotFound,
@@ -27,7 +25,6 @@ from netwright.server.store.loading import revocations
 
 V = TypeVar("V", bound=msgspec.Struct)
 
-_dialect = sqlite.dialect(paramstyle="qmark")
 _Readable = Callable[[str | None], ColumnElement[bool]]
 
 
@@ -73,14 +70,14 @@ _PORTS = _Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE)
 _ALL_PORTS = _Collection(schema.port, Port, PortNotFound, _own_port, true())
 
 
-class SqliteReader:
-    """`server.queries.Reader` on SQLite.
+class StoreReader:
+    """`server.queries.Reader` on either database.
 
     Heartbeats are not committed: `as_heard` makes of a stored host one with its last heartbeat.
     """
 
     def __init__(
-        self, database: SqliteDatabase, as_heard: Callable[[Host], Host] = lambda host: host
+        self, database: Database, as_heard: Callable[[Host], Host] = lambda host: host
     ) -> None:
         self._database = database
         self._as_heard = as_heard
@@ -104,7 +101,7 @@ class SqliteReader:
         return await self._list(_PORTS, query)
 
     async def host(self, name: str) -> Host | None:
-        found = await self._bodies("SELECT body FROM host WHERE name = ?", (name,), Host)
+        found = await self._bodies("SELECT body FROM host WHERE name = $1", (name,), Host)
         return self._as_heard(found[0]) if found else None
 
     async def hosts(self) -> Sequence[Host]:
@@ -112,11 +109,11 @@ class SqliteReader:
         return [self._as_heard(host) for host in found]
 
     async def attachments(self, network_id: str) -> Sequence[Attachment]:
-        sql = "SELECT body FROM attachment WHERE network_id = ? ORDER BY host"
+        sql = "SELECT body FROM attachment WHERE network_id = $1 ORDER BY host"
         return await self._bodies(sql, (network_id,), Attachment)
 
     async def history(self, port_id: str) -> Sequence[Transition]:
-        sql = "SELECT body FROM transition WHERE port_id = ? ORDER BY number"
+        sql = "SELECT body FROM transition WHERE port_id = $1 ORDER BY number"
         return await self._bodies(sql, (port_id,), Transition)
 
     async def revocations(self) -> Mapping[str, int]:
@@ -130,34 +127,31 @@ class SqliteReader:
         statement = select(collection.table.c.body).where(
             collection.table.c.id == resource_id, collection.alive
         )
-        found = await self._database.read(lambda connection: _rows(connection, statement))
+        found = await self._database.read(lambda tx: tx.select(statement))
         return collection.decode(found[0][0]) if found else None
 
     async def _list(self, collection: _Collection[V], query: Query) -> Sequence[V]:
-        def read(connection: sqlite3.Connection) -> list[V]:
-            statement = _listing(connection, collection, query)
-            values = [collection.decode(body) for (body,) in _rows(connection, statement)]
+        async def read(tx: Transaction) -> list[V]:
+            statement = await _listing(tx, collection, query)
+            values = [collection.decode(body) for (body,) in await tx.select(statement)]
             return values[::-1] if query.page_reverse else values
 
         return await self._database.read(read)
 
     async def _bodies(self, sql: str, keys: tuple[Any, ...], kind: type[V]) -> list[V]:
         decode = msgspec.json.Decoder(kind).decode
-        return await self._database.read(
-            lambda connection: [decode(body) for (body,) in connection.execute(sql, keys)]
-        )
+        rows = await self._database.read(lambda tx: tx.rows(sql, *keys))
+        return [decode(body) for (body,) in rows]
 
 
-def _listing(
-    connection: sqlite3.Connection, collection: _Collection[V], query: Query
-) -> Select[Any]:
+async def _listing(tx: Transaction, collection: _Collection[V], query: Query) -> Select[Any]:
     table = collection.table
     statement = select(table.c.body).where(collection.readable(query.project_id), collection.alive)
     for attribute, values in query.filters:
         statement = statement.where(_condition(table, attribute, values))
     order = _order(table, query.sort)
     if query.marker is not None:
-        statement = statement.where(_after_marker(connection, collection, query, order))
+        statement = statement.where(await _after_marker(tx, collection, query, order))
     for column, ascending in order:
         forwards = ascending is not query.page_reverse
         statement = statement.order_by(column.asc() if forwards else column.desc())
@@ -185,7 +179,7 @@ def _order(table: Table, sort: tuple[tuple[str, bool], ...]) -> _Order:
         column = table.c.get(_SORT_COLUMNS.get(attribute, attribute))
         if column is None:
             raise HTTPBadRequest(f"[{attribute!r}] is invalid attribute for sort_key")
-        order.append((func.coalesce(column, ""), ascending))
+        order.append((func.coalesce(column, "") if column.nullable else column, ascending))
     if all(attribute != "id" for attribute, _ in sort):
         order.append((table.c.id, sort[0][1] if sort else True))
     return order
@@ -205,8 +199,8 @@ _SORT_COLUMNS = {
 }
 
 
-def _after_marker(
-    connection: sqlite3.Connection, collection: _Collection[V], query: Query, order: _Order
+async def _after_marker(
+    tx: Transaction, collection: _Collection[V], query: Query, order: _Order
 ) -> ColumnElement[bool]:
     """Rows after the marker's in this order: a keyset, so that a page costs the same anywhere.
 
@@ -214,7 +208,7 @@ def _after_marker(
     """
     columns = [column for column, _ in order]
     marker = and_(collection.table.c.id == query.marker, collection.readable(query.project_id))
-    marked = _rows(connection, select(*columns).where(marker))
+    marked = await tx.select(select(*columns).where(marker))
     if not marked:
         raise collection.missing(
             f"The marker {query.marker} could not be found.",
@@ -226,9 +220,3 @@ def _after_marker(
         equal = [c == v for c, v in zip(columns[:n], marked[0][:n], strict=True)]
         beyond.append(and_(*equal, column > value if forwards else column < value))
     return or_(*beyond)
-
-
-def _rows(connection: sqlite3.Connection, statement: Select[Any]) -> list[tuple[Any, ...]]:
-    compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
-    bound = [compiled.params[name] for name in compiled.positiontup or ()]
-    return connection.execute(str(compiled), bound).fetchall()

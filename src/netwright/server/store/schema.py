@@ -20,13 +20,11 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "3"
-
-REVOCATIONS = "revocations/"
-"""Before a host's name: the key in `meta` of how often its credential was revoked."""
+SCHEMA_VERSION = "5"
 
 metadata = MetaData()
 
@@ -54,11 +52,11 @@ network = Table(
     Column("revision_number", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    # A flat network has VLAN 0 here, so that the key holds for it too (NULLs are never equal).
+    Column("segment_key", String, unique=True),
     Column("body", Text, nullable=False),
     Index("network_name", "name"),
     Index("network_project", "project_id"),
-    # A flat network has VLAN 0 here, so that the key holds for it too (NULLs are never equal).
-    Column("segment_key", String, unique=True),
     sqlite_with_rowid=False,
 )
 
@@ -121,7 +119,12 @@ allocation = Table(
     Column("project_id", String, nullable=False),
     Column("port_id", String, index=True),  # NULL while it rests
     Column("rests_until", Float),
-    Index("allocation_resting", "rests_until", sqlite_where=Column("rests_until").isnot(None)),
+    Index(
+        "allocation_resting",
+        "rests_until",
+        sqlite_where=Column("rests_until").isnot(None),
+        postgresql_where=Column("rests_until").isnot(None),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -134,7 +137,12 @@ former_mac = Table(
     Column("project_id", String, nullable=False),
     Column("port_id", String),  # NULL while it rests
     Column("rests_until", Float),
-    Index("former_mac_resting", "rests_until", sqlite_where=Column("rests_until").isnot(None)),
+    Index(
+        "former_mac_resting",
+        "rests_until",
+        sqlite_where=Column("rests_until").isnot(None),
+        postgresql_where=Column("rests_until").isnot(None),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -160,7 +168,12 @@ binding = Table(
     Column("due_at", Float),  # when its underlay's deadline passes
     Index("binding_host", "host", "state"),
     Index("binding_network", "network_id", "host"),
-    Index("binding_due", "due_at", sqlite_where=Column("due_at").isnot(None)),
+    Index(
+        "binding_due",
+        "due_at",
+        sqlite_where=Column("due_at").isnot(None),
+        postgresql_where=Column("due_at").isnot(None),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -181,6 +194,22 @@ host = Table(
     sqlite_with_rowid=False,
 )
 
+heard = Table(
+    "heard",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("heard_at", Float, nullable=False),  # noted now and then: heartbeats are not committed
+    sqlite_with_rowid=False,
+)
+
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("revocations", Integer, nullable=False),  # how often its credential was revoked
+    sqlite_with_rowid=False,
+)
+
 topology = Table(
     "topology",
     metadata,
@@ -196,7 +225,12 @@ transition = Table(
     Column("number", Integer, primary_key=True),
     Column("ended_at", Float),  # in the last one of a deleted port
     Column("body", Text, nullable=False),
-    Index("transition_ended", "ended_at", sqlite_where=Column("ended_at").isnot(None)),
+    Index(
+        "transition_ended",
+        "ended_at",
+        sqlite_where=Column("ended_at").isnot(None),
+        postgresql_where=Column("ended_at").isnot(None),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -214,7 +248,15 @@ event = Table(
 
 def sqlite_ddl() -> list[str]:
     """The statements that make an empty SQLite file the server's."""
-    dialect = sqlite.dialect()
+    return _ddl(sqlite.dialect())
+
+
+def postgres_ddl() -> list[str]:
+    """The statements that make an empty PostgreSQL database the server's."""
+    return _ddl(postgresql.dialect())  # type: ignore[no-untyped-call]
+
+
+def _ddl(dialect: Dialect) -> list[str]:
     statements = []
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))

@@ -1,8 +1,8 @@
 """What time brings about in the store."""
 
-import sqlite3
 from collections.abc import Mapping
 
+from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, from_key
 from netwright.server.store.events import prune
 from netwright.server.store.leasing import open_blocks, renew_leases
@@ -14,59 +14,70 @@ _RESTED_MAX = 2_000
 _TRANSITIONS_MAX = 10_000
 
 
-def overdue_ports(connection: sqlite3.Connection, now: float) -> tuple[str, ...]:
+async def overdue_ports(tx: Transaction, now: float) -> tuple[str, ...]:
     """Ports with a binding whose deadline has passed."""
-    rows = connection.execute(
-        "SELECT DISTINCT port_id FROM binding WHERE due_at <= ? LIMIT ?", (now, _OVERDUE_MAX)
+    rows = await tx.rows(
+        "SELECT DISTINCT port_id FROM binding WHERE due_at <= $1 LIMIT $2", now, _OVERDUE_MAX
     )
     return tuple(port_id for (port_id,) in rows)
 
 
-def note_heard(connection: sqlite3.Connection, heard: Mapping[str, float]) -> None:
+async def note_heard(tx: Transaction, heard: Mapping[str, float]) -> None:
     """Store when hosts were last heard. Nobody is told: to watchers it is no change."""
-    connection.executemany(
-        "UPDATE host SET body = json_set(body, '$.heard_at', ?) "
-        "WHERE name = ? AND body ->> '$.heard_at' < ?",
-        [(heard_at, name, heard_at) for name, heard_at in heard.items()],
-    )
+    if heard:
+        await tx.run(
+            "INSERT INTO heard (host, heard_at) SELECT a, CAST(b AS FLOAT) "
+            "FROM PAIRS($1) AS given WHERE TRUE ON CONFLICT (host) DO UPDATE "
+            "SET heard_at = excluded.heard_at WHERE heard.heard_at < excluded.heard_at",
+            sorted(heard.items()),
+        )
 
 
-def chores(connection: sqlite3.Connection, world: World, heard: Mapping[str, float]) -> None:
+async def heard(tx: Transaction) -> dict[str, float]:
+    """When hosts were last heard, by whichever process, as far as it is stored."""
+    return dict(await tx.rows("SELECT host, heard_at FROM heard"))
+
+
+async def chores(tx: Transaction, world: World, heard: Mapping[str, float]) -> None:
     """Free what has rested, renew leases in use, forget what is old, note when hosts were heard."""
-    note_heard(connection, heard)
-    rows = connection.execute(
+    await note_heard(tx, heard)
+    rows = await tx.rows(
         "DELETE FROM allocation WHERE (subnet_id, address) IN (SELECT subnet_id, address "
-        "FROM allocation WHERE rests_until <= ? LIMIT ?) RETURNING subnet_id, address",
-        (world.now, _RESTED_MAX),
-    ).fetchall()
+        "FROM allocation WHERE rests_until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) "
+        "RETURNING subnet_id, address",
+        world.now,
+        _RESTED_MAX,
+    )
     freed: dict[str, list[Address]] = {}
     for subnet_id, key in rows:
         freed.setdefault(subnet_id, []).append(from_key(key))
-    for subnet in subnets(connection, freed):
-        open_blocks(connection, subnet, freed[subnet.id])
-    _forget_rested_macs(connection, world.now)
-    renew_leases(connection, world.ledger, world.now)
-    prune(connection)
-    _forget_histories(connection, world.now - world.history_kept.after_delete_s)
+    for subnet in await subnets(tx, freed):
+        await open_blocks(tx, subnet, freed[subnet.id])
+    await _forget_rested_macs(tx, world.now)
+    await renew_leases(tx, world.ledger, world.now)
+    await prune(tx)
+    await _forget_histories(tx, world.now - world.history_kept.after_delete_s)
 
 
-def _forget_rested_macs(connection: sqlite3.Connection, now: float) -> None:
-    connection.execute(
+async def _forget_rested_macs(tx: Transaction, now: float) -> None:
+    await tx.run(
         "DELETE FROM former_mac WHERE (network_id, mac_address) IN (SELECT network_id, mac_address "
-        "FROM former_mac WHERE rests_until <= ? LIMIT ?)",
-        (now, _RESTED_MAX),
+        "FROM former_mac WHERE rests_until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        now,
+        _RESTED_MAX,
     )
 
 
-def _forget_histories(connection: sqlite3.Connection, ended_until: float) -> None:
+async def _forget_histories(tx: Transaction, ended_until: float) -> None:
     """Forget the histories of ports that were gone by then, oldest first.
 
     A bounded number of entries at a time; that which says when the port went is its last.
     """
-    connection.execute(
+    await tx.run(
         "DELETE FROM transition WHERE (port_id, number) IN ("
-        "SELECT each.port_id, each.number FROM transition AS last "
-        "JOIN transition AS each ON each.port_id = last.port_id WHERE last.ended_at <= ? "
-        "ORDER BY last.ended_at, last.port_id, each.number LIMIT ?)",
-        (ended_until, _TRANSITIONS_MAX),
+        "SELECT entry.port_id, entry.number FROM transition AS final "
+        "JOIN transition AS entry ON entry.port_id = final.port_id WHERE final.ended_at <= $1 "
+        "ORDER BY final.ended_at, final.port_id, entry.number LIMIT $2)",
+        ended_until,
+        _TRANSITIONS_MAX,
     )

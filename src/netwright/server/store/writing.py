@@ -4,21 +4,21 @@ One event a changed resource, in the order networks, subnets, hosts, attachments
 watcher knows a port's network before the port. The events are also handed back, for the hub.
 """
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 
+from netwright.db import statements
+from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, to_key
 from netwright.model.resources import Network, Port, Subnet, Transition, VifType
 from netwright.model.segments import segment_key
 from netwright.model.states import Event, PortState
 from netwright.model.wire import Kind
 from netwright.server.ports.lifecycle import due_at
+from netwright.server.store import schema
 from netwright.server.store.leasing import forget_blocks, open_blocks
-from netwright.server.store.schema import REVOCATIONS
 from netwright.server.world import World
 
 _encode = msgspec.json.Encoder().encode
@@ -35,27 +35,20 @@ class EventRow(NamedTuple):
     body: bytes | None
 
 
-def write(connection: sqlite3.Connection, world: World) -> list[EventRow]:
-    """Write all changes; returns the events. Raises sqlite3.IntegrityError on a taken key."""
-    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()
-    events = [
-        EventRow(seq, *draft) for seq, draft in enumerate(_drafts(world), start=int(last) + 1)
-    ]
+async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
+    """Write all changes; returns the events, which follow the one at `last`. Raises KeyTaken."""
+    events = [EventRow(seq, *draft) for seq, draft in enumerate(_drafts(world), start=last + 1)]
     seqs = {event.id: event.seq for event in events if event.kind is Kind.PORT}
-    _write_networks(connection, world)
-    _write_subnets(connection, world)
-    _write_hosts(connection, world)
-    _write_topologies(connection, world)
-    _write_allocations(connection, world)
-    _write_ports(connection, world, seqs)
-    _write_former_macs(connection, world)
-    _write_attachments(connection, world)
-    _write_transitions(connection, world)
-    _execute(
-        connection,
-        "INSERT INTO event (seq, kind, id, hosts, left_hosts, body) VALUES (?, ?, ?, ?, ?, ?)",
-        [_event_row(event) for event in events],
-    )
+    await _write_networks(tx, world)
+    await _write_subnets(tx, world)
+    await _write_hosts(tx, world)
+    await _write_topologies(tx, world)
+    await _write_allocations(tx, world)
+    await _write_ports(tx, world, seqs)
+    await _write_former_macs(tx, world)
+    await _write_attachments(tx, world)
+    await _write_transitions(tx, world)
+    await tx.insert(schema.event, [_event_row(event) for event in events])
     return events
 
 
@@ -129,18 +122,18 @@ def _event_row(event: EventRow) -> tuple[Any, ...]:
     return (event.seq, event.kind, event.id, hosts, left, body)
 
 
-def _write_networks(connection: sqlite3.Connection, world: World) -> None:
+async def _write_networks(tx: Transaction, world: World) -> None:
     puts, gone = [], []
     for network_id, _, network in world.networks.changed():
         if network is None:
             gone.append((network_id,))
         else:
             puts.append(_network_row(network))
-    _execute(connection, "DELETE FROM network WHERE id = ?", gone)
-    _execute(connection, _upsert("network", _NETWORK_COLUMNS), puts)
+    await tx.delete(schema.network, gone)
+    await tx.upsert(schema.network, puts)
 
 
-def _write_subnets(connection: sqlite3.Connection, world: World) -> None:
+async def _write_subnets(tx: Transaction, world: World) -> None:
     puts, gone, recut = [], [], []
     for subnet_id, before, subnet in world.subnets.changed():
         if subnet is None:
@@ -149,40 +142,30 @@ def _write_subnets(connection: sqlite3.Connection, world: World) -> None:
             puts.append(_subnet_row(subnet))
         if before is None or subnet is None or before.allocation_pools != subnet.allocation_pools:
             recut.append(subnet_id)
-    _execute(connection, "DELETE FROM subnet WHERE id = ?", gone)
-    _execute(connection, _upsert("subnet", _SUBNET_COLUMNS), puts)
+    await tx.delete(schema.subnet, gone)
+    await tx.upsert(schema.subnet, puts)
     # Other pools: which blocks are full is not known any more. Gone: what rests goes with it.
-    forget_blocks(connection, recut)
-    _execute(connection, "DELETE FROM allocation WHERE subnet_id = ?", gone)
+    await forget_blocks(tx, recut)
+    await tx.delete(schema.allocation, gone, by=("subnet_id",))
 
 
-def _write_hosts(connection: sqlite3.Connection, world: World) -> None:
-    _execute(
-        connection,
-        _upsert("host", ("name", "body")),
-        [(name, _encode(host).decode()) for name, _, host in world.hosts.changed() if host],
-    )
-    _execute(
-        connection,
-        "DELETE FROM host WHERE name = ?",
-        [(name,) for name, _, host in world.hosts.changed() if host is None],
-    )
-    _execute(
-        connection,
-        _upsert("meta", ("key", "value")),
-        [(f"{REVOCATIONS}{name}", str(count)) for name, _, count in world.revocations.changed()],
-    )
+async def _write_hosts(tx: Transaction, world: World) -> None:
+    puts = [(name, _encode(host).decode()) for name, _, host in world.hosts.changed() if host]
+    await tx.upsert(schema.host, puts)
+    gone = [(name,) for name, _, host in world.hosts.changed() if host is None]
+    await tx.delete(schema.host, gone)
+    await tx.delete(schema.heard, gone)
+    revoked = [(name, count) for name, _, count in world.revocations.changed()]
+    await tx.upsert(schema.revocation, revoked)
 
 
-def _write_topologies(connection: sqlite3.Connection, world: World) -> None:
-    connection.executemany(
-        _upsert("topology", ("name", "body")),
-        [(name, _encode(one).decode()) for name, _, one in world.topologies.changed() if one],
-    )
+async def _write_topologies(tx: Transaction, world: World) -> None:
+    puts = [(name, _encode(one).decode()) for name, _, one in world.topologies.changed() if one]
+    await tx.upsert(schema.topology, puts)
 
 
-def _write_allocations(connection: sqlite3.Connection, world: World) -> None:
-    inserts, updates, deletes = [], [], []
+async def _write_allocations(tx: Transaction, world: World) -> None:
+    inserts, updates, deletes, reclaimed = [], [], [], []
     freed: dict[str, list[Address]] = {}
     for (subnet_id, address), before, now in world.allocations.changed():
         key = (subnet_id, to_key(address))
@@ -191,28 +174,23 @@ def _write_allocations(connection: sqlite3.Connection, world: World) -> None:
             freed.setdefault(subnet_id, []).append(address)
         elif before is None:
             inserts.append((*key, now.project_id, now.port_id, now.rests_until))
+        elif before.port_id is None:
+            # Reclaimed: only from its rest, for it may have ended, and another may hold it now.
+            reclaimed.append((*key, before.rests_until))
+            inserts.append((*key, now.project_id, now.port_id, now.rests_until))
         else:
-            updates.append((now.project_id, now.port_id, now.rests_until, *key))
-    _execute(connection, "DELETE FROM allocation WHERE subnet_id = ? AND address = ?", deletes)
-    _execute(
-        connection,
-        "UPDATE allocation SET project_id = ?, port_id = ?, rests_until = ? "
-        "WHERE subnet_id = ? AND address = ?",
-        updates,
-    )
-    _execute(
-        connection,
-        "INSERT INTO allocation (subnet_id, address, project_id, port_id, rests_until) "
-        "VALUES (?, ?, ?, ?, ?)",
-        inserts,
-    )
+            updates.append((*key, now.project_id, now.port_id, now.rests_until))
+    await tx.delete(schema.allocation, deletes)
+    await tx.delete(schema.allocation, reclaimed, by=("subnet_id", "address", "rests_until"))
+    await tx.update(schema.allocation, ("project_id", "port_id", "rests_until"), updates)
+    await tx.insert(schema.allocation, inserts)
     for subnet_id, addresses in freed.items():
         subnet = world.subnets.get(subnet_id)
         if subnet is not None:
-            open_blocks(connection, subnet, addresses)
+            await open_blocks(tx, subnet, addresses)
 
 
-def _write_ports(connection: sqlite3.Connection, world: World, seqs: dict[str, int]) -> None:
+async def _write_ports(tx: Transaction, world: World, seqs: dict[str, int]) -> None:
     inserts: list[tuple[Any, ...]] = []
     updates: list[tuple[Any, ...]] = []
     gone, bindings, unbound = [], [], []
@@ -235,78 +213,55 @@ def _write_ports(connection: sqlite3.Connection, world: World, seqs: dict[str, i
                 (port_id, each.host, port.network_id, each.state, due_at(each))
                 for each in port.bindings
             ]
-    _execute(connection, "DELETE FROM port WHERE id = ?", gone)
-    _execute(connection, _insert("port", _PORT_COLUMNS), inserts)
-    _execute(connection, _update("port", _PORT_COLUMNS), [(*r[1:], r[0]) for r in updates])
-    _execute(connection, "DELETE FROM binding WHERE port_id = ?", unbound)
-    _execute(
-        connection,
-        "INSERT INTO binding (port_id, host, network_id, state, due_at) VALUES (?, ?, ?, ?, ?)",
-        bindings,
-    )
+    await tx.delete(schema.port, gone)
+    await tx.insert(schema.port, inserts)
+    await tx.update(schema.port, _PORT_COLUMNS, updates)
+    await tx.delete(schema.binding, unbound, by=("port_id",))
+    await tx.insert(schema.binding, bindings)
 
 
-def _write_former_macs(connection: sqlite3.Connection, world: World) -> None:
+async def _write_former_macs(tx: Transaction, world: World) -> None:
     puts, gone = [], []
     for key, _, former in world.former_macs.changed():
         if former is None:
             gone.append(key)
         else:
             puts.append((*key, former.project_id, former.port_id, former.rests_until))
-    _execute(connection, "DELETE FROM former_mac WHERE network_id = ? AND mac_address = ?", gone)
-    _execute(
-        connection,
-        "INSERT INTO former_mac (network_id, mac_address, project_id, port_id, rests_until) "
-        "VALUES (?, ?, ?, ?, ?) ON CONFLICT (network_id, mac_address) DO UPDATE SET "
-        "project_id = excluded.project_id, port_id = excluded.port_id, "
-        "rests_until = excluded.rests_until",
-        puts,
-    )
+    await tx.delete(schema.former_mac, gone)
+    await tx.upsert(schema.former_mac, puts)
 
 
-def _write_transitions(connection: sqlite3.Connection, world: World) -> None:
+async def _write_transitions(tx: Transaction, world: World) -> None:
     """The history's new entries; a port that has its fill loses as many of its oldest."""
-    _execute(
-        connection,
-        "INSERT INTO transition (port_id, number, ended_at, body) VALUES (?, ?, ?, ?)",
-        [
-            (each.port_id, each.number, _ended_at(each), _encode(each).decode())
-            for each in world.transitions
-        ],
-    )
+    rows = [
+        (each.port_id, each.number, _ended_at(each), _encode(each).decode())
+        for each in world.transitions
+    ]
+    await tx.insert(schema.transition, rows)
     kept = world.history_kept.per_port_max
-    _execute(
-        connection,
-        "DELETE FROM transition WHERE port_id = ? AND number <= ?",
-        [(one.port_id, one.number - kept) for one in world.transitions if one.number > kept],
-    )
+    full = {one.port_id: one.number - kept for one in world.transitions if one.number > kept}
+    if full:
+        await tx.run(
+            "DELETE FROM transition WHERE (port_id, number) IN (SELECT entry.port_id, entry.number "
+            "FROM PAIRS($1) AS given JOIN transition AS entry "
+            "ON entry.port_id = given.a AND entry.number <= CAST(given.b AS INTEGER))",
+            list(full.items()),
+        )
 
 
 def _ended_at(transition: Transition) -> float | None:
     return transition.at if transition.event == Event.RESTED else None
 
 
-def _write_attachments(connection: sqlite3.Connection, world: World) -> None:
+async def _write_attachments(tx: Transaction, world: World) -> None:
     puts, gone = [], []
     for (network_id, host), _, attachment in world.attachments.changed():
         if attachment is None:
             gone.append((network_id, host))
         else:
             puts.append((network_id, host, _encode(attachment).decode()))
-    _execute(connection, "DELETE FROM attachment WHERE network_id = ? AND host = ?", gone)
-    _execute(
-        connection,
-        "INSERT INTO attachment (network_id, host, body) VALUES (?, ?, ?) "
-        "ON CONFLICT (network_id, host) DO UPDATE SET body = excluded.body",
-        puts,
-    )
-
-
-_NETWORK_COLUMNS = (
-    "id", "project_id", "name", "description", "network_type", "physical_network",
-    "segmentation_id", "shared", "admin_state_up", "port_security_enabled", "mtu",
-    "revision_number", "created_at", "updated_at", "segment_key", "body",
-)  # fmt: skip
+    await tx.delete(schema.attachment, gone)
+    await tx.upsert(schema.attachment, puts)
 
 
 def _network_row(network: Network) -> tuple[Any, ...]:
@@ -319,13 +274,6 @@ def _network_row(network: Network) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-_SUBNET_COLUMNS = (
-    "id", "project_id", "network_id", "name", "description", "cidr", "ip_version", "gateway_ip",
-    "enable_dhcp", "ipv6_address_mode", "ipv6_ra_mode", "revision_number", "created_at",
-    "updated_at", "body",
-)  # fmt: skip
-
-
 def _subnet_row(subnet: Subnet) -> tuple[Any, ...]:
     return (
         subnet.id, subnet.project_id, subnet.network_id, subnet.name, subnet.description,
@@ -335,11 +283,7 @@ def _subnet_row(subnet: Subnet) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-_PORT_COLUMNS = (
-    "id", "project_id", "network_id", "name", "unique_name", "description", "mac_address",
-    "device_id", "device_owner", "admin_state_up", "port_security_enabled", "vnic_type", "state",
-    "host", "vif_type", "revision_number", "created_at", "updated_at", "event_seq", "body",
-)  # fmt: skip
+_PORT_COLUMNS = statements.columns_of(schema.port)[1:]
 
 
 def _keys(port: Port) -> tuple[str, str | None]:
@@ -357,26 +301,3 @@ def _port_row(port: Port, seq: int) -> tuple[Any, ...]:
         active.vif_type if active else VifType.UNBOUND, port.revision_number, port.created_at,
         port.updated_at, seq, _encode(port).decode(),
     )  # fmt: skip
-
-
-def _execute(connection: sqlite3.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:  # most tables have none, and a statement without rows costs as much as a row
-        connection.executemany(sql, rows)
-
-
-@cache
-def _insert(table: str, columns: tuple[str, ...]) -> str:
-    places = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our names
-
-
-@cache
-def _update(table: str, columns: tuple[str, ...]) -> str:
-    sets = ", ".join(f"{column} = ?" for column in columns[1:])
-    return f"UPDATE {table} SET {sets} WHERE {columns[0]} = ?"  # noqa: S608 - our names
-
-
-@cache
-def _upsert(table: str, columns: tuple[str, ...]) -> str:
-    sets = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
-    return f"{_insert(table, columns)} ON CONFLICT ({columns[0]}) DO UPDATE SET {sets}"

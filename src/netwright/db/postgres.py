@@ -1,0 +1,254 @@
+"""PostgreSQL as a durable store, shared by any number of server processes.
+
+    write   READ COMMITTED; `take_turn` is an advisory lock that lasts until the commit
+    read    REPEATABLE READ, READ ONLY: one snapshot
+    aside   REPEATABLE READ on a connection of its own; begun anew when another was faster
+
+No statement runs longer than `STATEMENT_S`, no transaction idles longer than `IDLE_S`: a process
+that hangs while it has the turn loses it by the server's own clock, and so stalls the others no
+longer than that.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+from sqlalchemy import Select, Table
+from sqlalchemy.dialects import postgresql
+
+from netwright.db import statements
+from netwright.db.transaction import KeyTaken, Row, Transaction, Work
+from netwright.model.errors import Unavailable
+
+T = TypeVar("T")
+
+CONNECTIONS_MAX = 8
+STATEMENT_S = 5.0
+IDLE_S = 5.0
+CONNECT_S = 5.0
+_TURN_KEY = 0x6E657477  # "netw": one turn a database
+_ASIDE_ROUNDS_MAX = 20
+_PAIRS = "PAIRS($"
+
+_dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+_GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,  # shutting down, cancelled by the statement's timeout
+    asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.ReadOnlySQLTransactionError,  # a standby
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
+
+class PostgresTransaction:
+    """`db.transaction.Transaction` on a connection that is in a transaction already."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
+
+    async def rows(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        rows: Sequence[Row] = await self.connection.fetch(translate(sql), *_bound(parameters))
+        return rows
+
+    async def row(self, sql: str, *parameters: Any) -> Row:
+        row: Row = await self.connection.fetchrow(translate(sql), *_bound(parameters))
+        return row
+
+    async def run(self, sql: str, *parameters: Any) -> None:
+        await self.connection.fetch(translate(sql), *_bound(parameters))
+
+    async def select(self, statement: Select[Any]) -> Sequence[Row]:
+        compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+        bound = [compiled.params[name] for name in compiled.positiontup or ()]
+        rows: Sequence[Row] = await self.connection.fetch(str(compiled), *bound)
+        return rows
+
+    async def find(
+        self, table: Table, columns: Sequence[str], keys: Sequence[Row]
+    ) -> Sequence[Row]:
+        if not keys:
+            return ()
+        sql = statements.postgres_find(table, tuple(columns))
+        rows: Sequence[Row] = await self.connection.fetch(sql, *zip(*keys, strict=True))
+        return rows
+
+    async def insert(self, table: Table, rows: Sequence[Row]) -> None:
+        await self._write(statements.postgres_insert(table), rows)
+
+    async def upsert(self, table: Table, rows: Sequence[Row]) -> None:
+        await self._write(statements.postgres_upsert(table), rows)
+
+    async def update(self, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        await self._write(statements.postgres_update(table, tuple(columns)), rows)
+
+    async def delete(self, table: Table, keys: Sequence[Row], by: Sequence[str] = ()) -> None:
+        columns = tuple(by) or statements.key_of(table)
+        await self._write(statements.postgres_delete(table, columns), keys)
+
+    async def take_turn(self) -> None:
+        await self.connection.execute("SELECT pg_advisory_xact_lock($1)", _TURN_KEY)
+
+    async def _write(self, sql: str, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        try:
+            await self.connection.fetch(sql, *zip(*rows, strict=True))
+        except asyncpg.UniqueViolationError as error:
+            raise KeyTaken(str(error)) from error
+
+
+@cache
+def translate(sql: str) -> str:
+    """The statement with our own forms written out: see `db.transaction`."""
+    while _PAIRS in sql:
+        before, _, rest = sql.partition(_PAIRS)
+        number, _, after = rest.partition(")")
+        given = f"json_array_elements(${number}::text::json)"
+        sql = f"{before}(SELECT value ->> 0 AS a, value ->> 1 AS b FROM {given}){after}"  # noqa: S608 - our text
+    return sql
+
+
+def _bound(parameters: Sequence[Any]) -> list[Any]:
+    return [_keys(each) if isinstance(each, list | set) else each for each in parameters]
+
+
+def _keys(keys: list[Any] | set[Any]) -> list[str] | str:
+    """Strings go as an array, pairs as JSON."""
+    listed = list(keys)
+    if listed and isinstance(listed[0], tuple):
+        return msgspec.json.encode(listed).decode()
+    return listed
+
+
+class PostgresDatabase:
+    """`db.transaction.Database` on a server's database, `url` as libpq reads it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def write(self, work: Work[T]) -> T:
+        async with self._connection() as connection, connection.transaction():
+            try:
+                return await work(PostgresTransaction(connection))
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+                raise KeyTaken(str(error)) from error  # another process was faster
+
+    async def read(self, work: Work[T]) -> T:
+        async with (
+            self._connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            return await work(PostgresTransaction(connection))
+
+    async def aside(self, within: Transaction, work: Work[T]) -> T:  # noqa: ARG002 - the form of both databases
+        for _ in range(_ASIDE_ROUNDS_MAX):
+            try:
+                async with (
+                    self._connection() as connection,
+                    connection.transaction(isolation="repeatable_read"),
+                ):
+                    return await work(PostgresTransaction(connection))
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, KeyTaken):
+                continue  # another process wrote the same rows; it is done, and we look again
+        raise Unavailable(
+            f"other servers were faster {_ASIDE_ROUNDS_MAX} times in a row",
+            next="send the request again",
+        )
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), STATEMENT_S + 1.0)
+            except TimeoutError:
+                self._pool.terminate()
+            self._pool = None
+
+    async def notify(self, channel: str) -> None:
+        """Wake all who listen."""
+        async with self._connection() as connection:
+            await connection.execute("SELECT pg_notify($1, '')", channel)
+
+    @asynccontextmanager
+    async def listening(
+        self, channel: str, wake: Callable[[], None]
+    ) -> AsyncIterator[asyncio.Event]:
+        """Call `wake` at each notification, on a connection of its own; the event: it has ended."""
+        with _unavailable_when_gone(self.url):
+            connection = await asyncpg.connect(self.url, timeout=CONNECT_S)
+        ended = asyncio.Event()
+        connection.add_termination_listener(lambda _: ended.set())
+        try:
+            with _unavailable_when_gone(self.url):
+                await connection.add_listener(channel, lambda *_: wake())
+            yield ended
+        finally:
+            connection.terminate()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        with _unavailable_when_gone(self.url):
+            pool = self._pool or await self._open()
+            async with pool.acquire(timeout=CONNECT_S) as connection:
+                yield connection
+
+    async def _open(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self.url,
+                    min_size=1,
+                    max_size=CONNECTIONS_MAX,
+                    timeout=CONNECT_S,
+                    command_timeout=STATEMENT_S + 1.0,
+                    max_inactive_connection_lifetime=60.0,
+                    server_settings={
+                        "application_name": "netwright",
+                        "statement_timeout": _ms(STATEMENT_S),
+                        "idle_in_transaction_session_timeout": _ms(IDLE_S),
+                        "jit": "off",  # our statements are short; compiling one costs more
+                        "synchronous_commit": "on",
+                    },
+                )
+            return self._pool
+
+
+class _unavailable_when_gone:  # noqa: N801 - reads as a phrase in `with`
+    """Turns what a server that is away or full does into `Unavailable`; our own mistakes pass."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _GONE) and not isinstance(error, Unavailable):
+            raise Unavailable(
+                f"PostgreSQL at {without_password(self._url)} cannot be used: "
+                f"{error or type(error).__name__}",
+                next="look at its log; whether the last change was made shows when it is back",
+            ) from error
+
+
+def without_password(url: str) -> str:
+    """The URL as people may read it."""
+    scheme, separator, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    user = credentials.partition(":")[0]
+    return f"{scheme}{separator}{user}{at}{place}"
+
+
+def _ms(seconds: float) -> str:
+    return str(int(seconds * 1000))

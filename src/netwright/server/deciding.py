@@ -1,0 +1,121 @@
+"""One process's batches: each decided, written, committed; anew when another process was faster.
+
+commands ─▶ a batch in a transaction ─▶ outcomes, events
+             │ overtaken: once more, with the turn taken first
+             └ cannot be written: cut in two, until one command fails alone
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+
+from netwright.db.transaction import Database, Transaction
+from netwright.ipam.ledger import Ledger
+from netwright.model.errors import Unavailable
+from netwright.model.segments import VlanRange
+from netwright.server import batch
+from netwright.server.commands import Command
+from netwright.server.history import HistoryKept
+from netwright.server.store.writing import EventRow
+
+log = structlog.get_logger(__name__)
+
+ROUNDS_MAX = 8
+
+ObserveCommit = Callable[[int, float], None]
+"""Told of each commit: how many commands it held, how many seconds it took."""
+
+Told = Callable[[Sequence[EventRow]], None]
+"""Told of the events of each commit of this process, in order."""
+
+
+class Decider:
+    """Decides and commits batches, one at a time, with this process's ledger of addresses."""
+
+    def __init__(
+        self,
+        database: Database,
+        epoch: str,
+        ledger: Ledger,
+        clock: Callable[[], float],
+        told: Told,
+        *,
+        observe_commit: ObserveCommit,
+        vlan_ranges: Sequence[VlanRange],
+        history: HistoryKept,
+    ) -> None:
+        self._database = database
+        self._epoch = epoch
+        self._ledger = ledger
+        self._clock = clock
+        self._told = told
+        self._observe_commit = observe_commit
+        self._vlan_ranges = vlan_ranges
+        self._history = history
+
+    async def commit(self, commands: Sequence[Command]) -> Sequence[Any]:
+        """An outcome for each command, once they are durable. Raises Unavailable."""
+        started = time.perf_counter()
+        try:
+            outcomes, events = await self._write(commands)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect of ours in one command, maybe: which?
+            return await self._commit_apart(commands, error)
+        self._ledger.commit()
+        self._observe_commit(len(commands), time.perf_counter() - started)
+        self._told(events)
+        return outcomes
+
+    async def _write(self, commands: Sequence[Command]) -> tuple[list[Any], list[EventRow]]:
+        """Decide the batch and commit it; whatever this raises, nothing of it is stored."""
+        for round_ in range(1, ROUNDS_MAX + 1):
+            try:
+                return await self._database.write(partial(self._run, commands, round_))
+            except batch.Overtaken as overtaken:
+                wanted = overtaken.wanted
+                conflicts = await self._database.read(partial(batch.taken, wanted=wanted))
+                self._ledger.abort(conflicts)
+                if round_ == ROUNDS_MAX:
+                    raise
+            except BaseException:
+                self._ledger.forget()
+                raise
+        raise AssertionError("the last round returns or raises")
+
+    async def _run(
+        self, commands: Sequence[Command], round_: int, tx: Transaction
+    ) -> tuple[list[Any], list[EventRow]]:
+        return await batch.run(
+            tx,
+            commands,
+            aside=partial(self._database.aside, tx),
+            ledger=self._ledger,
+            now=self._clock(),
+            epoch=self._epoch,
+            vlan_ranges=self._vlan_ranges,
+            history=self._history,
+            turn_first=round_ > 1,
+        )
+
+    async def _commit_apart(self, commands: Sequence[Command], error: Exception) -> Sequence[Any]:
+        """The outcomes of a batch that cannot be written: cut in two, until one fails alone."""
+        if len(commands) == 1:
+            if isinstance(error, batch.Overtaken):
+                error = Unavailable(
+                    f"other servers were faster {ROUNDS_MAX} times in a row; nothing was changed",
+                    next="send the request again",
+                )
+            return [error]
+        log.error("a batch cannot be written; it is cut", commands=len(commands), exc_info=error)
+        outcomes: list[Any] = []
+        half = len(commands) // 2
+        for part in (commands[:half], commands[half:]):
+            try:
+                outcomes += await self.commit(part)
+            except Unavailable as why:  # what was written of the other part stands
+                outcomes += [why] * len(part)
+        return outcomes

@@ -1,0 +1,130 @@
+"""A private PostgreSQL 15 from Debian's package: its own directory, a unix socket, no TCP.
+
+The real program; only where it lives is private. Unless `durable`, it does not wait for the disk:
+for tests in which nothing crashes. Root may not run it, so it runs as the package's own user.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+USER = "postgres"
+START_S_MAX = 20.0
+STOP_S_MAX = 20.0
+_PORT = 5432  # of the socket's name only
+
+
+class Postgres:
+    """One server. `url(name)` is of a database of that name, made when it is asked for."""
+
+    def __init__(self, directory: Path, *, durable: bool) -> None:
+        self.directory = directory
+        self.durable = durable
+        self._names = count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def new_database(self, name: str = "") -> str:
+        """The URL of an empty database."""
+        name = name or f"netwright{next(self._names)}"
+        self._run("createdb", "--host", str(self.directory), "--template", "template0", name)
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://{USER}@/{name}?host={self.directory}&port={_PORT}"
+
+    def create(self) -> None:
+        options = ("--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8")
+        self._run("initdb", "--pgdata", str(self.directory / "data"), *options)
+
+    def start(self) -> None:
+        """Return when it answers."""
+        settings: tuple[str, ...] = (
+            "listen_addresses=",
+            f"unix_socket_directories={self.directory}",
+            "max_connections=200",
+        )
+        arguments = [str(PROGRAMS / "postgres"), "-D", str(self.directory / "data")]
+        if not self.durable:
+            settings += ("fsync=off", "full_page_writes=off")
+        for setting in settings:
+            arguments += ["-c", setting]
+        with (self.directory / "log").open("ab") as output:
+            self._process = subprocess.Popen(
+                arguments, stdout=output, stderr=output, **_as_user(self.directory)
+            )
+        self._run(
+            "pg_isready", "--host", str(self.directory), "--timeout", str(round(START_S_MAX)),
+            tries=round(START_S_MAX * 10),
+        )  # fmt: skip
+
+    def crash(self) -> None:
+        """Kill it and all its children at once, as a power cut would."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        for pid in (self._process.pid, *map(int, children.split())):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(STOP_S_MAX)
+        self._process = None
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT rolls back what is open; SIGQUIT is a crash."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(STOP_S_MAX)
+            self._process = None
+
+    def _run(self, program: str, *arguments: str, tries: int = 1) -> None:
+        command = [str(PROGRAMS / program), *arguments]
+        for left in reversed(range(tries)):
+            done = subprocess.run(
+                command, capture_output=True, check=False, **_as_user(self.directory)
+            )
+            if done.returncode == 0:
+                return
+            if left:
+                with_pause(self._process)
+        raise AssertionError(f"{command}: {done.stderr.decode()}")
+
+
+def with_pause(process: subprocess.Popen[bytes] | None) -> None:
+    """A tenth of a second, unless the process ends before."""
+    assert process is not None
+    try:
+        process.wait(0.1)
+    except subprocess.TimeoutExpired:
+        return
+    raise AssertionError(f"PostgreSQL ended with {process.returncode}")
+
+
+@contextmanager
+def postgres(*, durable: bool = True) -> Iterator[Postgres]:
+    """A running server, which is stopped and removed at the end."""
+    directory = Path(tempfile.mkdtemp(prefix="nwp-", dir="/var/tmp"))
+    if os.geteuid() == 0:
+        shutil.chown(directory, USER)
+    server = Postgres(directory, durable=durable)
+    try:
+        server.create()
+        server.start()
+        yield server
+    finally:
+        server.stop(signal.SIGQUIT)
+        shutil.rmtree(directory)
+
+
+def _as_user(directory: Path) -> dict[str, Any]:
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PGUSER": USER}
+    made: dict[str, Any] = {"cwd": directory, "env": environment}
+    if os.geteuid() == 0:
+        made |= {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
+    return made
