@@ -98,7 +98,8 @@ def _update(world: World, caller: Caller, change: PortChange) -> Port:
     if change.mac_address is not UNSET and change.mac_address != port.mac_address:
         port = _with_mac(world, port, network, change.mac_address)
     if change.fixed_ips is not UNSET:
-        port = _with_addresses(world, port, network, change.fixed_ips)
+        wishes = _of_new_mac(world, change.fixed_ips, before, port)
+        port = _with_addresses(world, port, network, wishes)
     if port.mac_address != before.mac_address:
         port = _renewed(world, port, network, before.mac_address)
     if change.allowed_address_pairs is not UNSET:
@@ -197,6 +198,24 @@ def _with_mac(world: World, port: Port, network: Network, mac: str) -> Port:
     choose_mac(world, network, port.id, port.project_id, mac)
     world.macs.put((network.id, port.mac_address), None)
     return replace(port, mac_address=mac)
+
+
+def _of_new_mac(
+    world: World, wishes: tuple[AddressWish, ...], before: Port, port: Port
+) -> tuple[AddressWish, ...]:
+    """The wishes of a request that may change the MAC too.
+
+    Who names the SLAAC address of the MAC that goes, as a client does that sends back all it was
+    told, gets that of the MAC that comes: to take the old one would only be to give it back.
+    """
+    if port.mac_address == before.mac_address:
+        return wishes
+    slaac = [subnet for subnet in world.subnets_of(port.network_id) if is_slaac(subnet)]
+    gone = {eui64(subnet.cidr, before.mac_address): subnet.id for subnet in slaac}
+    return tuple(
+        AddressWish(subnet_id=gone[wish.ip_address]) if wish.ip_address in gone else wish
+        for wish in wishes
+    )
 
 
 def _renewed(world: World, port: Port, network: Network, mac_before: str) -> Port:

@@ -315,3 +315,11 @@ def test_a_slaac_address_goes_with_its_mac(store: Store) -> None:
     assert [ip.ip_address for ip in back.fixed_ips] == ["2001:db8::ff:fe00:1"]
     say(store, ReportStatus.UP)
     assert store.holders() == {"2001:db8::ff:fe00:1": "a", "2001:db8::ff:fe00:2": None}
+
+
+def test_a_slaac_address_that_is_named_with_the_mac_that_goes_is_not_taken(store: Store) -> None:
+    store.make_network("six", 20, slaac_subnet("six"))
+    store.do(create("a", "six", mac_address=OLD_MAC, fixed_ips=()))
+    (after,) = store.do(update("a", mac_address=NEW_MAC, fixed_ips=at("2001:db8::ff:fe00:1")))
+    assert [ip.ip_address for ip in after.fixed_ips] == ["2001:db8::ff:fe00:2"]
+    assert store.holders() == {"2001:db8::ff:fe00:2": "a"}
