@@ -95,8 +95,9 @@ class PostgresTransaction:
         columns = tuple(by) or statements.key_of(table)
         await self._write(statements.postgres_delete(table, columns), keys)
 
-    async def take_turn(self) -> None:
+    async def take_turn(self) -> bool:
         await self.connection.execute("SELECT pg_advisory_xact_lock($1)", _TURN_KEY)
+        return True
 
     async def _write(self, sql: str, rows: Sequence[Row]) -> None:
         if not rows:

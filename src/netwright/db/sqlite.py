@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from sqlalchemy.dialects import sqlite
 from netwright.db import statements
 from netwright.db.lock import FileLock
 from netwright.db.transaction import KeyTaken, Row, Transaction, Work
+from netwright.db.worker import Worker
 from netwright.model.errors import Unavailable
 
 T = TypeVar("T")
@@ -66,28 +67,31 @@ class SqliteTransaction:
         return [row for row in found if row is not None]
 
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
-        self._execute_many(statements.sqlite_insert(table), rows)
+        if rows:
+            self._execute_many(statements.sqlite_insert(table), rows)
 
     async def upsert(self, table: Table, rows: Sequence[Row]) -> None:
-        self._execute_many(statements.sqlite_upsert(table), rows)
+        if rows:
+            self._execute_many(statements.sqlite_upsert(table), rows)
 
     async def update(self, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        self._execute_many(statements.sqlite_update(table, tuple(columns)), rows)
+        if rows:
+            self._execute_many(statements.sqlite_update(table, tuple(columns)), rows)
 
     async def delete(self, table: Table, keys: Sequence[Row], by: Sequence[str] = ()) -> None:
-        columns = tuple(by) or statements.key_of(table)
-        self._execute_many(statements.sqlite_delete(table, columns), keys)
+        if keys:
+            columns = tuple(by) or statements.key_of(table)
+            self._execute_many(statements.sqlite_delete(table, columns), keys)
 
-    async def take_turn(self) -> None:
+    async def take_turn(self) -> bool:
         """It is ours since the transaction began: SQLite has one writer."""
+        return False
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
         bound = [_json(each) if isinstance(each, list | set) else each for each in parameters]
         return self.connection.execute(translate(sql), bound)
 
     def _execute_many(self, sql: str, rows: Sequence[Row]) -> None:
-        if not rows:  # most tables have none, and a statement without rows costs as much as a row
-            return
         try:
             self.connection.executemany(sql, rows)
         except sqlite3.IntegrityError as error:
@@ -124,14 +128,14 @@ class SqliteDatabase:
     def __init__(self, path: Path, lock: FileLock | None = None) -> None:
         self._path = path
         self._lock = lock
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._writer = Worker("sqlite-writer")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._connections_lock = threading.Lock()
 
     async def write(self, work: Work[T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self.write_now, work)
+        return await self._writer.run(partial(self.write_now, work))
 
     async def read(self, work: Work[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
@@ -158,8 +162,8 @@ class SqliteDatabase:
 
     def close_now(self) -> None:
         """As `close`, in the calling thread."""
-        for pool in (self._writer, self._readers):
-            pool.shutdown(wait=True)
+        self._writer.close()
+        self._readers.shutdown(wait=True)
         for connection in self._connections:
             connection.close()
         self._connections.clear()

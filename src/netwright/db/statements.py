@@ -13,10 +13,12 @@ _ARRAYS: tuple[tuple[type, str], ...] = (
 )
 
 
+@cache
 def columns_of(table: Table) -> tuple[str, ...]:
     return tuple(column.name for column in table.columns if column.identity is None)
 
 
+@cache
 def key_of(table: Table) -> tuple[str, ...]:
     return tuple(column.name for column in table.primary_key.columns)
 

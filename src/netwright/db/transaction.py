@@ -56,8 +56,11 @@ class Transaction(Protocol):
     async def delete(self, table: Table, keys: Sequence[Row], by: Sequence[str] = ()) -> None:
         """The rows with these values of the primary key, or of the columns named by `by`."""
 
-    async def take_turn(self) -> None:
-        """Wait until no other process writes; none will before this transaction has ended."""
+    async def take_turn(self) -> bool:
+        """Wait until no other process writes; none will before this transaction has ended.
+
+        Whether another may have written since the transaction began.
+        """
 
 
 Work: TypeAlias = Callable[[Transaction], Awaitable[T]]

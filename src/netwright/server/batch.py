@@ -91,11 +91,11 @@ async def run(
     adapt_ledger(world)
     await supply(aside, world, demand_of(world, needs))
     outcomes = [await _outcome(aside, world, command, epoch) for command in commands]
-    if not turn_first:
-        await tx.take_turn()
-    last = await last_seq(tx)
-    if last != seen and is_outdated(world, needs, await events_after(tx, seen, last - seen)):
-        raise Overtaken
+    last = seen
+    if not turn_first and await tx.take_turn():
+        last = await last_seq(tx)
+        if last != seen and is_outdated(world, needs, await events_after(tx, seen, last - seen)):
+            raise Overtaken
     try:
         return outcomes, await write(tx, world, last)
     except KeyTaken as error:

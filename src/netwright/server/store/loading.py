@@ -1,6 +1,7 @@
 """Loads what a batch needs, with a fixed number of statements whatever its size."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,11 +22,12 @@ T = TypeVar("T")
 
 _USES_MAX = 100_000
 
-_networks = msgspec.json.Decoder(Network)
-_subnets = msgspec.json.Decoder(Subnet)
-_ports = msgspec.json.Decoder(Port)
-_hosts = msgspec.json.Decoder(Host)
-_attachments = msgspec.json.Decoder(Attachment)
+# What every batch reads again is decoded once: equal text is an equal value, and values are frozen.
+_network = lru_cache(maxsize=4096)(msgspec.json.Decoder(Network).decode)
+_subnet = lru_cache(maxsize=4096)(msgspec.json.Decoder(Subnet).decode)
+_host = lru_cache(maxsize=4096)(msgspec.json.Decoder(Host).decode)
+_port = msgspec.json.Decoder(Port).decode
+_attachment = msgspec.json.Decoder(Attachment).decode
 
 
 async def load(tx: Transaction, world: World, needs: Needs) -> None:
@@ -59,7 +61,7 @@ async def load(tx: Transaction, world: World, needs: Needs) -> None:
 async def subnets(tx: Transaction, ids: Iterable[str]) -> list[Subnet]:
     """The subnets with these ids that exist."""
     sql = "SELECT body FROM subnet WHERE id = ANY($1)"
-    return [_subnets.decode(body) for (body,) in await _select(tx, sql, ids)]
+    return [_subnet(body) for (body,) in await _select(tx, sql, ids)]
 
 
 async def _load_ports(tx: Transaction, world: World, needs: Needs) -> None:
@@ -82,7 +84,7 @@ async def _load_ports(tx: Transaction, world: World, needs: Needs) -> None:
         ids.update(port_id for (port_id,) in await _select(tx, sql, needs.refused_on))
     sql = "SELECT body, event_seq FROM port WHERE id = ANY($1)"
     for body, seq in await _select(tx, sql, ids):
-        port = _ports.decode(body)
+        port = _port(body)
         world.ports.load(port.id, port)
         world.port_seqs[port.id] = seq
         world.macs.load((port.network_id, port.mac_address), port.id)
@@ -98,7 +100,7 @@ async def _networks_of_subnets(tx: Transaction, ids: set[str]) -> set[str]:
 async def _load_networks(tx: Transaction, world: World, ids: set[str]) -> None:
     sql = "SELECT body FROM network WHERE id = ANY($1)"
     for (body,) in await _select(tx, sql, ids):
-        network = _networks.decode(body)
+        network = _network(body)
         world.networks.load(network.id, network)
         world.segments.load(segment_key(network.segment), network.id)
 
@@ -106,7 +108,7 @@ async def _load_networks(tx: Transaction, world: World, ids: set[str]) -> None:
 async def _load_subnets(tx: Transaction, world: World, network_ids: set[str]) -> None:
     sql = "SELECT body FROM subnet WHERE network_id = ANY($1)"
     for (body,) in await _select(tx, sql, network_ids):
-        subnet = _subnets.decode(body)
+        subnet = _subnet(body)
         world.subnets.load(subnet.id, subnet)
 
 
@@ -124,7 +126,7 @@ async def _load_segments(tx: Transaction, world: World, needs: Needs) -> None:
 async def _load_hosts(tx: Transaction, world: World, names: set[str]) -> None:
     sql = "SELECT body FROM host WHERE name = ANY($1)"
     for (body,) in await _select(tx, sql, names):
-        host = _hosts.decode(body)
+        host = _host(body)
         world.hosts.load(host.name, host)
 
 
@@ -145,7 +147,7 @@ async def _load_attachments(tx: Transaction, world: World, keys: set[tuple[str, 
         "ON a.network_id = wanted.a AND a.host = wanted.b"
     )
     for (body,) in await _select(tx, sql, keys):
-        attachment = _attachments.decode(body)
+        attachment = _attachment(body)
         world.attachments.load((attachment.network_id, attachment.host), attachment)
     sql = (
         "SELECT b.network_id, b.host, count(*) FROM PAIRS($1) AS wanted JOIN binding AS b "
@@ -159,7 +161,7 @@ async def _load_attachments(tx: Transaction, world: World, keys: set[tuple[str, 
 async def _load_all_attachments(tx: Transaction, world: World, network_ids: set[str]) -> None:
     sql = "SELECT body FROM attachment WHERE network_id = ANY($1)"
     for (body,) in await _select(tx, sql, network_ids):
-        attachment = _attachments.decode(body)
+        attachment = _attachment(body)
         world.attachments.load((attachment.network_id, attachment.host), attachment)
 
 

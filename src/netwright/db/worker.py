@@ -1,0 +1,64 @@
+"""One thread that runs one thing after another for an event loop.
+
+`ThreadPoolExecutor` does this too, through two futures and a lock: twice the time of the way there
+and back, which a lone request waits for (measured: 67 against 36 µs).
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_Job = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+
+
+class Worker:
+    """Starts its thread at the first `run`; `close` waits for what was given to it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` returns or raises in the thread. Cancelling this does not stop it there."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put((work, done))
+        return await done
+
+    def close(self) -> None:
+        """Return when all is done. Blocks; nothing may be given to it any more."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            work, done = job
+            try:
+                outcome, failed = work(), False
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to who waits
+                outcome, failed = error, True
+            _tell(done, outcome, failed=failed)
+
+
+def _tell(done: "asyncio.Future[Any]", outcome: Any, *, failed: bool) -> None:
+    def settle() -> None:
+        if done.done():  # cancelled meanwhile
+            return
+        if failed:
+            done.set_exception(outcome)
+        else:
+            done.set_result(outcome)
+
+    try:
+        done.get_loop().call_soon_threadsafe(settle)
+    except RuntimeError:
+        return  # the loop is closed: nobody waits
