@@ -87,7 +87,7 @@ class Core:
             opened.epoch,
             self._ledger,
             clock,
-            self._feed.note if self._feed else self._publish,
+            self._feed.note if self._feed else self._publish_soon,
             observe_commit=observe_commit,
             vlan_ranges=vlan_ranges,
             history=history,
@@ -188,6 +188,10 @@ class Core:
             log.warning("leases were not given back; they end by themselves", why=error.message)
         finally:
             await self._database.close()
+
+    def _publish_soon(self, events: Sequence[EventRow]) -> None:
+        """After what waits to run now: a reply does not wait until 500 watchers are told."""
+        asyncio.get_running_loop().call_soon(self._publish, events)
 
     def _publish(self, events: Sequence[EventRow]) -> None:
         """Events in the order of the log, each once."""
