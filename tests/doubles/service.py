@@ -1,6 +1,6 @@
 """A double of the network service: keeps what is made in dicts, decides nothing."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import UNSET
@@ -54,6 +54,8 @@ class ServiceDouble:
     @property
     def reader(self) -> "ServiceDouble":
         return self
+
+    def observe_deleted_hosts(self, observe: Callable[[], None]) -> None: ...
 
     async def network(self, network_id: str) -> Network | None:
         return self._get(Network, network_id)

@@ -42,7 +42,8 @@ class TokenAuthenticator:
         self._revocations: dict[str, int] = {}
 
     def learn_revocations(self, revocations: Mapping[str, int]) -> None:
-        self._revocations.update(revocations)
+        for host, times in revocations.items():  # what was read a moment ago may be older
+            self._revocations[host] = max(times, self._revocations.get(host, 0))
 
     def caller(self, headers: Mapping[bytes, bytes]) -> Caller:
         token = headers.get(b"x-auth-token") or _bearer(headers)

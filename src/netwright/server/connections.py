@@ -3,7 +3,13 @@
     open ─▶ waits for a header ─(HEADER_S, HEADER_BYTES_MAX)─▶ cut off
                  ▲      └─▶ request in flight (its body has bounds of its own: `api.body`)
                  └───────── reply sent; idle for uvicorn's timeout_keep_alive ─▶ closed
+    stopping, and no header has begun ─(DRAIN_S)─▶ closed; replies from now on say so
     closed or stopping, and the client has not read all ─(UNREAD_S, STOP_UNREAD_S)─▶ cut off
+
+At a stop uvicorn closes what is idle at once, and with it the request that is on its way. Here a
+client that asks more often than DRAIN_S is told by a reply (`Connection: close`, RFC 9112 section
+9.6) and loses nothing. One that was idle meanwhile sees its connection closed, as after any keep-
+alive time, and has to open another; only a request sent at that very moment is lost.
 
 uvicorn closes idle connections, but any byte, be it one a minute, makes it wait without an end;
 and a transport that is closed waits until its client has read everything.
@@ -23,10 +29,12 @@ class BoundedConnection(HttpToolsProtocol):
     HEADER_S: ClassVar[float] = 10.0
     UNREAD_S: ClassVar[float] = 30.0
     STOP_UNREAD_S: ClassVar[float] = 1.0
+    DRAIN_S: ClassVar[float] = 0.5
 
     _header_due: asyncio.TimerHandle | None = None
     _unread_due: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -45,6 +53,8 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._forget_header()
         super().on_headers_complete()
+        if self._stopping:
+            self.cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_header()
@@ -57,7 +67,18 @@ class BoundedConnection(HttpToolsProtocol):
         self._await_reader(self.UNREAD_S)
 
     def shutdown(self) -> None:
-        super().shutdown()
+        self._stopping = True
+        if self._awaits_header():
+            self.loop.call_later(self.DRAIN_S, self._end_idle)
+        else:
+            super().shutdown()
+            self._await_reader(self.STOP_UNREAD_S)
+
+    def _end_idle(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._awaits_header() and not self._header_bytes:
+            super().shutdown()
         self._await_reader(self.STOP_UNREAD_S)
 
     def _awaits_header(self) -> bool:

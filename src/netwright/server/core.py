@@ -94,6 +94,7 @@ class Core:
         )
         self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
         self._tasks: list[asyncio.Task[None]] = []
+        self._host_deleted: Callable[[], None] = lambda: None
 
     @classmethod
     async def open(
@@ -146,6 +147,10 @@ class Core:
     def observe_cut_offs(self, observe: Callable[[], None]) -> None:
         """Call `observe` for each watcher that is cut off from now on."""
         self._hub.observe_cut_off = observe
+
+    def observe_deleted_hosts(self, observe: Callable[[], None]) -> None:
+        """Call `observe` when a host was deleted, here or by another process, from now on."""
+        self._host_deleted = observe
 
     def state(self) -> dict[str, Any]:
         now = time.monotonic()
@@ -206,6 +211,7 @@ class Core:
         for event in events:
             if event.kind is Kind.HOST and event.body is None:
                 self._liveness.forget(event.id)
+                self._host_deleted()
             elif event.kind is Kind.HOST and event.body is not None:
                 host = msgspec.json.decode(event.body, type=Host)
                 self._liveness.learn(host, time.monotonic())

@@ -2,50 +2,57 @@
 
 start   settings → logs → secrets → service → edge → listen → "serving"
 state   SIGUSR1 → one line in the log
-stop    SIGTERM or SIGINT → end watches → no new connections → requests in flight (≤ stop_s)
+stop    SIGTERM or SIGINT → no new connections → end watches → requests in flight (≤ stop_s)
         → close the service → exit 0
+
+As a worker (see `supervisor`) it listens on a socket that it has inherited, and stops also when its
+supervisor is gone.
 """
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 import uvicorn
 import uvloop
 
 from netwright.db.postgres import without_password
+from netwright.model.errors import Unavailable
 from netwright.model.segments import parse_vlan_range
-from netwright.model.settings import InvalidConfiguration
 from netwright.server import logs
 from netwright.server.access_log import AccessLog
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
-from netwright.server.auth import require_servable
+from netwright.server.auth import Authenticator, require_servable
 from netwright.server.config import ServerSettings
 from netwright.server.connections import BoundedConnection
 from netwright.server.core import Core
 from netwright.server.credentials import authenticator
+from netwright.server.listening import SERVING, Inherited, address, listen
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service
 from netwright.tasks import waiting
 
 OpenService = Callable[[ServerSettings, Metrics], Awaitable[Service]]
-_BACKLOG = 2048
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_RELEARN_S = 1.0
 
 _log = structlog.get_logger("netwright.server")
 
 
-def run(settings: ServerSettings) -> None:
+def run(settings: ServerSettings, inherited: Inherited | None = None) -> None:
     """Serve until SIGTERM or SIGINT; raises InvalidConfiguration when it cannot start."""
     require_servable(settings)
     logs.configure(settings.log_format, settings.log_level)
+    if inherited is not None:
+        structlog.contextvars.bind_contextvars(pid=os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, open_core))
+        runner.run(serve(settings, open_core, inherited))
 
 
 async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
@@ -62,15 +69,17 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
     return core
 
 
-async def serve(settings: ServerSettings, open_service: OpenService) -> None:
+async def serve(
+    settings: ServerSettings, open_service: OpenService, inherited: Inherited | None = None
+) -> None:
     """Open the service, serve it over HTTP, close it; returns after a signal."""
     metrics = Metrics()
     access_log = AccessLog(settings.log_format) if settings.access_log else None
     identity = authenticator(settings)
-    listener = _listen(settings)
+    listener = inherited.listener if inherited else listen(settings)
     service = await open_service(settings, metrics)
     try:
-        identity.learn_revocations(await service.reader.revocations())
+        learning = await _learn_revocations(service, identity)
         edge = Edge(
             service,
             identity,
@@ -90,12 +99,14 @@ async def serve(settings: ServerSettings, open_service: OpenService) -> None:
         )
         _log.info(
             "serving",
-            listen=_address(listener),
+            listen=address(listener),
             database=without_password(settings.database_url),
             auth=settings.auth.value,
         )
         _spare_the_collector()
-        await _Server(config, edge).serve(sockets=[listener])
+        supervisor = inherited.supervisor if inherited else None
+        await _Server(config, edge, supervisor).serve(sockets=[listener])
+        learning.cancel()
     finally:
         listener.close()
         if access_log is not None:
@@ -103,6 +114,26 @@ async def serve(settings: ServerSettings, open_service: OpenService) -> None:
         async with asyncio.timeout(max(1.0, settings.stop_s)):
             await service.close()
         _log.info("stopped")
+
+
+async def _learn_revocations(service: Service, identity: Authenticator) -> asyncio.Task[None]:
+    """Know which credentials are revoked, now and as other processes delete hosts."""
+    deleted = asyncio.Event()
+    service.observe_deleted_hosts(deleted.set)
+    identity.learn_revocations(await service.reader.revocations())
+
+    async def learn() -> None:
+        while True:
+            await deleted.wait()
+            deleted.clear()
+            try:
+                identity.learn_revocations(await service.reader.revocations())
+            except Unavailable as error:
+                _log.warning("revoked credentials are not known yet", why=error.message)
+                deleted.set()
+                await asyncio.sleep(_RELEARN_S)
+
+    return asyncio.create_task(learn(), name="revocations")
 
 
 def _spare_the_collector() -> None:
@@ -115,9 +146,26 @@ def _spare_the_collector() -> None:
 class _Server(uvicorn.Server):
     """uvicorn's server, which ends the watches first: they would never end by themselves."""
 
-    def __init__(self, config: uvicorn.Config, edge: Edge) -> None:
+    def __init__(
+        self, config: uvicorn.Config, edge: Edge, supervisor: socket.socket | None = None
+    ) -> None:
         super().__init__(config)
         self._edge = edge
+        self._supervisor = supervisor
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self._supervisor is not None:
+            asyncio.get_running_loop().add_reader(self._supervisor, self._stop_alone)
+            with suppress(OSError):  # the supervisor is gone: the reader will tell
+                self._supervisor.send(SERVING)
+
+    def _stop_alone(self) -> None:
+        """The supervisor never writes: its end of file is all that can be heard."""
+        assert self._supervisor is not None
+        asyncio.get_running_loop().remove_reader(self._supervisor)
+        _log.error("the supervisor is gone; stopping")
+        self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -146,24 +194,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _log.info("stopping")
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)  # what was accepted before has its connection made now
         self._edge.streams.end()
         await super().shutdown(sockets=sockets)
-
-
-def _listen(settings: ServerSettings) -> socket.socket:
-    try:
-        return socket.create_server(
-            (settings.host, settings.port),
-            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
-            backlog=_BACKLOG,
-        )
-    except (OSError, OverflowError) as error:
-        raise InvalidConfiguration(
-            f"The server cannot listen on {settings.listen}: {error}.",
-            next="Name another address by --listen, or stop what listens there.",
-        ) from error
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,5 +1,6 @@
 """What the server counts, for Prometheus at `/metrics`."""
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -39,6 +40,12 @@ class Metrics:
             buckets=_LATENCY_BUCKETS_S,
             registry=self.registry,
         )
+        Gauge(
+            "netwright_process",
+            "The process that answers: each of several workers counts for itself alone.",
+            ("pid",),
+            registry=self.registry,
+        ).labels(os.getpid()).set(1)
         self.watchers = Gauge(
             "netwright_watchers", "Open watches at this process.", registry=self.registry
         )

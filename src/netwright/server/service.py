@@ -1,6 +1,6 @@
 """What the edge sees of the network service."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
 from netwright.model.wire import Kind
@@ -24,6 +24,9 @@ class Service(Protocol):
 
     async def ready(self) -> None:
         """Return when requests can be served; raises Unavailable naming what is missing."""
+
+    def observe_deleted_hosts(self, observe: Callable[[], None]) -> None:
+        """Call `observe` when a host was deleted, here or by another process, from now on."""
 
     def state(self) -> Mapping[str, Any]:
         """What an operator looks at when the server does not do what it should; bounded."""

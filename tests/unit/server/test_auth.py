@@ -133,6 +133,8 @@ def test_a_revoked_credential_is_known_no_more_and_the_next_one_is() -> None:
     with pytest.raises(Unauthenticated):
         authenticator.caller({b"x-auth-token": first.encode()})
     assert authenticator.caller({b"x-auth-token": second.encode()}).host == "h1"
+    authenticator.learn_revocations({"h1": 0})  # read before, told after
+    assert authenticator.host_credential("h1") == second
     assert authenticator.host_credential("h2") == TokenAuthenticator(
         "secret", b"agents"
     ).host_credential("h2")

@@ -162,3 +162,32 @@ async def test_who_reads_nothing_does_not_delay_a_stop(path: bytes) -> None:
         await asyncio.wait([place.task], timeout=8)
         assert time.monotonic() - began < 2.0
         writer.transport.abort()
+
+
+@pytest.mark.parametrize("first", [b"", REQUEST])
+async def test_a_stop_serves_what_is_on_its_way_and_says_that_it_is_the_last(first: bytes) -> None:
+    async with serving() as place:
+        reader, writer = await place.open()
+        if first:
+            writer.write(first)
+            await reader.readuntil(b"0\r\n\r\n")
+        await asyncio.sleep(0.05)
+        place.server.should_exit = True
+        await asyncio.sleep(0.2)  # the server looks for that each 0.1 s
+        writer.write(REQUEST)
+        async with asyncio.timeout(5):
+            reply = await reader.read()
+        assert reply.startswith(b"HTTP/1.1 200")
+        assert b"connection: close\r\n" in reply
+        assert reply.endswith(b"done\r\n0\r\n\r\n")
+        writer.close()
+
+
+async def test_a_stop_closes_what_stays_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Impatient, "HEADER_S", 9.0)
+    async with serving() as place:
+        reader, writer = await place.open()
+        await asyncio.sleep(0.05)
+        place.server.should_exit = True
+        assert BoundedConnection.DRAIN_S <= await closed_after_s(reader) < 2.0
+        writer.close()
