@@ -151,7 +151,7 @@ def _deciding() -> Iterator[_Decide]:
         deciding = batch.run(
             tx, commands, aside=lambda work: work(tx), ledger=ledger, now=time.time(), epoch="bench"
         )
-        outcomes, _ = run_now(deciding)
+        outcomes = run_now(deciding).outcomes
         ledger.commit()
         failed = [each for each in outcomes if isinstance(each, Exception)]
         assert not failed, failed[0]

@@ -37,6 +37,7 @@ from netwright.server.commands import (
     UpdatePorts,
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
+from netwright.server.news import Line
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.loading import revocations
 from netwright.server.store.schema import sqlite_ddl
@@ -58,6 +59,7 @@ class Store:
         self.ledger = Ledger("server")
         self.now = 1_000.0
         self.events: list[EventRow] = []
+        self.news: list[Line] = []
 
     def batch(self, *commands: Command) -> list[Any]:
         self.connection.execute("BEGIN IMMEDIATE")
@@ -71,11 +73,12 @@ class Store:
             epoch=EPOCH,
             history=self.history_kept,
         )
-        outcomes, events = run_now(deciding)
+        decided = run_now(deciding)
         self.connection.execute("COMMIT")
         self.ledger.commit()
-        self.events += events
-        return outcomes
+        self.events += decided.events
+        self.news += decided.news
+        return decided.outcomes
 
     def do(self, command: Command) -> Any:
         """The command's result, alone in its batch; raises what it fails with."""

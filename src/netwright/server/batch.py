@@ -10,7 +10,8 @@ what is there now; the next time it takes the turn first, and so is overtaken on
 
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -19,7 +20,7 @@ from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.model.errors import InternalError, NetwrightError
 from netwright.model.segments import VlanRange
-from netwright.server import hosts, networks, subnets, topology
+from netwright.server import hosts, networks, news, subnets, topology
 from netwright.server.commands import (
     ApplyReports,
     Command,
@@ -62,6 +63,14 @@ Outcome = Any  # a command's result, or the NetwrightError that it failed with
 _LEASES_AMID_DECISION_MAX = 16
 
 
+class Decided(NamedTuple):
+    """A batch that is written: an outcome for each command; what watchers and the log get of it."""
+
+    outcomes: list[Outcome]
+    events: list[EventRow]
+    news: list[news.Line]
+
+
 async def run(
     tx: Transaction,
     commands: Sequence[Command],
@@ -73,7 +82,7 @@ async def run(
     vlan_ranges: Sequence[VlanRange] = (),
     history: HistoryKept = HISTORY_KEPT,
     turn_first: bool = False,
-) -> tuple[list[Outcome], list[EventRow]]:
+) -> Decided:
     """Decide the commands in order and write what they change; nothing is committed yet.
 
     Raises Overtaken when another process was faster.
@@ -97,7 +106,7 @@ async def run(
         if last != seen and is_outdated(world, needs, await events_after(tx, seen, last - seen)):
             raise Overtaken
     try:
-        return outcomes, await write(tx, world, last)
+        return Decided(outcomes, await write(tx, world, last), _news(world))
     except KeyTaken as error:
         raise Overtaken(_wanted(world)) from error
 
@@ -117,6 +126,14 @@ async def taken(tx: Transaction, wanted: Collection[tuple[str, Address]]) -> set
     """The subnets in which others have an address that the batch would have inserted."""
     keys = [(subnet_id, to_key(address)) for subnet_id, address in wanted]
     return {subnet_id for (subnet_id,) in await tx.find(schema.allocation, ("subnet_id",), keys)}
+
+
+def _news(world: World) -> list[news.Line]:
+    of_hosts = (
+        news.of_host(name, before, now, world.now) for name, before, now in world.hosts.changed()
+    )
+    of_ports = news.of_ports((before, now) for _, before, now in world.ports.changed())
+    return [*chain.from_iterable(of_hosts), *of_ports]
 
 
 def _wanted(world: World) -> set[tuple[str, Address]]:

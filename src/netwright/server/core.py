@@ -245,8 +245,6 @@ class Core:
         now = self._clock()
         overdue = await self._database.read(lambda tx: overdue_ports(tx, now))
         if silent or overdue or time.monotonic() >= chores_at:
-            for name in silent:
-                log.warning("host fell silent", host=name, next="look at its agent there")
             await self._committer.submit(
                 Tick(
                     caller=_ITSELF,

@@ -60,17 +60,19 @@ class Decider:
         """An outcome for each command, once they are durable. Raises Unavailable."""
         started = time.perf_counter()
         try:
-            outcomes, events = await self._write(commands)
+            decided = await self._write(commands)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - a defect of ours in one command, maybe: which?
             return await self._commit_apart(commands, error)
         self._ledger.commit()
         self._observe_commit(len(commands), time.perf_counter() - started)
-        self._told(events)
-        return outcomes
+        for line in decided.news:
+            (log.warning if line.is_warning else log.info)(line.event, **line.fields)
+        self._told(decided.events)
+        return decided.outcomes
 
-    async def _write(self, commands: Sequence[Command]) -> tuple[list[Any], list[EventRow]]:
+    async def _write(self, commands: Sequence[Command]) -> batch.Decided:
         """Decide the batch and commit it; whatever this raises, nothing of it is stored."""
         for round_ in range(1, ROUNDS_MAX + 1):
             try:
@@ -88,7 +90,7 @@ class Decider:
 
     async def _run(
         self, commands: Sequence[Command], round_: int, tx: Transaction
-    ) -> tuple[list[Any], list[EventRow]]:
+    ) -> batch.Decided:
         return await batch.run(
             tx,
             commands,
