@@ -8,7 +8,9 @@ import typer
 from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
 from netwright.cli.output import Output, OutputOption, moment, say, show_many, show_one
 from netwright.client.api import Client
-from netwright.model.resources import Host, Nic
+from netwright.client.networking import Collection, Networking
+from netwright.model.errors import HostInUse
+from netwright.model.resources import Host, HostState, Nic
 
 NameArgument = Annotated[str, typer.Argument(metavar="HOST")]
 
@@ -66,6 +68,9 @@ def fence(
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="Kept in the history of the host's ports.")
     ] = "an operator says that it is dead",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when its agent is heard: its ports go down.")
+    ] = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
     config: ConfigOption = None,
@@ -77,10 +82,25 @@ def fence(
     """
 
     async def work(client: Client) -> None:
+        if not force:
+            await _refuse_to_fence_a_live(client, name)
         _show(output, await client.fence(name, reason))
         say(f"Host {name} is fenced. netwright host unfence {name} when it is clean again.")
 
     ask(work, server, token_file, config)
+
+
+async def _refuse_to_fence_a_live(client: Client, name: str) -> None:
+    host = await client.host(name)
+    if host.state is HostState.UP:
+        here = {"binding:host_id": name}
+        ports = await Networking(client).list(Collection.PORTS, here)
+        raise HostInUse(
+            f"Host {name} is not dead: its agent was heard at {moment(host.heard_at)}. A fence "
+            f"would take its {len(ports)} ports down.",
+            next=f"to move a port, bind it elsewhere; netwright host fence --force {name} if "
+            "you must",
+        )
 
 
 def unfence(

@@ -26,7 +26,8 @@ def trace(
 ) -> None:
     """List the devices that a packet crosses from one port to another, by intent.
 
-    Exit code 1 when it cannot arrive: the devices are those up to where its way ends.
+    Exit code 1 when it cannot arrive: the devices are then those up to where its way ends, or
+    all, when only the wiring of an end is missing.
     """
 
     async def work(client: Client) -> None:
@@ -37,8 +38,10 @@ def trace(
         ]
         show_many(output, found, COLUMNS, rows)
         if not found.complete:
-            say(f"The way ends after {found.count} devices. {found.reason}\n  {found.next}")
+            say(f"It cannot arrive; {found.count} devices. {found.reason}\n  {found.next}")
             raise typer.Exit(1)
         say(f"{found.count} devices, both vNICs counted.")
+        if found.reason:
+            say(f"{found.reason}\n  {found.next}")
 
     ask(work, server, token_file, config)

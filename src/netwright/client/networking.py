@@ -74,7 +74,7 @@ class Networking:
                 return found[0]
         raise NotFound(
             f"No {of.singular} has the id or name {name_or_id}.",
-            next=f"netwright {of.singular} list shows what there is.",
+            next=f"openstack {of.singular} list shows what there is.",
         )
 
     async def _one(self, method: str, of: Collection, path: str, body: Any = None) -> Resource:

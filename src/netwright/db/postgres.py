@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
+import structlog
 from sqlalchemy import Select, Table
 from sqlalchemy.dialects import postgresql
 
@@ -26,13 +27,18 @@ from netwright.model.errors import Unavailable
 
 T = TypeVar("T")
 
-CONNECTIONS_MAX = 8
+READERS_MAX = 6
+WRITERS_MAX = 4
+"""Of their own, so that whoever has the turn never waits behind those who read."""
+
 STATEMENT_S = 5.0
 IDLE_S = 5.0
 CONNECT_S = 5.0
 _TURN_KEY = 0x6E657477  # "netw": one turn a database
 _ASIDE_ROUNDS_MAX = 20
 _PAIRS = "PAIRS($"
+
+log = structlog.get_logger(__name__)
 
 _dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
@@ -41,6 +47,9 @@ _GONE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that ends amid an operation
+    asyncpg.InternalServerError,
+    asyncpg.PostgresSystemError,
     asyncpg.OperatorInterventionError,  # shutting down, cancelled by the statement's timeout
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.ReadOnlySQLTransactionError,  # a standby
@@ -136,19 +145,29 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._pool: asyncpg.Pool | None = None
+        self._pools: dict[int, asyncpg.Pool] = {}
         self._opening = asyncio.Lock()
 
     async def write(self, work: Work[T]) -> T:
-        async with self._connection() as connection, connection.transaction():
+        async with self._connection(WRITERS_MAX) as connection:
+            transaction = connection.transaction()
+            await transaction.start()
             try:
-                return await work(PostgresTransaction(connection))
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
-                raise KeyTaken(str(error)) from error  # another process was faster
+                result = await work(PostgresTransaction(connection))
+            except BaseException as error:
+                await self._undo(connection, transaction)
+                if isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
+                    raise KeyTaken(str(error)) from error  # another process was faster
+                raise
+            try:
+                await transaction.commit()
+            except Exception as error:
+                raise self._unavailable(error) from error
+            return result
 
     async def read(self, work: Work[T]) -> T:
         async with (
-            self._connection() as connection,
+            self._connection(READERS_MAX) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await work(PostgresTransaction(connection))
@@ -157,7 +176,7 @@ class PostgresDatabase:
         for _ in range(_ASIDE_ROUNDS_MAX):
             try:
                 async with (
-                    self._connection() as connection,
+                    self._connection(WRITERS_MAX) as connection,
                     connection.transaction(isolation="repeatable_read"),
                 ):
                     return await work(PostgresTransaction(connection))
@@ -169,16 +188,17 @@ class PostgresDatabase:
         )
 
     async def close(self) -> None:
-        if self._pool is not None:
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
             try:
-                await asyncio.wait_for(self._pool.close(), STATEMENT_S + 1.0)
+                async with asyncio.timeout(STATEMENT_S + 1.0):
+                    await pool.close()
             except TimeoutError:
-                self._pool.terminate()
-            self._pool = None
+                pool.terminate()
 
     async def notify(self, channel: str) -> None:
         """Wake all who listen."""
-        async with self._connection() as connection:
+        async with self._connection(WRITERS_MAX) as connection:
             await connection.execute("SELECT pg_notify($1, '')", channel)
 
     @asynccontextmanager
@@ -198,19 +218,42 @@ class PostgresDatabase:
             connection.terminate()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+    async def _connection(self, size: int) -> AsyncIterator[asyncpg.Connection]:
+        """One of the pool of this size. What goes wrong when it is given back undoes nothing."""
         with _unavailable_when_gone(self.url):
-            pool = self._pool or await self._open()
-            async with pool.acquire(timeout=CONNECT_S) as connection:
+            pool = self._pools.get(size) or await self._open(size)
+            connection = await pool.acquire(timeout=CONNECT_S)
+            try:
                 yield connection
+            finally:
+                try:
+                    await pool.release(connection, timeout=STATEMENT_S)
+                except Exception as error:  # noqa: BLE001 - it has ended; the next is a new one
+                    log.info("postgresql.connection_lost", why=repr(error))
+                    connection.terminate()
 
-    async def _open(self) -> asyncpg.Pool:
+    async def _undo(
+        self, connection: asyncpg.Connection, transaction: asyncpg.transaction.Transaction
+    ) -> None:
+        try:
+            await transaction.rollback()
+        except Exception:  # noqa: BLE001 - the connection has ended, and its transaction with it
+            connection.terminate()
+
+    def _unavailable(self, error: BaseException) -> Unavailable:
+        return Unavailable(
+            f"PostgreSQL at {without_password(self.url)} cannot be used: "
+            f"{error or type(error).__name__}",
+            next="look at its log; whether the last change was made shows when it is back",
+        )
+
+    async def _open(self, size: int) -> asyncpg.Pool:
         async with self._opening:
-            if self._pool is None:
-                self._pool = await asyncpg.create_pool(
+            if size not in self._pools:
+                self._pools[size] = await asyncpg.create_pool(
                     self.url,
                     min_size=1,
-                    max_size=CONNECTIONS_MAX,
+                    max_size=size,
                     timeout=CONNECT_S,
                     command_timeout=STATEMENT_S + 1.0,
                     max_inactive_connection_lifetime=60.0,
@@ -222,7 +265,7 @@ class PostgresDatabase:
                         "synchronous_commit": "on",
                     },
                 )
-            return self._pool
+            return self._pools[size]
 
 
 class _unavailable_when_gone:  # noqa: N801 - reads as a phrase in `with`

@@ -28,7 +28,7 @@ T = TypeVar("T")
 _dialect = sqlite.dialect(paramstyle="qmark")
 _ANY = re.compile(r"= ANY\(\$(\d+)\)")
 _PAIRS = re.compile(r"PAIRS\(\$(\d+)\)")
-_LOCK = re.compile(r" FOR UPDATE SKIP LOCKED")
+_LOCK = re.compile(r" FOR (UPDATE SKIP LOCKED|SHARE)")
 _PLACE = re.compile(r"\$(\d+)")
 BUSY_TIMEOUT_MS = 5_000
 READERS = 2

@@ -147,7 +147,8 @@ class Port(Value, frozen=True, kw_only=True):
     """An instance's place in a network: its address and MAC for life, its bindings, its state.
 
     `was_offered`: a host's agent was told of it before it was ever bound, and may have wired it
-    ahead of its binding. `history_length` counts its transitions, also those dropped since.
+    ahead of its binding. `reclaimed`: it took an address or a MAC that rested, so that what it
+    gives back rests again. `history_length` counts its transitions, also those dropped since.
     """
 
     id: str
@@ -169,6 +170,7 @@ class Port(Value, frozen=True, kw_only=True):
     generation: int = 0
     ever_bound: bool = False
     was_offered: bool = False
+    reclaimed: bool = False
     history_length: int = 0
     state: PortState = PortState.ALLOCATED
     state_since: float

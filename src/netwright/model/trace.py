@@ -37,8 +37,9 @@ class Crossing(Value, frozen=True, kw_only=True):
 class Trace(Value, frozen=True, kw_only=True):
     """The devices in order, both vNICs among them, and the links between nodes.
 
-    When the packet cannot arrive, `complete` is false, the devices are those up to where its way
-    ends, `reason` says why it ends there, `next` what to do.
+    When the packet cannot arrive, `complete` is false, `reason` says why, `next` what to do. The
+    devices are then those up to where its way ends; all of them, when only the wiring of an end is
+    missing. `reason` of a complete one says what is not known, of hosts that are silent.
     """
 
     count: int

@@ -50,7 +50,7 @@ from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
-from netwright.server.store.leasing import Aside, adapt_ledger, demand_of, supply
+from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load
 from netwright.server.store.upkeep import chores
 from netwright.server.store.writing import EventRow, write
@@ -98,12 +98,17 @@ async def run(
     seen = await last_seq(tx)
     await load(tx, world, needs)
     adapt_ledger(world)
-    await supply(aside, world, demand_of(world, needs))
-    outcomes = [await _outcome(aside, world, command, epoch) for command in commands]
+    try:
+        await supply(tx, aside, world, demand_of(world, needs))
+        outcomes = [await _outcome(tx, aside, world, command, epoch) for command in commands]
+    except SubnetChanged as error:
+        raise Overtaken from error
     last = seen
     if not turn_first and await tx.take_turn():
         last = await last_seq(tx)
         if last != seen and is_outdated(world, needs, await events_after(tx, seen, last - seen)):
+            raise Overtaken
+        if last != seen and await _macs_were_held(tx, world):
             raise Overtaken
     try:
         return Decided(outcomes, await write(tx, world, last), _news(world))
@@ -120,6 +125,17 @@ class Overtaken(Exception):
     def __init__(self, wanted: Collection[tuple[str, Address]] = ()) -> None:
         super().__init__("another process was faster")
         self.wanted = wanted
+
+
+async def _macs_were_held(tx: Transaction, world: World) -> bool:
+    """Whether others have held, and left to a host or to rest, a MAC that the batch takes."""
+    taken = [key for key, before, now in world.macs.changed() if now and not before]
+    columns = ("network_id", "mac_address", "port_id", "rests_until")
+    for network_id, mac, port_id, rests_until in await tx.find(schema.former_mac, columns, taken):
+        read = world.former_macs.loaded((network_id, mac))
+        if read is None or (read.port_id, read.rests_until) != (port_id, rests_until):
+            return True
+    return False
 
 
 async def taken(tx: Transaction, wanted: Collection[tuple[str, Address]]) -> set[str]:
@@ -140,12 +156,14 @@ def _wanted(world: World) -> set[tuple[str, Address]]:
     return {key for key, before, now in world.allocations.changed() if now and not before}
 
 
-async def _outcome(aside: Aside[Any], world: World, command: Command, epoch: str) -> Outcome:
+async def _outcome(
+    tx: Transaction, aside: Aside[Any], world: World, command: Command, epoch: str
+) -> Outcome:
     for _ in range(_LEASES_AMID_DECISION_MAX):
         outcome = _attempt(world, command, epoch)
         if not isinstance(outcome, NeedsBlocks):
             return outcome
-        await supply(aside, world, {outcome.subnet_id: outcome.wanted})
+        await supply(tx, aside, world, {outcome.subnet_id: outcome.wanted})
     log.error("no end of leasing", command=type(command).__name__)
     return _defect(command)
 

@@ -113,7 +113,7 @@ class Core:
         """Other processes share PostgreSQL; a SQLite file is this process's own."""
         if not isinstance(opened.database, PostgresDatabase):
             return None
-        return Feed(opened.database, opened.last_seq, self._publish)
+        return Feed(opened.database, opened.last_seq, self._publish, self._hub.cut_off)
 
     async def start(self) -> None:
         self._committer.start()
@@ -132,7 +132,8 @@ class Core:
             self._liveness.spoke(command.batch.host, command.batch.epoch, time.monotonic())
         if isinstance(command, SeeDevices):
             self._liveness.spoke(command.host, command.devices.epoch, time.monotonic())
-        return await self._committer.submit(command)
+        result = await self._committer.submit(command)
+        return self._hearing.host(result) if isinstance(result, Host) else result
 
     async def watch(
         self, *, after: str | None, kinds: frozenset[Kind], host: str | None
@@ -226,6 +227,8 @@ class Core:
                 self._hearing.learn(stored)
             except Unavailable as error:
                 log.warning("heartbeats are not shared", why=error.message)
+            except Exception:  # another process's rows in the way, or a defect: the next may pass
+                log.exception("heartbeats are not shared")
             await asyncio.sleep(_SHARE_EVERY_S)
 
     async def _run_upkeep(self) -> None:

@@ -79,6 +79,7 @@ class Decider:
                 return await self._database.write(partial(self._run, commands, round_))
             except batch.Overtaken as overtaken:
                 wanted = overtaken.wanted
+                self._ledger.abort()  # first: the read may fail
                 conflicts = await self._database.read(partial(batch.taken, wanted=wanted))
                 self._ledger.abort(conflicts)
                 if round_ == ROUNDS_MAX:

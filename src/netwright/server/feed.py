@@ -31,9 +31,16 @@ Publish = Callable[[Sequence[EventRow]], None]
 class Feed:
     """Publishes all events after `last_seq`, each once, while `run` runs."""
 
-    def __init__(self, database: PostgresDatabase, last_seq: int, publish: Publish) -> None:
+    def __init__(
+        self,
+        database: PostgresDatabase,
+        last_seq: int,
+        publish: Publish,
+        cut_off: Callable[[], None],
+    ) -> None:
         self._database = database
         self._publish = publish
+        self._cut_off = cut_off
         self._last_seq = last_seq
         self._own: dict[int, EventRow] = {}
         self._wake = asyncio.Event()
@@ -70,6 +77,9 @@ class Feed:
             except Unavailable as error:
                 log.warning("events wait for the database", why=error.message)
                 await asyncio.sleep(POLL_S)
+            except Exception:  # a defect of ours; watchers must not be left without events
+                log.exception("events wait")
+                await asyncio.sleep(POLL_S)
             try:
                 async with asyncio.timeout(POLL_S):
                     await self._wake.wait()
@@ -83,6 +93,9 @@ class Feed:
         while events := await self._database.read(
             lambda tx: events_after(tx, self._last_seq, _READ_MAX)
         ):
+            if events[0].seq != self._last_seq + 1:  # forgotten meanwhile: a snapshot has it all
+                log.warning("watchers are cut off", missed=events[0].seq - self._last_seq - 1)
+                self._cut_off()
             self._go_to(events)
             self._publish_own()
         if self._notify_due:

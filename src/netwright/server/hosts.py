@@ -290,7 +290,7 @@ def _absence(world: World, host: str, reports: tuple[Report, ...], seen: int) ->
 
 def _fence_binding(world: World, port: Port, binding: Binding, cause: str) -> None:
     if binding.state is BindingState.WITHDRAWING:
-        gone = withdrawn(world, port, binding, Event.HOST_FENCED, actor="operator")
+        gone = withdrawn(world, port, binding, Event.HOST_FENCED, actor="operator", cause=cause)
         release_if_unbound(world, gone)
         return
     after = step(binding, Event.HOST_FENCED, now=world.now, cause=cause)

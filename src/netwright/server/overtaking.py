@@ -44,7 +44,8 @@ def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
             return _differs(world.hosts.loaded(event.id), event, event.id in needs.hosts)
         case Kind.ATTACHMENT:
             network_id, _, host = event.id.partition("@")
-            return world.attachments.is_known((network_id, host))
+            is_known = world.attachments.is_known((network_id, host))
+            return is_known or network_id in world.whole_networks
         case Kind.PORT:
             return _port_concerns(world, needs, event)
 

@@ -108,6 +108,13 @@ class Hub:
                 watcher.offer(lines)
             self.last_seq = event.seq
 
+    def cut_off(self) -> None:
+        """End every watch now: what comes next does not follow what was sent."""
+        for watcher in self._all():
+            watcher.is_cut_off = True
+            watcher.queue.clear()
+            watcher.wake.set()
+
     def close(self) -> None:
         """End every watch; what is queued is still sent."""
         self._closing = True

@@ -89,7 +89,8 @@ class World:
     have yet. `port_counts` and `subnet_uses` count what keeps a network
     or subnet from being deleted; `binding_counts` (network, host) what keeps an attachment.
     `revocations` counts how often a host's credential was revoked. `port_seqs` are the ports'
-    places in the event log. `ledger` hands out addresses.
+    places in the event log. `whole_networks` are those
+    all of whose attachments are loaded. `ledger` hands out addresses.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class World:
         self.port_seqs: dict[str, int] = {}
         self.transitions: list[Transition] = []
         self.recuts: set[str] = set()
+        self.whole_networks: set[str] = set()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

@@ -130,7 +130,19 @@ async def test_a_host_shows_since_when_it_says_what(server: HttpDouble) -> None:
     assert "redundancy lost: eth1 of br-bond down (since 1970-01-01 00:00:30Z)" in done.out
 
 
+async def test_a_host_that_is_heard_is_not_fenced_by_mistake(server: HttpDouble) -> None:
+    done = await run("host", "fence", "h1", "--server", server.url)
+    assert (done.code, done.out) == (1, "")
+    assert not any(server.bodies)  # nothing was sent, only asked
+    assert "its agent was heard at 1970-01-01 00:01:00Z" in done.err
+    assert "take its 1 ports down" in done.err
+    assert "netwright host fence --force h1" in done.err
+    forced = await run("host", "fence", "h1", "--force", "--server", server.url)
+    assert forced.code == 0
+
+
 async def test_fencing_gives_a_reason_and_says_what_next(server: HttpDouble) -> None:
+    server.answer("GET", "/v1/hosts/h1", json.dumps(HOST | {"state": "unknown"}))
     arguments = ("host", "fence", "h1", "--reason", "burnt", "--output", "json")
     done = await run(*arguments, NETWRIGHT_URL=server.url)
     assert json.loads(server.bodies[-1]) == {"reason": "burnt"}

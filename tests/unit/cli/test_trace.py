@@ -61,7 +61,7 @@ async def test_a_way_that_ends_is_exit_code_1(server: HttpDouble) -> None:
     server.answer("GET", "/v1/trace", json.dumps(TRACE | ends))
     done = await run("trace", "web", "db", NETWRIGHT_URL=server.url)
     assert done.code == 1
-    assert done.err == ("The way ends after 2 devices. Port db is bound to no host.\n  Bind it.\n")
+    assert done.err == ("It cannot arrive; 2 devices. Port db is bound to no host.\n  Bind it.\n")
     assert "tap0b9f1a0e-5a" in done.out
 
 

@@ -70,7 +70,23 @@ async def test_a_subnet_is_as_shared_as_its_network(client: Client) -> None:
     assert (await client.get("/v2.0/subnets?subnetpool_id=x")).json["subnets"] == []
 
 
-@pytest.mark.parametrize("order", ["", "&sort_key=name", "&sort_key=device_id&sort_dir=desc"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "networks?mtu=2147483648",
+        "ports?revision_number=4294967296",
+        "subnets?ip_version=-99999999999",
+    ],
+)
+async def test_a_number_that_no_column_holds_finds_nothing(client: Client, query: str) -> None:
+    answer = await client.get(f"/v2.0/{query}")
+    assert answer.status == 200
+    assert list(answer.json.values()) == [[]]
+
+
+@pytest.mark.parametrize(
+    "order", ["", "&sort_key=name", "&sort_key=device_id&sort_dir=desc", "&sort_key=admin_state_up"]
+)
 async def test_pages_hold_everything_once_whatever_is_equal(client: Client, order: str) -> None:
     id_ = await network(client, 9, shared=False)
     for name in ("a", "b"):

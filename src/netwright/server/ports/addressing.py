@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from netwright.ipam.addresses import Address, cidr_range, from_text, to_text
 from netwright.ipam.pools import usable_range
-from netwright.ipam.resting import Allocation, Exhausted, claim
+from netwright.ipam.resting import Allocation, Exhausted, claim, has_rested
 from netwright.model.errors import (
     InvalidInput,
     InvalidIpForNetwork,
@@ -27,7 +27,7 @@ class Addressee:
     It may have its `remnants` back: a host may answer for them, but for no other port.
     """
 
-    __slots__ = ("device_owner", "id", "mac", "network", "project_id", "remnants")
+    __slots__ = ("device_owner", "id", "mac", "network", "project_id", "reclaimed", "remnants")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Addressee:
         self.mac = mac
         self.device_owner = device_owner
         self.remnants = set(remnants)
+        self.reclaimed = False  # whether it was given an address that rested
 
 
 def assign(
@@ -105,6 +106,7 @@ def _take(world: World, port: Addressee, subnet: Subnet, text: str) -> FixedIp:
             f"Invalid input for fixed_ips. Reason: Duplicate IP address '{text}' in it."
         )
     claim(held, subnet.id, address, port.project_id, world.now)
+    port.reclaimed |= held is not None and not has_rested(held, world.now)
     world.ledger.take(subnet.id, address)
     return _hold(world, port, subnet, address)
 

@@ -120,11 +120,13 @@ def unbind(world: World, port: Port, event: Event, *, actor: str) -> Port:
     return happen(world, port, event, actor=actor, binding=about)
 
 
-def withdrawn(world: World, port: Port, binding: Binding, event: Event, *, actor: str) -> Port:
+def withdrawn(
+    world: World, port: Port, binding: Binding, event: Event, *, actor: str, cause: str = ""
+) -> Port:
     """The binding is proven gone: by its agent's word or by a fence."""
     gone = step(binding, event, now=world.now)
     port = with_binding(port, gone)
-    port = happen(world, port, event, actor=actor, binding=gone)
+    port = happen(world, port, event, actor=actor, binding=gone, cause=cause)
     if gone.state is BindingState.WITHDRAWN:
         detach(world, port.network_id, binding.host)
     return port

@@ -25,7 +25,7 @@ from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, take_back, unbind
 from netwright.server.ports.giving_back import give_back, held_addresses
 from netwright.server.ports.lifecycle import happen, may_answer, names_of
-from netwright.server.ports.macs import choose_mac
+from netwright.server.ports.macs import choose_mac, rests
 from netwright.server.ports.release import release_if_unbound
 from netwright.server.world import World
 
@@ -54,8 +54,10 @@ def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
     namesake = _namesake(world, draft)
     if namesake is not None:
         return namesake
+    reclaims_mac = rests(world, network.id, draft.mac_address)
     mac = choose_mac(world, network, draft.id, draft.project_id, draft.mac_address)
     addressee = Addressee(draft.id, draft.project_id, network, mac, draft.device_owner)
+    fixed_ips = assign(world, addressee, draft.fixed_ips)
     secure = draft.port_security_enabled
     port = Port(
         id=draft.id,
@@ -68,7 +70,8 @@ def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
         admin_state_up=draft.admin_state_up,
         device_id=draft.device_id,
         device_owner=draft.device_owner,
-        fixed_ips=assign(world, addressee, draft.fixed_ips),
+        fixed_ips=fixed_ips,
+        reclaimed=reclaims_mac or addressee.reclaimed,
         allowed_address_pairs=_pairs(draft.allowed_address_pairs, mac),
         port_security_enabled=network.port_security_enabled if secure is UNSET else secure,
         vnic_type=draft.vnic_type,
@@ -195,9 +198,10 @@ def _with_mac(world: World, port: Port, network: Network, mac: str) -> Port:
             f"where an instance uses {port.mac_address}.",
             next="unbind the port first",
         )
+    reclaimed = port.reclaimed or rests(world, network.id, mac)
     choose_mac(world, network, port.id, port.project_id, mac)
     world.macs.put((network.id, port.mac_address), None)
-    return replace(port, mac_address=mac)
+    return replace(port, mac_address=mac, reclaimed=reclaimed)
 
 
 def _of_new_mac(
@@ -224,15 +228,16 @@ def _renewed(world: World, port: Port, network: Network, mac_before: str) -> Por
     The instance makes them of its MAC by itself, whatever the request says of addresses (Neutron
     does likewise).
     """
-    fixed_ips = list(port.fixed_ips)
+    fixed_ips, addressee = list(port.fixed_ips), _addressee(port, network)
     for n, ip in enumerate(fixed_ips):
         subnet = world.subnets.get(ip.subnet_id)
         if subnet is None or not is_slaac(subnet):
             continue
         if ip.ip_address == eui64(subnet.cidr, mac_before):
             wish = AddressWish(subnet_id=subnet.id)
-            (fixed_ips[n],) = assign(world, _addressee(port, network), (wish,))
-    return replace(port, fixed_ips=tuple(fixed_ips))
+            (fixed_ips[n],) = assign(world, addressee, (wish,))
+    reclaimed = port.reclaimed or addressee.reclaimed
+    return replace(port, fixed_ips=tuple(fixed_ips), reclaimed=reclaimed)
 
 
 def _addressee(port: Port, network: Network) -> Addressee:
@@ -262,8 +267,10 @@ def _with_addresses(
         if same is not None:
             kept[n] = same
     new = tuple(wish for n, wish in enumerate(wishes) if n not in kept)
-    granted = iter(assign(world, _addressee(port, network), new))
-    return replace(port, fixed_ips=tuple(kept.get(n) or next(granted) for n in range(len(wishes))))
+    addressee = _addressee(port, network)
+    granted = iter(assign(world, addressee, new))
+    fixed_ips = tuple(kept.get(n) or next(granted) for n in range(len(wishes)))
+    return replace(port, fixed_ips=fixed_ips, reclaimed=port.reclaimed or addressee.reclaimed)
 
 
 def _is(fixed_ip: FixedIp, wish: AddressWish) -> bool:

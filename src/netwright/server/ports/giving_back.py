@@ -48,6 +48,15 @@ def release_address(world: World, port: Port, fixed_ip: FixedIp) -> None:
     world.subnet_uses.put(fixed_ip.subnet_id, max(uses - 1, 0))
 
 
+def release_mac(world: World, port: Port) -> None:
+    """A deleted port's MAC is free, for its addresses rest; but one that rested, rests on."""
+    key = (port.network_id, port.mac_address)
+    world.macs.put(key, None)
+    if port.reclaimed:
+        until = _rests_until(world, port)
+        world.former_macs.put(key, _former(port, port.mac_address, rests_until=until))
+
+
 def held_addresses(port: Port) -> frozenset[FixedIp]:
     """The port's own addresses, and those that a host may still answer for."""
     return frozenset(port.fixed_ips).union(
@@ -75,7 +84,8 @@ def _remnant_macs(port: Port) -> frozenset[str]:
 
 
 def _rests_until(world: World, port: Port) -> float | None:
-    return rest_end(was_bound=port.ever_bound or port.was_offered, withdrawn_at=world.now)
+    was_known = port.ever_bound or port.was_offered or port.reclaimed
+    return rest_end(was_bound=was_known, withdrawn_at=world.now)
 
 
 def _former(

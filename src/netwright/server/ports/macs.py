@@ -52,6 +52,12 @@ def choose_mac(
     return wanted
 
 
+def rests(world: World, network_id: str, mac: str | None) -> bool:
+    """Whether the MAC rests: who may take it before the end must let it rest again."""
+    former = world.former_macs.get((network_id, mac)) if mac is not None else None
+    return former is not None and (former.rests_until or 0.0) > world.now
+
+
 def _is_free(world: World, network_id: str, mac: str) -> bool:
     key = (network_id, mac)
     return world.macs.get(key) is None and world.former_macs.get(key) is None

@@ -2,7 +2,7 @@
 
 from netwright.model.resources import Port
 from netwright.model.states import Event, PortState
-from netwright.server.ports.giving_back import release_address
+from netwright.server.ports.giving_back import release_address, release_mac
 from netwright.server.ports.lifecycle import happen
 from netwright.server.world import World
 
@@ -15,6 +15,6 @@ def release_if_unbound(world: World, port: Port) -> None:
     for fixed_ip in port.fixed_ips:
         release_address(world, port, fixed_ip)
     world.ports.put(port.id, None)
-    world.macs.put((port.network_id, port.mac_address), None)
+    release_mac(world, port)
     count = world.port_counts.get(port.network_id) or 0
     world.port_counts.put(port.network_id, max(count - 1, 0))

@@ -39,7 +39,8 @@ def condition(table: Table, attribute: str, values: tuple[str, ...]) -> _Conditi
     if isinstance(column.type, Boolean):
         return column.in_([value.lower() in _TRUE for value in values])
     if isinstance(column.type, Integer):
-        return column.in_([_integer(attribute, value) for value in values])
+        numbers = [_integer(attribute, value) for value in values]
+        return column.in_([number for number in numbers if -(2**31) <= number < 2**31])
     if name == "mac_address":
         return column.in_([value.lower() for value in values])
     if name in {"host", "gateway_ip"}:

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias, TypeVar
 
+import msgspec
+
 from netwright.db.transaction import Transaction, Work
 from netwright.ipam.addresses import Address, AddressRange, from_key, from_text, to_key
 from netwright.ipam.blocks import BlockView, Geometry, block_bits_for
@@ -37,14 +39,19 @@ their rows while it waits for its turn to write.
 """
 
 
-async def supply(aside: "Aside[_Supply]", world: World, demand: dict[str, int]) -> None:
+async def supply(
+    tx: Transaction, aside: "Aside[_Supply]", world: World, demand: dict[str, int]
+) -> None:
     """Lease or survey until the ledger can meet the demand or knows that nobody can."""
     for round_ in range(_ROUNDS_MAX):
         gaps = world.ledger.shortfall(demand, world.now)
         if not gaps:
             return
         for gap in gaps:
-            _learn(world, gap.subnet_id, await aside(partial(_find, world, gap, round_)))
+            find = partial(_find, world, gap, round_)
+            # What this batch makes or cuts anew nobody else can use yet, and may be undone.
+            own = world.subnets.get(gap.subnet_id) != world.subnets.loaded(gap.subnet_id)
+            _learn(world, gap.subnet_id, await (find(tx) if own else aside(find)))
     raise AssertionError(f"the ledger asks for blocks without end: {gaps}")
 
 
@@ -114,6 +121,9 @@ async def renew_leases(tx: Transaction, ledger: Ledger, now: float) -> None:
         ledger.renew(subnet_id, renewed, now + LEASE_S)
 
 
+decode_subnet = lru_cache(maxsize=4096)(msgspec.json.Decoder(Subnet).decode)
+
+
 class _Supply(NamedTuple):
     """What was found for the ledger: `leased` blocks or a survey's; `full` if that is whole."""
 
@@ -128,6 +138,7 @@ async def _find(world: World, gap: Shortfall, round_: int, tx: Transaction) -> _
     """Changes the table, but neither the world nor the ledger: it may be undone and done again."""
     subnet = world.subnets.get(gap.subnet_id)
     assert subnet is not None, f"subnet {gap.subnet_id} was not loaded"
+    await _require_as_loaded(tx, world, subnet.id)
     geometry = geometry_of(subnet)
     rested = await _forget_rested(tx, subnet, world.now)
     if subnet.id in world.recuts:
@@ -150,6 +161,18 @@ async def _find(world: World, gap: Shortfall, round_: int, tx: Transaction) -> _
     views = await _views(tx, subnet.id, geometry, survey.blocks)
     full = await _fullness(tx, subnet.id, geometry) if survey.complete else None
     return _Supply(geometry, views, leased=False, full=full, rested=rested)
+
+
+class SubnetChanged(Exception):
+    """Another process has changed the subnet since it was loaded: its blocks are others now."""
+
+
+async def _require_as_loaded(tx: Transaction, world: World, subnet_id: str) -> None:
+    """Raises SubnetChanged. The row stays as it is until the leases are committed."""
+    rows = await tx.rows("SELECT body FROM subnet WHERE id = $1 FOR SHARE", subnet_id)
+    loaded = world.subnets.loaded(subnet_id)
+    if [decode_subnet(body) for (body,) in rows] != ([] if loaded is None else [loaded]):
+        raise SubnetChanged(subnet_id)
 
 
 def _learn(world: World, subnet_id: str, found: _Supply) -> None:

@@ -49,6 +49,7 @@ async def load(tx: Transaction, world: World, needs: Needs) -> None:
     }
     await _load_attachments(tx, world, attachments)
     await _load_all_attachments(tx, world, changed)
+    world.whole_networks |= changed
     macs = needs.macs | _in_networks(world, needs.port_macs)
     await _load_macs(tx, world, macs)
     await _load_former_macs(tx, world, macs | _remnant_macs(ports))

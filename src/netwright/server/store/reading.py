@@ -4,7 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import Select, Table, and_, false, func, or_, select, true
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Integer,
+    Select,
+    Table,
+    and_,
+    cast,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.db.transaction import Database, Transaction
@@ -179,10 +192,19 @@ def _order(table: Table, sort: tuple[tuple[str, bool], ...]) -> _Order:
         column = table.c.get(_SORT_COLUMNS.get(attribute, attribute))
         if column is None:
             raise HTTPBadRequest(f"[{attribute!r}] is invalid attribute for sort_key")
-        order.append((func.coalesce(column, "") if column.nullable else column, ascending))
+        order.append((_sortable(column), ascending))
     if all(attribute != "id" for attribute, _ in sort):
         order.append((table.c.id, sort[0][1] if sort else True))
     return order
+
+
+def _sortable(column: Column[Any]) -> ColumnElement[Any]:
+    """As it compares in both databases: absent is first, and PostgreSQL orders no booleans."""
+    if isinstance(column.type, Boolean):
+        return cast(column, Integer)
+    if not column.nullable:
+        return column
+    return func.coalesce(column, -1 if isinstance(column.type, Integer) else "")
 
 
 # What all have alike sorts nothing: networks are always ACTIVE, and there are no subnet pools.

@@ -152,7 +152,7 @@ async def _write_subnets(tx: Transaction, world: World) -> None:
 async def _write_hosts(tx: Transaction, world: World) -> None:
     puts = [(name, _encode(host).decode()) for name, _, host in world.hosts.changed() if host]
     await tx.upsert(schema.host, puts)
-    gone = [(name,) for name, _, host in world.hosts.changed() if host is None]
+    gone = sorted((name,) for name, _, host in world.hosts.changed() if host is None)
     await tx.delete(schema.host, gone)
     await tx.delete(schema.heard, gone)
     revoked = [(name, count) for name, _, count in world.revocations.changed()]
@@ -165,17 +165,20 @@ async def _write_topologies(tx: Transaction, world: World) -> None:
 
 
 async def _write_allocations(tx: Transaction, world: World) -> None:
+    # Only what the batch has read is changed: what rested may be another's by now (law 1).
     inserts, updates, deletes, reclaimed = [], [], [], []
     freed: dict[str, list[Address]] = {}
     for (subnet_id, address), before, now in world.allocations.changed():
         key = (subnet_id, to_key(address))
-        if now is None:
+        if now is None and before is not None and before.port_id is None:
+            reclaimed.append((*key, before.rests_until))
+            freed.setdefault(subnet_id, []).append(address)
+        elif now is None:
             deletes.append(key)
             freed.setdefault(subnet_id, []).append(address)
         elif before is None:
             inserts.append((*key, now.project_id, now.port_id, now.rests_until))
         elif before.port_id is None:
-            # Reclaimed: only from its rest, for it may have ended, and another may hold it now.
             reclaimed.append((*key, before.rests_until))
             inserts.append((*key, now.project_id, now.port_id, now.rests_until))
         else:

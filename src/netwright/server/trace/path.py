@@ -15,8 +15,10 @@ from netwright.server.trace.hosts import WIRINGS, HostWiring, Layer, devices
 from netwright.server.trace.station import (
     PathEnds,
     Station,
+    last_told,
     require_attached,
     require_gateway,
+    require_wired,
     subnets,
     wiring_of,
 )
@@ -33,16 +35,19 @@ def trace(
     """The devices from the source's vNIC to the target's, or up to where the way ends."""
     nics = {one.host.name: one.host.nics for one in (source, target) if one.host}
     walk = _Walk(Fabric(topology, nics), wirings)
-    reason = next_ = ""
+    complete = True
+    reason, next_ = last_told((source, target))
     try:
         _go(walk, source, target)
+        require_wired(source)
+        require_wired(target)
     except PathEnds as end:
-        reason, next_ = end.reason, end.next
+        complete, reason, next_ = False, end.reason, end.next
     return Trace(
         count=len(walk.devices),
         devices=tuple(walk.devices),
         links=tuple(walk.links),
-        complete=not reason,
+        complete=complete,
         reason=reason,
         next=next_,
     )

@@ -1,6 +1,6 @@
 """An end of the way: a port with what is known around it, and whether it can speak at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from netwright.model.resources import (
     Host,
@@ -13,6 +13,7 @@ from netwright.model.resources import (
     VifType,
     VnicType,
 )
+from netwright.model.states import BindingState
 from netwright.server.trace.hosts import HostWiring
 
 
@@ -111,6 +112,31 @@ def require_attached(station: Station) -> None:
             f"Network {network.name} is a fabric network, whose way is not known yet.",
             then="Trace networks of type flat or vlan.",
         )
+
+
+def require_wired(station: Station) -> None:
+    """Raises PathEnds when the port's host has not wired it: then nothing passes its tap."""
+    binding = station.port.active_binding
+    assert binding is not None, "the station is attached"
+    if station.is_bare_metal or binding.state is BindingState.UP:
+        return
+    raise PathEnds(
+        f"Port {station.label} is not wired on host {binding.host}: its binding there is "
+        f"{binding.state}.",
+        then=f"netwright port explain {station.port.id} says what it waits for.",
+    )
+
+
+def last_told(stations: Iterable[Station]) -> tuple[str, str]:
+    """What to add when hosts are silent: their ports are as last reported. Empty when none is."""
+    silent = sorted({s.host_name for s in stations if s.host and s.host.state is HostState.UNKNOWN})
+    if not silent:
+        return "", ""
+    names = ", ".join(silent)
+    return (
+        f"As last reported: nothing is heard of {names}, and so not known what passes there now.",
+        f"Look at the agent there: netwright host show {silent[0]}.",
+    )
 
 
 def require_gateway(station: Station, subnet: Subnet) -> None:

@@ -323,3 +323,31 @@ def test_a_slaac_address_that_is_named_with_the_mac_that_goes_is_not_taken(store
     (after,) = store.do(update("a", mac_address=NEW_MAC, fixed_ips=at("2001:db8::ff:fe00:1")))
     assert [ip.ip_address for ip in after.fixed_ips] == ["2001:db8::ff:fe00:2"]
     assert store.holders() == {"2001:db8::ff:fe00:2": "a"}
+
+
+@pytest.mark.parametrize("is_bound", [False, True])
+def test_what_was_reclaimed_from_its_rest_rests_again(store: Store, *, is_bound: bool) -> None:
+    """Whoever had it before may still be asked for; the port in between proves nothing."""
+    (port,) = store.do(create("a", host="h1"))
+    address = port.fixed_ips[0].ip_address
+    store.do(delete("a"))
+    store.do(reports("h1", report(port, "h1", ReportStatus.WITHDRAWN)))
+    (again,) = store.do(create("b", host="h1" if is_bound else "", fixed_ips=at(address)))
+    store.do(delete("b"))
+    if is_bound:
+        store.do(reports("h1", report(again, "h1", ReportStatus.WITHDRAWN)))
+    assert store.holders() == {address: None}
+    store.now += 61.0
+    (after,) = store.do(create("c", fixed_ips=at(address)))
+    assert after.fixed_ips[0].ip_address == address
+
+
+def test_a_mac_that_was_reclaimed_from_its_rest_rests_again(store: Store) -> None:
+    store.do(create("a", host="h1", mac_address=OLD_MAC))
+    say(store, ReportStatus.UP)
+    store.do(update("a", mac_address=NEW_MAC))
+    say(store, ReportStatus.UP)
+    store.do(create("b", mac_address=OLD_MAC, fixed_ips=()))  # its project may have it back
+    store.do(delete("b"))
+    rows = store.connection.execute("SELECT mac_address, port_id FROM former_mac").fetchall()
+    assert rows == [(OLD_MAC, None)]

@@ -15,6 +15,7 @@ from netwright.model.resources import (
     Subnet,
     VnicType,
 )
+from netwright.model.states import BindingState
 from netwright.model.topology import End, Gateway, Link, Switch, SwitchKind, Topology
 from netwright.model.trace import DeviceKind
 from netwright.server.trace.hosts import HostWiring, Layer
@@ -90,7 +91,9 @@ def station(
     """An instance's port, bound to `host` (None: not bound)."""
     subnets = _subnets(network, versions, gateway_ip)
     bindings = (
-        () if host is None else (values.binding(host, vif_details={"bridge_name": "br-int"}),)
+        ()
+        if host is None
+        else (values.binding(host, BindingState.UP, vif_details={"bridge_name": "br-int"}),)
     )
     segment = Segment(
         network_type=port.pop("network_type", NetworkType.VLAN),

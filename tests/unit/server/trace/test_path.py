@@ -19,6 +19,7 @@ from tests.unit.server.trace.pictures import (
 )
 
 from netwright.model.resources import HostState, NetworkType, Nic, VifType
+from netwright.model.states import BindingState
 from netwright.model.topology import Topology
 from netwright.model.trace import Trace
 from netwright.server.trace.hosts import OVS, WIRINGS, HostWiring
@@ -243,3 +244,26 @@ def test_a_way_that_ends_says_where_and_why(
     assert re.search(reason, found.reason), found.reason
     assert re.search(next_, found.next), found.next
     assert len(shown(found)) == count, shown(found)
+
+
+@pytest.mark.parametrize("state", [BindingState.PREPARING, BindingState.DOWN])
+def test_a_port_that_is_not_wired_has_its_way_but_nothing_arrives(state: BindingState) -> None:
+    there = station("inst3", "host1")
+    (wired,) = there.port.bindings
+    waits = replace(there, port=replace(there.port, bindings=(replace(wired, state=state),)))
+    for source, target in ((INST1, waits), (waits, INST1)):
+        found = trace(source, target, TREE)
+        assert not found.complete
+        assert found.reason == (
+            f"Port {waits.label} is not wired on host host1: its binding there is {state}."
+        )
+        assert len(found.devices) == 5
+
+
+def test_what_is_not_heard_is_as_last_reported() -> None:
+    there = station("inst3", "host2")
+    assert there.host is not None
+    silent = replace(there, host=replace(there.host, state=HostState.UNKNOWN))
+    found = trace(INST1, silent, TREE)
+    assert found.complete
+    assert found.reason.startswith("As last reported: nothing is heard of host2")

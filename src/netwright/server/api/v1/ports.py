@@ -70,5 +70,7 @@ async def _port(call: Call) -> Port:
 
 def _missing(id_: str) -> PortNotFound:
     return PortNotFound(
-        f"Port {id_} could not be found.", next="GET /v2.0/ports lists those there are."
+        f"Port {id_} could not be found.",
+        next="netwright port list has those there are, netwright port history ID what happened to "
+        "one that is gone.",
     )
