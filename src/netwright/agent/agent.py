@@ -10,13 +10,14 @@ the server is unreachable the mirror stays, and devices are wired from it; nothi
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NoReturn
 
 import structlog
 
 from netwright.agent import devices
 from netwright.agent.errand import Errand
+from netwright.agent.news import Line, News
 from netwright.agent.reconcile import Pass, reconcile
 from netwright.agent.session import Health, Identity, Server, Session
 from netwright.agent.wiring import Wiring, WiringError, WiringStatus
@@ -29,7 +30,7 @@ from netwright.model.wire import Kind
 HEARTBEAT_S = 5.0
 READY_S = 10.0
 NOT_WIRED_NAMED_MAX = 20
-KINDS = (Kind.NETWORK, Kind.SUBNET, Kind.PORT, Kind.ATTACHMENT)
+KINDS = (Kind.NETWORK, Kind.SUBNET, Kind.PORT, Kind.ATTACHMENT, Kind.HOST)
 SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
 WIRING_AGAIN = Backoff(first_s=0.2, max_s=60.0)
 UNWIRED_NAMED_MAX = 5
@@ -56,6 +57,7 @@ class Agent:
         self._unfinished_passes = 0
         self._wiring_moved = True
         self._jitter = jitter
+        self._news = News(identity.host)
         self._watch = Watch(
             server,
             self.mirror,
@@ -66,9 +68,9 @@ class Agent:
             on_stream=self._on_stream,
         )
         self._reconcile = Errand("wiring", self._pass, backoff=WIRING_AGAIN, jitter=jitter)
-        self._beat = Errand("heartbeat", self._send_beat, backoff=SERVER_AGAIN, jitter=jitter)
-        self._report = Errand("reporting", self._send_reports, backoff=SERVER_AGAIN, jitter=jitter)
-        self._ask = Errand("asking", self._ask_devices, backoff=SERVER_AGAIN, jitter=jitter)
+        self._beat = self._asking("heartbeat", self._send_beat)
+        self._report = self._asking("reporting", self._send_reports)
+        self._ask = self._asking("asking", self._ask_devices)
 
     async def run(self) -> NoReturn:
         """Raises StaleEpoch when a newer agent has registered for this host."""
@@ -124,11 +126,15 @@ class Agent:
         self._reconcile.wake()  # its pass wakes the others: what came of it is told first
         self._tell_health()
 
-    def _on_change(self, _changed: frozenset[Key]) -> None:
+    def _on_change(self, changed: frozenset[Key]) -> None:
+        if Key(Kind.HOST, self._host) in changed:
+            _say(self._news.host(self.mirror.hosts.get(self._host)))
         self._reconcile.wake()
 
     def _on_stream(self, end: NetwrightError | None) -> None:
         if end is not None:
+            if self._is_refusal(end):
+                return
             log.warning("watch broke off, and is opened anew", why=end.message)
             return
         log.info("watch opened", after=self.mirror.cursor)
@@ -149,6 +155,8 @@ class Agent:
                 moved=moved,
             )
             self._report.wake()
+            if self.last is not None:
+                _say(self._news.ports(self.last.wired, self._unwired(self.last)))
         except WiringError:
             self._wiring_moved = True
             raise
@@ -197,7 +205,26 @@ class Agent:
     def _prune_answers(self) -> None:
         self._answers = devices.pruned(self._answers, self._wiring.devices(), self.mirror.ports)
 
+    def _asking(self, name: str, work: Callable[[], Awaitable[float | None]]) -> Errand:
+        """An errand to the server."""
+        return Errand(
+            name, work, backoff=SERVER_AGAIN, jitter=self._jitter, is_told=self._is_refusal
+        )
+
+    def _is_refusal(self, error: NetwrightError) -> bool:
+        """Whether the server refuses our token, which is told here."""
+        lines = self._news.refusal(error, asyncio.get_running_loop().time())
+        _say(lines or ())
+        return lines is not None
+
+    def _unwired(self, last: Pass) -> Mapping[str, str]:
+        """Why devices that are here stay unwired, whatever the data plane could do."""
+        here = self._wiring.devices().keys()
+        refused = {id_: why for id_, why in last.desired.refusals.items() if id_ in here}
+        return {**refused, **devices.misplaced(self._host, self._answers, self.mirror.ports)}
+
     def _tell_health(self) -> None:
+        _say(self._news.nics(self._wiring.nics(), asyncio.get_running_loop().time()))
         told = self._session.told
         if told is not None and told != self._health():
             self._beat.wake()
@@ -213,6 +240,11 @@ class Agent:
             tail = [f"and {more} more"] if more > 0 else []
             conditions["devices not wired"] = "; ".join(named[:UNWIRED_NAMED_MAX] + tail)
         return Health(nics=self._wiring.nics(), conditions=conditions)
+
+
+def _say(lines: Iterable[Line]) -> None:
+    for line in lines:
+        (log.warning if line.is_warning else log.info)(line.event, **line.fields)
 
 
 def _alone(group: ExceptionGroup[Exception]) -> Exception:

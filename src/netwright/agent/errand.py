@@ -23,7 +23,8 @@ class Errand:
     """Runs `work`, which returns after how many seconds to work again unasked, or None.
 
     A NetwrightError of `work` is logged (once, while it stays the same) and tried again by
-    `backoff`; StaleEpoch ends the errand, for the agent's life is over (law 3).
+    `backoff`; StaleEpoch ends the errand, for the agent's life is over (law 3). `is_told` says
+    whether an error is told of elsewhere, for all errands at once.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Errand:
         *,
         backoff: Backoff,
         jitter: Callable[[], float],
+        is_told: Callable[[NetwrightError], bool] = lambda _error: False,
     ) -> None:
         self.name = name
         self.trouble: NetwrightError | None = None
@@ -40,6 +42,7 @@ class Errand:
         self._work = work
         self._backoff = backoff
         self._jitter = jitter
+        self._is_told = is_told
         self._woken = asyncio.Event()
         self._failures = 0
 
@@ -70,7 +73,8 @@ class Errand:
     def _failed(self, error: NetwrightError) -> float:
         self._failures += 1
         delay_s = self._backoff.delay_s(self._failures, self._jitter())
-        if self.trouble is None or self.trouble.message != error.message:
+        is_news = self.trouble is None or self.trouble.message != error.message
+        if not self._is_told(error) and is_news:
             log.warning("failed", errand=self.name, why=error.message, next=error.next)
         self.trouble = error
         return delay_s

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 from tests.doubles import virtual_time
 from tests.doubles.server import ServerDouble
 from tests.doubles.values import network, port
@@ -14,9 +15,10 @@ from tests.doubles.wiring import WiringDouble
 from netwright.agent.agent import NOT_WIRED_NAMED_MAX, Agent
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Endpoint, Wired
-from netwright.model.errors import StaleEpoch
+from netwright.model.errors import StaleEpoch, Unauthenticated
 from netwright.model.resources import Nic, Port
 from netwright.model.states import BindingState
+from netwright.model.wire import DeviceAnswers
 
 IDENTITY = Identity(
     host="h1", epoch="first", driver="double", physical_networks={"physnet1": "br-bond"}
@@ -222,3 +224,42 @@ async def test_its_state_names_what_is_not_wired_and_is_bounded() -> None:
     assert state["not_wired"] == [
         f"{one}: refused no such bridge" for one in many[:NOT_WIRED_NAMED_MAX]
     ]
+
+
+@simulated
+async def test_a_refused_token_is_told_once_a_minute_by_whichever_errand() -> None:
+    class Refusing(ServerDouble):
+        async def heartbeat(self, name: str, heartbeat: object) -> None:
+            raise Unauthenticated("The token is not known here.")
+
+        async def devices_seen(self, name: str, devices: object) -> DeviceAnswers:
+            raise Unauthenticated("The token is not known here.")
+
+    wiring = WiringDouble()
+    wiring.plug("stranger")
+    with capture_logs() as logs:
+        async with running(Refusing([network()]), wiring):
+            await asyncio.sleep(115)
+    told = [one for one in logs if "token" in f"{one}"]
+    assert [one["event"] for one in told] == ["the server refuses this host's token"] * 2
+
+
+@simulated
+async def test_what_happens_to_ports_leaves_a_line_a_pass() -> None:
+    server, wiring = server_with(port("p"), port("q")), WiringDouble()
+    with capture_logs() as logs:
+        async with running(server, wiring):
+            wiring.plug("p")
+            wiring.plug("stranger")
+            await asyncio.sleep(1)
+            wiring.nics_are(Nic(name="eth0", link_up=False))
+            server.delete("p")
+            await asyncio.sleep(1)
+    told = [one["event"] for one in logs]
+    assert [one for one in told if "wired" in one or "withdrawn" in one] == [
+        "ports wired",
+        "devices not wired",
+        "ports withdrawn",
+        "devices not wired",  # the deleted port's is plugged still
+    ]
+    assert "uplink NIC has no path" in told
