@@ -30,7 +30,7 @@ class AccessLog:
         self._second = (0, "")
 
     def note(self, **request: str | float) -> None:
-        """A request: `method`, `path` (the template), `status`, `duration_ms` and who asked."""
+        """A request: `method`, `path` (without its query), `status`, `duration_ms`, who asked."""
         self._lines.append(self._line(self._moment(), request))
         if len(self._lines) >= _LINES_MAX:
             self.flush()

@@ -22,12 +22,13 @@ from netwright.server.api.errors import MethodNotAllowed, PathNotFound, error_re
 from netwright.server.api.reply import Reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.sender import Sender, Streams, new_request_id
-from netwright.server.auth import DEFAULT_PROJECT, Authenticator
+from netwright.server.auth import Authenticator
 from netwright.server.commands import Caller
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service
 
-_NOBODY = Caller(project_id=DEFAULT_PROJECT)
+_NOBODY = Caller(project_id="")
+_PATH_CHARACTERS_MAX = 200
 _log = structlog.get_logger("netwright.server.api")
 
 
@@ -81,7 +82,7 @@ class Edge:
                 reply = error_reply(error, native=native)
             except Exception:  # noqa: BLE001 - a defect of ours, whatever it is; they get an answer
                 reply = self._defect(request_id, method, path, native=native)
-            self._note(method, path, reply.status, started, caller, request_id)
+            self._note(method, path, scope["path"], reply.status, started, caller, request_id)
             return Sender(reply, request_id, self.streams)
 
         return HTTPRouteHandler(path, http_method=[*routes], status_code=200)(handle)  # type: ignore[list-item]
@@ -107,6 +108,7 @@ class Edge:
     def _note(  # noqa: PLR0917 - the parts of a line
         self,
         method: str,
+        route: str,
         path: str,
         status: int,
         started: float,
@@ -115,14 +117,14 @@ class Edge:
     ) -> None:
         """Count the request and write its line; a watch's when it has begun."""
         duration_s = time.perf_counter() - started
-        self.metrics.observe_request(method, path, status, duration_s)
+        self.metrics.observe_request(method, route, status, duration_s)
         if self._access_log is not None:
             self._access_log.note(
                 method=method,
-                path=path or "(none)",
+                path=path[:_PATH_CHARACTERS_MAX],
                 status=status,
                 duration_ms=round(duration_s * 1e3, 3),
-                project=f"agent {caller.host}" if caller.host else caller.project_id,
+                project=_who(caller),
                 request_id=request_id,
             )
 
@@ -148,7 +150,7 @@ class Edge:
                 reply = self._defect(request_id, method, path, native=native, error=error)
                 return _response(reply, request_id)
         reply = error_reply(refusal, native=native)
-        self._note(method, "", reply.status, started, _NOBODY, request_id)
+        self._note(method, "", path, reply.status, started, _NOBODY, request_id)
         return _response(reply, request_id)
 
     def _defect(
@@ -174,6 +176,11 @@ class Edge:
             ),
             native=native,
         )
+
+
+def _who(caller: Caller) -> str:
+    """Who asked, for the log; of a request that was refused before that was known, nobody."""
+    return f"agent {caller.host}" if caller.host else caller.project_id or "-"
 
 
 def _response(reply: Reply, request_id: str) -> Response[bytes]:

@@ -5,6 +5,7 @@ import structlog
 from tests.doubles.http import Client
 from tests.doubles.service import ServiceDouble
 
+from netwright.model.errors import VlanIdInUse
 from netwright.model.resources import NetworkType, Segment
 from netwright.server.commands import CreateNetworks, UpdateNetwork
 
@@ -103,3 +104,13 @@ async def test_a_physical_network_that_no_host_has_is_logged(client: Client) -> 
             assert (await client.post("/v2.0/networks", body)).status == 201
     (entry,) = logs
     assert (entry["physical_network"], entry["hosts_have"]) == ("physnt1", ["physnet1"])
+
+
+async def test_a_physical_network_is_not_logged_of_a_network_that_was_refused(
+    client: Client, service: ServiceDouble
+) -> None:
+    service.failure = VlanIdInUse("VLAN 101 is in use.")
+    with structlog.testing.capture_logs() as logs:
+        refused = await client.post("/v2.0/networks", {"network": VLAN})
+    assert refused.status == 409
+    assert logs == []

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from msgspec import UNSET, Meta, UnsetType
 
-from netwright.model.errors import NetworkNotFound
+from netwright.model.errors import NetworkNotFound, Unavailable
 from netwright.model.resources import Network, NetworkType, Segment
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
@@ -138,8 +138,11 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
 
     async def creation(self, call: Call, items: Sequence[NetworkCreation]) -> Command:
         drafts = tuple(_draft(call.caller, item) for item in items)
-        await _warn_of_unserved(call.service.reader, drafts)
         return CreateNetworks(caller=call.caller, drafts=drafts)
+
+    async def was_made(self, command: Command, reader: Reader) -> None:
+        if isinstance(command, CreateNetworks):
+            await _warn_of_unserved(reader, command.drafts)
 
     async def change(
         self, call: Call, id_: str, item: NetworkChange, if_match: int | None
@@ -213,7 +216,10 @@ async def _warn_of_unserved(reader: Reader, drafts: Sequence[NetworkDraft]) -> N
     wanted = {draft.segment.physical_network for draft in drafts if draft.segment} - {None}
     if not wanted:
         return
-    served = {name for host in await reader.hosts() for name in host.physical_networks}
+    try:
+        served = {name for host in await reader.hosts() for name in host.physical_networks}
+    except Unavailable:
+        return  # they are made all the same
     for name in sorted(str(name) for name in wanted - served):
         _log.warning(
             "a network is made on a physical network that no host has",

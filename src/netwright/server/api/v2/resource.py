@@ -71,6 +71,9 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         """201; a resource that can be found instead of made says 200 then."""
         return 201
 
+    async def was_made(self, command: Command, reader: Reader) -> None:
+        """Called once the command is done, before the reply: to log what may surprise."""
+
     # -- the five operations
 
     async def list_many(self, call: Call) -> Reply:
@@ -111,6 +114,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
             policy.require_admin_to_create(call.caller, self.name, given(item))
         command = await self.creation(call, items)
         made: Sequence[Value] = await call.service.commit(command)
+        await self.was_made(command, call.service.reader)
         status = self.created_status(command, made)
         if many is UNSET:
             return json_reply({self.name: self.view(call.caller, made[0])}, status)
