@@ -34,7 +34,9 @@ WRITERS_MAX = 4
 STATEMENT_S = 5.0
 IDLE_S = 5.0
 CONNECT_S = 5.0
-_TURN_KEY = 0x6E657477  # "netw": one turn a database
+APPLICATION = "netwright"
+"""What a server's sessions are called in pg_stat_activity."""
+TURN_KEY = 0x6E657477  # "netw": one turn a database
 _ASIDE_ROUNDS_MAX = 20
 _PAIRS = "PAIRS($"
 
@@ -105,7 +107,7 @@ class PostgresTransaction:
         await self._write(statements.postgres_delete(table, columns), keys)
 
     async def take_turn(self) -> bool:
-        await self.connection.execute("SELECT pg_advisory_xact_lock($1)", _TURN_KEY)
+        await self.connection.execute("SELECT pg_advisory_xact_lock($1)", TURN_KEY)
         return True
 
     async def _write(self, sql: str, rows: Sequence[Row]) -> None:
@@ -206,12 +208,12 @@ class PostgresDatabase:
         self, channel: str, wake: Callable[[], None]
     ) -> AsyncIterator[asyncio.Event]:
         """Call `wake` at each notification, on a connection of its own; the event: it has ended."""
-        with _unavailable_when_gone(self.url):
+        with unavailable_when_gone(self.url):
             connection = await asyncpg.connect(self.url, timeout=CONNECT_S)
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         try:
-            with _unavailable_when_gone(self.url):
+            with unavailable_when_gone(self.url):
                 await connection.add_listener(channel, lambda *_: wake())
             yield ended
         finally:
@@ -220,7 +222,7 @@ class PostgresDatabase:
     @asynccontextmanager
     async def _connection(self, size: int) -> AsyncIterator[asyncpg.Connection]:
         """One of the pool of this size. What goes wrong when it is given back undoes nothing."""
-        with _unavailable_when_gone(self.url):
+        with unavailable_when_gone(self.url):
             pool = self._pools.get(size) or await self._open(size)
             connection = await pool.acquire(timeout=CONNECT_S)
             try:
@@ -258,7 +260,7 @@ class PostgresDatabase:
                     command_timeout=STATEMENT_S + 1.0,
                     max_inactive_connection_lifetime=60.0,
                     server_settings={
-                        "application_name": "netwright",
+                        "application_name": APPLICATION,
                         "statement_timeout": _ms(STATEMENT_S),
                         "idle_in_transaction_session_timeout": _ms(IDLE_S),
                         "jit": "off",  # our statements are short; compiling one costs more
@@ -268,7 +270,7 @@ class PostgresDatabase:
             return self._pools[size]
 
 
-class _unavailable_when_gone:  # noqa: N801 - reads as a phrase in `with`
+class unavailable_when_gone:  # noqa: N801 - reads as a phrase in `with`
     """Turns what a server that is away or full does into `Unavailable`; our own mistakes pass."""
 
     def __init__(self, url: str) -> None:

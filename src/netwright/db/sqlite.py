@@ -148,7 +148,7 @@ class SqliteDatabase:
 
     def write_now(self, work: Work[T]) -> T:
         """As `write`, in the calling thread: for start-up and tests."""
-        with _unavailable_when_broken(self._path):
+        with unavailable_when_broken(self._path):
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -171,7 +171,7 @@ class SqliteDatabase:
             self._lock.release()
 
     def _read(self, work: Work[T]) -> T:
-        with _unavailable_when_broken(self._path):
+        with unavailable_when_broken(self._path):
             connection = self._connection()
             connection.execute("BEGIN")
             try:
@@ -182,7 +182,7 @@ class SqliteDatabase:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = _connect(self._path)
+            connection = connect(self._path)
             self._local.connection = connection
             with self._connections_lock:
                 self._connections.append(connection)
@@ -200,7 +200,7 @@ def _json(keys: Iterable[Any]) -> str:
     return msgspec.json.encode(list(keys)).decode()
 
 
-class _unavailable_when_broken:  # noqa: N801 - reads as a phrase in `with`
+class unavailable_when_broken:  # noqa: N801 - reads as a phrase in `with`
     """Turns SQLite's operational errors into `Unavailable`; our own SQL mistakes pass."""
 
     def __init__(self, path: Path) -> None:
@@ -217,7 +217,8 @@ class _unavailable_when_broken:  # noqa: N801 - reads as a phrase in `with`
             ) from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that keeps what it acknowledges; begin and commit are the caller's."""
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=512
     )

@@ -3,12 +3,14 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from netwright.model.errors import Unavailable
-from netwright.server.store.opening import DatabaseInUse, SchemaMismatch, open_sqlite
+from netwright.server.store.opening import DatabaseInUse, open_sqlite
+from netwright.server.store.versions import SchemaMismatch
 
 _HOLD = """
 import sys
@@ -49,14 +51,32 @@ def test_a_closed_database_can_be_opened_again(path: Path) -> None:
         database.close_now()
 
 
-def test_a_database_of_another_version_is_refused_and_not_kept_locked(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("statement", "words", "what_next"),
+    [
+        (
+            "UPDATE alembic_version SET version_num = '0000'",
+            "an older schema, version 0000",
+            "db upgr",
+        ),
+        (
+            "UPDATE alembic_version SET version_num = '9999'",
+            "a newer schema, version 9999",
+            "newer",
+        ),
+        ("DROP TABLE alembic_version", "an older schema, version 0000", "netwright db upgrade"),
+    ],
+)
+def test_a_database_of_another_version_is_refused_and_not_kept_locked(
+    path: Path, statement: str, words: str, what_next: str
+) -> None:
     open_sqlite(path, "first")[0].close_now()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE meta SET value = '0' WHERE key = 'schema_version'")
-    connection.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
     for _ in range(2):
-        with pytest.raises(SchemaMismatch, match="schema version 0"):
+        with pytest.raises(SchemaMismatch, match=words) as caught:
             open_sqlite(path, "first")
+        assert what_next in caught.value.next
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -21,12 +21,15 @@ from netwright.server.store import schema
 from netwright.server.store.events import last_seq
 from netwright.server.store.schema import postgres_ddl, sqlite_ddl
 from netwright.server.store.upkeep import heard
+from netwright.server.store.versions import (
+    POSTGRES_HAS,
+    SQLITE_HAS,
+    UNNUMBERED,
+    require_known,
+    version_of,
+)
 
 SQLITE = "sqlite:///"
-
-
-class SchemaMismatch(NetwrightError):
-    """The database was made by another version of Netwright."""
 
 
 class DatabaseInUse(NetwrightError):
@@ -51,16 +54,20 @@ async def open_store(url: str, new_epoch: str) -> Opened:
     `new_epoch` names it then. Raises DatabaseInUse, SchemaMismatch, and Unavailable when it cannot
     be used.
     """
-    database: Database
     if url.startswith(SQLITE):
-        path = Path(url.removeprefix(SQLITE))
-        database, epoch = open_sqlite(path, new_epoch)
-    else:
-        database = PostgresDatabase(url)
-        epoch = await database.write(
-            partial(_prepare_postgres, place=without_password(url), new_epoch=new_epoch)
-        )
-    return await database.read(partial(_beginning, database, epoch))
+        database, epoch = open_sqlite(Path(url.removeprefix(SQLITE)), new_epoch)
+        return await database.read(partial(_beginning, database, epoch))
+    return await _open_postgres(PostgresDatabase(url), new_epoch)
+
+
+async def _open_postgres(database: PostgresDatabase, new_epoch: str) -> Opened:
+    place = without_password(database.url)
+    try:
+        epoch = await database.write(partial(_prepare_postgres, place=place, new_epoch=new_epoch))
+        return await database.read(partial(_beginning, database, epoch))
+    except BaseException:
+        await database.close()
+        raise
 
 
 async def _beginning(database: Database, epoch: str, tx: Transaction) -> Opened:
@@ -71,7 +78,7 @@ async def _beginning(database: Database, epoch: str, tx: Transaction) -> Opened:
 
 def open_sqlite(path: Path, new_epoch: str) -> tuple[SqliteDatabase, str]:
     """The database file and its epoch. Raises as `open_store`."""
-    database = SqliteDatabase(path, _lock(path))
+    database = SqliteDatabase(path, lock_of(path))
     try:
         epoch = database.write_now(lambda tx: _prepare_sqlite(tx, str(path), new_epoch))
     except BaseException:
@@ -80,7 +87,8 @@ def open_sqlite(path: Path, new_epoch: str) -> tuple[SqliteDatabase, str]:
     return database, epoch
 
 
-def _lock(path: Path) -> FileLock:
+def lock_of(path: Path) -> FileLock:
+    """The lock of a database file, which its server holds. Raises DatabaseInUse, Unavailable."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock.take(path.with_name(f"{path.name}-lock"))
@@ -97,34 +105,28 @@ def _lock(path: Path) -> FileLock:
 
 
 async def _prepare_sqlite(tx: Transaction, place: str, new_epoch: str) -> str:
-    (made,) = await tx.row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'")
-    if not made:
+    if await version_of(tx, SQLITE_HAS) is None:
         await _make(tx, sqlite_ddl(), new_epoch)
-    return await _epoch(tx, place)
+    return await _epoch(tx, SQLITE_HAS, place)
 
 
 async def _prepare_postgres(tx: Transaction, place: str, new_epoch: str) -> str:
     await tx.take_turn()  # several servers may start at once
-    (made,) = await tx.row("SELECT to_regclass('meta') IS NOT NULL")
-    if not made:
+    if await version_of(tx, POSTGRES_HAS) is None:
         await _make(tx, postgres_ddl(), new_epoch)
-    return await _epoch(tx, place)
+    return await _epoch(tx, POSTGRES_HAS, place)
 
 
 async def _make(tx: Transaction, ddl: Iterable[str], epoch: str) -> None:
+    """As the migrations would, at once: a start need not load them (a test compares the two)."""
     for statement in ddl:
         await tx.run(statement)
-    await tx.insert(schema.meta, [("schema_version", schema.SCHEMA_VERSION), ("epoch", epoch)])
+    await tx.insert(schema.meta, [("epoch", epoch)])
+    await tx.insert(schema.alembic_version, [(schema.SCHEMA_VERSION,)])
 
 
-async def _epoch(tx: Transaction, place: str) -> str:
+async def _epoch(tx: Transaction, has: str, place: str) -> str:
     """The database's epoch. Raises SchemaMismatch."""
-    known: dict[str, str] = dict(await tx.rows("SELECT key, value FROM meta"))
-    version = known.get("schema_version")
-    if version != schema.SCHEMA_VERSION:
-        raise SchemaMismatch(
-            f"the database {place} has schema version {version}; "
-            f"this server knows {schema.SCHEMA_VERSION}",
-            next="start the version of netwright that made it, or give another --database",
-        )
-    return str(known["epoch"])
+    require_known(await version_of(tx, has) or UNNUMBERED, place)
+    (epoch,) = await tx.row("SELECT value FROM meta WHERE key = 'epoch'")
+    return str(epoch)

@@ -1,0 +1,145 @@
+"""Looks a database over: its version and sizes, and whether its rows agree with one another.
+
+A port's body is the truth; allocations and binding rows are written from it. Both are read side by
+side in the order of the ports' ids, a page at a time, on one snapshot.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from netwright.db.transaction import Row, Transaction
+from netwright.ipam.addresses import from_key, to_text
+from netwright.model.resources import Port
+from netwright.server.ports.giving_back import held_addresses
+from netwright.server.ports.lifecycle import due_at
+from netwright.server.store import schema
+from netwright.server.store.existing import existing, has_of, nothing_there, place_of
+from netwright.server.store.versions import require_known, version_of
+
+PAGE = 5_000
+NAMED_MAX = 10
+
+
+class Findings(NamedTuple):
+    """`rows` by table. `wrong`: the first of what does not agree, in words; `wrong_count`: all."""
+
+    version: str
+    epoch: str
+    rows: dict[str, int]
+    wrong: list[str]
+    wrong_count: int
+
+
+class Page(NamedTuple):
+    """Ports that follow one another, and all rows that say they belong to one of them."""
+
+    ports: Sequence[Port]
+    allocations: Sequence[Row]  # port_id, subnet_id, address
+    bindings: Sequence[Row]  # port_id, host, state, due_at
+
+
+async def check(url: str) -> Findings:
+    """Raises SchemaMismatch, DatabaseNotFound, Unavailable."""
+    async with existing(url) as database:
+        return await database.read(lambda tx: _check(tx, url))
+
+
+async def _check(tx: Transaction, url: str) -> Findings:
+    version = await version_of(tx, has_of(url))
+    if version is None:
+        raise nothing_there(url)
+    require_known(version, place_of(url))
+    (epoch,) = await tx.row("SELECT value FROM meta WHERE key = 'epoch'")
+    rows = {}
+    for table in schema.metadata.sorted_tables:
+        (rows[table.name],) = await tx.row(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - our names
+    wrong: list[str] = []
+    count = 0
+    for found in [one async for one in _strays(tx)]:
+        count += 1
+        wrong.append(found)
+    async for page in _pages(tx):
+        for found in disagreements(page):
+            count += 1
+            if len(wrong) < NAMED_MAX:
+                wrong.append(found)
+    return Findings(version, epoch, rows, wrong[:NAMED_MAX], count)
+
+
+_PARENTLESS = (
+    ("port {0} is in network {1}, which is not there", "port", "id", "network_id", "network"),
+    ("subnet {0} is in network {1}, which is not there", "subnet", "id", "network_id", "network"),
+    (
+        "port {0} holds an address of subnet {1}, which is not there",
+        "allocation", "port_id", "subnet_id", "subnet",
+    ),
+)  # fmt: skip
+
+
+async def _strays(tx: Transaction) -> AsyncIterator[str]:
+    """Rows whose parent is not there: the first few of each kind."""
+    for words, table, name, parent_id, parent in _PARENTLESS:
+        strays = await tx.rows(
+            f"SELECT it.{name}, it.{parent_id} FROM {table} AS it "  # noqa: S608 - our names
+            f"LEFT JOIN {parent} AS parent ON parent.id = it.{parent_id} "
+            f"WHERE parent.id IS NULL ORDER BY 1, 2 LIMIT {NAMED_MAX}"
+        )
+        for stray in strays:
+            yield words.format(*stray)
+
+
+async def _pages(tx: Transaction) -> AsyncIterator[Page]:
+    decode = msgspec.json.Decoder(Port).decode
+    after: str | None = None
+    more = True
+    while more:
+        low, given = ("", []) if after is None else (" AND {0} > $1", [after])
+        found = await tx.rows(
+            f"SELECT id, body FROM port WHERE 1 = 1{low.format('id')} "  # noqa: S608 - our names
+            f"ORDER BY id LIMIT {PAGE}",
+            *given,
+        )
+        more = len(found) == PAGE
+        last = found[-1][0] if more else None
+        high = f" AND {{0}} <= ${len(given) + 1}" if more else ""  # the last page takes the rest
+        between = (low + high).format("port_id")
+        bounds = [*given, last] if more else given
+        allocations = await tx.rows(
+            "SELECT port_id, subnet_id, address FROM allocation "  # noqa: S608 - our names
+            f"WHERE port_id IS NOT NULL{between}",
+            *bounds,
+        )
+        bindings = await tx.rows(
+            f"SELECT port_id, host, state, due_at FROM binding WHERE 1 = 1{between}",  # noqa: S608 - our names
+            *bounds,
+        )
+        yield Page([decode(body) for _, body in found], allocations, bindings)
+        after = last
+
+
+def disagreements(page: Page) -> Iterator[str]:
+    """What the ports' bodies and the rows about them say differently. Pure."""
+    held: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for port_id, subnet_id, address in page.allocations:
+        held[port_id].add((subnet_id, to_text(from_key(address))))
+    bound: dict[str, set[Row]] = defaultdict(set)
+    for port_id, *binding in page.bindings:
+        bound[port_id].add(tuple(binding))
+    for port in page.ports:
+        said = {(ip.subnet_id, ip.ip_address) for ip in held_addresses(port)}
+        rows = held.pop(port.id, set())
+        for subnet_id, address in sorted(said - rows):
+            yield f"port {port.id} has {address} of subnet {subnet_id}, but no allocation says so"
+        for subnet_id, address in sorted(rows - said):
+            yield f"{address} of subnet {subnet_id} is allocated to port {port.id}, which lacks it"
+        if bound.pop(port.id, set()) != {(b.host, b.state, due_at(b)) for b in port.bindings}:
+            hosts = ", ".join(sorted(b.host for b in port.bindings)) or "none"
+            yield f"port {port.id} has other bindings (hosts: {hosts}) than its binding rows"
+    for port_id, addresses in sorted(held.items()):
+        named = ", ".join(sorted(address for _, address in addresses))
+        yield f"{named} is allocated to port {port_id}, which is not there"
+    for port_id in sorted(bound):
+        yield f"binding rows name port {port_id}, which is not there"
