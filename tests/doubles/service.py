@@ -32,6 +32,7 @@ from netwright.model.states import BindingState, PortState
 from netwright.model.topology import Topology
 from netwright.model.wire import DeviceAnswers, Kind, ReportOutcome, ReportResult, ReportResults
 from netwright.server import commands
+from netwright.server.census import Census, census
 from netwright.server.commands import Command
 from netwright.server.queries import Query
 
@@ -98,6 +99,11 @@ class ServiceDouble:
 
     def state(self) -> Mapping[str, Any]:
         return {}
+
+    async def census(self) -> Census:
+        if self.failure:
+            raise self.failure
+        return census({"up": 2}, {"ACTIVE": 7}, {}, addresses_held=7, addresses_resting=1)
 
     async def revocations(self) -> Mapping[str, int]:
         return {}

@@ -4,7 +4,16 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from netwright.server.census import COUNTED_EVERY_S, Census
 
 _LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -14,6 +23,8 @@ class Metrics:
     """The server's instruments. One registry a process; tests make their own."""
 
     def __init__(self) -> None:
+        # No series for each counter's birth: nobody asks for them. The library leaves it untyped.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "netwright_http_requests",
@@ -54,6 +65,14 @@ class Metrics:
             "Watches that were ended because their lines were not read in time.",
             registry=self.registry,
         )
+        self._hosts = self._counted("netwright_hosts", "Hosts.", "state")
+        self._ports = self._counted("netwright_ports", "Ports.", "state")
+        self._conditions = self._counted(
+            "netwright_host_conditions", "Hosts that have a condition of this name.", "condition"
+        )
+        self._addresses = self._counted(
+            "netwright_addresses", "Addresses: held by ports, or resting after them.", "state"
+        )
         # Finding a labelled child costs as much as all the rest: each is found once.
         self._request_observer = lru_cache(maxsize=1024)(self._make_request_observer)
 
@@ -64,6 +83,25 @@ class Metrics:
         """One commit of this many commands; the committer calls it after each."""
         self._batch.observe(commands)
         self._commit.observe(duration_s)
+
+    def show(self, census: Census | None) -> None:
+        """What is there, as all processes of one database count it; None: nobody knows now."""
+        addresses = {}
+        if census is not None:
+            addresses = {"held": census.addresses_held, "resting": census.addresses_resting}
+        for gauge, counts in (
+            (self._hosts, census.hosts if census else {}),
+            (self._ports, census.ports if census else {}),
+            (self._conditions, census.host_conditions if census else {}),
+            (self._addresses, addresses),
+        ):
+            gauge.clear()
+            for label, number in counts.items():
+                gauge.labels(label).set(number)
+
+    def _counted(self, name: str, what: str, label: str) -> Gauge:
+        each = f"{what} Counted in the database, at most every {COUNTED_EVERY_S:g} s."
+        return Gauge(name, each, (label,), registry=self.registry)
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format 0.0.4."""

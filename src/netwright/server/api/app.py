@@ -1,5 +1,7 @@
 """Puts the edge together: every route of both APIs, one application."""
 
+import time
+
 from litestar import Litestar
 
 from netwright.server.api import meta
@@ -10,6 +12,7 @@ from netwright.server.api.v2 import extensions
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.subnets import Subnets
+from netwright.server.census import CensusKept
 
 
 def application(edge: Edge) -> Litestar:
@@ -25,4 +28,5 @@ def application(edge: Edge) -> Litestar:
         *trace.routes(),
         *watch.routes(edge.streams),
     )
-    return edge.application((*meta.routes(edge.metrics, routes), *routes))
+    kept = CensusKept(edge.service.reader.census, time.monotonic)
+    return edge.application((*meta.routes(edge.metrics, kept, routes), *routes))

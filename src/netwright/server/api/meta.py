@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from netwright.server.api.openapi import document
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
+from netwright.server.census import CensusKept
 from netwright.server.metrics import Metrics
 
 _EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
 _COLLECTIONS = ("network", "subnet", "port", "extension")
 
 
-def routes(metrics: Metrics, described: Sequence[Route]) -> tuple[Route, ...]:
+def routes(metrics: Metrics, kept: CensusKept, described: Sequence[Route]) -> tuple[Route, ...]:
     async def show_metrics(_call: Call) -> Reply:
+        metrics.show(await kept.census())
         return Reply(200, metrics.exposition(), content_type=_EXPOSITION)
 
     async def openapi(_call: Call) -> Reply:

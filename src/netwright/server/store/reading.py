@@ -31,8 +31,10 @@ from netwright.model.errors import (
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition
 from netwright.model.states import API_STATUS, PortState
 from netwright.model.topology import Topology
+from netwright.server.census import Census
 from netwright.server.queries import Query
 from netwright.server.store import schema
+from netwright.server.store.counting import count
 from netwright.server.store.filters import condition
 from netwright.server.store.loading import revocations
 
@@ -131,6 +133,9 @@ class StoreReader:
 
     async def revocations(self) -> Mapping[str, int]:
         return await self._database.read(revocations)
+
+    async def census(self) -> Census:
+        return await self._database.read(count)
 
     async def topology(self) -> Topology:
         found = await self._bodies("SELECT body FROM topology", (), Topology)
