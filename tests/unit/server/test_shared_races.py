@@ -95,9 +95,14 @@ def holders(ports: Any, address: str) -> list[str]:
     return [each.id for each in ports if address in [ip.ip_address for ip in each.fixed_ips]]
 
 
-async def test_a_resting_address_that_two_reclaim_has_one_holder(url: str) -> None:
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_a_resting_address_that_two_reclaim_has_one_holder(
+    url: str, *, is_over: bool
+) -> None:
     async with opened(url, 2) as (a, b), asyncio.timeout(WAIT_S):
         await resting_fifty(a)
+        if is_over:  # and its row is not swept yet
+            await a._database.write(lambda tx: tx.run("UPDATE allocation SET rests_until = 1"))
         async with held_before_its_turn(a) as reached:
             pair = [
                 asyncio.create_task(outcome(a, port("p2", fixed_ips=FIFTY))),
