@@ -163,8 +163,8 @@ class PostgresDatabase:
                 raise
             try:
                 await transaction.commit()
-            except Exception as error:
-                raise self._unavailable(error) from error
+            except Exception as error:  # whatever it is: whether it was committed is not known
+                raise _unavailable(self.url, error) from error
             return result
 
     async def read(self, work: Work[T]) -> T:
@@ -242,13 +242,6 @@ class PostgresDatabase:
         except Exception:  # noqa: BLE001 - the connection has ended, and its transaction with it
             connection.terminate()
 
-    def _unavailable(self, error: BaseException) -> Unavailable:
-        return Unavailable(
-            f"PostgreSQL at {without_password(self.url)} cannot be used: "
-            f"{error or type(error).__name__}",
-            next="look at its log; whether the last change was made shows when it is back",
-        )
-
     async def _open(self, size: int) -> asyncpg.Pool:
         async with self._opening:
             if size not in self._pools:
@@ -281,11 +274,14 @@ class unavailable_when_gone:  # noqa: N801 - reads as a phrase in `with`
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, _GONE) and not isinstance(error, Unavailable):
-            raise Unavailable(
-                f"PostgreSQL at {without_password(self._url)} cannot be used: "
-                f"{error or type(error).__name__}",
-                next="look at its log; whether the last change was made shows when it is back",
-            ) from error
+            raise _unavailable(self._url, error) from error
+
+
+def _unavailable(url: str, error: BaseException) -> Unavailable:
+    return Unavailable(
+        f"PostgreSQL at {without_password(url)} cannot be used: {error or type(error).__name__}",
+        next="look at its log; whether the last change was made shows when it is back",
+    )
 
 
 def without_password(url: str) -> str:

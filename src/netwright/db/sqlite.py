@@ -67,21 +67,17 @@ class SqliteTransaction:
         return [row for row in found if row is not None]
 
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
-        if rows:
-            self._execute_many(statements.sqlite_insert(table), rows)
+        self._execute_many(statements.sqlite_insert(table), rows)
 
     async def upsert(self, table: Table, rows: Sequence[Row]) -> None:
-        if rows:
-            self._execute_many(statements.sqlite_upsert(table), rows)
+        self._execute_many(statements.sqlite_upsert(table), rows)
 
     async def update(self, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        if rows:
-            self._execute_many(statements.sqlite_update(table, tuple(columns)), rows)
+        self._execute_many(statements.sqlite_update(table, tuple(columns)), rows)
 
     async def delete(self, table: Table, keys: Sequence[Row], by: Sequence[str] = ()) -> None:
-        if keys:
-            columns = tuple(by) or statements.key_of(table)
-            self._execute_many(statements.sqlite_delete(table, columns), keys)
+        columns = tuple(by) or statements.key_of(table)
+        self._execute_many(statements.sqlite_delete(table, columns), keys)
 
     async def take_turn(self) -> bool:
         """It is ours since the transaction began: SQLite has one writer."""
@@ -92,6 +88,8 @@ class SqliteTransaction:
         return self.connection.execute(translate(sql), bound)
 
     def _execute_many(self, sql: str, rows: Sequence[Row]) -> None:
+        if not rows:  # most tables have none, and a statement without rows costs as much as a row
+            return
         try:
             self.connection.executemany(sql, rows)
         except sqlite3.IntegrityError as error:

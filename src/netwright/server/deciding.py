@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from netwright.db.transaction import Database, Transaction
+from netwright.db.transaction import Database, KeyTaken, Transaction
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import Unavailable
 from netwright.model.segments import VlanRange
@@ -77,8 +77,8 @@ class Decider:
         for round_ in range(1, ROUNDS_MAX + 1):
             try:
                 return await self._database.write(partial(self._run, commands, round_))
-            except batch.Overtaken as overtaken:
-                wanted = overtaken.wanted
+            except (batch.Overtaken, KeyTaken) as why:  # the latter: a deadlock was broken
+                wanted = why.wanted if isinstance(why, batch.Overtaken) else ()
                 self._ledger.abort()  # first: the read may fail
                 conflicts = await self._database.read(partial(batch.taken, wanted=wanted))
                 self._ledger.abort(conflicts)
@@ -107,7 +107,7 @@ class Decider:
     async def _commit_apart(self, commands: Sequence[Command], error: Exception) -> Sequence[Any]:
         """The outcomes of a batch that cannot be written: cut in two, until one fails alone."""
         if len(commands) == 1:
-            if isinstance(error, batch.Overtaken):
+            if isinstance(error, batch.Overtaken | KeyTaken):
                 error = Unavailable(
                     f"other servers were faster {ROUNDS_MAX} times in a row; nothing was changed",
                     next="send the request again",

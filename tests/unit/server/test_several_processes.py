@@ -1,4 +1,4 @@
-"""Two servers' cores on one database, as PostgreSQL will have them: the unique key decides.
+"""Two servers' cores on one SQLite file, where neither hears of the other: the key decides.
 
 SQLite has one server process (`test_opening`); its file serves here as the shared database.
 """

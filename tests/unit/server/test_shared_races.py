@@ -250,3 +250,25 @@ async def test_watchers_of_a_process_that_missed_what_was_forgotten_are_cut_off(
             if LineType.ERROR.encode() in chunk:
                 return
     raise AssertionError("the watch ended without a word")
+
+
+async def test_a_batch_that_is_the_victim_of_a_deadlock_is_decided_anew(url: str) -> None:
+    async with opened(url, 1) as (core,), asyncio.timeout(WAIT_S):
+        database = core._database
+        assert isinstance(database, PostgresDatabase)
+        write, victims = database.write, [True]
+
+        async def once(work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+            async def killed(tx: Transaction) -> Any:
+                result = await work(tx)
+                if victims:
+                    victims.pop()
+                    raise asyncpg.DeadlockDetectedError("deadlock detected")
+                return result
+
+            return await write(killed)
+
+        database.write = once  # type: ignore[method-assign]
+        made = await outcome(core, port("p1"))
+        assert isinstance(made, tuple), made
+        assert not victims
