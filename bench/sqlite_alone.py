@@ -33,6 +33,7 @@ from netwright.server.commands import (
     RegisterHost,
     SubnetDraft,
 )
+from netwright.server.store.memory import Memory
 from netwright.server.store.opening import open_sqlite
 from netwright.server.store.schema import sqlite_ddl
 
@@ -142,18 +143,25 @@ def _deciding() -> Iterator[_Decide]:
     connection = sqlite3.connect(":memory:", factory=_Recorder, isolation_level=None)
     connection.writes = []
     tx = SqliteTransaction(connection)
-    ledger = Ledger("bench")
+    ledger, memory = Ledger("bench"), Memory()
     for statement in sqlite_ddl():
         connection.execute(statement)
 
     def decide(commands: Sequence[Command]) -> Writes:
         connection.writes = []
         deciding = batch.run(
-            tx, commands, aside=lambda work: work(tx), ledger=ledger, now=time.time(), epoch="bench"
+            tx,
+            commands,
+            aside=lambda work: work(tx),
+            ledger=ledger,
+            memory=memory,
+            now=time.time(),
+            epoch="bench",
         )
-        outcomes = run_now(deciding).outcomes
+        decided = run_now(deciding)
         ledger.commit()
-        failed = [each for each in outcomes if isinstance(each, Exception)]
+        decided.remember()
+        failed = [each for each in decided.outcomes if isinstance(each, Exception)]
         assert not failed, failed[0]
         return connection.writes
 

@@ -1,5 +1,6 @@
 """Asks an ASGI application as an HTTP server would, without sockets or threads."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -73,6 +74,7 @@ class Client:
             "server": ("127.0.0.1", 9696),
         }
         await self._application(scope, receive, send)
+        await asyncio.sleep(0)  # a server's loop turns between a reply and the next request
         return Answer(
             outbox[0]["status"],
             {k.decode(): v.decode("latin-1") for k, v in outbox[0]["headers"]},
@@ -90,6 +92,4 @@ class Client:
 
 
 async def _forever() -> None:
-    import asyncio
-
     await asyncio.Event().wait()

@@ -40,6 +40,7 @@ from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.news import Line
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.loading import revocations
+from netwright.server.store.memory import Memory
 from netwright.server.store.schema import sqlite_ddl
 from netwright.server.store.upkeep import heard, overdue_ports
 from netwright.server.store.writing import EventRow
@@ -57,6 +58,7 @@ class Store:
         for statement in sqlite_ddl():
             self.connection.execute(statement)
         self.ledger = Ledger("server")
+        self.memory = Memory()
         self.now = 1_000.0
         self.events: list[EventRow] = []
         self.news: list[Line] = []
@@ -69,6 +71,7 @@ class Store:
             commands,
             aside=lambda work: work(tx),
             ledger=self.ledger,
+            memory=self.memory,
             now=self.now,
             epoch=EPOCH,
             history=self.history_kept,
@@ -76,6 +79,7 @@ class Store:
         decided = run_now(deciding)
         self.connection.execute("COMMIT")
         self.ledger.commit()
+        decided.remember()
         self.events += decided.events
         self.news += decided.news
         return decided.outcomes

@@ -85,11 +85,12 @@ class PostgresTransaction:
         return rows
 
     async def find(
-        self, table: Table, columns: Sequence[str], keys: Sequence[Row]
+        self, table: Table, columns: Sequence[str], keys: Sequence[Row], by: Sequence[str] = ()
     ) -> Sequence[Row]:
         if not keys:
             return ()
-        sql = statements.postgres_find(table, tuple(columns))
+        key = tuple(by) or statements.key_of(table)
+        sql = statements.postgres_find(table, tuple(columns), key)
         rows: Sequence[Row] = await self.connection.fetch(sql, *zip(*keys, strict=True))
         return rows
 

@@ -60,9 +60,9 @@ class SqliteTransaction:
         return self.connection.execute(str(compiled), bound).fetchall()
 
     async def find(
-        self, table: Table, columns: Sequence[str], keys: Sequence[Row]
+        self, table: Table, columns: Sequence[str], keys: Sequence[Row], by: Sequence[str] = ()
     ) -> Sequence[Row]:
-        sql = statements.sqlite_find(table, tuple(columns))
+        sql = statements.sqlite_find(table, tuple(columns), tuple(by) or statements.key_of(table))
         found = (self.connection.execute(sql, key).fetchone() for key in keys)
         return [row for row in found if row is not None]
 

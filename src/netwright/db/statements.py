@@ -27,8 +27,8 @@ def key_of(table: Table) -> tuple[str, ...]:
 
 
 @cache
-def sqlite_find(table: Table, columns: tuple[str, ...]) -> str:
-    return f"SELECT {', '.join(columns)} FROM {table.name} WHERE {_equal(key_of(table))}"  # noqa: S608 - our names
+def sqlite_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    return f"SELECT {', '.join(columns)} FROM {table.name} WHERE {_equal(key)}"  # noqa: S608 - our names
 
 
 @cache
@@ -59,8 +59,7 @@ def sqlite_delete(table: Table, columns: tuple[str, ...]) -> str:
 
 
 @cache
-def postgres_find(table: Table, columns: tuple[str, ...]) -> str:
-    key = key_of(table)
+def postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
     wanted = ", ".join(f"{table.name}.{column}" for column in columns)
     return (
         f"SELECT {wanted} FROM {table.name} "  # noqa: S608 - our names

@@ -40,9 +40,12 @@ class Transaction(Protocol):
         """All rows of a statement that was composed."""
 
     async def find(
-        self, table: Table, columns: Sequence[str], keys: Sequence[Row]
+        self, table: Table, columns: Sequence[str], keys: Sequence[Row], by: Sequence[str] = ()
     ) -> Sequence[Row]:
-        """These columns of the rows with these primary keys; those that are not there are not."""
+        """These columns of the rows with these primary keys; those that are not there are not.
+
+        Or with these values of the columns named by `by`, which are a key of the table too.
+        """
 
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """Rows with all the table's columns, in order. Raises KeyTaken."""

@@ -1,7 +1,8 @@
 """The access log: one line a request, in the form of the other lines on stderr.
 
 A line through the logging chain costs more than all else that the edge does for a small request, so
-these are formatted here, and written together: at most `FLUSH_S` later than the request.
+these are formatted here, when no request waits for it, and written together: at most `FLUSH_S`
+later than the request.
 """
 
 import asyncio
@@ -25,14 +26,14 @@ class AccessLog:
     def __init__(self, log_format: LogFormat, stream: TextIO | None = None) -> None:
         self._line = _json if log_format is LogFormat.JSON else _text
         self._stream = stream or sys.stderr
-        self._lines: list[str] = []
+        self._noted: list[tuple[float, dict[str, str | float]]] = []
         self._due: asyncio.TimerHandle | None = None
         self._second = (0, "")
 
     def note(self, **request: str | float) -> None:
         """A request: `method`, `path` (without its query), `status`, `duration_ms`, who asked."""
-        self._lines.append(self._line(self._moment(), request))
-        if len(self._lines) >= _LINES_MAX:
+        self._noted.append((time.time(), request))
+        if len(self._noted) >= _LINES_MAX:
             self.flush()
         elif self._due is None:
             self._due = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
@@ -41,13 +42,12 @@ class AccessLog:
         if self._due is not None:
             self._due.cancel()
             self._due = None
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._stream.write("".join(lines))
+        if self._noted:
+            noted, self._noted = self._noted, []
+            self._stream.write("".join(self._line(self._moment(at), each) for at, each in noted))
             self._stream.flush()
 
-    def _moment(self) -> str:
-        now = time.time()
+    def _moment(self, now: float) -> str:
         second = int(now)
         if self._second[0] != second:
             self._second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))

@@ -8,7 +8,7 @@ order. A batch that was overtaken, by an event (`overtaking`) or at a unique key
 what is there now; the next time it takes the turn first, and so is overtaken once at most.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -52,6 +52,7 @@ from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
 from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load
+from netwright.server.store.memory import Memory
 from netwright.server.store.upkeep import chores
 from netwright.server.store.writing import EventRow, write
 from netwright.server.world import World
@@ -64,11 +65,15 @@ _LEASES_AMID_DECISION_MAX = 16
 
 
 class Decided(NamedTuple):
-    """A batch that is written: an outcome for each command; what watchers and the log get of it."""
+    """A batch that is written: an outcome for each command; what watchers and the log get of it.
+
+    `remember` is to be called once it is committed.
+    """
 
     outcomes: list[Outcome]
     events: list[EventRow]
     news: list[news.Line]
+    remember: Callable[[], None]
 
 
 async def run(
@@ -77,6 +82,7 @@ async def run(
     *,
     aside: Aside[Any],
     ledger: Ledger,
+    memory: Memory,
     now: float,
     epoch: str,
     vlan_ranges: Sequence[VlanRange] = (),
@@ -96,7 +102,8 @@ async def run(
     if turn_first:
         await tx.take_turn()
     seen = await last_seq(tx)
-    await load(tx, world, needs)
+    memory.begin(seen)
+    await load(tx, world, needs, memory)
     adapt_ledger(world)
     try:
         await supply(tx, aside, world, demand_of(world, needs))
@@ -111,7 +118,10 @@ async def run(
         if last != seen and await _macs_were_held(tx, world):
             raise Overtaken
     try:
-        return Decided(outcomes, await write(tx, world, last), _news(world))
+        events = await write(tx, world, last)
+        return Decided(
+            outcomes, events, _news(world), partial(memory.commit, world, last, last + len(events))
+        )
     except KeyTaken as error:
         raise Overtaken(_wanted(world)) from error
 

@@ -196,8 +196,9 @@ class Core:
             await self._database.close()
 
     def _publish_soon(self, events: Sequence[EventRow]) -> None:
-        """After what waits to run now: a reply does not wait until 500 watchers are told."""
-        asyncio.get_running_loop().call_soon(self._publish, events)
+        """After the replies to this batch, which are given next: 500 watchers take their time."""
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._publish, events)
 
     def _publish(self, events: Sequence[EventRow]) -> None:
         """Events in the order of the log, each once."""

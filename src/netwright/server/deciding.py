@@ -19,6 +19,7 @@ from netwright.model.segments import VlanRange
 from netwright.server import batch
 from netwright.server.commands import Command
 from netwright.server.history import HistoryKept
+from netwright.server.store.memory import Memory
 from netwright.server.store.writing import EventRow
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ class Decider:
         self._database = database
         self._epoch = epoch
         self._ledger = ledger
+        self._memory = Memory()
         self._clock = clock
         self._told = told
         self._observe_commit = observe_commit
@@ -66,6 +68,7 @@ class Decider:
         except Exception as error:  # noqa: BLE001 - a defect of ours in one command, maybe: which?
             return await self._commit_apart(commands, error)
         self._ledger.commit()
+        decided.remember()
         self._observe_commit(len(commands), time.perf_counter() - started)
         for line in decided.news:
             (log.warning if line.is_warning else log.info)(line.event, **line.fields)
@@ -86,6 +89,7 @@ class Decider:
                     raise
             except BaseException:
                 self._ledger.forget()
+                self._memory.forget()
                 raise
         raise AssertionError("the last round returns or raises")
 
@@ -97,6 +101,7 @@ class Decider:
             commands,
             aside=partial(self._database.aside, tx),
             ledger=self._ledger,
+            memory=self._memory,
             now=self._clock(),
             epoch=self._epoch,
             vlan_ranges=self._vlan_ranges,

@@ -2,10 +2,9 @@
 
 import time
 
-from litestar import Litestar
-
 from netwright.server.api import meta
 from netwright.server.api.edge import Edge
+from netwright.server.api.routing import Application
 from netwright.server.api.v1 import hosts, topology, trace, watch
 from netwright.server.api.v1 import ports as native_ports
 from netwright.server.api.v2 import extensions
@@ -15,7 +14,7 @@ from netwright.server.api.v2.subnets import Subnets
 from netwright.server.census import CensusKept
 
 
-def application(edge: Edge) -> Litestar:
+def application(edge: Edge) -> Application:
     """The ASGI application of an edge."""
     routes = (
         *Networks().routes(),
@@ -29,4 +28,4 @@ def application(edge: Edge) -> Litestar:
         *watch.routes(edge.streams),
     )
     kept = CensusKept(edge.service.reader.census, time.monotonic)
-    return edge.application((*meta.routes(edge.metrics, kept, routes), *routes))
+    return Application(edge, (*meta.routes(edge.metrics, kept, routes), *routes))

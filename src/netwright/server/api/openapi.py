@@ -46,11 +46,10 @@ def document(routes: Sequence[Route]) -> bytes:
     schemas = _Schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        path = route.path.replace(":str}", "}")
         operation = _operation(route, schemas)
         if _CREATED in route.statuses:
             operation["responses"][str(_CREATED)]["links"] = _links(route, routes)
-        paths.setdefault(path, {})[route.method.lower()] = operation
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -134,14 +133,14 @@ def _links(creation: Route, routes: Sequence[Route]) -> dict[str, Any]:
             "parameters": {"id": f"$response.body#/{name}/id"},
         }
         for route in routes
-        if route.path == f"{creation.path}/{{id:str}}"
+        if route.path == f"{creation.path}/{{id}}"
     }
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in re.findall(r"{(\w+):str}", route.path)
+        for name in re.findall(r"{(\w+)}", route.path)
     ]
 
 

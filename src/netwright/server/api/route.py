@@ -1,13 +1,18 @@
 """Routes as data, and what a handler is given."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from netwright.model.errors import HTTPBadRequest
+from netwright.server.api.asgi import Receive, Scope
 from netwright.server.api.body import read_body
 from netwright.server.api.reply import Reply
 from netwright.server.commands import Caller
 from netwright.server.service import Service
+
+_HOST = re.compile(rb"[0-9A-Za-z!$&'()*+,;=\-._~:\[\]@%]*")  # uri-host and port, RFC 3986
 
 
 class Access(StrEnum):
@@ -27,6 +32,10 @@ class Parameter(NamedTuple):
     repeated: bool = False
 
 
+NOBODY = Caller(project_id="")
+"""Who asks until that is known; who asks for a public route is never known."""
+
+
 class Call:
     """One request: who asks, and its parts, read when they are needed."""
 
@@ -35,17 +44,16 @@ class Call:
     def __init__(
         self,
         *,
-        scope: Mapping[str, Any],
-        headers: Mapping[bytes, bytes],
-        receive: Callable[[], Awaitable[Any]],
-        caller: Caller,
+        scope: Scope,
+        path: Mapping[str, str],
+        receive: Receive,
         service: Service,
         body_bytes_max: int,
     ) -> None:
         self.scope = scope
-        self.headers = headers
-        self.path: Mapping[str, str] = scope["path_params"]
-        self.caller = caller
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.path = path
+        self.caller = NOBODY
         self.service = service
         self._receive = receive
         self._body_bytes_max = body_bytes_max
@@ -62,8 +70,13 @@ class Call:
     @property
     def base_url(self) -> str:
         """Scheme and authority as the client wrote them: links lead back where it came from."""
-        host = self.headers.get(b"host", b"").decode("latin-1")
-        return f"{self.scope['scheme']}://{host}"
+        host = self.headers.get(b"host", b"")
+        if not _HOST.fullmatch(host):
+            raise HTTPBadRequest(
+                f"The Host header is {host.decode('latin-1')!r}, which is no host.",
+                next="Send the server's name or address, with its port (RFC 9110, section 7.2).",
+            )
+        return f"{self.scope['scheme']}://{host.decode()}"
 
 
 class Route(NamedTuple):
@@ -78,3 +91,11 @@ class Route(NamedTuple):
     response: Any = None
     statuses: tuple[int, ...] = (200,)
     parameters: tuple[Parameter, ...] = ()
+
+
+class Found(NamedTuple):
+    """What is at a path: its template, its routes by method, the parameters in it."""
+
+    path: str
+    routes: Mapping[str, Route]
+    parameters: Mapping[str, str]

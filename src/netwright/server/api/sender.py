@@ -4,8 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 
-from litestar.types import Receive, Scope, Send
-
+from netwright.server.api.asgi import Receive, Send
 from netwright.server.api.reply import Reply
 
 _NO_CONTENT = 204
@@ -42,30 +41,22 @@ class Streams:
             raise outcome
 
 
-class Sender:
-    """A reply as an ASGI application."""
-
-    __slots__ = ("_reply", "_request_id", "_streams")
-
-    def __init__(self, reply: Reply, request_id: str, streams: Streams) -> None:
-        self._reply = reply
-        self._request_id = request_id
-        self._streams = streams
-
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        reply = self._reply
-        headers: list[tuple[bytes, bytes]] = [
-            (b"x-openstack-request-id", self._request_id.encode()),
-            *reply.headers,
-        ]
-        if reply.status != _NO_CONTENT:
-            headers.append((b"content-type", reply.content_type))
-            if reply.stream is None:
-                headers.append((b"content-length", b"%d" % len(reply.body)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        if reply.stream is not None:
-            await self._streams.run(reply.stream, receive, send)
-        await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+async def send_reply(
+    reply: Reply, request_id: str, streams: Streams, receive: Receive, send: Send
+) -> None:
+    """Send a reply, whole or as a stream."""
+    headers: list[tuple[bytes, bytes]] = [
+        (b"x-openstack-request-id", request_id.encode()),
+        *reply.headers,
+    ]
+    if reply.status != _NO_CONTENT:
+        headers.append((b"content-type", reply.content_type))
+        if reply.stream is None:
+            headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.stream is not None:
+        await streams.run(reply.stream, receive, send)
+    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
 
 
 def new_request_id() -> str:

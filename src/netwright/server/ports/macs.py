@@ -1,5 +1,6 @@
 """Which MAC a port gets."""
 
+from functools import lru_cache
 from hashlib import blake2s
 
 from netwright.ipam.resting import FormerMac
@@ -13,6 +14,7 @@ MAC_PREFIX = "fa:16:3e"
 MAC_ATTEMPTS = 3
 
 
+@lru_cache(maxsize=1024)  # a batch asks twice: what to load, and what to choose
 def mac_candidates(port_id: str) -> tuple[str, ...]:
     """The MACs that a port may get, first choice first: of its id, so that no dice are thrown."""
     digest = blake2s(port_id.encode(), digest_size=3 * MAC_ATTEMPTS).digest().hex(":").split(":")

@@ -1,7 +1,6 @@
 """Loads what a batch needs, with a fixed number of statements whatever its size."""
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,32 +15,35 @@ from netwright.server.needs import Needs
 from netwright.server.ports.addressing import eui64, is_slaac
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.store import schema
+from netwright.server.store.memory import Memory
 from netwright.server.world import World
 
 T = TypeVar("T")
 
 _USES_MAX = 100_000
 
-# What every batch reads again is decoded once: equal text is an equal value, and values are frozen.
-_network = lru_cache(maxsize=4096)(msgspec.json.Decoder(Network).decode)
-_subnet = lru_cache(maxsize=4096)(msgspec.json.Decoder(Subnet).decode)
-_host = lru_cache(maxsize=4096)(msgspec.json.Decoder(Host).decode)
+_network = msgspec.json.Decoder(Network).decode
+_subnet = msgspec.json.Decoder(Subnet).decode
+_host = msgspec.json.Decoder(Host).decode
 _port = msgspec.json.Decoder(Port).decode
 _attachment = msgspec.json.Decoder(Attachment).decode
 
 
-async def load(tx: Transaction, world: World, needs: Needs) -> None:
+async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> None:
     """Fill the world with what is needed. Runs in the batch's own transaction."""
     await _load_ports(tx, world, needs)
     ports = list(world.ports.values())
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
     changed = needs.changed_networks | of_subnets
     network_ids = changed | needs.networks | {port.network_id for port in ports}
-    await _load_networks(tx, world, network_ids)
-    await _load_subnets(tx, world, network_ids)
-    await _load_segments(tx, world, needs)
     hosts = needs.hosts | {binding.host for port in ports for binding in port.bindings}
-    await _load_hosts(tx, world, hosts)
+    _remember(world, memory, network_ids, hosts)
+    unread, unread_hosts = network_ids - memory.networks.keys(), hosts - memory.hosts.keys()
+    await _load_networks(tx, world, unread)
+    await _load_subnets(tx, world, unread)
+    await _load_hosts(tx, world, unread_hosts)
+    memory.learn(world, unread, unread_hosts)
+    await _load_segments(tx, world, needs)
     attachments = needs.attachments | {
         (port.network_id, host)
         for port in ports
@@ -98,12 +100,25 @@ async def _networks_of_subnets(tx: Transaction, ids: set[str]) -> set[str]:
     return {network_id for (network_id,) in await _select(tx, sql, ids)}
 
 
+def _remember(world: World, memory: Memory, network_ids: set[str], names: set[str]) -> None:
+    for network_id in network_ids & memory.networks.keys():
+        network, subnets = memory.networks[network_id]
+        _put_network(world, network)
+        for subnet in subnets:
+            world.subnets.load(subnet.id, subnet)
+    for name in names & memory.hosts.keys():
+        world.hosts.load(name, memory.hosts[name])
+
+
+def _put_network(world: World, network: Network) -> None:
+    world.networks.load(network.id, network)
+    world.segments.load(segment_key(network.segment), network.id)
+
+
 async def _load_networks(tx: Transaction, world: World, ids: set[str]) -> None:
     sql = "SELECT body FROM network WHERE id = ANY($1)"
     for (body,) in await _select(tx, sql, ids):
-        network = _network(body)
-        world.networks.load(network.id, network)
-        world.segments.load(segment_key(network.segment), network.id)
+        _put_network(world, _network(body))
 
 
 async def _load_subnets(tx: Transaction, world: World, network_ids: set[str]) -> None:
@@ -167,11 +182,8 @@ async def _load_all_attachments(tx: Transaction, world: World, network_ids: set[
 
 
 async def _load_macs(tx: Transaction, world: World, keys: set[tuple[str, str]]) -> None:
-    sql = (
-        "SELECT p.network_id, p.mac_address, p.id FROM PAIRS($1) AS wanted JOIN port AS p "
-        "ON p.network_id = wanted.a AND p.mac_address = wanted.b"
-    )
-    for network_id, mac, port_id in await _select(tx, sql, keys):
+    by, columns = ("network_id", "mac_address"), ("network_id", "mac_address", "id")
+    for network_id, mac, port_id in await tx.find(schema.port, columns, list(keys), by=by):
         world.macs.load((network_id, mac), port_id)
 
 

@@ -70,7 +70,7 @@ def routes(authenticator: Authenticator) -> tuple[Route, ...]:
         authenticator.learn_revocations({name: times})
         return Reply(204)
 
-    one, agent, admin = "/v1/hosts/{name:str}", Access.AGENT, Access.ADMIN
+    one, agent, admin = "/v1/hosts/{name}", Access.AGENT, Access.ADMIN
     return (
         Route("GET", "/v1/hosts", _list, admin, "List hosts", response=Hosts),
         Route("GET", one, _show, agent, "Show a host", response=Host),

@@ -26,7 +26,7 @@ class History(Struct, frozen=True):
 
 
 def routes() -> tuple[Route, ...]:
-    one, access = "/v1/ports/{id:str}", Access.PROJECT
+    one, access = "/v1/ports/{id}", Access.PROJECT
     return (
         Route("GET", f"{one}/history", _history, access, "A port's history", response=History),
         Route("GET", f"{one}/explain", _explain, access, "What a port waits for",

@@ -36,7 +36,7 @@ def routes() -> tuple[Route, ...]:
     return (
         Route("GET", "/v2.0/extensions", _list, Access.PROJECT, "List extensions",
               response={"extensions": list[dict[str, Any]]}),
-        Route("GET", "/v2.0/extensions/{id:str}", _show, Access.PROJECT, "Show an extension",
+        Route("GET", "/v2.0/extensions/{id}", _show, Access.PROJECT, "Show an extension",
               response=one),
     )  # fmt: skip
 

@@ -1,0 +1,39 @@
+"""Finds a request's route and has the edge serve it: the ASGI application."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from falcon.routing import CompiledRouter
+
+from netwright.server.api.asgi import Receive, Scope, Send
+from netwright.server.api.edge import Edge
+from netwright.server.api.route import Found, Route
+
+_NOTHING = Found("", {}, {})
+
+
+class Application:
+    """Serves routes by an edge. A `/` at a path's end changes nothing.
+
+    Falcon's router alone is used (`docs/adr/0008`): it maps a path to the routes of its template.
+    """
+
+    def __init__(self, edge: Edge, routes: Sequence[Route]) -> None:
+        self._edge = edge
+        self._router = CompiledRouter()
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {})[route.method] = route
+        for path, own in by_path.items():
+            self._router.add_route(path, own)
+        self._router.find("/")  # compiles it now, not at the first request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge.serve(self._found(scope["path"]), scope, receive, send)
+
+    def _found(self, path: str) -> Found:
+        found = self._router.find(path.rstrip("/") or "/")
+        if found is None:
+            return _NOTHING
+        routes, _, parameters, template = found
+        return Found(template or "", cast("Mapping[str, Route]", routes), parameters)
