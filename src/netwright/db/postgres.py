@@ -151,7 +151,7 @@ class PostgresDatabase:
         self._pools: dict[int, asyncpg.Pool] = {}
         self._opening = asyncio.Lock()
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:  # noqa: ARG002 - it never blocks
         async with self._connection(WRITERS_MAX) as connection:
             transaction = connection.transaction()
             await transaction.start()

@@ -1,12 +1,19 @@
-"""SQLite as a durable store: one writer thread, a few reader threads, WAL, synchronous=FULL.
+"""SQLite as a durable store: one writer, a few reader threads, WAL, synchronous=FULL.
 
-Readers see the last commit and never wait for the writer. Everything runs off the event loop.
+    write ──▶ brief, and the disk is quick? ─yes─▶ in the event loop's thread ─┐
+                    └─no─▶ the writer thread, one after another ───────────────┴─▶ WAL long? ─▶
+              checkpoint, in the writer thread
+
+Readers see the last commit and never wait for the writer. To hand a lone write to a thread and back
+takes longer than the write (`docs/adr/0009`): a brief one is done where it stands, as long as
+writes take less than `QUICK_S`.
 """
 
 import asyncio
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -14,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from sqlalchemy import Select, Table
 from sqlalchemy.dialects import sqlite
 
@@ -25,6 +33,8 @@ from netwright.model.errors import Unavailable
 
 T = TypeVar("T")
 
+_log = structlog.get_logger(__name__)
+
 _dialect = sqlite.dialect(paramstyle="qmark")
 _ANY = re.compile(r"= ANY\(\$(\d+)\)")
 _PAIRS = re.compile(r"PAIRS\(\$(\d+)\)")
@@ -32,6 +42,15 @@ _LOCK = re.compile(r" FOR (UPDATE SKIP LOCKED|SHARE)")
 _PLACE = re.compile(r"\$(\d+)")
 BUSY_TIMEOUT_MS = 5_000
 READERS = 2
+QUICK_S = 0.002
+"""Writes that take longer are not for the event loop's thread, which others wait for."""
+
+_LATELY = 8  # writes: one that is slow for once sends the next few to the thread
+
+CHECKPOINT_ROWS = 500
+"""After so many rows the write-ahead log is copied into the file: a row is one to three pages in
+it, and SQLite's own measure, which would stop the writer amid a commit, is 1000 pages."""
+
 _SYNCHRONOUS_FULL = 2
 
 
@@ -116,7 +135,7 @@ def run_now(work: Coroutine[Any, Any, T]) -> T:
 
 
 class SqliteDatabase:
-    """One database file: `db.transaction.Database`. Everything runs off the event loop.
+    """One database file: `db.transaction.Database`.
 
     `Unavailable` is raised when the file cannot be used: locked for longer than `BUSY_TIMEOUT_MS`,
     disk full, no permission. A `lock` that comes with the file is released after the last
@@ -127,13 +146,22 @@ class SqliteDatabase:
         self._path = path
         self._lock = lock
         self._writer = Worker("sqlite-writer")
+        self._written: sqlite3.Connection | None = None
+        self._rows_in_place = 0
+        self._takes_s = 2 * QUICK_S  # lately; unknown yet
+        self._checkpoint: asyncio.Future[None] | None = None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._connections_lock = threading.Lock()
 
-    async def write(self, work: Work[T]) -> T:
-        return await self._writer.run(partial(self.write_now, work))
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
+        try:
+            if brief and self._writer.is_idle and self._takes_s < QUICK_S:
+                return self._transact(work)
+            return await self._writer.run(partial(self._transact, work))
+        finally:
+            self._keep_wal_short()
 
     async def read(self, work: Work[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
@@ -146,17 +174,10 @@ class SqliteDatabase:
 
     def write_now(self, work: Work[T]) -> T:
         """As `write`, in the calling thread: for start-up and tests."""
-        with unavailable_when_broken(self._path):
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = _run(work, connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            return result
+        result = self._transact(work)
+        if self._wal_is_long():
+            self._shorten_wal()
+        return result
 
     def close_now(self) -> None:
         """As `close`, in the calling thread."""
@@ -168,22 +189,70 @@ class SqliteDatabase:
         if self._lock is not None:
             self._lock.release()
 
+    def _transact(self, work: Work[T]) -> T:
+        """Never in two threads at once: here when the writer thread is idle, or there."""
+        started = time.monotonic()
+        try:
+            with unavailable_when_broken(self._path):
+                connection = self._writers_connection()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    result = _run(work, connection)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+                return result
+        finally:
+            self._takes_s += (time.monotonic() - started - self._takes_s) / _LATELY
+
+    def _keep_wal_short(self) -> None:
+        """Copy what is in the log to its place, in the writer thread, when nobody waits for it."""
+        if self._checkpoint is None and self._wal_is_long():
+            self._checkpoint = asyncio.ensure_future(self._writer.run(self._shorten_wal))
+            self._checkpoint.add_done_callback(self._checkpoint_ended)
+
+    def _checkpoint_ended(self, checkpoint: asyncio.Future[None]) -> None:
+        self._checkpoint = None
+        if not checkpoint.cancelled() and (error := checkpoint.exception()) is not None:
+            _log.warning("the database's log cannot be shortened; it grows", why=str(error))
+
+    def _shorten_wal(self) -> None:
+        connection = self._writers_connection()
+        self._rows_in_place = connection.total_changes
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def _wal_is_long(self) -> bool:
+        if self._written is None:
+            return False
+        return self._written.total_changes - self._rows_in_place >= CHECKPOINT_ROWS
+
     def _read(self, work: Work[T]) -> T:
         with unavailable_when_broken(self._path):
-            connection = self._connection()
+            connection = self._readers_connection()
             connection.execute("BEGIN")
             try:
                 return _run(work, connection)
             finally:
                 connection.execute("ROLLBACK")
 
-    def _connection(self) -> sqlite3.Connection:
+    def _writers_connection(self) -> sqlite3.Connection:
+        if self._written is None:
+            self._written = self._open()
+            self._written.execute("PRAGMA wal_autocheckpoint = 0")
+        return self._written
+
+    def _readers_connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = connect(self._path)
-            self._local.connection = connection
-            with self._connections_lock:
-                self._connections.append(connection)
+            connection = self._local.connection = self._open()
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        connection = connect(self._path)
+        with self._connections_lock:
+            self._connections.append(connection)
         return connection
 
 

@@ -72,8 +72,11 @@ Work: TypeAlias = Callable[[Transaction], Awaitable[T]]
 class Database(Protocol):
     """A store's database. All methods raise `Unavailable` when it cannot be used."""
 
-    async def write(self, work: Work[T]) -> T:
-        """Run `work` in a transaction that is durable when this returns."""
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
+        """Run `work` in a transaction that is durable when this returns.
+
+        `brief`: it is a few rows' work, which a database may do without handing it on.
+        """
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one snapshot of committed state."""

@@ -7,6 +7,7 @@ and back, which a lone request waits for (measured: 67 against 36 µs).
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -22,6 +23,12 @@ class Worker:
         self._name = name
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._undone = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs or waits in the thread. Asked in the event loop only."""
+        return not self._undone
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises in the thread. Cancelling this does not stop it there."""
@@ -29,6 +36,7 @@ class Worker:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._undone += 1
         self._jobs.put((work, done))
         return await done
 
@@ -46,19 +54,14 @@ class Worker:
                 outcome, failed = work(), False
             except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to who waits
                 outcome, failed = error, True
-            _tell(done, outcome, failed=failed)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                done.get_loop().call_soon_threadsafe(self._settle, done, outcome, failed)
 
-
-def _tell(done: "asyncio.Future[Any]", outcome: Any, *, failed: bool) -> None:
-    def settle() -> None:
+    def _settle(self, done: "asyncio.Future[Any]", outcome: Any, failed: bool) -> None:  # noqa: FBT001
+        self._undone -= 1
         if done.done():  # cancelled meanwhile
             return
         if failed:
             done.set_exception(outcome)
         else:
             done.set_result(outcome)
-
-    try:
-        done.get_loop().call_soon_threadsafe(settle)
-    except RuntimeError:
-        return  # the loop is closed: nobody waits

@@ -47,21 +47,23 @@ from netwright.server.needs import Needs, note
 from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.deadlines import pass_deadline
+from netwright.server.ports.macs import NeedsMacs
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
 from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
-from netwright.server.store.loading import load
+from netwright.server.store.loading import load, load_more_macs
 from netwright.server.store.memory import Memory
 from netwright.server.store.upkeep import chores
 from netwright.server.store.writing import EventRow, write
+from netwright.server.weighing import weight
 from netwright.server.world import World
 
 log = structlog.get_logger(__name__)
 
 Outcome = Any  # a command's result, or the NetwrightError that it failed with
 
-_LEASES_AMID_DECISION_MAX = 16
+_LOADS_AMID_DECISION_MAX = 16
 
 
 class Decided(NamedTuple):
@@ -169,20 +171,23 @@ def _wanted(world: World) -> set[tuple[str, Address]]:
 async def _outcome(
     tx: Transaction, aside: Aside[Any], world: World, command: Command, epoch: str
 ) -> Outcome:
-    for _ in range(_LEASES_AMID_DECISION_MAX):
+    for _ in range(_LOADS_AMID_DECISION_MAX + weight(command)):
         outcome = _attempt(world, command, epoch)
-        if not isinstance(outcome, NeedsBlocks):
+        if isinstance(outcome, NeedsBlocks):
+            await supply(tx, aside, world, {outcome.subnet_id: outcome.wanted})
+        elif isinstance(outcome, NeedsMacs):
+            await load_more_macs(tx, world, outcome.keys)
+        else:
             return outcome
-        await supply(tx, aside, world, {outcome.subnet_id: outcome.wanted})
-    log.error("no end of leasing", command=type(command).__name__)
+    log.error("no end of loading", command=type(command).__name__)
     return _defect(command)
 
 
-def _attempt(world: World, command: Command, epoch: str) -> Outcome | NeedsBlocks:
+def _attempt(world: World, command: Command, epoch: str) -> Outcome | NeedsBlocks | NeedsMacs:
     try:
         with world.attempt():
             return _decide(world, command, epoch)
-    except (NetwrightError, NeedsBlocks) as why:
+    except (NetwrightError, NeedsBlocks, NeedsMacs) as why:
         return why
     except Exception:  # a defect of ours must fail its own command only
         log.exception("decision failed", command=type(command).__name__)

@@ -28,14 +28,9 @@ from netwright.server.commands import (
     ApplyReports,
     Caller,
     Command,
-    CreateNetworks,
-    CreatePorts,
-    CreateSubnets,
-    DeletePorts,
     HeartbeatHost,
     SeeDevices,
     Tick,
-    UpdatePorts,
 )
 from netwright.server.deciding import Decider, ObserveCommit
 from netwright.server.feed import Feed
@@ -49,6 +44,7 @@ from netwright.server.store.reading import StoreReader
 from netwright.server.store.upkeep import heard, note_heard, overdue_ports
 from netwright.server.store.writing import EventRow
 from netwright.server.watch import Hub
+from netwright.server.weighing import weight
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +83,7 @@ class Core:
             opened.epoch,
             self._ledger,
             clock,
-            self._feed.note if self._feed else self._publish_soon,
+            self._feed.note if self._feed else self._publish,
             observe_commit=observe_commit,
             vlan_ranges=vlan_ranges,
             history=history,
@@ -195,11 +191,6 @@ class Core:
         finally:
             await self._database.close()
 
-    def _publish_soon(self, events: Sequence[EventRow]) -> None:
-        """After the replies to this batch, which are given next: 500 watchers take their time."""
-        loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, self._publish, events)
-
     def _publish(self, events: Sequence[EventRow]) -> None:
         """Events in the order of the log, each once."""
         self._learn_hosts(events)
@@ -260,18 +251,3 @@ class Core:
             self._liveness.noted(to_note, time.monotonic())
             return time.monotonic() + _CHORES_EVERY_S
         return chores_at
-
-
-def weight(command: Command) -> int:
-    """How many items a command has: a batch holds a bounded number of them."""
-    match command:
-        case CreatePorts() | CreateNetworks() | CreateSubnets():
-            return len(command.drafts)
-        case UpdatePorts():
-            return len(command.changes)
-        case DeletePorts():
-            return len(command.ids)
-        case ApplyReports():
-            return max(1, len(command.batch.reports))
-        case _:
-            return 1

@@ -5,6 +5,7 @@ commands ─▶ a batch in a transaction ─▶ outcomes, events
              └ cannot be written: cut in two, until one command fails alone
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from netwright.server.commands import Command
 from netwright.server.history import HistoryKept
 from netwright.server.store.memory import Memory
 from netwright.server.store.writing import EventRow
+from netwright.server.weighing import is_brief
 
 log = structlog.get_logger(__name__)
 
@@ -69,17 +71,23 @@ class Decider:
             return await self._commit_apart(commands, error)
         self._ledger.commit()
         decided.remember()
-        self._observe_commit(len(commands), time.perf_counter() - started)
+        took_s = time.perf_counter() - started
+        loop = asyncio.get_running_loop()  # after the replies, which are given next
+        loop.call_soon(loop.call_soon, self._tell, decided, len(commands), took_s)
+        return decided.outcomes
+
+    def _tell(self, decided: batch.Decided, commands: int, took_s: float) -> None:
+        self._told(decided.events)
+        self._observe_commit(commands, took_s)
         for line in decided.news:
             (log.warning if line.is_warning else log.info)(line.event, **line.fields)
-        self._told(decided.events)
-        return decided.outcomes
 
     async def _write(self, commands: Sequence[Command]) -> batch.Decided:
         """Decide the batch and commit it; whatever this raises, nothing of it is stored."""
+        brief = len(commands) == 1 and is_brief(commands[0])
         for round_ in range(1, ROUNDS_MAX + 1):
             try:
-                return await self._database.write(partial(self._run, commands, round_))
+                return await self._database.write(partial(self._run, commands, round_), brief=brief)
             except (batch.Overtaken, KeyTaken) as why:  # the latter: a deadlock was broken
                 wanted = why.wanted if isinstance(why, batch.Overtaken) else ()
                 self._ledger.abort()  # first: the read may fail

@@ -136,7 +136,7 @@ def _port_draft(needs: Needs, draft: PortDraft) -> None:
     if draft.mac_address is not None:
         needs.macs.add((draft.network_id, draft.mac_address))
     else:
-        needs.macs.update((draft.network_id, mac) for mac in mac_candidates(draft.id))
+        needs.macs.add((draft.network_id, mac_candidates(draft.id)[0]))
     if draft.unique_name is not None:
         needs.unique_names.add((draft.project_id, draft.unique_name))
     if draft.fixed_ips is UNSET:

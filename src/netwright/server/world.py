@@ -73,6 +73,11 @@ class Rows(Generic[K, V]):
         """Whether there was such a row, or the batch makes one."""
         return key in self._loaded or key in self._now
 
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything may have changed."""
+        return bool(self._now)
+
     def changed(self) -> Iterator[tuple[K, V | None, V | None]]:
         """(key, before the batch, now) of all that the batch has changed."""
         for key, value in self._now.items():
@@ -90,7 +95,8 @@ class World:
     or subnet from being deleted; `binding_counts` (network, host) what keeps an attachment.
     `revocations` counts how often a host's credential was revoked. `port_seqs` are the ports'
     places in the event log. `whole_networks` are those
-    all of whose attachments are loaded. `ledger` hands out addresses.
+    all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders
+    are loaded. `ledger` hands out addresses.
     """
 
     def __init__(
@@ -124,6 +130,7 @@ class World:
         self.transitions: list[Transition] = []
         self.recuts: set[str] = set()
         self.whole_networks: set[str] = set()
+        self.more_macs: set[tuple[str, str]] = set()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

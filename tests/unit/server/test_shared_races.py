@@ -24,7 +24,7 @@ from tests.unit.server.test_shared_database import (
 )
 
 from netwright.db.postgres import PostgresDatabase, PostgresTransaction
-from netwright.db.transaction import Transaction
+from netwright.db.transaction import Transaction, Work
 from netwright.model.errors import Unavailable
 from netwright.model.resources import Pool
 from netwright.model.wire import Kind, LineType
@@ -60,7 +60,7 @@ async def held_before_its_turn(core: Core) -> AsyncIterator[asyncio.Event]:
     reached, go = asyncio.Event(), asyncio.Event()
     write = database.write
 
-    async def gated(work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+    async def gated(work: Work[Any], *, brief: bool = False) -> Any:
         async def held(tx: Transaction) -> Any:
             assert isinstance(tx, PostgresTransaction)
             take_turn = tx.take_turn
@@ -73,7 +73,7 @@ async def held_before_its_turn(core: Core) -> AsyncIterator[asyncio.Event]:
             tx.take_turn = wait  # type: ignore[method-assign]
             return await work(tx)
 
-        return await write(held)
+        return await write(held, brief=brief)
 
     database.write = gated  # type: ignore[method-assign]
     try:
@@ -258,7 +258,9 @@ async def test_a_batch_that_is_the_victim_of_a_deadlock_is_decided_anew(url: str
         assert isinstance(database, PostgresDatabase)
         write, victims = database.write, [True]
 
-        async def once(work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+        async def once(
+            work: Callable[[Transaction], Awaitable[Any]], *, brief: bool = False
+        ) -> Any:
             async def killed(tx: Transaction) -> Any:
                 result = await work(tx)
                 if victims:
@@ -266,7 +268,7 @@ async def test_a_batch_that_is_the_victim_of_a_deadlock_is_decided_anew(url: str
                     raise asyncpg.DeadlockDetectedError("deadlock detected")
                 return result
 
-            return await write(killed)
+            return await write(killed, brief=brief)
 
         database.write = once  # type: ignore[method-assign]
         made = await outcome(core, port("p1"))

@@ -14,6 +14,17 @@ MAC_PREFIX = "fa:16:3e"
 MAC_ATTEMPTS = 3
 
 
+class NeedsMacs(Exception):
+    """The first choice is not free, and whether the others are was not loaded: load these, go on.
+
+    `keys` are (network, MAC).
+    """
+
+    def __init__(self, keys: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(f"the holders of {len(keys)} more MACs are needed")
+        self.keys = keys
+
+
 @lru_cache(maxsize=1024)  # a batch asks twice: what to load, and what to choose
 def mac_candidates(port_id: str) -> tuple[str, ...]:
     """The MACs that a port may get, first choice first: of its id, so that no dice are thrown."""
@@ -26,18 +37,10 @@ def choose_mac(
 ) -> str:
     """The MAC asked for, or the first candidate that no port of the network has or had lately.
 
-    Raises MacAddressInUse, MacAddressGenerationFailure.
+    Raises MacAddressInUse, MacAddressGenerationFailure, NeedsMacs.
     """
     if wanted is None:
-        wanted = next(
-            (mac for mac in mac_candidates(port_id) if _is_free(world, network.id, mac)), None
-        )
-        if wanted is None:
-            raise MacAddressGenerationFailure(
-                f"Unable to generate unique mac on network {network.id}: the candidates for port "
-                f"{port_id} are all in use.",
-                next="send the request again: another port id gives other candidates",
-            )
+        wanted = _free_candidate(world, network, port_id)
     key = (network.id, wanted)
     holder = world.macs.get(key)
     if holder is not None and holder != port_id:
@@ -58,6 +61,24 @@ def rests(world: World, network_id: str, mac: str | None) -> bool:
     """Whether the MAC rests: who may take it before the end must let it rest again."""
     former = world.former_macs.get((network_id, mac)) if mac is not None else None
     return former is not None and (former.rests_until or 0.0) > world.now
+
+
+def _free_candidate(world: World, network: Network, port_id: str) -> str:
+    """Mostly the first, so the others are loaded only when it is not."""
+    first, *others = mac_candidates(port_id)
+    if _is_free(world, network.id, first):
+        return first
+    keys = tuple((network.id, mac) for mac in others)
+    if not world.more_macs.issuperset(keys):
+        raise NeedsMacs(keys)
+    for mac in others:
+        if _is_free(world, network.id, mac):
+            return mac
+    raise MacAddressGenerationFailure(
+        f"Unable to generate unique mac on network {network.id}: the candidates for port "
+        f"{port_id} are all in use.",
+        next="send the request again: another port id gives other candidates",
+    )
 
 
 def _is_free(world: World, network_id: str, mac: str) -> bool:

@@ -61,6 +61,15 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await _load_uses(tx, world, used)
 
 
+async def load_more_macs(tx: Transaction, world: World, keys: Iterable[tuple[str, str]]) -> None:
+    """Who holds these second choices (network, MAC), and the addresses that they would give."""
+    macs = set(keys)
+    await _load_macs(tx, world, macs)
+    await _load_former_macs(tx, world, macs)
+    await _load_allocations(tx, world, _given_by_macs(world, macs))
+    world.more_macs |= macs
+
+
 async def subnets(tx: Transaction, ids: Iterable[str]) -> list[Subnet]:
     """The subnets with these ids that exist."""
     sql = "SELECT body FROM subnet WHERE id = ANY($1)"
@@ -226,14 +235,19 @@ def _addresses(world: World, needs: Needs, macs: set[tuple[str, str]]) -> set[tu
         for subnet in world.subnets_of(network_id):
             if address in cidr_range(subnet.cidr):
                 wanted.add((subnet.id, address))
+    given = _given_by_macs(world, macs | {(port.network_id, port.mac_address) for port in ports})
+    return wanted | given
+
+
+def _given_by_macs(world: World, macs: set[tuple[str, str]]) -> set[tuple[str, Address]]:
     slaac: dict[str, list[Subnet]] = {}
     for subnet in filter(is_slaac, world.subnets.values()):
         slaac.setdefault(subnet.network_id, []).append(subnet)
-    if slaac:
-        for network_id, mac in macs | {(port.network_id, port.mac_address) for port in ports}:
-            for subnet in slaac.get(network_id, ()):
-                wanted.add((subnet.id, from_text(eui64(subnet.cidr, mac))))
-    return wanted
+    return {
+        (subnet.id, from_text(eui64(subnet.cidr, mac)))
+        for network_id, mac in macs
+        for subnet in slaac.get(network_id, ())
+    }
 
 
 async def _load_allocations(tx: Transaction, world: World, keys: set[tuple[str, Address]]) -> None:

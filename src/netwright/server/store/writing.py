@@ -123,6 +123,8 @@ def _event_row(event: EventRow) -> tuple[Any, ...]:
 
 
 async def _write_networks(tx: Transaction, world: World) -> None:
+    if not world.networks.is_touched:
+        return
     puts, gone = [], []
     for network_id, _, network in world.networks.changed():
         if network is None:
@@ -134,6 +136,8 @@ async def _write_networks(tx: Transaction, world: World) -> None:
 
 
 async def _write_subnets(tx: Transaction, world: World) -> None:
+    if not world.subnets.is_touched:
+        return
     puts, gone, recut = [], [], []
     for subnet_id, before, subnet in world.subnets.changed():
         if subnet is None:
@@ -150,6 +154,8 @@ async def _write_subnets(tx: Transaction, world: World) -> None:
 
 
 async def _write_hosts(tx: Transaction, world: World) -> None:
+    if not (world.hosts.is_touched or world.revocations.is_touched):
+        return
     puts = [(name, _encode(host).decode()) for name, _, host in world.hosts.changed() if host]
     await tx.upsert(schema.host, puts)
     gone = sorted((name,) for name, _, host in world.hosts.changed() if host is None)
@@ -160,11 +166,15 @@ async def _write_hosts(tx: Transaction, world: World) -> None:
 
 
 async def _write_topologies(tx: Transaction, world: World) -> None:
+    if not world.topologies.is_touched:
+        return
     puts = [(name, _encode(one).decode()) for name, _, one in world.topologies.changed() if one]
     await tx.upsert(schema.topology, puts)
 
 
 async def _write_allocations(tx: Transaction, world: World) -> None:
+    if not world.allocations.is_touched:
+        return
     # Only what the batch has read is changed: what rested may be another's by now (law 1).
     inserts, updates, deletes, reclaimed = [], [], [], []
     freed: dict[str, list[Address]] = {}
@@ -194,6 +204,8 @@ async def _write_allocations(tx: Transaction, world: World) -> None:
 
 
 async def _write_ports(tx: Transaction, world: World, seqs: dict[str, int]) -> None:
+    if not world.ports.is_touched:
+        return
     inserts: list[tuple[Any, ...]] = []
     updates: list[tuple[Any, ...]] = []
     gone, bindings, unbound = [], [], []
@@ -224,6 +236,8 @@ async def _write_ports(tx: Transaction, world: World, seqs: dict[str, int]) -> N
 
 
 async def _write_former_macs(tx: Transaction, world: World) -> None:
+    if not world.former_macs.is_touched:
+        return
     puts, gone = [], []
     for key, _, former in world.former_macs.changed():
         if former is None:
@@ -236,6 +250,8 @@ async def _write_former_macs(tx: Transaction, world: World) -> None:
 
 async def _write_transitions(tx: Transaction, world: World) -> None:
     """The history's new entries; a port that has its fill loses as many of its oldest."""
+    if not world.transitions:
+        return
     rows = [
         (each.port_id, each.number, _ended_at(each), _encode(each).decode())
         for each in world.transitions
@@ -257,6 +273,8 @@ def _ended_at(transition: Transition) -> float | None:
 
 
 async def _write_attachments(tx: Transaction, world: World) -> None:
+    if not world.attachments.is_touched:
+        return
     puts, gone = [], []
     for (network_id, host), _, attachment in world.attachments.changed():
         if attachment is None:
