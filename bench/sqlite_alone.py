@@ -82,12 +82,16 @@ class Replay:
         self._recording = recording
         self._database.write_now(partial(_apply, writes=recording.scene))
 
-    def run(self, seconds: float) -> list[float]:
-        """Write batches for so long, or until none is left; how long each took, in seconds."""
+    def run(self, seconds: float, every_s: float = 0.0) -> list[float]:
+        """Write batches for so long, or until none is left; how long each took, in seconds.
+
+        Not more often than `every_s`: what rests between two writes wakes up slower.
+        """
         took: list[float] = []
         end = time.perf_counter() + seconds
         while time.perf_counter() < end and self._recording.batches:
             took.append(self.one())
+            time.sleep(max(every_s - took[-1], 0.0))
         return took
 
     def one(self) -> float:
