@@ -72,15 +72,15 @@ class Decider:
         self._ledger.commit()
         decided.remember()
         took_s = time.perf_counter() - started
-        loop = asyncio.get_running_loop()  # after the replies, which are given next
-        loop.call_soon(loop.call_soon, self._tell, decided, len(commands), took_s)
-        return decided.outcomes
-
-    def _tell(self, decided: batch.Decided, commands: int, took_s: float) -> None:
-        self._told(decided.events)
-        self._observe_commit(commands, took_s)
         for line in decided.news:
             (log.warning if line.is_warning else log.info)(line.event, **line.fields)
+        loop = asyncio.get_running_loop()  # after the replies, which are given next
+        loop.call_soon(loop.call_soon, self._tell, decided.events, len(commands), took_s)
+        return decided.outcomes
+
+    def _tell(self, events: Sequence[EventRow], commands: int, took_s: float) -> None:
+        self._told(events)
+        self._observe_commit(commands, took_s)
 
     async def _write(self, commands: Sequence[Command]) -> batch.Decided:
         """Decide the batch and commit it; whatever this raises, nothing of it is stored."""
