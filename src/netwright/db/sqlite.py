@@ -210,7 +210,7 @@ class SqliteDatabase:
     def _keep_wal_short(self) -> None:
         """Copy what is in the log to its place, in the writer thread, when nobody waits for it."""
         if self._checkpoint is None and self._wal_is_long():
-            self._checkpoint = asyncio.ensure_future(self._writer.run(self._shorten_wal))
+            self._checkpoint = self._writer.start(self._shorten_wal)
             self._checkpoint.add_done_callback(self._checkpoint_ended)
 
     def _checkpoint_ended(self, checkpoint: asyncio.Future[None]) -> None:

@@ -32,13 +32,17 @@ class Worker:
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises in the thread. Cancelling this does not stop it there."""
+        return await self.start(work)
+
+    def start(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        """As `run`, without waiting; it comes after all that was started before."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._undone += 1
         self._jobs.put((work, done))
-        return await done
+        return done
 
     def close(self) -> None:
         """Return when all is done. Blocks; nothing may be given to it any more."""
