@@ -58,6 +58,10 @@ class Rows(Generic[K, V]):
             self._journal.append(lambda: self._now.__delitem__(key))
         self._now[key] = value
 
+    def __len__(self) -> int:
+        """How many rows were loaded."""
+        return len(self._loaded)
+
     def values(self) -> Iterator[V]:
         for key, value in self._loaded.items():
             if key not in self._now:
@@ -92,7 +96,8 @@ class World:
     `macs`, `unique_names` and `segments` are the schema's keys with their holders: a decision finds
     a conflict before the database does. `former_macs` (network, MAC) are those that nobody may
     have yet. `port_counts` and `subnet_uses` count what keeps a network
-    or subnet from being deleted; `binding_counts` (network, host) what keeps an attachment.
+    or subnet from being deleted; `binding_counts` (network, host) what keeps an attachment,
+    as far as the batch's ports could take it away.
     `revocations` counts how often a host's credential was revoked. `port_seqs` are the ports'
     places in the event log. `whole_networks` are those
     all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders

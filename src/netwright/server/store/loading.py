@@ -174,13 +174,16 @@ async def _load_attachments(tx: Transaction, world: World, keys: set[tuple[str, 
     for (body,) in await _select(tx, sql, keys):
         attachment = _attachment(body)
         world.attachments.load((attachment.network_id, attachment.host), attachment)
+    # Whether the last goes is what counts, and no more can go than there are ports in the batch.
     sql = (
-        "SELECT b.network_id, b.host, count(*) FROM PAIRS($1) AS wanted JOIN binding AS b "
-        "ON b.network_id = wanted.a AND b.host = wanted.b "
-        "GROUP BY b.network_id, b.host"
+        "SELECT wanted.a, wanted.b, (SELECT count(*) FROM (SELECT 1 FROM binding AS b "
+        "WHERE b.network_id = wanted.a AND b.host = wanted.b LIMIT $2) AS counted) "
+        "FROM PAIRS($1) AS wanted"
     )
-    for network_id, host, count in await _select(tx, sql, keys):
-        world.binding_counts.load((network_id, host), count)
+    if keys:
+        for network_id, host, count in await tx.rows(sql, list(keys), len(world.ports) + 1):
+            if count:
+                world.binding_counts.load((network_id, host), count)
 
 
 async def _load_all_attachments(tx: Transaction, world: World, network_ids: set[str]) -> None:
