@@ -42,7 +42,7 @@ _LOCK = re.compile(r" FOR (UPDATE SKIP LOCKED|SHARE)")
 _PLACE = re.compile(r"\$(\d+)")
 BUSY_TIMEOUT_MS = 5_000
 READERS = 2
-QUICK_S = 0.002
+QUICK_S = 0.005
 """Writes that take longer are not for the event loop's thread, which others wait for."""
 
 _LATELY = 8  # writes: one that is slow for once sends the next few to the thread
