@@ -52,6 +52,9 @@ AUDIT_S = 30.0
 READ_EACH_MAX = 8
 """Up to this many owners' flows are read back by their cookies, for more a bridge's whole table."""
 
+FEW = 4
+"""A plan that looks at more ports than these is not made ahead: there would be several of them."""
+
 WAIT_FAILED = "timed out"
 """RFC 7047 §5.2.6: how a `wait` whose condition does not hold reports itself."""
 
@@ -70,13 +73,14 @@ class OvsDriver:
         self.wiring = wiring
         self._timeout_s = timeout_s
         self._changed = asyncio.Event()
-        self._root_changed = asyncio.Event()
+        self._replica_changed = asyncio.Event()
         self._restarted = asyncio.Event()
         self._lock = asyncio.Lock()
         self._management_due = asyncio.Event()
         self._management_problem = "not set yet" if wiring.management else None
         self._complete = False
         self._planner = Planner()
+        self._desired: Desired | None = None
         self._rows_now, self._rows_stale = Rows(), True
         self._flows: dict[str, FlowsByCookie] = {}
         self._ovsdb = OvsdbClient(
@@ -105,6 +109,11 @@ class OvsDriver:
     async def wait_ready(self, timeout_s: float) -> None:
         """Return once OVSDB's rows are known. Raises OvsUnreachableError after `timeout_s`."""
         await self._ovsdb.wait_synced(timeout_s)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether rows, links or flows changed since the last `converge` read them."""
+        return self._changed.is_set()
 
     async def wait_changed(self) -> None:
         """Return when rows, links or flows changed since the last `converge` read them."""
@@ -164,6 +173,7 @@ class OvsDriver:
             return result
 
     async def _converge(self, desired: Desired) -> Outcome:
+        self._desired = desired
         blame = Blame()
         previous: Plan | None = None
         for _ in range(ROUNDS_MAX):
@@ -227,12 +237,21 @@ class OvsDriver:
         try:
             async with asyncio.timeout(self._timeout_s):
                 while (root := self._ovsdb.replica.root) is None or root.cur_cfg < number:
-                    self._root_changed.clear()
-                    await self._root_changed.wait()
+                    self._replica_changed.clear()
+                    self._think_ahead()
+                    await self._replica_changed.wait()
         except TimeoutError:
             raise OvsUnreachableError(
                 f"ovs-vswitchd took no change up within {self._timeout_s} s: is it running?"
             ) from None
+
+    def _think_ahead(self) -> None:
+        """While ovs-vswitchd works, plan on the rows so far: the next plan finds most of it done.
+
+        What is planned from is all that counts (`Planner`), so a plan more does no harm.
+        """
+        if self._rows_stale and self._desired is not None and self._planner.looked_at <= FEW:
+            self._planner.plan(self._desired, Actual(self._rows(), dict(self._flows)))
 
     async def _apply_flows(self, changes: FlowChanges, blame: Blame) -> None:
         """One bundle a bridge; whoever OVS names as refused is left out of the next round."""
@@ -294,8 +313,7 @@ class OvsDriver:
     def _rows_changed(self, changes: tuple[ReplicaChange, ...]) -> None:
         if any(change.table != "Open_vSwitch" for change in changes):
             self._rows_stale = True
-        if any(change.table == "Open_vSwitch" for change in changes):
-            self._root_changed.set()
+        self._replica_changed.set()
         if any(_names_another_member(change) for change in changes):
             self._bfd.note()
         if any(change.table != "Open_vSwitch" for change in changes):

@@ -41,6 +41,7 @@ class OvsHost:
         self._driver = driver
         self._desired = Desired(driver.wiring)
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
+        self._converged_to = self._desired
         self._base_stands = asyncio.Event()
         self._up: frozenset[str] = frozenset()
         self._unannounced: frozenset[str] = frozenset()
@@ -74,11 +75,14 @@ class OvsHost:
         }
         self._desired = msgspec.structs.replace(self._desired, endpoints=endpoints, in_sync=False)
         wanted = msgspec.structs.replace(self._desired, in_sync=sweep)
-        await self._converge(wanted)
+        standing = self._standing(desired)
+        if not self._stands(wanted, standing):
+            await self._converge(wanted)
+            standing = self._standing(desired)
         if self._converged.unreachable is not None:
             raise _unreachable(self._converged.unreachable)
         outcomes |= dict(_outcomes(self._converged.endpoints))
-        return Wired(outcomes=outcomes, standing=self._standing(desired))
+        return Wired(outcomes=outcomes, standing=standing)
 
     def devices(self) -> Mapping[str, Device]:
         return {
@@ -117,7 +121,21 @@ class OvsHost:
             await self._converge(self._desired)
             changed()
 
+    def _stands(self, wanted: Desired, standing: frozenset[str]) -> bool:
+        """Whether converging to this would change nothing, and find what was found last.
+
+        As a rule `follow` has just done it: OVS told it of the change, and then us.
+        """
+        last = self._converged_to
+        return (
+            self._converged.complete
+            and not self._driver.has_changed
+            and (last.wiring, last.endpoints) == (wanted.wiring, wanted.endpoints)
+            and (last.in_sync == wanted.in_sync or not standing)
+        )
+
     async def _converge(self, desired: Desired) -> None:
+        self._converged_to = desired
         self._converged = await self._driver.converge(desired)
         if self._converged.unreachable is None:
             up = frozenset(one.port_id for one in self._converged.endpoints if one.status == "up")

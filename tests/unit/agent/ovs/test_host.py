@@ -39,6 +39,8 @@ class SimDriver(OvsDriver):
         super().__init__(WIRING, ovsdb=Path("/nowhere"), rundir=Path("/nowhere"))
         self.switch = switch
         self.away: str | None = None
+        self.is_quiet = False
+        self.converged = 0
         self.event = asyncio.Event()
         self.announced: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
 
@@ -46,11 +48,16 @@ class SimDriver(OvsDriver):
         self.event.set()
         await asyncio.Event().wait()
 
+    @property
+    def has_changed(self) -> bool:
+        return not self.is_quiet
+
     async def wait_changed(self) -> None:
         await self.event.wait()
         self.event.clear()
 
     async def converge(self, desired: Desired) -> Outcome:
+        self.converged += 1
         if self.away:
             problem = Problem("Open vSwitch", self.away)
             return Outcome((), (problem,), complete=False, unreachable=self.away)
@@ -202,3 +209,27 @@ async def test_nics_and_redundancy() -> None:
         ]
         cause = "bond0 on br-bond: no verified path by nic1"
         assert host.conditions() == {"redundancy lost": cause}
+
+
+async def test_what_stands_is_not_looked_at_again_unless_something_moved() -> None:
+    async with running("p1") as (host, driver, _):
+        wired = await host.apply({"p1": ENDPOINT}, sweep=False)
+        driver.is_quiet = True
+        before = driver.converged
+        assert await host.apply({"p1": ENDPOINT}, sweep=False) == wired
+        assert await host.apply({"p1": ENDPOINT}, sweep=True) == wired  # there is nothing to sweep
+        assert driver.converged == before
+        driver.is_quiet = False
+        assert await host.apply({"p1": ENDPOINT}, sweep=True) == wired
+        assert driver.converged == before + 1
+
+
+async def test_what_is_swept_or_wanted_anew_is_looked_at_though_nothing_moved() -> None:
+    async with running("p1") as (host, driver, _):
+        await host.apply({"p1": ENDPOINT}, sweep=False)
+        driver.is_quiet = True
+        assert (await host.apply({}, sweep=False)).standing == {"p1"}
+        swept = await host.apply({}, sweep=True)
+        assert not swept.standing
+        again = await host.apply({"p1": ENDPOINT}, sweep=True)
+        assert again.outcomes["p1"].status is WiringStatus.UP
