@@ -19,6 +19,7 @@ from netwright.agent.session import Identity
 from netwright.agent.wiring import Wiring
 from netwright.client.api import Client
 from netwright.client.token import read_token
+from netwright.collector import spare_the_collector
 from netwright.model.settings import InvalidConfiguration
 from netwright.tasks import waiting
 
@@ -66,6 +67,7 @@ async def _run(settings: AgentSettings, token: str | None) -> None:
     wiring = _wiring(settings)
     async with Client(settings.server, token=token, timeout_s=REQUEST_S_MAX) as client:
         agent = Agent(identity, client, wiring, jitter=random.random)
+        spare_the_collector()
         work = asyncio.create_task(agent.run(), name="agent")
         loop = asyncio.get_running_loop()
         stopped = False

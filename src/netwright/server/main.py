@@ -10,7 +10,6 @@ supervisor is gone.
 """
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from netwright.collector import spare_the_collector
 from netwright.db.postgres import without_password
 from netwright.model.errors import Unavailable
 from netwright.model.segments import parse_vlan_range
@@ -103,7 +103,7 @@ async def serve(
             database=without_password(settings.database_url),
             auth=settings.auth.value,
         )
-        _spare_the_collector()
+        spare_the_collector()
         supervisor = inherited.supervisor if inherited else None
         await _Server(config, edge, supervisor).serve(sockets=[listener])
         learning.cancel()
@@ -134,13 +134,6 @@ async def _learn_revocations(service: Service, identity: Authenticator) -> async
                 await asyncio.sleep(_RELEARN_S)
 
     return asyncio.create_task(learn(), name="revocations")
-
-
-def _spare_the_collector() -> None:
-    """Cycles are rare here, for values are frozen; what is there at the start stays for good."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 50)
 
 
 class _Server(uvicorn.Server):
