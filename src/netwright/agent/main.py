@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
+import uvloop
 
 from netwright.agent.agent import Agent
 from netwright.agent.config import AgentSettings
@@ -35,7 +36,8 @@ def run(settings: AgentSettings) -> None:
     """
     _log_to_stderr()
     with _only_agent(settings.host):
-        asyncio.run(_run(settings, _token(settings)))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(settings, _token(settings)))
 
 
 @contextmanager
