@@ -35,9 +35,9 @@ def run(settings: AgentSettings) -> None:
     Raises InvalidConfiguration, or StaleEpoch when a newer agent registers for this host.
     """
     _log_to_stderr()
-    with _only_agent(settings.host):
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(settings, _token(settings)))
+    loops = uvloop.new_event_loop
+    with _only_agent(settings.host), asyncio.Runner(loop_factory=loops) as runner:
+        runner.run(_run(settings, _token(settings)))
 
 
 @contextmanager
