@@ -436,8 +436,9 @@ async def test_a_hundred_ports_at_once(
         started = time.perf_counter()
         await agent.want(A, B, C, *many)
         single.append((time.perf_counter() - started) * 1000)
-        # However many there are: the one is planned, wired, verified, and nothing else is read.
-        assert work.plannings == [1, 1, 1]
+        # However many there are: the one is planned (ahead too, while ovs-vswitchd works), wired,
+        # verified, and nothing else is looked at or read.
+        assert set(work.plannings) == {1}
         assert work.flows_read == len(endpoint_flows(many[0], 1))
     sys.stdout.write(
         f"100 ports at once: {each_ms:.2f} ms each; one of 103: {statistics.median(single):.1f} ms"
