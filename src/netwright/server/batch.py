@@ -37,6 +37,7 @@ from netwright.server.commands import (
     ReplaceTopology,
     SeeDevices,
     Tick,
+    Together,
     UnfenceHost,
     UpdateNetwork,
     UpdatePorts,
@@ -237,6 +238,8 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:  # noqa: C90
             return hosts.decommission(world, command)
         case ReplaceTopology():
             return topology.replace(world, command)
+        case Together():
+            return tuple(_decide(world, each, epoch) for each in command.commands)
         case Tick():
             return _tick(world, command)
     raise TypeError(f"nobody decides {type(command).__name__}")

@@ -181,6 +181,12 @@ class DeletePorts(Command, frozen=True, kw_only=True):
     if_match: int | None = None
 
 
+class Together(Command, frozen=True, kw_only=True):
+    """Several commands, decided in order: all of them or none."""
+
+    commands: tuple[Command, ...]
+
+
 class RegisterHost(Command, frozen=True, kw_only=True):
     host: str
     registration: HostRegistration
@@ -236,6 +242,7 @@ class Tick(Command, frozen=True, kw_only=True):
 # The results that `commit` gives back, by command: the values as they now are stored.
 #   Create…/Update…      tuple of Network | Subnet | Port, in the order of the items
 #   Delete…, Tick        ()
+#   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
 #   DeleteHost           how often the host's credential was revoked by now
 #   ReplaceTopology      the Topology

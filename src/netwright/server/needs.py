@@ -25,6 +25,7 @@ from netwright.server.commands import (
     ReplaceTopology,
     SeeDevices,
     Tick,
+    Together,
     UnfenceHost,
     UpdateNetwork,
     UpdatePorts,
@@ -69,7 +70,7 @@ class Needs:
     subnet_draws: Counter[str] = field(default_factory=Counter)
 
 
-def note(needs: Needs, command: Command) -> None:
+def note(needs: Needs, command: Command) -> None:  # noqa: C901 - a table
     """Add what the command needs."""
     match command:
         case CreatePorts():
@@ -85,6 +86,9 @@ def note(needs: Needs, command: Command) -> None:
             needs.hosts.add(command.host)
             needs.refused_on.add(command.host)
             needs.ports.update(command.devices.port_ids)
+        case Together():
+            for each in command.commands:
+                note(needs, each)
         case Tick():
             needs.hosts.update(command.silent_hosts)
             needs.ports.update(command.overdue_ports)

@@ -8,6 +8,7 @@ from netwright.server.commands import (
     CreateSubnets,
     DeletePorts,
     SeeDevices,
+    Together,
     UpdatePorts,
 )
 
@@ -25,6 +26,8 @@ def weight(command: Command) -> int:
             return len(command.ids)
         case ApplyReports():
             return max(1, len(command.batch.reports))
+        case Together():
+            return sum(map(weight, command.commands))
         case _:
             return 1
 

@@ -1,6 +1,7 @@
 """Puts the edge together: every route of both APIs, one application."""
 
 import time
+from typing import Any
 
 from netwright.server.api import meta
 from netwright.server.api.edge import Edge
@@ -8,18 +9,19 @@ from netwright.server.api.routing import Application
 from netwright.server.api.v1 import hosts, topology, trace, watch
 from netwright.server.api.v1 import ports as native_ports
 from netwright.server.api.v2 import extensions
+from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
+from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.subnets import Subnets
 from netwright.server.census import CensusKept
 
 
 def application(edge: Edge) -> Application:
     """The ASGI application of an edge."""
+    resources: tuple[Resource[Any, Any, Any], ...] = (Networks(), Subnets(), Ports())
     routes = (
-        *Networks().routes(),
-        *Subnets().routes(),
-        *Ports().routes(),
+        *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
         *extensions.routes(),
         *hosts.routes(edge.authenticator),
         *native_ports.routes(),

@@ -68,6 +68,13 @@ class Call:
         return query
 
     @property
+    def preferences(self) -> frozenset[str]:
+        """What the client would like, in lower case: `Prefer: handling=lenient` (RFC 7240)."""
+        fields = (value for name, value in self.scope["headers"] if name == b"prefer")
+        wishes = b",".join(fields).decode("latin-1").lower().split(",")
+        return frozenset(wish.partition(";")[0].strip().replace('"', "") for wish in wishes)
+
+    @property
     def base_url(self) -> str:
         """Scheme and authority as the client wrote them: links lead back where it came from."""
         host = self.headers.get(b"host", b"")

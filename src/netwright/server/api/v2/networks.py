@@ -1,6 +1,6 @@
 """Networks in the Networking API: form of requests, commands, views."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,8 +13,8 @@ from netwright.model.resources import Network, NetworkType, Segment
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.route import Call
 from netwright.server.api.v2 import listing
+from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.values import (
     Body,
@@ -111,6 +111,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     view_type = NetworkView
     create_shape = Shape[Any](NetworkCreationBody, wrapped=True, read_only=_ATTRIBUTES)
     update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    change_type = NetworkChange
     listable = listing.Listable(
         collection=collection,
         filters={
@@ -136,19 +137,29 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
         ),
     )
 
-    async def creation(self, call: Call, items: Sequence[NetworkCreation]) -> Command:
-        drafts = tuple(_draft(call.caller, item) for item in items)
-        return CreateNetworks(caller=call.caller, drafts=drafts)
+    def creation(
+        self,
+        caller: Caller,
+        items: Sequence[NetworkCreation],
+        networks: Mapping[str, Network],  # noqa: ARG002
+    ) -> Command:
+        drafts = tuple(_draft(caller, item) for item in items)
+        return CreateNetworks(caller=caller, drafts=drafts)
 
     async def was_made(self, command: Command, reader: Reader) -> None:
         if isinstance(command, CreateNetworks):
             await _warn_of_unserved(reader, command.drafts)
 
-    async def change(
-        self, call: Call, id_: str, item: NetworkChange, if_match: int | None
+    def change(
+        self,
+        caller: Caller,
+        id_: str,
+        item: NetworkChange,
+        if_match: int | None,
+        sight: Sight[Network],  # noqa: ARG002
     ) -> Command:
         return UpdateNetwork(
-            caller=call.caller,
+            caller=caller,
             id=id_,
             name=item.name,
             description=item.description,
@@ -159,8 +170,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             if_match=if_match,
         )
 
-    def deletion(self, call: Call, id_: str, if_match: int | None) -> Command:
-        return DeleteNetwork(caller=call.caller, id=id_, if_match=if_match)
+    def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
+        return DeleteNetwork(caller=caller, id=id_, if_match=if_match)
 
     async def read(self, reader: Reader, id_: str) -> Network | None:
         return await reader.network(id_)
@@ -168,7 +179,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     async def read_many(self, reader: Reader, query: Query) -> Sequence[Network]:
         return await reader.networks(query)
 
-    async def may_see(self, caller: Caller, value: Network, reader: Reader) -> bool:  # noqa: ARG002
+    def may_see(self, caller: Caller, value: Network, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
         return value.shared or caller.may_touch(value.project_id)
 
     def view(self, caller: Caller, value: Network) -> NetworkView:

@@ -1,6 +1,6 @@
 """What only admins, or the owner of a network, may ask for: Neutron's defaults, as a table."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import UNSET
@@ -85,17 +85,15 @@ def require_admin_to_filter(caller: Caller, resource: str, filters: Iterable[str
             raise _denied("get", resource, attribute)
 
 
-async def require_network_owner_for(
-    caller: Caller,
-    action: str,
-    given: Iterable[str],
-    owns_network: Callable[[], Awaitable[bool]],
-) -> None:
-    """Raises Denied when a port's request sets what only an admin or its network's owner may."""
-    if caller.is_admin:
-        return
-    reserved = [attribute for attribute in given if attribute in NETWORK_OWNER_ONLY]
-    if reserved and not await owns_network():
+def network_owners_part(given: Iterable[str]) -> list[str]:
+    """What of a port's request only an admin or its network's owner may set."""
+    return [attribute for attribute in given if attribute in NETWORK_OWNER_ONLY]
+
+
+def require_network_owner(action: str, given: Iterable[str], *, owns: bool) -> None:
+    """Raises Denied when a port's request sets what only its network's owner may."""
+    reserved = network_owners_part(given)
+    if reserved and not owns:
         raise _denied(action, "port", reserved[0])
 
 

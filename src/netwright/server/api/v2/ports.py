@@ -8,13 +8,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import PortNotFound
-from netwright.model.resources import AddressPair, FixedIp, Port, VifType, VnicType
+from netwright.model.resources import AddressPair, FixedIp, Network, Port, VifType, VnicType
 from netwright.model.states import API_STATUS
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.route import Call
 from netwright.server.api.v2 import listing, policy, values
+from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.resource import Resource, given
 from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import (
@@ -140,6 +140,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
     view_type = PortView
     create_shape = Shape[Any](PortCreationBody, wrapped=True, read_only=_ATTRIBUTES)
     update_shape = Shape[Any](PortUpdateBody, wrapped=True, read_only=_ATTRIBUTES)
+    change_type = PortUpdate
     listable = listing.Listable(
         collection=collection,
         filters={
@@ -168,20 +169,38 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
         ),
     )
 
-    async def creation(self, call: Call, items: Sequence[PortCreation]) -> Command:
-        caller = call.caller
-        if not caller.is_admin:
-            for item in items:
-                await _require_network_owner(call, "create", item, item.network_id)
+    def creation(
+        self, caller: Caller, items: Sequence[PortCreation], networks: Mapping[str, Network]
+    ) -> Command:
+        for item in items:
+            _require_network_owner(caller, "create", item, networks.get(item.network_id))
         return CreatePorts(caller=caller, drafts=tuple(_draft(caller, item) for item in items))
 
-    async def change(self, call: Call, id_: str, item: PortUpdate, if_match: int | None) -> Command:
-        if not call.caller.is_admin and (port := await call.service.reader.port(id_)):
-            await _require_network_owner(call, "update", item, port.network_id)
-        return UpdatePorts(caller=call.caller, changes=(_change(id_, item, if_match),))
+    def networks_to_create(self, items: Iterable[PortCreation]) -> Iterable[str]:
+        return (item.network_id for item in items if policy.network_owners_part(_claims(item)))
 
-    def deletion(self, call: Call, id_: str, if_match: int | None) -> Command:
-        return DeletePorts(caller=call.caller, ids=(id_,), if_match=if_match)
+    def change(
+        self,
+        caller: Caller,
+        id_: str,
+        item: PortUpdate,
+        if_match: int | None,
+        sight: Sight[Port],
+    ) -> Command:
+        if not caller.is_admin:
+            network = sight.networks.get(sight.values[id_].network_id)
+            _require_network_owner(caller, "update", item, network)
+        return UpdatePorts(caller=caller, changes=(_change(id_, item, if_match),))
+
+    def networks_to_change(
+        self, values: Iterable[Port], items: Iterable[PortUpdate]
+    ) -> Iterable[str]:
+        if any(policy.network_owners_part(_claims(item)) for item in items):
+            return (port.network_id for port in values)
+        return ()
+
+    def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
+        return DeletePorts(caller=caller, ids=(id_,), if_match=if_match)
 
     async def read(self, reader: Reader, id_: str) -> Port | None:
         return await reader.port(id_)
@@ -189,7 +208,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
     async def read_many(self, reader: Reader, query: Query) -> Sequence[Port]:
         return await reader.ports(query)
 
-    async def may_see(self, caller: Caller, value: Port, reader: Reader) -> bool:  # noqa: ARG002
+    def may_see(self, caller: Caller, value: Port, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
         return value.state in API_STATUS and caller.may_touch(value.project_id)
 
     def created_status(self, command: Command, made: Sequence[Port]) -> int:
@@ -310,14 +329,12 @@ def _profile(value: dict[str, Any] | UnsetType | None) -> Mapping[str, Any]:
     return values.profile("binding:profile", value) if isinstance(value, dict) else {}
 
 
-async def _require_network_owner(
-    call: Call, action: str, item: PortCreation | PortUpdate, network_id: str
+def _require_network_owner(
+    caller: Caller, action: str, item: PortCreation | PortUpdate, network: Network | None
 ) -> None:
-    async def owns_network() -> bool:
-        network = await call.service.reader.network(network_id)
-        return network is not None and call.caller.may_touch(network.project_id)
-
-    await policy.require_network_owner_for(call.caller, action, _claims(item), owns_network)
+    if not caller.is_admin:
+        owns = network is not None and caller.may_touch(network.project_id)
+        policy.require_network_owner(action, _claims(item), owns=owns)
 
 
 def _claims(item: PortCreation | PortUpdate) -> Iterable[str]:

@@ -3,7 +3,8 @@
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import GenericAlias
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -17,6 +18,8 @@ from netwright.server.api.body import Shape
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Parameter, Route
 from netwright.server.api.v2 import listing, policy, values
+from netwright.server.api.v2.outcomes import LENIENT, each_by_itself
+from netwright.server.api.v2.sight import Sight, networks_of, of_ids
 from netwright.server.api.v2.values import Body
 from netwright.server.commands import Caller, Command
 from netwright.server.queries import Query, Reader
@@ -39,18 +42,23 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     not_found: ClassVar[type[NotFound]]
     create_shape: ClassVar[Shape[Any]]
     update_shape: ClassVar[Shape[Any]]
+    change_type: ClassVar[type[Body]]
     view_type: ClassVar[type[msgspec.Struct]]
 
     @abstractmethod
-    async def creation(self, call: Call, items: Sequence[Creation]) -> Command:
+    def creation(
+        self, caller: Caller, items: Sequence[Creation], networks: Mapping[str, Network]
+    ) -> Command:
         """The command that makes the items; raises what the request did wrong."""
 
     @abstractmethod
-    async def change(self, call: Call, id_: str, item: Change, if_match: int | None) -> Command:
-        """The command that changes a resource."""
+    def change(
+        self, caller: Caller, id_: str, item: Change, if_match: int | None, sight: Sight[Value]
+    ) -> Command:
+        """The command that changes a resource; raises what the request did wrong."""
 
     @abstractmethod
-    def deletion(self, call: Call, id_: str, if_match: int | None) -> Command:
+    def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
         """The command that deletes a resource."""
 
     @abstractmethod
@@ -59,9 +67,25 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     @abstractmethod
     async def read_many(self, reader: Reader, query: Query) -> Sequence[Value]: ...
 
-    @abstractmethod
-    async def may_see(self, caller: Caller, value: Value, reader: Reader) -> bool:
+    def may_see(self, caller: Caller, value: Value, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
         """Whether the caller may know of it; what is another project's is not found."""
+        return caller.may_touch(value.project_id)
+
+    def networks_to_see(self, caller: Caller, values: Iterable[Value]) -> Iterable[str]:  # noqa: ARG002
+        """The networks that say whether the caller may see these."""
+        return ()
+
+    def networks_to_create(self, items: Iterable[Creation]) -> Iterable[str]:  # noqa: ARG002
+        """The networks whose owner may make such items, and others may not."""
+        return ()
+
+    def networks_to_change(
+        self,
+        values: Iterable[Value],  # noqa: ARG002
+        items: Iterable[Change],  # noqa: ARG002
+    ) -> Iterable[str]:
+        """The networks whose owner may make such changes, and others may not."""
+        return ()
 
     @abstractmethod
     def view(self, caller: Caller, value: Value) -> msgspec.Struct:
@@ -106,20 +130,34 @@ class Resource(ABC, Generic[Value, Creation, Change]):
                 f" either '{self.name}' or '{self.collection}'."
             )
         items: Sequence[Creation] = (one,) if many is UNSET else many
-        if not 1 <= len(items) <= BULK_ITEMS_MAX:
-            raise HTTPBadRequest(
-                f"A request makes 1 to {BULK_ITEMS_MAX} {self.collection}, not {len(items)}."
-            )
+        self.check_number(items, "makes")
+        networks = await self.networks_claimed(call, items)
+        if many is not UNSET and LENIENT in call.preferences:
+            attempts = [partial(self._make_one, call, item, networks) for item in items]
+            return await each_by_itself(self.collection, attempts)
+        status, made = await self._make(call, items, networks)
+        views = [self.view(call.caller, value) for value in made]
+        if many is UNSET:
+            return json_reply({self.name: views[0]}, status)
+        return json_reply({self.collection: views}, status)
+
+    async def _make(
+        self, call: Call, items: Sequence[Creation], networks: Mapping[str, Network]
+    ) -> tuple[int, Sequence[Value]]:
+        """Make the items, all or none; the status and what was made."""
         if not call.caller.is_admin:
             for item in items:
                 policy.require_admin_to_create(call.caller, self.name, given(item))
-        command = await self.creation(call, items)
+        command = self.creation(call.caller, items, networks)
         made: Sequence[Value] = await call.service.commit(command)
         await self.was_made(command, call.service.reader)
-        status = self.created_status(command, made)
-        if many is UNSET:
-            return json_reply({self.name: self.view(call.caller, made[0])}, status)
-        return json_reply({self.collection: [self.view(call.caller, v) for v in made]}, status)
+        return self.created_status(command, made), made
+
+    async def _make_one(
+        self, call: Call, item: Creation, networks: Mapping[str, Network]
+    ) -> Mapping[str, Any]:
+        status, (made,) = await self._make(call, (item,), networks)
+        return {"status": status, self.name: self.view(call.caller, made)}
 
     async def show(self, call: Call) -> Reply:
         fields = listing.fields_of(call.query)
@@ -131,24 +169,70 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         if_match = _if_match(call)
         body = self.update_shape.decode(await call.body())
         item: Change = getattr(body, self.name)
-        id_ = self._known_form(call.path["id"])
-        if not call.caller.is_admin:
-            value = await self._owned(call, "update", id_)
-            seen = given(self.view(call.caller, value))
-            policy.require_admin_to_update(call.caller, self.name, given(item), seen)
-            item = self._without_admins_part(item)
+        id_ = call.path["id"]
+        sight = await self.sight(call, [id_], [item])
         changed: Sequence[Value] = await call.service.commit(
-            await self.change(call, id_, item, if_match)
+            self.changing(call.caller, id_, item, if_match, sight)
         )
         return json_reply({self.name: self.view(call.caller, changed[0])})
 
     async def delete(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
-        id_ = self._known_form(call.path["id"])
-        if not call.caller.is_admin:
-            await self._owned(call, "delete", id_)
-        await call.service.commit(self.deletion(call, id_, _if_match(call)))
+        id_ = call.path["id"]
+        sight = await self.sight(call, [id_])
+        await call.service.commit(self.deleting(call.caller, id_, _if_match(call), sight))
         return Reply(204)
+
+    # -- what the operations, and `bulk`, are made of
+
+    async def sight(
+        self, call: Call, ids: Sequence[str], items: Sequence[Change] = ()
+    ) -> Sight[Value]:
+        """What a request about these resources is held to, in two reads at most."""
+        if call.caller.is_admin:
+            return Sight({}, {})
+        reader = call.service.reader
+        found = list(await self.read_many(reader, of_ids(filter(values.is_uuid, ids))))
+        wanted = (
+            *self.networks_to_see(call.caller, found),
+            *self.networks_to_change(found, items),
+        )
+        return Sight({value.id: value for value in found}, await networks_of(reader, wanted))
+
+    async def networks_claimed(
+        self, call: Call, items: Sequence[Creation]
+    ) -> Mapping[str, Network]:
+        """The networks that say whether the caller may make such items."""
+        if call.caller.is_admin:
+            return {}
+        return await networks_of(call.service.reader, self.networks_to_create(items))
+
+    def changing(
+        self, caller: Caller, id_: str, item: Change, if_match: int | None, sight: Sight[Value]
+    ) -> Command:
+        """The command that changes a resource; raises what the caller may not."""
+        self._require_form(id_)
+        if not caller.is_admin:
+            value = self._owned(caller, "update", id_, sight)
+            seen = given(self.view(caller, value))
+            policy.require_admin_to_update(caller, self.name, given(item), seen)
+            item = self._without_admins_part(item)
+        return self.change(caller, id_, item, if_match, sight)
+
+    def deleting(
+        self, caller: Caller, id_: str, if_match: int | None, sight: Sight[Value]
+    ) -> Command:
+        """The command that deletes a resource; raises what the caller may not."""
+        self._require_form(id_)
+        if not caller.is_admin:
+            self._owned(caller, "delete", id_, sight)
+        return self.deletion(caller, id_, if_match)
+
+    def check_number(self, items: Sequence[object], does: str) -> None:
+        if not 1 <= len(items) <= BULK_ITEMS_MAX:
+            raise HTTPBadRequest(
+                f"A request {does} 1 to {BULK_ITEMS_MAX} {self.collection}, not {len(items)}."
+            )
 
     def missing(self, id_: str) -> NotFound:
         return self.not_found(f"{self.name.capitalize()} {id_} could not be found.")
@@ -176,14 +260,19 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     async def _visible(self, call: Call, id_: str) -> Value:
         reader = call.service.reader
         value = await self.read(reader, id_) if values.is_uuid(id_) else None
-        if value is None or not await self.may_see(call.caller, value, reader):
+        if value is None:
+            raise self.missing(id_)
+        networks = await networks_of(reader, self.networks_to_see(call.caller, (value,)))
+        if not self.may_see(call.caller, value, networks):
             raise self.missing(id_)
         return value
 
-    async def _owned(self, call: Call, action: str, id_: str) -> Value:
+    def _owned(self, caller: Caller, action: str, id_: str, sight: Sight[Value]) -> Value:
         """What is another's is not found, or, if it is shared with the caller, denied."""
-        value = await self._visible(call, id_)
-        policy.require_touchable(call.caller, action, self.name, value.project_id)
+        value = sight.values.get(id_)
+        if value is None or not self.may_see(caller, value, sight.networks):
+            raise self.missing(id_)
+        policy.require_touchable(caller, action, self.name, value.project_id)
         return value
 
     def _without_admins_part(self, item: Change) -> Change:
@@ -192,10 +281,9 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         reserved = policy.ADMIN_ONLY[self.name]
         return replace(item, **{field: UNSET for field, wire in names if wire in reserved})
 
-    def _known_form(self, id_: str) -> str:
+    def _require_form(self, id_: str) -> None:
         if not values.is_uuid(id_):
             raise self.missing(id_)
-        return id_
 
 
 def _list_parameters(listable: listing.Listable) -> tuple[Parameter, ...]:

@@ -1,7 +1,7 @@
 """Subnets in the Networking API: form of requests, commands, views."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -13,8 +13,8 @@ from netwright.model.resources import HostRoute, Pool, Subnet
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.route import Call
 from netwright.server.api.v2 import listing, values
+from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import (
@@ -126,6 +126,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     view_type = SubnetView
     create_shape = Shape[Any](SubnetCreationBody, wrapped=True, read_only=_ATTRIBUTES)
     update_shape = Shape[Any](SubnetChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    change_type = SubnetChange
     listable = listing.Listable(
         collection=collection,
         filters={
@@ -155,17 +156,25 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
         ),
     )
 
-    async def creation(self, call: Call, items: Sequence[SubnetCreation]) -> Command:
-        return CreateSubnets(
-            caller=call.caller, drafts=tuple(_draft(call.caller, item) for item in items)
-        )
+    def creation(
+        self,
+        caller: Caller,
+        items: Sequence[SubnetCreation],
+        networks: Mapping[str, Network],  # noqa: ARG002
+    ) -> Command:
+        return CreateSubnets(caller=caller, drafts=tuple(_draft(caller, item) for item in items))
 
-    async def change(
-        self, call: Call, id_: str, item: SubnetChange, if_match: int | None
+    def change(
+        self,
+        caller: Caller,
+        id_: str,
+        item: SubnetChange,
+        if_match: int | None,
+        sight: Sight[Subnet],  # noqa: ARG002
     ) -> Command:
         gateway = item.gateway_ip
         return UpdateSubnet(
-            caller=call.caller,
+            caller=caller,
             id=id_,
             name=item.name,
             description=item.description,
@@ -183,8 +192,8 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             if_match=if_match,
         )
 
-    def deletion(self, call: Call, id_: str, if_match: int | None) -> Command:
-        return DeleteSubnet(caller=call.caller, id=id_, if_match=if_match)
+    def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
+        return DeleteSubnet(caller=caller, id=id_, if_match=if_match)
 
     async def read(self, reader: Reader, id_: str) -> Subnet | None:
         return await reader.subnet(id_)
@@ -192,11 +201,14 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     async def read_many(self, reader: Reader, query: Query) -> Sequence[Subnet]:
         return await reader.subnets(query)
 
-    async def may_see(self, caller: Caller, value: Subnet, reader: Reader) -> bool:
+    def may_see(self, caller: Caller, value: Subnet, networks: Mapping[str, Network]) -> bool:
         if caller.may_touch(value.project_id):
             return True
-        network = await reader.network(value.network_id)
+        network = networks.get(value.network_id)
         return network is not None and network.shared
+
+    def networks_to_see(self, caller: Caller, values: Iterable[Subnet]) -> Iterable[str]:
+        return (one.network_id for one in values if not caller.may_touch(one.project_id))
 
     def view(self, caller: Caller, value: Subnet) -> SubnetView:  # noqa: ARG002 - all see the same
         return SubnetView(

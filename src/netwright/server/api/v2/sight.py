@@ -1,0 +1,31 @@
+"""What a caller who is no administrator is held to: read for a whole request at once."""
+
+from collections.abc import Iterable, Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+from netwright.model.resources import Network, Port, Subnet
+from netwright.server.queries import Query, Reader
+
+Value = TypeVar("Value", Network, Subnet, Port)
+
+
+class Sight(NamedTuple, Generic[Value]):
+    """By id, as they are stored: resources that a request names, networks that it touches.
+
+    Of an administrator's request nothing is read: there is nothing to hold it to.
+    """
+
+    values: Mapping[str, Value]
+    networks: Mapping[str, Network]
+
+
+def of_ids(ids: Iterable[str]) -> Query:
+    return Query(filters=(("id", tuple(dict.fromkeys(ids))),))
+
+
+async def networks_of(reader: Reader, ids: Iterable[str]) -> Mapping[str, Network]:
+    """The networks with these ids that exist."""
+    query = of_ids(ids)
+    if not query.filters[0][1]:
+        return {}
+    return {network.id: network for network in await reader.networks(query)}
