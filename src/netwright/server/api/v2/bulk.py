@@ -97,9 +97,7 @@ async def _delete(call: Call, prepare: Callable[[], Command]) -> Mapping[str, An
 
 async def _together(call: Call, prepare: Sequence[Callable[[], Command]]) -> Sequence[Any]:
     commands = tuple(one() for one in prepare)
-    done: Sequence[Any] = await call.service.commit(
-        Together(caller=call.caller, commands=commands)
-    )
+    done: Sequence[Any] = await call.service.commit(Together(caller=call.caller, commands=commands))
     return done
 
 

@@ -14,8 +14,8 @@ from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing
-from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import (
     Body,
     Name,

@@ -1,6 +1,6 @@
 """What became of each item of a request that prefers leniency (RFC 7240, section 4.4).
 
-    {"ports": [{"status": 201, "port": {…}}, {"status": 409, "NeutronError": {…}}]}
+{"ports": [{"status": 201, "port": {…}}, {"status": 409, "NeutronError": {…}}]}
 """
 
 import asyncio

@@ -192,12 +192,12 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         if call.caller.is_admin:
             return Sight({}, {})
         reader = call.service.reader
-        found = list(await self.read_many(reader, of_ids(filter(values.is_uuid, ids))))
+        known: Sequence[Value] = await self.read_many(reader, of_ids(filter(values.is_uuid, ids)))
         wanted = (
-            *self.networks_to_see(call.caller, found),
-            *self.networks_to_change(found, items),
+            *self.networks_to_see(call.caller, known),
+            *self.networks_to_change(known, items),
         )
-        return Sight({value.id: value for value in found}, await networks_of(reader, wanted))
+        return Sight({value.id: value for value in known}, await networks_of(reader, wanted))
 
     async def networks_claimed(
         self, call: Call, items: Sequence[Creation]

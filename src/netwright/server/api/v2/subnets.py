@@ -9,13 +9,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import SubnetNotFound
-from netwright.model.resources import HostRoute, Pool, Subnet
+from netwright.model.resources import HostRoute, Network, Pool, Subnet
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing, values
-from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import (
     Caller,
