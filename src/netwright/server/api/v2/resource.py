@@ -189,10 +189,11 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         self, call: Call, ids: Sequence[str], items: Sequence[Change] = ()
     ) -> Sight[Value]:
         """What a request about these resources is held to, in two reads at most."""
-        if call.caller.is_admin:
+        forms = [id_ for id_ in ids if values.is_uuid(id_)]
+        if call.caller.is_admin or not forms:
             return Sight({}, {})
         reader = call.service.reader
-        known: Sequence[Value] = await self.read_many(reader, of_ids(filter(values.is_uuid, ids)))
+        known: Sequence[Value] = await self.read_many(reader, of_ids(forms))
         wanted = (
             *self.networks_to_see(call.caller, known),
             *self.networks_to_change(known, items),
