@@ -58,6 +58,9 @@ class ServiceDouble:
 
     def observe_deleted_hosts(self, observe: Callable[[], None]) -> None: ...
 
+    async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
+        return 1
+
     async def network(self, network_id: str) -> Network | None:
         return self._get(Network, network_id)
 

@@ -37,6 +37,7 @@ from netwright.server.feed import Feed
 from netwright.server.hearing import Hearing
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.liveness import Liveness
+from netwright.server.store import leases
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.leasing import return_leases
 from netwright.server.store.opening import Opened, open_store
@@ -130,6 +131,11 @@ class Core:
             self._liveness.spoke(command.host, command.devices.epoch, time.monotonic())
         result = await self._committer.submit(command)
         return self._hearing.host(result) if isinstance(result, Host) else result
+
+    async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
+        """Take or renew a lease (`store.leases`). Raises LeaseHeld, Unavailable."""
+        work = partial(leases.take, name=name, holder=holder, ttl_s=ttl_s, now=self._clock())
+        return await self._database.write(work, brief=True)
 
     async def watch(
         self, *, after: str | None, kinds: frozenset[Kind], host: str | None

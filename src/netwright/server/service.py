@@ -17,6 +17,9 @@ class Service(Protocol):
     async def commit(self, command: Command) -> Any:
         """Do the command; it is durable when this returns. Results as `commands` lists them."""
 
+    async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
+        """Take or renew a lease, 0 s to give it back; its token. Raises LeaseHeld."""
+
     def watch(
         self, *, after: str | None, kinds: frozenset[Kind], host: str | None
     ) -> AsyncIterator[bytes]:

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
@@ -241,6 +241,16 @@ transition = Table(
         sqlite_where=Column("ended_at").isnot(None),
         postgresql_where=Column("ended_at").isnot(None),
     ),
+    sqlite_with_rowid=False,
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("expires_at", Float, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -24,12 +24,12 @@ from netwright.server.store.schema import SCHEMA_VERSION
 from netwright.server.store.versions import SchemaMismatch
 
 # What a next version might bring: a column with a value for what is there, and an index.
-_NEXT = """
+_NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{SCHEMA_VERSION}"
 
 
 def upgrade() -> None:
@@ -47,7 +47,7 @@ _FAILS = _NEXT.replace('op.create_index("port_weight"', 'op.create_index("port_m
 
 def _step(directory: Path, text: str) -> tuple[Path, ...]:
     directory.mkdir(exist_ok=True)
-    (directory / "v0002_next.py").write_text(text)
+    (directory / "v9999_next.py").write_text(text)
     return STEPS, directory
 
 
@@ -92,16 +92,18 @@ async def test_a_next_version_up_and_down_with_data(database_url: str, tmp_path:
     schema_before = await catalog(database_url)
     found = await check(database_url)
     steps = _step(tmp_path / "steps", _NEXT)
-    assert await migrate(database_url, "x", "0002", steps) == Migrated("0001", "0002")
+    assert await migrate(database_url, "x", "9999", steps) == Migrated(SCHEMA_VERSION, "9999")
     assert await execute(database_url, "SELECT id, weight FROM port ORDER BY id") == [
         ("a", 1),
         ("bb", 2),
     ]
-    with pytest.raises(SchemaMismatch, match="a newer schema, version 0002"):
+    with pytest.raises(SchemaMismatch, match="a newer schema, version 9999"):
         await Core.open(database_url)
-    with pytest.raises(SchemaMismatch, match="a newer schema, version 0002"):
+    with pytest.raises(SchemaMismatch, match="a newer schema, version 9999"):
         await migrate(database_url, "x")
-    assert await migrate(database_url, "x", "0001", steps) == Migrated("0002", "0001")
+    assert await migrate(database_url, "x", SCHEMA_VERSION, steps) == Migrated(
+        "9999", SCHEMA_VERSION
+    )
     assert await catalog(database_url) == schema_before
     assert await check(database_url) == found
     core = await Core.open(database_url)
@@ -117,12 +119,14 @@ async def test_a_step_that_fails_half_way_changes_nothing(
     before = await catalog(database_url)
     steps = _step(tmp_path / "steps", _FAILS)
     with pytest.raises(
-        Unavailable, match=r"was not brought to version 0002: .*already exists"
+        Unavailable, match=r"was not brought to version 9999: .*already exists"
     ) as told:
-        await migrate(database_url, "x", "0002", steps)
+        await migrate(database_url, "x", "9999", steps)
     assert "nothing was changed" in told.value.next
     assert await catalog(database_url) == before
-    assert await execute(database_url, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert await execute(database_url, "SELECT version_num FROM alembic_version") == [
+        (SCHEMA_VERSION,)
+    ]
 
 
 async def test_a_database_from_before_there_were_steps(database_url: str) -> None:
@@ -130,6 +134,7 @@ async def test_a_database_from_before_there_were_steps(database_url: str) -> Non
         pass
     before = await catalog(database_url)
     epoch = (await check(database_url)).epoch
+    await migrate(database_url, "x", "0001")
     await execute(database_url, "DROP TABLE alembic_version")
     await execute(database_url, "INSERT INTO meta (key, value) VALUES ('schema_version', '6')")
     with pytest.raises(SchemaMismatch, match="an older schema, version 0000") as told:
@@ -169,10 +174,10 @@ async def test_it_does_not_queue_behind_a_long_transaction(
             await session.execute("LOCK TABLE port IN ACCESS SHARE MODE")
             with pytest.raises(Unavailable, match="lock timeout"):
                 async with asyncio.timeout(10):
-                    await migrate(url, "x", "0002", steps)
+                    await migrate(url, "x", "9999", steps)
     finally:
         await session.close()
-    await migrate(url, "x", "0002", steps)
+    await migrate(url, "x", "9999", steps)
 
 
 def test_two_kinds_of_sqlite_connections_wait_for_each_other(tmp_path: Path) -> None:

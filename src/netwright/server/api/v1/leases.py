@@ -1,0 +1,48 @@
+"""Leases by name: which of several controllers acts."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from netwright.model.errors import InvalidInput
+from netwright.model.resources import Value
+from netwright.server.api.body import Shape
+from netwright.server.api.reply import Reply, json_reply
+from netwright.server.api.route import Access, Call, Route
+
+TTL_S_MAX = 3600
+_NAME_CHARACTERS_MAX = 255
+
+
+class LeaseWish(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who wants the lease, and for how long; 0 gives it back."""
+
+    holder: Annotated[str, Meta(min_length=1, max_length=255)]
+    ttl_s: Annotated[float, Meta(ge=0, le=TTL_S_MAX)]
+
+
+class LeaseToken(Value, frozen=True, kw_only=True):
+    """Grows with each tenure: what is done under a lower one is outdated."""
+
+    token: int
+
+
+_wish = Shape(LeaseWish)
+
+
+def routes() -> tuple[Route, ...]:
+    return (
+        Route("POST", "/v1/leases/{name}", _take, Access.ADMIN, "Take or renew a lease", LeaseWish,
+              LeaseToken),
+    )  # fmt: skip
+
+
+async def _take(call: Call) -> Reply:
+    wish, name = _wish.decode(await call.body()), call.path["name"]
+    if len(name) > _NAME_CHARACTERS_MAX:
+        raise InvalidInput(
+            f"A lease's name has up to {_NAME_CHARACTERS_MAX} characters, not {len(name)}.",
+            next="Choose a shorter one.",
+        )
+    token = await call.service.take_lease(name, wish.holder, wish.ttl_s)
+    return json_reply(LeaseToken(token=token))

@@ -1,0 +1,108 @@
+"""Leases by name: one holder at a time, on either database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.doubles.http import Client
+from tests.doubles.postgres import Postgres
+from tests.unit.server.test_projects import ByName
+
+from netwright.model.errors import LeaseHeld
+from netwright.server.api.app import application
+from netwright.server.api.edge import Edge
+from netwright.server.core import Core
+from netwright.server.metrics import Metrics
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def core(database_url: str, clock: Clock) -> AsyncIterator[Core]:
+    core = await Core.open(database_url, clock)
+    await core.start()
+    yield core
+    await core.close()
+
+
+async def test_one_holds_it_and_renews_it(core: Core, clock: Clock) -> None:
+    assert await core.take_lease("fabric", "a", 10) == 1
+    with pytest.raises(LeaseHeld, match=r"held by a for another 10\.0 s"):
+        await core.take_lease("fabric", "b", 10)
+    assert await core.take_lease("other", "b", 10) == 1
+    clock.now += 9
+    assert await core.take_lease("fabric", "a", 10) == 1
+    clock.now += 9
+    with pytest.raises(LeaseHeld, match=r"another 1\.0 s"):
+        await core.take_lease("fabric", "b", 10)
+
+
+async def test_each_tenure_has_a_higher_token(core: Core, clock: Clock) -> None:
+    tokens = [await core.take_lease("fabric", "a", 10)]
+    clock.now += 10
+    tokens.append(await core.take_lease("fabric", "b", 10))
+    clock.now += 11
+    tokens.append(await core.take_lease("fabric", "b", 10))  # it lapsed: somebody may have acted
+    await core.take_lease("fabric", "b", 0)
+    tokens.append(await core.take_lease("fabric", "a", 10))
+    assert tokens == [1, 2, 3, 4]
+
+
+async def test_it_outlives_the_server(database_url: str, clock: Clock) -> None:
+    for holder, token in (("a", 1), ("a", 1), ("b", None)):
+        core = await Core.open(database_url, clock)
+        if token is None:
+            with pytest.raises(LeaseHeld):
+                await core.take_lease("fabric", holder, 10)
+        else:
+            assert await core.take_lease("fabric", holder, 10) == token
+        await core.close()
+
+
+async def test_of_many_who_want_it_at_once_one_has_it(postgres_server: Postgres) -> None:
+    url = postgres_server.new_database()
+    cores = [await Core.open(url) for _ in range(4)]
+    try:
+        for _ in range(10):
+            wishes = [core.take_lease("fabric", f"h{n}", 10) for n, core in enumerate(cores)]
+            said = await asyncio.gather(*wishes, return_exceptions=True)
+            (holder,) = [n for n, one in enumerate(said) if isinstance(one, int)]
+            assert all(isinstance(one, int | LeaseHeld) for one in said)
+            await cores[holder].take_lease("fabric", f"h{holder}", 0)
+        assert await cores[0].take_lease("fabric", "last", 10) == 11
+    finally:
+        for core in cores:
+            await core.close()
+
+
+async def test_over_http(core: Core) -> None:
+    edge = Edge(core, ByName(), Metrics(), body_bytes_max=1 << 20)
+    admin = Client(application(edge), {"x-auth-token": "admin"})
+    answer = await admin.post("/v1/leases/fabric", {"holder": "a", "ttl_s": 15})
+    assert (answer.status, answer.json) == (200, {"token": 1})
+    answer = await admin.post("/v1/leases/fabric", {"holder": "b", "ttl_s": 15})
+    assert (answer.status, answer.error["type"]) == (409, "LeaseHeld")
+    assert "held by a" in answer.error["message"]
+    for body in (
+        {"holder": "a"},
+        {"holder": "", "ttl_s": 1},
+        {"holder": "a", "ttl_s": -1},
+        {"holder": "a", "ttl_s": 3601},
+        {"holder": "a", "ttl_s": "x"},
+        {"holder": "a", "ttl_s": 1, "token": 9},
+    ):
+        assert (await admin.post("/v1/leases/fabric", body)).status == 400, body
+    assert (await admin.post(f"/v1/leases/{'x' * 256}", {"holder": "a", "ttl_s": 1})).status == 400
+    member = Client(application(edge), {"x-auth-token": "demo"})
+    assert (await member.post("/v1/leases/x", {"holder": "a", "ttl_s": 1})).status == 403
