@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,7 +50,10 @@ _LATELY = 8  # writes: one that is slow for once sends the next few to the threa
 
 CHECKPOINT_ROWS = 500
 """After so many rows the write-ahead log is copied into the file: a row is one to three pages in
-it, and SQLite's own measure, which would stop the writer amid a commit, is 1000 pages."""
+it, and SQLite's own measure, which stops the writer amid a commit, is 1000 pages."""
+
+WAL_PAGES_MAX = 16_000
+"""Where it does so all the same: rows may be large."""
 
 _SYNCHRONOUS_FULL = 2
 
@@ -134,6 +138,10 @@ def run_now(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("work in a SQLite transaction waited for something else")
 
 
+class _Locked(Exception):
+    """Another program writes to the file."""
+
+
 class SqliteDatabase:
     """One database file: `db.transaction.Database`.
 
@@ -148,6 +156,7 @@ class SqliteDatabase:
         self._writer = Worker("sqlite-writer")
         self._written: sqlite3.Connection | None = None
         self._rows_in_place = 0
+        self._busy_timeout_ms = BUSY_TIMEOUT_MS
         self._takes_s = 2 * QUICK_S  # lately; unknown yet
         self._checkpoint: asyncio.Future[None] | None = None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
@@ -158,7 +167,8 @@ class SqliteDatabase:
     async def write(self, work: Work[T], *, brief: bool = False) -> T:
         try:
             if brief and self._writer.is_idle and self._takes_s < QUICK_S:
-                return self._transact(work)
+                with suppress(_Locked):  # by another program: wait for it in the thread
+                    return self._transact(work, busy_timeout_ms=0)
             return await self._writer.run(partial(self._transact, work))
         finally:
             self._keep_wal_short()
@@ -189,13 +199,14 @@ class SqliteDatabase:
         if self._lock is not None:
             self._lock.release()
 
-    def _transact(self, work: Work[T]) -> T:
+    def _transact(self, work: Work[T], busy_timeout_ms: int | None = None) -> T:
         """Never in two threads at once: here when the writer thread is idle, or there."""
         started = time.monotonic()
         try:
             with unavailable_when_broken(self._path):
                 connection = self._writers_connection()
-                connection.execute("BEGIN IMMEDIATE")
+                waits_ms = BUSY_TIMEOUT_MS if busy_timeout_ms is None else busy_timeout_ms
+                self._begin(connection, waits_ms)
                 try:
                     result = _run(work, connection)
                     connection.execute("COMMIT")
@@ -206,6 +217,18 @@ class SqliteDatabase:
                 return result
         finally:
             self._takes_s += (time.monotonic() - started - self._takes_s) / _LATELY
+
+    def _begin(self, connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
+        """Raises _Locked when another program writes and there is no time to wait for it."""
+        if busy_timeout_ms != self._busy_timeout_ms:
+            connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
+            self._busy_timeout_ms = busy_timeout_ms
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not busy_timeout_ms and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise _Locked from error
+            raise
 
     def _keep_wal_short(self) -> None:
         """Copy what is in the log to its place, in the writer thread, when nobody waits for it."""
@@ -240,7 +263,7 @@ class SqliteDatabase:
     def _writers_connection(self) -> sqlite3.Connection:
         if self._written is None:
             self._written = self._open()
-            self._written.execute("PRAGMA wal_autocheckpoint = 0")
+            self._written.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES_MAX}")
         return self._written
 
     def _readers_connection(self) -> sqlite3.Connection:

@@ -91,6 +91,7 @@ class Core:
         )
         self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
         self._host_deleted: Callable[[], None] = lambda: None
 
     @classmethod
@@ -134,6 +135,11 @@ class Core:
 
     async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
         """Take or renew a lease (`store.leases`). Raises LeaseHeld, Unavailable."""
+        if self._closing:
+            raise Unavailable(
+                "the server is stopping and gives no more leases",
+                next="send the request again in a few seconds",
+            )
         work = partial(leases.take, name=name, holder=holder, ttl_s=ttl_s, now=self._clock())
         return await self._database.write(work, brief=True)
 
@@ -179,6 +185,7 @@ class Core:
 
     async def close(self) -> None:
         """Commit what is queued, give leases back, close the database."""
+        self._closing = True
         self._hub.close()
         for task in self._tasks:
             task.cancel()

@@ -157,7 +157,9 @@ class World:
     def recut(self, subnet_id: str) -> None:
         """A subnet's pools change: what is known of its blocks, here and in the table, is void."""
         self.ledger.drop(subnet_id)
-        self.recuts.add(subnet_id)
+        if subnet_id not in self.recuts:
+            self.recuts.add(subnet_id)
+            self.journal.append(lambda: self.recuts.discard(subnet_id))
 
     def subnets_of(self, network_id: str) -> list[Subnet]:
         """The network's subnets, oldest first."""

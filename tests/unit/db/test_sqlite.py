@@ -131,9 +131,9 @@ async def test_a_log_that_cannot_be_shortened_stops_no_write(
 async def test_a_locked_file_is_unavailable_wherever_the_write_is_made(
     database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 10)
     other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    database._writers_connection().execute("PRAGMA busy_timeout = 10")
     for takes_s in (0.0, 1.0):
         database._takes_s = takes_s
         with pytest.raises(Unavailable, match="locked"):
@@ -142,3 +142,30 @@ async def test_a_locked_file_is_unavailable_wherever_the_write_is_made(
     other.close()
     await thread_of(database, brief=True)
     assert await rows(database) == 1
+
+
+async def test_the_event_loop_does_not_wait_for_another_programs_lock(
+    database: SqliteDatabase, tmp_path: Path
+) -> None:
+    database._takes_s = 0.0
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = asyncio.create_task(thread_of(database, brief=True))
+    await asyncio.sleep(0)  # it comes back at once, and the lock is still held
+    assert not writing.done()
+    other.execute("ROLLBACK")
+    other.close()
+    assert await writing != threading.get_ident()
+    assert await rows(database) == 1
+
+
+async def test_large_rows_do_not_make_the_log_endless(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WAL_PAGES_MAX", 100)
+    small = SqliteDatabase(tmp_path / "y.db")
+    await small.write(lambda tx: tx.run("CREATE TABLE t (n BLOB)"))
+    for _ in range(20):
+        await small.write(lambda tx: tx.run("INSERT INTO t VALUES (zeroblob(200000))"))
+    assert (tmp_path / "y.db-wal").stat().st_size < 2_000_000
+    await small.close()

@@ -208,3 +208,16 @@ async def test_a_stopping_server_is_unavailable_and_does_not_say_so_a_thousand_t
     await core._committer.close()
     answer = await delete(admin, "port", *ids, **LENIENT)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_pools_that_are_not_changed_after_all_are_as_they_were(admin: Client) -> None:
+    network = await a_network(admin)
+    await some_ports(admin, network, 3)
+    (subnet,) = (await admin.get("/v2.0/subnets")).json["subnets"]
+    pools = [{"start": "10.0.0.100", "end": "10.0.0.110"}]
+    changes = [{"id": subnet["id"], "allocation_pools": pools}, {"id": new_id(), "name": "x"}]
+    assert (await admin.put("/v2.0/subnets", {"subnets": changes})).status == 404
+    await some_ports(admin, network, 3)
+    found = (await admin.get("/v2.0/ports")).json["ports"]
+    addresses = {one["fixed_ips"][0]["ip_address"] for one in found}
+    assert addresses == {f"10.0.0.{n}" for n in range(2, 8)}

@@ -32,6 +32,7 @@ _STATUS = {
     "wiring": WiringStatus.PENDING,
     "refused": WiringStatus.REFUSED,
 }
+_UNFINISHED = frozenset({"wiring", "refused"})
 
 
 class OvsHost:
@@ -41,7 +42,7 @@ class OvsHost:
         self._driver = driver
         self._desired = Desired(driver.wiring)
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
-        self._converged_to = self._desired
+        self._converged_to: Desired | None = None
         self._base_stands = asyncio.Event()
         self._up: frozenset[str] = frozenset()
         self._unannounced: frozenset[str] = frozenset()
@@ -128,15 +129,19 @@ class OvsHost:
         """
         last = self._converged_to
         return (
-            self._converged.complete
+            last is not None
+            and self._converged.complete
             and not self._driver.has_changed
             and (last.wiring, last.endpoints) == (wanted.wiring, wanted.endpoints)
             and (last.in_sync == wanted.in_sync or not standing)
+            # What was refused may be taken now.
+            and all(one.status not in _UNFINISHED for one in self._converged.endpoints)
         )
 
     async def _converge(self, desired: Desired) -> None:
-        self._converged_to = desired
-        self._converged = await self._driver.converge(desired)
+        self._converged_to = None  # until it has ended: it may be cancelled
+        found = await self._driver.converge(desired)
+        self._converged_to, self._converged = desired, found
         if self._converged.unreachable is None:
             up = frozenset(one.port_id for one in self._converged.endpoints if one.status == "up")
             self._unannounced |= up - self._up

@@ -32,7 +32,7 @@ class Application:
         await self._edge.serve(self._found(scope["path"]), scope, receive, send)
 
     def _found(self, path: str) -> Found:
-        found = self._router.find(path.rstrip("/") or "/")
+        found = None if "//" in path else self._router.find(path.rstrip("/") or "/")
         if found is None:
             return _NOTHING
         routes, _, parameters, template = found

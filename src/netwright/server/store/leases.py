@@ -2,17 +2,19 @@
 
 Who holds a lease shows its token with what it does, and whoever is told to do something refuses a
 token lower than the highest it has seen: a holder that was halted longer than its lease harms
-nothing when it wakes. (Addresses are leased in blocks, by `leasing`.)
+nothing when it wakes. A new tenure's token is the time in seconds, or one more than the last if
+that is more: so tokens grow also over a restore, which forgets all leases. (Addresses are leased in
+blocks, by `leasing`.)
 """
 
 from netwright.db.transaction import Transaction
 from netwright.model.errors import LeaseHeld
 
 _TAKE = (
-    "INSERT INTO lease AS held (name, holder, token, expires_at) VALUES ($1, $2, 1, $3) "
+    "INSERT INTO lease AS held (name, holder, token, expires_at) VALUES ($1, $2, $5, $3) "
     "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at, "
     "token = CASE WHEN held.holder = excluded.holder AND held.expires_at > $4 "
-    "THEN held.token ELSE held.token + 1 END "
+    "THEN held.token WHEN held.token >= $5 THEN held.token + 1 ELSE $5 END "
     "WHERE held.holder = excluded.holder OR held.expires_at <= $4 RETURNING token"
 )
 
@@ -23,8 +25,8 @@ async def take(tx: Transaction, name: str, holder: str, ttl_s: float, now: float
     The token stays the same while the holder renews in time and grows with each new tenure. Raises
     LeaseHeld while another holds the lease.
     """
-    for token in await tx.rows(_TAKE, name, holder, now + ttl_s, now):
-        return int(token[0])
+    for (token,) in await tx.rows(_TAKE, name, holder, now + ttl_s, now, int(now)):
+        return int(token)
     found = await tx.rows("SELECT holder, expires_at FROM lease WHERE name = $1", name)
     by, until = found[0] if found else ("nobody any more", now)
     raise LeaseHeld(

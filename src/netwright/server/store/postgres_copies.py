@@ -88,6 +88,7 @@ _NAME_ANEW = """
 DO $$ BEGIN
 UPDATE {schema}.meta SET value = '{epoch}' WHERE key = 'epoch';
 IF NOT FOUND THEN RAISE EXCEPTION 'it has no epoch'; END IF;
+IF to_regclass('{schema}.lease') IS NOT NULL THEN DELETE FROM {schema}.lease; END IF;
 END $$;
 COMMIT;
 """

@@ -41,6 +41,7 @@ class SimDriver(OvsDriver):
         self.away: str | None = None
         self.is_quiet = False
         self.converged = 0
+        self.halted: asyncio.Event | None = None
         self.event = asyncio.Event()
         self.announced: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
 
@@ -58,6 +59,8 @@ class SimDriver(OvsDriver):
 
     async def converge(self, desired: Desired) -> Outcome:
         self.converged += 1
+        if self.halted is not None:
+            await self.halted.wait()
         if self.away:
             problem = Problem("Open vSwitch", self.away)
             return Outcome((), (problem,), complete=False, unreachable=self.away)
@@ -233,3 +236,30 @@ async def test_what_is_swept_or_wanted_anew_is_looked_at_though_nothing_moved() 
         assert not swept.standing
         again = await host.apply({"p1": ENDPOINT}, sweep=True)
         assert again.outcomes["p1"].status is WiringStatus.UP
+
+
+async def test_what_was_cut_off_is_done_again() -> None:
+    async with running("p1") as (host, driver, _):
+        await host.apply({}, sweep=False)
+        driver.is_quiet = True
+        driver.halted = asyncio.Event()
+        cut_off = asyncio.create_task(host.apply({"p1": ENDPOINT}, sweep=True))
+        await asyncio.sleep(0)
+        cut_off.cancel()
+        await asyncio.wait([cut_off])
+        driver.halted = None
+        again = await host.apply({"p1": ENDPOINT}, sweep=True)
+        assert again.outcomes["p1"].status is WiringStatus.UP
+
+
+async def test_what_was_refused_is_tried_again() -> None:
+    elsewhere = msgspec.structs.replace(
+        ENDPOINT, segment=msgspec.structs.replace(SEGMENT, physical_network="physnet9")
+    )
+    async with running("p1") as (host, driver, _):
+        refused = await host.apply({"p1": elsewhere}, sweep=False)
+        assert refused.outcomes["p1"].status is WiringStatus.REFUSED
+        driver.is_quiet = True
+        before = driver.converged
+        await host.apply({"p1": elsewhere}, sweep=False)
+        assert driver.converged == before + 1

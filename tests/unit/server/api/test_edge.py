@@ -62,6 +62,9 @@ async def test_unknown_paths_and_methods_in_both_forms(client: Client) -> None:
     assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
     assert (await client.ask("DELETE", "/v1/hosts")).json["error"]["type"] == "HTTPMethodNotAllowed"
     assert (await client.ask("SPELL", "/v1/hosts")).status == 405
+    assert (await client.get("/v1/hosts/")).status == 200
+    for odd in ("//v1/hosts", "/v1//hosts", "/v1/ports//history", "//"):
+        assert (await client.get(odd)).status == 404, odd
     assert answer.headers["x-openstack-request-id"].startswith("req-")
 
 

@@ -57,6 +57,7 @@ async def told(core: Core, after: str | None) -> list[WatchLine]:
 
 async def test_back_to_what_was_and_watchers_begin_anew(database_url: str, file: Path) -> None:
     async with filled(database_url) as core:
+        await core.take_lease("fabric", "before", 3600)
         assert await asyncio.to_thread(back_up, database_url, file) > 0
         await create(core, "later")
         cursor = (await told(core, None))[-1].cursor
@@ -73,6 +74,7 @@ async def test_back_to_what_was_and_watchers_begin_anew(database_url: str, file:
     found = await check(database_url)
     assert (found.epoch, found.wrong_count, found.rows["port"]) == ("restored", 0, 2)
     core = await Core.open(database_url)
+    assert await core.take_lease("fabric", "after", 10) > 0  # who held it has gone on since
     await core.start()
     try:
         lines = await told(core, cursor)

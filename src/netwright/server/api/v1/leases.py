@@ -1,5 +1,6 @@
 """Leases by name: which of several controllers acts."""
 
+import re
 from typing import Annotated
 
 from msgspec import Meta
@@ -11,7 +12,7 @@ from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 
 TTL_S_MAX = 3600
-_NAME_CHARACTERS_MAX = 255
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 
 class LeaseWish(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,10 +40,10 @@ def routes() -> tuple[Route, ...]:
 
 async def _take(call: Call) -> Reply:
     wish, name = _wish.decode(await call.body()), call.path["name"]
-    if len(name) > _NAME_CHARACTERS_MAX:
+    if not _NAME.fullmatch(name):
         raise InvalidInput(
-            f"A lease's name has up to {_NAME_CHARACTERS_MAX} characters, not {len(name)}.",
-            next="Choose a shorter one.",
+            f"{name[:300]!r} is no name for a lease.",
+            next="Use letters, digits, dots, hyphens and underscores, 253 characters at most.",
         )
     token = await call.service.take_lease(name, wish.holder, wish.ttl_s)
     return json_reply(LeaseToken(token=token))
