@@ -58,7 +58,7 @@ def create(lab: Lab, host: str, instances: Iterable[Instance]) -> None:
     taps = [Configuration(one.instance.tap, mtu=one.instance.mtu) for one in wanted]
     links.configure(on_host, lab.mark, taps)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for future in [pool.submit(_configure, lab, one) for one in wanted]:
+        for future in [pool.submit(configure, lab, one) for one in wanted]:
             future.result()
 
 
@@ -133,7 +133,7 @@ def attach_baremetal(lab: Lab, node: str, vlan: int, instance: Instance) -> None
         raise SpecError(msg)
     _refuse_taken(lab, [one])
     _record(lab, one)
-    _configure(lab, one)
+    configure(lab, one)
     set_baremetal_vlan(lab, node, vlan)
 
 
@@ -149,7 +149,8 @@ def _clear_baremetal(lab: Lab, node: str) -> None:
     links.flush(lab.namespace(node), "eth0")
 
 
-def _configure(lab: Lab, one: Placed) -> None:
+def configure(lab: Lab, one: Placed) -> None:
+    """Gives its vNIC what it has: MAC address, addresses, routes, MTU."""
     wanted = Configuration(
         "eth0",
         one.instance.addresses,
