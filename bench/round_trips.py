@@ -2,9 +2,9 @@
 
 The peer is classic OpenStack's wiring (`ovs_hybrid_plug`) in the same lab, on the same host: the
 instance's vNIC in a Linux bridge of its own, which a veth pair joins to br-int. The agent wires
-both alike. Round trips on both paths take turns; within a VLAN on one host, and between VLANs through
-the core router, where the two bridges are a small part of the way. Then they change roles: where a
-port stands in its switch's rounds is luck (± 30 µs), and it keeps its place.
+both alike. Round trips on both paths take turns; within a VLAN on one host, and between VLANs
+through the core router, where the two bridges are a small part of the way. Then they change roles:
+where a port stands in its switch's rounds is luck (± 30 µs), and it keeps its place.
 
 The lab and the load share one processor, so that a round trip takes as long as all the work on its
 way does, as on a host that is busy. With a second processor idle, bridges work there while the
