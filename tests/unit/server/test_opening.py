@@ -83,3 +83,10 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match=r"file/netwright.db cannot be used: File exists"):
         open_sqlite(tmp_path / "file" / "netwright.db", "epoch")
+
+
+def test_a_new_file_is_its_owners_alone(path: Path) -> None:
+    database, _ = open_sqlite(path, "epoch")
+    assert {each.stat().st_mode & 0o077 for each in path.parent.iterdir()} == {0}
+    assert f"{path.name}-wal" in {each.name for each in path.parent.iterdir()}
+    database.close_now()

@@ -80,6 +80,8 @@ def open_sqlite(path: Path, new_epoch: str) -> tuple[SqliteDatabase, str]:
     """The database file and its epoch. Raises as `open_store`."""
     database = SqliteDatabase(path, lock_of(path))
     try:
+        if not path.exists():  # what projects have is nobody else's to read
+            path.touch(mode=0o600)
         epoch = database.write_now(lambda tx: _prepare_sqlite(tx, str(path), new_epoch))
     except BaseException:
         database.close_now()
