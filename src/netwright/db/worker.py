@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -59,9 +60,10 @@ class Worker:
             except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to who waits
                 outcome, failed = error, True
             with suppress(RuntimeError):  # the loop is closed: nobody waits
-                done.get_loop().call_soon_threadsafe(self._settle, done, outcome, failed)
+                settle = partial(self._settle, done, outcome, failed=failed)
+                done.get_loop().call_soon_threadsafe(settle)
 
-    def _settle(self, done: "asyncio.Future[Any]", outcome: Any, failed: bool) -> None:  # noqa: FBT001
+    def _settle(self, done: "asyncio.Future[Any]", outcome: Any, *, failed: bool) -> None:
         self._undone -= 1
         if done.done():  # cancelled meanwhile
             return

@@ -1,32 +1,15 @@
 """Many resources in one request, edge and core together: all or none, or each by itself."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from tests.doubles.http import Answer, Client
-from tests.unit.server.test_projects import ByName
+from tests.unit.server.projects import client_of
 
-from netwright.server.api.app import application
-from netwright.server.api.edge import Edge
 from netwright.server.api.ids import new_id
 from netwright.server.core import Core
-from netwright.server.metrics import Metrics
 
 LENIENT = {"prefer": "respond-later, Handling=Lenient; q=1"}
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    core = await Core.open(database_url)
-    await core.start()
-    yield core
-    await core.close()
-
-
-def client_of(core: Core, project: str) -> Client:
-    edge = Edge(core, ByName(), Metrics(), body_bytes_max=1 << 20)
-    return Client(application(edge), {"x-auth-token": project})
 
 
 @pytest.fixture

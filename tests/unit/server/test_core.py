@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.doubles.clock import Clock
 
 from netwright.model.errors import (
     IpAddressAlreadyAllocated,
@@ -60,14 +61,6 @@ from netwright.server.queries import Query
 from netwright.server.store import writing
 
 ADMIN = Caller(project_id="p", is_admin=True)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -4,23 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.doubles.http import Client
+from tests.doubles.clock import Clock
 from tests.doubles.postgres import Postgres
-from tests.unit.server.test_projects import ByName
+from tests.unit.server.projects import client_of
 
 from netwright.model.errors import LeaseHeld, Unavailable
-from netwright.server.api.app import application
-from netwright.server.api.edge import Edge
 from netwright.server.core import Core
-from netwright.server.metrics import Metrics
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -94,8 +83,7 @@ async def test_of_many_who_want_it_at_once_one_has_it(postgres_server: Postgres)
 
 
 async def test_over_http(core: Core) -> None:
-    edge = Edge(core, ByName(), Metrics(), body_bytes_max=1 << 20)
-    admin = Client(application(edge), {"x-auth-token": "admin"})
+    admin = client_of(core, "admin")
     answer = await admin.post("/v1/leases/fabric", {"holder": "a", "ttl_s": 15})
     assert (answer.status, answer.json) == (200, {"token": 1_000})
     answer = await admin.post("/v1/leases/fabric", {"holder": "b", "ttl_s": 15})
@@ -112,7 +100,7 @@ async def test_over_http(core: Core) -> None:
         assert (await admin.post("/v1/leases/fabric", body)).status == 400, body
     for name in ("x" * 256, "a\0b", "a b", "ä"):
         assert (await admin.post(f"/v1/leases/{name}", {"holder": "a", "ttl_s": 1})).status == 400
-    member = Client(application(edge), {"x-auth-token": "demo"})
+    member = client_of(core, "demo")
     assert (await member.post("/v1/leases/x", {"holder": "a", "ttl_s": 1})).status == 403
 
 

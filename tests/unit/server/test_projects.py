@@ -1,45 +1,16 @@
 """Projects do not reach each other, edge and core together: what is another's is not found."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from tests.doubles.http import Client
+from tests.unit.server.projects import client_of
 
 from netwright.model.states import Plane
 from netwright.model.wire import DevicesSeen, HostRegistration, Report, ReportBatch, ReportStatus
-from netwright.server.api.app import application
-from netwright.server.api.edge import Edge
-from netwright.server.auth import TokenAuthenticator
 from netwright.server.commands import ApplyReports, Caller, RegisterHost, SeeDevices
 from netwright.server.core import Core
-from netwright.server.metrics import Metrics
 
 ADMIN = Caller(project_id="p", is_admin=True)
-
-
-class ByName(TokenAuthenticator):
-    """A double that knows projects: the token is the project's name, `admin` is the admin."""
-
-    def __init__(self) -> None:
-        super().__init__("admin", b"x")
-
-    def caller(self, headers: Any) -> Caller:
-        name = headers[b"x-auth-token"].decode()
-        return Caller(project_id=name, is_admin=name == "admin")
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    core = await Core.open(database_url)
-    await core.start()
-    yield core
-    await core.close()
-
-
-def _client(core: Core, project: str) -> Client:
-    edge = Edge(core, ByName(), Metrics(), body_bytes_max=1 << 20)
-    return Client(application(edge), {"x-auth-token": project})
 
 
 async def _made(client: Client, name: str, **attributes: Any) -> str:
@@ -74,7 +45,7 @@ async def _network(client: Client, vlan: int, **attributes: Any) -> dict[str, st
 
 
 async def test_what_is_anothers_is_not_found(core: Core) -> None:
-    admin, owner, other = (_client(core, name) for name in ("admin", "owner", "other"))
+    admin, owner, other = (client_of(core, name) for name in ("admin", "owner", "other"))
     ids = await _network(admin, 101)
     for name, id_ in ids.items():
         path = f"/v2.0/{name}s/{id_}"
@@ -95,7 +66,7 @@ async def test_what_is_anothers_is_not_found(core: Core) -> None:
 
 
 async def test_a_shared_network_is_used_and_not_changed(core: Core) -> None:
-    admin, other = _client(core, "admin"), _client(core, "other")
+    admin, other = client_of(core, "admin"), client_of(core, "other")
     ids = await _network(admin, 102, shared=True)
     port = await _made(other, "port", network_id=ids["network"])
     assert [one["id"] for one in (await other.get("/v2.0/ports")).json["ports"]] == [port]
@@ -109,7 +80,7 @@ async def test_a_shared_network_is_used_and_not_changed(core: Core) -> None:
 
 
 async def test_unique_names_are_each_projects_own(core: Core) -> None:
-    admin, owner, other = (_client(core, name) for name in ("admin", "owner", "other"))
+    admin, owner, other = (client_of(core, name) for name in ("admin", "owner", "other"))
     network = (await _network(admin, 103, shared=True))["network"]
     body = {"port": {"network_id": network, "unique_name": "web"}}
     first = await owner.post("/v2.0/ports", body)
@@ -128,7 +99,7 @@ HOST = "rack7-blade3"
 
 async def _bound(core: Core, owner: Client) -> str:
     """A port of the owner's, wired on HOST, whose agent then lost it with words of its own."""
-    admin = _client(core, "admin")
+    admin = client_of(core, "admin")
     registration = HostRegistration(epoch="e", driver="ovs", physical_networks={"physnet1": "br"})
     await core.commit(RegisterHost(caller=ADMIN, host=HOST, registration=registration))
     port = (await _network(admin, 104))["port"]
@@ -149,7 +120,7 @@ async def _bound(core: Core, owner: Client) -> str:
 
 
 async def test_projects_are_told_nothing_of_hosts(core: Core) -> None:
-    admin, owner = _client(core, "admin"), _client(core, "owner")
+    admin, owner = client_of(core, "admin"), client_of(core, "owner")
     port = await _bound(core, owner)
     path = f"/v1/ports/{port}"
     told = [
@@ -171,16 +142,16 @@ async def test_projects_are_told_nothing_of_hosts(core: Core) -> None:
 
 
 async def test_networks_are_not_found_by_what_projects_do_not_see(core: Core) -> None:
-    await _network(_client(core, "admin"), 105)
+    await _network(client_of(core, "admin"), 105)
     for name, value in (("physical_network", "physnet1"), ("segmentation_id", "105")):
-        answer = await _client(core, "owner").get(f"/v2.0/networks?provider:{name}={value}")
+        answer = await client_of(core, "owner").get(f"/v2.0/networks?provider:{name}={value}")
         assert (answer.status, answer.error["type"]) == (403, "PolicyNotAuthorized")
         assert name in answer.error["message"]
 
 
 async def test_anothers_marker_is_answered_like_one_that_is_not_there(core: Core) -> None:
-    ids = await _network(_client(core, "admin"), 106)
-    other, absent = _client(core, "other"), "0190c9d2-0000-7000-8000-0000000000ff"
+    ids = await _network(client_of(core, "admin"), 106)
+    other, absent = client_of(core, "other"), "0190c9d2-0000-7000-8000-0000000000ff"
     for name, foreign in ids.items():
         answers = [
             await other.get(f"/v2.0/{name}s?limit=1&sort_key=name&marker={marker}")
@@ -192,8 +163,8 @@ async def test_anothers_marker_is_answered_like_one_that_is_not_there(core: Core
 
 
 async def test_agents_learn_of_ports_that_are_theirs_or_nobodys(core: Core) -> None:
-    admin = _client(core, "admin")
-    elsewhere = await _bound(core, _client(core, "owner"))
+    admin = client_of(core, "admin")
+    elsewhere = await _bound(core, client_of(core, "owner"))
     free = (await _network(admin, 107))["port"]
     left = await _made(admin, "port", network_id=(await _network(admin, 108))["network"])
     for host in (HOST, ""):
@@ -211,8 +182,8 @@ async def test_agents_learn_of_ports_that_are_theirs_or_nobodys(core: Core) -> N
 
 async def test_a_default_is_nothing_that_only_an_admin_may_ask_for(core: Core) -> None:
     """As in Neutron's policy; the segment has no default, so naming any is asking for one."""
-    await _network(_client(core, "admin"), 109)
-    owner = _client(core, "owner")
+    await _network(client_of(core, "admin"), 109)
+    owner = client_of(core, "owner")
     body: dict[str, Any] = {"shared": False, "provider:network_type": "vlan"}
     answer = await owner.post("/v2.0/networks", {"network": body})
     assert (answer.status, answer.error["type"]) == (403, "PolicyNotAuthorized")
@@ -222,7 +193,7 @@ async def test_a_default_is_nothing_that_only_an_admin_may_ask_for(core: Core) -
 
 
 async def test_sending_back_what_one_was_shown_changes_nothing(core: Core) -> None:
-    admin, owner = _client(core, "admin"), _client(core, "owner")
+    admin, owner = client_of(core, "admin"), client_of(core, "owner")
     ids = await _network(admin, 110, project_id="owner")
     path = f"/v2.0/networks/{ids['network']}"
     for shared, status in ((False, 200), (True, 403)):
@@ -235,7 +206,7 @@ async def test_sending_back_what_one_was_shown_changes_nothing(core: Core) -> No
 
 
 async def test_what_one_is_not_shown_cannot_be_found_out_by_trying(core: Core) -> None:
-    admin, owner = _client(core, "admin"), _client(core, "owner")
+    admin, owner = client_of(core, "admin"), client_of(core, "owner")
     ids = await _network(admin, 111, project_id="owner")
     port = await _made(owner, "port", network_id=ids["network"])
     for host in (HOST, ""):
