@@ -37,6 +37,14 @@ async def rows(database: SqliteDatabase) -> int:
     return count
 
 
+async def test_what_is_acknowledged_is_kept(database: SqliteDatabase) -> None:
+    """WAL and synchronous=FULL (2), for the connection that writes."""
+    connection = database._writers_connection()
+    (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+    (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+    assert (journal, synchronous) == ("wal", 2)
+
+
 async def test_a_brief_write_is_made_here_while_writes_are_quick(database: SqliteDatabase) -> None:
     here = threading.get_ident()
     database._takes_s = QUICK_S / 2
