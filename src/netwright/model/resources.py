@@ -149,6 +149,8 @@ class Port(Value, frozen=True, kw_only=True):
     `was_offered`: a host's agent was told of it before it was ever bound, and may have wired it
     ahead of its binding. `reclaimed`: it took an address or a MAC that rested, so that what it
     gives back rests again. `history_length` counts its transitions, also those dropped since.
+    `security_groups` None: the port was made before there were any, and is not filtered; none at
+    all: whatever is not its own DHCP or neighbour discovery is dropped.
     """
 
     id: str
@@ -164,6 +166,7 @@ class Port(Value, frozen=True, kw_only=True):
     fixed_ips: tuple[FixedIp, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     port_security_enabled: bool = True
+    security_groups: tuple[str, ...] | None = None
     vnic_type: VnicType = VnicType.NORMAL
     profile: Mapping[str, Any] = {}
     bindings: tuple[Binding, ...] = ()

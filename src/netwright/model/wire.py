@@ -14,13 +14,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Kind(StrEnum):
-    """What a watch line is about. An `attachment`'s id is `NETWORK@HOST`, a `host`'s its name."""
+    """What a watch line is about.
+
+    An `attachment`'s id is `NETWORK@HOST`, a `group_member`'s `PORT@GROUP`, a `host`'s its name.
+    """
 
     NETWORK = "network"
     SUBNET = "subnet"
     PORT = "port"
     ATTACHMENT = "attachment"
     HOST = "host"
+    SECURITY_GROUP = "security_group"
+    GROUP_MEMBER = "group_member"
 
 
 class LineType(StrEnum):

@@ -1,0 +1,66 @@
+"""Security groups: who may talk to a port. Frozen values; the Networking API's words hold.
+
+A rule allows; what no rule of a port's groups allows is dropped. Replies to what was allowed pass
+(`stateful`). A rule names its peers by prefix or by group: the *members* of a group are its ports
+that have a binding, each with the addresses that it may speak from.
+"""
+
+from enum import StrEnum
+
+from netwright.model.resources import Value
+
+
+class Direction(StrEnum):
+    """As the port sees it: ingress comes to the instance."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+class SecurityGroupRule(Value, frozen=True, kw_only=True):
+    """What is allowed: both `remote_` None is every peer, `protocol` None every protocol.
+
+    `ethertype` is `IPv4` or `IPv6`. `protocol` is a name of IANA's registry, or a number as text.
+    The ports are TCP's, UDP's, UDP-Lite's, SCTP's or DCCP's, both ends included; for ICMP they are
+    type and code.
+    """
+
+    id: str
+    direction: Direction
+    ethertype: str
+    protocol: str | None = None
+    port_range_min: int | None = None
+    port_range_max: int | None = None
+    remote_ip_prefix: str | None = None
+    remote_group_id: str | None = None
+    description: str = ""
+    created_at: float = 0.0
+
+
+class SecurityGroup(Value, frozen=True, kw_only=True):
+    """A group with its rules. `is_default`: the one that a project's ports get when they say none.
+
+    `stateful` False: replies need rules of their own.
+    """
+
+    id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    stateful: bool = True
+    is_default: bool = False
+    rules: tuple[SecurityGroupRule, ...] = ()
+    revision_number: int = 0
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+class GroupMember(Value, frozen=True, kw_only=True):
+    """A port as a member of a group, as long as it has a binding.
+
+    `addresses` are addresses and CIDRs: its fixed IPs, and those of its allowed address pairs.
+    """
+
+    group_id: str
+    port_id: str
+    addresses: tuple[str, ...]
