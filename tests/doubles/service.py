@@ -61,26 +61,17 @@ class ServiceDouble:
     async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
         return 1
 
-    async def network(self, network_id: str) -> Network | None:
-        return self._get(Network, network_id)
+    async def one(self, type_: type[V], id_: str) -> V | None:
+        return self._get(type_, id_)
 
-    async def subnet(self, subnet_id: str) -> Subnet | None:
-        return self._get(Subnet, subnet_id)
+    async def many(self, type_: type[V], query: Query) -> Sequence[V]:
+        return self._many(type_, query)
 
     async def port(self, port_id: str, *, releasing: bool = False) -> Port | None:
         return self._get(Port, port_id)
 
     async def host(self, name: str) -> Host | None:
         return self._get(Host, name)
-
-    async def networks(self, query: Query) -> Sequence[Network]:
-        return self._many(Network, query)
-
-    async def subnets(self, query: Query) -> Sequence[Subnet]:
-        return self._many(Subnet, query)
-
-    async def ports(self, query: Query) -> Sequence[Port]:
-        return self._many(Port, query)
 
     async def hosts(self) -> Sequence[Host]:
         return [value for value in self.found.values() if isinstance(value, Host)]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from netwright.model.errors import InternalError
+from netwright.model.kinds import VALUE_OF
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet
 from netwright.model.wire import Kind, LineType, WatchLine
 
@@ -29,11 +30,7 @@ class Key(NamedTuple):
 Objects: TypeAlias = dict[Kind, dict[str, Any]]
 
 _DECODER: Mapping[Kind, msgspec.json.Decoder[Any]] = {
-    Kind.NETWORK: msgspec.json.Decoder(Network),
-    Kind.SUBNET: msgspec.json.Decoder(Subnet),
-    Kind.PORT: msgspec.json.Decoder(Port),
-    Kind.ATTACHMENT: msgspec.json.Decoder(Attachment),
-    Kind.HOST: msgspec.json.Decoder(Host),
+    kind: msgspec.json.Decoder(type_) for kind, type_ in VALUE_OF.items()
 }
 
 

@@ -8,7 +8,7 @@ order. A batch that was overtaken, by an event (`overtaking`) or at a unique key
 what is there now; the next time it takes the turn first, and so is overtaken once at most.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -202,47 +202,14 @@ def _defect(command: Command) -> InternalError:
     )
 
 
-def _decide(world: World, command: Command, epoch: str) -> Outcome:  # noqa: C901, PLR0911, PLR0912 - a table
+def _decide(world: World, command: Command, epoch: str) -> Outcome:
     match command:
-        case CreatePorts():
-            return ports.create(world, command)
-        case UpdatePorts():
-            return ports.update(world, command)
-        case DeletePorts():
-            return ports.delete(world, command)
         case ApplyReports():
             return hosts.apply_reports(world, command, lambda cursor: seq_of(cursor, epoch))
-        case SeeDevices():
-            return hosts.see_devices(world, command)
-        case CreateNetworks():
-            return networks.create(world, command)
-        case UpdateNetwork():
-            return networks.update(world, command)
-        case DeleteNetwork():
-            return networks.delete(world, command)
-        case CreateSubnets():
-            return subnets.create(world, command)
-        case UpdateSubnet():
-            return subnets.update(world, command)
-        case DeleteSubnet():
-            return subnets.delete(world, command)
-        case RegisterHost():
-            return hosts.register(world, command)
-        case HeartbeatHost():
-            return hosts.heartbeat(world, command)
-        case FenceHost():
-            return hosts.fence(world, command)
-        case UnfenceHost():
-            return hosts.unfence(world, command)
-        case DeleteHost():
-            return hosts.decommission(world, command)
-        case ReplaceTopology():
-            return topology.replace(world, command)
         case Together():
             return tuple(_decide(world, each, epoch) for each in command.commands)
-        case Tick():
-            return _tick(world, command)
-    raise TypeError(f"nobody decides {type(command).__name__}")
+        case _:
+            return _DECISIONS[type(command)](world, command)
 
 
 def _tick(world: World, command: Tick) -> tuple[()]:
@@ -251,3 +218,24 @@ def _tick(world: World, command: Tick) -> tuple[()]:
     for port_id in command.overdue_ports:
         pass_deadline(world, port_id)
     return ()
+
+
+_DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
+    CreatePorts: ports.create,
+    UpdatePorts: ports.update,
+    DeletePorts: ports.delete,
+    SeeDevices: hosts.see_devices,
+    CreateNetworks: networks.create,
+    UpdateNetwork: networks.update,
+    DeleteNetwork: networks.delete,
+    CreateSubnets: subnets.create,
+    UpdateSubnet: subnets.update,
+    DeleteSubnet: subnets.delete,
+    RegisterHost: hosts.register,
+    HeartbeatHost: hosts.heartbeat,
+    FenceHost: hosts.fence,
+    UnfenceHost: hosts.unfence,
+    DeleteHost: hosts.decommission,
+    ReplaceTopology: topology.replace,
+    Tick: _tick,
+}

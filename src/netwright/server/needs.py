@@ -1,11 +1,14 @@
 """What a command must have loaded before it can be decided."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from msgspec import UNSET
 
 from netwright.ipam.addresses import Address, from_text
+from netwright.model.resources import Value
 from netwright.model.segments import is_whole, segment_key
 from netwright.server.commands import (
     AddressWish,
@@ -45,7 +48,7 @@ class Needs:
     that were refused or fenced are. `addresses` are asked for by name, in a network, since the
     subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
     counts addresses that any subnet of the network may give, so that blocks are leased before and
-    not amid the decisions.
+    not amid the decisions. `plain` are ids of plain resources by their type.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -68,71 +71,90 @@ class Needs:
     revocations: set[str] = field(default_factory=set)
     draws: Counter[str] = field(default_factory=Counter)
     subnet_draws: Counter[str] = field(default_factory=Counter)
+    plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
-def note(needs: Needs, command: Command) -> None:  # noqa: C901 - a table
+def note(needs: Needs, command: Command) -> None:
     """Add what the command needs."""
-    match command:
-        case CreatePorts():
-            for draft in command.drafts:
-                _port_draft(needs, draft)
-        case UpdatePorts():
-            _port_changes(needs, command)
-        case DeletePorts():
-            needs.ports.update(command.ids)
-        case ApplyReports():
-            _reports(needs, command)
-        case SeeDevices():
-            needs.hosts.add(command.host)
-            needs.refused_on.add(command.host)
-            needs.ports.update(command.devices.port_ids)
-        case Together():
-            for each in command.commands:
-                note(needs, each)
-        case Tick():
-            needs.hosts.update(command.silent_hosts)
-            needs.ports.update(command.overdue_ports)
-        case RegisterHost() | HeartbeatHost() | FenceHost() | UnfenceHost() | DeleteHost():
-            _host(needs, command)
-        case _:
-            _infrastructure(needs, command)
+    _NOTES[type(command)](needs, command)
 
 
-def _host(
-    needs: Needs, command: RegisterHost | HeartbeatHost | FenceHost | UnfenceHost | DeleteHost
-) -> None:
+def _create_ports(needs: Needs, command: CreatePorts) -> None:
+    for draft in command.drafts:
+        _port_draft(needs, draft)
+
+
+def _delete_ports(needs: Needs, command: DeletePorts) -> None:
+    needs.ports.update(command.ids)
+
+
+def _see_devices(needs: Needs, command: SeeDevices) -> None:
     needs.hosts.add(command.host)
-    match command:
-        case RegisterHost() | HeartbeatHost():
-            needs.refused_on.add(command.host)
-        case FenceHost():
-            needs.ports_on.add(command.host)
-        case DeleteHost():
-            needs.ports_on.add(command.host)
-            needs.revocations.add(command.host)
+    needs.refused_on.add(command.host)
+    needs.ports.update(command.devices.port_ids)
 
 
-def _infrastructure(needs: Needs, command: Command) -> None:
-    match command:
-        case CreateNetworks():
-            for draft in command.drafts:
-                needs.every_segment |= not is_whole(draft.segment)
-                if draft.segment is not None:
-                    needs.segments.add(segment_key(draft.segment))
-        case UpdateNetwork():
-            needs.changed_networks.add(command.id)
-        case DeleteNetwork():
-            needs.changed_networks.add(command.id)
-            needs.deleted_networks.add(command.id)
-        case CreateSubnets():
-            needs.changed_networks.update(draft.network_id for draft in command.drafts)
-        case UpdateSubnet() | DeleteSubnet():
-            needs.changed_subnets.add(command.id)
-            needs.deletes_subnets |= isinstance(command, DeleteSubnet)
-        case ReplaceTopology():
-            pass  # it replaces whatever was there
-        case _:
-            raise TypeError(f"no needs are known for {type(command).__name__}")
+def _together(needs: Needs, command: Together) -> None:
+    for each in command.commands:
+        note(needs, each)
+
+
+def _tick(needs: Needs, command: Tick) -> None:
+    needs.hosts.update(command.silent_hosts)
+    needs.ports.update(command.overdue_ports)
+
+
+def _hear_host(needs: Needs, command: RegisterHost | HeartbeatHost) -> None:
+    needs.hosts.add(command.host)
+    needs.refused_on.add(command.host)
+
+
+def _fence_host(needs: Needs, command: FenceHost) -> None:
+    needs.hosts.add(command.host)
+    needs.ports_on.add(command.host)
+
+
+def _unfence_host(needs: Needs, command: UnfenceHost) -> None:
+    needs.hosts.add(command.host)
+
+
+def _delete_host(needs: Needs, command: DeleteHost) -> None:
+    needs.hosts.add(command.host)
+    needs.ports_on.add(command.host)
+    needs.revocations.add(command.host)
+
+
+def _create_networks(needs: Needs, command: CreateNetworks) -> None:
+    for draft in command.drafts:
+        needs.every_segment |= not is_whole(draft.segment)
+        if draft.segment is not None:
+            needs.segments.add(segment_key(draft.segment))
+
+
+def _update_network(needs: Needs, command: UpdateNetwork) -> None:
+    needs.changed_networks.add(command.id)
+
+
+def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
+    needs.changed_networks.add(command.id)
+    needs.deleted_networks.add(command.id)
+
+
+def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
+    needs.changed_networks.update(draft.network_id for draft in command.drafts)
+
+
+def _update_subnet(needs: Needs, command: UpdateSubnet) -> None:
+    needs.changed_subnets.add(command.id)
+
+
+def _delete_subnet(needs: Needs, command: DeleteSubnet) -> None:
+    needs.changed_subnets.add(command.id)
+    needs.deletes_subnets = True
+
+
+def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
+    """It replaces whatever was there."""
 
 
 def _port_draft(needs: Needs, draft: PortDraft) -> None:
@@ -182,3 +204,26 @@ def _reports(needs: Needs, command: ApplyReports) -> None:
     needs.ports.update(report.port_id for report in batch.reports if report.port_id is not None)
     if batch.full_set_at is not None:
         needs.ports_on.add(batch.host)
+
+
+_NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
+    CreatePorts: _create_ports,
+    UpdatePorts: _port_changes,
+    DeletePorts: _delete_ports,
+    ApplyReports: _reports,
+    SeeDevices: _see_devices,
+    Together: _together,
+    Tick: _tick,
+    RegisterHost: _hear_host,
+    HeartbeatHost: _hear_host,
+    FenceHost: _fence_host,
+    UnfenceHost: _unfence_host,
+    DeleteHost: _delete_host,
+    CreateNetworks: _create_networks,
+    UpdateNetwork: _update_network,
+    DeleteNetwork: _delete_network,
+    CreateSubnets: _create_subnets,
+    UpdateSubnet: _update_subnet,
+    DeleteSubnet: _delete_subnet,
+    ReplaceTopology: _replace_topology,
+}

@@ -13,6 +13,7 @@ import msgspec
 from netwright.model.resources import Subnet
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
+from netwright.server.plain import PLAIN_OF
 from netwright.server.store.writing import EventRow
 from netwright.server.world import World
 
@@ -48,6 +49,10 @@ def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
             return is_known or network_id in world.whole_networks
         case Kind.PORT:
             return _port_concerns(world, needs, event)
+        case kind:
+            type_ = PLAIN_OF[kind]
+            loaded = world.of(type_).loaded(event.id)
+            return _differs(loaded, event, event.id in needs.plain[type_])
 
 
 def _differs(loaded: msgspec.Struct | None, event: EventRow, is_wanted: bool) -> bool:  # noqa: FBT001 - said at each call

@@ -1,23 +1,23 @@
 """What can be read: a query is a value; the store answers it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from netwright.model.resources import (
     Attachment,
     Host,
-    Network,
     Port,
-    Subnet,
     Transition,
     Value,
 )
 from netwright.model.topology import Topology
 from netwright.server.census import Census
 
+V = TypeVar("V", bound=Value)
+
 
 class Query(Value, frozen=True, kw_only=True):
-    """A list request over networks, subnets or ports.
+    """A list request over a collection of the Networking API.
 
     `filters` are (attribute, wanted values): any of the values matches, all attributes must. The
     attributes are the API's own names ("binding:host_id", "fixed_ips"); fixed_ips takes
@@ -41,13 +41,10 @@ class Reader(Protocol):
     A deleted port that still withdraws is missing, save for who asks with `releasing`.
     """
 
-    async def network(self, network_id: str) -> Network | None: ...
-    async def subnet(self, subnet_id: str) -> Subnet | None: ...
+    async def one(self, type_: type[V], id_: str) -> V | None: ...
+    async def many(self, type_: type[V], query: Query) -> Sequence[V]: ...
     async def port(self, port_id: str, *, releasing: bool = False) -> Port | None: ...
     async def host(self, name: str) -> Host | None: ...
-    async def networks(self, query: Query) -> Sequence[Network]: ...
-    async def subnets(self, query: Query) -> Sequence[Subnet]: ...
-    async def ports(self, query: Query) -> Sequence[Port]: ...
     async def hosts(self) -> Sequence[Host]: ...
     async def attachments(self, network_id: str) -> Sequence[Attachment]: ...
     async def census(self) -> Census: ...

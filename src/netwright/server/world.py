@@ -7,7 +7,7 @@ what the store has to write.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from netwright.ipam.addresses import Address
 from netwright.ipam.ledger import Ledger
@@ -19,13 +19,16 @@ from netwright.model.resources import (
     Port,
     Subnet,
     Transition,
+    Value,
 )
 from netwright.model.segments import VlanRange
 from netwright.model.topology import Topology
 from netwright.server.history import HISTORY_KEPT, HistoryKept
+from netwright.server.plain import PLAIN
 
 K = TypeVar("K")
 V = TypeVar("V")
+Plain = TypeVar("Plain", bound=Value)
 
 Journal = list[Callable[[], None]]
 
@@ -131,6 +134,9 @@ class World:
         self.binding_counts: Rows[tuple[str, str], int] = Rows(self.journal)
         self.port_counts: Rows[str, int] = Rows(self.journal)
         self.subnet_uses: Rows[str, int] = Rows(self.journal)
+        self._plain: dict[type[Value], Rows[str, Any]] = {
+            each: Rows(self.journal) for each in PLAIN
+        }
         self.port_seqs: dict[str, int] = {}
         self.transitions: list[Transition] = []
         self.recuts: set[str] = set()
@@ -153,6 +159,10 @@ class World:
             raise
         finally:
             self.journal.clear()
+
+    def of(self, type_: type[Plain]) -> Rows[str, Plain]:
+        """The rows of a plain type, by id."""
+        return self._plain[type_]
 
     def recut(self, subnet_id: str) -> None:
         """A subnet's pools change: what is known of its blocks, here and in the table, is void."""

@@ -280,7 +280,7 @@ async def test_a_failed_item_leaves_nothing_of_its_request(core: Core) -> None:
     )
     assert isinstance(outcome[0], Exception)
     assert isinstance(outcome[1], Port)
-    assert [port.id for port in await core.reader.ports(Query())] == ["other"]
+    assert [port.id for port in await core.reader.many(Port, Query())] == ["other"]
     for n in range(12):  # the failed request's address is free again: all thirteen can be had
         await create(core, f"p{n}")
 
@@ -298,7 +298,7 @@ async def test_a_command_that_cannot_be_written_fails_alone(
     made = [create(core, f"p{n}", name="bad" if n == 5 else "good") for n in range(11)]
     outcomes = await asyncio.gather(*made, return_exceptions=True)
     assert [n for n, each in enumerate(outcomes) if isinstance(each, Exception)] == [5]
-    assert len(await core.reader.ports(Query())) == 10
+    assert len(await core.reader.many(Port, Query())) == 10
     addresses = {address(each) for each in outcomes if isinstance(each, Port)}
     assert len(addresses) == 10
 

@@ -19,7 +19,7 @@ from netwright.db import postgres
 from netwright.db.postgres import PostgresDatabase
 from netwright.db.transaction import Transaction
 from netwright.model.errors import NetworkNotFound, NetwrightError, SubnetInUse, Unavailable
-from netwright.model.resources import NetworkType, Port, Segment
+from netwright.model.resources import Network, NetworkType, Port, Segment
 from netwright.model.states import Plane
 from netwright.model.wire import (
     Heartbeat,
@@ -244,8 +244,8 @@ async def test_what_is_used_by_one_process_is_not_deleted_by_another(url: str) -
                 outcome(cores[1], DeleteNetwork(caller=ADMIN, id=net)),
             )
             assert isinstance(made, NetworkNotFound) or isinstance(gone, NetwrightError)
-            networks = {one.id for one in await cores[0].reader.networks(Query())}
-            ports = await cores[0].reader.ports(Query())
+            networks = {one.id for one in await cores[0].reader.many(Network, Query())}
+            ports = await cores[0].reader.many(Port, Query())
             assert all(one.network_id in networks for one in ports)
 
 
@@ -302,7 +302,7 @@ async def test_a_postgresql_that_crashes_loses_nothing_that_was_acknowledged(
         await asyncio.gather(*loads)
         await asyncio.to_thread(crashing.start)
         (after,) = await _once_back(cores[0], port("after"))
-        ports: Sequence[Port] = await cores[1].reader.ports(Query())
+        ports: Sequence[Port] = await cores[1].reader.many(Port, Query())
         assert {each.id for each in ports} >= {*acknowledged, after.id}
         addresses = [ip.ip_address for each in ports for ip in each.fixed_ips]
         assert len(set(addresses)) == len(addresses)

@@ -26,7 +26,7 @@ from tests.unit.server.test_shared_database import (
 from netwright.db.postgres import PostgresDatabase, PostgresTransaction
 from netwright.db.transaction import Transaction, Work
 from netwright.model.errors import Unavailable
-from netwright.model.resources import Pool
+from netwright.model.resources import Pool, Port
 from netwright.model.wire import Kind, LineType
 from netwright.server.commands import (
     AddressWish,
@@ -112,7 +112,7 @@ async def test_a_resting_address_that_two_reclaim_has_one_holder(
             assert isinstance(await outcome(b, port("p3", fixed_ips=FIFTY)), tuple)
         await asyncio.gather(*pair)
         await outcome(b, port("p4", fixed_ips=FIFTY))
-        assert holders(await b.reader.ports(Query()), "10.0.0.50") == ["p3"]
+        assert holders(await b.reader.many(Port, Query()), "10.0.0.50") == ["p3"]
 
 
 async def test_a_host_that_joins_a_network_while_it_changes_hears_of_the_change(url: str) -> None:
@@ -142,7 +142,7 @@ async def test_a_change_of_pools_leaves_no_block_of_the_old_ones(url: str) -> No
                 *(outcome((a, c)[n % 2], port(name)) for n, name in enumerate(names)),
             )
             assert isinstance(await outcome(a, port(f"last{round_}")), tuple), made
-            ids = tuple(each.id for each in await b.reader.ports(Query()))
+            ids = tuple(each.id for each in await b.reader.many(Port, Query()))
             await b.commit(DeletePorts(caller=ADMIN, ids=ids))
 
 
@@ -222,7 +222,7 @@ async def test_connections_that_are_cut_stop_nothing_and_lose_nothing(url: str) 
             if isinstance(last, tuple):
                 break
             await asyncio.sleep(0.05)
-        stored = {each.id for each in await core.reader.ports(Query())}
+        stored = {each.id for each in await core.reader.many(Port, Query())}
         assert stored >= {*made, "last"}
         async for chunk in core.watch(after=None, kinds=frozenset({Kind.PORT}), host=None):
             if b'"last"' in chunk:  # the feed lives

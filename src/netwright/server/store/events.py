@@ -2,8 +2,12 @@
 
 from typing import NamedTuple
 
+from sqlalchemy import select
+
 from netwright.db.transaction import Row, Transaction
 from netwright.model.wire import Kind
+from netwright.server.plain import PLAIN_OF
+from netwright.server.store.plain import TABLES
 from netwright.server.store.writing import EventRow
 
 EVENTS_KEPT = 100_000
@@ -82,6 +86,12 @@ async def _snapshot(
     tx: Transaction, kinds: frozenset[Kind], host: str | None
 ) -> list[tuple[Kind, str, str]]:
     found: list[tuple[Kind, str, str]] = []
+    if host is None:  # a plain resource is no host's
+        for kind in kinds & PLAIN_OF.keys():
+            table = TABLES[PLAIN_OF[kind]]
+            found += [
+                (kind, id_, body) for id_, body in await tx.select(select(table.c.id, table.c.body))
+            ]
     for kind, (everything, of_host) in _SNAPSHOTS.items():
         if kind in kinds:
             rows = await (tx.rows(everything) if host is None else tx.rows(of_host, host))

@@ -28,7 +28,7 @@ from netwright.model.errors import (
     PortNotFound,
     SubnetNotFound,
 )
-from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition
+from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
 from netwright.model.states import API_STATUS, PortState
 from netwright.model.topology import Topology
 from netwright.server.census import Census
@@ -38,12 +38,13 @@ from netwright.server.store.counting import count
 from netwright.server.store.filters import condition
 from netwright.server.store.loading import revocations
 
-V = TypeVar("V", bound=msgspec.Struct)
+T = TypeVar("T")
+V = TypeVar("V", bound=Value)
 
-_Readable = Callable[[str | None], ColumnElement[bool]]
+Readable = Callable[[str | None], ColumnElement[bool]]
 
 
-class _Collection(Generic[V]):
+class Collection(Generic[V]):
     """One resource: its table, how its rows become values, and what a project may see of it."""
 
     def __init__(
@@ -51,13 +52,13 @@ class _Collection(Generic[V]):
         table: Table,
         kind: type[V],
         missing: type[NotFound],
-        readable: _Readable,
-        alive: ColumnElement[bool],
+        readable: Readable,
+        alive: ColumnElement[bool] | None = None,
     ) -> None:
         self.table = table
         self.missing = missing
         self.readable = readable
-        self.alive = alive
+        self.alive = true() if alive is None else alive
         self.decode = msgspec.json.Decoder(kind).decode
 
 
@@ -79,10 +80,12 @@ def _own_port(project_id: str | None) -> ColumnElement[bool]:
 
 
 _ALIVE = schema.port.c.state != PortState.RELEASING
-_NETWORKS = _Collection(schema.network, Network, NetworkNotFound, _own_or_shared, true())
-_SUBNETS = _Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared, true())
-_PORTS = _Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE)
-_ALL_PORTS = _Collection(schema.port, Port, PortNotFound, _own_port, true())
+_ALL_PORTS = Collection(schema.port, Port, PortNotFound, _own_port)
+_COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
+    Network: Collection(schema.network, Network, NetworkNotFound, _own_or_shared),
+    Subnet: Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared),
+    Port: Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE),
+}
 
 
 class StoreReader:
@@ -97,23 +100,16 @@ class StoreReader:
         self._database = database
         self._as_heard = as_heard
 
-    async def network(self, network_id: str) -> Network | None:
-        return await self._one(_NETWORKS, network_id)
+    async def one(self, type_: type[V], id_: str) -> V | None:
+        found: V | None = await self._one(_COLLECTIONS[type_], id_)
+        return found
 
-    async def subnet(self, subnet_id: str) -> Subnet | None:
-        return await self._one(_SUBNETS, subnet_id)
+    async def many(self, type_: type[V], query: Query) -> Sequence[V]:
+        found: Sequence[V] = await self._list(_COLLECTIONS[type_], query)
+        return found
 
     async def port(self, port_id: str, *, releasing: bool = False) -> Port | None:
-        return await self._one(_ALL_PORTS if releasing else _PORTS, port_id)
-
-    async def networks(self, query: Query) -> Sequence[Network]:
-        return await self._list(_NETWORKS, query)
-
-    async def subnets(self, query: Query) -> Sequence[Subnet]:
-        return await self._list(_SUBNETS, query)
-
-    async def ports(self, query: Query) -> Sequence[Port]:
-        return await self._list(_PORTS, query)
+        return await self._one(_ALL_PORTS if releasing else _COLLECTIONS[Port], port_id)
 
     async def host(self, name: str) -> Host | None:
         found = await self._bodies("SELECT body FROM host WHERE name = $1", (name,), Host)
@@ -141,14 +137,14 @@ class StoreReader:
         found = await self._bodies("SELECT body FROM topology", (), Topology)
         return found[0] if found else Topology()
 
-    async def _one(self, collection: _Collection[V], resource_id: str) -> V | None:
+    async def _one(self, collection: Collection[V], resource_id: str) -> V | None:
         statement = select(collection.table.c.body).where(
             collection.table.c.id == resource_id, collection.alive
         )
         found = await self._database.read(lambda tx: tx.select(statement))
         return collection.decode(found[0][0]) if found else None
 
-    async def _list(self, collection: _Collection[V], query: Query) -> Sequence[V]:
+    async def _list(self, collection: Collection[V], query: Query) -> Sequence[V]:
         async def read(tx: Transaction) -> list[V]:
             statement = await _listing(tx, collection, query)
             values = [collection.decode(body) for (body,) in await tx.select(statement)]
@@ -156,13 +152,13 @@ class StoreReader:
 
         return await self._database.read(read)
 
-    async def _bodies(self, sql: str, keys: tuple[Any, ...], kind: type[V]) -> list[V]:
+    async def _bodies(self, sql: str, keys: tuple[Any, ...], kind: type[T]) -> list[T]:
         decode = msgspec.json.Decoder(kind).decode
         rows = await self._database.read(lambda tx: tx.rows(sql, *keys))
         return [decode(body) for (body,) in rows]
 
 
-async def _listing(tx: Transaction, collection: _Collection[V], query: Query) -> Select[Any]:
+async def _listing(tx: Transaction, collection: Collection[V], query: Query) -> Select[Any]:
     table = collection.table
     statement = select(table.c.body).where(collection.readable(query.project_id), collection.alive)
     for attribute, values in query.filters:
@@ -227,7 +223,7 @@ _SORT_COLUMNS = {
 
 
 async def _after_marker(
-    tx: Transaction, collection: _Collection[V], query: Query, order: _Order
+    tx: Transaction, collection: Collection[V], query: Query, order: _Order
 ) -> ColumnElement[bool]:
     """Rows after the marker's in this order: a keyset, so that a page costs the same anywhere.
 

@@ -1,7 +1,8 @@
 """Writes what a batch has changed: rows, history and events, each table with one statement.
 
-One event a changed resource, in the order networks, subnets, hosts, attachments, ports, so that a
-watcher knows a port's network before the port. The events are also handed back, for the hub.
+One event a changed resource, in the order plain ones, networks, subnets, hosts, attachments,
+ports, so that a watcher knows a port's network before the port. The events are also handed back,
+for the hub.
 """
 
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ from netwright.model.resources import Network, Port, Subnet, Transition, VifType
 from netwright.model.segments import segment_key
 from netwright.model.states import Event, PortState
 from netwright.model.wire import Kind
+from netwright.server.plain import PLAIN_OF
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.store import schema
 from netwright.server.store.leasing import forget_blocks, open_blocks
+from netwright.server.store.plain import write_plain
 from netwright.server.world import World
 
 _encode = msgspec.json.Encoder().encode
@@ -43,6 +46,7 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await _write_subnets(tx, world)
     await _write_hosts(tx, world)
     await _write_topologies(tx, world)
+    await write_plain(tx, world)
     await _write_allocations(tx, world)
     await _write_ports(tx, world, seqs)
     await _write_former_macs(tx, world)
@@ -58,6 +62,9 @@ _NOBODY: frozenset[str] = frozenset()
 
 
 def _drafts(world: World) -> Iterator[_Draft]:
+    for kind, type_ in PLAIN_OF.items():
+        for resource_id, _, value in world.of(type_).changed():
+            yield kind, resource_id, _NOBODY, _NOBODY, _body(value)
     for network_id, _, network in world.networks.changed():
         hosts = _hosts_of_network(world, network_id, is_gone=network is None)
         yield Kind.NETWORK, network_id, hosts, _NOBODY, _body(network)

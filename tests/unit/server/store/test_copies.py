@@ -12,6 +12,7 @@ from tests.doubles.postgres import Postgres
 from tests.doubles.sql import execute
 
 from netwright.model.errors import EXIT_CODE, NetwrightError, Unavailable
+from netwright.model.resources import Port
 from netwright.model.wire import Kind, LineType, WatchLine
 from netwright.server.core import Core
 from netwright.server.queries import Query
@@ -81,7 +82,7 @@ async def test_back_to_what_was_and_watchers_begin_anew(database_url: str, file:
         assert {line.id for line in lines if line.type is LineType.PUT} == {"a", "bb"}
         assert lines[-1].type is LineType.SNAPSHOT_END
         await create(core, "next")  # the log goes on
-        assert {port.id for port in await core.reader.ports(Query())} >= {"next"}
+        assert {port.id for port in await core.reader.many(Port, Query())} >= {"next"}
     finally:
         await core.close()
 

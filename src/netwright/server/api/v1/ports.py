@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from netwright.model.errors import PortNotFound
-from netwright.model.resources import Port, Transition
+from netwright.model.resources import Network, Port, Transition
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.ports.disclosure import explain_to_project, history_for_project
@@ -48,7 +48,7 @@ async def _history(call: Call) -> Reply:
 
 async def _explain(call: Call) -> Reply:
     port, reader = await _port(call), call.service.reader
-    network = await reader.network(port.network_id)
+    network = await reader.one(Network, port.network_id)
     if network is None:  # deleted between the two reads, and the port with it
         raise _missing(port.id)
     found = [await reader.host(name) for name in {binding.host for binding in port.bindings}]

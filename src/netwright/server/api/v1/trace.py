@@ -3,7 +3,7 @@
 import ipaddress
 
 from netwright.model.errors import Conflict, InvalidInput, PortNotFound
-from netwright.model.resources import Port
+from netwright.model.resources import Network, Port, Subnet
 from netwright.model.trace import Trace
 from netwright.server.api.errors import invalid
 from netwright.server.api.query import each_once
@@ -47,10 +47,10 @@ async def _station(reader: Reader, wanted: str) -> Station:
     """Raises PortNotFound, and AmbiguousPort naming the choice."""
     address = _address(wanted)
     port = await _port(reader, wanted, address)
-    network = await reader.network(port.network_id)
+    network = await reader.one(Network, port.network_id)
     if network is None:  # deleted between the two reads, and the port with it
         raise _missing(wanted)
-    found = [await reader.subnet(fixed.subnet_id) for fixed in port.fixed_ips]
+    found = [await reader.one(Subnet, fixed.subnet_id) for fixed in port.fixed_ips]
     binding = port.active_binding
     return Station(
         port=port,
@@ -69,7 +69,7 @@ async def _port(reader: Reader, wanted: str, address: str | None) -> Port:
         if port is not None:
             return port
         filters = (("name", (wanted,)),)
-    ports = await reader.ports(Query(filters=filters, limit=_NAMED_MAX))
+    ports = await reader.many(Port, Query(filters=filters, limit=_NAMED_MAX))
     if not ports:
         raise _missing(wanted)
     if len(ports) > 1:

@@ -31,7 +31,7 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
-from netwright.server.queries import Query, Reader
+from netwright.server.queries import Reader
 
 _log = structlog.get_logger("netwright.server.networks")
 _MTU_DEFAULT = 1500
@@ -107,6 +107,7 @@ _ATTRIBUTES = frozenset(NetworkView.__struct_encode_fields__)
 class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     name = "network"
     collection = "networks"
+    value_type = Network
     not_found = NetworkNotFound
     view_type = NetworkView
     create_shape = Shape[Any](NetworkCreationBody, wrapped=True, read_only=_ATTRIBUTES)
@@ -172,12 +173,6 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
 
     def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
         return DeleteNetwork(caller=caller, id=id_, if_match=if_match)
-
-    async def read(self, reader: Reader, id_: str) -> Network | None:
-        return await reader.network(id_)
-
-    async def read_many(self, reader: Reader, query: Query) -> Sequence[Network]:
-        return await reader.networks(query)
 
     def may_see(self, caller: Caller, value: Network, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
         return value.shared or caller.may_touch(value.project_id)

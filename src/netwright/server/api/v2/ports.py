@@ -28,7 +28,6 @@ from netwright.server.commands import (
     PortDraft,
     UpdatePorts,
 )
-from netwright.server.queries import Query, Reader
 
 _WIRE = {
     "host_id": "binding:host_id",
@@ -136,6 +135,7 @@ _ATTRIBUTES = frozenset(PortView.__struct_encode_fields__)
 class Ports(Resource[Port, PortCreation, PortUpdate]):
     name = "port"
     collection = "ports"
+    value_type = Port
     not_found = PortNotFound
     view_type = PortView
     create_shape = Shape[Any](PortCreationBody, wrapped=True, read_only=_ATTRIBUTES)
@@ -201,12 +201,6 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
 
     def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
         return DeletePorts(caller=caller, ids=(id_,), if_match=if_match)
-
-    async def read(self, reader: Reader, id_: str) -> Port | None:
-        return await reader.port(id_)
-
-    async def read_many(self, reader: Reader, query: Query) -> Sequence[Port]:
-        return await reader.ports(query)
 
     def may_see(self, caller: Caller, value: Port, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
         return value.state in API_STATUS and caller.may_touch(value.project_id)

@@ -13,22 +13,22 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from netwright.model.errors import HTTPBadRequest, NotFound
-from netwright.model.resources import Network, Port, Subnet
+from netwright.model.resources import Network
 from netwright.server.api.body import Shape
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Parameter, Route
 from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.outcomes import LENIENT, each_by_itself
-from netwright.server.api.v2.sight import Sight, networks_of, of_ids
+from netwright.server.api.v2.sight import Owned, Sight, networks_of, of_ids
 from netwright.server.api.v2.values import Body
 from netwright.server.commands import Caller, Command
-from netwright.server.queries import Query, Reader
+from netwright.server.queries import Reader
 
 BULK_ITEMS_MAX = 1000
 _ITEMS_AT_ONCE = 500
 _IF_MATCH = re.compile(rb'"?revision_number=([0-9]{1,18})"?')
 
-Value = TypeVar("Value", Network, Subnet, Port)
+Value = TypeVar("Value", bound=Owned)
 Creation = TypeVar("Creation", bound=Body)
 Change = TypeVar("Change", bound=Body)
 
@@ -39,6 +39,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     name: ClassVar[str]
     collection: ClassVar[str]
     listable: ClassVar[listing.Listable]
+    value_type: ClassVar[type[Any]]
     not_found: ClassVar[type[NotFound]]
     create_shape: ClassVar[Shape[Any]]
     update_shape: ClassVar[Shape[Any]]
@@ -60,12 +61,6 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     @abstractmethod
     def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
         """The command that deletes a resource."""
-
-    @abstractmethod
-    async def read(self, reader: Reader, id_: str) -> Value | None: ...
-
-    @abstractmethod
-    async def read_many(self, reader: Reader, query: Query) -> Sequence[Value]: ...
 
     def may_see(self, caller: Caller, value: Value, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
         """Whether the caller may know of it; what is another project's is not found."""
@@ -106,7 +101,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         request = listing.parse(self.listable, call.query, project_id)
         wanted = (attribute for attribute, _ in request.query.filters)
         policy.require_admin_to_filter(caller, self.name, wanted)
-        found = await self.read_many(reader, request.query)
+        found: Sequence[Value] = await reader.many(self.value_type, request.query)
         url = f"{call.base_url}/v2.0/{self.collection}"
         links = listing.links(request, [value.id for value in found], url, call.query)
         tail = b"]" + (b"," + _member(f"{self.collection}_links", links) if links else b"") + b"}"
@@ -193,7 +188,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         if call.caller.is_admin or not forms:
             return Sight({}, {})
         reader = call.service.reader
-        known: Sequence[Value] = await self.read_many(reader, of_ids(forms))
+        known: Sequence[Value] = await reader.many(self.value_type, of_ids(forms))
         wanted = (
             *self.networks_to_see(call.caller, known),
             *self.networks_to_change(known, items),
@@ -260,7 +255,9 @@ class Resource(ABC, Generic[Value, Creation, Change]):
 
     async def _visible(self, call: Call, id_: str) -> Value:
         reader = call.service.reader
-        value = await self.read(reader, id_) if values.is_uuid(id_) else None
+        value: Value | None = (
+            await reader.one(self.value_type, id_) if values.is_uuid(id_) else None
+        )
         if value is None:
             raise self.missing(id_)
         networks = await networks_of(reader, self.networks_to_see(call.caller, (value,)))

@@ -1,12 +1,22 @@
 """What a caller who is no administrator is held to: read for a whole request at once."""
 
 from collections.abc import Iterable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from netwright.model.resources import Network, Port, Subnet
+from netwright.model.resources import Network
 from netwright.server.queries import Query, Reader
 
-Value = TypeVar("Value", Network, Subnet, Port)
+
+class Owned(Protocol):
+    """A resource of a project."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def project_id(self) -> str: ...
+
+
+Value = TypeVar("Value", bound=Owned)
 
 
 class Sight(NamedTuple, Generic[Value]):
@@ -28,4 +38,4 @@ async def networks_of(reader: Reader, ids: Iterable[str]) -> Mapping[str, Networ
     query = of_ids(ids)
     if not query.filters[0][1]:
         return {}
-    return {network.id: network for network in await reader.networks(query)}
+    return {network.id: network for network in await reader.many(Network, query)}

@@ -26,7 +26,6 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.ports.addressing import SLAAC_MODES
-from netwright.server.queries import Query, Reader
 
 _SLAAC_PREFIX_LENGTH = 64
 
@@ -122,6 +121,7 @@ def _gateway_filter(name: str, value: str) -> str:
 class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     name = "subnet"
     collection = "subnets"
+    value_type = Subnet
     not_found = SubnetNotFound
     view_type = SubnetView
     create_shape = Shape[Any](SubnetCreationBody, wrapped=True, read_only=_ATTRIBUTES)
@@ -194,12 +194,6 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
 
     def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
         return DeleteSubnet(caller=caller, id=id_, if_match=if_match)
-
-    async def read(self, reader: Reader, id_: str) -> Subnet | None:
-        return await reader.subnet(id_)
-
-    async def read_many(self, reader: Reader, query: Query) -> Sequence[Subnet]:
-        return await reader.subnets(query)
 
     def may_see(self, caller: Caller, value: Subnet, networks: Mapping[str, Network]) -> bool:
         if caller.may_touch(value.project_id):

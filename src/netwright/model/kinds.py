@@ -1,0 +1,17 @@
+"""Which value each kind of the watch carries."""
+
+from collections.abc import Mapping
+
+from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Value
+from netwright.model.security import GroupMember, SecurityGroup
+from netwright.model.wire import Kind
+
+VALUE_OF: Mapping[Kind, type[Value]] = {
+    Kind.NETWORK: Network,
+    Kind.SUBNET: Subnet,
+    Kind.PORT: Port,
+    Kind.ATTACHMENT: Attachment,
+    Kind.HOST: Host,
+    Kind.SECURITY_GROUP: SecurityGroup,
+    Kind.GROUP_MEMBER: GroupMember,
+}

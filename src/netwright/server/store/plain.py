@@ -1,0 +1,48 @@
+"""Loads and writes plain resources (`server.plain`): a row is a value's columns and its body."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Table
+
+from netwright.db import statements
+from netwright.db.transaction import Transaction
+from netwright.model.resources import Value
+from netwright.server.needs import Needs
+from netwright.server.plain import PLAIN
+from netwright.server.world import World
+
+TABLES: Mapping[type[Value], Table] = {}
+"""Each plain type's table: every column but `body` is the value's attribute of that name."""
+
+_encode = msgspec.json.Encoder().encode
+_DECODERS = {type_: msgspec.json.Decoder(type_) for type_ in PLAIN}
+
+
+async def load_plain(tx: Transaction, world: World, needs: Needs) -> None:
+    """The plain resources that are needed by id."""
+    for type_, ids in needs.plain.items():
+        if ids:
+            sql = f"SELECT id, body FROM {TABLES[type_].name} WHERE id = ANY($1)"  # noqa: S608 - our names
+            rows = world.of(type_)
+            for id_, body in await tx.rows(sql, list(ids)):
+                rows.load(id_, _DECODERS[type_].decode(body))
+
+
+async def write_plain(tx: Transaction, world: World) -> None:
+    """What the batch has changed of them."""
+    for type_ in PLAIN:
+        rows, table = world.of(type_), TABLES[type_]
+        if not rows.is_touched:
+            continue
+        changed = list(rows.changed())
+        gone = [(id_,) for id_, _, value in changed if value is None]
+        await tx.delete(table, gone)
+        await tx.upsert(table, [_row(table, value) for _, _, value in changed if value])
+
+
+def _row(table: Table, value: Value) -> tuple[Any, ...]:
+    *columns, body = statements.columns_of(table)
+    assert body == "body", f"{table.name}'s last column is its body"
+    return (*(getattr(value, column) for column in columns), _encode(value).decode())
