@@ -75,7 +75,7 @@ class Exhausted(IpAddressGenerationFailure):
 
     def __init__(self, subnet_id: str, fullness: Fullness, now: float) -> None:
         super().__init__(
-            f"No more IP addresses in subnet {subnet_id}: {_describe(fullness, now)}.",
+            f"No more IP addresses in subnet {subnet_id}: {describe(fullness, now)}.",
             next="try again when one returns, delete ports, or widen the allocation pools"
             if fullness.resting
             else "delete ports or widen the allocation pools",
@@ -154,7 +154,7 @@ def blocks_subnet_delete(allocations: Iterable[Allocation]) -> bool:
     return any(not allocation.is_resting for allocation in allocations)
 
 
-def _describe(fullness: Fullness, now: float) -> str:
+def describe(fullness: Fullness, now: float) -> str:
     held = (
         f"all {fullness.capacity} are in use"
         if not fullness.resting

@@ -145,6 +145,10 @@ class NoNetworkAvailable(Conflict):
     """No segment is left, or configured, for a network whose maker names none."""
 
 
+class NoNetworkForLabels(Conflict):
+    """No network that matches has a free address; the message names them, and why each is full."""
+
+
 class IpAddressAlreadyAllocated(Conflict):
     pass
 

@@ -56,6 +56,7 @@ class Network(Value, frozen=True, kw_only=True):
     shared: bool = False
     port_security_enabled: bool = True
     mtu: int = 1500
+    labels: Mapping[str, str] = {}
     subnets: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: float

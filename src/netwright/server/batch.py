@@ -8,12 +8,13 @@ order. A batch that was overtaken, by an event (`overtaking`) or at a unique key
 what is there now; the next time it takes the turn first, and so is overtaken once at most.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 import structlog
+from msgspec.structs import replace
 
 from netwright.db.transaction import KeyTaken, Transaction
 from netwright.ipam.addresses import Address, to_key
@@ -44,14 +45,16 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
-from netwright.server.needs import Needs, note
+from netwright.server.needs import Needs, need_port, note
 from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.ports.macs import NeedsMacs
+from netwright.server.ports.network_choice import NeedsFills, NeedsNetwork
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
+from netwright.server.store.labelled import count_anew
 from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load, load_more_macs
 from netwright.server.store.memory import Memory
@@ -110,7 +113,8 @@ async def run(
     adapt_ledger(world)
     try:
         await supply(tx, aside, world, demand_of(world, needs))
-        outcomes = [await _outcome(tx, aside, world, command, epoch) for command in commands]
+        load_more = partial(_load_more, tx, aside, world, memory)
+        outcomes = [await _outcome(world, command, epoch, load_more) for command in commands]
     except SubnetChanged as error:
         raise Overtaken from error
     last = seen
@@ -170,25 +174,46 @@ def _wanted(world: World) -> set[tuple[str, Address]]:
 
 
 async def _outcome(
-    tx: Transaction, aside: Aside[Any], world: World, command: Command, epoch: str
+    world: World,
+    command: Command,
+    epoch: str,
+    load_more: Callable[["_Missing"], Awaitable[None]],
 ) -> Outcome:
-    for _ in range(_LOADS_AMID_DECISION_MAX + weight(command)):
+    for _ in range(_LOADS_AMID_DECISION_MAX * weight(command)):
         outcome = _attempt(world, command, epoch)
-        if isinstance(outcome, NeedsBlocks):
-            await supply(tx, aside, world, {outcome.subnet_id: outcome.wanted})
-        elif isinstance(outcome, NeedsMacs):
-            await load_more_macs(tx, world, outcome.keys)
-        else:
+        if not isinstance(outcome, _MISSING):
             return outcome
+        await load_more(outcome)
     log.error("no end of loading", command=type(command).__name__)
     return _defect(command)
 
 
-def _attempt(world: World, command: Command, epoch: str) -> Outcome | NeedsBlocks | NeedsMacs:
+_Missing = NeedsBlocks | NeedsMacs | NeedsFills | NeedsNetwork
+_MISSING = (NeedsBlocks, NeedsMacs, NeedsFills, NeedsNetwork)
+
+
+async def _load_more(
+    tx: Transaction, aside: Aside[Any], world: World, memory: Memory, missing: _Missing
+) -> None:
+    match missing:
+        case NeedsBlocks():
+            await supply(tx, aside, world, {missing.subnet_id: missing.wanted})
+        case NeedsMacs():
+            await load_more_macs(tx, world, missing.keys)
+        case NeedsFills():
+            await count_anew(tx, world, memory, missing.wish)
+        case NeedsNetwork():
+            needs = Needs()
+            need_port(needs, replace(missing.draft, network_id=missing.network_id))
+            await load(tx, world, needs, memory)
+            world.prepared.add((missing.draft.id, missing.network_id))
+
+
+def _attempt(world: World, command: Command, epoch: str) -> Outcome | _Missing:
     try:
         with world.attempt():
             return _decide(world, command, epoch)
-    except (NetwrightError, NeedsBlocks, NeedsMacs) as why:
+    except (NetwrightError, *_MISSING) as why:
         return why
     except Exception:  # a defect of ours must fail its own command only
         log.exception("decision failed", command=type(command).__name__)

@@ -49,6 +49,7 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     shared: bool = False
     port_security_enabled: bool = True
     mtu: int = 1500
+    labels: Mapping[str, str] = {}
     segment: Segment | None = None
 
 
@@ -66,6 +67,7 @@ class UpdateNetwork(Command, frozen=True, kw_only=True):
     shared: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     mtu: int | UnsetType = UNSET
+    labels: Mapping[str, str] | UnsetType = UNSET
     if_match: int | None = None
 
 
@@ -129,11 +131,15 @@ class PairWish(Value, frozen=True, kw_only=True):
 
 
 class PortDraft(Value, frozen=True, kw_only=True):
-    """A port to be made. Without `fixed_ips` it gets an address of each IP version there is."""
+    """A port to be made. Without `fixed_ips` it gets an address of each IP version there is.
+
+    `network_labels` is a selector (`model.labels`) in place of `network_id`, which is "" then.
+    """
 
     id: str
     project_id: str
     network_id: str
+    network_labels: str = ""
     name: str = ""
     unique_name: str | None = None
     description: str = ""

@@ -48,7 +48,8 @@ class Needs:
     that were refused or fenced are. `addresses` are asked for by name, in a network, since the
     subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
     counts addresses that any subnet of the network may give, so that blocks are leased before and
-    not amid the decisions. `plain` are ids of plain resources by their type.
+    not amid the decisions. `plain` are ids of plain resources by their type. `labelled` are drafts
+    of ports whose network is to be chosen: what they need follows from the choice.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -71,6 +72,7 @@ class Needs:
     revocations: set[str] = field(default_factory=set)
     draws: Counter[str] = field(default_factory=Counter)
     subnet_draws: Counter[str] = field(default_factory=Counter)
+    labelled: list[PortDraft] = field(default_factory=list)
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -81,7 +83,12 @@ def note(needs: Needs, command: Command) -> None:
 
 def _create_ports(needs: Needs, command: CreatePorts) -> None:
     for draft in command.drafts:
-        _port_draft(needs, draft)
+        if draft.unique_name is not None:
+            needs.unique_names.add((draft.project_id, draft.unique_name))
+        if draft.network_labels:
+            needs.labelled.append(draft)
+        else:
+            need_port(needs, draft)
 
 
 def _delete_ports(needs: Needs, command: DeletePorts) -> None:
@@ -157,14 +164,13 @@ def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
     """It replaces whatever was there."""
 
 
-def _port_draft(needs: Needs, draft: PortDraft) -> None:
+def need_port(needs: Needs, draft: PortDraft) -> None:
+    """What a port needs that is to be made in the network that its draft names."""
     needs.networks.add(draft.network_id)
     if draft.mac_address is not None:
         needs.macs.add((draft.network_id, draft.mac_address))
     else:
         needs.macs.add((draft.network_id, mac_candidates(draft.id)[0]))
-    if draft.unique_name is not None:
-        needs.unique_names.add((draft.project_id, draft.unique_name))
     if draft.fixed_ips is UNSET:
         needs.draws[draft.network_id] += 1
     else:

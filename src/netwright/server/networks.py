@@ -37,6 +37,7 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
         "shared": command.shared,
         "port_security_enabled": command.port_security_enabled,
         "mtu": command.mtu,
+        "labels": command.labels,
     }
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     if changes:
@@ -108,6 +109,7 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         shared=draft.shared,
         port_security_enabled=draft.port_security_enabled,
         mtu=draft.mtu,
+        labels=draft.labels,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,

@@ -35,7 +35,10 @@ def weight(command: Command) -> int:
 def is_brief(command: Command) -> bool:
     """Whether it is one port's work or two's, whatever else there is; others may be a host's."""
     match command:
-        case CreatePorts() | UpdatePorts() | DeletePorts():
+        case CreatePorts():
+            counts = any(draft.network_labels for draft in command.drafts)
+            return weight(command) <= _BRIEF_MAX and not counts
+        case UpdatePorts() | DeletePorts():
             return weight(command) <= _BRIEF_MAX
         case ApplyReports():
             return weight(command) <= _BRIEF_MAX and command.batch.full_set_at is None

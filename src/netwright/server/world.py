@@ -5,11 +5,12 @@ A command that fails is rolled back alone (`World.attempt`). At the end `changed
 what the store has to write.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from netwright.ipam.addresses import Address
+from netwright.ipam.fill import Fill
 from netwright.ipam.ledger import Ledger
 from netwright.ipam.resting import Allocation, FormerMac
 from netwright.model.resources import (
@@ -105,6 +106,11 @@ class World:
     places in the event log. `whole_networks` are those
     all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders
     are loaded. `ledger` hands out addresses.
+
+    Of ports that name labels: `matches` are the networks, with their names, that match a project's
+    selector; `fills` how full they are by the last count and what was drawn since; `recounted` are
+    the wishes whose fills were counted in this batch; `choices` the network that a draft tries
+    first; `prepared` (draft, network) what was loaded for others that it tries.
     """
 
     def __init__(
@@ -142,23 +148,36 @@ class World:
         self.recuts: set[str] = set()
         self.whole_networks: set[str] = set()
         self.more_macs: set[tuple[str, str]] = set()
+        self.matches: dict[tuple[str, str], Mapping[str, str]] = {}
+        self.fills: dict[str, Fill] = {}
+        self.recounted: set[tuple[str, str]] = set()
+        self.choices: dict[str, str] = {}
+        self.prepared: set[tuple[str, str]] = set()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """Run one command's decision: what it raises undoes all that it has put."""
-        self.journal.clear()
+        try:
+            with self.trial():
+                yield
+        finally:
+            self.journal.clear()
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Run a part of a decision that something else may follow when it raises."""
+        mark = len(self.journal)
         transitions = len(self.transitions)
         savepoint = self.ledger.savepoint()
         try:
             yield
         except BaseException:
-            for undo in reversed(self.journal):
+            for undo in reversed(self.journal[mark:]):
                 undo()
+            del self.journal[mark:]
             del self.transitions[transitions:]
             self.ledger.rollback(savepoint)
             raise
-        finally:
-            self.journal.clear()
 
     def of(self, type_: type[Plain]) -> Rows[str, Plain]:
         """The rows of a plain type, by id."""

@@ -1,12 +1,14 @@
 """Decisions about ports: create, update, delete."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from netwright.model.errors import InvalidInput, PortNotFound, UniqueNameConflict
+from netwright.model.labels import parse_selector
 from netwright.model.planes import needed_planes
 from netwright.model.resources import AddressPair, FixedIp, Network, Port
 from netwright.model.states import Event, PortState
@@ -26,6 +28,7 @@ from netwright.server.ports.bindings import bind, readdress, take_back, unbind
 from netwright.server.ports.giving_back import give_back, held_addresses
 from netwright.server.ports.lifecycle import happen, may_answer, names_of
 from netwright.server.ports.macs import choose_mac, rests
+from netwright.server.ports.network_choice import create_where_free
 from netwright.server.ports.release import release_if_unbound
 from netwright.server.world import World
 
@@ -50,10 +53,16 @@ def delete(world: World, command: DeletePorts) -> tuple[()]:
 
 
 def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
-    network = visible(world, caller, draft.network_id)
+    network = None if draft.network_labels else visible(world, caller, draft.network_id)
     namesake = _namesake(world, draft)
     if namesake is not None:
         return namesake
+    if network is None:
+        return create_where_free(world, draft, partial(_create_in, world, caller, draft))
+    return _create_in(world, caller, draft, network)
+
+
+def _create_in(world: World, caller: Caller, draft: PortDraft, network: Network) -> Port:
     reclaims_mac = rests(world, network.id, draft.mac_address)
     mac = choose_mac(world, network, draft.id, draft.project_id, draft.mac_address)
     addressee = Addressee(draft.id, draft.project_id, network, mac, draft.device_owner)
@@ -297,7 +306,7 @@ def _namesake(world: World, draft: PortDraft) -> Port | None:
             wish for wish in draft.fixed_ips if not any(_is(ip, wish) for ip in port.fixed_ips)
         )
     )
-    if port.network_id != draft.network_id or asked:
+    if asked or not _is_asked_for(world, draft, port.network_id):
         addresses = ", ".join(ip.ip_address for ip in port.fixed_ips) or "no address"
         raise UniqueNameConflict(
             f"unique_name '{draft.unique_name}' is port {port.id}'s in network {port.network_id} "
@@ -305,6 +314,13 @@ def _namesake(world: World, draft: PortDraft) -> Port | None:
             next="ask for the same network and addresses, choose another name, or delete that port",
         )
     return port
+
+
+def _is_asked_for(world: World, draft: PortDraft, network_id: str) -> bool:
+    if not draft.network_labels:
+        return network_id == draft.network_id
+    network = world.networks.get(network_id)
+    return network is not None and parse_selector(draft.network_labels).matches(network.labels)
 
 
 def _pairs(wishes: tuple[PairWish, ...], mac: str) -> tuple[AddressPair, ...]:

@@ -7,6 +7,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.ipam.addresses import from_text, to_key
 from netwright.model.errors import HTTPBadRequest, InvalidInput
+from netwright.model.labels import Operator, Requirement, Selector, parse_selector
 from netwright.server.store import schema
 
 _Condition = ColumnElement[bool]
@@ -84,6 +85,26 @@ def _fixed_ips(values: tuple[str, ...]) -> _Condition:
     return schema.port.c.id.in_(select(table.c.port_id).where(and_(*wanted_rows)))
 
 
+def labels_match(selector: Selector) -> _Condition:
+    """The networks whose labels match."""
+    return and_(*map(_label_condition, selector.requirements))
+
+
+def _label_condition(requirement: Requirement) -> _Condition:
+    label = schema.network_label
+    labelled = select(label.c.network_id).where(label.c.key == requirement.key)
+    if requirement.values:
+        labelled = labelled.where(label.c.value.in_(requirement.values))
+    is_labelled = schema.network.c.id.in_(labelled)
+    negated = requirement.operator in {Operator.MISSING, Operator.NOT_IN}
+    return ~is_labelled if negated else is_labelled
+
+
+def _labels(values: tuple[str, ...]) -> _Condition:
+    """Networks whose labels match any of the selectors."""
+    return or_(*(labels_match(parse_selector(value)) for value in values))
+
+
 def _in_shared(values: tuple[str, ...]) -> _Condition:
     """Subnets are as shared as their networks."""
     wanted = condition(schema.network, "shared", values)
@@ -97,6 +118,7 @@ def _of_no_pool(values: tuple[str, ...]) -> _Condition:
 
 _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "fixed_ips"): _fixed_ips,
+    ("network", "labels"): _labels,
     ("subnet", "shared"): _in_shared,
     ("subnet", "subnetpool_id"): _of_no_pool,
 }

@@ -15,6 +15,7 @@ from netwright.server.needs import Needs
 from netwright.server.ports.addressing import eui64, is_slaac
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.store import schema
+from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_plain
 from netwright.server.world import World
@@ -32,6 +33,8 @@ _attachment = msgspec.json.Decoder(Attachment).decode
 
 async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> None:
     """Fill the world with what is needed. Runs in the batch's own transaction."""
+    if needs.labelled:
+        await choose_networks(tx, world, needs, memory)
     await _load_ports(tx, world, needs)
     ports = list(world.ports.values())
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)

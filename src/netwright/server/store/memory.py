@@ -5,10 +5,20 @@ they are in the database as they are here, and a batch need not read them again.
 always; where other processes write, only until the next of their commits.
 """
 
+from typing import NamedTuple
+
+from netwright.ipam.fill import Fill
 from netwright.model.resources import Host, Network, Subnet
 from netwright.server.world import World
 
 _KEPT_MAX = 4_096  # of each kind; one more, and they are read anew
+
+
+class CountedFill(NamedTuple):
+    """How full a network was at Unix second `counted_at`, and what this process drew since."""
+
+    fill: Fill
+    counted_at: float
 
 
 class Memory:
@@ -18,6 +28,7 @@ class Memory:
         self._seq = -1
         self.networks: dict[str, tuple[Network, tuple[Subnet, ...]]] = {}
         self.hosts: dict[str, Host] = {}
+        self.fills: dict[str, CountedFill] = {}  # hints, which need not be true
 
     def begin(self, seq: int) -> None:
         """A transaction sees the log up to `seq`: forget what may have changed since."""
@@ -47,6 +58,9 @@ class Memory:
 
     def commit(self, world: World, last: int, end: int) -> None:
         """A batch that followed the event `last` was committed, up to the event `end`."""
+        for network_id, fill in world.fills.items():
+            if network_id in self.fills:
+                self.fills[network_id] = self.fills[network_id]._replace(fill=fill)
         if last != self._seq:  # others committed in between
             self.forget()
             return

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
@@ -67,6 +67,16 @@ network = Table(
     Column("body", Text, nullable=False),
     Index("network_name", "name"),
     Index("network_project", "project_id"),
+    sqlite_with_rowid=False,
+)
+
+network_label = Table(
+    "network_label",
+    metadata,
+    Column("network_id", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+    Index("network_label_value", "key", "value"),
     sqlite_with_rowid=False,
 )
 

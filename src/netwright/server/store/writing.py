@@ -132,14 +132,20 @@ def _event_row(event: EventRow) -> tuple[Any, ...]:
 async def _write_networks(tx: Transaction, world: World) -> None:
     if not world.networks.is_touched:
         return
-    puts, gone = [], []
-    for network_id, _, network in world.networks.changed():
+    puts, gone, labels, relabelled = [], [], [], []
+    for network_id, before, network in world.networks.changed():
         if network is None:
             gone.append((network_id,))
         else:
             puts.append(_network_row(network))
+        had, has = before.labels if before else {}, network.labels if network else {}
+        if had != has:
+            relabelled.append((network_id,))
+            labels += [(network_id, key, value) for key, value in has.items()]
     await tx.delete(schema.network, gone)
     await tx.upsert(schema.network, puts)
+    await tx.delete(schema.network_label, relabelled, by=("network_id",))
+    await tx.insert(schema.network_label, labels)
 
 
 async def _write_subnets(tx: Transaction, world: World) -> None:

@@ -13,6 +13,7 @@ _EXTENSIONS = {
     "filter-validation": ("Filter Validation", "Unknown filters are refused."),
     "net-mtu": ("Network MTU", "The MTU of a network."),
     "net-mtu-writable": ("Network MTU (writable)", "The MTU of a network can be set."),
+    "network-labels": ("Network Labels", "A port may ask for any network that has certain labels."),
     "pagination": ("Pagination", "Lists come in pages, with links between them."),
     "port-security": ("Port Security", "Whether a port's sources are checked."),
     "port-unique-name": ("Port Unique Name", "Creating a port twice by one name makes one port."),

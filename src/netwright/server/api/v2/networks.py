@@ -13,7 +13,7 @@ from netwright.model.resources import Network, NetworkType, Segment
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.v2 import listing
+from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import (
@@ -61,6 +61,7 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     network_type: NetworkType | UnsetType | None = UNSET
     physical_network: PhysicalNetwork | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
+    labels: dict[str, str] | UnsetType = UNSET
 
 
 class NetworkChange(Body, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ class NetworkChange(Body, frozen=True, kw_only=True):
     shared: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     mtu: Mtu | UnsetType = UNSET
+    labels: dict[str, str] | UnsetType = UNSET
 
 
 class NetworkCreationBody(Body, frozen=True, kw_only=True):
@@ -92,6 +94,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     shared: bool
     mtu: int
     port_security_enabled: bool
+    labels: Mapping[str, str]
     subnets: tuple[str, ...]
     network_type: str | UnsetType = UNSET
     physical_network: str | UnsetType | None = UNSET
@@ -125,6 +128,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             "tenant_id": listing.text,
             "shared": listing.boolean,
             "mtu": listing.integer,
+            "labels": values.selector,
             "provider:network_type": listing.text,
             "provider:physical_network": listing.text,
             "provider:segmentation_id": listing.integer,
@@ -168,6 +172,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             shared=item.shared,
             port_security_enabled=item.port_security_enabled,
             mtu=item.mtu if item.mtu is UNSET else _mtu(item.mtu),
+            labels=item.labels if item.labels is UNSET else values.labels("labels", item.labels),
             if_match=if_match,
         )
 
@@ -190,6 +195,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             shared=value.shared,
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,
+            labels=value.labels,
             subnets=value.subnets,
             network_type=segment.network_type if caller.is_admin else UNSET,
             physical_network=segment.physical_network if caller.is_admin else UNSET,
@@ -210,6 +216,7 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         shared=or_default(item.shared, default=False),
         port_security_enabled=item.port_security_enabled,
         mtu=_mtu(or_default(item.mtu, 0)),
+        labels=values.labels("labels", or_default(item.labels, {})),
         segment=_segment(item),
     )
 

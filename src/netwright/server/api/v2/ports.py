@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from netwright.model.errors import PortNotFound
+from netwright.model.errors import HTTPBadRequest, PortNotFound
 from netwright.model.resources import AddressPair, FixedIp, Network, Port, VifType, VnicType
 from netwright.model.states import API_STATUS
 from netwright.server.api.body import Shape
@@ -58,7 +58,8 @@ NoGroups = Annotated[
 
 
 class PortCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
-    network_id: Uuid
+    network_id: Uuid | UnsetType = UNSET
+    network_labels: str | UnsetType = UNSET
     name: Name = ""
     unique_name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     description: Name = ""
@@ -173,11 +174,13 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
         self, caller: Caller, items: Sequence[PortCreation], networks: Mapping[str, Network]
     ) -> Command:
         for item in items:
-            _require_network_owner(caller, "create", item, networks.get(item.network_id))
+            network = networks.get(item.network_id) if item.network_id else None
+            _require_network_owner(caller, "create", item, network)
         return CreatePorts(caller=caller, drafts=tuple(_draft(caller, item) for item in items))
 
     def networks_to_create(self, items: Iterable[PortCreation]) -> Iterable[str]:
-        return (item.network_id for item in items if policy.network_owners_part(_claims(item)))
+        claiming = (item for item in items if policy.network_owners_part(_claims(item)))
+        return (item.network_id for item in claiming if item.network_id)
 
     def change(
         self,
@@ -250,7 +253,8 @@ def _draft(caller: Caller, item: PortCreation) -> PortDraft:
     return PortDraft(
         id=new_id(),
         project_id=project_of(caller, item.project_id, item.tenant_id),
-        network_id=item.network_id,
+        network_id=item.network_id or "",
+        network_labels=_selector(item),
         name=item.name,
         unique_name=item.unique_name,
         description=item.description,
@@ -265,6 +269,24 @@ def _draft(caller: Caller, item: PortCreation) -> PortDraft:
         profile=_profile(item.profile),
         host=item.host_id if isinstance(item.host_id, str) else "",
     )
+
+
+def _selector(item: PortCreation) -> str:
+    """The selector of the networks that the port may be put into; "" when it names one."""
+    if item.network_labels is UNSET and item.network_id is UNSET:
+        raise HTTPBadRequest(
+            "Failed to parse request. Required attribute 'network_id' not specified.",
+            next="name a network, or select one by network_labels",
+        )
+    if item.network_labels is UNSET:
+        return ""
+    if item.network_id is not UNSET:
+        raise invalid("network_labels", "it stands in place of network_id, not beside it")
+    if item.fixed_ips is not UNSET and item.fixed_ips is not None:
+        raise invalid(
+            "fixed_ips", "it cannot be asked for where network_labels chooses the network"
+        )
+    return values.selector("network_labels", item.network_labels)
 
 
 def _change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import HTTPBadRequest
+from netwright.model.labels import check_labels, parse_selector
 from netwright.server.api.body import nesting_exceeds
 from netwright.server.api.errors import invalid
 from netwright.server.api.v2 import policy
@@ -94,6 +95,23 @@ def mac(attribute: str, text: str) -> str:
     if canonical == "00:00:00:00:00:00" or int(canonical[:2], 16) & 1:
         raise invalid(attribute, f"'{text}' is no address of a single station")
     return canonical
+
+
+def labels(attribute: str, value: Mapping[str, str]) -> Mapping[str, str]:
+    """Labels in Kubernetes' syntax; raises InvalidInput."""
+    try:
+        check_labels(value)
+    except ValueError as error:
+        raise invalid(attribute, str(error)) from None
+    return value
+
+
+def selector(attribute: str, text: str) -> str:
+    """A label selector in Kubernetes' syntax, in one form whatever its spelling."""
+    try:
+        return str(parse_selector(text))
+    except ValueError as error:
+        raise invalid(attribute, str(error)) from None
 
 
 def profile(attribute: str, value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,0 +1,118 @@
+"""Which network a port gets that names labels instead of one.
+
+    matching networks, how full each is (a count, seconds old) ─▶ the least filled is tried
+      ─▶ full after all ─▶ counted anew ─▶ the least filled of those that are not ─▶ refused
+
+The project's own networks and shared ones are asked. Spreading is by fill, so that a network with
+twice the addresses gets twice the ports. The counts are hints; what an address's key says decides.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from netwright.ipam.fill import NOTHING
+from netwright.ipam.resting import Exhausted
+from netwright.model.errors import NoNetworkForLabels
+from netwright.model.labels import parse_selector
+from netwright.model.resources import Network, Port
+from netwright.server.commands import PortDraft
+from netwright.server.world import World
+
+_TRIES_MAX = 4
+_NAMED_MAX = 20
+
+
+class LabelWish(NamedTuple):
+    """A selector's text, and the project among whose networks it selects."""
+
+    project_id: str
+    selector: str
+
+
+def wish_of(draft: PortDraft) -> LabelWish:
+    return LabelWish(draft.project_id, draft.network_labels)
+
+
+class NeedsFills(Exception):
+    """The first choice is full: count anew how full the networks that match are, go on."""
+
+    def __init__(self, wish: LabelWish) -> None:
+        super().__init__(f"the fill of networks matching {wish.selector} is needed")
+        self.wish = wish
+
+
+class NeedsNetwork(Exception):
+    """Load what this draft needs in this network, go on."""
+
+    def __init__(self, draft: PortDraft, network_id: str) -> None:
+        super().__init__(f"network {network_id} is needed")
+        self.draft = draft
+        self.network_id = network_id
+
+
+def create_where_free(world: World, draft: PortDraft, create: Callable[[Network], Port]) -> Port:
+    """What `create` makes in the least filled network that has an address for it.
+
+    Raises NoNetworkForLabels, NeedsFills, NeedsNetwork, and what `create` does but Exhausted.
+    """
+    why: dict[str, Exhausted] = {}
+    for network in _candidates(world, draft):
+        try:
+            with world.trial():
+                return create(network)
+        except Exhausted as error:
+            why[network.id] = error
+    raise _refusal(world, wish_of(draft), why)
+
+
+def _candidates(world: World, draft: PortDraft) -> Iterator[Network]:
+    wish = wish_of(draft)
+    chosen = world.choices.get(draft.id)
+    if chosen is not None and (network := _serving(world, wish, chosen)):
+        yield network
+    if wish not in world.recounted:
+        raise NeedsFills(wish)
+    matching = world.matches[wish]
+    free = [each for each in matching if not world.fills.get(each, NOTHING).is_full]
+    free.sort(key=lambda each: (world.fills[each].ratio, each))
+    for network_id in free[:_TRIES_MAX]:
+        if network_id == chosen:
+            continue
+        if (draft.id, network_id) not in world.prepared:
+            raise NeedsNetwork(draft, network_id)
+        if network := _serving(world, wish, network_id):
+            yield network
+
+
+def _serving(world: World, wish: LabelWish, network_id: str) -> Network | None:
+    """The network, unless a command before this one has changed it."""
+    network = world.networks.get(network_id)
+    if network is None or not (network.shared or network.project_id == wish.project_id):
+        return None
+    return network if parse_selector(wish.selector).matches(network.labels) else None
+
+
+def _refusal(world: World, wish: LabelWish, tried: dict[str, Exhausted]) -> NoNetworkForLabels:
+    matching = world.matches[wish]
+    if not matching:
+        return NoNetworkForLabels(
+            f"No network that project {wish.project_id} may use has labels that match "
+            f"'{wish.selector}'.",
+            next="label one: PUT /v2.0/networks/ID with labels; the project's own networks and "
+            "shared ones are asked",
+        )
+    named = sorted(matching.items(), key=lambda each: (each[1], each[0]))
+    said = [_words(world, *each, tried) for each in named[:_NAMED_MAX]]
+    more = f"; and {len(named) - _NAMED_MAX} more" if len(named) > _NAMED_MAX else ""
+    return NoNetworkForLabels(
+        f"None of the {len(matching)} networks that match '{wish.selector}' has a free address: "
+        f"{'; '.join(said)}{more}.",
+        next="label another network, widen allocation pools, or delete ports",
+    )
+
+
+def _words(world: World, network_id: str, name: str, tried: dict[str, Exhausted]) -> str:
+    fill = world.fills.get(network_id, NOTHING)
+    if network_id in tried and not fill.is_full:  # of another IP version than was counted
+        return f"{name} ({network_id}): {tried[network_id].message.rstrip('.')}"
+    return f"{name} ({network_id}): {fill.words(world.now)}"
