@@ -13,6 +13,7 @@ from netwright.model.errors import (
     PortNotFound,
     SubnetNotFound,
 )
+from netwright.model.operations import Operation
 from netwright.model.resources import (
     Attachment,
     Binding,
@@ -33,7 +34,7 @@ from netwright.model.topology import Topology
 from netwright.model.wire import DeviceAnswers, Kind, ReportOutcome, ReportResult, ReportResults
 from netwright.server import commands
 from netwright.server.census import Census, census
-from netwright.server.commands import Command
+from netwright.server.commands import Caller, Command, Step
 from netwright.server.queries import Query
 
 V = TypeVar("V")
@@ -60,6 +61,12 @@ class ServiceDouble:
 
     async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
         return 1
+
+    async def defer(self, caller: Caller, operation: Operation, steps: Sequence[Step]) -> Operation:
+        raise AssertionError("this double does nothing later")
+
+    async def operation(self, operation_id: str, wait_s: float) -> Operation | None:
+        return None
 
     async def one(self, type_: type[V], id_: str) -> V | None:
         return self._get(type_, id_)

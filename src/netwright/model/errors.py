@@ -113,6 +113,10 @@ class PortNotFound(NotFound):
     pass
 
 
+class OperationNotFound(NotFound):
+    pass
+
+
 class HostNotFound(NotFound):
     pass
 

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     HOST = "host"
     SECURITY_GROUP = "security_group"
     GROUP_MEMBER = "group_member"
+    OPERATION = "operation"
 
 
 class LineType(StrEnum):

@@ -21,8 +21,9 @@ from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.model.errors import InternalError, NetwrightError
 from netwright.model.segments import VlanRange
-from netwright.server import hosts, networks, news, subnets, topology
+from netwright.server import hosts, networks, news, operations, subnets, topology
 from netwright.server.commands import (
+    AcceptOperation,
     ApplyReports,
     Command,
     CreateNetworks,
@@ -32,8 +33,10 @@ from netwright.server.commands import (
     DeleteNetwork,
     DeletePorts,
     DeleteSubnet,
+    FailOperation,
     FenceHost,
     HeartbeatHost,
+    PerformOperation,
     RegisterHost,
     ReplaceTopology,
     SeeDevices,
@@ -231,6 +234,8 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:
     match command:
         case ApplyReports():
             return hosts.apply_reports(world, command, lambda cursor: seq_of(cursor, epoch))
+        case PerformOperation():
+            return operations.perform(world, command, partial(_decide, world, epoch=epoch))
         case Together():
             return tuple(_decide(world, each, epoch) for each in command.commands)
         case _:
@@ -242,6 +247,8 @@ def _tick(world: World, command: Tick) -> tuple[()]:
         hosts.fall_silent(world, name, command.heard.get(name))
     for port_id in command.overdue_ports:
         pass_deadline(world, port_id)
+    for operation_id in command.old_operations:
+        operations.forget(world, operation_id)
     return ()
 
 
@@ -262,5 +269,7 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     UnfenceHost: hosts.unfence,
     DeleteHost: hosts.decommission,
     ReplaceTopology: topology.replace,
+    AcceptOperation: operations.accept,
+    FailOperation: operations.fail,
     Tick: _tick,
 }

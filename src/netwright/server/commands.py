@@ -6,10 +6,11 @@ command is atomic: all its items or none. Fields left out are `UNSET`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
+from netwright.model.operations import Failure, Operation
 from netwright.model.resources import (
     HostRoute,
     Pool,
@@ -193,6 +194,36 @@ class Together(Command, frozen=True, kw_only=True):
     commands: tuple[Command, ...]
 
 
+class Refused(Value, frozen=True, kw_only=True):
+    """A step that was refused before it came to be decided."""
+
+    failure: Failure
+
+
+Step: TypeAlias = Command | Refused
+
+
+class AcceptOperation(Command, frozen=True, kw_only=True):
+    """Note that the steps are to be done; the caller has an answer before they are."""
+
+    operation: Operation
+    steps: tuple[Step, ...]
+
+
+class PerformOperation(Command, frozen=True, kw_only=True):
+    """Do an operation's steps, unless they were done."""
+
+    id: str
+    steps: tuple[Step, ...]
+
+
+class FailOperation(Command, frozen=True, kw_only=True):
+    """An operation cannot be done, by a defect of ours."""
+
+    id: str
+    failure: Failure
+
+
 class RegisterHost(Command, frozen=True, kw_only=True):
     host: str
     registration: HostRegistration
@@ -236,12 +267,15 @@ class ReplaceTopology(Command, frozen=True, kw_only=True):
 class Tick(Command, frozen=True, kw_only=True):
     """Time has passed: hosts fell silent, deadlines went by, addresses have rested.
 
+    `old_operations` ended long ago, and are forgotten.
+
     `heard` says when hosts were last heard (Unix seconds), of the silent ones and of those whose
     stored time is old; of a host that this process never heard, what is stored stands.
     """
 
     silent_hosts: tuple[str, ...] = ()
     overdue_ports: tuple[str, ...] = ()
+    old_operations: tuple[str, ...] = ()
     heard: Mapping[str, float] = {}
 
 
@@ -250,6 +284,7 @@ class Tick(Command, frozen=True, kw_only=True):
 #   Delete…, Tick        ()
 #   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
+#   Accept-, PerformOperation, FailOperation   the Operation, None when it is not there (any more)
 #   DeleteHost           how often the host's credential was revoked by now
 #   ReplaceTopology      the Topology
 #   ApplyReports         ReportResults        SeeDevices   DeviceAnswers

@@ -21,6 +21,7 @@ from netwright.db.postgres import PostgresDatabase
 from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import Unavailable
+from netwright.model.operations import Operation
 from netwright.model.resources import Host
 from netwright.model.segments import VlanRange
 from netwright.model.wire import Kind
@@ -30,6 +31,7 @@ from netwright.server.commands import (
     Command,
     HeartbeatHost,
     SeeDevices,
+    Step,
     Tick,
 )
 from netwright.server.deciding import Decider, ObserveCommit
@@ -37,12 +39,19 @@ from netwright.server.feed import Feed
 from netwright.server.hearing import Hearing
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.liveness import Liveness
+from netwright.server.performing import Performer
 from netwright.server.store import leases
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.leasing import return_leases
 from netwright.server.store.opening import Opened, open_store
 from netwright.server.store.reading import StoreReader
-from netwright.server.store.upkeep import heard, note_heard, overdue_ports
+from netwright.server.store.upkeep import (
+    heard,
+    note_heard,
+    old_operations,
+    overdue_ports,
+    pending_operations,
+)
 from netwright.server.store.writing import EventRow
 from netwright.server.watch import Hub
 from netwright.server.weighing import weight
@@ -51,6 +60,8 @@ log = structlog.get_logger(__name__)
 
 UPKEEP_PERIOD_S = 1.0
 _CHORES_EVERY_S = 10.0
+_RESUME_AFTER_S = 5.0  # who accepted an operation has long begun it
+_OPERATIONS_KEPT_S = 24 * 3600.0
 _NAMED_MAX = 20
 _SHARE_EVERY_S = 3.0
 _SHARED_S = 10.0  # what was heard within: more than a round, in case one fails
@@ -90,6 +101,13 @@ class Core:
             history=history,
         )
         self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
+        self._performer = Performer(
+            self._committer.submit,
+            lambda until, limit: opened.database.read(
+                lambda tx: pending_operations(tx, until, limit)
+            ),
+            self.reader.operation,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self._host_deleted: Callable[[], None] = lambda: None
@@ -133,6 +151,12 @@ class Core:
         result = await self._committer.submit(command)
         return self._hearing.host(result) if isinstance(result, Host) else result
 
+    async def defer(self, caller: Caller, operation: Operation, steps: Sequence[Step]) -> Operation:
+        return await self._performer.accept(caller, operation, steps)
+
+    async def operation(self, operation_id: str, wait_s: float) -> Operation | None:
+        return await self._performer.ended(operation_id, wait_s)
+
     async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
         """Take or renew a lease (`store.leases`). Raises LeaseHeld, Unavailable."""
         if self._closing:
@@ -168,6 +192,7 @@ class Core:
             "watchers": self.watchers(),
             "last_event": self._hub.last_seq,
             "commands_queued": self._committer.queued_items,
+            "operations_begun": len(self._performer),
             "hosts": len(self._liveness.hosts()),
             "hosts_not_heard": unheard[:_NAMED_MAX],
             "hosts_not_heard_count": len(unheard),
@@ -190,6 +215,7 @@ class Core:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._performer.close()
         await self._committer.close()
         mine = self._hearing.of(self._liveness.hosts())
 
@@ -207,6 +233,7 @@ class Core:
     def _publish(self, events: Sequence[EventRow]) -> None:
         """Events in the order of the log, each once."""
         self._learn_hosts(events)
+        self._performer.note(events)
         self._hub.publish(map(self._hearing.event, events))
 
     async def _picture(self, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
@@ -252,12 +279,17 @@ class Core:
         to_note = self._liveness.to_note(time.monotonic())
         now = self._clock()
         overdue = await self._database.read(lambda tx: overdue_ports(tx, now))
-        if silent or overdue or time.monotonic() >= chores_at:
+        old: tuple[str, ...] = ()
+        if is_due := time.monotonic() >= chores_at:
+            await self._performer.resume(now - _RESUME_AFTER_S if chores_at else now)
+            old = await self._database.read(lambda tx: old_operations(tx, now - _OPERATIONS_KEPT_S))
+        if silent or overdue or is_due:
             await self._committer.submit(
                 Tick(
                     caller=_ITSELF,
                     silent_hosts=silent,
                     overdue_ports=overdue,
+                    old_operations=old,
                     heard=self._hearing.of({*silent, *to_note}),
                 )
             )

@@ -8,9 +8,11 @@ from typing import Any
 from msgspec import UNSET
 
 from netwright.ipam.addresses import Address, from_text
+from netwright.model.operations import Operation
 from netwright.model.resources import Value
 from netwright.model.segments import is_whole, segment_key
 from netwright.server.commands import (
+    AcceptOperation,
     AddressWish,
     ApplyReports,
     Command,
@@ -21,8 +23,10 @@ from netwright.server.commands import (
     DeleteNetwork,
     DeletePorts,
     DeleteSubnet,
+    FailOperation,
     FenceHost,
     HeartbeatHost,
+    PerformOperation,
     PortDraft,
     RegisterHost,
     ReplaceTopology,
@@ -34,6 +38,7 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.operation_work import OperationWork
 from netwright.server.ports.macs import mac_candidates
 
 
@@ -106,7 +111,24 @@ def _together(needs: Needs, command: Together) -> None:
         note(needs, each)
 
 
+def _accept_operation(needs: Needs, command: AcceptOperation) -> None:
+    """It is made of itself alone."""
+
+
+def _perform_operation(needs: Needs, command: PerformOperation) -> None:
+    _fail_operation(needs, command)
+    for step in command.steps:
+        if isinstance(step, Command):
+            note(needs, step)
+
+
+def _fail_operation(needs: Needs, command: PerformOperation | FailOperation) -> None:
+    needs.plain[Operation].add(command.id)
+    needs.plain[OperationWork].add(command.id)
+
+
 def _tick(needs: Needs, command: Tick) -> None:
+    needs.plain[Operation].update(command.old_operations)
     needs.hosts.update(command.silent_hosts)
     needs.ports.update(command.overdue_ports)
 
@@ -219,6 +241,9 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     ApplyReports: _reports,
     SeeDevices: _see_devices,
     Together: _together,
+    AcceptOperation: _accept_operation,
+    PerformOperation: _perform_operation,
+    FailOperation: _fail_operation,
     Tick: _tick,
     RegisterHost: _hear_host,
     HeartbeatHost: _hear_host,

@@ -6,10 +6,15 @@ Networks, subnets, ports and hosts have more to them. A new plain kind is a valu
 
 from collections.abc import Mapping
 
+from netwright.model.operations import Operation
 from netwright.model.resources import Value
 from netwright.model.wire import Kind
+from netwright.server.operation_work import OperationWork
 
-PLAIN: Mapping[type[Value], Kind | None] = {}
+PLAIN: Mapping[type[Value], Kind | None] = {
+    Operation: Kind.OPERATION,
+    OperationWork: None,
+}
 """The plain types, each with the kind that watchers are told of it; None: they are not."""
 
 PLAIN_OF: Mapping[Kind, type[Value]] = {kind: type_ for type_, kind in PLAIN.items() if kind}

@@ -1,10 +1,11 @@
 """What the edge sees of the network service."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from netwright.model.operations import Operation
 from netwright.model.wire import Kind
-from netwright.server.commands import Command
+from netwright.server.commands import Caller, Command, Step
 from netwright.server.queries import Reader
 
 
@@ -16,6 +17,12 @@ class Service(Protocol):
 
     async def commit(self, command: Command) -> Any:
         """Do the command; it is durable when this returns. Results as `commands` lists them."""
+
+    async def defer(self, caller: Caller, operation: Operation, steps: Sequence[Step]) -> Operation:
+        """Accept an operation: it will be done, also when this process ends. Raises Unavailable."""
+
+    async def operation(self, operation_id: str, wait_s: float) -> Operation | None:
+        """The operation once it has ended, or as it is after so many seconds; None: not there."""
 
     async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
         """Take or renew a lease, 0 s to give it back; its token. Raises LeaseHeld."""

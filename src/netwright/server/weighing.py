@@ -1,5 +1,8 @@
 """How much work a command is."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from netwright.server.commands import (
     ApplyReports,
     Command,
@@ -7,6 +10,7 @@ from netwright.server.commands import (
     CreatePorts,
     CreateSubnets,
     DeletePorts,
+    PerformOperation,
     SeeDevices,
     Together,
     UpdatePorts,
@@ -17,19 +21,8 @@ _BRIEF_MAX = 2
 
 def weight(command: Command) -> int:
     """How many items a command has: a batch holds a bounded number of them."""
-    match command:
-        case CreatePorts() | CreateNetworks() | CreateSubnets():
-            return len(command.drafts)
-        case UpdatePorts():
-            return len(command.changes)
-        case DeletePorts():
-            return len(command.ids)
-        case ApplyReports():
-            return max(1, len(command.batch.reports))
-        case Together():
-            return sum(map(weight, command.commands))
-        case _:
-            return 1
+    count = _COUNTS.get(type(command))
+    return count(command) if count else 1
 
 
 def is_brief(command: Command) -> bool:
@@ -46,3 +39,17 @@ def is_brief(command: Command) -> bool:
             return len(command.devices.port_ids) <= _BRIEF_MAX
         case _:
             return False
+
+
+_COUNTS: Mapping[type[Command], Callable[[Any], int]] = {
+    CreatePorts: lambda command: len(command.drafts),
+    CreateNetworks: lambda command: len(command.drafts),
+    CreateSubnets: lambda command: len(command.drafts),
+    UpdatePorts: lambda command: len(command.changes),
+    DeletePorts: lambda command: len(command.ids),
+    ApplyReports: lambda command: max(1, len(command.batch.reports)),
+    Together: lambda command: sum(map(weight, command.commands)),
+    PerformOperation: lambda command: sum(
+        weight(step) for step in command.steps if isinstance(step, Command)
+    ),
+}

@@ -28,6 +28,7 @@ from netwright.model.errors import (
     PortNotFound,
     SubnetNotFound,
 )
+from netwright.model.operations import Operation
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
 from netwright.model.states import API_STATUS, PortState
 from netwright.model.topology import Topology
@@ -129,6 +130,11 @@ class StoreReader:
 
     async def revocations(self) -> Mapping[str, int]:
         return await self._database.read(revocations)
+
+    async def operation(self, operation_id: str) -> Operation | None:
+        sql = "SELECT body FROM operation WHERE id = $1"
+        found = await self._bodies(sql, (operation_id,), Operation)
+        return found[0] if found else None
 
     async def census(self) -> Census:
         return await self._database.read(count)

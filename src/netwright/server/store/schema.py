@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
@@ -261,6 +261,39 @@ lease = Table(
     Column("holder", String, nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("expires_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+operation = Table(
+    "operation",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("finished_at", Float),
+    Column("body", Text, nullable=False),
+    Index(
+        "operation_pending",
+        "created_at",
+        sqlite_where=Column("finished_at").is_(None),
+        postgresql_where=Column("finished_at").is_(None),
+    ),
+    Index(
+        "operation_finished",
+        "finished_at",
+        sqlite_where=Column("finished_at").isnot(None),
+        postgresql_where=Column("finished_at").isnot(None),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# Only while its operation is not finished.
+operation_work = Table(
+    "operation_work",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("body", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, from_key
+from netwright.server.operation_work import OperationWork
 from netwright.server.store.events import prune
 from netwright.server.store.leasing import open_blocks, renew_leases
 from netwright.server.store.loading import subnets
@@ -12,6 +15,9 @@ from netwright.server.world import World
 _OVERDUE_MAX = 500
 _RESTED_MAX = 2_000
 _TRANSITIONS_MAX = 10_000
+_OPERATIONS_MAX = 1_000
+
+_work = msgspec.json.Decoder(OperationWork).decode
 
 
 async def overdue_ports(tx: Transaction, now: float) -> tuple[str, ...]:
@@ -20,6 +26,29 @@ async def overdue_ports(tx: Transaction, now: float) -> tuple[str, ...]:
         "SELECT DISTINCT port_id FROM binding WHERE due_at <= $1 LIMIT $2", now, _OVERDUE_MAX
     )
     return tuple(port_id for (port_id,) in rows)
+
+
+async def pending_operations(
+    tx: Transaction, accepted_until: float, limit: int
+) -> list[OperationWork]:
+    """The work of operations that were accepted by then and have not ended, oldest first."""
+    rows = await tx.rows(
+        "SELECT work.body FROM operation AS o JOIN operation_work AS work ON work.id = o.id "
+        "WHERE o.finished_at IS NULL AND o.created_at <= $1 ORDER BY o.created_at LIMIT $2",
+        accepted_until,
+        limit,
+    )
+    return [_work(body) for (body,) in rows]
+
+
+async def old_operations(tx: Transaction, ended_until: float) -> tuple[str, ...]:
+    """Operations that had ended by then."""
+    rows = await tx.rows(
+        "SELECT id FROM operation WHERE finished_at <= $1 ORDER BY finished_at LIMIT $2",
+        ended_until,
+        _OPERATIONS_MAX,
+    )
+    return tuple(operation_id for (operation_id,) in rows)
 
 
 async def note_heard(tx: Transaction, heard: Mapping[str, float]) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 
 from netwright.model.errors import HTTPBadRequest
+from netwright.model.operations import Action
 from netwright.server.api.body import Shape
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.v2 import listing
+from netwright.server.api.v2.deferral import ASYNC, deferred
 from netwright.server.api.v2.outcomes import LENIENT, each_by_itself
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.values import Body, Uuid
@@ -40,6 +42,8 @@ class Bulk:
         items = await self._items(call, self._updates, "changes")
         sight = await resource.sight(call, [item.id for item in items], items)
         changes = [partial(resource.changing, caller, item.id, item, None, sight) for item in items]
+        if ASYNC in call.preferences:
+            return await deferred(call, resource.collection, Action.UPDATE, changes, many=True)
         if LENIENT in call.preferences:
             attempts = [partial(self._change, call, change) for change in changes]
             return await each_by_itself(resource.collection, attempts)
@@ -52,6 +56,8 @@ class Bulk:
         items = await self._items(call, self._deletions, "deletes")
         sight = await resource.sight(call, [item.id for item in items])
         deletions = [partial(resource.deleting, caller, item.id, None, sight) for item in items]
+        if ASYNC in call.preferences:
+            return await deferred(call, resource.collection, Action.DELETE, deletions, many=True)
         if LENIENT in call.preferences:
             attempts = [partial(_delete, call, deletion) for deletion in deletions]
             return await each_by_itself(resource.collection, attempts)

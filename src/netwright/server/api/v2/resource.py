@@ -13,11 +13,13 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from netwright.model.errors import HTTPBadRequest, NotFound
+from netwright.model.operations import Action
 from netwright.model.resources import Network
 from netwright.server.api.body import Shape
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Parameter, Route
 from netwright.server.api.v2 import listing, policy, values
+from netwright.server.api.v2.deferral import ASYNC, deferred
 from netwright.server.api.v2.outcomes import LENIENT, each_by_itself
 from netwright.server.api.v2.sight import Owned, Sight, networks_of, of_ids
 from netwright.server.api.v2.values import Body
@@ -127,6 +129,8 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         items: Sequence[Creation] = (one,) if many is UNSET else many
         self.check_number(items, "makes")
         networks = await self.networks_claimed(call, items)
+        if ASYNC in call.preferences:
+            return await self._create_later(call, items, networks, many=many is not UNSET)
         if many is not UNSET and LENIENT in call.preferences:
             attempts = [partial(self._make_one, call, item, networks) for item in items]
             return await each_by_itself(self.collection, attempts)
@@ -140,13 +144,31 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         self, call: Call, items: Sequence[Creation], networks: Mapping[str, Network]
     ) -> tuple[int, Sequence[Value]]:
         """Make the items, all or none; the status and what was made."""
-        if not call.caller.is_admin:
-            for item in items:
-                policy.require_admin_to_create(call.caller, self.name, given(item))
-        command = self.creation(call.caller, items, networks)
+        command = self._creating(call.caller, items, networks)
         made: Sequence[Value] = await call.service.commit(command)
         await self.was_made(command, call.service.reader)
         return self.created_status(command, made), made
+
+    def _creating(
+        self, caller: Caller, items: Sequence[Creation], networks: Mapping[str, Network]
+    ) -> Command:
+        """The command that makes the items; raises what the caller may not."""
+        if not caller.is_admin:
+            for item in items:
+                policy.require_admin_to_create(caller, self.name, given(item))
+        return self.creation(caller, items, networks)
+
+    async def _create_later(
+        self,
+        call: Call,
+        items: Sequence[Creation],
+        networks: Mapping[str, Network],
+        *,
+        many: bool,
+    ) -> Reply:
+        parts = [(item,) for item in items] if LENIENT in call.preferences else [items]
+        prepare = [partial(self._creating, call.caller, part, networks) for part in parts]
+        return await deferred(call, self.collection, Action.CREATE, prepare, many=many)
 
     async def _make_one(
         self, call: Call, item: Creation, networks: Mapping[str, Network]
@@ -166,16 +188,20 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         item: Change = getattr(body, self.name)
         id_ = call.path["id"]
         sight = await self.sight(call, [id_], [item])
-        changed: Sequence[Value] = await call.service.commit(
-            self.changing(call.caller, id_, item, if_match, sight)
-        )
+        change = partial(self.changing, call.caller, id_, item, if_match, sight)
+        if ASYNC in call.preferences:
+            return await deferred(call, self.collection, Action.UPDATE, [change], many=False)
+        changed: Sequence[Value] = await call.service.commit(change())
         return json_reply({self.name: self.view(call.caller, changed[0])})
 
     async def delete(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
         id_ = call.path["id"]
         sight = await self.sight(call, [id_])
-        await call.service.commit(self.deleting(call.caller, id_, _if_match(call), sight))
+        deletion = partial(self.deleting, call.caller, id_, _if_match(call), sight)
+        if ASYNC in call.preferences:
+            return await deferred(call, self.collection, Action.DELETE, [deletion], many=False)
+        await call.service.commit(deletion())
         return Reply(204)
 
     # -- what the operations, and `bulk`, are made of
