@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.doubles.places import PostgresPlace
 from tests.doubles.postgres import Postgres, postgres
 
 
@@ -12,6 +13,13 @@ def postgres_server() -> Iterator[Postgres]:
     """A private PostgreSQL; each test takes a database of its own in it."""
     with postgres(durable=False) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_place(postgres_server: Postgres) -> Iterator[PostgresPlace]:
+    place = PostgresPlace(postgres_server.new_database())
+    yield place
+    place.end()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,12 +1,11 @@
-"""The server's store in memory, driven batch by batch as its committer does."""
+"""The server's store, driven batch by batch as its committer does."""
 
-import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from tests.doubles.places import Place, SqlitePlace
 
-from netwright.db.sqlite import SqliteTransaction, run_now
 from netwright.ipam.addresses import from_key, to_text
 from netwright.ipam.ledger import Ledger
 from netwright.model.resources import Host, NetworkType, Port, Segment, Transition
@@ -41,7 +40,6 @@ from netwright.server.news import Line
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.loading import revocations
 from netwright.server.store.memory import Memory
-from netwright.server.store.schema import sqlite_ddl
 from netwright.server.store.upkeep import heard, overdue_ports
 from netwright.server.store.writing import EventRow
 
@@ -52,11 +50,9 @@ EPOCH = "e"
 class Store:
     """`batch` decides commands in one transaction and commits it; the outcomes are in order."""
 
-    def __init__(self, history: HistoryKept = HISTORY_KEPT) -> None:
+    def __init__(self, place: Place | None = None, *, history: HistoryKept = HISTORY_KEPT) -> None:
         self.history_kept = history
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        for statement in sqlite_ddl():
-            self.connection.execute(statement)
+        self.place = place or SqlitePlace()
         self.ledger = Ledger("server")
         self.memory = Memory()
         self.now = 1_000.0
@@ -64,8 +60,8 @@ class Store:
         self.news: list[Line] = []
 
     def batch(self, *commands: Command) -> list[Any]:
-        self.connection.execute("BEGIN IMMEDIATE")
-        tx = SqliteTransaction(self.connection)
+        self.place.begin()
+        tx = self.place.tx
         deciding = batch.run(
             tx,
             commands,
@@ -76,8 +72,8 @@ class Store:
             epoch=EPOCH,
             history=self.history_kept,
         )
-        decided = run_now(deciding)
-        self.connection.execute("COMMIT")
+        decided = self.place.run(deciding)
+        self.place.commit()
         self.ledger.commit()
         decided.remember()
         self.events += decided.events
@@ -92,48 +88,58 @@ class Store:
         return outcome
 
     def close(self) -> None:
-        self.connection.close()
+        self.place.close()
 
     # what is stored
+
+    def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """The rows of a statement, written as `db.transaction` says."""
+
+        async def read() -> list[tuple[Any, ...]]:
+            return [tuple(row) for row in await self.place.tx.rows(sql, *parameters)]
+
+        return self.place.run(read())
+
+    def run(self, sql: str, *parameters: Any) -> None:
+        """A statement that changes what is stored."""
+        self.place.run(self.place.tx.run(sql, *parameters))
 
     def port(self, port_id: str) -> Port | None:
         found = [port for port in self.ports() if port.id == port_id]
         return found[0] if found else None
 
     def ports(self) -> list[Port]:
-        rows = self.connection.execute("SELECT body FROM port ORDER BY id")
+        rows = self.rows("SELECT body FROM port ORDER BY id")
         return [msgspec.json.decode(body, type=Port) for (body,) in rows]
 
     def host(self, name: str) -> Host | None:
-        row = self.connection.execute("SELECT body FROM host WHERE name = ?", (name,)).fetchone()
-        return msgspec.json.decode(row[0], type=Host) if row else None
+        rows = self.rows("SELECT body FROM host WHERE name = $1", name)
+        return msgspec.json.decode(rows[0][0], type=Host) if rows else None
 
     def history(self, port_id: str) -> list[Transition]:
-        rows = self.connection.execute(
-            "SELECT body FROM transition WHERE port_id = ? ORDER BY number", (port_id,)
-        )
+        rows = self.rows("SELECT body FROM transition WHERE port_id = $1 ORDER BY number", port_id)
         return [msgspec.json.decode(body, type=Transition) for (body,) in rows]
 
     def holders(self) -> dict[str, str | None]:
         """Who holds each address that has a row; None: it rests."""
-        rows = self.connection.execute("SELECT address, port_id FROM allocation")
+        rows = self.rows("SELECT address, port_id FROM allocation")
         return {to_text(from_key(key)): port_id for key, port_id in rows}
 
     def cursor(self) -> str:
-        (last,) = self.connection.execute("SELECT max(seq) FROM event").fetchone()
+        ((last,),) = self.rows("SELECT max(seq) FROM event")
         return f"{EPOCH}-{last or 0}"
 
     def picture(self, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
-        return run_now(picture(SqliteTransaction(self.connection), after, kinds, host))
+        return self.place.run(picture(self.place.tx, after, kinds, host))
 
     def heard(self) -> dict[str, float]:
-        return run_now(heard(SqliteTransaction(self.connection)))
+        return self.place.run(heard(self.place.tx))
 
     def revocations(self) -> dict[str, int]:
-        return run_now(revocations(SqliteTransaction(self.connection)))
+        return self.place.run(revocations(self.place.tx))
 
     def overdue_ports(self) -> tuple[str, ...]:
-        return run_now(overdue_ports(SqliteTransaction(self.connection), self.now))
+        return self.place.run(overdue_ports(self.place.tx, self.now))
 
     # shorthands
 

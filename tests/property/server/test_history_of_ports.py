@@ -7,12 +7,14 @@ anywhere in the stored log comes to the same view.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.doubles.places import PostgresPlace
 from tests.doubles.store import (
     ADMIN,
     EPOCH,
@@ -101,9 +103,11 @@ View = dict[tuple[str, str], Any]
 
 
 class Ports(RuleBasedStateMachine):
+    on: ClassVar[PostgresPlace | None] = None
+
     def __init__(self) -> None:
         super().__init__()
-        self.store = Store()
+        self.store = Store(self.on and self.on.emptied())
         self.pending: list[Command] = []
         self.made = 0
         self.views: dict[str | None, View] = {host: {} for host in (*HOSTS, None)}
@@ -289,7 +293,7 @@ class Ports(RuleBasedStateMachine):
         return int(self.store.cursor().removeprefix(f"{EPOCH}-"))
 
     def ids(self, table: str) -> set[str]:
-        rows = self.store.connection.execute(f"SELECT id FROM {table}")
+        rows = self.store.rows(f"SELECT id FROM {table}")
         return {id_ for (id_,) in rows}
 
     # what always holds
@@ -301,7 +305,7 @@ class Ports(RuleBasedStateMachine):
             for port in self.store.ports()
             for ip in held_addresses(port)
         }
-        rows = self.store.connection.execute("SELECT subnet_id, address, port_id FROM allocation")
+        rows = self.store.rows("SELECT subnet_id, address, port_id FROM allocation")
         stored = {(subnet, from_key(key)): port for subnet, key, port in rows}
         assert {key: port for key, port in stored.items() if port is not None} == held
 
@@ -309,23 +313,23 @@ class Ports(RuleBasedStateMachine):
     def nothing_is_left_of_what_is_gone(self) -> None:
         alive = self.ids("subnet")
         for table in ("allocation", "block"):
-            rows = self.store.connection.execute(f"SELECT subnet_id FROM {table}")
+            rows = self.store.rows(f"SELECT subnet_id FROM {table}")
             assert {subnet_id for (subnet_id,) in rows} <= alive, table
         networks = self.ids("network")
         assert {port.network_id for port in self.store.ports()} <= networks
-        rows = self.store.connection.execute("SELECT network_id FROM attachment")
+        rows = self.store.rows("SELECT network_id FROM attachment")
         assert {network_id for (network_id,) in rows} <= networks
 
     @invariant()
     def attachments_are_counted_by_bindings(self) -> None:
         bound = {(port.network_id, b.host) for port in self.store.ports() for b in port.bindings}
-        rows = self.store.connection.execute("SELECT network_id, host FROM attachment").fetchall()
+        rows = self.store.rows("SELECT network_id, host FROM attachment")
         assert set(rows) == bound
 
     @invariant()
     def the_binding_index_is_what_the_ports_say(self) -> None:
         said = {(p.id, b.host, str(b.state)) for p in self.store.ports() for b in p.bindings}
-        rows = self.store.connection.execute("SELECT port_id, host, state FROM binding").fetchall()
+        rows = self.store.rows("SELECT port_id, host, state FROM binding")
         assert set(rows) == said
 
     @invariant()
@@ -352,9 +356,7 @@ class Ports(RuleBasedStateMachine):
 
     @invariant()
     def names_are_held_by_ports_that_live(self) -> None:
-        rows = self.store.connection.execute(
-            "SELECT unique_name, mac_address, id FROM port ORDER BY id"
-        ).fetchall()
+        rows = self.store.rows("SELECT unique_name, mac_address, id FROM port ORDER BY id")
         for (name, mac, _), port in zip(rows, self.store.ports(), strict=True):
             assert name == (None if port.state is PortState.RELEASING else port.unique_name)
             assert mac == port.mac_address
@@ -419,4 +421,19 @@ def _apply(view: View, events: Iterable[EventRow], host: str | None) -> None:
 TestPorts = Ports.TestCase
 TestPorts.settings = settings(
     max_examples=500, stateful_step_count=50, deadline=None, derandomize=True
+)
+
+
+class PortsOnPostgresql(Ports):
+    """The same on the other database: fewer, since each step takes ten times as long there."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_postgresql(postgres_place: PostgresPlace) -> None:
+    PortsOnPostgresql.on = postgres_place
+
+
+TestPortsOnPostgresql = PortsOnPostgresql.TestCase
+TestPortsOnPostgresql.settings = settings(
+    max_examples=25, stateful_step_count=50, deadline=None, derandomize=True
 )

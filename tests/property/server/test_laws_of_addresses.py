@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec import UNSET
 from tests.doubles.agents import AgentDouble, answering
+from tests.doubles.places import Place, PostgresPlace
 from tests.doubles.store import (
     ADMIN,
     Store,
@@ -58,9 +59,9 @@ LIVE = {BindingState.PREPARING, BindingState.UP, BindingState.DOWN, BindingState
 
 
 class Addresses(RuleBasedStateMachine):
-    def __init__(self) -> None:
+    def __init__(self, place: Place | None = None) -> None:
         super().__init__()
-        self.store = Store()
+        self.store = Store(place)
         self.agents = {host: AgentDouble(host) for host in HOSTS}
         self.pending: list[Command] = []
         self.made = 0
@@ -241,10 +242,10 @@ class Addresses(RuleBasedStateMachine):
             self.answered_at[name] = now, self.projects[port_id]
 
     def holders(self) -> dict[str, str | None]:
-        rows = self.store.connection.execute(
+        rows = self.store.rows(
             "SELECT mac_address, port_id FROM former_mac UNION ALL SELECT mac_address, id FROM port"
         )
-        return {**self.store.holders(), **dict(rows.fetchall())}
+        return {**self.store.holders(), **dict(rows)}
 
     def teardown(self) -> None:
         try:
@@ -268,7 +269,7 @@ class Addresses(RuleBasedStateMachine):
                 assert binding.remnant is None, port
                 assert binding.state in LIVE, port
                 assert is_here == (binding.state is BindingState.UP), port
-        former = self.store.connection.execute("SELECT * FROM former_mac").fetchall()
+        former = self.store.rows("SELECT * FROM former_mac")
         assert not former
 
 
@@ -281,9 +282,9 @@ TestAddresses.settings = settings(
 class Walk:
     """Random steps through the machine's rules; one host may be cut off for most of them."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, place: Place | None = None) -> None:
         self.random = Random(seed)
-        self.machine = Addresses()
+        self.machine = Addresses(place)
         self.cut_off = self.random.choice([None, None, *HOSTS])
 
     def run(self, steps: int) -> None:
@@ -347,9 +348,18 @@ class Walk:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_the_laws_hold_on_random_walks(seed: int) -> None:
-    for walk in range(WALKS):
-        try:
-            Walk(seed * WALKS + walk).run(STEPS)
-        except AssertionError as error:
-            error.add_note(f"walk {seed * WALKS + walk}")
-            raise
+    for walk in range(seed * WALKS, (seed + 1) * WALKS):
+        walked(walk)
+
+
+def test_they_hold_on_postgresql(postgres_place: PostgresPlace) -> None:
+    for walk in range(WALKS // 2):
+        walked(walk, postgres_place.emptied())
+
+
+def walked(seed: int, place: Place | None = None) -> None:
+    try:
+        Walk(seed, place).run(STEPS)
+    except AssertionError as error:
+        error.add_note(f"walk {seed}")
+        raise

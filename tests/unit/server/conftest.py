@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.doubles.places import Place, PostgresPlace, SqlitePlace
 
 from netwright.server.core import Core
 
@@ -13,3 +14,12 @@ async def core(database_url: str) -> AsyncIterator[Core]:
     await core.start()
     yield core
     await core.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Where a `Store` keeps its tables: a test with it runs on both kinds of database."""
+    if request.param == "sqlite":
+        return SqlitePlace()
+    place: PostgresPlace = request.getfixturevalue("postgres_place")
+    return place.emptied()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.doubles.places import Place
 from tests.doubles.store import (
     ADMIN,
     Store,
@@ -32,8 +33,8 @@ MAC, OTHER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    store = Store()
+def store(place: Place) -> Iterator[Store]:
+    store = Store(place)
     store.make_network()
     store.do(register("h1"))
     store.do(register("h2"))
@@ -61,7 +62,7 @@ def rested(store: Store) -> str:
 
 
 def holders(store: Store) -> list[str | None]:
-    rows = store.connection.execute("SELECT port_id FROM allocation ORDER BY address")
+    rows = store.rows("SELECT port_id FROM allocation ORDER BY address")
     return [holder for (holder,) in rows]
 
 

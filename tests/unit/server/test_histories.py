@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.doubles.places import Place
 from tests.doubles.store import ADMIN, Store, create, delete, register, update
 
 from netwright.server.commands import Tick
@@ -13,8 +14,8 @@ KEPT = HistoryKept(per_port_max=10, after_delete_s=1_000.0)
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    store = Store(KEPT)
+def store(place: Place) -> Iterator[Store]:
+    store = Store(place, history=KEPT)
     store.make_network()
     store.do(register("h1"))
     yield store
@@ -27,7 +28,7 @@ def flap(store: Store, port_id: str, times: int) -> None:
 
 
 def rows(store: Store) -> int:
-    (count,) = store.connection.execute("SELECT count(*) FROM transition").fetchone()
+    ((count,),) = store.rows("SELECT count(*) FROM transition")
     return int(count)
 
 
@@ -90,7 +91,5 @@ def test_upkeep_forgets_a_bounded_number_at_a_time(
 
 def test_forgetting_walks_an_index(store: Store) -> None:
     """However many histories there are, upkeep looks only at those that it forgets."""
-    plan = store.connection.execute(
-        "EXPLAIN QUERY PLAN SELECT port_id FROM transition WHERE ended_at <= 1"
-    ).fetchall()
-    assert "transition_ended" in str(plan)
+    plan = store.place.plan("SELECT port_id FROM transition WHERE ended_at <= 1")
+    assert "transition_ended" in plan

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.doubles.places import Place
 from tests.doubles.store import ADMIN, Store, create, delete, register
 
 from netwright.model.errors import HostInUse, HostNotFound
@@ -12,8 +13,8 @@ from netwright.server.commands import DeleteHost, FenceHost, HeartbeatHost, Tick
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    store = Store()
+def store(place: Place) -> Iterator[Store]:
+    store = Store(place)
     store.do(register("h1"))
     yield store
     store.close()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from structlog.testing import capture_logs
+from tests.doubles.places import Place
 from tests.doubles.store import ADMIN, Store, register
 from tests.doubles.values import binding, port
 
@@ -135,8 +136,8 @@ def test_of_many_ports_some_are_named_and_the_others_counted() -> None:
     assert lines[-1] == Line("more ports changed", {"DEGRADED": 480}, is_warning=True)
 
 
-def test_a_batch_tells_what_it_made_of_what_was_there() -> None:
-    store = Store()
+def test_a_batch_tells_what_it_made_of_what_was_there(place: Place) -> None:
+    store = Store(place)
     store.do(register("h1"))
     store.do(Tick(caller=ADMIN, silent_hosts=("h1",), heard={"h1": 990.0}))
     store.do(Tick(caller=ADMIN, silent_hosts=("h1",), heard={"h1": 990.0}))  # no news

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.doubles.places import Place
 from tests.doubles.store import (
     ADMIN,
     Store,
@@ -23,8 +24,8 @@ from netwright.server.commands import CreateNetworks, FenceHost, NetworkDraft, T
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    store = Store()
+def store(place: Place) -> Iterator[Store]:
+    store = Store(place)
     store.make_network()
     store.do(register("h1"))
     store.do(register("h2"))
@@ -41,7 +42,7 @@ def wired(store: Store, port_id: str, network: str = "net", **attributes: Any) -
 
 
 def holders(store: Store) -> list[str | None]:
-    rows = store.connection.execute("SELECT port_id FROM allocation ORDER BY address")
+    rows = store.rows("SELECT port_id FROM allocation ORDER BY address")
     return [holder for (holder,) in rows]
 
 

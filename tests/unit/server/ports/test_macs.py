@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.doubles.places import Place
 from tests.doubles.store import ADMIN, Store, create, ipv4_subnet, slaac_subnet
 
 from netwright.model.errors import MacAddressGenerationFailure
@@ -15,8 +16,8 @@ CHOICES = mac_candidates("wanted")
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    one = Store()
+def store(place: Place) -> Iterator[Store]:
+    one = Store(place)
     one.make_network("net", 10, ipv4_subnet("net", "10.0.0.0/24"), slaac_subnet("net"))
     yield one
     one.close()
@@ -50,7 +51,7 @@ def test_no_choice_is_free(store: Store) -> None:
 
 def test_a_mac_that_rests_is_not_chosen(store: Store) -> None:
     rests = "INSERT INTO former_mac (network_id, mac_address, project_id, rests_until) VALUES"
-    store.connection.execute(f"{rests} ('net', ?, 'q', ?)", (CHOICES[0], store.now + 60))
+    store.run(f"{rests} ('net', $1, 'q', $2)", CHOICES[0], store.now + 60)
     port = make(store, "wanted")
     assert port.mac_address == CHOICES[1]
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec.structs import replace
+from tests.doubles.places import Place
 from tests.doubles.store import (
     ADMIN,
     Store,
@@ -32,8 +33,8 @@ OLD_MAC, NEW_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    store = Store()
+def store(place: Place) -> Iterator[Store]:
+    store = Store(place)
     store.make_network("net", 10, ipv4_subnet("net"))
     store.do(register("h1"))
     store.do(register("h2"))
@@ -230,7 +231,7 @@ def test_a_mac_that_goes_is_held_then_rests(store: Store) -> None:
         store.do(stranger)
     store.now += REST_S + 1
     store.do(stranger)
-    assert store.connection.execute("SELECT count(*) FROM former_mac").fetchone() == (0,)
+    assert store.rows("SELECT count(*) FROM former_mac") == [(0,)]
 
 
 def test_a_mac_that_rested_is_forgotten(store: Store) -> None:
@@ -239,7 +240,7 @@ def test_a_mac_that_rested_is_forgotten(store: Store) -> None:
     say(store, ReportStatus.UP)
     store.now += REST_S + 1
     store.do(Tick(caller=ADMIN))
-    assert store.connection.execute("SELECT count(*) FROM former_mac").fetchone() == (0,)
+    assert store.rows("SELECT count(*) FROM former_mac") == [(0,)]
 
 
 def test_what_no_host_ever_knew_is_free_at_once(store: Store) -> None:
@@ -259,9 +260,9 @@ def test_a_subnet_is_in_use_while_a_host_may_answer_for_an_address_of_it(store: 
     up_on(store, "h1")
     store.do(update("a", fixed_ips=()))
     rows = "SELECT count(*) FROM allocation WHERE port_id IS NOT NULL"
-    assert store.connection.execute(rows).fetchone() == (1,)
+    assert store.rows(rows) == [(1,)]
     say(store, ReportStatus.UP)
-    assert store.connection.execute(rows).fetchone() == (0,)
+    assert store.rows(rows) == [(0,)]
 
 
 def test_a_port_without_planes_cannot_be_made_of_a_bound_one_by_changing_its_address_too(
@@ -296,7 +297,7 @@ def test_history_and_explain_say_who_holds_what_and_why(store: Store) -> None:
 
 def explained(store: Store) -> str:
     port = the(store)
-    (body,) = store.connection.execute("SELECT body FROM network").fetchone()
+    ((body,),) = store.rows("SELECT body FROM network")
     hosts = {b.host: store.host(b.host) for b in port.bindings}
     known = {name: host for name, host in hosts.items() if host}
     return explain(port, msgspec.json.decode(body, type=Network), known, {}, store.now).text
@@ -349,5 +350,5 @@ def test_a_mac_that_was_reclaimed_from_its_rest_rests_again(store: Store) -> Non
     say(store, ReportStatus.UP)
     store.do(create("b", mac_address=OLD_MAC, fixed_ips=()))  # its project may have it back
     store.do(delete("b"))
-    rows = store.connection.execute("SELECT mac_address, port_id FROM former_mac").fetchall()
+    rows = store.rows("SELECT mac_address, port_id FROM former_mac")
     assert rows == [(OLD_MAC, None)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.doubles.places import Place
 from tests.doubles.store import (
     ADMIN,
     Store,
@@ -22,8 +23,8 @@ from netwright.server.commands import FenceHost, Tick
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    store = Store()
+def store(place: Place) -> Iterator[Store]:
+    store = Store(place)
     store.make_network()
     store.do(register("h1"))
     store.do(register("h2"))
@@ -70,7 +71,7 @@ def test_a_port_that_the_host_cannot_serve_is_not_offered(store: Store, why: str
             store.do(FenceHost(caller=ADMIN, host="h1", reason="power is off"))
         case "no such network":
             store.make_network("other", 20)
-            store.connection.execute(
+            store.run(
                 "UPDATE host SET body = replace(body, 'physnet1', 'physnet2') WHERE name = 'h1'"
             )
         case _:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.doubles.places import SqlitePlace
 from tests.doubles.store import ADMIN, Store, create, delete, ipv4_subnet
 from tests.unit.server.test_several_processes import create as create_at
 from tests.unit.server.test_several_processes import two_cores
@@ -27,9 +28,11 @@ def store() -> Iterator[Store]:
 def selects(store: Store, port_id: str) -> list[str]:
     """The tables that making a port reads."""
     said: list[str] = []
-    store.connection.set_trace_callback(said.append)
+    assert isinstance(store.place, SqlitePlace)
+    connection = store.place.connection
+    connection.set_trace_callback(said.append)
     store.do(create(port_id))
-    store.connection.set_trace_callback(None)
+    connection.set_trace_callback(None)
     return [each.split(" FROM ")[1].split()[0] for each in said if each.startswith("SELECT")]
 
 
