@@ -52,8 +52,9 @@ EPOCH = "e"
 class Store:
     """`batch` decides commands in one transaction and commits it; the outcomes are in order."""
 
-    def __init__(self, history: HistoryKept = HISTORY_KEPT) -> None:
+    def __init__(self, history: HistoryKept = HISTORY_KEPT, *, tells_nova: bool = False) -> None:
         self.history_kept = history
+        self.tells_nova = tells_nova
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         for statement in sqlite_ddl():
             self.connection.execute(statement)
@@ -75,6 +76,7 @@ class Store:
             now=self.now,
             epoch=EPOCH,
             history=self.history_kept,
+            tells_nova=self.tells_nova,
         )
         decided = run_now(deciding)
         self.connection.execute("COMMIT")

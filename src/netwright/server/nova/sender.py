@@ -140,7 +140,7 @@ class Sender:
             verdict = judge(sent, answer, self._clock())
             settled = verdict.settled
             self._resize(is_split=verdict.is_split)
-            self._note(verdict.settled)
+            self._note(verdict.settled, is_away=verdict.is_away)
             if verdict.is_away:
                 return await self._give_way(settled, answer)
             if self._failures:
@@ -169,14 +169,14 @@ class Sender:
         """Fewer at once after a failure, to find the event that is to blame, if one is."""
         self._page = max(1, self._page // 2) if is_split else min(self._page * 2, EVENTS_MAX)
 
-    def _note(self, settled: Sequence[Telling]) -> None:
+    def _note(self, settled: Sequence[Telling], *, is_away: bool) -> None:
         outcomes = Counter(
             "acknowledged" if each.is_acknowledged else "dropped" if each.ended_at else "retried"
             for each in settled
         )
         for outcome, count in outcomes.items():
             self._observe(outcome, count)
-        if outcomes:
+        if outcomes and not is_away:
             log.info("nova was told", **dict(sorted(outcomes.items())))
         self._say_dropped(each for each in settled if each.ended_at and not each.is_acknowledged)
 

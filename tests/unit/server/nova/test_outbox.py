@@ -1,0 +1,369 @@
+"""Notices from the change to Nova's double and back, on either database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.doubles.clock import Clock
+from tests.doubles.nova import TOKEN, NovaDouble, nova
+from tests.doubles.sql import execute
+from tests.doubles.store import ADMIN, Store, delete, register, report, reports, update
+from tests.doubles.store import create as create_port
+
+from netwright.model.resources import NetworkType, Port, Segment
+from netwright.model.wire import ReportStatus
+from netwright.server.commands import CreateNetworks, CreateSubnets, NetworkDraft, SubnetDraft
+from netwright.server.core import Core, ToldNova
+from netwright.server.nova.endpoint import NovaEndpoint
+from netwright.server.nova.notices import Telling
+from netwright.server.store.outbox import GONE, GONE_AFTER_S, KEPT_S, StoreOutbox
+
+A = "11111111-2222-4333-8444-555555555555"
+B = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+OWNED: dict[str, Any] = {"device_id": A, "device_owner": "compute:nova"}
+PLUGGED = "network-vif-plugged completed"
+FAILED = "network-vif-plugged failed"
+UNPLUGGED = "network-vif-unplugged completed"
+CHANGED = "network-changed completed"
+DELETED = "network-vif-deleted completed"
+WAIT_S = 20.0
+
+
+@pytest.fixture
+def double() -> Iterator[NovaDouble]:
+    with nova() as serving:
+        yield serving
+        assert not serving.wrong
+
+
+class Nova:
+    """How the cores of a test tell the double."""
+
+    def __init__(self, url: str, directory: Path, timeout_s: float = 5.0) -> None:
+        self._url = url
+        self._token_file = directory / "nova.token"
+        self._token_file.write_text(TOKEN)
+        self._timeout_s = timeout_s
+        self.counts: dict[str, int] = {}
+
+    def told(self) -> ToldNova:
+        endpoint = NovaEndpoint(self._url, self._token_file, self._timeout_s)
+        return ToldNova(endpoint, self._timeout_s, self._count)
+
+    def _count(self, outcome: str, count: int) -> None:
+        self.counts[outcome] = self.counts.get(outcome, 0) + count
+
+
+@asynccontextmanager
+async def running(
+    url: str, told: ToldNova | None, clock: Clock | None = None
+) -> AsyncIterator[Core]:
+    core = await (Core.open(url, clock, nova=told) if clock else Core.open(url, nova=told))
+    await core.start()
+    try:
+        yield core
+    finally:
+        await core.close()
+
+
+async def prepare(core: Core) -> None:
+    segment = Segment(
+        network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=100
+    )
+    network = NetworkDraft(id="net", project_id="p", segment=segment)
+    subnet = SubnetDraft(
+        id="sub", project_id="p", network_id="net", cidr="10.0.0.0/20", ip_version=4
+    )
+    await core.commit(CreateNetworks(caller=ADMIN, drafts=(network,)))
+    await core.commit(CreateSubnets(caller=ADMIN, drafts=(subnet,)))
+    await core.commit(register("h1"))
+
+
+async def wire(core: Core, port_id: str, status: ReportStatus = ReportStatus.UP) -> None:
+    port = await core.reader.port(port_id)
+    assert port is not None
+    await core.commit(reports("h1", report(port, "h1", status)))
+
+
+async def until(is_so: Callable[[], Any]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
+async def settled(core: Core, port_id: str) -> list[Telling]:
+    """The port's notices, once none of them waits."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            found = list(await core.reader.notices(port_id))
+            if found and all(each.ended_at is not None for each in found):
+                return found
+            await asyncio.sleep(0.01)
+
+
+async def test_nova_hears_of_a_ports_whole_life(
+    database_url: str, double: NovaDouble, tmp_path: Path
+) -> None:
+    to_nova = Nova(double.url, tmp_path)
+    async with running(database_url, to_nova.told()) as core:
+        await prepare(core)
+        await core.commit(create_port("x", device_id=A))
+        await core.commit(update("x", host="h1", **OWNED))
+        await wire(core, "x")
+        expected = [PLUGGED]
+        await until(lambda: double.heard_of("x") == expected)
+        await wire(core, "x", ReportStatus.DOWN)
+        expected.append(UNPLUGGED)
+        await until(lambda: double.heard_of("x") == expected)
+        await wire(core, "x", ReportStatus.REFUSED)
+        expected.append(FAILED)
+        await until(lambda: double.heard_of("x") == expected)
+        await wire(core, "x")
+        expected.append(PLUGGED)
+        await until(lambda: double.heard_of("x") == expected)
+        await core.commit(update("x", fixed_ips=()))
+        expected.append(CHANGED)
+        await until(lambda: double.heard_of("x") == expected)
+        await core.commit(update("x", host="", device_id="", device_owner=""))
+        expected.append(UNPLUGGED)
+        await until(lambda: double.heard_of("x") == expected)
+        await core.commit(update("x", **OWNED))
+        await core.commit(delete("x"))
+        expected.append(DELETED)
+        await until(lambda: double.heard_of("x") == expected)
+        assert {event.server_uuid for event in double.heard} == {A}
+        assert {each.code for each in await settled(core, "x")} == {200}
+    assert to_nova.counts == {"acknowledged": len(expected)}
+
+
+async def test_others_ports_and_a_server_without_nova_write_nothing(
+    database_url: str, double: NovaDouble, tmp_path: Path
+) -> None:
+    async with running(database_url, None) as core:
+        await prepare(core)
+        await core.commit(create_port("a", host="h1", **OWNED))
+        await wire(core, "a")
+        assert not await core.reader.notices("a")
+    async with running(database_url, Nova(double.url, tmp_path).told()) as core:
+        await core.commit(create_port("b", host="h1", device_owner="network:dhcp", device_id=A))
+        await core.commit(create_port("c", **OWNED))
+        await wire(core, "b")
+        await core.commit(delete("b"))
+        await core.commit(create_port("d", host="h1", **OWNED))
+        await wire(core, "d")
+        await until(lambda: double.heard)
+    assert [event.tag for event in double.heard] == ["d"]
+    assert await execute(database_url, "SELECT port_id FROM notice") == [("d",)]
+
+
+async def test_it_is_tried_until_the_instance_has_a_host(
+    database_url: str, double: NovaDouble, tmp_path: Path
+) -> None:
+    double.instances = {A: None}
+    async with running(database_url, Nova(double.url, tmp_path).told()) as core:
+        await prepare(core)
+        await core.commit(create_port("x", host="h1", **OWNED))
+        await wire(core, "x")
+        await until(lambda: double.asked)
+        (one,) = await core.reader.notices("x")
+        while not one.attempts:  # its answer is noted a moment later
+            (one,) = await core.reader.notices("x")
+        assert (one.code, one.ended_at, one.error) == (422, None, "the instance has no host yet")
+        census = await core.reader.census()
+        assert (census.notices_pending, census.notices_oldest_at) == (1, one.created_at)
+        double.instances = {A: "h1"}
+        (one,) = await settled(core, "x")
+        assert one.is_acknowledged
+        assert one.attempts > 1
+        assert (await core.reader.census()).notices_pending == 0
+    assert double.heard_of("x") == [PLUGGED]
+
+
+async def test_what_is_void_is_never_sent(
+    database_url: str, double: NovaDouble, tmp_path: Path
+) -> None:
+    double.status = 503
+    async with running(database_url, Nova(double.url, tmp_path).told()) as core:
+        await prepare(core)
+        for name in ("x", "y"):
+            await core.commit(create_port(name, host="h1", **OWNED))
+        for _ in range(3):
+            for status in (ReportStatus.UP, ReportStatus.DOWN):
+                await wire(core, "x", status)
+                await wire(core, "y", status)
+        await wire(core, "y")
+        await until(lambda: double.asked)
+        double.status = None
+        await settled(core, "x")
+        await settled(core, "y")
+    assert double.heard_of("x") == [UNPLUGGED]
+    assert double.heard_of("y") == [PLUGGED]
+
+
+async def test_what_changes_while_it_is_sent_is_told_after_it(
+    database_url: str, double: NovaDouble, tmp_path: Path
+) -> None:
+    double.gate.clear()
+    async with running(database_url, Nova(double.url, tmp_path).told()) as core:
+        await prepare(core)
+        await core.commit(create_port("x", host="h1", **OWNED))
+        await wire(core, "x")
+        await until(lambda: double.running)
+        await wire(core, "x", ReportStatus.DOWN)
+        double.gate.set()
+        (one,) = await settled(core, "x")
+    assert one.notice.name == "network-vif-unplugged"
+    assert double.heard_of("x") == [PLUGGED, UNPLUGGED]
+
+
+@pytest.mark.parametrize("trouble", ["breaks", "delays", "fails", "answers nonsense"])
+async def test_a_restart_in_the_middle_loses_nothing(
+    database_url: str, double: NovaDouble, tmp_path: Path, trouble: str
+) -> None:
+    match trouble:
+        case "breaks":
+            double.breaks = True
+        case "delays":
+            double.gate.clear()
+        case "fails":
+            double.status = 500
+        case _:
+            double.status = 200
+    to_nova = Nova(double.url, tmp_path)
+    async with running(database_url, to_nova.told()) as core:
+        await prepare(core)
+        drafts = [f"p{n}" for n in range(5)]
+        for name in drafts:
+            await core.commit(create_port(name, host="h1", **OWNED))
+            await wire(core, name)
+        await until(lambda: double.peers)
+    assert not double.heard
+    double.breaks, double.status = False, None
+    async with running(database_url, to_nova.told()) as core:
+        await until(lambda: double.running or double.heard)
+        double.gate.set()
+        for name in drafts:
+            (one,) = await settled(core, name)
+            assert one.is_acknowledged
+            assert PLUGGED in double.heard_of(name)
+
+
+async def test_five_hundred_at_once(database_url: str, double: NovaDouble, tmp_path: Path) -> None:
+    to_nova = Nova(double.url, tmp_path)
+    count = 500
+    async with running(database_url, to_nova.told()) as core:
+        await prepare(core)
+        names = [f"p{n}" for n in range(count)]
+        made: list[Port] = []
+        for name in names:
+            made += await core.commit(create_port(name, host="h1", **OWNED))
+        up = [report(port, "h1", ReportStatus.UP) for port in made]
+        await core.commit(reports("h1", *up))
+        await until(lambda: len(double.heard) == count)
+        await settled(core, names[-1])
+    assert len(double.asked) == 5
+    assert {event.tag for event in double.heard} == set(names)
+    assert double.running_max == 1
+
+
+async def test_what_is_over_is_kept_for_a_while_and_gone_ports_are_given_up(
+    database_url: str, double: NovaDouble, tmp_path: Path
+) -> None:
+    clock = Clock()
+    double.instances = {A: None, B: "h1"}
+    async with running(database_url, Nova(double.url, tmp_path).told(), clock) as core:
+        await prepare(core)
+        for name, instance in (("a", A), ("b", A), ("c", A), ("d", B)):
+            owned = OWNED | {"device_id": instance}
+            await core.commit(create_port(name, host="h1", **owned))
+            await wire(core, name)
+        await settled(core, "d")
+        await core.commit(delete("a"))
+        await core.commit(update("b", device_id=B))
+        await until(lambda: "d" in {event.tag for event in double.heard})
+        outbox = StoreOutbox(core._database, None)
+        assert not await outbox.sweep(clock.now + GONE_AFTER_S - 1)
+        dropped = await outbox.sweep(clock.now + GONE_AFTER_S)
+        told_a = {(each.notice.port_id, each.notice.name.value) for each in dropped}
+        assert told_a == {("a", "network-vif-deleted"), ("b", "network-vif-unplugged")}
+        (one,) = await core.reader.notices("a")
+        assert (one.error, one.next_try_at, one.is_acknowledged) == (GONE, None, False)
+        (one,) = await core.reader.notices("c")  # its port is there, so it is tried for ever
+        assert one.ended_at is None
+        assert await core.reader.notices("d")
+        await outbox.sweep(clock.now + KEPT_S)
+        assert not await core.reader.notices("d")
+        (one,) = await core.reader.notices("c")
+        assert one.ended_at is None
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    store = Store(tells_nova=True)
+    store.make_network()
+    store.do(register("h1"))
+    yield store
+    store.close()
+
+
+def statements(store: Store, act: Callable[[], Any]) -> list[str]:
+    """What is asked of the database meanwhile."""
+    said: list[str] = []
+    store.connection.set_trace_callback(said.append)
+    act()
+    store.connection.set_trace_callback(None)
+    return [each for each in said if "notice" in each]
+
+
+def test_the_hot_path_asks_nothing_more(store: Store) -> None:
+    assert not statements(store, lambda: store.do(create_port("a", **OWNED)))
+    assert not statements(store, lambda: store.do(update("a", host="h1")))
+    assert not statements(store, lambda: store.do(create_port("b")))
+    assert not statements(store, lambda: store.do(delete("b")))
+    port = store.port("a")
+    assert port is not None
+    up = reports("h1", report(port, "h1", ReportStatus.UP))
+    assert len(statements(store, lambda: store.do(up))) == 1
+
+
+def test_a_notice_is_of_the_event_that_it_tells_of(store: Store) -> None:
+    store.do(create_port("a", host="h1", **OWNED))
+    port = store.port("a")
+    assert port is not None
+    store.do(reports("h1", report(port, "h1", ReportStatus.UP)))
+    (row,) = store.connection.execute(
+        "SELECT number, created_at, next_try_at, attempts FROM notice"
+    ).fetchall()
+    assert row == (store.events[-1].seq, store.now, store.now, 0)
+
+
+def test_a_command_that_fails_leaves_none(store: Store) -> None:
+    store.do(create_port("a", host="h1", **OWNED))
+    port = store.port("a")
+    assert port is not None
+    up = reports("h1", report(port, "h1", ReportStatus.UP))
+    (_, failed) = store.batch(up, delete("a", "nobody's"))
+    assert isinstance(failed, Exception)
+    rows = store.connection.execute("SELECT name FROM notice").fetchall()
+    assert rows == [("network-vif-plugged",)]
+
+
+def test_what_a_batch_does_and_undoes_is_nobodys_business(store: Store) -> None:
+    store.do(create_port("a", host="h1", **OWNED))
+    port = store.port("a")
+    assert port is not None
+    up, down = (
+        reports("h1", report(port, "h1", status)) for status in (ReportStatus.UP, ReportStatus.DOWN)
+    )
+    store.batch(up, down)
+    assert not store.connection.execute("SELECT name FROM notice").fetchall()
+    store.do(up)
+    store.now += 1
+    store.batch(down, up)  # its device was plugged anew: Nova may wait for that
+    ((name, created_at),) = store.connection.execute(
+        "SELECT name, created_at FROM notice"
+    ).fetchall()
+    assert (name, created_at) == ("network-vif-plugged", store.now)
