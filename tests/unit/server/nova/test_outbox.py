@@ -1,35 +1,39 @@
 """Notices from the change to Nova's double and back, on either database."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.doubles.clock import Clock
-from tests.doubles.nova import TOKEN, NovaDouble, nova
+from tests.doubles.nova import NovaDouble, nova
 from tests.doubles.sql import execute
 from tests.doubles.store import ADMIN, Store, delete, register, report, reports, update
 from tests.doubles.store import create as create_port
+from tests.unit.server.nova.telling import (
+    CHANGED,
+    DELETED,
+    FAILED,
+    OWNED,
+    PLUGGED,
+    UNPLUGGED,
+    A,
+    B,
+    Nova,
+    prepare,
+    running,
+    settled,
+    until,
+    wire,
+)
 
-from netwright.model.resources import NetworkType, Port, Segment
+from netwright.model.resources import Port
 from netwright.model.wire import ReportStatus
-from netwright.server.commands import CreateNetworks, CreateSubnets, NetworkDraft, SubnetDraft
-from netwright.server.core import Core, ToldNova
-from netwright.server.nova.endpoint import NovaEndpoint
-from netwright.server.nova.notices import Telling
+from netwright.server.commands import (
+    CreatePorts,
+    PortDraft,
+)
 from netwright.server.store.outbox import GONE, GONE_AFTER_S, KEPT_S, StoreOutbox
-
-A = "11111111-2222-4333-8444-555555555555"
-B = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-OWNED: dict[str, Any] = {"device_id": A, "device_owner": "compute:nova"}
-PLUGGED = "network-vif-plugged completed"
-FAILED = "network-vif-plugged failed"
-UNPLUGGED = "network-vif-unplugged completed"
-CHANGED = "network-changed completed"
-DELETED = "network-vif-deleted completed"
-WAIT_S = 20.0
 
 
 @pytest.fixture
@@ -37,71 +41,6 @@ def double() -> Iterator[NovaDouble]:
     with nova() as serving:
         yield serving
         assert not serving.wrong
-
-
-class Nova:
-    """How the cores of a test tell the double."""
-
-    def __init__(self, url: str, directory: Path, timeout_s: float = 5.0) -> None:
-        self._url = url
-        self._token_file = directory / "nova.token"
-        self._token_file.write_text(TOKEN)
-        self._timeout_s = timeout_s
-        self.counts: dict[str, int] = {}
-
-    def told(self) -> ToldNova:
-        endpoint = NovaEndpoint(self._url, self._token_file, self._timeout_s)
-        return ToldNova(endpoint, self._timeout_s, self._count)
-
-    def _count(self, outcome: str, count: int) -> None:
-        self.counts[outcome] = self.counts.get(outcome, 0) + count
-
-
-@asynccontextmanager
-async def running(
-    url: str, told: ToldNova | None, clock: Clock | None = None
-) -> AsyncIterator[Core]:
-    core = await (Core.open(url, clock, nova=told) if clock else Core.open(url, nova=told))
-    await core.start()
-    try:
-        yield core
-    finally:
-        await core.close()
-
-
-async def prepare(core: Core) -> None:
-    segment = Segment(
-        network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=100
-    )
-    network = NetworkDraft(id="net", project_id="p", segment=segment)
-    subnet = SubnetDraft(
-        id="sub", project_id="p", network_id="net", cidr="10.0.0.0/20", ip_version=4
-    )
-    await core.commit(CreateNetworks(caller=ADMIN, drafts=(network,)))
-    await core.commit(CreateSubnets(caller=ADMIN, drafts=(subnet,)))
-    await core.commit(register("h1"))
-
-
-async def wire(core: Core, port_id: str, status: ReportStatus = ReportStatus.UP) -> None:
-    port = await core.reader.port(port_id)
-    assert port is not None
-    await core.commit(reports("h1", report(port, "h1", status)))
-
-
-async def until(is_so: Callable[[], Any]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not is_so():
-            await asyncio.sleep(0.01)
-
-
-async def settled(core: Core, port_id: str) -> list[Telling]:
-    """The port's notices, once none of them waits."""
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            found = list(await core.reader.notices(port_id))
-            if found and all(each.ended_at is not None for each in found):
-                return found
-            await asyncio.sleep(0.01)
 
 
 async def test_nova_hears_of_a_ports_whole_life(
@@ -257,9 +196,11 @@ async def test_five_hundred_at_once(database_url: str, double: NovaDouble, tmp_p
     async with running(database_url, to_nova.told()) as core:
         await prepare(core)
         names = [f"p{n}" for n in range(count)]
-        made: list[Port] = []
-        for name in names:
-            made += await core.commit(create_port(name, host="h1", **OWNED))
+        drafts = tuple(
+            PortDraft(id=name, project_id="p", network_id="net", host="h1", **OWNED)
+            for name in names
+        )
+        made: list[Port] = list(await core.commit(CreatePorts(caller=ADMIN, drafts=drafts)))
         up = [report(port, "h1", ReportStatus.UP) for port in made]
         await core.commit(reports("h1", *up))
         await until(lambda: len(double.heard) == count)
