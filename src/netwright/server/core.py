@@ -191,6 +191,7 @@ class Core:
     def state(self) -> dict[str, Any]:
         now = time.monotonic()
         unheard = self._liveness.unheard(now)
+        nova = {"nova": self._sender.state()} if self._sender else {}
         return {
             "watchers": self.watchers(),
             "last_event": self._hub.last_seq,
@@ -198,6 +199,7 @@ class Core:
             "hosts": len(self._liveness.hosts()),
             "hosts_not_heard": unheard[:_NAMED_MAX],
             "hosts_not_heard_count": len(unheard),
+            **nova,
         }
 
     async def ready(self) -> None:

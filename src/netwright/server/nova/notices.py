@@ -11,7 +11,6 @@ yet. So nothing can overtake anything: a `plugged` that an `unplugged` has made 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from itertools import product
 
 from msgspec.structs import replace
 
@@ -112,9 +111,6 @@ def _table() -> dict[tuple[View, View], Told]:
 
 TOLD: Mapping[tuple[View, View], Told] = _table()
 """By (before, now). ACTIVE to ACTIVE is told as BUILD to ACTIVE when it was wired anew between."""
-
-CHANGES = frozenset(product(View, View))
-"""All that could be asked of the table: a test goes through them."""
 
 _COMPUTE = "compute:"
 _UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)

@@ -11,9 +11,9 @@ lost, or not noted before a crash, is asked for again.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -87,6 +87,10 @@ class Sender:
     def wake(self) -> None:
         """Notices were committed."""
         self._wake.set()
+
+    def state(self) -> Mapping[str, Any]:
+        """What an operator looks at when Nova does not hear."""
+        return {"requests_failed_in_a_row": self._failures, "is_sending": self._is_sending}
 
     async def run(self) -> None:
         """Until cancelled; a database that is away is waited for."""
