@@ -12,10 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
-from msgspec.structs import replace
-
 from netwright.model.resources import Port, Value
-from netwright.model.states import API_STATUS
+from netwright.model.states import API_STATUS, PortState
 
 
 class Name(StrEnum):
@@ -112,6 +110,7 @@ def _table() -> dict[tuple[View, View], Told]:
 TOLD: Mapping[tuple[View, View], Told] = _table()
 """By (before, now). ACTIVE to ACTIVE is told as BUILD to ACTIVE when it was wired anew between."""
 
+_VIEWS: Mapping[PortState, View] = {state: View(status) for state, status in API_STATUS.items()}
 _COMPUTE = "compute:"
 _UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
@@ -136,30 +135,30 @@ def _of_port(
 ) -> Iterator[Notice]:
     known = now or before
     assert known is not None, "a port that was never there has no instance"
-    for server_uuid in dict.fromkeys(each for each in (was, is_) if each is not None):
-        seen, sees = _view(before, was, server_uuid), _view(now, is_, server_uuid)
-        if was == server_uuid and sees is View.STRANGE and not _is_there(now):
+    for server_uuid in (was,) if was == is_ else (was, is_):
+        if server_uuid is None:
+            continue
+        seen = _view(before) if was == server_uuid else View.STRANGE
+        sees = _view(now) if is_ == server_uuid else View.STRANGE
+        if was == server_uuid and not _is_there(now):
             sees = View.GONE
         if seen is sees is View.ACTIVE and _is_wired_anew(before, now):
             seen = View.BUILD
         told = TOLD.get((seen, sees))
-        notice = Notice(port_id=known.id, server_uuid=server_uuid, name=Name.CHANGED)
         if told is not None:
             name, status = told
-            yield replace(notice, name=name, status=status)
+            yield Notice(port_id=known.id, server_uuid=server_uuid, name=name, status=status)
         if was == is_ and _is_there(now) and _has_other_addresses(before, now):
-            yield notice
+            yield Notice(port_id=known.id, server_uuid=server_uuid, name=Name.CHANGED)
 
 
-def _view(port: Port | None, instance: str | None, server_uuid: str) -> View:
-    if port is None or instance != server_uuid or not _is_there(port):
-        return View.STRANGE
-    return View(API_STATUS[port.state])
+def _view(port: Port | None) -> View:
+    return View.STRANGE if port is None else _VIEWS.get(port.state, View.STRANGE)
 
 
 def _is_there(port: Port | None) -> bool:
     """Whether the API still has it: a deleted one withdraws unseen."""
-    return port is not None and port.state in API_STATUS
+    return port is not None and port.state in _VIEWS
 
 
 def _is_wired_anew(before: Port | None, now: Port | None) -> bool:
@@ -173,6 +172,8 @@ def _is_wired_anew(before: Port | None, now: Port | None) -> bool:
 def _has_other_addresses(before: Port | None, now: Port | None) -> bool:
     if before is None or now is None:
         return False
-    addresses = {ip.ip_address for ip in before.fixed_ips}
-    changed = addresses != {ip.ip_address for ip in now.fixed_ips}
-    return changed or before.mac_address != now.mac_address
+    if before.mac_address != now.mac_address:
+        return True
+    if before.fixed_ips == now.fixed_ips:
+        return False
+    return {ip.ip_address for ip in before.fixed_ips} != {ip.ip_address for ip in now.fixed_ips}

@@ -10,6 +10,8 @@ never wait for each other's rows crosswise, and a notice is seen as it is or as 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from netwright.db import statements
 from netwright.db.transaction import Database, Row, Transaction
 from netwright.model.resources import Value
@@ -30,6 +32,7 @@ KEPT_S = 7 * 86_400.0
 
 _SWEPT_MAX = 1_000
 _KEY = statements.key_of(schema.notice)
+_VERSION = (*_KEY, "number")
 _COLUMNS = statements.columns_of(schema.notice)
 _SETTLED = ("attempts", "tried_at", "next_try_at", "code", "error", "ended_at")
 
@@ -75,7 +78,7 @@ async def settle(tx: Transaction, settled: Sequence[Telling]) -> None:
     if not settled:
         return
     await tx.take_turn()
-    found = await tx.find(schema.notice, (*_KEY, "number"), [_key(each) for each in settled])
+    found = await tx.find(schema.notice, _VERSION, [_key(each) for each in settled])
     numbers = {tuple(key): number for *key, number in found}
     rows = [
         (*_key(each), *(getattr(each, column) for column in _SETTLED))
@@ -105,15 +108,20 @@ async def standing(tx: Transaction) -> Standing:
     return Standing(int(count), None if oldest is None else float(oldest))
 
 
-async def sweep(tx: Transaction, now: float) -> list[Telling]:
-    """Forget what is long over; end what is long untold and nobody's any more: those."""
-    await tx.take_turn()
-    ended = await tx.rows(
-        f"SELECT {', '.join(_KEY)} FROM notice WHERE ended_at <= $1 LIMIT $2",  # noqa: S608 - our names
+class Stale(NamedTuple):
+    """Keys and numbers of notices that are long over; those long untold that are nobody's now."""
+
+    forgotten: Sequence[Row]
+    dropped: list[Telling]
+
+
+async def stale(tx: Transaction, now: float) -> Stale:
+    """What is to be swept, a bounded number. It is only read: that may take long in an outage."""
+    forgotten = await tx.rows(
+        f"SELECT {', '.join(_VERSION)} FROM notice WHERE ended_at <= $1 LIMIT $2",  # noqa: S608 - our names
         now - KEPT_S,
         _SWEPT_MAX,
     )
-    await tx.delete(schema.notice, ended)
     rows = await tx.rows(
         f"SELECT {', '.join(f'n.{column}' for column in _COLUMNS)} FROM notice AS n "  # noqa: S608 - our names
         "LEFT JOIN port AS p ON p.id = n.port_id "
@@ -123,12 +131,8 @@ async def sweep(tx: Transaction, now: float) -> list[Telling]:
         PortState.RELEASING.value,
         _SWEPT_MAX,
     )
-    dropped = [_telling(row) for row in rows]
-    over = [
-        (*_key(each), each.attempts, each.tried_at, None, each.code, GONE, now) for each in dropped
-    ]
-    await tx.update(schema.notice, _SETTLED, over)
-    return dropped
+    dropped = [replace(_telling(row), next_try_at=None, ended_at=now, error=GONE) for row in rows]
+    return Stale(forgotten, dropped)
 
 
 class Claim(Value, frozen=True, kw_only=True):
@@ -175,7 +179,16 @@ class StoreOutbox:
             await self._database.write(work)
 
     async def sweep(self, now: float) -> list[Telling]:
-        return await self._database.write(lambda tx: sweep(tx, now))
+        """Forget what is long over; end what is long untold and nobody's any more: those."""
+        found = await self._database.read(lambda tx: stale(tx, now))
+
+        async def work(tx: Transaction) -> None:
+            await settle(tx, found.dropped)
+            await tx.delete(schema.notice, found.forgotten, by=_VERSION)
+
+        if found.forgotten or found.dropped:
+            await self._database.write(work)
+        return found.dropped
 
     async def _take(self, tx: Transaction, ttl_s: float, now: float) -> None:
         if self._claim is not None:

@@ -154,6 +154,8 @@ def test_addresses() -> None:
     assert told(was, replace(was, mac_address="fa:16:3e:00:00:02")) == [CHANGED]
     assert told(was, replace(was, description="x", port_security_enabled=False)) == []
     assert told(replace(was, fixed_ips=more), replace(was, fixed_ips=more[::-1])) == []
+    turned = replace(was, fixed_ips=more[::-1], mac_address="fa:16:3e:00:00:02")
+    assert told(replace(was, fixed_ips=more), turned) == [CHANGED]
     both = replace(was, fixed_ips=more, state=s.DEGRADED)
     assert told(was, both) == [UNPLUGGED, CHANGED]
     assert told(was, replace(was, fixed_ips=more, state=s.RELEASING)) == [DELETED]
