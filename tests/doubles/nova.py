@@ -46,7 +46,7 @@ class NovaDouble:
     `heard` are the events that were accepted, `asked` all that came in a request that was of the
     right form, `wrong` what was not as Nova's contract says. `status` fails whole requests with it,
     `breaks` ends their connections, `poison` is an instance whose events fail the whole request.
-    While `gate` is clear, requests are held. `is_old`: as before version 22, a request of which
+    While `gate` is clear, requests are held. `is_old`: as an older Nova does, a request of which
     nothing was accepted gets 404. `running_max` is the most requests that ran at once.
     """
 

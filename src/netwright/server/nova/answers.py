@@ -3,7 +3,7 @@
 each its own code (200, 207)   200 → acknowledged
                                404 → nobody knows the instance: dropped (see `KEPT_UNKNOWN_S`)
                                else, 422 above all (the instance has no host yet) → again later
-none accepted (404)            Nova before 22 said no more than that → all again later
+none accepted (404)            an older Nova says no more than that → all again later
 refused (other 4xx)            one event is to blame: halves, until it stands alone
 away (no answer, 5xx, 401 …)   all again later, and nothing else is sent before a pause
 """
