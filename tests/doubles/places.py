@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
@@ -54,6 +55,14 @@ class SqlitePlace:
 
     def close(self) -> None:
         self.connection.close()
+
+    @contextmanager
+    def listening(self) -> Iterator[list[str]]:
+        """The statements that are executed meanwhile."""
+        said: list[str] = []
+        self.connection.set_trace_callback(said.append)
+        yield said
+        self.connection.set_trace_callback(None)
 
 
 class PostgresPlace:

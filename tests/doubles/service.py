@@ -35,6 +35,7 @@ from netwright.model.wire import DeviceAnswers, Kind, ReportOutcome, ReportResul
 from netwright.server import commands
 from netwright.server.census import Census, census
 from netwright.server.commands import Caller, Command, Step
+from netwright.server.nova.notices import Telling
 from netwright.server.queries import Query
 
 V = TypeVar("V")
@@ -97,6 +98,9 @@ class ServiceDouble:
                 to_state=PortState.WIRING,
             )
         ]
+
+    async def notices(self, port_id: str) -> Sequence[Telling]:
+        return []
 
     def state(self) -> Mapping[str, Any]:
         return {}

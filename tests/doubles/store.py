@@ -50,8 +50,15 @@ EPOCH = "e"
 class Store:
     """`batch` decides commands in one transaction and commits it; the outcomes are in order."""
 
-    def __init__(self, place: Place | None = None, *, history: HistoryKept = HISTORY_KEPT) -> None:
+    def __init__(
+        self,
+        place: Place | None = None,
+        *,
+        history: HistoryKept = HISTORY_KEPT,
+        tells_nova: bool = False,
+    ) -> None:
         self.history_kept = history
+        self.tells_nova = tells_nova
         self.place = place or SqlitePlace()
         self.ledger = Ledger("server")
         self.memory = Memory()
@@ -71,6 +78,7 @@ class Store:
             now=self.now,
             epoch=EPOCH,
             history=self.history_kept,
+            tells_nova=self.tells_nova,
         )
         decided = self.place.run(deciding)
         self.place.commit()

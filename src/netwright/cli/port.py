@@ -65,11 +65,13 @@ def show_port(
     config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show a port with all its attributes."""
+    """Show a port with all its attributes, and what Nova was told, or is to be told, of it."""
 
     async def work(client: Client) -> None:
         found = await Networking(client).find(Collection.PORTS, port)
-        show_one(output, found, dict(sorted(found.items())))
+        nova = (await client.port_explain(str(found["id"]))).get("nova")
+        shown = {**found, "nova": nova} if nova else found
+        show_one(output, shown, dict(sorted(shown.items())))
 
     ask(work, server, token_file, config)
 

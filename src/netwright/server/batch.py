@@ -49,6 +49,7 @@ from netwright.server.commands import (
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.needs import Needs, need_port, note
+from netwright.server.nova import notices
 from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.deadlines import pass_deadline
@@ -76,12 +77,13 @@ _LOADS_AMID_DECISION_MAX = 16
 class Decided(NamedTuple):
     """A batch that is written: an outcome for each command; what watchers and the log get of it.
 
-    `remember` is to be called once it is committed.
+    `notices` counts those that wait for Nova now. `remember` is to be called once it is committed.
     """
 
     outcomes: list[Outcome]
     events: list[EventRow]
     news: list[news.Line]
+    notices: int
     remember: Callable[[], None]
 
 
@@ -96,10 +98,12 @@ async def run(
     epoch: str,
     vlan_ranges: Sequence[VlanRange] = (),
     history: HistoryKept = HISTORY_KEPT,
+    tells_nova: bool = False,
     turn_first: bool = False,
 ) -> Decided:
     """Decide the commands in order and write what they change; nothing is committed yet.
 
+    Notices are written only where Nova is told of them.
     Raises Overtaken when another process was faster.
     """
     world = World(now, ledger, vlan_ranges, history)
@@ -127,11 +131,13 @@ async def run(
             raise Overtaken
         if last != seen and await _macs_were_held(tx, world):
             raise Overtaken
+    if tells_nova:
+        changes = ((before, now) for _, before, now in world.ports.changed())
+        world.notices.extend(notices.of_ports(changes))
     try:
         events = await write(tx, world, last)
-        return Decided(
-            outcomes, events, _news(world), partial(memory.commit, world, last, last + len(events))
-        )
+        remember = partial(memory.commit, world, last, last + len(events))
+        return Decided(outcomes, events, _news(world), len(world.notices), remember)
     except KeyTaken as error:
         raise Overtaken(_wanted(world)) from error
 

@@ -1,4 +1,4 @@
-"""How many hosts, ports and addresses there are, by state: for `/metrics`.
+"""How many hosts, ports, addresses and untold notices there are, by state: for `/metrics`.
 
 Counting ports reads all their rows, so it is done at most every `COUNTED_EVERY_S`, whoever asks.
 """
@@ -17,13 +17,18 @@ CONDITIONS_MAX = 50
 
 
 class Census(Value, frozen=True, kw_only=True):
-    """Counts by state; of conditions, the hosts that have each; of addresses, held and resting."""
+    """Counts by state; of conditions, the hosts that have each; of addresses, held and resting.
+
+    Of notices that Nova has not acknowledged, how many, and when the oldest was written.
+    """
 
     hosts: Mapping[str, int] = {}
     ports: Mapping[str, int] = {}
     host_conditions: Mapping[str, int] = {}
     addresses_held: int = 0
     addresses_resting: int = 0
+    notices_pending: int = 0
+    notices_oldest_at: float | None = None
 
 
 class CensusKept:
@@ -55,6 +60,8 @@ def census(
     *,
     addresses_held: int,
     addresses_resting: int,
+    notices_pending: int = 0,
+    notices_oldest_at: float | None = None,
 ) -> Census:
     """The census of what was counted: states that nobody has count too, conditions are bounded."""
     most = Counter(conditions).most_common(CONDITIONS_MAX)
@@ -64,4 +71,6 @@ def census(
         host_conditions=dict(most),
         addresses_held=addresses_held,
         addresses_resting=addresses_resting,
+        notices_pending=notices_pending,
+        notices_oldest_at=notices_oldest_at,
     )

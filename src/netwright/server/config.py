@@ -46,6 +46,10 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     stop_s            how long a stop waits for requests in flight
     port_history_max             how many entries of a port's history are kept, the newest
     port_history_after_delete_s  how long those of a deleted port are kept
+    nova_endpoint     Nova's URL as its catalog has it, which is told of its instances' ports; none:
+                      nobody is
+    nova_token_file   holds the token that Nova is shown, read at each use
+    nova_timeout_s    how long Nova may take to answer
     """
 
     listen: Annotated[
@@ -79,12 +83,27 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     stop_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
     port_history_max: Annotated[int, Meta(ge=10, le=100_000)] = HISTORY_KEPT.per_port_max
     port_history_after_delete_s: Annotated[float, Meta(ge=0)] = HISTORY_KEPT.after_delete_s
+    nova_endpoint: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+                description="a URL of Nova's API",
+                examples=["http://controller:8774/v2.1"],
+            ),
+        ]
+        | None
+    ) = None
+    nova_token_file: Annotated[str, Meta(min_length=1)] | None = None
+    nova_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
 
     def __post_init__(self) -> None:
         for text in self.vlan_ranges:
             parse_vlan_range(text)
         if self.workers > 1 and self.database_url.startswith("sqlite:"):
             raise ValueError("workers above 1 need PostgreSQL, and the database is SQLite")
+        if self.nova_token_file is not None and self.nova_endpoint is None:
+            raise ValueError("nova_token_file is for nova_endpoint, and there is none")
 
     @property
     def host(self) -> str:

@@ -2,6 +2,7 @@
 
     commit ──▶ committer ──▶ decider ──▶ (PostgreSQL: feed) ──▶ hub ──▶ watchers
     clock  ──▶ upkeep: silent hosts, deadlines, leases, rested addresses
+    notices that a commit left, where Nova is told ──▶ sender ──▶ Nova
 
 `Core` is what the APIs stand on (`service.Service`).
 """
@@ -10,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -39,11 +40,13 @@ from netwright.server.feed import Feed
 from netwright.server.hearing import Hearing
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.liveness import Liveness
+from netwright.server.nova.sender import LEASE_MARGIN_S, Endpoint, ObserveTold, Sender
 from netwright.server.performing import Performer
 from netwright.server.store import leases
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.leasing import return_leases
 from netwright.server.store.opening import Opened, open_store
+from netwright.server.store.outbox import Claim, StoreOutbox
 from netwright.server.store.reading import StoreReader
 from netwright.server.store.upkeep import (
     heard,
@@ -70,6 +73,14 @@ _ITSELF = Caller(project_id="", is_admin=True)
 Clock = Callable[[], float]
 
 
+class ToldNova(NamedTuple):
+    """How Nova is told: where, how long a request may take, who is told of what became of it."""
+
+    endpoint: Endpoint
+    timeout_s: float
+    observe: ObserveTold = lambda _outcome, _count: None
+
+
 class Core:
     """One server process. Open it with `Core.open`, then `start`."""
 
@@ -81,6 +92,7 @@ class Core:
         *,
         vlan_ranges: Sequence[VlanRange] = (),
         history: HistoryKept = HISTORY_KEPT,
+        nova: ToldNova | None = None,
     ) -> None:
         self._database = opened.database
         self._clock = clock
@@ -90,6 +102,7 @@ class Core:
         self._liveness = Liveness(opened.hosts, time.monotonic())
         self._hearing = Hearing(self._liveness, clock, opened.heard)
         self.reader = StoreReader(opened.database, self._hearing.host)
+        self._sender = self._sender_of(opened, nova) if nova else None
         decider = Decider(
             opened.database,
             opened.epoch,
@@ -99,6 +112,7 @@ class Core:
             observe_commit=observe_commit,
             vlan_ranges=vlan_ranges,
             history=history,
+            noticed=self._sender.wake if self._sender else None,
         )
         self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
         self._performer = Performer(
@@ -120,10 +134,14 @@ class Core:
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
         vlan_ranges: Sequence[VlanRange] = (),
         history: HistoryKept = HISTORY_KEPT,
+        *,
+        nova: ToldNova | None = None,
     ) -> "Core":
         """Open the database, or make it. Raises what `open_store` does."""
         opened = await open_store(url, uuid4().hex[:12])
-        return cls(opened, clock, observe_commit, vlan_ranges=vlan_ranges, history=history)
+        return cls(
+            opened, clock, observe_commit, vlan_ranges=vlan_ranges, history=history, nova=nova
+        )
 
     def _feed_of(self, opened: Opened) -> Feed | None:
         """Other processes share PostgreSQL; a SQLite file is this process's own."""
@@ -131,12 +149,21 @@ class Core:
             return None
         return Feed(opened.database, opened.last_seq, self._publish, self._hub.cut_off)
 
+    def _sender_of(self, opened: Opened, nova: ToldNova) -> Sender:
+        is_shared = isinstance(opened.database, PostgresDatabase)
+        ttl_s = nova.timeout_s + LEASE_MARGIN_S
+        claim = Claim(holder=self._ledger.owner, ttl_s=ttl_s) if is_shared else None
+        outbox = StoreOutbox(opened.database, claim)
+        return Sender(outbox, nova.endpoint, self._clock, nova.observe)
+
     async def start(self) -> None:
         self._committer.start()
         self._tasks = [asyncio.create_task(self._run_upkeep(), name="upkeep")]
         if self._feed is not None:
             self._tasks.append(asyncio.create_task(self._feed.run(), name="feed"))
             self._tasks.append(asyncio.create_task(self._share_hearing(), name="hearing"))
+        if self._sender is not None:
+            self._tasks.append(asyncio.create_task(self._sender.run(), name="notices to Nova"))
 
     async def commit(self, command: Command) -> Any:
         """The command's result once it is durable (see `commands`); raises what it fails with."""
@@ -188,6 +215,7 @@ class Core:
     def state(self) -> dict[str, Any]:
         now = time.monotonic()
         unheard = self._liveness.unheard(now)
+        nova = {"nova": self._sender.state()} if self._sender else {}
         return {
             "watchers": self.watchers(),
             "last_event": self._hub.last_seq,
@@ -196,6 +224,7 @@ class Core:
             "hosts": len(self._liveness.hosts()),
             "hosts_not_heard": unheard[:_NAMED_MAX],
             "hosts_not_heard_count": len(unheard),
+            **nova,
         }
 
     async def ready(self) -> None:
@@ -223,6 +252,8 @@ class Core:
             await return_leases(tx, self._ledger)
             await note_heard(tx, mine)
 
+        if self._sender is not None:
+            await self._sender.close()
         try:
             await self._database.write(leave)
         except Unavailable as error:

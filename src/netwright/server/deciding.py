@@ -31,12 +31,18 @@ ROUNDS_MAX = 8
 ObserveCommit = Callable[[int, float], None]
 """Told of each commit: how many commands it held, how many seconds it took."""
 
+Noticed = Callable[[], None]
+"""Called after each commit of this process that left notices for Nova."""
+
 Told = Callable[[Sequence[EventRow]], None]
 """Told of the events of each commit of this process, in order."""
 
 
 class Decider:
-    """Decides and commits batches, one at a time, with this process's ledger of addresses."""
+    """Decides and commits batches, one at a time, with this process's ledger of addresses.
+
+    Nova is left notices when somebody is `noticed` of them.
+    """
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class Decider:
         observe_commit: ObserveCommit,
         vlan_ranges: Sequence[VlanRange],
         history: HistoryKept,
+        noticed: Noticed | None = None,
     ) -> None:
         self._database = database
         self._epoch = epoch
@@ -59,6 +66,7 @@ class Decider:
         self._observe_commit = observe_commit
         self._vlan_ranges = vlan_ranges
         self._history = history
+        self._noticed = noticed
 
     async def commit(self, commands: Sequence[Command]) -> Sequence[Any]:
         """An outcome for each command, once they are durable. Raises Unavailable."""
@@ -76,6 +84,8 @@ class Decider:
             (log.warning if line.is_warning else log.info)(line.event, **line.fields)
         loop = asyncio.get_running_loop()  # after the replies, which are given next
         loop.call_soon(loop.call_soon, self._tell, decided.events, len(commands), took_s)
+        if decided.notices and self._noticed is not None:
+            loop.call_soon(loop.call_soon, self._noticed)
         return decided.outcomes
 
     def _tell(self, events: Sequence[EventRow], commands: int, took_s: float) -> None:
@@ -114,6 +124,7 @@ class Decider:
             epoch=self._epoch,
             vlan_ranges=self._vlan_ranges,
             history=self._history,
+            tells_nova=self._noticed is not None,
             turn_first=round_ > 1,
         )
 

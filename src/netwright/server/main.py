@@ -15,6 +15,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -31,7 +32,7 @@ from netwright.server.api.edge import Edge
 from netwright.server.auth import Authenticator, require_servable
 from netwright.server.config import ServerSettings
 from netwright.server.connections import BoundedConnection
-from netwright.server.core import Core
+from netwright.server.core import Core, ToldNova
 from netwright.server.credentials import authenticator
 from netwright.server.listening import SERVING, Inherited, address, listen
 from netwright.server.metrics import Metrics
@@ -62,11 +63,24 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
         observe_commit=metrics.observe_commit,
         vlan_ranges=tuple(map(parse_vlan_range, settings.vlan_ranges)),
         history=settings.history_kept,
+        nova=_nova(settings, metrics),
     )
     metrics.watchers.set_function(core.watchers)
     core.observe_cut_offs(metrics.watchers_cut_off.inc)
     await core.start()
     return core
+
+
+def _nova(settings: ServerSettings, metrics: Metrics) -> ToldNova | None:
+    if settings.nova_endpoint is None:
+        return None
+
+    from netwright.server.nova.endpoint import NovaEndpoint  # noqa: PLC0415 - most need no client
+
+    token_file = Path(settings.nova_token_file) if settings.nova_token_file else None
+    endpoint = NovaEndpoint(settings.nova_endpoint, token_file, settings.nova_timeout_s)
+    _log.info("nova is told of its instances' ports", endpoint=endpoint.url)
+    return ToldNova(endpoint, settings.nova_timeout_s, metrics.observe_told)
 
 
 async def serve(

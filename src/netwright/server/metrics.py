@@ -1,6 +1,8 @@
 """What the server counts, for Prometheus at `/metrics`."""
 
+import math
 import os
+import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -73,6 +75,22 @@ class Metrics:
         self._addresses = self._counted(
             "netwright_addresses", "Addresses: held by ports, or resting after them.", "state"
         )
+        self._notices = Gauge(
+            "netwright_notices_pending",
+            "Notices that Nova has not acknowledged yet. Counted in the database.",
+            registry=self.registry,
+        )
+        self._notice_age = Gauge(
+            "netwright_notices_oldest_seconds",
+            "How long the oldest of them has waited.",
+            registry=self.registry,
+        )
+        self._told = Counter(
+            "netwright_notices",
+            "Notices that this process has sent: acknowledged, to be retried, or dropped.",
+            ("outcome",),
+            registry=self.registry,
+        )
         # Finding a labelled child costs as much as all the rest: each is found once.
         self._request_observer = lru_cache(maxsize=1024)(self._make_request_observer)
 
@@ -83,6 +101,10 @@ class Metrics:
         """One commit of this many commands; the committer calls it after each."""
         self._batch.observe(commands)
         self._commit.observe(duration_s)
+
+    def observe_told(self, outcome: str, count: int) -> None:
+        """So many notices of one request to Nova had this outcome."""
+        self._told.labels(outcome).inc(count)
 
     def show(self, census: Census | None) -> None:
         """What is there, as all processes of one database count it; None: nobody knows now."""
@@ -98,6 +120,10 @@ class Metrics:
             gauge.clear()
             for label, number in counts.items():
                 gauge.labels(label).set(number)
+        oldest_at = census.notices_oldest_at if census else None
+        age_s = 0.0 if oldest_at is None else max(time.time() - oldest_at, 0.0)
+        self._notices.set(census.notices_pending if census else math.nan)
+        self._notice_age.set(age_s if census else math.nan)
 
     def _counted(self, name: str, what: str, label: str) -> Gauge:
         each = f"{what} Counted in the database, at most every {COUNTED_EVERY_S:g} s."

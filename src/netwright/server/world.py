@@ -25,6 +25,7 @@ from netwright.model.resources import (
 from netwright.model.segments import VlanRange
 from netwright.model.topology import Topology
 from netwright.server.history import HISTORY_KEPT, HistoryKept
+from netwright.server.nova.notices import Notice
 from netwright.server.plain import PLAIN
 
 K = TypeVar("K")
@@ -105,7 +106,8 @@ class World:
     `revocations` counts how often a host's credential was revoked. `port_seqs` are the ports'
     places in the event log. `whole_networks` are those
     all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders
-    are loaded. `ledger` hands out addresses.
+    are loaded. `notices` are what Nova is told of the batch as a whole, once all is decided.
+    `ledger` hands out addresses.
 
     Of ports that name labels: `matches` are the networks, with their names, that match a project's
     selector; `fills` how full they are by the last count and what was drawn since; `recounted` are
@@ -145,6 +147,7 @@ class World:
         }
         self.port_seqs: dict[str, int] = {}
         self.transitions: list[Transition] = []
+        self.notices: list[Notice] = []
         self.recuts: set[str] = set()
         self.whole_networks: set[str] = set()
         self.more_macs: set[tuple[str, str]] = set()

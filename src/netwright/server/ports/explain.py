@@ -1,6 +1,6 @@
 """Says in plain words what state a port is in, what it waits for, since when, and what to do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from netwright.model.planes import needed_planes
 from netwright.model.resources import (
@@ -16,6 +16,8 @@ from netwright.model.resources import (
     agents_words,
 )
 from netwright.model.states import MEANING, AttachmentState, BindingState, Plane, PortState
+from netwright.server.nova.explain import told, untold
+from netwright.server.nova.notices import Telling
 from netwright.server.ports.explanation import (
     Explanation,
     Wait,
@@ -32,8 +34,13 @@ def explain(
     hosts: Mapping[str, Host],
     attachments: Mapping[str, Attachment],
     now: float,
+    *,
+    tellings: Sequence[Telling] = (),
 ) -> Explanation:
-    """Explain a port from its network, and the hosts and attachments (by host) of its bindings."""
+    """Explain a port from its network, and the hosts and attachments (by host) of its bindings.
+
+    And from what Nova was told of it, or is to be told.
+    """
     waits = tuple(_waits(port, network, hosts, attachments))
     return compose(
         port,
@@ -41,6 +48,8 @@ def explain(
         cause=port.cause,
         is_cause_told=_is_told(port, hosts, waits),
         waits=waits,
+        told=tuple(told(tellings, now)),
+        untold=tuple(untold(tellings)),
         now=now,
     )
 

@@ -18,7 +18,10 @@ class Wait(Value, frozen=True, kw_only=True):
 
 
 class Explanation(Value, frozen=True, kw_only=True):
-    """`since` in Unix seconds; `text` is all of it as lines for people."""
+    """`since` in Unix seconds; `text` is all of it as lines for people.
+
+    `nova` is what Nova was told of the port, or has still to be told, in words.
+    """
 
     port_id: str
     state: PortState
@@ -27,6 +30,7 @@ class Explanation(Value, frozen=True, kw_only=True):
     for_s: float
     cause: str
     waits: tuple[Wait, ...]
+    nova: tuple[str, ...] = ()
     text: str
 
 
@@ -38,8 +42,14 @@ def compose(
     waits: tuple[Wait, ...],
     now: float,
     is_cause_told: bool = False,
+    told: tuple[str, ...] = (),
+    untold: tuple[Wait, ...] = (),
 ) -> Explanation:
-    """The explanation with these parts; its text says the cause unless a wait has told it."""
+    """The explanation with these parts; its text says the cause unless a wait has told it.
+
+    `told` and `untold` are Nova's; it is waited for as for others.
+    """
+    waits = (*waits, *untold)
     lines = [standing]
     if cause and not is_cause_told:
         lines.append(f"Cause: {cause}.")
@@ -49,6 +59,7 @@ def compose(
             lines.append(f"  To do: {wait.next}.")
     if not waits:
         lines.append("It waits for nothing.")
+    lines += [f"{each}." for each in told]
     return Explanation(
         port_id=port.id,
         state=port.state,
@@ -57,6 +68,7 @@ def compose(
         for_s=max(0.0, now - port.state_since),
         cause=cause,
         waits=waits,
+        nova=(*told, *(wait.what for wait in untold)),
         text="\n".join(lines),
     )
 

@@ -7,6 +7,7 @@ import msgspec
 from netwright.db.transaction import Transaction
 from netwright.model.resources import Host
 from netwright.server.census import Census, census
+from netwright.server.store.outbox import standing
 
 _decode_host = msgspec.json.Decoder(Host).decode
 
@@ -21,10 +22,13 @@ async def count(tx: Transaction) -> Census:
     ports = await tx.rows("SELECT state, count(*) FROM port GROUP BY state")
     (held,) = await tx.row("SELECT count(port_id) FROM allocation")
     (resting,) = await tx.row("SELECT count(*) FROM allocation WHERE rests_until IS NOT NULL")
+    notices = await standing(tx)
     return census(
         Counter(host.state.value for host in hosts),
         {str(state): int(number) for state, number in ports},
         Counter(name for host in hosts for name in host.conditions),
         addresses_held=int(held),
         addresses_resting=int(resting),
+        notices_pending=notices.pending,
+        notices_oldest_at=notices.oldest_at,
     )

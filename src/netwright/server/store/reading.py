@@ -33,11 +33,13 @@ from netwright.model.resources import Attachment, Host, Network, Port, Subnet, T
 from netwright.model.states import API_STATUS, PortState
 from netwright.model.topology import Topology
 from netwright.server.census import Census
+from netwright.server.nova.notices import Telling
 from netwright.server.queries import Query
 from netwright.server.store import schema
 from netwright.server.store.counting import count
 from netwright.server.store.filters import condition
 from netwright.server.store.loading import revocations
+from netwright.server.store.outbox import of_port
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -127,6 +129,9 @@ class StoreReader:
     async def history(self, port_id: str) -> Sequence[Transition]:
         sql = "SELECT body FROM transition WHERE port_id = $1 ORDER BY number"
         return await self._bodies(sql, (port_id,), Transition)
+
+    async def notices(self, port_id: str) -> Sequence[Telling]:
+        return await self._database.read(lambda tx: of_port(tx, port_id))
 
     async def revocations(self) -> Mapping[str, int]:
         return await self._database.read(revocations)

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
@@ -294,6 +294,39 @@ operation_work = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What Nova is told of a port: one row an instance and topic, of the newest (`nova.notices`).
+notice = Table(
+    "notice",
+    metadata,
+    Column("port_id", String, primary_key=True),
+    Column("server_uuid", String, primary_key=True),
+    Column("topic", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("number", BigInteger, nullable=False),  # of the port's event that it tells of
+    Column("created_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("tried_at", Float),
+    Column("next_try_at", Float),  # NULL: it is over
+    Column("code", Integer),
+    Column("error", Text, nullable=False),
+    Column("ended_at", Float),
+    Index(
+        "notice_due",
+        "next_try_at",
+        "number",
+        sqlite_where=Column("next_try_at").isnot(None),
+        postgresql_where=Column("next_try_at").isnot(None),
+    ),
+    Index(
+        "notice_ended",
+        "ended_at",
+        sqlite_where=Column("ended_at").isnot(None),
+        postgresql_where=Column("ended_at").isnot(None),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -21,6 +21,7 @@ from netwright.server.plain import PLAIN_OF
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.store import schema
 from netwright.server.store.leasing import forget_blocks, open_blocks
+from netwright.server.store.outbox import write_notices
 from netwright.server.store.plain import write_plain
 from netwright.server.world import World
 
@@ -52,6 +53,7 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await _write_former_macs(tx, world)
     await _write_attachments(tx, world)
     await _write_transitions(tx, world)
+    await write_notices(tx, world.notices, seqs, world.now)
     await tx.insert(schema.event, [_event_row(event) for event in events])
     return events
 

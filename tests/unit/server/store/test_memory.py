@@ -27,12 +27,9 @@ def store() -> Iterator[Store]:
 
 def selects(store: Store, port_id: str) -> list[str]:
     """The tables that making a port reads."""
-    said: list[str] = []
     assert isinstance(store.place, SqlitePlace)
-    connection = store.place.connection
-    connection.set_trace_callback(said.append)
-    store.do(create(port_id))
-    connection.set_trace_callback(None)
+    with store.place.listening() as said:
+        store.do(create(port_id))
     return [each.split(" FROM ")[1].split()[0] for each in said if each.startswith("SELECT")]
 
 

@@ -56,7 +56,9 @@ async def _explain(call: Call) -> Reply:
     if not call.caller.is_admin:
         return json_reply(explain_to_project(port, network, hosts, time.time()))
     attachments = {one.host: one for one in await reader.attachments(network.id)}
-    return json_reply(explain(port, network, hosts, attachments, time.time()))
+    tellings = await reader.notices(port.id)
+    now = time.time()
+    return json_reply(explain(port, network, hosts, attachments, now, tellings=tellings))
 
 
 async def _port(call: Call) -> Port:
