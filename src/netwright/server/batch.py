@@ -22,17 +22,21 @@ from netwright.model.errors import InternalError, NetwrightError
 from netwright.model.segments import VlanRange
 from netwright.server import hosts, networks, news, subnets, topology
 from netwright.server.commands import (
+    ActivateBinding,
     ApplyReports,
+    ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
     CreateSubnets,
+    DeleteBinding,
     DeleteHost,
     DeleteNetwork,
     DeletePorts,
     DeleteSubnet,
     FenceHost,
     HeartbeatHost,
+    PrepareBinding,
     RegisterHost,
     ReplaceTopology,
     SeeDevices,
@@ -47,6 +51,7 @@ from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.needs import Needs, note
 from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
+from netwright.server.ports import preparing
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.ports.macs import NeedsMacs
 from netwright.server.store import schema
@@ -224,6 +229,10 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreatePorts: ports.create,
     UpdatePorts: ports.update,
     DeletePorts: ports.delete,
+    PrepareBinding: preparing.prepare,
+    ChangeBinding: preparing.change,
+    ActivateBinding: preparing.activate,
+    DeleteBinding: preparing.delete,
     SeeDevices: hosts.see_devices,
     CreateNetworks: networks.create,
     UpdateNetwork: networks.update,

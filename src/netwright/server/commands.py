@@ -181,6 +181,34 @@ class DeletePorts(Command, frozen=True, kw_only=True):
     if_match: int | None = None
 
 
+class PrepareBinding(Command, frozen=True, kw_only=True):
+    """An inactive binding beside the port's active one, for when it is activated."""
+
+    port_id: str
+    host: str
+    vnic_type: VnicType = VnicType.NORMAL
+    profile: Mapping[str, Any] = {}
+
+
+class ChangeBinding(Command, frozen=True, kw_only=True):
+    port_id: str
+    host: str
+    vnic_type: VnicType | UnsetType = UNSET
+    profile: Mapping[str, Any] | UnsetType = UNSET
+
+
+class ActivateBinding(Command, frozen=True, kw_only=True):
+    """A port's inactive binding becomes its active one, and the active one inactive."""
+
+    port_id: str
+    host: str
+
+
+class DeleteBinding(Command, frozen=True, kw_only=True):
+    port_id: str
+    host: str
+
+
 class Together(Command, frozen=True, kw_only=True):
     """Several commands, decided in order: all of them or none."""
 
@@ -241,6 +269,7 @@ class Tick(Command, frozen=True, kw_only=True):
 
 # The results that `commit` gives back, by command: the values as they now are stored.
 #   Create…/Update…      tuple of Network | Subnet | Port, in the order of the items
+#   PrepareBinding, ChangeBinding, ActivateBinding, DeleteBinding   the Port, as (Port,)
 #   Delete…, Tick        ()
 #   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host

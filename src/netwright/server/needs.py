@@ -11,12 +11,15 @@ from netwright.ipam.addresses import Address, from_text
 from netwright.model.resources import Value
 from netwright.model.segments import is_whole, segment_key
 from netwright.server.commands import (
+    ActivateBinding,
     AddressWish,
     ApplyReports,
+    ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
     CreateSubnets,
+    DeleteBinding,
     DeleteHost,
     DeleteNetwork,
     DeletePorts,
@@ -24,6 +27,7 @@ from netwright.server.commands import (
     FenceHost,
     HeartbeatHost,
     PortDraft,
+    PrepareBinding,
     RegisterHost,
     ReplaceTopology,
     SeeDevices,
@@ -86,6 +90,13 @@ def _create_ports(needs: Needs, command: CreatePorts) -> None:
 
 def _delete_ports(needs: Needs, command: DeletePorts) -> None:
     needs.ports.update(command.ids)
+
+
+def _binding(
+    needs: Needs, command: PrepareBinding | ChangeBinding | ActivateBinding | DeleteBinding
+) -> None:
+    needs.ports.add(command.port_id)
+    needs.hosts.add(command.host)
 
 
 def _see_devices(needs: Needs, command: SeeDevices) -> None:
@@ -210,6 +221,10 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     CreatePorts: _create_ports,
     UpdatePorts: _port_changes,
     DeletePorts: _delete_ports,
+    PrepareBinding: _binding,
+    ChangeBinding: _binding,
+    ActivateBinding: _binding,
+    DeleteBinding: _binding,
     ApplyReports: _reports,
     SeeDevices: _see_devices,
     Together: _together,

@@ -1,12 +1,16 @@
 """How much work a command is."""
 
 from netwright.server.commands import (
+    ActivateBinding,
     ApplyReports,
+    ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
     CreateSubnets,
+    DeleteBinding,
     DeletePorts,
+    PrepareBinding,
     SeeDevices,
     Together,
     UpdatePorts,
@@ -37,6 +41,8 @@ def is_brief(command: Command) -> bool:
     match command:
         case CreatePorts() | UpdatePorts() | DeletePorts():
             return weight(command) <= _BRIEF_MAX
+        case PrepareBinding() | ChangeBinding() | ActivateBinding() | DeleteBinding():
+            return True
         case ApplyReports():
             return weight(command) <= _BRIEF_MAX and command.batch.full_set_at is None
         case SeeDevices():
