@@ -180,7 +180,7 @@ class Ports(RuleBasedStateMachine):
     ) -> None:
         """A step of a live migration, in whatever order; mostly of what is an instance's port."""
         if port := self.some_port(pick):
-            named = {"caller": ADMIN, "port_id": port.id, "host": host}
+            named: Any = {"caller": ADMIN, "port_id": port.id, "host": host}
             step: Command
             match what:
                 case "prepare":
