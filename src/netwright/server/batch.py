@@ -19,7 +19,7 @@ from netwright.db.transaction import KeyTaken, Transaction
 from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.model.errors import InternalError, NetwrightError
-from netwright.model.segments import VlanRange
+from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.server import hosts, networks, news, subnets, topology
 from netwright.server.commands import (
     ActivateBinding,
@@ -54,6 +54,7 @@ from netwright.server.ports import decisions as ports
 from netwright.server.ports import preparing
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.ports.macs import NeedsMacs
+from netwright.server.segments import NeedsVnis
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
@@ -61,6 +62,7 @@ from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, d
 from netwright.server.store.loading import load, load_more_macs
 from netwright.server.store.memory import Memory
 from netwright.server.store.upkeep import chores
+from netwright.server.store.vnis import load_free_vnis
 from netwright.server.store.writing import EventRow, write
 from netwright.server.weighing import weight
 from netwright.server.world import World
@@ -93,7 +95,7 @@ async def run(
     memory: Memory,
     now: float,
     epoch: str,
-    vlan_ranges: Sequence[VlanRange] = (),
+    segment_rules: SegmentRules = SEGMENT_RULES,
     history: HistoryKept = HISTORY_KEPT,
     turn_first: bool = False,
 ) -> Decided:
@@ -101,7 +103,7 @@ async def run(
 
     Raises Overtaken when another process was faster.
     """
-    world = World(now, ledger, vlan_ranges, history)
+    world = World(now, ledger, segment_rules, history)
     needs = Needs()
     for command in commands:
         note(needs, command)
@@ -183,17 +185,21 @@ async def _outcome(
             await supply(tx, aside, world, {outcome.subnet_id: outcome.wanted})
         elif isinstance(outcome, NeedsMacs):
             await load_more_macs(tx, world, outcome.keys)
+        elif isinstance(outcome, NeedsVnis):
+            await load_free_vnis(tx, world, outcome.start, weight(command))
         else:
             return outcome
     log.error("no end of loading", command=type(command).__name__)
     return _defect(command)
 
 
-def _attempt(world: World, command: Command, epoch: str) -> Outcome | NeedsBlocks | NeedsMacs:
+def _attempt(
+    world: World, command: Command, epoch: str
+) -> Outcome | NeedsBlocks | NeedsMacs | NeedsVnis:
     try:
         with world.attempt():
             return _decide(world, command, epoch)
-    except (NetwrightError, NeedsBlocks, NeedsMacs) as why:
+    except (NetwrightError, NeedsBlocks, NeedsMacs, NeedsVnis) as why:
         return why
     except Exception:  # a defect of ours must fail its own command only
         log.exception("decision failed", command=type(command).__name__)

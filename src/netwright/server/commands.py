@@ -39,7 +39,10 @@ class Command(Value, frozen=True, kw_only=True):
 
 
 class NetworkDraft(Value, frozen=True, kw_only=True):
-    """A network to be made. Without a segment the server picks one if it can."""
+    """A network to be made. Without a segment the server picks one if it can.
+
+    `mtu` None is what networks of its kind have.
+    """
 
     id: str
     project_id: str
@@ -48,7 +51,7 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     admin_state_up: bool = True
     shared: bool = False
     port_security_enabled: bool = True
-    mtu: int = 1500
+    mtu: int | None = None
     segment: Segment | None = None
 
 
@@ -65,7 +68,7 @@ class UpdateNetwork(Command, frozen=True, kw_only=True):
     admin_state_up: bool | UnsetType = UNSET
     shared: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
-    mtu: int | UnsetType = UNSET
+    mtu: int | UnsetType | None = UNSET
     if_match: int | None = None
 
 

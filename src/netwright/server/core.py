@@ -22,7 +22,7 @@ from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import Unavailable
 from netwright.model.resources import Host
-from netwright.model.segments import VlanRange
+from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.wire import Kind
 from netwright.server.commands import (
     ApplyReports,
@@ -68,7 +68,7 @@ class Core:
         clock: Clock = time.time,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
         *,
-        vlan_ranges: Sequence[VlanRange] = (),
+        segment_rules: SegmentRules = SEGMENT_RULES,
         history: HistoryKept = HISTORY_KEPT,
     ) -> None:
         self._database = opened.database
@@ -86,7 +86,7 @@ class Core:
             clock,
             self._feed.note if self._feed else self._publish,
             observe_commit=observe_commit,
-            vlan_ranges=vlan_ranges,
+            segment_rules=segment_rules,
             history=history,
         )
         self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
@@ -100,12 +100,12 @@ class Core:
         url: str,
         clock: Clock = time.time,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
-        vlan_ranges: Sequence[VlanRange] = (),
+        segment_rules: SegmentRules = SEGMENT_RULES,
         history: HistoryKept = HISTORY_KEPT,
     ) -> "Core":
         """Open the database, or make it. Raises what `open_store` does."""
         opened = await open_store(url, uuid4().hex[:12])
-        return cls(opened, clock, observe_commit, vlan_ranges=vlan_ranges, history=history)
+        return cls(opened, clock, observe_commit, segment_rules=segment_rules, history=history)
 
     def _feed_of(self, opened: Opened) -> Feed | None:
         """Other processes share PostgreSQL; a SQLite file is this process's own."""

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import UNSET
 
 from netwright.ipam.addresses import Address, from_text
-from netwright.model.resources import Value
+from netwright.model.resources import NetworkType, Value
 from netwright.model.segments import is_whole, segment_key
 from netwright.server.commands import (
     ActivateBinding,
@@ -52,7 +52,8 @@ class Needs:
     that were refused or fenced are. `addresses` are asked for by name, in a network, since the
     subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
     counts addresses that any subnet of the network may give, so that blocks are leased before and
-    not amid the decisions. `plain` are ids of plain resources by their type.
+    not amid the decisions. `segment_choices` are networks whose segment is to be chosen, with its
+    type if that was said. `plain` are ids of plain resources by their type.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -61,7 +62,7 @@ class Needs:
     ports_on: set[str] = field(default_factory=set)
     refused_on: set[str] = field(default_factory=set)
     segments: set[str] = field(default_factory=set)
-    every_segment: bool = False
+    segment_choices: dict[str, NetworkType | None] = field(default_factory=dict)
     macs: set[tuple[str, str]] = field(default_factory=set)
     port_macs: set[tuple[str, str]] = field(default_factory=set)
     unique_names: set[tuple[str, str]] = field(default_factory=set)
@@ -137,9 +138,11 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
     for draft in command.drafts:
-        needs.every_segment |= not is_whole(draft.segment)
-        if draft.segment is not None:
+        if draft.segment is not None and is_whole(draft.segment):
             needs.segments.add(segment_key(draft.segment))
+        else:
+            kind = draft.segment.network_type if draft.segment else None
+            needs.segment_choices[draft.id] = kind
 
 
 def _update_network(needs: Needs, command: UpdateNetwork) -> None:

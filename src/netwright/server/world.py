@@ -5,7 +5,7 @@ A command that fails is rolled back alone (`World.attempt`). At the end `changed
 what the store has to write.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -21,7 +21,7 @@ from netwright.model.resources import (
     Transition,
     Value,
 )
-from netwright.model.segments import VlanRange
+from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.topology import Topology
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.plain import PLAIN
@@ -104,19 +104,20 @@ class World:
     `revocations` counts how often a host's credential was revoked. `port_seqs` are the ports'
     places in the event log. `whole_networks` are those
     all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders
-    are loaded. `ledger` hands out addresses.
+    are loaded. `free_vnis` are VNIs of the ranges that no network has, as far as they were looked
+    for; the last is None when there are no others. `ledger` hands out addresses.
     """
 
     def __init__(
         self,
         now: float,
         ledger: Ledger,
-        vlan_ranges: Sequence[VlanRange] = (),
+        segment_rules: SegmentRules = SEGMENT_RULES,
         history: HistoryKept = HISTORY_KEPT,
     ) -> None:
         self.now = now
         self.ledger = ledger
-        self.vlan_ranges = vlan_ranges
+        self.segment_rules = segment_rules
         self.history_kept = history
         self.journal: Journal = []
         self.networks: Rows[str, Network] = Rows(self.journal)
@@ -142,6 +143,7 @@ class World:
         self.recuts: set[str] = set()
         self.whole_networks: set[str] = set()
         self.more_macs: set[tuple[str, str]] = set()
+        self.free_vnis: list[int | None] = []
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
