@@ -10,6 +10,7 @@ from netwright.db.sqlite import SqliteTransaction, run_now
 from netwright.ipam.addresses import from_key, to_text
 from netwright.ipam.ledger import Ledger
 from netwright.model.resources import Host, NetworkType, Port, Segment, Transition
+from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.states import Plane
 from netwright.model.wire import (
     DevicesSeen,
@@ -52,8 +53,11 @@ EPOCH = "e"
 class Store:
     """`batch` decides commands in one transaction and commits it; the outcomes are in order."""
 
-    def __init__(self, history: HistoryKept = HISTORY_KEPT) -> None:
+    def __init__(
+        self, history: HistoryKept = HISTORY_KEPT, segment_rules: SegmentRules = SEGMENT_RULES
+    ) -> None:
         self.history_kept = history
+        self.segment_rules = segment_rules
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         for statement in sqlite_ddl():
             self.connection.execute(statement)
@@ -75,6 +79,7 @@ class Store:
             now=self.now,
             epoch=EPOCH,
             history=self.history_kept,
+            segment_rules=self.segment_rules,
         )
         decided = run_now(deciding)
         self.connection.execute("COMMIT")
