@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import httpx
 import openstack
 import pytest
+import requests
 from openstack import exceptions
 from tests.e2e.conftest import Server
 
@@ -39,15 +39,15 @@ def network(cloud: Any, open_server: Server) -> Any:
 def agents(server: Server, method: str, path: str, **body: Any) -> Any:
     """What the agent of a host says of itself."""
     url = f"{server.url}/v1/hosts/{path}"
-    answer = httpx.request(method, url, json={"epoch": EPOCH, **body})
+    answer = requests.request(method, url, json={"epoch": EPOCH, **body})
     answer.raise_for_status()
     return answer.json()
 
 
 def report(server: Server, port_id: str, host: str, status: str, generation: int) -> None:
-    one = {"port_id": port_id, "plane": "underlay", "generation": generation, "status": status}
-    body = {"host": host, "epoch": EPOCH, "reports": [one]}
-    answer = httpx.post(f"{server.url}/v1/reports", json=body)
+    one: Any = {"port_id": port_id, "plane": "underlay", "generation": generation, "status": status}
+    body: Any = {"host": host, "epoch": EPOCH, "reports": [one]}
+    answer = requests.post(f"{server.url}/v1/reports", json=body)
     assert answer.json()["results"] == [{"id": port_id, "result": "applied"}]
 
 
@@ -69,18 +69,18 @@ def test_as_nova_asks(cloud: Any, network: Any, open_server: Server) -> None:
     report(open_server, port.id, HOSTS[0], "up", 1)
     assert cloud.get_port(port.id).status == "ACTIVE"
 
-    wish = {"host": HOSTS[1], "vnic_type": "normal", "profile": {"migrating_to": HOSTS[1]}}
-    answer = httpx.post(url, json={"binding": wish})
+    wish: Any = {"host": HOSTS[1], "vnic_type": "normal", "profile": {"migrating_to": HOSTS[1]}}
+    answer = requests.post(url, json={"binding": wish})
     assert answer.status_code == 201
     binding = answer.json()["binding"]
     assert (binding["vif_type"], binding["status"]) == ("ovs", "INACTIVE")
     assert binding["vif_details"]["ovs_hybrid_plug"] is False
-    assert httpx.get(f"{url}/{HOSTS[1]}").json()["binding"] == binding
+    assert requests.get(f"{url}/{HOSTS[1]}").json()["binding"] == binding
     shown = cloud.get_port(port.id)
     assert (shown.binding_host_id, shown.status) == (HOSTS[0], "ACTIVE")
 
-    assert httpx.put(f"{url}/{HOSTS[1]}/activate").status_code == 200
-    assert httpx.put(f"{url}/{HOSTS[1]}/activate").status_code == 409  # which Nova tolerates
+    assert requests.put(f"{url}/{HOSTS[1]}/activate").status_code == 200
+    assert requests.put(f"{url}/{HOSTS[1]}/activate").status_code == 409  # which Nova tolerates
     shown = cloud.get_port(port.id)
     assert (shown.binding_host_id, shown.status) == (HOSTS[1], "BUILD")
     assert shown.binding_profile == {"migrating_to": HOSTS[1]}
@@ -88,10 +88,10 @@ def test_as_nova_asks(cloud: Any, network: Any, open_server: Server) -> None:
     report(open_server, port.id, HOSTS[1], "up", 3)
     assert cloud.get_port(port.id).status == "ACTIVE"
 
-    assert httpx.get(f"{url}/{HOSTS[0]}").json()["binding"]["status"] == "INACTIVE"
-    assert httpx.delete(f"{url}/{HOSTS[0]}").status_code == 204
-    assert httpx.delete(f"{url}/{HOSTS[0]}").status_code == 404  # which Nova tolerates
-    failed = httpx.post(url, json={"binding": {"host": "compute9"}})
+    assert requests.get(f"{url}/{HOSTS[0]}").json()["binding"]["status"] == "INACTIVE"
+    assert requests.delete(f"{url}/{HOSTS[0]}").status_code == 204
+    assert requests.delete(f"{url}/{HOSTS[0]}").status_code == 404  # which Nova tolerates
+    failed = requests.post(url, json={"binding": {"host": "compute9"}})
     assert failed.status_code == 409  # anything but success is a failed binding to Nova
     assert failed.json()["NeutronError"]["type"] == "PortBindingError"
     assert "compute9 is not registered" in failed.json()["NeutronError"]["message"]
