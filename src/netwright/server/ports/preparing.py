@@ -23,7 +23,7 @@ from netwright.model.errors import (
     PortBindingNotFound,
 )
 from netwright.model.planes import planes_on
-from netwright.model.resources import Binding, Port, Prepared, VifType, VnicType
+from netwright.model.resources import Binding, HostState, Port, Prepared, VifType, VnicType
 from netwright.model.states import BindingState, Event, Plane
 from netwright.server.commands import (
     ActivateBinding,
@@ -41,14 +41,18 @@ from netwright.server.ports.bindings import (
     stand_by,
     withdraw,
 )
-from netwright.server.ports.lifecycle import happen, step, was_told, with_binding
+from netwright.server.ports.lifecycle import happen, may_answer, step, was_told, with_binding
 from netwright.server.world import World
 
 _COMPUTE = "compute:"
 
 
 def prepare(world: World, command: PrepareBinding) -> tuple[Port, ...]:
-    """Ask for an inactive binding. Raises PortBindingAlreadyExists, PortBindingError."""
+    """Ask for an inactive binding. Raises PortBindingAlreadyExists, PortBindingError.
+
+    Also while the host that the port would leave is silent: an instance that moved on would be cut
+    off until somebody hears of that host, or fences it.
+    """
     port = _of_compute(world, command)
     existing = port.binding_on(command.host)
     if existing is not None and is_asked_for(existing):
@@ -57,6 +61,7 @@ def prepare(world: World, command: PrepareBinding) -> tuple[Port, ...]:
             next="use it, or delete it first",
         )
     _require_served(world, port, command.host, command.vnic_type)
+    _require_heard(world, port, command.host)
     prepared = Prepared(vnic_type=command.vnic_type, profile=command.profile)
     if existing is None:
         port = stand_by(world, port, command.host, prepared)
@@ -198,4 +203,19 @@ def _require_served(world: World, port: Port, host: str, vnic_type: VnicType) ->
             f"Binding for port {port.id} on host {host} could not be created or updated: "
             f"{refusal}.",
             next="remove the cause, or choose another host",
+        )
+
+
+def _require_heard(world: World, port: Port, host: str) -> None:
+    active = port.active_binding
+    if active is None or not may_answer(active):
+        return
+    here = world.hosts.get(active.host)
+    if here is not None and here.state is HostState.UNKNOWN:
+        raise PortBindingError(
+            f"Binding for port {port.id} on host {host} could not be created or updated: host "
+            f"{active.host}, which it would leave, is silent, and nothing could answer for the port"
+            " elsewhere until that host has withdrawn it.",
+            next=f"start netwright agent on {active.host}; if that host is dead, fence it"
+            f" (netwright host fence {active.host}) and rebuild the instance elsewhere",
         )

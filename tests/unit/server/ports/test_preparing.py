@@ -384,6 +384,15 @@ def test_why_a_host_cannot_serve_it_is_said(store: Store) -> None:
     assert port.bindings == ()
 
 
+def test_a_host_that_is_silent_lets_no_instance_move_away(store: Store) -> None:
+    """It would be cut off there: its old host cannot show that it has withdrawn the port."""
+    store.do(Tick(caller=ADMIN, silent_hosts=("h1",)))
+    with pytest.raises(PortBindingError, match="host h1, which it would leave, is silent"):
+        store.do(prepare())
+    store.do(FenceHost(caller=ADMIN, host="h1", reason="power is off"))
+    store.do(prepare())
+
+
 def test_only_an_instances_port_is_on_several_hosts(store: Store) -> None:
     store.do(prepare())
     store.do(update("a", device_owner="network:dhcp"))
