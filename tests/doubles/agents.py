@@ -153,8 +153,13 @@ class AgentDouble:
 
 
 def answering(agents: Collection[AgentDouble]) -> Iterator[tuple[str, str, str]]:
-    """(host, port, address or MAC) of all that is answered for on the wire."""
+    """(host, port, address or MAC) of all that is answered for on the wire.
+
+    Through what is administratively down no packet passes, so nothing is.
+    """
     for agent in agents:
         for port_id, endpoint in agent.wire.items():
+            if not endpoint.admin_state_up:
+                continue
             for name in (*endpoint.addresses, endpoint.mac_address):
                 yield agent.host, port_id, name

@@ -13,7 +13,7 @@ from tests.doubles.watch import encoded
 
 from netwright.agent.desired import LIVE
 from netwright.model.errors import HostNotFound, StaleEpoch
-from netwright.model.resources import Binding, Network, Port, VifType
+from netwright.model.resources import Binding, Network, Port, Prepared, VifType
 from netwright.model.states import BINDING, BindingState, Event, PortState
 from netwright.model.wire import (
     CAUSE_UNPLUGGED,
@@ -80,8 +80,8 @@ class ServerDouble:
         """Make `host` the active binding; the one before is withdrawn. "" unbinds."""
         port = self.ports[port_id]
         for binding in port.bindings:
-            if binding.host != host and binding.state in LIVE:
-                port = self._stepped(port, replace(binding, active=False), Event.REBIND)
+            if binding.host != host and (binding.state in LIVE or binding.prepared is not None):
+                port = self._withdrawing(port, binding, Event.REBIND)
         if host and (port.active_binding is None):
             generation = port.generation + 1
             new = Binding(
@@ -99,8 +99,58 @@ class ServerDouble:
     def delete(self, port_id: str) -> None:
         port = replace(self.ports[port_id], state=PortState.RELEASING)
         for binding in port.bindings:
-            port = self._stepped(port, replace(binding, active=False), Event.DELETE)
+            port = self._withdrawing(port, binding, Event.DELETE)
         self._put_or_release(port)
+
+    def prepare(self, port_id: str, host: str) -> None:
+        """An inactive binding, which is to be silent."""
+        port = self.ports[port_id]
+        if port.binding_on(host) is None:
+            self.put(self._with_standby(port, host))
+
+    def activate(self, port_id: str, host: str) -> None:
+        """A standby becomes the active binding; the one before withdraws, and becomes a standby."""
+        port = self.ports[port_id]
+        chosen = port.binding_on(host)
+        if chosen is None or not chosen.is_standby:
+            return
+        for binding in port.bindings:
+            if binding.active:
+                aside = replace(binding, active=False, prepared=Prepared())
+                port = self._stepped(port, aside, Event.REBIND)
+            elif binding.prepared is None and binding.state in LIVE:  # wired ahead
+                port = self._withdrawing(port, binding, Event.REBIND)
+        generation = port.generation + 1
+        active = replace(chosen, active=True, prepared=None, generation=generation)
+        port = self._stepped(port, active, Event.ACTIVATE)
+        self.put(replace(port, generation=generation, ever_bound=True))
+
+    def delete_binding(self, port_id: str, host: str) -> None:
+        port = self.ports[port_id]
+        binding = port.binding_on(host)
+        if binding is not None and (binding.active or binding.prepared is not None):
+            self.put(self._withdrawing(port, binding, Event.UNBIND))
+
+    def _withdrawing(self, port: Port, binding: Binding, event: Event) -> Port:
+        """A standby goes at once: nothing answers there."""
+        if binding.is_standby:
+            others = tuple(b for b in port.bindings if b.host != binding.host)
+            return replace(port, bindings=others)
+        return self._stepped(port, replace(binding, active=False, prepared=None), event)
+
+    def _with_standby(self, port: Port, host: str) -> Port:
+        generation = port.generation + 1
+        standby = Binding(
+            host=host,
+            generation=generation,
+            active=False,
+            state=BindingState.PREPARING,
+            since=self._now(),
+            vif_type=VifType.OVS,
+            prepared=Prepared(),
+        )
+        others = tuple(b for b in port.bindings if b.host != host)
+        return replace(port, bindings=(*others, standby), generation=generation)
 
     def forget_log(self) -> None:
         """From now on, every watch that resumes gets a snapshot."""
@@ -206,7 +256,8 @@ class ServerDouble:
             event = _EVENT[report.status]
             if event is Event.PLANE_DOWN and report.cause == CAUSE_UNPLUGGED:
                 event = Event.UNPLUGGED
-                if not binding.active and binding.state in LIVE:
+                ahead = not binding.active and binding.prepared is None
+                if ahead and binding.state in LIVE:
                     event = Event.UNBIND  # the device of a port that was wired ahead has gone
             after = self._stepped(port, replace(binding, cause=report.cause), event)
             if after.bindings != port.bindings:
@@ -247,6 +298,8 @@ class ServerDouble:
         after = replace(binding, state=state, device_seen_at=seen)
         others = tuple(b for b in port.bindings if b.host != binding.host)
         gone = state is BindingState.WITHDRAWN
+        if gone and binding.prepared is not None:
+            return self._with_standby(port, binding.host)
         return replace(port, bindings=others if gone else (*others, after))
 
     def _note_liveness(self, port_id: str, port: Port | None) -> None:

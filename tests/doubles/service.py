@@ -241,7 +241,7 @@ def _network(draft: commands.NetworkDraft) -> Network:
         description=draft.description,
         admin_state_up=draft.admin_state_up,
         shared=draft.shared,
-        mtu=draft.mtu,
+        mtu=draft.mtu or 1500,
         port_security_enabled=draft.port_security_enabled,
         segment=draft.segment
         or Segment(network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=101),

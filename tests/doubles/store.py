@@ -9,6 +9,7 @@ from tests.doubles.places import Place, SqlitePlace
 from netwright.ipam.addresses import from_key, to_text
 from netwright.ipam.ledger import Ledger
 from netwright.model.resources import Host, NetworkType, Port, Segment, Transition
+from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.states import Plane
 from netwright.model.wire import (
     DevicesSeen,
@@ -55,9 +56,11 @@ class Store:
         place: Place | None = None,
         *,
         history: HistoryKept = HISTORY_KEPT,
+        segment_rules: SegmentRules = SEGMENT_RULES,
         tells_nova: bool = False,
     ) -> None:
         self.history_kept = history
+        self.segment_rules = segment_rules
         self.tells_nova = tells_nova
         self.place = place or SqlitePlace()
         self.ledger = Ledger("server")
@@ -79,6 +82,7 @@ class Store:
             epoch=EPOCH,
             history=self.history_kept,
             tells_nova=self.tells_nova,
+            segment_rules=self.segment_rules,
         )
         decided = self.place.run(deciding)
         self.place.commit()

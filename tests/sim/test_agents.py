@@ -18,8 +18,9 @@ from tests.doubles.values import network, port
 from tests.doubles.wiring import Standing, WiringDouble
 
 from netwright.agent.agent import Agent
-from netwright.agent.desired import LIVE, endpoint
+from netwright.agent.desired import LIVE, endpoint, silent
 from netwright.agent.session import Identity
+from netwright.agent.wiring import Endpoint
 from netwright.model.resources import Port
 from netwright.model.states import BindingState
 
@@ -60,7 +61,12 @@ class Site:
             await self._task
 
     def _removed(self, port_id: str, standing: Standing) -> None:
-        """Law 6: what has long been wanted, and stood meanwhile, is never torn down."""
+        """Law 6: what has long been wanted, and stood meanwhile, is never torn down.
+
+        What no packet passes through is made anew, when it is activated, without a loss.
+        """
+        if not standing.endpoint.admin_state_up:
+            return
         live_since = self._server.live_since.get((port_id, self.name))
         now = asyncio.get_running_loop().time()
         if live_since is not None and live_since < now - LAG_S:
@@ -82,6 +88,7 @@ class Chaos:
         acts = (
             [self.create] * 3
             + [self.move] * 3
+            + [self.migrate] * 3
             + [self.unbind, self.delete, self.change_mac, self.plug_anywhere, self.unplug]
             + [self.server.forget_log, self.lose, self.cut, self.refuse, self.break_wiring]
         )
@@ -92,6 +99,7 @@ class Chaos:
             else:
                 act()
             await asyncio.sleep(self.random.uniform(0.0, 2.0))
+            self.assert_alone()
         self.heal()
         await asyncio.sleep(200.0)
         self.assert_converged()
@@ -123,6 +131,23 @@ class Chaos:
                 if other is not site:
                     other.wiring.unplug(chosen)
             site.wiring.plug(chosen)
+
+    def migrate(self) -> None:
+        """A step of a live migration, in whatever order; mostly the device is there by then."""
+        if (chosen := self.some_port()) is None:
+            return
+        site = self.site()
+        others = [b.host for b in self.server.ports[chosen].bindings if b.prepared is not None]
+        known = self.random.choice(others) if others else site.name
+        match self.random.choice(["prepare", "activate", "activate", "delete"]):
+            case "prepare":
+                self.server.prepare(chosen, site.name)
+                if self.random.random() < 0.8:
+                    site.wiring.plug(chosen)
+            case "activate":
+                self.server.activate(chosen, known)
+            case _:
+                self.server.delete_binding(chosen, known)
 
     def unbind(self) -> None:
         if chosen := self.some_port():
@@ -175,12 +200,22 @@ class Chaos:
             site.network.loss, site.network.is_cut = 0.0, False
             site.wiring.refusing, site.wiring.out_of_order = {}, ""
 
+    def assert_alone(self) -> None:
+        """Law 5: no port is answered for on two hosts."""
+        answering = [
+            port_id
+            for site in self.sites
+            for port_id, one in site.wiring.standing.items()
+            if one.endpoint.admin_state_up
+        ]
+        assert len(answering) == len(set(answering)), answering
+
     def assert_converged(self) -> None:
         ports = self.server.ports
         for site in self.sites:
             bound = {p.id: p for p in ports.values() if _is_live(p, site.name)}
             wanted = {
-                one.id: endpoint(one, self.server.networks[one.network_id])
+                one.id: self.endpoint_on(one, site.name)
                 for one in bound.values()
                 if one.id in site.wiring.plugged
             }
@@ -192,6 +227,11 @@ class Chaos:
                 without = {BindingState.PREPARING, BindingState.DOWN, BindingState.REFUSED}
                 allowed = {BindingState.UP} if here else without
                 assert binding.state in allowed, (one.id, binding)
+
+    def endpoint_on(self, one: Port, host: str) -> Endpoint:
+        wired = endpoint(one, self.server.networks[one.network_id])
+        binding = one.binding_on(host)
+        return silent(wired) if binding is not None and binding.is_standby else wired
 
     def some_port(self) -> str | None:
         alive = [p.id for p in self.server.ports.values() if p.state != "RELEASING"]

@@ -156,7 +156,9 @@ class Agent:
             )
             self._report.wake()
             if self.last is not None:
-                _say(self._news.ports(self.last.wired, self._unwired(self.last)))
+                endpoints = self.last.desired.endpoints.values()
+                silent = frozenset(one.port_id for one in endpoints if not one.admin_state_up)
+                _say(self._news.ports(self.last.wired, self._unwired(self.last), silent))
         except WiringError:
             self._wiring_moved = True
             raise

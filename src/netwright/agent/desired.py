@@ -1,13 +1,16 @@
 """What this host should wire, from what the server says of it. Pure.
 
 ports bound here, live ──▶ endpoints | refusals (cannot be wired here) | waiting (not yet)
+standbys here, for when they are activated ──▶ endpoints through which no packet passes
 ports withdrawing or fenced here, and all others ──▶ nothing: their wiring goes
 """
 
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import replace
+
 from netwright.agent.wiring import Endpoint
-from netwright.model.planes import needed_planes
+from netwright.model.planes import planes_on
 from netwright.model.resources import Binding, Network, NetworkType, Port, Value, VifType
 from netwright.model.states import BindingState, Plane
 
@@ -48,15 +51,18 @@ def desired(
     moving: dict[str, str] = {}
     by_hand: set[str] = set()
     for port in ports.values():
-        if live_binding(port, host) is None:
+        binding = live_binding(port, host)
+        if binding is None:
             continue
         network = networks.get(port.network_id)
         if network is None:
             waiting[port.id] = f"network {port.network_id} has not come from the server yet"
-        elif not needs_underlay(port, network):
+        elif Plane.UNDERLAY not in planes_on(binding, port, network):
             by_hand.add(port.id)
         elif refusal := _refusal(network, host, available):
             refusals[port.id] = refusal
+        elif binding.is_standby:
+            endpoints[port.id] = silent(endpoint(port, network))
         elif elsewhere := _still_wired_on(port, host):
             moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
         else:
@@ -91,12 +97,6 @@ def _still_wired_on(port: Port, host: str) -> str:
     )
 
 
-def needs_underlay(port: Port, network: Network) -> bool:
-    """Whether a device of the port is wired by a host's agent at all (bare metal's is not)."""
-    planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
-    return Plane.UNDERLAY in planes
-
-
 def endpoint(port: Port, network: Network) -> Endpoint:
     """The port's wiring, free of its bindings."""
     return Endpoint(
@@ -110,6 +110,14 @@ def endpoint(port: Port, network: Network) -> Endpoint:
         admin_state_up=port.admin_state_up and network.admin_state_up,
         mtu=network.mtu,
     )
+
+
+def silent(endpoint: Endpoint) -> Endpoint:
+    """The endpoint while another host answers for its port: plugged, and no packet passes.
+
+    Nor is it announced. Its device may run already (the orchestrator activates when it does).
+    """
+    return replace(endpoint, admin_state_up=False)
 
 
 def _refusal(network: Network, host: str, available: frozenset[str]) -> str:

@@ -56,10 +56,16 @@ class News:
         if before and was_in_use != in_use:
             yield Line("NICs in use changed", {"before": was_in_use, "now": in_use})
 
-    def ports(self, wired: Wired, unwired: Mapping[str, str]) -> Iterator[Line]:
-        """What a pass made of the ports; `unwired` are other devices here and why they stay so."""
+    def ports(
+        self, wired: Wired, unwired: Mapping[str, str], silent: Collection[str] = ()
+    ) -> Iterator[Line]:
+        """What a pass made of the ports; `unwired` are other devices here and why they stay so.
+
+        Through `silent` ones no packet passes: they count as wired when one does.
+        """
         outcomes = wired.outcomes
-        up = frozenset(port for port, one in outcomes.items() if one.status is WiringStatus.UP)
+        standing = {port for port, one in outcomes.items() if one.status is WiringStatus.UP}
+        up = standing.difference(silent)
         gone = self._wired - outcomes.keys() - wired.standing
         for event, ports in (("ports wired", up - self._wired), ("ports withdrawn", gone)):
             if ports:

@@ -58,6 +58,19 @@ class Networking:
     async def delete(self, of: Collection, resource_id: str) -> None:
         await self._http.call("DELETE", _path(of, resource_id), NoneType)
 
+    async def prepare_binding(self, port_id: str, host: str) -> Resource:
+        """An inactive binding of the port on a host, for a live migration to it."""
+        body = {"binding": {"host": host}}
+        answer = await self._http.call("POST", _bindings(port_id), dict[str, Any], body=body)
+        return _member(answer, "binding", dict)
+
+    async def activate_binding(self, port_id: str, host: str) -> Resource:
+        path = f"{_bindings(port_id, host)}/activate"
+        return await self._http.call("PUT", path, dict[str, Any])
+
+    async def delete_binding(self, port_id: str, host: str) -> None:
+        await self._http.call("DELETE", _bindings(port_id, host), NoneType)
+
     async def find(self, of: Collection, name_or_id: str) -> Resource:
         """The resource of this id or, when there is none, of this name.
 
@@ -87,6 +100,11 @@ def _member(answer: Mapping[str, Any], key: str, kind: type[M]) -> M:
     if not isinstance(member, kind):
         raise InternalError(f"The server's answer has no {key!r}, or of another type.")
     return member
+
+
+def _bindings(port_id: str, host: str = "") -> str:
+    path = f"{_path(Collection.PORTS, port_id)}/bindings"
+    return f"{path}/{quote(host, safe='')}" if host else path
 
 
 def _path(of: Collection, resource_id: str) -> str:

@@ -49,7 +49,7 @@ def create(lab: Lab, host: str, instances: Iterable[Instance]) -> None:
     wanted = [Placed(one, host, _namespace(lab, one)) for one in instances]
     _refuse_taken(lab, wanted)
     for one in wanted:
-        _record(lab, one)
+        record(lab, one)
     netns.create(one.namespace for one in wanted)
     on_host = lab.namespace(host)
     links.create_veths(
@@ -132,7 +132,7 @@ def attach_baremetal(lab: Lab, node: str, vlan: int, instance: Instance) -> None
         msg = f"lab {lab.name}: {node} is instance {taken.instance.id} already; kill that first"
         raise SpecError(msg)
     _refuse_taken(lab, [one])
-    _record(lab, one)
+    record(lab, one)
     configure(lab, one)
     set_baremetal_vlan(lab, node, vlan)
 
@@ -185,7 +185,8 @@ def _refuse_taken(lab: Lab, wanted: list[Placed]) -> None:
         taken.add(short)
 
 
-def _record(lab: Lab, one: Placed) -> None:
+def record(lab: Lab, one: Placed) -> None:
+    """Note where an instance is, in place of where it was."""
     instances_directory(lab).mkdir(exist_ok=True)
     write_atomically(_record_path(lab, one.instance), msgspec.json.encode(one))
 

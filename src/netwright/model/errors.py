@@ -87,6 +87,10 @@ class HTTPBadRequest(CallerError):
     """The request's form is wrong: an unknown attribute or filter, or a body that is not JSON."""
 
 
+class BadRequest(CallerError):
+    """What is asked for is not for a resource of this kind."""
+
+
 class Unauthenticated(CallerError):
     category = Category.UNAUTHENTICATED
     type = "HTTPUnauthorized"
@@ -117,6 +121,10 @@ class OperationNotFound(NotFound):
     pass
 
 
+class PortBindingNotFound(NotFound):
+    pass
+
+
 class HostNotFound(NotFound):
     pass
 
@@ -139,6 +147,10 @@ class HostInUse(Conflict):
 
 class VlanIdInUse(Conflict):
     """Two networks asked for one VLAN of one physical network."""
+
+
+class TunnelIdInUse(Conflict):
+    """Two networks asked for one VNI."""
 
 
 class FlatNetworkInUse(Conflict):
@@ -171,6 +183,22 @@ class MacAddressGenerationFailure(Conflict):
 
 class UniqueNameConflict(Conflict):
     pass
+
+
+class PortBindingAlreadyExists(Conflict):
+    pass
+
+
+class PortBindingAlreadyActive(Conflict):
+    pass
+
+
+class PortBindingError(Conflict):
+    """The host cannot serve the port, so that no binding is prepared there.
+
+    Neutron answers 500 here; orchestrators tell success from anything else, and it is no fault of
+    the server's (docs/adr/0017).
+    """
 
 
 class InvalidIpForNetwork(CallerError):

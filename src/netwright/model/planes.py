@@ -1,6 +1,6 @@
 """Which planes a port needs before it is ACTIVE."""
 
-from netwright.model.resources import NetworkType, VnicType
+from netwright.model.resources import Binding, Network, NetworkType, Port, VnicType
 from netwright.model.states import Plane
 
 _NONE: frozenset[Plane] = frozenset()
@@ -34,3 +34,9 @@ def needed_planes(network: NetworkType, vnic: VnicType, device_owner: str) -> fr
     if device_owner.startswith(_OWNERS_WITHOUT_DEVICE):
         return _NONE
     return _NEEDED[network, vnic]
+
+
+def planes_on(binding: Binding, port: Port, network: Network) -> frozenset[Plane]:
+    """The planes that the port needs where this binding is: one that was prepared has its own."""
+    vnic_type = port.vnic_type if binding.prepared is None else binding.prepared.vnic_type
+    return needed_planes(network.segment.network_type, vnic_type, port.device_owner)

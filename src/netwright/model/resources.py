@@ -120,14 +120,22 @@ class Remnant(Value, frozen=True, kw_only=True):
     since: float
 
 
+class Prepared(Value, frozen=True, kw_only=True):
+    """What a binding that was asked for ahead makes of its port when it is activated."""
+
+    vnic_type: VnicType = VnicType.NORMAL
+    profile: Mapping[str, Any] = {}
+
+
 class Binding(Value, frozen=True, kw_only=True):
-    """A port on a host. An inactive one is wired ahead, or withdraws.
+    """A port on a host. An inactive one was asked for ahead, is wired ahead, or withdraws.
 
     `generation` is the port's count when this binding was made, or last lost an address. `cause`
     says why it is down or refused. `device_seen_at` starts the underlay's deadline; `was_up` is set
     once it was up. `stale_wiring`: an earlier binding on this host was not proven withdrawn when
     this one took its place, so the host may answer for the port whatever becomes of this one
-    (law 5). `remnant` is what its host wired under earlier generations alone.
+    (law 5). `remnant` is what its host wired under earlier generations alone. `prepared`: it was
+    asked for beside the active one, as for a live migration, and stays until somebody deletes it.
     """
 
     host: str
@@ -142,6 +150,12 @@ class Binding(Value, frozen=True, kw_only=True):
     was_up: bool = False
     stale_wiring: bool = False
     remnant: Remnant | None = None
+    prepared: Prepared | None = None
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether it waits to be activated: its host knows it, and answers for nothing of it."""
+        return self.prepared is not None and self.state is not BindingState.WITHDRAWING
 
 
 class Port(Value, frozen=True, kw_only=True):

@@ -1,11 +1,20 @@
-"""Segments: what keeps two networks apart, and ranges of VLANs."""
+"""Segments: what keeps two networks apart, and what networks get whose makers do not say."""
 
 import re
 
 from netwright.model.resources import NetworkType, Segment, Value
 
 _RANGE = re.compile(r"([^\s:]+)(?::([0-9]{1,4}):([0-9]{1,4}))?")
+_VNI_RANGE = re.compile(r"([0-9]{1,8}):([0-9]{1,8})")
 _VLANS = range(1, 4095)
+
+VNIS = range(1, 1 << 24)
+"""24 bits (RFC 7348, 5); 0 is left to those to whom it means none."""
+
+MTU_MAX = 65535
+MTU_DEFAULT = 1500
+VXLAN_OVERHEAD = 50
+"""What VXLAN adds to a frame's payload over IPv4: IP, UDP, VXLAN, the inner Ethernet header."""
 
 
 class VlanRange(Value, frozen=True, kw_only=True):
@@ -38,11 +47,57 @@ def parse_vlan_range(text: str) -> VlanRange:
     return VlanRange(physical_network=found[1], first=first, last=last)
 
 
+class VniRange(Value, frozen=True, kw_only=True):
+    """VNIs that the server may give to networks; both ends inside."""
+
+    first: int
+    last: int
+
+
+def parse_vni_range(text: str) -> VniRange:
+    """`FIRST:LAST`. Raises ValueError, which says what is wrong."""
+    found = _VNI_RANGE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"vni_ranges holds {text!r}: write FIRST:LAST")
+    first, last = int(found[1]), int(found[2])
+    if first not in VNIS or last not in VNIS or first > last:
+        raise ValueError(
+            f"vni_ranges holds {text!r}: VNIs are 1 to {VNIS[-1]}, the first not above the last"
+        )
+    return VniRange(first=first, last=last)
+
+
+class SegmentRules(Value, frozen=True, kw_only=True):
+    """What the configuration says of networks' segments.
+
+    `tenant_types` are tried in order for a network whose maker names no type. `fabric_mtu` is what
+    the links between hosts and switches carry, so that a VXLAN network's is less.
+    """
+
+    vlan_ranges: tuple[VlanRange, ...] = ()
+    vni_ranges: tuple[VniRange, ...] = ()
+    tenant_types: tuple[NetworkType, ...] = (NetworkType.VLAN,)
+    fabric_mtu: int = MTU_DEFAULT
+
+    def mtu_max(self, network_type: NetworkType) -> int:
+        return self.fabric_mtu - VXLAN_OVERHEAD if network_type is NetworkType.VXLAN else MTU_MAX
+
+    def mtu_default(self, network_type: NetworkType) -> int:
+        return MTU_DEFAULT if network_type is not NetworkType.VXLAN else self.mtu_max(network_type)
+
+
+SEGMENT_RULES = SegmentRules()
+
+
 def segment_key(segment: Segment) -> str:
     """What no two networks share: the VLAN of a physical network (0 is untagged), or the VNI."""
     if segment.network_type is NetworkType.VXLAN:
-        return f"vxlan/{segment.segmentation_id}"
+        return vni_key(segment.segmentation_id)
     return f"{segment.physical_network}/{segment.segmentation_id or 0}"
+
+
+def vni_key(vni: int | None) -> str:
+    return f"vxlan/{vni}"
 
 
 def is_whole(segment: Segment | None) -> bool:

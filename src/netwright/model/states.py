@@ -29,7 +29,8 @@ class Event(StrEnum):
     UNBIND = "unbind"  # the host is taken away
     REBIND = "rebind"  # another host becomes the active one
     READDRESS = "readdress"  # an address or the MAC goes from a port that hosts may have wired
-    ACTIVATE = "activate"  # a prepared binding becomes the active one
+    PREPARE = "prepare"  # an inactive binding is asked for, or planned anew: it answers for nothing
+    ACTIVATE = "activate"  # a prepared binding becomes the active one; the one before, a prepared
     DEVICE_SEEN = "device_seen"  # the agent found the port's device on its host
     PLANE_UP = "plane_up"
     PLANE_DOWN = "plane_down"
@@ -119,7 +120,13 @@ def _binding_table() -> dict[tuple[BindingState, Event], BindingState]:
         (s.REFUSED, e.HOST_BACK): s.PREPARING,
         (s.WITHDRAWING, e.WITHDRAWN): s.WITHDRAWN,
         (s.WITHDRAWING, e.BIND): s.PREPARING,
+        # Asked for while it still withdraws: it is prepared when that is proven.
+        (s.WITHDRAWING, e.PREPARE): s.WITHDRAWING,
+        (s.WITHDRAWING, e.ACTIVATE): s.PREPARING,
         (s.FENCED, e.BIND): s.PREPARING,
+        (s.FENCED, e.PREPARE): s.FENCED,
+        (s.FENCED, e.ACTIVATE): s.FENCED,
+        (s.REFUSED, e.ACTIVATE): s.REFUSED,
         # The fence was the proof already; the port is still wanted there when the host is back.
         (s.FENCED, e.WITHDRAWN): s.FENCED,
         (s.FENCED, e.UNBIND): s.WITHDRAWN,
@@ -133,7 +140,7 @@ def _binding_table() -> dict[tuple[BindingState, Event], BindingState]:
     for state in live:
         table |= {
             (state, e.BIND): s.PREPARING,
-            (state, e.ACTIVATE): state,
+            (state, e.PREPARE): s.PREPARING,
             # A new generation, in the same state: what stays of the port works on meanwhile.
             (state, e.READDRESS): state,
             (state, e.DEVICE_SEEN): state,
@@ -147,6 +154,9 @@ def _binding_table() -> dict[tuple[BindingState, Event], BindingState]:
             # Unasked: the agent found its wiring gone. It is wanted still, and made again.
             (state, e.WITHDRAWN): s.PREPARING,
         }
+    # What was up without answering for anything is not up yet.
+    for state in (s.PREPARING, s.UP, s.DOWN):
+        table[state, e.ACTIVATE] = s.PREPARING
     # A withdrawing binding ends by proof only: withdrawal or a fence (laws 2 and 5).
     table |= {(s.WITHDRAWING, e.HOST_FENCED): s.WITHDRAWN}
     table[s.WITHDRAWING, e.READDRESS] = s.WITHDRAWING
@@ -207,6 +217,7 @@ def _port_table() -> dict[tuple[PortState, Event], frozenset[PortState]]:
     }
     for state in (*bound, s.ALLOCATED):
         table[state, e.DELETE] = {s.RELEASING}
+        table[state, e.PREPARE] = {state}
     for state in bound:
         stays = {state}
         table |= {

@@ -14,21 +14,23 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import structlog
-from msgspec.structs import replace
 
 from netwright.db.transaction import KeyTaken, Transaction
 from netwright.ipam.addresses import Address, to_key
-from netwright.ipam.ledger import Ledger, NeedsBlocks
+from netwright.ipam.ledger import Ledger
 from netwright.model.errors import InternalError, NetwrightError
-from netwright.model.segments import VlanRange
+from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.server import hosts, networks, news, operations, subnets, topology
 from netwright.server.commands import (
     AcceptOperation,
+    ActivateBinding,
     ApplyReports,
+    ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
     CreateSubnets,
+    DeleteBinding,
     DeleteHost,
     DeleteNetwork,
     DeletePorts,
@@ -37,6 +39,7 @@ from netwright.server.commands import (
     FenceHost,
     HeartbeatHost,
     PerformOperation,
+    PrepareBinding,
     RegisterHost,
     ReplaceTopology,
     SeeDevices,
@@ -48,19 +51,18 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
-from netwright.server.needs import Needs, need_port, note
+from netwright.server.missing import MISSING, Missing, load_missing
+from netwright.server.needs import Needs, note
 from netwright.server.nova import notices
 from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
+from netwright.server.ports import preparing
 from netwright.server.ports.deadlines import pass_deadline
-from netwright.server.ports.macs import NeedsMacs
-from netwright.server.ports.network_choice import NeedsFills, NeedsNetwork
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
-from netwright.server.store.labelled import count_anew
 from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
-from netwright.server.store.loading import load, load_more_macs
+from netwright.server.store.loading import load
 from netwright.server.store.memory import Memory
 from netwright.server.store.upkeep import chores
 from netwright.server.store.writing import EventRow, write
@@ -96,7 +98,7 @@ async def run(
     memory: Memory,
     now: float,
     epoch: str,
-    vlan_ranges: Sequence[VlanRange] = (),
+    segment_rules: SegmentRules = SEGMENT_RULES,
     history: HistoryKept = HISTORY_KEPT,
     tells_nova: bool = False,
     turn_first: bool = False,
@@ -106,7 +108,7 @@ async def run(
     Notices are written only where Nova is told of them.
     Raises Overtaken when another process was faster.
     """
-    world = World(now, ledger, vlan_ranges, history)
+    world = World(now, ledger, segment_rules, history)
     needs = Needs()
     for command in commands:
         note(needs, command)
@@ -120,8 +122,8 @@ async def run(
     adapt_ledger(world)
     try:
         await supply(tx, aside, world, demand_of(world, needs))
-        load_more = partial(_load_more, tx, aside, world, memory)
-        outcomes = [await _outcome(world, command, epoch, load_more) for command in commands]
+        more = partial(load_missing, tx, aside, world, memory)
+        outcomes = [await _outcome(world, command, epoch, more) for command in commands]
     except SubnetChanged as error:
         raise Overtaken from error
     last = seen
@@ -186,43 +188,22 @@ async def _outcome(
     world: World,
     command: Command,
     epoch: str,
-    load_more: Callable[["_Missing"], Awaitable[None]],
+    load_more: Callable[[Missing, int], Awaitable[None]],
 ) -> Outcome:
     for _ in range(_LOADS_AMID_DECISION_MAX * weight(command)):
         outcome = _attempt(world, command, epoch)
-        if not isinstance(outcome, _MISSING):
+        if not isinstance(outcome, MISSING):
             return outcome
-        await load_more(outcome)
+        await load_more(outcome, weight(command))
     log.error("no end of loading", command=type(command).__name__)
     return _defect(command)
 
 
-_Missing = NeedsBlocks | NeedsMacs | NeedsFills | NeedsNetwork
-_MISSING = (NeedsBlocks, NeedsMacs, NeedsFills, NeedsNetwork)
-
-
-async def _load_more(
-    tx: Transaction, aside: Aside[Any], world: World, memory: Memory, missing: _Missing
-) -> None:
-    match missing:
-        case NeedsBlocks():
-            await supply(tx, aside, world, {missing.subnet_id: missing.wanted})
-        case NeedsMacs():
-            await load_more_macs(tx, world, missing.keys)
-        case NeedsFills():
-            await count_anew(tx, world, memory, missing.wish)
-        case NeedsNetwork():
-            needs = Needs()
-            need_port(needs, replace(missing.draft, network_id=missing.network_id))
-            await load(tx, world, needs, memory)
-            world.prepared.add((missing.draft.id, missing.network_id))
-
-
-def _attempt(world: World, command: Command, epoch: str) -> Outcome | _Missing:
+def _attempt(world: World, command: Command, epoch: str) -> Outcome | Missing:
     try:
         with world.attempt():
             return _decide(world, command, epoch)
-    except (NetwrightError, *_MISSING) as why:
+    except (NetwrightError, *MISSING) as why:
         return why
     except Exception:  # a defect of ours must fail its own command only
         log.exception("decision failed", command=type(command).__name__)
@@ -262,6 +243,10 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreatePorts: ports.create,
     UpdatePorts: ports.update,
     DeletePorts: ports.delete,
+    PrepareBinding: preparing.prepare,
+    ChangeBinding: preparing.change,
+    ActivateBinding: preparing.activate,
+    DeleteBinding: preparing.delete,
     SeeDevices: hosts.see_devices,
     CreateNetworks: networks.create,
     UpdateNetwork: networks.update,

@@ -40,7 +40,10 @@ class Command(Value, frozen=True, kw_only=True):
 
 
 class NetworkDraft(Value, frozen=True, kw_only=True):
-    """A network to be made. Without a segment the server picks one if it can."""
+    """A network to be made. Without a segment the server picks one if it can.
+
+    `mtu` None is what networks of its kind have.
+    """
 
     id: str
     project_id: str
@@ -49,7 +52,7 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     admin_state_up: bool = True
     shared: bool = False
     port_security_enabled: bool = True
-    mtu: int = 1500
+    mtu: int | None = None
     labels: Mapping[str, str] = {}
     segment: Segment | None = None
 
@@ -67,7 +70,7 @@ class UpdateNetwork(Command, frozen=True, kw_only=True):
     admin_state_up: bool | UnsetType = UNSET
     shared: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
-    mtu: int | UnsetType = UNSET
+    mtu: int | UnsetType | None = UNSET
     labels: Mapping[str, str] | UnsetType = UNSET
     if_match: int | None = None
 
@@ -188,6 +191,34 @@ class DeletePorts(Command, frozen=True, kw_only=True):
     if_match: int | None = None
 
 
+class PrepareBinding(Command, frozen=True, kw_only=True):
+    """An inactive binding beside the port's active one, for when it is activated."""
+
+    port_id: str
+    host: str
+    vnic_type: VnicType = VnicType.NORMAL
+    profile: Mapping[str, Any] = {}
+
+
+class ChangeBinding(Command, frozen=True, kw_only=True):
+    port_id: str
+    host: str
+    vnic_type: VnicType | UnsetType = UNSET
+    profile: Mapping[str, Any] | UnsetType = UNSET
+
+
+class ActivateBinding(Command, frozen=True, kw_only=True):
+    """A port's inactive binding becomes its active one, and the active one inactive."""
+
+    port_id: str
+    host: str
+
+
+class DeleteBinding(Command, frozen=True, kw_only=True):
+    port_id: str
+    host: str
+
+
 class Together(Command, frozen=True, kw_only=True):
     """Several commands, decided in order: all of them or none."""
 
@@ -281,6 +312,7 @@ class Tick(Command, frozen=True, kw_only=True):
 
 # The results that `commit` gives back, by command: the values as they now are stored.
 #   Create…/Update…      tuple of Network | Subnet | Port, in the order of the items
+#   PrepareBinding, ChangeBinding, ActivateBinding, DeleteBinding   the Port, as (Port,)
 #   Delete…, Tick        ()
 #   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host

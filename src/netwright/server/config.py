@@ -6,7 +6,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from netwright.model.segments import parse_vlan_range
+from netwright.model.resources import NetworkType
+from netwright.model.segments import (
+    MTU_DEFAULT,
+    MTU_MAX,
+    SegmentRules,
+    parse_vlan_range,
+    parse_vni_range,
+)
 from netwright.model.settings import Settings
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 
@@ -39,6 +46,9 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     state_directory   holds admin.token, agents.secret (both 0600) and the default database
     vlan_ranges       PHYSICAL_NETWORK:FIRST:LAST, VLANs for networks whose maker names none, or
                       PHYSICAL_NETWORK alone; when given, VLAN networks are on one of these only
+    vni_ranges        FIRST:LAST, VNIs for VXLAN networks whose maker names none
+    tenant_network_types   vlan, vxlan: what a network is whose maker names no type; in this order
+    fabric_mtu        what the fabric's links carry; a VXLAN network's MTU is 50 less (RFC 7348)
     lab               name of the lab that this server serves: `auth = none` off loopback needs it
     log_format, log_level   lines on stderr, for people or as JSON
     access_log        a line a request: method, path, status, duration, project, request id
@@ -75,6 +85,12 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/netwright"
     vlan_ranges: tuple[str, ...] = ()
+    vni_ranges: tuple[str, ...] = ()
+    tenant_network_types: Annotated[tuple[NetworkType, ...], Meta(min_length=1)] = (
+        NetworkType.VLAN,
+    )
+    # IPv6 needs 1280 (RFC 8200, 5); a VXLAN network's instances too.
+    fabric_mtu: Annotated[int, Meta(ge=1330, le=MTU_MAX)] = MTU_DEFAULT
     lab: str = ""
     log_format: LogFormat = LogFormat.TEXT
     log_level: LogLevel = LogLevel.INFO
@@ -98,8 +114,11 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     nova_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
 
     def __post_init__(self) -> None:
-        for text in self.vlan_ranges:
-            parse_vlan_range(text)
+        types = self.segment_rules.tenant_types
+        if NetworkType.FLAT in types or len(set(types)) != len(types):
+            raise ValueError("tenant_network_types holds vlan, vxlan or both, each once")
+        if NetworkType.VXLAN in types and not self.vni_ranges:
+            raise ValueError("tenant_network_types holds vxlan, and vni_ranges holds no VNIs")
         if self.workers > 1 and self.database_url.startswith("sqlite:"):
             raise ValueError("workers above 1 need PostgreSQL, and the database is SQLite")
         if self.nova_token_file is not None and self.nova_endpoint is None:
@@ -112,6 +131,16 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     @property
     def port(self) -> int:
         return int(self.listen.rpartition(":")[2])
+
+    @property
+    def segment_rules(self) -> SegmentRules:
+        """Raises ValueError for a range that is none."""
+        return SegmentRules(
+            vlan_ranges=tuple(map(parse_vlan_range, self.vlan_ranges)),
+            vni_ranges=tuple(map(parse_vni_range, self.vni_ranges)),
+            tenant_types=self.tenant_network_types,
+            fabric_mtu=self.fabric_mtu,
+        )
 
     @property
     def history_kept(self) -> HistoryKept:

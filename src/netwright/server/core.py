@@ -24,7 +24,7 @@ from netwright.ipam.ledger import Ledger
 from netwright.model.errors import Unavailable
 from netwright.model.operations import Operation
 from netwright.model.resources import Host
-from netwright.model.segments import VlanRange
+from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.wire import Kind
 from netwright.server.commands import (
     ApplyReports,
@@ -90,7 +90,7 @@ class Core:
         clock: Clock = time.time,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
         *,
-        vlan_ranges: Sequence[VlanRange] = (),
+        segment_rules: SegmentRules = SEGMENT_RULES,
         history: HistoryKept = HISTORY_KEPT,
         nova: ToldNova | None = None,
     ) -> None:
@@ -110,7 +110,7 @@ class Core:
             clock,
             self._feed.note if self._feed else self._publish,
             observe_commit=observe_commit,
-            vlan_ranges=vlan_ranges,
+            segment_rules=segment_rules,
             history=history,
             noticed=self._sender.wake if self._sender else None,
         )
@@ -132,7 +132,7 @@ class Core:
         url: str,
         clock: Clock = time.time,
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
-        vlan_ranges: Sequence[VlanRange] = (),
+        segment_rules: SegmentRules = SEGMENT_RULES,
         history: HistoryKept = HISTORY_KEPT,
         *,
         nova: ToldNova | None = None,
@@ -140,7 +140,7 @@ class Core:
         """Open the database, or make it. Raises what `open_store` does."""
         opened = await open_store(url, uuid4().hex[:12])
         return cls(
-            opened, clock, observe_commit, vlan_ranges=vlan_ranges, history=history, nova=nova
+            opened, clock, observe_commit, segment_rules=segment_rules, history=history, nova=nova
         )
 
     def _feed_of(self, opened: Opened) -> Feed | None:

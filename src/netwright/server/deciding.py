@@ -16,7 +16,7 @@ import structlog
 from netwright.db.transaction import Database, KeyTaken, Transaction
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import Unavailable
-from netwright.model.segments import VlanRange
+from netwright.model.segments import SegmentRules
 from netwright.server import batch
 from netwright.server.commands import Command
 from netwright.server.history import HistoryKept
@@ -53,7 +53,7 @@ class Decider:
         told: Told,
         *,
         observe_commit: ObserveCommit,
-        vlan_ranges: Sequence[VlanRange],
+        segment_rules: SegmentRules,
         history: HistoryKept,
         noticed: Noticed | None = None,
     ) -> None:
@@ -64,7 +64,7 @@ class Decider:
         self._clock = clock
         self._told = told
         self._observe_commit = observe_commit
-        self._vlan_ranges = vlan_ranges
+        self._segment_rules = segment_rules
         self._history = history
         self._noticed = noticed
 
@@ -122,7 +122,7 @@ class Decider:
             memory=self._memory,
             now=self._clock(),
             epoch=self._epoch,
-            vlan_ranges=self._vlan_ranges,
+            segment_rules=self._segment_rules,
             history=self._history,
             tells_nova=self._noticed is not None,
             turn_first=round_ > 1,

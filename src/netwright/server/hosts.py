@@ -255,7 +255,11 @@ def _take(world: World, port: Port, binding: Binding, report: Report) -> None:
     event = _EVENT[report.status]
     if event is Event.PLANE_DOWN and report.cause == CAUSE_UNPLUGGED:
         event = Event.UNPLUGGED
-    is_ahead = not binding.active and binding.state is not BindingState.WITHDRAWING
+    is_ahead = (
+        not binding.active
+        and binding.prepared is None
+        and binding.state is not BindingState.WITHDRAWING
+    )
     if event is Event.UNPLUGGED and is_ahead:
         withdraw_ahead(world, port, binding, actor=actor)
         return

@@ -24,7 +24,6 @@ import uvloop
 from netwright.collector import spare_the_collector
 from netwright.db.postgres import without_password
 from netwright.model.errors import Unavailable
-from netwright.model.segments import parse_vlan_range
 from netwright.server import logs
 from netwright.server.access_log import AccessLog
 from netwright.server.api.app import application
@@ -61,7 +60,7 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
     core = await Core.open(
         settings.database_url,
         observe_commit=metrics.observe_commit,
-        vlan_ranges=tuple(map(parse_vlan_range, settings.vlan_ranges)),
+        segment_rules=settings.segment_rules,
         history=settings.history_kept,
         nova=_nova(settings, metrics),
     )

@@ -9,16 +9,19 @@ from msgspec import UNSET
 
 from netwright.ipam.addresses import Address, from_text
 from netwright.model.operations import Operation
-from netwright.model.resources import Value
+from netwright.model.resources import NetworkType, Value
 from netwright.model.segments import is_whole, segment_key
 from netwright.server.commands import (
     AcceptOperation,
+    ActivateBinding,
     AddressWish,
     ApplyReports,
+    ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
     CreateSubnets,
+    DeleteBinding,
     DeleteHost,
     DeleteNetwork,
     DeletePorts,
@@ -28,6 +31,7 @@ from netwright.server.commands import (
     HeartbeatHost,
     PerformOperation,
     PortDraft,
+    PrepareBinding,
     RegisterHost,
     ReplaceTopology,
     SeeDevices,
@@ -53,7 +57,8 @@ class Needs:
     that were refused or fenced are. `addresses` are asked for by name, in a network, since the
     subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
     counts addresses that any subnet of the network may give, so that blocks are leased before and
-    not amid the decisions. `plain` are ids of plain resources by their type. `labelled` are drafts
+    not amid the decisions. `segment_choices` are networks whose segment is to be chosen, with its
+    type if that was said. `plain` are ids of plain resources by their type. `labelled` are drafts
     of ports whose network is to be chosen: what they need follows from the choice.
     """
 
@@ -63,7 +68,7 @@ class Needs:
     ports_on: set[str] = field(default_factory=set)
     refused_on: set[str] = field(default_factory=set)
     segments: set[str] = field(default_factory=set)
-    every_segment: bool = False
+    segment_choices: dict[str, NetworkType | None] = field(default_factory=dict)
     macs: set[tuple[str, str]] = field(default_factory=set)
     port_macs: set[tuple[str, str]] = field(default_factory=set)
     unique_names: set[tuple[str, str]] = field(default_factory=set)
@@ -98,6 +103,13 @@ def _create_ports(needs: Needs, command: CreatePorts) -> None:
 
 def _delete_ports(needs: Needs, command: DeletePorts) -> None:
     needs.ports.update(command.ids)
+
+
+def _binding(
+    needs: Needs, command: PrepareBinding | ChangeBinding | ActivateBinding | DeleteBinding
+) -> None:
+    needs.ports.add(command.port_id)
+    needs.hosts.add(command.host)
 
 
 def _see_devices(needs: Needs, command: SeeDevices) -> None:
@@ -155,9 +167,11 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
     for draft in command.drafts:
-        needs.every_segment |= not is_whole(draft.segment)
-        if draft.segment is not None:
+        if draft.segment is not None and is_whole(draft.segment):
             needs.segments.add(segment_key(draft.segment))
+        else:
+            kind = draft.segment.network_type if draft.segment else None
+            needs.segment_choices[draft.id] = kind
 
 
 def _update_network(needs: Needs, command: UpdateNetwork) -> None:
@@ -238,6 +252,10 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     CreatePorts: _create_ports,
     UpdatePorts: _port_changes,
     DeletePorts: _delete_ports,
+    PrepareBinding: _binding,
+    ChangeBinding: _binding,
+    ActivateBinding: _binding,
+    DeleteBinding: _binding,
     ApplyReports: _reports,
     SeeDevices: _see_devices,
     Together: _together,

@@ -4,10 +4,13 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from netwright.model.errors import (
+    Conflict,
     FlatNetworkInUse,
+    InvalidInput,
     NetworkInUse,
     NetworkNotFound,
     StaleRevision,
+    TunnelIdInUse,
     VlanIdInUse,
 )
 from netwright.model.resources import Network, NetworkType, Segment
@@ -36,8 +39,8 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
         "admin_state_up": command.admin_state_up,
         "shared": command.shared,
         "port_security_enabled": command.port_security_enabled,
-        "mtu": command.mtu,
         "labels": command.labels,
+        "mtu": command.mtu if command.mtu is UNSET else _mtu(world, network.segment, command.mtu),
     }
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     if changes:
@@ -94,7 +97,7 @@ def check_revision(revision: int, if_match: int | None) -> None:
 
 
 def _create(world: World, draft: NetworkDraft) -> Network:
-    segment = choose(world, draft.segment, world.vlan_ranges)
+    segment = choose(world, draft.id, draft.segment)
     key = segment_key(segment)
     holder = world.segments.get(key)
     if holder is not None:
@@ -108,8 +111,8 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         admin_state_up=draft.admin_state_up,
         shared=draft.shared,
         port_security_enabled=draft.port_security_enabled,
-        mtu=draft.mtu,
         labels=draft.labels,
+        mtu=_mtu(world, segment, draft.mtu),
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,
@@ -119,12 +122,34 @@ def _create(world: World, draft: NetworkDraft) -> Network:
     return network
 
 
-def _segment_in_use(segment: Segment, holder: str) -> FlatNetworkInUse | VlanIdInUse:
+def _mtu(world: World, segment: Segment, wanted: int | None) -> int:
+    """The MTU asked for, or what its kind of network has. Raises InvalidInput."""
+    rules, kind = world.segment_rules, segment.network_type
+    if wanted is None:
+        return rules.mtu_default(kind)
+    if wanted > rules.mtu_max(kind):
+        raise InvalidInput(
+            f"Invalid input for mtu. Reason: {wanted} is too big: {rules.mtu_max(kind)} is the "
+            f"most that a {kind} network carries over a fabric whose fabric_mtu is "
+            f"{rules.fabric_mtu}.",
+            next="ask for less, or set fabric_mtu in the server's configuration to what the links"
+            " of the fabric carry",
+        )
+    return wanted
+
+
+def _segment_in_use(segment: Segment, holder: str) -> Conflict:
     if segment.network_type is NetworkType.FLAT:
         return FlatNetworkInUse(
             f"Unable to create the flat network. Physical network {segment.physical_network} is in "
             f"use by network {holder}.",
             next="use that network, or a VLAN of the physical network",
+        )
+    if segment.network_type is NetworkType.VXLAN:
+        return TunnelIdInUse(
+            f"Unable to create the network. The tunnel ID {segment.segmentation_id} is in use by "
+            f"network {holder}.",
+            next="choose another provider:segmentation_id, or none to have one chosen",
         )
     return VlanIdInUse(
         f"Unable to create the network. The VLAN {segment.segmentation_id} on physical network "

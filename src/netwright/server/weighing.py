@@ -4,13 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from netwright.server.commands import (
+    ActivateBinding,
     ApplyReports,
+    ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
     CreateSubnets,
+    DeleteBinding,
     DeletePorts,
     PerformOperation,
+    PrepareBinding,
     SeeDevices,
     Together,
     UpdatePorts,
@@ -33,6 +37,8 @@ def is_brief(command: Command) -> bool:
             return weight(command) <= _BRIEF_MAX and not counts
         case UpdatePorts() | DeletePorts():
             return weight(command) <= _BRIEF_MAX
+        case PrepareBinding() | ChangeBinding() | ActivateBinding() | DeleteBinding():
+            return True
         case ApplyReports():
             return weight(command) <= _BRIEF_MAX and command.batch.full_set_at is None
         case SeeDevices():

@@ -5,7 +5,7 @@ A command that fails is rolled back alone (`World.attempt`). At the end `changed
 what the store has to write.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -22,7 +22,7 @@ from netwright.model.resources import (
     Transition,
     Value,
 )
-from netwright.model.segments import VlanRange
+from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.topology import Topology
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.nova.notices import Notice
@@ -106,8 +106,9 @@ class World:
     `revocations` counts how often a host's credential was revoked. `port_seqs` are the ports'
     places in the event log. `whole_networks` are those
     all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders
-    are loaded. `notices` are what Nova is told of the batch as a whole, once all is decided.
-    `ledger` hands out addresses.
+    are loaded. `free_vnis` are VNIs of the ranges that no network has, as far as they were looked
+    for; the last is None when there are no others. `notices` are what Nova is told of the batch as
+    a whole, once all is decided. `ledger` hands out addresses.
 
     Of ports that name labels: `matches` are the networks, with their names, that match a project's
     selector; `fills` how full they are by the last count and what was drawn since; `recounted` are
@@ -119,12 +120,12 @@ class World:
         self,
         now: float,
         ledger: Ledger,
-        vlan_ranges: Sequence[VlanRange] = (),
+        segment_rules: SegmentRules = SEGMENT_RULES,
         history: HistoryKept = HISTORY_KEPT,
     ) -> None:
         self.now = now
         self.ledger = ledger
-        self.vlan_ranges = vlan_ranges
+        self.segment_rules = segment_rules
         self.history_kept = history
         self.journal: Journal = []
         self.networks: Rows[str, Network] = Rows(self.journal)
@@ -156,6 +157,7 @@ class World:
         self.recounted: set[tuple[str, str]] = set()
         self.choices: dict[str, str] = {}
         self.prepared: set[tuple[str, str]] = set()
+        self.free_vnis: list[int | None] = []
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

@@ -35,16 +35,20 @@ from netwright.model.resources import NetworkType, Pool, Port, VnicType
 from netwright.model.states import BindingState, PortState
 from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, Kind, ReportStatus
 from netwright.server.commands import (
+    ActivateBinding,
     AddressWish,
+    ChangeBinding,
     Command,
     CreatePorts,
     CreateSubnets,
+    DeleteBinding,
     DeleteNetwork,
     DeleteSubnet,
     FenceHost,
     HeartbeatHost,
     PairWish,
     PortDraft,
+    PrepareBinding,
     RegisterHost,
     SeeDevices,
     SubnetDraft,
@@ -55,7 +59,7 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.ports.giving_back import held_addresses
-from netwright.server.ports.lifecycle import was_told
+from netwright.server.ports.lifecycle import due_at, was_told
 from netwright.server.store.writing import EventRow
 
 AGENTS = ("h1", "h2")
@@ -167,6 +171,32 @@ class Ports(RuleBasedStateMachine):
     def change(self, change: dict[str, Any], pick: int, *, together: bool) -> None:
         if port := self.some_port(pick):
             self.act(update(port.id, **change), together=together)
+
+    @rule(
+        pick=picks,
+        host=st.sampled_from(HOSTS),
+        what=st.sampled_from(["prepare", "prepare", "activate", "activate", "change", "delete"]),
+        vnic_type=st.sampled_from([VnicType.NORMAL, VnicType.NORMAL, VnicType.BAREMETAL]),
+        together=st.booleans(),
+    )
+    def migrate(
+        self, pick: int, host: str, what: str, vnic_type: VnicType, *, together: bool
+    ) -> None:
+        """A step of a live migration, in whatever order; mostly of what is an instance's port."""
+        if port := self.some_port(pick):
+            named: Any = {"caller": ADMIN, "port_id": port.id, "host": host}
+            step: Command
+            match what:
+                case "prepare":
+                    self.act(update(port.id, device_owner=OWNERS[1]), together=True)
+                    step = PrepareBinding(**named, vnic_type=vnic_type, profile={"a": pick})
+                case "activate":
+                    step = ActivateBinding(**named)
+                case "change":
+                    step = ChangeBinding(**named, vnic_type=vnic_type)
+                case _:
+                    step = DeleteBinding(**named)
+            self.act(step, together=together)
 
     @rule(one=picks, other=picks)
     def exchange_macs(self, one: int, other: int) -> None:
@@ -353,6 +383,25 @@ class Ports(RuleBasedStateMachine):
                 if binding.state is BindingState.WITHDRAWING:
                     assert was_told(binding)
                     assert not binding.active
+
+    @invariant()
+    def one_binding_at_most_is_active_and_it_is_not_asked_for_ahead(self) -> None:
+        for port in self.store.ports():
+            active = [binding for binding in port.bindings if binding.active]
+            assert len(active) <= 1
+            assert all(binding.prepared is None for binding in active)
+            assert port.state is not PortState.RELEASING or not any(
+                binding.prepared for binding in port.bindings
+            )
+
+    @invariant()
+    def a_standby_holds_nothing_and_is_bound_by_no_deadline(self) -> None:
+        for port in self.store.ports():
+            for binding in port.bindings:
+                if binding.is_standby:
+                    assert not binding.stale_wiring
+                    assert binding.remnant is None
+                    assert due_at(binding) is None
 
     @invariant()
     def names_are_held_by_ports_that_live(self) -> None:

@@ -35,12 +35,15 @@ from netwright.model.resources import Port
 from netwright.model.states import BindingState, PortState
 from netwright.model.wire import Heartbeat
 from netwright.server.commands import (
+    ActivateBinding,
     AddressWish,
     Command,
     CreatePorts,
+    DeleteBinding,
     FenceHost,
     HeartbeatHost,
     PortDraft,
+    PrepareBinding,
     Tick,
     UnfenceHost,
 )
@@ -55,6 +58,7 @@ hosts = st.sampled_from(HOSTS)
 addresses = st.sampled_from(ADDRESSES)
 picks = st.integers(0, PORTS_MAX - 1)
 wait = st.sampled_from([False, False, True])
+MIGRATION = {"prepare": PrepareBinding, "activate": ActivateBinding, "delete": DeleteBinding}
 LIVE = {BindingState.PREPARING, BindingState.UP, BindingState.DOWN, BindingState.REFUSED}
 
 
@@ -122,6 +126,15 @@ class Addresses(RuleBasedStateMachine):
     def bind(self, pick: int, host: str, *, wait: bool) -> None:
         if port := self.some_port(pick):
             self.send(update(port.id, host=host), wait=wait)
+
+    @rule(pick=picks, host=hosts, what=st.sampled_from(list(MIGRATION)), wait=wait)
+    def migrate(self, pick: int, host: str, what: str, *, wait: bool) -> None:
+        """A step of a live migration, in whatever order. Only an instance's port takes them."""
+        if port := self.some_port(pick):
+            self.send(update(port.id, device_owner="compute:nova"), wait=True)
+            step = MIGRATION[what](caller=ADMIN, port_id=port.id, host=host)
+            self.send(step, wait=True)
+            self.send(update(port.id, device_owner=""), wait=wait)
 
     @rule(
         pick=picks,
@@ -308,7 +321,8 @@ class Walk:
     def orchestrate(self) -> None:
         machine, choice = self.machine, self.random.choice
         pick, wait = choice(range(PORTS_MAX)), choice([False, False, True])
-        match choice(["create", "bind", "readdress", "readdress", "delete", "plug", "unplug"]):
+        acts = ["create", "bind", "readdress", "readdress", "delete", "plug", "unplug"]
+        match choice([*acts, "migrate", "migrate", "migrate"]):
             case "create":
                 address, mac = choice([None, *ADDRESSES]), choice([None, *MACS])
                 machine.create(choice(["", *HOSTS]), address, mac, wait=wait)
@@ -319,6 +333,9 @@ class Walk:
                 machine.readdress(pick, choice(ADDRESSES), mac, to, wait=wait)
             case "delete":
                 machine.delete(pick, wait=wait)
+            case "migrate":
+                what = choice(["prepare", "activate", "activate", "delete"])
+                machine.migrate(pick, choice(HOSTS), what, wait=wait)
             case "plug":
                 machine.plug(pick, choice(HOSTS))
             case _:

@@ -9,6 +9,7 @@ from netwright.model.resources import (
     Network,
     NetworkType,
     Port,
+    Prepared,
     Segment,
     VnicType,
 )
@@ -96,3 +97,26 @@ def test_a_new_generation_changes_no_endpoint() -> None:
     nets = {network().id: network()}
     ends = [desired("h1", PHYSICAL, {"p": one}, nets).endpoints for one in (first, second)]
     assert ends[0] == ends[1]
+
+
+def test_a_standby_is_wired_silently_and_waits_for_nobody() -> None:
+    """Whoever answers for the port now, or withdraws: nothing passes through it."""
+    standby = binding("h1", generation=2, active=False, prepared=Prepared())
+    leaving = binding("h2", state=BindingState.WITHDRAWING, active=False)
+    for other in (binding("h2"), leaving):
+        one = port("p", other, standby)
+        assert wanted(one) == "wired"
+        endpoints = desired("h1", PHYSICAL, {"p": one}, {network().id: network()}).endpoints
+        assert not endpoints["p"].admin_state_up
+
+
+def test_a_standbys_own_vnic_type_says_whether_it_is_wired() -> None:
+    prepared = Prepared(vnic_type=VnicType.BAREMETAL)
+    standby = binding("h1", generation=2, active=False, prepared=prepared)
+    assert wanted(port("p", binding("h2"), standby)) == "by hand"
+
+
+def test_what_withdraws_is_left_though_it_is_asked_for_again() -> None:
+    state = BindingState.WITHDRAWING
+    leaving = binding("h1", state=state, active=False, prepared=Prepared())
+    assert wanted(port("p", leaving, binding("h2", generation=2))) == "left"

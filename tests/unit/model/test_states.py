@@ -30,6 +30,7 @@ def test_a_withdrawing_binding_ends_by_proof_or_is_revived() -> None:
         Event.WITHDRAWN: BindingState.WITHDRAWN,
         Event.HOST_FENCED: BindingState.WITHDRAWN,
         Event.BIND: BindingState.PREPARING,
+        Event.ACTIVATE: BindingState.PREPARING,
     }
 
 

@@ -21,7 +21,7 @@ from netwright.model.errors import (
     UniqueNameConflict,
 )
 from netwright.model.resources import Host, NetworkType, Pool, Port, Segment, VifType
-from netwright.model.segments import parse_vlan_range
+from netwright.model.segments import SegmentRules, parse_vlan_range
 from netwright.model.states import Plane, PortState
 from netwright.model.wire import (
     Heartbeat,
@@ -245,7 +245,8 @@ async def test_a_network_without_a_segment_gets_a_vlan_of_the_configured_range(
     tmp_path: Path,
 ) -> None:
     core = await Core.open(
-        f"sqlite:///{tmp_path}/ranged.db", vlan_ranges=(parse_vlan_range("physnet1:7:8"),)
+        f"sqlite:///{tmp_path}/ranged.db",
+        segment_rules=SegmentRules(vlan_ranges=(parse_vlan_range("physnet1:7:8"),)),
     )
     await core.start()
     drafts = tuple(NetworkDraft(id=name, project_id="p") for name in ("one", "two"))

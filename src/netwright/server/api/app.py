@@ -8,7 +8,7 @@ from netwright.server.api.edge import Edge
 from netwright.server.api.routing import Application
 from netwright.server.api.v1 import hosts, leases, operations, topology, trace, watch
 from netwright.server.api.v1 import ports as native_ports
-from netwright.server.api.v2 import extensions
+from netwright.server.api.v2 import extensions, port_bindings
 from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
@@ -22,6 +22,7 @@ def application(edge: Edge) -> Application:
     resources: tuple[Resource[Any, Any, Any], ...] = (Networks(), Subnets(), Ports())
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
+        *port_bindings.routes(),
         *extensions.routes(),
         *hosts.routes(edge.authenticator),
         *native_ports.routes(),

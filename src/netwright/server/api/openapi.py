@@ -23,6 +23,7 @@ _NETWORKING_ERROR = {
         }
     },
 }
+_PARAMETER = re.compile(r"{(\w+)}")
 _NATIVE_ERROR = {
     "type": "object",
     "required": ["error"],
@@ -125,22 +126,24 @@ def _operation_id(route: Route) -> str:
 
 def _links(creation: Route, routes: Sequence[Route]) -> dict[str, Any]:
     """What can be done with what was made: every operation on one of its collection."""
-    one, _ = creation.response
-    (name,) = one
-    return {
-        _operation_id(route): {
-            "operationId": _operation_id(route),
-            "parameters": {"id": f"$response.body#/{name}/id"},
-        }
-        for route in routes
-        if route.path == f"{creation.path}/{{id}}"
-    }
+    response = creation.response
+    (name,) = response[0] if isinstance(response, tuple) else response
+    outer = {one: f"$request.path.{one}" for one in _PARAMETER.findall(creation.path)}
+    links = {}
+    for route in routes:
+        path, _, key = route.path.rpartition("/")
+        if path == creation.path and (found := _PARAMETER.fullmatch(key)):
+            links[_operation_id(route)] = {
+                "operationId": _operation_id(route),
+                "parameters": outer | {found[1]: f"$response.body#/{name}/{found[1]}"},
+            }
+    return links
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in re.findall(r"{(\w+)}", route.path)
+        for name in _PARAMETER.findall(route.path)
     ]
 
 

@@ -2,12 +2,12 @@
 
 A port may be wired ahead of its binding, on the host where its device was seen first (`offer`):
 that is an inactive binding, so that a binding elsewhere, or the port's deletion, waits until that
-host no longer answers for it (law 5).
+host no longer answers for it (law 5). Bindings that are asked for ahead are `preparing`'s.
 """
 
 from msgspec.structs import replace
 
-from netwright.model.planes import needed_planes
+from netwright.model.planes import needed_planes, planes_on
 from netwright.model.resources import (
     Attachment,
     Binding,
@@ -17,6 +17,7 @@ from netwright.model.resources import (
     Network,
     NetworkType,
     Port,
+    Prepared,
     Remnant,
     VifType,
     VnicType,
@@ -47,9 +48,10 @@ def bind(world: World, port: Port, host: str, *, actor: str) -> Port:
     if not host:
         return unbind(world, port, Event.UNBIND, actor=actor)
     for binding in port.bindings:
-        if binding.host != host and binding.state is not BindingState.WITHDRAWING:
-            port = _withdraw(world, port, binding, Event.REBIND)
-    port = _prepare(world, port, host)
+        stays = binding.state is BindingState.WITHDRAWING and binding.prepared is None
+        if binding.host != host and not stays:
+            port = withdraw(world, port, binding, Event.REBIND)
+    port = place(world, port, host)
     event = Event.BIND if active is None else Event.REBIND
     return happen(world, port, event, actor=actor, binding=port.binding_on(host))
 
@@ -60,12 +62,12 @@ def offer(world: World, port: Port, host: str, *, actor: str) -> Port:
     Underlay only, and nothing of the port's state changes. One host alone is offered a port: two
     would both answer for it.
     """
-    network = _network(world, port)
+    network = network_of(world, port)
     planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
     is_fresh = not port.bindings and not port.ever_bound
     if not is_fresh or Plane.UNDERLAY not in planes:
         return port
-    if _refusal(world.hosts.get(host), network, port, host):
+    if refusal_of(world, network, port.vnic_type, host):
         return port
     ahead = Binding(
         host=host,
@@ -116,15 +118,22 @@ def unbind(world: World, port: Port, event: Event, *, actor: str) -> Port:
     """Withdraw every binding, because the host was taken away (UNBIND) or the port (DELETE)."""
     about = port.active_binding
     for binding in port.bindings:
-        port = _withdraw(world, port, binding, event)
+        port = withdraw(world, port, binding, event)
     return happen(world, port, event, actor=actor, binding=about)
 
 
 def withdrawn(
     world: World, port: Port, binding: Binding, event: Event, *, actor: str, cause: str = ""
 ) -> Port:
-    """The binding is proven gone: by its agent's word or by a fence."""
+    """The binding is proven gone: by its agent's word or by a fence.
+
+    One that was the active one, or is asked for anew, stays as a standby.
+    """
     gone = step(binding, event, now=world.now)
+    if gone.state is BindingState.WITHDRAWN and binding.prepared is not None:
+        port = stand_by(world, port, binding.host, binding.prepared)
+        standby = port.binding_on(binding.host)
+        return happen(world, port, event, actor=actor, binding=standby, cause=cause)
     port = with_binding(port, gone)
     port = happen(world, port, event, actor=actor, binding=gone, cause=cause)
     if gone.state is BindingState.WITHDRAWN:
@@ -134,11 +143,12 @@ def withdrawn(
 
 def retry(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
     """The host serves again: what was refused or fenced there is prepared anew."""
-    network = _network(world, port)
-    if _refusal(world.hosts.get(binding.host), network, port, binding.host):
+    network = network_of(world, port)
+    vnic_type = port.vnic_type if binding.prepared is None else binding.prepared.vnic_type
+    if refusal_of(world, network, vnic_type, binding.host):
         return port
     generation = port.generation + 1
-    vif_type = _vif_type(port, network, "")
+    vif_type = _vif_type(planes_on(binding, port, network), "")
     again = replace(
         step(binding, Event.HOST_BACK, now=world.now),
         generation=generation,
@@ -152,34 +162,53 @@ def retry(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
     return happen(world, port, Event.HOST_BACK, actor=actor, binding=again)
 
 
-def _prepare(world: World, port: Port, host: str) -> Port:
-    network = _network(world, port)
-    refusal = _refusal(world.hosts.get(host), network, port, host)
-    planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
+def place(world: World, port: Port, host: str) -> Port:
+    """The port with the host's as its active binding, for its own vNIC type."""
+    earlier = port.binding_on(host)
+    binding = replace(
+        _planned(world, port, host, port.vnic_type),
+        active=True,
+        stale_wiring=earlier is not None and may_answer(earlier),
+        remnant=earlier.remnant if earlier is not None else None,
+    )
+    return replace(_with_planned(world, port, binding), ever_bound=True)
+
+
+def stand_by(world: World, port: Port, host: str, prepared: Prepared) -> Port:
+    """The port with a standby on the host, where nothing answers for it."""
+    planned = _planned(world, port, host, prepared.vnic_type)
+    return _with_planned(world, port, replace(planned, prepared=prepared))
+
+
+def _planned(world: World, port: Port, host: str, vnic_type: VnicType) -> Binding:
+    """A new inactive binding; refused, with the cause, when the host cannot serve the port."""
+    network = network_of(world, port)
+    refusal = refusal_of(world, network, vnic_type, host)
+    planes = needed_planes(network.segment.network_type, vnic_type, port.device_owner)
     if refusal:
         state = BindingState.REFUSED
     elif Plane.UNDERLAY in planes:
         state = BindingState.PREPARING
     else:
         state = BindingState.UP
-    earlier = port.binding_on(host)
-    vif_type = _vif_type(port, network, refusal)
-    binding = Binding(
+    vif_type = _vif_type(planes, refusal)
+    return Binding(
         host=host,
         generation=port.generation + 1,
-        active=True,
+        active=False,
         state=state,
         since=world.now,
         cause=refusal,
         was_up=state is BindingState.UP,
         vif_type=vif_type,
         vif_details=OVS_VIF_DETAILS if vif_type is VifType.OVS else {},
-        stale_wiring=earlier is not None and may_answer(earlier),
-        remnant=earlier.remnant if earlier is not None else None,
     )
-    if earlier is None:
-        attach(world, network, host)
-    return replace(with_binding(port, binding), generation=binding.generation, ever_bound=True)
+
+
+def _with_planned(world: World, port: Port, binding: Binding) -> Port:
+    if port.binding_on(binding.host) is None:
+        attach(world, network_of(world, port), binding.host)
+    return replace(with_binding(port, binding), generation=binding.generation)
 
 
 def withdraw_ahead(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
@@ -187,7 +216,7 @@ def withdraw_ahead(world: World, port: Port, binding: Binding, *, actor: str) ->
 
     It is only withdrawn: the agent wires the device, should it come back, until it hears of it.
     """
-    port = _withdraw(world, port, binding, Event.UNBIND)
+    port = withdraw(world, port, binding, Event.UNBIND)
     return happen(world, port, Event.UNPLUGGED, actor=actor, binding=port.binding_on(binding.host))
 
 
@@ -225,10 +254,14 @@ def _without(remnant: Remnant | None, fixed_ips: tuple[FixedIp, ...], mac: str) 
     return rest if rest.addresses or rest.macs else None
 
 
-def _withdraw(world: World, port: Port, binding: Binding, event: Event) -> Port:
-    """The binding on its way out; at once when no agent can have wired it."""
-    after = step(replace(binding, active=False), event, now=world.now)
-    if after.state is BindingState.WITHDRAWING and not was_told(binding):
+def withdraw(world: World, port: Port, binding: Binding, event: Event) -> Port:
+    """The binding on its way out; at once when nothing of it can answer for the port.
+
+    Were a standby waited for, the active binding would be kept silent until its host has spoken.
+    """
+    after = step(replace(binding, active=False, prepared=None), event, now=world.now)
+    is_silent = binding.is_standby or not was_told(binding)
+    if after.state is BindingState.WITHDRAWING and is_silent:
         after = step(after, Event.WITHDRAWN, now=world.now)
     if after.state is BindingState.WITHDRAWN:
         detach(world, port.network_id, binding.host)
@@ -263,15 +296,16 @@ def detach(world: World, network_id: str, host: str) -> None:
         world.attachments.put(key, None)
 
 
-def _refusal(host: Host | None, network: Network, port: Port, name: str) -> str:
-    """Why the host cannot serve the port now; "" when it can."""
+def refusal_of(world: World, network: Network, vnic_type: VnicType, name: str) -> str:
+    """Why the host cannot serve such a port of the network now; "" when it can."""
+    host = world.hosts.get(name)
     segment = network.segment
     if segment.network_type is NetworkType.VXLAN:
         return (
             f"network {network.id} is a VXLAN network, and nothing here carries it to a host yet:"
             " use a flat or VLAN network"
         )
-    if port.vnic_type is VnicType.BAREMETAL:
+    if vnic_type is VnicType.BAREMETAL:
         return ""
     if host is None:
         return f"host {name} is not registered: start netwright agent --host {name} there"
@@ -293,14 +327,13 @@ def _hosts_refusal(host: Host, physical_network: str | None) -> str:
     return ""
 
 
-def _vif_type(port: Port, network: Network, refusal: str) -> VifType:
+def _vif_type(planes: frozenset[Plane], refusal: str) -> VifType:
     if refusal:
         return VifType.BINDING_FAILED
-    planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
     return VifType.OVS if Plane.UNDERLAY in planes else VifType.OTHER
 
 
-def _network(world: World, port: Port) -> Network:
+def network_of(world: World, port: Port) -> Network:
     network = world.networks.get(port.network_id)
     assert network is not None, f"port {port.id}'s network {port.network_id} was not loaded"
     return network

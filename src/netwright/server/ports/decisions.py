@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from netwright.model.errors import InvalidInput, PortNotFound, UniqueNameConflict
 from netwright.model.labels import parse_selector
-from netwright.model.planes import needed_planes
+from netwright.model.planes import planes_on
 from netwright.model.resources import AddressPair, FixedIp, Network, Port
 from netwright.model.states import Event, PortState
 from netwright.server.commands import (
@@ -43,11 +43,11 @@ def update(world: World, command: UpdatePorts) -> tuple[Port, ...]:
 
 def delete(world: World, command: DeletePorts) -> tuple[()]:
     for port_id in command.ids:
-        port = _owned(world, command.caller, port_id)
+        port = owned(world, command.caller, port_id)
         check_revision(port.revision_number, command.if_match)
         if port.unique_name is not None:
             world.unique_names.put((port.project_id, port.unique_name), None)
-        port = unbind(world, port, Event.DELETE, actor=_actor(command.caller))
+        port = unbind(world, port, Event.DELETE, actor=actor_of(command.caller))
         release_if_unbound(world, port)
     return ()
 
@@ -96,12 +96,12 @@ def _create_in(world: World, caller: Caller, draft: PortDraft, network: Network)
         world.unique_names.put((draft.project_id, draft.unique_name), port.id)
     world.port_counts.put(network.id, (world.port_counts.get(network.id) or 0) + 1)
     if draft.host:
-        port = bind(world, port, draft.host, actor=_actor(caller))
+        port = bind(world, port, draft.host, actor=actor_of(caller))
     return port
 
 
 def _update(world: World, caller: Caller, change: PortChange) -> Port:
-    port = _owned(world, caller, change.id)
+    port = owned(world, caller, change.id)
     check_revision(port.revision_number, change.if_match)
     network = world.networks.get(port.network_id)
     assert network is not None, f"port {port.id}'s network was not loaded"
@@ -120,28 +120,31 @@ def _update(world: World, caller: Caller, change: PortChange) -> Port:
     _check_pairs(port)
     port = _let_go(world, before, port)
     if port != before:
-        port = _put(world, before, port, _actor(caller))
+        port = _put(world, before, port, actor_of(caller))
     if change.host is not UNSET:
-        port = bind(world, port, change.host, actor=_actor(caller))
+        port = bind(world, port, change.host, actor=actor_of(caller))
     _check_wiring(network, before, port)
     return port
 
 
 def _check_wiring(network: Network, before: Port, port: Port) -> None:
     """A binding is made for the planes that the port needs, so they stay while it is bound."""
-    was, now = before.active_binding, port.active_binding
-    if was is None or now is None or was.host != now.host:
-        return
-    kind = network.segment.network_type
-    if needed_planes(kind, before.vnic_type, before.device_owner) != needed_planes(
-        kind, port.vnic_type, port.device_owner
-    ):
-        changed = "device_owner" if port.vnic_type is before.vnic_type else "binding:vnic_type"
-        raise InvalidInput(
-            f"Invalid input for {changed}. Reason: port {port.id} is bound to a host, "
-            "which wires it as it was.",
-            next="unbind the port first",
-        )
+    for was in before.bindings:
+        now = port.binding_on(was.host)
+        if now is None or not (was.active or was.is_standby):
+            continue
+        is_kept = (was.active, was.is_standby) == (now.active, now.is_standby)
+        if is_kept and planes_on(was, before, network) != planes_on(now, port, network):
+            _refuse_other_planes(before, port)
+
+
+def _refuse_other_planes(before: Port, port: Port) -> NoReturn:
+    changed = "device_owner" if port.vnic_type is before.vnic_type else "binding:vnic_type"
+    raise InvalidInput(
+        f"Invalid input for {changed}. Reason: port {port.id} is bound to a host, "
+        "which wires it as it was.",
+        next="unbind the port first",
+    )
 
 
 def _let_go(world: World, before: Port, port: Port) -> Port:
@@ -343,12 +346,14 @@ def _check_pairs(port: Port) -> None:
         )
 
 
-def _owned(world: World, caller: Caller, port_id: str) -> Port:
+def owned(world: World, caller: Caller, port_id: str) -> Port:
+    """The port, if it is the caller's to change; another project's does not exist for it."""
     port = world.ports.get(port_id)
     if port is None or port.state is PortState.RELEASING or not caller.may_touch(port.project_id):
         raise PortNotFound(f"Port {port_id} could not be found.")
     return port
 
 
-def _actor(caller: Caller) -> str:
+def actor_of(caller: Caller) -> str:
+    """Who asks, in words for a port's history."""
     return "admin" if caller.is_admin else f"project {caller.project_id}"

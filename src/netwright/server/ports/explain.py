@@ -127,13 +127,17 @@ def _waits(
         if Plane.OVERLAY in planes:
             yield from _overlay(binding, attachments.get(binding.host))
     for each in port.bindings:
+        yield from _standby(each)
         yield from _withdrawal(each, hosts.get(each.host))
         yield from _remnant(each, hosts.get(each.host))
 
 
 def _ahead(port: Port) -> str:
-    found = [b.host for b in port.bindings if b.state is not BindingState.WITHDRAWING]
-    return f"; its device was seen on {found[0]} and is wired there ahead" if found else ""
+    inactive = [b for b in port.bindings if b.state is not BindingState.WITHDRAWING]
+    found = [b.host for b in inactive if b.prepared is None]
+    prepared = ", ".join(b.host for b in inactive if b.prepared is not None)
+    ahead = f"; its device was seen on {found[0]} and is wired there ahead" if found else ""
+    return f"{ahead}; prepared, not activated, on {prepared}" if prepared else ahead
 
 
 def _service(binding: Binding, host: Host | None, network: Network) -> Iterator[Wait]:
@@ -242,6 +246,16 @@ def _overlay(binding: Binding, attachment: Attachment | None) -> Iterator[Wait]:
             what=f"The fabric's path to {attachment.host} is {attachment.state}{cause}",
             since=attachment.since,
             next="",
+        )
+
+
+def _standby(binding: Binding) -> Iterator[Wait]:
+    if binding.is_standby and binding.state is BindingState.REFUSED:
+        yield Wait(
+            what=f"It is prepared on {binding.host}, which could not serve it if it were activated"
+            f" there: {binding.cause or 'no cause was given'}",
+            since=binding.since,
+            next="remove the cause; it is tried again by itself",
         )
 
 

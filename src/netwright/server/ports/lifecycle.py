@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from netwright.model.planes import needed_planes
+from netwright.model.planes import planes_on
 from netwright.model.resources import (
     Attachment,
     Binding,
@@ -73,7 +73,7 @@ def port_state(
     active = port.active_binding
     if active is None:
         return PortState.ALLOCATED, ""
-    planes = needed_planes(network.segment.network_type, port.vnic_type, port.device_owner)
+    planes = planes_on(active, port, network)
     views: dict[PlaneView, str] = {}
     if Plane.UNDERLAY in planes or active.state in {BindingState.REFUSED, BindingState.FENCED}:
         views[_UNDERLAY_VIEW[active.state]] = active.cause
@@ -140,7 +140,12 @@ def _device_seen(binding: Binding, event: Event, state: BindingState, now: float
 
 
 def due_at(binding: Binding) -> float | None:
-    """When the underlay's deadline passes: counted from the device, not from the bind."""
+    """When the underlay's deadline passes: counted from the device, not from the bind.
+
+    A standby has none: a live migration may take hours.
+    """
+    if binding.is_standby:
+        return None
     if binding.state is BindingState.PREPARING and binding.device_seen_at is not None:
         return binding.device_seen_at + UNDERLAY_DEADLINE_S
     return None
@@ -219,5 +224,9 @@ def names_of(remnant: Remnant) -> str:
 
 
 def may_answer(binding: Binding) -> bool:
-    """Whether the host may answer for the port: a fence proves that it does not."""
-    return was_told(binding) and binding.state is not BindingState.FENCED
+    """Whether the host may answer for the port: a fence proves that it does not.
+
+    A standby was silent from its beginning, or its host has withdrawn what it was before.
+    """
+    is_silent = binding.is_standby or binding.state is BindingState.FENCED
+    return was_told(binding) and not is_silent

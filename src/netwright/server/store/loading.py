@@ -8,12 +8,13 @@ import msgspec
 from netwright.db.transaction import Row, Transaction
 from netwright.ipam.addresses import Address, cidr_range, from_key, from_text, to_key
 from netwright.ipam.resting import Allocation, FormerMac
-from netwright.model.resources import Attachment, Host, Network, Port, Subnet
-from netwright.model.segments import segment_key
+from netwright.model.resources import Attachment, Host, Network, NetworkType, Port, Subnet
+from netwright.model.segments import segment_key, vni_key
 from netwright.model.states import PortState
 from netwright.server.needs import Needs
 from netwright.server.ports.addressing import eui64, is_slaac
 from netwright.server.ports.giving_back import held_addresses
+from netwright.server.segments import vni_candidates
 from netwright.server.store import schema
 from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
@@ -143,12 +144,21 @@ async def _load_subnets(tx: Transaction, world: World, network_ids: set[str]) ->
 
 
 async def _load_segments(tx: Transaction, world: World, needs: Needs) -> None:
-    """Those asked about; all, when one is to be chosen: no more than there are VLANs."""
-    if needs.every_segment:
-        rows = await tx.rows("SELECT segment_key, id FROM network")
-    else:
-        sql = "SELECT segment_key, id FROM network WHERE segment_key = ANY($1)"
-        rows = await _select(tx, sql, needs.segments)
+    """Those asked about. When a VLAN is to be chosen, all VLANs: there are few thousands of them.
+
+    Of VNIs there are millions: for each network those that it tries first.
+    """
+    rules = world.segment_rules
+    choices = needs.segment_choices.items()
+    kinds = {id_: rules.tenant_types if kind is None else (kind,) for id_, kind in choices}
+    keys = set(needs.segments)
+    for network_id, types in kinds.items():
+        if NetworkType.VXLAN in types:
+            keys.update(map(vni_key, vni_candidates(network_id, rules.vni_ranges)))
+    sql = "SELECT segment_key, id FROM network WHERE segment_key = ANY($1)"
+    rows = [*await _select(tx, sql, keys)]
+    if any(NetworkType.VLAN in types for types in kinds.values()):
+        rows += await tx.rows("SELECT segment_key, id FROM network WHERE network_type = 'vlan'")
     for key, network_id in rows:
         world.segments.load(key, network_id)
 

@@ -2,7 +2,7 @@
 
 A resource is kept whole, as its value's JSON in `body`; the other columns are what keys, indexes
 and filters need, and are written from the same value by one function (`rows`). Uniqueness is the
-schema's: (subnet, address), (network, MAC), (project, unique name), (physical network, VLAN).
+schema's: (subnet, address), (network, MAC), (project, unique name), (physical network, VLAN), VNI.
 
 Addresses are 16 bytes, IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2): they sort by value in both.
 """
@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
@@ -67,6 +67,8 @@ network = Table(
     Column("body", Text, nullable=False),
     Index("network_name", "name"),
     Index("network_project", "project_id"),
+    # Which VLANs are in use; the VNIs from one on.
+    Index("network_segment", "network_type", "segmentation_id"),
     sqlite_with_rowid=False,
 )
 

@@ -36,7 +36,7 @@ async def test_defaults(client: Client, service: ServiceDouble) -> None:
     command = service.commands[-1]
     assert isinstance(command, CreateNetworks)
     (draft,) = command.drafts
-    assert (draft.segment, draft.mtu, draft.shared) == (None, 1500, False)
+    assert (draft.segment, draft.mtu, draft.shared) == (None, None, False)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from netwright.server.api.route import Access, Call, Route
 _EXTENSIONS = {
     "allowed-address-pairs": ("Allowed Address Pairs", "Sources a port may use beside its own."),
     "binding": ("Port Binding", "The host of a port, and how its device is plugged there."),
+    "binding-extended": ("Port Bindings Extended", "Several hosts of a port, one of them active."),
     "empty-string-filtering": ("Empty String Filtering", "Filters may ask for empty attributes."),
     "filter-validation": ("Filter Validation", "Unknown filters are refused."),
     "net-mtu": ("Network MTU", "The MTU of a network."),

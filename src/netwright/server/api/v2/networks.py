@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import NetworkNotFound, Unavailable
 from netwright.model.resources import Network, NetworkType, Segment
+from netwright.model.segments import MTU_MAX, VNIS
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
@@ -34,9 +35,7 @@ from netwright.server.commands import (
 from netwright.server.queries import Reader
 
 _log = structlog.get_logger("netwright.server.networks")
-_MTU_DEFAULT = 1500
 _VLAN_ID_MAX = 4094  # IEEE 802.1Q: 0 and 4095 are reserved
-_VNI_MAX = 2**24 - 1  # RFC 7348, 5
 
 _WIRE = {
     "network_type": "provider:network_type",
@@ -45,7 +44,7 @@ _WIRE = {
 }
 
 # 0 asks for the default; below 68 IPv4 cannot work (RFC 791).
-Mtu = Annotated[int, Meta(ge=0, le=65535)]
+Mtu = Annotated[int, Meta(ge=0, le=MTU_MAX)]
 PhysicalNetwork = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -262,7 +261,7 @@ def _segment(item: NetworkCreation) -> Segment | None:
     if network_type is NetworkType.VXLAN and physical_network is not None:
         raise invalid("provider:physical_network", "a vxlan network has none")
     if segmentation_id is not None:
-        last = _VNI_MAX if network_type is NetworkType.VXLAN else _VLAN_ID_MAX
+        last = VNIS[-1] if network_type is NetworkType.VXLAN else _VLAN_ID_MAX
         if not 1 <= segmentation_id <= last:
             raise invalid(
                 "provider:segmentation_id",
@@ -275,7 +274,7 @@ def _segment(item: NetworkCreation) -> Segment | None:
     )
 
 
-def _mtu(value: int) -> int:
+def _mtu(value: int) -> int | None:
     if 0 < value < 68:  # noqa: PLR2004 - RFC 791
         raise invalid("mtu", f"{value} is below 68, the least that IPv4 works with (RFC 791)")
-    return value or _MTU_DEFAULT
+    return value or None

@@ -1,0 +1,50 @@
+"""What a decision finds missing in what was loaded for it; it is loaded, and decided again.
+
+Nothing is missing as a rule: what a command needs is known beforehand (`needs`). Full subnets, MACs
+that are taken, networks that turn out to be full are rare, and loading for them always is dear.
+"""
+
+from typing import Any, TypeAlias
+
+from msgspec.structs import replace
+
+from netwright.db.transaction import Transaction
+from netwright.ipam.ledger import NeedsBlocks
+from netwright.server.needs import Needs, need_port
+from netwright.server.ports.macs import NeedsMacs
+from netwright.server.ports.network_choice import NeedsFills, NeedsNetwork
+from netwright.server.segments import NeedsVnis
+from netwright.server.store.labelled import count_anew
+from netwright.server.store.leasing import Aside, supply
+from netwright.server.store.loading import load, load_more_macs
+from netwright.server.store.memory import Memory
+from netwright.server.store.vnis import load_free_vnis
+from netwright.server.world import World
+
+Missing: TypeAlias = NeedsBlocks | NeedsMacs | NeedsVnis | NeedsFills | NeedsNetwork
+MISSING = (NeedsBlocks, NeedsMacs, NeedsVnis, NeedsFills, NeedsNetwork)
+
+
+async def load_missing(  # noqa: PLR0917 - five of them are a batch's
+    tx: Transaction,
+    aside: Aside[Any],
+    world: World,
+    memory: Memory,
+    missing: Missing,
+    items: int,
+) -> None:
+    """Load it, for a command of so many items."""
+    match missing:
+        case NeedsBlocks():
+            await supply(tx, aside, world, {missing.subnet_id: missing.wanted})
+        case NeedsMacs():
+            await load_more_macs(tx, world, missing.keys)
+        case NeedsVnis():
+            await load_free_vnis(tx, world, missing.start, items)
+        case NeedsFills():
+            await count_anew(tx, world, memory, missing.wish)
+        case NeedsNetwork():
+            needs = Needs()
+            need_port(needs, replace(missing.draft, network_id=missing.network_id))
+            await load(tx, world, needs, memory)
+            world.prepared.add((missing.draft.id, missing.network_id))
