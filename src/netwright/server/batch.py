@@ -22,18 +22,23 @@ from netwright.model.errors import InternalError, NetwrightError
 from netwright.model.segments import VlanRange
 from netwright.server import hosts, networks, news, subnets, topology
 from netwright.server.commands import (
+    AddSecurityGroupRules,
     ApplyReports,
     Command,
     CreateNetworks,
     CreatePorts,
+    CreateSecurityGroups,
     CreateSubnets,
     DeleteHost,
     DeleteNetwork,
     DeletePorts,
+    DeleteSecurityGroup,
     DeleteSubnet,
+    EnsureDefaultGroup,
     FenceHost,
     HeartbeatHost,
     RegisterHost,
+    RemoveSecurityGroupRule,
     ReplaceTopology,
     SeeDevices,
     Tick,
@@ -41,6 +46,7 @@ from netwright.server.commands import (
     UnfenceHost,
     UpdateNetwork,
     UpdatePorts,
+    UpdateSecurityGroup,
     UpdateSubnet,
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
@@ -49,6 +55,7 @@ from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.ports.macs import NeedsMacs
+from netwright.server.security import decisions as security
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
@@ -237,5 +244,11 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     UnfenceHost: hosts.unfence,
     DeleteHost: hosts.decommission,
     ReplaceTopology: topology.replace,
+    CreateSecurityGroups: security.create,
+    EnsureDefaultGroup: security.ensure_default,
+    UpdateSecurityGroup: security.update,
+    DeleteSecurityGroup: security.delete,
+    AddSecurityGroupRules: security.add_rules,
+    RemoveSecurityGroupRule: security.remove_rule,
     Tick: _tick,
 }

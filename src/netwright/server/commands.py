@@ -17,6 +17,7 @@ from netwright.model.resources import (
     Value,
     VnicType,
 )
+from netwright.model.security import SecurityGroupRule
 from netwright.model.topology import Topology
 from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, ReportBatch
 
@@ -129,7 +130,10 @@ class PairWish(Value, frozen=True, kw_only=True):
 
 
 class PortDraft(Value, frozen=True, kw_only=True):
-    """A port to be made. Without `fixed_ips` it gets an address of each IP version there is."""
+    """A port to be made. Without `fixed_ips` it gets an address of each IP version there is.
+
+    Without `security_groups` it is in its project's default group, if it has port security.
+    """
 
     id: str
     project_id: str
@@ -144,6 +148,7 @@ class PortDraft(Value, frozen=True, kw_only=True):
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] = ()
     port_security_enabled: bool | UnsetType = UNSET
+    security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType = VnicType.NORMAL
     profile: Mapping[str, Any] = {}
     host: str = ""
@@ -166,6 +171,7 @@ class PortChange(Value, frozen=True, kw_only=True):
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
+    security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType | UnsetType = UNSET
     profile: Mapping[str, Any] | UnsetType = UNSET
     host: str | UnsetType = UNSET
@@ -178,6 +184,51 @@ class UpdatePorts(Command, frozen=True, kw_only=True):
 
 class DeletePorts(Command, frozen=True, kw_only=True):
     ids: tuple[str, ...]
+    if_match: int | None = None
+
+
+class SecurityGroupDraft(Value, frozen=True, kw_only=True):
+    id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    stateful: bool = True
+
+
+class CreateSecurityGroups(Command, frozen=True, kw_only=True):
+    drafts: tuple[SecurityGroupDraft, ...]
+
+
+class EnsureDefaultGroup(Command, frozen=True, kw_only=True):
+    """Make the project's default group with this id, unless there is one."""
+
+    id: str
+    project_id: str
+
+
+class UpdateSecurityGroup(Command, frozen=True, kw_only=True):
+    id: str
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    stateful: bool | UnsetType = UNSET
+    if_match: int | None = None
+
+
+class DeleteSecurityGroup(Command, frozen=True, kw_only=True):
+    id: str
+    if_match: int | None = None
+
+
+class AddSecurityGroupRules(Command, frozen=True, kw_only=True):
+    """Add rules to a group. `project_id` is whose the caller says the group is, if it says so."""
+
+    group_id: str
+    rules: tuple[SecurityGroupRule, ...]
+    project_id: str | None = None
+
+
+class RemoveSecurityGroupRule(Command, frozen=True, kw_only=True):
+    id: str
     if_match: int | None = None
 
 
@@ -240,8 +291,10 @@ class Tick(Command, frozen=True, kw_only=True):
 
 
 # The results that `commit` gives back, by command: the values as they now are stored.
-#   Create…/Update…      tuple of Network | Subnet | Port, in the order of the items
-#   Delete…, Tick        ()
+#   Create…/Update…      tuple of Network | Subnet | Port | SecurityGroup, in the order of the items
+#   EnsureDefaultGroup   a tuple of the SecurityGroup, if it was made now
+#   AddSecurityGroupRules   tuple of GroupRule, in the order of the rules
+#   Delete…, Remove…, Tick  ()
 #   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
 #   DeleteHost           how often the host's credential was revoked by now

@@ -1,10 +1,15 @@
 """How much work a command is."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 from netwright.server.commands import (
+    AddSecurityGroupRules,
     ApplyReports,
     Command,
     CreateNetworks,
     CreatePorts,
+    CreateSecurityGroups,
     CreateSubnets,
     DeletePorts,
     SeeDevices,
@@ -14,22 +19,24 @@ from netwright.server.commands import (
 
 _BRIEF_MAX = 2
 
+_ITEMS: Mapping[type[Command], Callable[[Any], Sequence[object]]] = {
+    CreatePorts: lambda command: command.drafts,
+    CreateNetworks: lambda command: command.drafts,
+    CreateSubnets: lambda command: command.drafts,
+    CreateSecurityGroups: lambda command: command.drafts,
+    AddSecurityGroupRules: lambda command: command.rules,
+    UpdatePorts: lambda command: command.changes,
+    DeletePorts: lambda command: command.ids,
+    ApplyReports: lambda command: command.batch.reports,
+}
+
 
 def weight(command: Command) -> int:
     """How many items a command has: a batch holds a bounded number of them."""
-    match command:
-        case CreatePorts() | CreateNetworks() | CreateSubnets():
-            return len(command.drafts)
-        case UpdatePorts():
-            return len(command.changes)
-        case DeletePorts():
-            return len(command.ids)
-        case ApplyReports():
-            return max(1, len(command.batch.reports))
-        case Together():
-            return sum(map(weight, command.commands))
-        case _:
-            return 1
+    if isinstance(command, Together):
+        return sum(map(weight, command.commands))
+    items = _ITEMS.get(type(command))
+    return 1 if items is None else max(1, len(items(command)))
 
 
 def is_brief(command: Command) -> bool:

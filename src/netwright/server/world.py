@@ -104,7 +104,9 @@ class World:
     `revocations` counts how often a host's credential was revoked. `port_seqs` are the ports'
     places in the event log. `whole_networks` are those
     all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders
-    are loaded. `ledger` hands out addresses.
+    are loaded. `group_projects` says whose the security groups are that ports and rules name, and
+    `default_groups` which is a project's own; `group_uses` counts the ports in those that may go.
+    `ledger` hands out addresses.
     """
 
     def __init__(
@@ -134,6 +136,9 @@ class World:
         self.binding_counts: Rows[tuple[str, str], int] = Rows(self.journal)
         self.port_counts: Rows[str, int] = Rows(self.journal)
         self.subnet_uses: Rows[str, int] = Rows(self.journal)
+        self.group_projects: Rows[str, str] = Rows(self.journal)
+        self.default_groups: Rows[str, str] = Rows(self.journal)
+        self.group_uses: Rows[str, int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {
             each: Rows(self.journal) for each in PLAIN
         }

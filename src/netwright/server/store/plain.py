@@ -9,11 +9,16 @@ from sqlalchemy import Table
 from netwright.db import statements
 from netwright.db.transaction import Transaction
 from netwright.model.resources import Value
+from netwright.model.security import GroupRule, SecurityGroup
 from netwright.server.needs import Needs
 from netwright.server.plain import PLAIN
+from netwright.server.store import schema
 from netwright.server.world import World
 
-TABLES: Mapping[type[Value], Table] = {}
+TABLES: Mapping[type[Value], Table] = {
+    SecurityGroup: schema.security_group,
+    GroupRule: schema.security_group_rule,
+}
 """Each plain type's table: every column but `body` is the value's attribute of that name."""
 
 _encode = msgspec.json.Encoder().encode
