@@ -50,6 +50,10 @@ class GroupRule(SecurityGroupRule, frozen=True, kw_only=True):
     security_group_id: str
     project_id: str
 
+    @property
+    def normalized_cidr(self) -> str | None:
+        return self.remote_ip_prefix
+
 
 class SecurityGroup(Value, frozen=True, kw_only=True):
     """A group with its rules. `is_default`: the one that a project's ports get when they say none.

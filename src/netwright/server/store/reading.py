@@ -26,9 +26,12 @@ from netwright.model.errors import (
     NetworkNotFound,
     NotFound,
     PortNotFound,
+    SecurityGroupNotFound,
+    SecurityGroupRuleNotFound,
     SubnetNotFound,
 )
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
+from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.states import API_STATUS, PortState
 from netwright.model.topology import Topology
 from netwright.server.census import Census
@@ -79,12 +82,26 @@ def _own_port(project_id: str | None) -> ColumnElement[bool]:
     return true() if project_id is None else schema.port.c.project_id == project_id
 
 
+def _own(table: Table) -> Readable:
+    """What is its project's alone."""
+    return lambda project_id: true() if project_id is None else table.c.project_id == project_id
+
+
 _ALIVE = schema.port.c.state != PortState.RELEASING
 _ALL_PORTS = Collection(schema.port, Port, PortNotFound, _own_port)
 _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
     Network: Collection(schema.network, Network, NetworkNotFound, _own_or_shared),
     Subnet: Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared),
     Port: Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE),
+    SecurityGroup: Collection(
+        schema.security_group, SecurityGroup, SecurityGroupNotFound, _own(schema.security_group)
+    ),
+    GroupRule: Collection(
+        schema.security_group_rule,
+        GroupRule,
+        SecurityGroupRuleNotFound,
+        _own(schema.security_group_rule),
+    ),
 }
 
 
@@ -212,6 +229,7 @@ def _sortable(column: Column[Any]) -> ColumnElement[Any]:
 _CONSTANT = frozenset({("network", "status"), ("subnet", "subnetpool_id")})
 _SORT_COLUMNS = {
     "tenant_id": "project_id",
+    "remote_ip_prefix": "shown_prefix",
     "status": "state",
     "provider:network_type": "network_type",
     "provider:physical_network": "physical_network",
