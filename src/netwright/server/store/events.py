@@ -7,6 +7,7 @@ from sqlalchemy import select
 from netwright.db.transaction import Row, Transaction
 from netwright.model.wire import Kind
 from netwright.server.plain import PLAIN_OF
+from netwright.server.store.group_pictures import all_members, snapshot_of_groups
 from netwright.server.store.plain import TABLES
 from netwright.server.store.writing import EventRow
 
@@ -18,18 +19,34 @@ BACKLOG_MAX = 20_000
 
 
 class Picture(NamedTuple):
-    """What a new watcher gets first, up to `seq`: events after its cursor, or a whole snapshot."""
+    """What a new watcher gets first, up to `seq`: events after its cursor, or a whole snapshot.
+
+    The snapshot holds kinds, ids and bodies; of members of groups, the id and body of their port.
+    """
 
     seq: int
     events: list[EventRow] | None
     snapshot: list[tuple[Kind, str, str]] | None
 
 
-async def picture(tx: Transaction, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
-    """One consistent view for a watcher that has seen all up to `after` (-1: nothing)."""
+async def picture(
+    tx: Transaction,
+    after: int,
+    kinds: frozenset[Kind],
+    host: str | None,
+    groups: frozenset[str] | None = None,
+) -> Picture:
+    """One consistent view for a watcher that has seen all up to `after` (-1: nothing).
+
+    `groups`: it wants these security groups and their members alone.
+    """
     (last, first) = await tx.row("SELECT coalesce(max(seq), 0), coalesce(min(seq), 1) FROM event")
     if after < first - 1 or after > last or last - after > BACKLOG_MAX:
+        if groups is not None:
+            return Picture(last, None, await snapshot_of_groups(tx, kinds, groups))
         return Picture(last, None, await _snapshot(tx, kinds, host))
+    if groups is not None:
+        return Picture(last, await _events_of_groups(tx, after), None)
     return Picture(last, await events_after(tx, after, BACKLOG_MAX), None)
 
 
@@ -40,6 +57,15 @@ async def events_after(tx: Transaction, seq: int, limit: int) -> list[EventRow]:
         "WHERE seq > $1 ORDER BY seq LIMIT $2",
         seq,
         limit,
+    )
+    return [_event(row) for row in rows]
+
+
+async def _events_of_groups(tx: Transaction, seq: int) -> list[EventRow]:
+    rows = await tx.rows(
+        "SELECT seq, kind, id, hosts, left_hosts, body FROM event "
+        "WHERE seq > $1 AND kind IN ('security_group', 'group_member') ORDER BY seq",
+        seq,
     )
     return [_event(row) for row in rows]
 
@@ -96,6 +122,8 @@ async def _snapshot(
         if kind in kinds:
             rows = await (tx.rows(everything) if host is None else tx.rows(of_host, host))
             found += [(kind, resource_id, body) for resource_id, body in rows]
+    if host is None and Kind.GROUP_MEMBER in kinds:
+        found += await all_members(tx)
     return found
 
 

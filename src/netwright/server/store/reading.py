@@ -39,6 +39,7 @@ from netwright.server.queries import Query
 from netwright.server.store import schema
 from netwright.server.store.counting import count
 from netwright.server.store.filters import condition
+from netwright.server.store.group_pictures import watchable_groups
 from netwright.server.store.loading import revocations
 
 T = TypeVar("T")
@@ -146,6 +147,10 @@ class StoreReader:
 
     async def revocations(self) -> Mapping[str, int]:
         return await self._database.read(revocations)
+
+    async def watchable_groups(self, host: str) -> frozenset[str]:
+        """The security groups that the host's agent may watch."""
+        return await self._database.read(lambda tx: watchable_groups(tx, host))
 
     async def census(self) -> Census:
         return await self._database.read(count)
