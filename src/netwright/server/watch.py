@@ -14,9 +14,8 @@ from itertools import chain
 
 import msgspec
 
-from netwright.model.resources import Port
 from netwright.model.wire import Kind, LineType, WatchLine
-from netwright.server.security.members import group_in, id_of, members
+from netwright.server.security.members import group_in
 from netwright.server.store.cursors import cursor_of, seq_of
 from netwright.server.store.events import Picture
 from netwright.server.store.writing import EventRow
@@ -31,7 +30,6 @@ OF_GROUPS = frozenset({Kind.SECURITY_GROUP, Kind.GROUP_MEMBER})
 ReadPicture = Callable[[int, frozenset[Kind], str | None], Awaitable[Picture]]
 
 _encode = msgspec.json.Encoder().encode
-_port = msgspec.json.Decoder(Port).decode
 
 
 class _Lines:
@@ -272,9 +270,6 @@ def _picture_lines(picture: Picture, epoch: str, watcher: Watcher) -> Iterable[b
                     yield line
         return
     for kind, resource_id, body in picture.snapshot or ():
-        if kind is Kind.GROUP_MEMBER:
-            yield from _member_lines(_port(body), watcher)
-            continue
         value = msgspec.Raw(body.encode())
         line_ = WatchLine(type=LineType.PUT, kind=kind, id=resource_id, object=value)
         yield _encode(line_) + b"\n"
@@ -286,16 +281,6 @@ def _line(
 ) -> bytes:
     line = WatchLine(type=kind, cursor=cursor, kind=event.kind, id=event.id, object=body)
     return _encode(line) + b"\n"
-
-
-def _member_lines(port: Port, watcher: Watcher) -> Iterable[bytes]:
-    """The port as a member of its groups, of those that the watcher wants."""
-    for group_id, member in members(port).items():
-        if watcher.groups is None or group_id in watcher.groups:
-            value = msgspec.Raw(_encode(member))
-            id_ = id_of(port.id, group_id)
-            line = WatchLine(type=LineType.PUT, kind=Kind.GROUP_MEMBER, id=id_, object=value)
-            yield _encode(line) + b"\n"
 
 
 def _plain(kind: LineType, cursor: str) -> bytes:

@@ -1,5 +1,7 @@
 """Reads the event log: what followed a cursor, or all that there is as a snapshot."""
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -7,7 +9,7 @@ from sqlalchemy import select
 from netwright.db.transaction import Row, Transaction
 from netwright.model.wire import Kind
 from netwright.server.plain import PLAIN_OF
-from netwright.server.store.group_pictures import all_members, snapshot_of_groups
+from netwright.server.store.group_pictures import Told, all_members, snapshot_of_groups
 from netwright.server.store.plain import TABLES
 from netwright.server.store.writing import EventRow
 
@@ -21,12 +23,12 @@ BACKLOG_MAX = 20_000
 class Picture(NamedTuple):
     """What a new watcher gets first, up to `seq`: events after its cursor, or a whole snapshot.
 
-    The snapshot holds kinds, ids and bodies; of members of groups, the id and body of their port.
+    The snapshot can be gone through once, and makes the members of groups as it goes.
     """
 
     seq: int
     events: list[EventRow] | None
-    snapshot: list[tuple[Kind, str, str]] | None
+    snapshot: Iterable[Told] | None
 
 
 async def picture(
@@ -108,10 +110,8 @@ _SNAPSHOTS = {
 }
 
 
-async def _snapshot(
-    tx: Transaction, kinds: frozenset[Kind], host: str | None
-) -> list[tuple[Kind, str, str]]:
-    found: list[tuple[Kind, str, str]] = []
+async def _snapshot(tx: Transaction, kinds: frozenset[Kind], host: str | None) -> Iterable[Told]:
+    found: list[Told] = []
     if host is None:  # a plain resource is no host's
         for kind in kinds & PLAIN_OF.keys():
             table = TABLES[PLAIN_OF[kind]]
@@ -123,7 +123,7 @@ async def _snapshot(
             rows = await (tx.rows(everything) if host is None else tx.rows(of_host, host))
             found += [(kind, resource_id, body) for resource_id, body in rows]
     if host is None and Kind.GROUP_MEMBER in kinds:
-        found += await all_members(tx)
+        return chain(found, await all_members(tx))
     return found
 
 

@@ -1,12 +1,20 @@
 """Security groups as a new watcher gets them, and which of them a host's agent may watch."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
 import msgspec
 
-from netwright.db.transaction import Transaction
+from netwright.db.transaction import Row, Transaction
+from netwright.model.resources import Port
 from netwright.model.wire import Kind
+from netwright.server.security.members import id_of, members
+
+Told = tuple[Kind, str, str]
+"""What a snapshot holds: kind, id, body."""
 
 _MEMBERS = (
-    "SELECT id, body FROM port WHERE id IN (SELECT port_id FROM binding) "
+    "SELECT body FROM port WHERE id IN (SELECT port_id FROM binding) "
     "AND id IN (SELECT port_id FROM membership"
 )
 
@@ -18,26 +26,37 @@ class _InGroups(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_InGroups).decode
+_port = msgspec.json.Decoder(Port).decode
+_encode = msgspec.json.Encoder().encode
 
 
 async def snapshot_of_groups(
     tx: Transaction, kinds: frozenset[Kind], groups: frozenset[str]
-) -> list[tuple[Kind, str, str]]:
-    """The groups, and the ports that are their members."""
-    found: list[tuple[Kind, str, str]] = []
+) -> Iterable[Told]:
+    """The groups and their members."""
+    found: list[Told] = []
     if Kind.SECURITY_GROUP in kinds:
         sql = "SELECT id, body FROM security_group WHERE id = ANY($1)"
         rows = await tx.rows(sql, list(groups))
         found += [(Kind.SECURITY_GROUP, id_, body) for id_, body in rows]
-    if Kind.GROUP_MEMBER in kinds:
-        rows = await tx.rows(f"{_MEMBERS} WHERE group_id = ANY($1))", list(groups))
-        found += [(Kind.GROUP_MEMBER, id_, body) for id_, body in rows]
-    return found
+    if Kind.GROUP_MEMBER not in kinds:
+        return found
+    ports = await tx.rows(f"{_MEMBERS} WHERE group_id = ANY($1))", list(groups))
+    return chain(found, _members(ports, groups))
 
 
-async def all_members(tx: Transaction) -> list[tuple[Kind, str, str]]:
-    """All ports that are members of any group."""
-    return [(Kind.GROUP_MEMBER, id_, body) for id_, body in await tx.rows(f"{_MEMBERS})")]
+async def all_members(tx: Transaction) -> Iterable[Told]:
+    """The members of all groups."""
+    return _members(await tx.rows(f"{_MEMBERS})"), None)
+
+
+def _members(ports: Sequence[Row], groups: frozenset[str] | None) -> Iterator[Told]:
+    """Made as they are asked for: those of a large group are more than a moment's work."""
+    for (body,) in ports:
+        port = _port(body)
+        for group_id, member in members(port).items():
+            if groups is None or group_id in groups:
+                yield Kind.GROUP_MEMBER, id_of(port.id, group_id), _encode(member).decode()
 
 
 async def watchable_groups(tx: Transaction, host: str) -> frozenset[str]:
