@@ -31,7 +31,7 @@ from netwright.server.security.members import groups_of
 from netwright.server.store.events import picture
 from netwright.server.watch import OF_GROUPS
 
-PORTS, GROUPS, HOSTS = ("a", "b"), ("web", "db", "third"), ("h1", "h2")
+PORTS, GROUPS, HOSTS = ("a", "b", "c"), ("web", "db", "third"), ("h1", "h2")
 _groups = st.lists(st.sampled_from(GROUPS), max_size=3).map(tuple)
 _port, _host = st.sampled_from(PORTS), st.sampled_from(HOSTS)
 
@@ -98,8 +98,11 @@ def test_members_are_told_as_they_are(steps: list[Any]) -> None:
 
 
 def _is_there(store: Store, command: Command) -> bool:
-    """Whether it would make a port by an id that one has, which no edge asks for."""
-    return isinstance(command, CreatePorts) and store.port(command.drafts[0].id) is not None
+    """Whether it would make a port by an id that one has or had, which no edge asks for."""
+    if not isinstance(command, CreatePorts):
+        return False
+    port_id = command.drafts[0].id
+    return store.port(port_id) is not None or bool(store.history(port_id))
 
 
 def _attempt(store: Store, command: Command) -> None:
