@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
@@ -25,6 +25,7 @@ class Place(Protocol):
     def begin(self) -> None: ...
     def commit(self) -> None: ...
     def plan(self, sql: str) -> str: ...
+    def listening(self) -> AbstractContextManager[list[str]]: ...
     def close(self) -> None: ...
 
 
@@ -94,6 +95,18 @@ class PostgresPlace:
 
     def close(self) -> None:
         """The place outlives the stores that used it."""
+
+    @contextmanager
+    def listening(self) -> Iterator[list[str]]:
+        """The statements that are executed meanwhile; not what is written by COPY."""
+        said: list[str] = []
+
+        def hear(query: Any) -> None:
+            said.append(query.query)
+
+        self._connection.add_query_logger(hear)
+        yield said
+        self._connection.remove_query_logger(hear)
 
     def emptied(self) -> "PostgresPlace":
         """Itself, without its rows: DELETE, of so few quicker than TRUNCATE, makes no files."""

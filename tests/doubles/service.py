@@ -116,10 +116,19 @@ class ServiceDouble:
     async def topology(self) -> Topology:
         return self._get(Topology, "topology") or Topology()
 
+    async def watchable_groups(self, host: str) -> frozenset[str]:
+        return frozenset()
+
     async def watch(
-        self, *, after: str | None, kinds: frozenset[Kind], host: str | None
+        self,
+        *,
+        after: str | None,
+        kinds: frozenset[Kind],
+        host: str | None,
+        groups: frozenset[str] | None = None,
     ) -> AsyncIterator[bytes]:
-        self.watched.append({"after": after, "kinds": kinds, "host": host})
+        of_groups = {} if groups is None else {"groups": groups}
+        self.watched.append({"after": after, "kinds": kinds, "host": host, **of_groups})
         for line in self.lines:
             yield line
 

@@ -22,10 +22,16 @@ class Collection(StrEnum):
     NETWORKS = "networks"
     SUBNETS = "subnets"
     PORTS = "ports"
+    SECURITY_GROUPS = "security_groups"
+    SECURITY_GROUP_RULES = "security_group_rules"
 
     @property
     def singular(self) -> str:
         return self.value.removesuffix("s")
+
+    @property
+    def path(self) -> str:
+        return f"/v2.0/{self.value.replace('_', '-')}"
 
 
 class Networking:
@@ -35,16 +41,16 @@ class Networking:
         self._http = http
 
     async def create(self, of: Collection, attributes: Mapping[str, Any]) -> Resource:
-        return await self._one("POST", of, f"/v2.0/{of}", {of.singular: attributes})
+        return await self._one("POST", of, of.path, {of.singular: attributes})
 
     async def create_all(self, of: Collection, resources: Iterable[Mapping[str, Any]]) -> Resources:
         """Create all or none (bulk), in the order given."""
         body = {str(of): list(resources)}
-        answer = await self._http.call("POST", f"/v2.0/{of}", dict[str, Any], body=body)
+        answer = await self._http.call("POST", of.path, dict[str, Any], body=body)
         return _member(answer, of, list)
 
     async def list(self, of: Collection, filters: Mapping[str, str] | None = None) -> Resources:
-        answer = await self._http.call("GET", f"/v2.0/{of}", dict[str, Any], params=filters)
+        answer = await self._http.call("GET", of.path, dict[str, Any], params=filters)
         return _member(answer, of, list)
 
     async def show(self, of: Collection, resource_id: str) -> Resource:
@@ -108,4 +114,4 @@ def _bindings(port_id: str, host: str = "") -> str:
 
 
 def _path(of: Collection, resource_id: str) -> str:
-    return f"/v2.0/{of}/{quote(resource_id, safe='')}"
+    return f"{of.path}/{quote(resource_id, safe='')}"

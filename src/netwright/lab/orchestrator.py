@@ -7,6 +7,7 @@ the design's thirteen steps. Requests go out from the management node's namespac
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,9 @@ from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
 from netwright.model.resources import Host, Transition
+from netwright.model.security_errors import SecurityGroupRuleExists
 from netwright.model.states import PortState
+from netwright.server.auth import DEFAULT_PROJECT
 
 T = TypeVar("T")
 
@@ -66,6 +69,7 @@ class Orchestrator:
         self.token_file = token_file
         self._networks: dict[str, Resource] = {}
         self._subnets: dict[str, Resource] = {}
+        self._lets_all_in = False
 
     def ask(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """The answer of requests that `work` makes, from the management node."""
@@ -98,6 +102,7 @@ class Orchestrator:
 
     def create_networks(self) -> list[Resource]:
         """The lab's networks with their subnets, as the core router has their gateways."""
+        self._let_all_in()
         made = [self._create_network(name) for name in self.lab.spec.networks]
         self._networks |= {str(network["name"]): network for network in made}
         return made
@@ -114,6 +119,7 @@ class Orchestrator:
         asked = list(wanted)
         for host in {one.host for one in asked}:
             self._require_machine(host)
+        self._let_all_in()
         drafts = [
             {
                 "name": one.name,
@@ -209,6 +215,29 @@ class Orchestrator:
                 await Networking(client).delete(Collection.PORTS, port_id)
 
         self.ask(work)
+
+    def _let_all_in(self) -> None:
+        """Have the default security group let everything in, as users do who filter elsewhere.
+
+        Else the instances would hear nobody but each other: no gateway, and no probe of a test.
+        """
+
+        async def work(client: Client) -> None:
+            api = Networking(client)
+            ours = {"name": "default", "project_id": DEFAULT_PROJECT}
+            (group,) = await api.list(Collection.SECURITY_GROUPS, ours)
+            for ethertype in ("IPv4", "IPv6"):
+                rule = {
+                    "security_group_id": group["id"],
+                    "direction": "ingress",
+                    "ethertype": ethertype,
+                }
+                with suppress(SecurityGroupRuleExists):
+                    await api.create(Collection.SECURITY_GROUP_RULES, rule)
+
+        if not self._lets_all_in:
+            self.ask(work)
+            self._lets_all_in = True
 
     def _create_network(self, name: str) -> Resource:
         description = self.lab.spec.networks[name]

@@ -129,6 +129,14 @@ class HostNotFound(NotFound):
     pass
 
 
+class SecurityGroupNotFound(NotFound):
+    pass
+
+
+class SecurityGroupRuleNotFound(NotFound):
+    pass
+
+
 class Conflict(CallerError):
     category = Category.CONFLICT
 

@@ -22,7 +22,8 @@ class SecurityGroupRule(Value, frozen=True, kw_only=True):
 
     `ethertype` is `IPv4` or `IPv6`. `protocol` is a name of IANA's registry, or a number as text.
     The ports are TCP's, UDP's, UDP-Lite's, SCTP's or DCCP's, both ends included; for ICMP they are
-    type and code.
+    type and code. `remote_ip_prefix` has no host bits; `prefix_as_given` is what the caller wrote,
+    where that is another text.
     """
 
     id: str
@@ -32,9 +33,26 @@ class SecurityGroupRule(Value, frozen=True, kw_only=True):
     port_range_min: int | None = None
     port_range_max: int | None = None
     remote_ip_prefix: str | None = None
+    prefix_as_given: str | None = None
     remote_group_id: str | None = None
     description: str = ""
     created_at: float = 0.0
+
+    @property
+    def shown_prefix(self) -> str | None:
+        """The prefix as its caller wrote it."""
+        return self.prefix_as_given or self.remote_ip_prefix
+
+
+class GroupRule(SecurityGroupRule, frozen=True, kw_only=True):
+    """A rule by itself: as it is listed and looked for, with the group and project it is of."""
+
+    security_group_id: str
+    project_id: str
+
+    @property
+    def normalized_cidr(self) -> str | None:
+        return self.remote_ip_prefix
 
 
 class SecurityGroup(Value, frozen=True, kw_only=True):

@@ -24,23 +24,28 @@ from netwright.server import hosts, networks, news, operations, subnets, topolog
 from netwright.server.commands import (
     AcceptOperation,
     ActivateBinding,
+    AddSecurityGroupRules,
     ApplyReports,
     ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
+    CreateSecurityGroups,
     CreateSubnets,
     DeleteBinding,
     DeleteHost,
     DeleteNetwork,
     DeletePorts,
+    DeleteSecurityGroup,
     DeleteSubnet,
+    EnsureDefaultGroup,
     FailOperation,
     FenceHost,
     HeartbeatHost,
     PerformOperation,
     PrepareBinding,
     RegisterHost,
+    RemoveSecurityGroupRule,
     ReplaceTopology,
     SeeDevices,
     Tick,
@@ -48,6 +53,7 @@ from netwright.server.commands import (
     UnfenceHost,
     UpdateNetwork,
     UpdatePorts,
+    UpdateSecurityGroup,
     UpdateSubnet,
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
@@ -58,6 +64,7 @@ from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports import preparing
 from netwright.server.ports.deadlines import pass_deadline
+from netwright.server.security import decisions as security
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
@@ -262,5 +269,11 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     ReplaceTopology: topology.replace,
     AcceptOperation: operations.accept,
     FailOperation: operations.fail,
+    CreateSecurityGroups: security.create,
+    EnsureDefaultGroup: security.ensure_default,
+    UpdateSecurityGroup: security.update,
+    DeleteSecurityGroup: security.delete,
+    AddSecurityGroupRules: security.add_rules,
+    RemoveSecurityGroupRule: security.remove_rule,
     Tick: _tick,
 }

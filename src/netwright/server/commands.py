@@ -18,6 +18,7 @@ from netwright.model.resources import (
     Value,
     VnicType,
 )
+from netwright.model.security import SecurityGroupRule
 from netwright.model.topology import Topology
 from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, ReportBatch
 
@@ -138,6 +139,7 @@ class PortDraft(Value, frozen=True, kw_only=True):
     """A port to be made. Without `fixed_ips` it gets an address of each IP version there is.
 
     `network_labels` is a selector (`model.labels`) in place of `network_id`, which is "" then.
+    Without `security_groups` it is in its project's default group, if it has port security.
     """
 
     id: str
@@ -154,6 +156,7 @@ class PortDraft(Value, frozen=True, kw_only=True):
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] = ()
     port_security_enabled: bool | UnsetType = UNSET
+    security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType = VnicType.NORMAL
     profile: Mapping[str, Any] = {}
     host: str = ""
@@ -176,6 +179,7 @@ class PortChange(Value, frozen=True, kw_only=True):
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
+    security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType | UnsetType = UNSET
     profile: Mapping[str, Any] | UnsetType = UNSET
     host: str | UnsetType = UNSET
@@ -217,6 +221,51 @@ class ActivateBinding(Command, frozen=True, kw_only=True):
 class DeleteBinding(Command, frozen=True, kw_only=True):
     port_id: str
     host: str
+
+
+class SecurityGroupDraft(Value, frozen=True, kw_only=True):
+    id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    stateful: bool = True
+
+
+class CreateSecurityGroups(Command, frozen=True, kw_only=True):
+    drafts: tuple[SecurityGroupDraft, ...]
+
+
+class EnsureDefaultGroup(Command, frozen=True, kw_only=True):
+    """Make the project's default group with this id, unless there is one."""
+
+    id: str
+    project_id: str
+
+
+class UpdateSecurityGroup(Command, frozen=True, kw_only=True):
+    id: str
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    stateful: bool | UnsetType = UNSET
+    if_match: int | None = None
+
+
+class DeleteSecurityGroup(Command, frozen=True, kw_only=True):
+    id: str
+    if_match: int | None = None
+
+
+class AddSecurityGroupRules(Command, frozen=True, kw_only=True):
+    """Add rules to a group. `project_id` is whose the caller says the group is, if it says so."""
+
+    group_id: str
+    rules: tuple[SecurityGroupRule, ...]
+    project_id: str | None = None
+
+
+class RemoveSecurityGroupRule(Command, frozen=True, kw_only=True):
+    id: str
+    if_match: int | None = None
 
 
 class Together(Command, frozen=True, kw_only=True):
@@ -311,9 +360,11 @@ class Tick(Command, frozen=True, kw_only=True):
 
 
 # The results that `commit` gives back, by command: the values as they now are stored.
-#   Create…/Update…      tuple of Network | Subnet | Port, in the order of the items
+#   Create…/Update…      tuple of Network | Subnet | Port | SecurityGroup, in the order of the items
+#   EnsureDefaultGroup   a tuple of the SecurityGroup, if it was made now
+#   AddSecurityGroupRules   tuple of GroupRule, in the order of the rules
 #   PrepareBinding, ChangeBinding, ActivateBinding, DeleteBinding   the Port, as (Port,)
-#   Delete…, Tick        ()
+#   Delete…, Remove…, Tick  ()
 #   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
 #   Accept-, PerformOperation, FailOperation   the Operation, None when it is not there (any more)

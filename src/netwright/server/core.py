@@ -10,6 +10,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -195,10 +196,17 @@ class Core:
         return await self._database.write(work, brief=True)
 
     async def watch(
-        self, *, after: str | None, kinds: frozenset[Kind], host: str | None
+        self,
+        *,
+        after: str | None,
+        kinds: frozenset[Kind],
+        host: str | None,
+        groups: frozenset[str] | None = None,
     ) -> AsyncIterator[bytes]:
-        async for chunk in self._hub.watch(self._picture, after, kinds, host):
-            yield chunk
+        read = partial(self._picture, groups=groups)
+        async with aclosing(self._hub.watch(read, after, kinds, host, groups)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def watchers(self) -> int:
         """How many watches are open at this process."""
@@ -267,8 +275,14 @@ class Core:
         self._performer.note(events)
         self._hub.publish(map(self._hearing.event, events))
 
-    async def _picture(self, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
-        found = await self._database.read(lambda tx: picture(tx, after, kinds, host))
+    async def _picture(
+        self,
+        after: int,
+        kinds: frozenset[Kind],
+        host: str | None,
+        groups: frozenset[str] | None = None,
+    ) -> Picture:
+        found = await self._database.read(lambda tx: picture(tx, after, kinds, host, groups))
         return self._hearing.picture(found)
 
     def _learn_hosts(self, events: Sequence[EventRow]) -> None:

@@ -64,10 +64,10 @@ class Hearing:
         """What a new watcher gets first, with its hosts as heard."""
         if picture.events is not None:
             return picture._replace(events=[self.event(event) for event in picture.events])
-        snapshot = [
+        snapshot = (
             (kind, name, self._body(body.encode()).decode() if kind is Kind.HOST else body)
             for kind, name, body in picture.snapshot or ()
-        ]
+        )
         return picture._replace(snapshot=snapshot)
 
     def _body(self, body: bytes) -> bytes:

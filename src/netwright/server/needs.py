@@ -10,22 +10,27 @@ from msgspec import UNSET
 from netwright.ipam.addresses import Address, from_text
 from netwright.model.operations import Operation
 from netwright.model.resources import NetworkType, Value
+from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.segments import is_whole, segment_key
 from netwright.server.commands import (
     AcceptOperation,
     ActivateBinding,
     AddressWish,
+    AddSecurityGroupRules,
     ApplyReports,
     ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
+    CreateSecurityGroups,
     CreateSubnets,
     DeleteBinding,
     DeleteHost,
     DeleteNetwork,
     DeletePorts,
+    DeleteSecurityGroup,
     DeleteSubnet,
+    EnsureDefaultGroup,
     FailOperation,
     FenceHost,
     HeartbeatHost,
@@ -33,6 +38,7 @@ from netwright.server.commands import (
     PortDraft,
     PrepareBinding,
     RegisterHost,
+    RemoveSecurityGroupRule,
     ReplaceTopology,
     SeeDevices,
     Tick,
@@ -40,6 +46,7 @@ from netwright.server.commands import (
     UnfenceHost,
     UpdateNetwork,
     UpdatePorts,
+    UpdateSecurityGroup,
     UpdateSubnet,
 )
 from netwright.server.operation_work import OperationWork
@@ -60,6 +67,9 @@ class Needs:
     not amid the decisions. `segment_choices` are networks whose segment is to be chosen, with its
     type if that was said. `plain` are ids of plain resources by their type. `labelled` are drafts
     of ports whose network is to be chosen: what they need follows from the choice.
+    not amid the decisions. `plain` are ids of plain resources by their type. `groups` are security
+    groups that ports or rules name, `default_groups` projects whose default one may be wanted;
+    `used_groups` those whose ports are counted, `deleted_groups` those that rules may name.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -83,6 +93,10 @@ class Needs:
     draws: Counter[str] = field(default_factory=Counter)
     subnet_draws: Counter[str] = field(default_factory=Counter)
     labelled: list[PortDraft] = field(default_factory=list)
+    groups: set[str] = field(default_factory=set)
+    default_groups: set[str] = field(default_factory=set)
+    used_groups: set[str] = field(default_factory=set)
+    deleted_groups: set[str] = field(default_factory=set)
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -211,6 +225,10 @@ def need_port(needs: Needs, draft: PortDraft) -> None:
         needs.draws[draft.network_id] += 1
     else:
         _wishes(needs, draft.network_id, draft.fixed_ips)
+    if draft.security_groups is not UNSET:
+        needs.groups.update(draft.security_groups)
+    elif draft.port_security_enabled is not False:
+        needs.default_groups.add(draft.project_id)
     if draft.host:
         needs.hosts.add(draft.host)
         needs.attachments.add((draft.network_id, draft.host))
@@ -229,6 +247,8 @@ def _port_changes(needs: Needs, command: UpdatePorts) -> None:
         needs.ports.add(change.id)
         if change.host is not UNSET and change.host:
             needs.hosts.add(change.host)
+        if change.security_groups is not UNSET:
+            needs.groups.update(change.security_groups)
         if change.mac_address is not UNSET:
             needs.port_macs.add((change.id, change.mac_address))
         if change.fixed_ips is not UNSET:
@@ -246,6 +266,35 @@ def _reports(needs: Needs, command: ApplyReports) -> None:
     needs.ports.update(report.port_id for report in batch.reports if report.port_id is not None)
     if batch.full_set_at is not None:
         needs.ports_on.add(batch.host)
+
+
+def _create_groups(needs: Needs, command: CreateSecurityGroups) -> None:
+    needs.default_groups.update(draft.project_id for draft in command.drafts)
+
+
+def _ensure_default_group(needs: Needs, command: EnsureDefaultGroup) -> None:
+    needs.default_groups.add(command.project_id)
+
+
+def _update_group(needs: Needs, command: UpdateSecurityGroup) -> None:
+    needs.plain[SecurityGroup].add(command.id)
+    if command.stateful is not UNSET:
+        needs.used_groups.add(command.id)
+
+
+def _delete_group(needs: Needs, command: DeleteSecurityGroup) -> None:
+    needs.plain[SecurityGroup].add(command.id)
+    needs.used_groups.add(command.id)
+    needs.deleted_groups.add(command.id)
+
+
+def _add_rules(needs: Needs, command: AddSecurityGroupRules) -> None:
+    needs.plain[SecurityGroup].add(command.group_id)
+    needs.groups.update(rule.remote_group_id for rule in command.rules if rule.remote_group_id)
+
+
+def _remove_rule(needs: Needs, command: RemoveSecurityGroupRule) -> None:
+    needs.plain[GroupRule].add(command.id)
 
 
 _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
@@ -275,4 +324,10 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     UpdateSubnet: _update_subnet,
     DeleteSubnet: _delete_subnet,
     ReplaceTopology: _replace_topology,
+    CreateSecurityGroups: _create_groups,
+    EnsureDefaultGroup: _ensure_default_group,
+    UpdateSecurityGroup: _update_group,
+    DeleteSecurityGroup: _delete_group,
+    AddSecurityGroupRules: _add_rules,
+    RemoveSecurityGroupRule: _remove_rule,
 }

@@ -6,11 +6,12 @@ whether anything that it has read is another now. What is not there to be read (
 holds yet) is guarded by the tables' unique keys.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from netwright.model.resources import Subnet
+from netwright.model.security import SecurityGroup
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
 from netwright.server.plain import PLAIN_OF
@@ -25,9 +26,23 @@ class _Placed(msgspec.Struct):
     """Of a port, what places it."""
 
     network_id: str
+    security_groups: tuple[str, ...] | None = None
+
+
+class _Remote(msgspec.Struct):
+    remote_group_id: str | None = None
+
+
+class _Group(msgspec.Struct):
+    """Of a security group, what others' decisions rest on."""
+
+    project_id: str
+    is_default: bool = False
+    rules: tuple[_Remote, ...] = ()
 
 
 _placed = msgspec.json.Decoder(_Placed).decode
+_group = msgspec.json.Decoder(_Group).decode
 
 
 def is_outdated(world: World, needs: Needs, events: Iterable[EventRow]) -> bool:
@@ -36,23 +51,34 @@ def is_outdated(world: World, needs: Needs, events: Iterable[EventRow]) -> bool:
 
 
 def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
-    match event.kind:
-        case Kind.NETWORK:
-            return _differs(world.networks.loaded(event.id), event, event.id in needs.networks)
-        case Kind.SUBNET:
-            return _subnet_concerns(world, event)
-        case Kind.HOST:
-            return _differs(world.hosts.loaded(event.id), event, event.id in needs.hosts)
-        case Kind.ATTACHMENT:
-            network_id, _, host = event.id.partition("@")
-            is_known = world.attachments.is_known((network_id, host))
-            return is_known or network_id in world.whole_networks
-        case Kind.PORT:
-            return _port_concerns(world, needs, event)
-        case kind:
-            type_ = PLAIN_OF[kind]
-            loaded = world.of(type_).loaded(event.id)
-            return _differs(loaded, event, event.id in needs.plain[type_])
+    concerns = _CONCERNS.get(event.kind)
+    return (
+        _plain_concerns(world, needs, event) if concerns is None else concerns(world, needs, event)
+    )
+
+
+def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    type_ = PLAIN_OF[event.kind]
+    loaded = world.of(type_).loaded(event.id)
+    return _differs(loaded, event, event.id in needs.plain[type_])
+
+
+def _network_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    return _differs(world.networks.loaded(event.id), event, event.id in needs.networks)
+
+
+def _host_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    return _differs(world.hosts.loaded(event.id), event, event.id in needs.hosts)
+
+
+def _attachment_concerns(world: World, _needs: Needs, event: EventRow) -> bool:
+    network_id, _, host = event.id.partition("@")
+    return world.attachments.is_known((network_id, host)) or network_id in world.whole_networks
+
+
+def _member_concerns(_world: World, _needs: Needs, _event: EventRow) -> bool:
+    """It follows from its port, whose event is in the log too."""
+    return False
 
 
 def _differs(loaded: msgspec.Struct | None, event: EventRow, is_wanted: bool) -> bool:  # noqa: FBT001 - said at each call
@@ -60,7 +86,7 @@ def _differs(loaded: msgspec.Struct | None, event: EventRow, is_wanted: bool) ->
     return is_wanted if loaded is None else event.body != _encode(loaded)
 
 
-def _subnet_concerns(world: World, event: EventRow) -> bool:
+def _subnet_concerns(world: World, _: Needs, event: EventRow) -> bool:
     """One that was read, or one more of a network that was."""
     loaded = world.subnets.loaded(event.id)
     if loaded is not None or event.body is None:
@@ -78,13 +104,45 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if event.body is None:
         left = {host for (_, host), before, now in world.binding_counts.changed() if before != now}
         return bool(hosts & left)
-    network_id = _placed(event.body).network_id
+    placed = _placed(event.body)
+    network_id = placed.network_id
     if world.port_counts.loaded(network_id) is not None:
         return True
+    if needs.used_groups and not needs.used_groups.isdisjoint(placed.security_groups or ()):
+        return True
     return any(_fewer(world, (network_id, host)) for host in hosts)
+
+
+def _group_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    """One that the batch changes or names; a default one that is new; one that names what goes."""
+    loaded = world.of(SecurityGroup).loaded(event.id)
+    if loaded is not None or event.id in needs.plain[SecurityGroup]:
+        return _differs(loaded, event, is_wanted=True)
+    is_known = world.group_projects.loaded(event.id) is not None
+    if event.body is None:
+        return is_known
+    if event.id in needs.groups and not is_known:
+        return True
+    if not (needs.default_groups or needs.deleted_groups):
+        return False
+    group = _group(event.body)
+    if group.is_default and group.project_id in needs.default_groups:
+        return world.default_groups.loaded(group.project_id) != event.id
+    return any(rule.remote_group_id in needs.deleted_groups for rule in group.rules)
 
 
 def _fewer(world: World, key: tuple[str, str]) -> bool:
     """Whether the batch takes bindings from an attachment, which ends with its last one."""
     before, now = world.binding_counts.loaded(key), world.binding_counts.get(key)
     return before is not None and (now or 0) < before
+
+
+_CONCERNS: Mapping[Kind, Callable[[World, Needs, EventRow], bool]] = {
+    Kind.NETWORK: _network_concerns,
+    Kind.SUBNET: _subnet_concerns,
+    Kind.HOST: _host_concerns,
+    Kind.ATTACHMENT: _attachment_concerns,
+    Kind.PORT: _port_concerns,
+    Kind.SECURITY_GROUP: _group_concerns,
+    Kind.GROUP_MEMBER: _member_concerns,
+}

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 
 from netwright.model.operations import Operation
 from netwright.model.resources import Value
+from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.wire import Kind
 from netwright.server.operation_work import OperationWork
 
 PLAIN: Mapping[type[Value], Kind | None] = {
     Operation: Kind.OPERATION,
     OperationWork: None,
+    SecurityGroup: Kind.SECURITY_GROUP,
+    GroupRule: None,  # told of with their group
 }
 """The plain types, each with the kind that watchers are told of it; None: they are not."""
 

@@ -28,9 +28,17 @@ class Service(Protocol):
         """Take or renew a lease, 0 s to give it back; its token. Raises LeaseHeld."""
 
     def watch(
-        self, *, after: str | None, kinds: frozenset[Kind], host: str | None
+        self,
+        *,
+        after: str | None,
+        kinds: frozenset[Kind],
+        host: str | None,
+        groups: frozenset[str] | None = None,
     ) -> AsyncIterator[bytes]:
-        """Encoded NDJSON lines with heartbeats; ends by itself when the watcher is too slow."""
+        """Encoded NDJSON lines with heartbeats; ends by itself when the watcher is too slow.
+
+        `groups` are the only security groups of which it tells, and it tells of nothing else.
+        """
 
     async def ready(self) -> None:
         """Return when requests can be served; raises Unavailable naming what is missing."""

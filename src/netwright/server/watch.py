@@ -9,11 +9,13 @@ up is cut off and resumes after its last cursor.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from itertools import chain
 
 import msgspec
 
 from netwright.model.wire import Kind, LineType, WatchLine
+from netwright.server.security.members import group_in
 from netwright.server.store.cursors import cursor_of, seq_of
 from netwright.server.store.events import Picture
 from netwright.server.store.writing import EventRow
@@ -21,6 +23,9 @@ from netwright.server.store.writing import EventRow
 HEARTBEAT_S = 5.0
 QUEUE_LINES_MAX = 10_000
 _CHUNK_LINES = 200
+
+OF_GROUPS = frozenset({Kind.SECURITY_GROUP, Kind.GROUP_MEMBER})
+"""The kinds that a watch of security groups brings: groups with their rules, their members."""
 
 ReadPicture = Callable[[int, frozenset[Kind], str | None], Awaitable[Picture]]
 
@@ -37,6 +42,12 @@ class _Lines:
         self.cursor = cursor
         self._put: bytes | None = None
         self._delete: bytes | None = None
+
+    def for_groups(self, groups: frozenset[str]) -> bytes | None:
+        """The line for a watcher of these groups; None when the event concerns none of them."""
+        if _group_of(self.event) not in groups:
+            return None
+        return self._gone() if self.event.body is None else self._present()
 
     def for_host(self, host: str | None) -> bytes | None:
         """The line for a watcher with this filter; None when the event does not concern it."""
@@ -59,15 +70,31 @@ class _Lines:
         return self._delete
 
 
+def _group_of(event: EventRow) -> str | None:
+    """The security group that the event is about, or about a member of."""
+    match event.kind:
+        case Kind.SECURITY_GROUP:
+            return event.id
+        case Kind.GROUP_MEMBER:
+            return group_in(event.id)
+        case _:
+            return None
+
+
 class Watcher:
     """One subscriber: what it wants, and the lines that wait for it."""
 
     def __init__(
-        self, kinds: frozenset[Kind], host: str | None, observe_cut_off: Callable[[], None]
+        self,
+        kinds: frozenset[Kind],
+        host: str | None,
+        groups: frozenset[str] | None,
+        observe_cut_off: Callable[[], None],
     ) -> None:
         self._observe_cut_off = observe_cut_off
         self.kinds = kinds
         self.host = host
+        self.groups = groups
         self.queue: deque[tuple[int, bytes]] = deque()
         self.wake = asyncio.Event()
         self.is_cut_off = False
@@ -75,7 +102,7 @@ class Watcher:
     def offer(self, lines: _Lines) -> None:
         if self.is_cut_off or lines.event.kind not in self.kinds:
             return
-        line = lines.for_host(self.host)
+        line = self.line(lines)
         if line is None:
             return
         if len(self.queue) >= QUEUE_LINES_MAX:
@@ -86,6 +113,12 @@ class Watcher:
             self.queue.append((lines.event.seq, line))
         self.wake.set()
 
+    def line(self, lines: _Lines) -> bytes | None:
+        """What it is told of an event; None: nothing."""
+        if self.groups is not None:
+            return lines.for_groups(self.groups)
+        return lines.for_host(self.host)
+
 
 class Hub:
     """All watchers of this process. `last_seq` is the place of the last event published."""
@@ -94,12 +127,14 @@ class Hub:
         self.epoch = epoch
         self.last_seq = last_seq
         self._by_host: dict[str, set[Watcher]] = {}
+        self._by_group: dict[str, set[Watcher]] = {}
+        self._watchers: set[Watcher] = set()
         self._everywhere: set[Watcher] = set()
         self._closing = False
         self.observe_cut_off: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
-        return len(self._everywhere) + sum(len(each) for each in self._by_host.values())
+        return len(self._watchers)
 
     def publish(self, events: Iterable[EventRow]) -> None:
         for event in events:
@@ -110,7 +145,7 @@ class Hub:
 
     def cut_off(self) -> None:
         """End every watch now: what comes next does not follow what was sent."""
-        for watcher in self._all():
+        for watcher in self._watchers:
             watcher.is_cut_off = True
             watcher.queue.clear()
             watcher.wake.set()
@@ -118,15 +153,20 @@ class Hub:
     def close(self) -> None:
         """End every watch; what is queued is still sent."""
         self._closing = True
-        for watcher in self._all():
+        for watcher in self._watchers:
             watcher.wake.set()
 
     async def watch(
-        self, read: ReadPicture, after: str | None, kinds: frozenset[Kind], host: str | None
-    ) -> AsyncIterator[bytes]:
+        self,
+        read: ReadPicture,
+        after: str | None,
+        kinds: frozenset[Kind],
+        host: str | None,
+        groups: frozenset[str] | None = None,
+    ) -> AsyncGenerator[bytes, None]:
         """The watcher's lines, in chunks; ends when it is cut off or the hub closes."""
-        watcher = Watcher(kinds, host, self.observe_cut_off)
-        self._group(host).add(watcher)
+        watcher = Watcher(kinds, host, groups, self.observe_cut_off)
+        self._add(watcher)
         try:
             seen = -1 if after is None else seq_of(after, self.epoch)
             picture = await read(seen, kinds, host)
@@ -135,9 +175,7 @@ class Hub:
             async for chunk in self._live(watcher, picture.seq):
                 yield chunk
         finally:
-            self._group(host).discard(watcher)
-            if host is not None and not self._by_host.get(host):
-                self._by_host.pop(host, None)
+            self._discard(watcher)
 
     async def _live(self, watcher: Watcher, seq: int) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
@@ -167,18 +205,40 @@ class Hub:
             await _woken(watcher.wake, beat_at - loop.time())
 
     def _concerned(self, event: EventRow) -> list[Watcher]:
+        group_id = _group_of(event)
+        if group_id is not None:
+            return [*self._everywhere, *self._by_group.get(group_id, ())]
         if event.hosts is None:
-            return self._all()
+            return [*self._everywhere, *chain.from_iterable(self._by_host.values())]
         found = list(self._everywhere)
         for host in event.hosts | event.left_hosts:
             found += self._by_host.get(host, ())
         return found
 
-    def _all(self) -> list[Watcher]:
-        return [*self._everywhere, *(w for group in self._by_host.values() for w in group)]
+    def _add(self, watcher: Watcher) -> None:
+        self._watchers.add(watcher)
+        if watcher.groups is not None:
+            for group_id in watcher.groups:
+                self._by_group.setdefault(group_id, set()).add(watcher)
+        elif watcher.host is not None:
+            self._by_host.setdefault(watcher.host, set()).add(watcher)
+        else:
+            self._everywhere.add(watcher)
 
-    def _group(self, host: str | None) -> set[Watcher]:
-        return self._everywhere if host is None else self._by_host.setdefault(host, set())
+    def _discard(self, watcher: Watcher) -> None:
+        self._watchers.discard(watcher)
+        self._everywhere.discard(watcher)
+        if watcher.host is not None:
+            _take_out(self._by_host, watcher.host, watcher)
+        for group_id in watcher.groups or ():
+            _take_out(self._by_group, group_id, watcher)
+
+
+def _take_out(of: dict[str, set[Watcher]], key: str, watcher: Watcher) -> None:
+    group = of.get(key, set())
+    group.discard(watcher)
+    if not group:
+        of.pop(key, None)
 
 
 async def _woken(wake: asyncio.Event, timeout_s: float) -> None:
@@ -205,7 +265,7 @@ def _picture_lines(picture: Picture, epoch: str, watcher: Watcher) -> Iterable[b
     if picture.events is not None:
         for event in picture.events:
             if event.kind in watcher.kinds:
-                line = _Lines(event, cursor_of(event.seq, epoch)).for_host(watcher.host)
+                line = watcher.line(_Lines(event, cursor_of(event.seq, epoch)))
                 if line is not None:
                     yield line
         return

@@ -5,11 +5,13 @@ from typing import Any
 
 from netwright.server.commands import (
     ActivateBinding,
+    AddSecurityGroupRules,
     ApplyReports,
     ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
+    CreateSecurityGroups,
     CreateSubnets,
     DeleteBinding,
     DeletePorts,
@@ -51,6 +53,8 @@ _COUNTS: Mapping[type[Command], Callable[[Any], int]] = {
     CreatePorts: lambda command: len(command.drafts),
     CreateNetworks: lambda command: len(command.drafts),
     CreateSubnets: lambda command: len(command.drafts),
+    CreateSecurityGroups: lambda command: len(command.drafts),
+    AddSecurityGroupRules: lambda command: len(command.rules),
     UpdatePorts: lambda command: len(command.changes),
     DeletePorts: lambda command: len(command.ids),
     ApplyReports: lambda command: max(1, len(command.batch.reports)),

@@ -114,6 +114,9 @@ class World:
     selector; `fills` how full they are by the last count and what was drawn since; `recounted` are
     the wishes whose fills were counted in this batch; `choices` the network that a draft tries
     first; `prepared` (draft, network) what was loaded for others that it tries.
+    are loaded. `group_projects` says whose the security groups are that ports and rules name, and
+    `default_groups` which is a project's own; `group_uses` counts the ports in those that may go.
+    `ledger` hands out addresses.
     """
 
     def __init__(
@@ -143,6 +146,9 @@ class World:
         self.binding_counts: Rows[tuple[str, str], int] = Rows(self.journal)
         self.port_counts: Rows[str, int] = Rows(self.journal)
         self.subnet_uses: Rows[str, int] = Rows(self.journal)
+        self.group_projects: Rows[str, str] = Rows(self.journal)
+        self.default_groups: Rows[str, str] = Rows(self.journal)
+        self.group_uses: Rows[str, int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {
             each: Rows(self.journal) for each in PLAIN
         }

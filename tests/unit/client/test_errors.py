@@ -15,6 +15,7 @@ from netwright.model.errors import (
     StaleEpoch,
     Unavailable,
 )
+from netwright.model.security_errors import SecurityGroupRuleExists
 
 
 def native(kind: str, message: str = "what", what_next: str = "do this") -> bytes:
@@ -32,6 +33,7 @@ def neutron(kind: str) -> bytes:
         (409, native("StaleEpoch"), StaleEpoch),
         (404, neutron("PortNotFound"), PortNotFound),
         (409, neutron("IpAddressGenerationFailure"), IpAddressGenerationFailure),
+        (409, neutron("SecurityGroupRuleExists"), SecurityGroupRuleExists),
         (409, neutron("SomethingNew"), Conflict),
         (404, b"<html>nothing here</html>", NotFound),
         (503, b"", Unavailable),

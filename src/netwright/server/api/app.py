@@ -13,13 +13,21 @@ from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.security_group_rules import SecurityGroupRules
+from netwright.server.api.v2.security_groups import SecurityGroups
 from netwright.server.api.v2.subnets import Subnets
 from netwright.server.census import CensusKept
 
 
 def application(edge: Edge) -> Application:
     """The ASGI application of an edge."""
-    resources: tuple[Resource[Any, Any, Any], ...] = (Networks(), Subnets(), Ports())
+    resources: tuple[Resource[Any, Any, Any], ...] = (
+        Networks(),
+        Subnets(),
+        Ports(),
+        SecurityGroups(),
+        SecurityGroupRules(),
+    )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
         *port_bindings.routes(),

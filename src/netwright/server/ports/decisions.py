@@ -30,6 +30,7 @@ from netwright.server.ports.lifecycle import happen, may_answer, names_of
 from netwright.server.ports.macs import choose_mac, rests
 from netwright.server.ports.network_choice import create_where_free
 from netwright.server.ports.release import release_if_unbound
+from netwright.server.security.taking import groups_after, groups_at_first
 from netwright.server.world import World
 
 
@@ -68,6 +69,7 @@ def _create_in(world: World, caller: Caller, draft: PortDraft, network: Network)
     addressee = Addressee(draft.id, draft.project_id, network, mac, draft.device_owner)
     fixed_ips = assign(world, addressee, draft.fixed_ips)
     secure = draft.port_security_enabled
+    secured = network.port_security_enabled if secure is UNSET else secure
     port = Port(
         id=draft.id,
         project_id=draft.project_id,
@@ -82,7 +84,8 @@ def _create_in(world: World, caller: Caller, draft: PortDraft, network: Network)
         fixed_ips=fixed_ips,
         reclaimed=reclaims_mac or addressee.reclaimed,
         allowed_address_pairs=_pairs(draft.allowed_address_pairs, mac),
-        port_security_enabled=network.port_security_enabled if secure is UNSET else secure,
+        port_security_enabled=secured,
+        security_groups=groups_at_first(world, caller, draft, port_security=secured),
         vnic_type=draft.vnic_type,
         profile=draft.profile,
         state_since=world.now,
@@ -107,6 +110,8 @@ def _update(world: World, caller: Caller, change: PortChange) -> Port:
     assert network is not None, f"port {port.id}'s network was not loaded"
     before = port
     port = replace(port, **_plain_changes(change))
+    groups = groups_after(world, caller, before, port, change.security_groups)
+    port = replace(port, security_groups=groups)
     if change.mac_address is not UNSET and change.mac_address != port.mac_address:
         port = _with_mac(world, port, network, change.mac_address)
     if change.fixed_ips is not UNSET:

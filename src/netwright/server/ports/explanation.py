@@ -53,6 +53,7 @@ def compose(
     lines = [standing]
     if cause and not is_cause_told:
         lines.append(f"Cause: {cause}.")
+    lines += _groups(port)
     for wait in waits:
         lines.append(wait.what + _lasting(wait.since, now) + ".")
         if wait.next:
@@ -71,6 +72,16 @@ def compose(
         nova=(*told, *(wait.what for wait in untold)),
         text="\n".join(lines),
     )
+
+
+def _groups(port: Port) -> Iterator[str]:
+    """Who decides what passes; nothing, for a port that is not filtered."""
+    if not port.port_security_enabled or port.security_groups is None:
+        return
+    if port.security_groups:
+        yield f"Its security groups: {', '.join(port.security_groups)}."
+    else:
+        yield "It is in no security group: nothing passes but its own DHCP and neighbour discovery."
 
 
 def administrative(port: Port, network: Network) -> Iterator[Wait]:

@@ -15,6 +15,7 @@ from netwright.ipam.addresses import from_key, to_text
 from netwright.model.resources import Port
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import due_at
+from netwright.server.security.members import groups_of
 from netwright.server.store import schema
 from netwright.server.store.existing import existing, has_of, nothing_there, place_of
 from netwright.server.store.versions import require_known, version_of
@@ -61,11 +62,19 @@ async def _check(tx: Transaction, url: str) -> Findings:
     for found in [one async for one in _strays(tx)]:
         count += 1
         wrong.append(found)
+    memberships = 0
     async for page in _pages(tx):
+        memberships += sum(len(groups_of(port)) for port in page.ports)
         for found in disagreements(page):
             count += 1
             if len(wrong) < NAMED_MAX:
                 wrong.append(found)
+    if memberships != rows["membership"]:
+        count += 1
+        wrong.append(
+            f"ports say that they are {memberships} times in a security group,"
+            f" and {rows['membership']} rows say so"
+        )
     return Findings(version, epoch, rows, wrong[:NAMED_MAX], count)
 
 
@@ -75,6 +84,18 @@ _PARENTLESS = (
     (
         "port {0} holds an address of subnet {1}, which is not there",
         "allocation", "port_id", "subnet_id", "subnet",
+    ),
+    (
+        "port {0} is in security group {1}, which is not there",
+        "membership", "port_id", "group_id", "security_group",
+    ),
+    (
+        "security group {0} has port {1} in it, which is not there",
+        "membership", "group_id", "port_id", "port",
+    ),
+    (
+        "security group rule {0} is of group {1}, which is not there",
+        "security_group_rule", "id", "security_group_id", "security_group",
     ),
 )  # fmt: skip
 

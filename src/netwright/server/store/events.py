@@ -1,5 +1,7 @@
 """Reads the event log: what followed a cursor, or all that there is as a snapshot."""
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -7,6 +9,7 @@ from sqlalchemy import select
 from netwright.db.transaction import Row, Transaction
 from netwright.model.wire import Kind
 from netwright.server.plain import PLAIN_OF
+from netwright.server.store.group_pictures import Told, all_members, snapshot_of_groups
 from netwright.server.store.plain import TABLES
 from netwright.server.store.writing import EventRow
 
@@ -18,18 +21,34 @@ BACKLOG_MAX = 20_000
 
 
 class Picture(NamedTuple):
-    """What a new watcher gets first, up to `seq`: events after its cursor, or a whole snapshot."""
+    """What a new watcher gets first, up to `seq`: events after its cursor, or a whole snapshot.
+
+    The snapshot can be gone through once, and makes the members of groups as it goes.
+    """
 
     seq: int
     events: list[EventRow] | None
-    snapshot: list[tuple[Kind, str, str]] | None
+    snapshot: Iterable[Told] | None
 
 
-async def picture(tx: Transaction, after: int, kinds: frozenset[Kind], host: str | None) -> Picture:
-    """One consistent view for a watcher that has seen all up to `after` (-1: nothing)."""
+async def picture(
+    tx: Transaction,
+    after: int,
+    kinds: frozenset[Kind],
+    host: str | None,
+    groups: frozenset[str] | None = None,
+) -> Picture:
+    """One consistent view for a watcher that has seen all up to `after` (-1: nothing).
+
+    `groups`: it wants these security groups and their members alone.
+    """
     (last, first) = await tx.row("SELECT coalesce(max(seq), 0), coalesce(min(seq), 1) FROM event")
     if after < first - 1 or after > last or last - after > BACKLOG_MAX:
+        if groups is not None:
+            return Picture(last, None, await snapshot_of_groups(tx, kinds, groups))
         return Picture(last, None, await _snapshot(tx, kinds, host))
+    if groups is not None:
+        return Picture(last, await _events_of_groups(tx, after), None)
     return Picture(last, await events_after(tx, after, BACKLOG_MAX), None)
 
 
@@ -40,6 +59,15 @@ async def events_after(tx: Transaction, seq: int, limit: int) -> list[EventRow]:
         "WHERE seq > $1 ORDER BY seq LIMIT $2",
         seq,
         limit,
+    )
+    return [_event(row) for row in rows]
+
+
+async def _events_of_groups(tx: Transaction, seq: int) -> list[EventRow]:
+    rows = await tx.rows(
+        "SELECT seq, kind, id, hosts, left_hosts, body FROM event "
+        "WHERE seq > $1 AND kind IN ('security_group', 'group_member') ORDER BY seq",
+        seq,
     )
     return [_event(row) for row in rows]
 
@@ -82,10 +110,8 @@ _SNAPSHOTS = {
 }
 
 
-async def _snapshot(
-    tx: Transaction, kinds: frozenset[Kind], host: str | None
-) -> list[tuple[Kind, str, str]]:
-    found: list[tuple[Kind, str, str]] = []
+async def _snapshot(tx: Transaction, kinds: frozenset[Kind], host: str | None) -> Iterable[Told]:
+    found: list[Told] = []
     if host is None:  # a plain resource is no host's
         for kind in kinds & PLAIN_OF.keys():
             table = TABLES[PLAIN_OF[kind]]
@@ -96,6 +122,8 @@ async def _snapshot(
         if kind in kinds:
             rows = await (tx.rows(everything) if host is None else tx.rows(of_host, host))
             found += [(kind, resource_id, body) for resource_id, body in rows]
+    if host is None and Kind.GROUP_MEMBER in kinds:
+        return chain(found, await all_members(tx))
     return found
 
 

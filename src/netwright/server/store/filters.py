@@ -44,8 +44,8 @@ def condition(table: Table, attribute: str, values: tuple[str, ...]) -> _Conditi
         return column.in_([number for number in numbers if -(2**31) <= number < 2**31])
     if name == "mac_address":
         return column.in_([value.lower() for value in values])
-    if name in {"host", "gateway_ip"}:
-        # An unbound port's host is "" in the API and NULL here.
+    if column.nullable:
+        # What is absent is NULL here, and "" for who asks: an unbound port's host.
         wanted = [value for value in values if value]
         absent = column.is_(None) if "" in values else false()
         return or_(column.in_(wanted), absent)
@@ -116,9 +116,28 @@ def _of_no_pool(values: tuple[str, ...]) -> _Condition:
     return true() if "" in values else false()
 
 
+def _in_groups(values: tuple[str, ...]) -> _Condition:
+    """Ports that are in any of the groups."""
+    table = schema.membership
+    return schema.port.c.id.in_(select(table.c.port_id).where(table.c.group_id.in_(values)))
+
+
+def _unchanged(values: tuple[str, ...]) -> _Condition:
+    """Rules never change, so that their revision is always 0."""
+    return true() if "0" in values else false()
+
+
+def _prefix(values: tuple[str, ...]) -> _Condition:
+    """The prefix as it was given; `normalized_cidr` is the one without host bits."""
+    return condition(schema.security_group_rule, "shown_prefix", values)
+
+
 _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "fixed_ips"): _fixed_ips,
     ("network", "labels"): _labels,
+    ("port", "security_groups"): _in_groups,
+    ("security_group_rule", "revision_number"): _unchanged,
+    ("security_group_rule", "remote_ip_prefix"): _prefix,
     ("subnet", "shared"): _in_shared,
     ("subnet", "subnetpool_id"): _of_no_pool,
 }

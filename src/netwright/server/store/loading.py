@@ -19,6 +19,7 @@ from netwright.server.store import schema
 from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_plain
+from netwright.server.store.security import load_rules, load_security
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -62,7 +63,9 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await _load_former_macs(tx, world, macs | _remnant_macs(ports))
     await _load_allocations(tx, world, _addresses(world, needs, macs))
     await _load_revocations(tx, world, needs.revocations)
+    await load_security(tx, world, needs, memory)
     await load_plain(tx, world, needs)
+    load_rules(world)
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     await _load_uses(tx, world, used)
 

@@ -1,4 +1,4 @@
-"""Networks, subnets and hosts that this process has read, true up to a place in the event log.
+"""Networks, subnets, hosts and whose which security group is, true up to a place in the event log.
 
 Every change of them is an event. As long as the log's last event is one that this process knows of,
 they are in the database as they are here, and a batch need not read them again. On SQLite that is
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from netwright.ipam.fill import Fill
 from netwright.model.resources import Host, Network, Subnet
+from netwright.model.security import SecurityGroup
 from netwright.server.world import World
 
 _KEPT_MAX = 4_096  # of each kind; one more, and they are read anew
@@ -29,6 +30,8 @@ class Memory:
         self.networks: dict[str, tuple[Network, tuple[Subnet, ...]]] = {}
         self.hosts: dict[str, Host] = {}
         self.fills: dict[str, CountedFill] = {}  # hints, which need not be true
+        self.group_projects: dict[str, str] = {}
+        self.default_groups: dict[str, str] = {}
 
     def begin(self, seq: int) -> None:
         """A transaction sees the log up to `seq`: forget what may have changed since."""
@@ -40,6 +43,7 @@ class Memory:
         self._seq = -1
         self.networks.clear()
         self.hosts.clear()
+        self._forget_groups()
 
     def learn(self, world: World, network_ids: set[str], names: set[str]) -> None:
         """What was just read: whole networks, and hosts; what is not there is not remembered."""
@@ -55,6 +59,23 @@ class Memory:
             host = world.hosts.loaded(name)
             if host is not None:
                 self.hosts[name] = host
+
+    def learn_groups(self, world: World, ids: set[str], project_ids: set[str]) -> None:
+        """Whose groups these are, and projects' default ones, as they were just read."""
+        if len(self.group_projects) + len(ids) + len(project_ids) > _KEPT_MAX:
+            self._forget_groups()
+        for id_ in ids:
+            project_id = world.group_projects.loaded(id_)
+            if project_id is not None:
+                self.group_projects[id_] = project_id
+        for project_id in project_ids:
+            group_id = world.default_groups.loaded(project_id)
+            if group_id is not None:
+                self.default_groups[project_id] = group_id
+
+    def _forget_groups(self) -> None:
+        self.group_projects.clear()
+        self.default_groups.clear()
 
     def commit(self, world: World, last: int, end: int) -> None:
         """A batch that followed the event `last` was committed, up to the event `end`."""
@@ -72,3 +93,8 @@ class Memory:
                 self.networks.pop(subnet.network_id, None)
         for name, _, _ in world.hosts.changed():
             self.hosts.pop(name, None)
+        for group_id, old, new in world.of(SecurityGroup).changed():
+            known = old or new
+            if known is not None and (old is None or new is None):  # else it stays whose it is
+                self.group_projects.pop(group_id, None)
+                self.default_groups.pop(known.project_id, None)

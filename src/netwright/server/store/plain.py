@@ -10,6 +10,7 @@ from netwright.db import statements
 from netwright.db.transaction import Transaction
 from netwright.model.operations import Operation
 from netwright.model.resources import Value
+from netwright.model.security import GroupRule, SecurityGroup
 from netwright.server.needs import Needs
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN
@@ -19,6 +20,8 @@ from netwright.server.world import World
 TABLES: Mapping[type[Value], Table] = {
     Operation: schema.operation,
     OperationWork: schema.operation_work,
+    SecurityGroup: schema.security_group,
+    GroupRule: schema.security_group_rule,
 }
 """Each plain type's table: every column but `body` is the value's attribute of that name."""
 

@@ -26,10 +26,13 @@ from netwright.model.errors import (
     NetworkNotFound,
     NotFound,
     PortNotFound,
+    SecurityGroupNotFound,
+    SecurityGroupRuleNotFound,
     SubnetNotFound,
 )
 from netwright.model.operations import Operation
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
+from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.states import API_STATUS, PortState
 from netwright.model.topology import Topology
 from netwright.server.census import Census
@@ -38,6 +41,7 @@ from netwright.server.queries import Query
 from netwright.server.store import schema
 from netwright.server.store.counting import count
 from netwright.server.store.filters import condition
+from netwright.server.store.group_pictures import watchable_groups
 from netwright.server.store.loading import revocations
 from netwright.server.store.outbox import of_port
 
@@ -82,12 +86,26 @@ def _own_port(project_id: str | None) -> ColumnElement[bool]:
     return true() if project_id is None else schema.port.c.project_id == project_id
 
 
+def _own(table: Table) -> Readable:
+    """What is its project's alone."""
+    return lambda project_id: true() if project_id is None else table.c.project_id == project_id
+
+
 _ALIVE = schema.port.c.state != PortState.RELEASING
 _ALL_PORTS = Collection(schema.port, Port, PortNotFound, _own_port)
 _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
     Network: Collection(schema.network, Network, NetworkNotFound, _own_or_shared),
     Subnet: Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared),
     Port: Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE),
+    SecurityGroup: Collection(
+        schema.security_group, SecurityGroup, SecurityGroupNotFound, _own(schema.security_group)
+    ),
+    GroupRule: Collection(
+        schema.security_group_rule,
+        GroupRule,
+        SecurityGroupRuleNotFound,
+        _own(schema.security_group_rule),
+    ),
 }
 
 
@@ -140,6 +158,10 @@ class StoreReader:
         sql = "SELECT body FROM operation WHERE id = $1"
         found = await self._bodies(sql, (operation_id,), Operation)
         return found[0] if found else None
+
+    async def watchable_groups(self, host: str) -> frozenset[str]:
+        """The security groups that the host's agent may watch."""
+        return await self._database.read(lambda tx: watchable_groups(tx, host))
 
     async def census(self) -> Census:
         return await self._database.read(count)
@@ -223,6 +245,7 @@ def _sortable(column: Column[Any]) -> ColumnElement[Any]:
 _CONSTANT = frozenset({("network", "status"), ("subnet", "subnetpool_id")})
 _SORT_COLUMNS = {
     "tenant_id": "project_id",
+    "remote_ip_prefix": "shown_prefix",
     "status": "state",
     "provider:network_type": "network_type",
     "provider:physical_network": "physical_network",

@@ -1,8 +1,8 @@
 """Writes what a batch has changed: rows, history and events, each table with one statement.
 
 One event a changed resource, in the order plain ones, networks, subnets, hosts, attachments,
-ports, so that a watcher knows a port's network before the port. The events are also handed back,
-for the hub.
+ports, members of groups, so that a watcher knows a port's network before the port. The events are
+also handed back, for the hub.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,12 @@ from netwright.model.states import Event, PortState
 from netwright.model.wire import Kind
 from netwright.server.plain import PLAIN_OF
 from netwright.server.ports.lifecycle import due_at
+from netwright.server.security import members
 from netwright.server.store import schema
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.outbox import write_notices
 from netwright.server.store.plain import write_plain
+from netwright.server.store.security import write_memberships
 from netwright.server.world import World
 
 _encode = msgspec.json.Encoder().encode
@@ -50,6 +52,7 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await write_plain(tx, world)
     await _write_allocations(tx, world)
     await _write_ports(tx, world, seqs)
+    await write_memberships(tx, world)
     await _write_former_macs(tx, world)
     await _write_attachments(tx, world)
     await _write_transitions(tx, world)
@@ -82,6 +85,10 @@ def _drafts(world: World) -> Iterator[_Draft]:
         before_hosts = _hosts_of_port(before_port)
         hosts = _hosts_of_port(port)
         yield Kind.PORT, port_id, hosts, before_hosts - hosts, _body(port)
+    for port_id, before_port, port in world.ports.changed():
+        for group_id, member in members.changes(before_port, port):
+            subject = members.id_of(port_id, group_id)
+            yield Kind.GROUP_MEMBER, subject, _NOBODY, _NOBODY, _body(member)
 
 
 def _attachment_drafts(world: World) -> Iterator[_Draft]:

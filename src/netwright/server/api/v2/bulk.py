@@ -66,13 +66,13 @@ class Bulk:
 
     def routes(self) -> tuple[Route, ...]:
         name, access = self._resource.collection, Access.PROJECT
-        path = f"/v2.0/{name}"
+        path = self._resource.path
         page = {name: GenericAlias(list, (self._resource.view_type,))}
         return (
-            Route("PUT", path, self.update, access, f"Change many {name}", self._updates.type,
-                  page),
             Route("DELETE", path, self.delete, access, f"Delete many {name}",
                   self._deletions.type, statuses=(204,)),
+            *((Route("PUT", path, self.update, access, f"Change many {name}",
+                     self._updates.type, page),) if self._resource.is_changeable else ()),
         )  # fmt: skip
 
     async def _items(self, call: Call, shape: Shape[Any], does: str) -> Sequence[Any]:

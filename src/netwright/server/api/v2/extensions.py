@@ -21,10 +21,19 @@ _EXTENSIONS = {
     "project-id": ("Project Id", "project_id beside tenant_id."),
     "provider": ("Provider Network", "The physical network and VLAN behind a network."),
     "revision-if-match": ("If-Match by Revision", "Changes only what is at the revision named."),
+    "security-group": ("security-group", "Who may talk to a port: groups of rules."),
+    "security-groups-normalized-cidr": (
+        "Normalized CIDR field for security group rules",
+        "A rule's prefix without host bits, beside the prefix as it was given.",
+    ),
     "sort-key-validation": ("Sort Key Validation", "Unknown sort keys are refused."),
     "sorting": ("Sorting", "Lists can be sorted."),
     "standard-attr-description": ("Descriptions", "Every resource has a description."),
     "standard-attr-revisions": ("Revisions", "Every resource counts its changes."),
+    "stateful-security-group": (
+        "Stateful security group",
+        "Whether replies to what a group allows pass by themselves.",
+    ),
 }
 _UPDATED = "2026-01-01T00:00:00-00:00"
 

@@ -18,6 +18,8 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     },
     "subnet": {},
     "port": {"binding:host_id": UNSET, "binding:profile": UNSET},
+    "security_group": {},
+    "security_group_rule": {},
 }
 
 # What only admins see, so only they may ask which ones have it.
@@ -31,6 +33,8 @@ ADMIN_ONLY_FILTERS = {
     ),
     "subnet": frozenset[str](),
     "port": frozenset({"binding:host_id"}),
+    "security_group": frozenset[str](),
+    "security_group_rule": frozenset[str](),
 }
 
 # Attributes by which a port could pass for another in a network that is shared with it.

@@ -50,11 +50,7 @@ class PairBody(Body, frozen=True, kw_only=True):
 
 FixedIps = Annotated[tuple[FixedIpBody, ...], Meta(max_length=32)]
 Pairs = Annotated[tuple[PairBody, ...], Meta(max_length=128)]
-# There are no security groups yet; clients that say so themselves are right.
-NoGroups = Annotated[
-    tuple[str, ...],
-    Meta(max_length=0, description="an empty list: this server has no security groups yet"),
-]
+Groups = Annotated[tuple[Uuid, ...], Meta(max_length=128)]
 
 
 class PortCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
@@ -70,7 +66,7 @@ class PortCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     fixed_ips: FixedIps | UnsetType | None = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
-    security_groups: NoGroups | None = None
+    security_groups: Groups | UnsetType | None = UNSET
     vnic_type: VnicType = VnicType.NORMAL
     host_id: Name | UnsetType | None = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
@@ -88,7 +84,7 @@ class PortUpdate(Body, frozen=True, kw_only=True, rename=_WIRE):
     fixed_ips: FixedIps | UnsetType | None = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
-    security_groups: NoGroups | UnsetType | None = UNSET
+    security_groups: Groups | UnsetType | None = UNSET
     vnic_type: VnicType | UnsetType = UNSET
     host_id: Name | UnsetType | None = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
@@ -117,7 +113,7 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     fixed_ips: tuple[FixedIp, ...]
     allowed_address_pairs: tuple[AddressPair, ...]
     port_security_enabled: bool
-    security_groups: tuple[str, ...] = ()
+    security_groups: tuple[str, ...]
     device_id: str
     device_owner: str
     vnic_type: VnicType
@@ -156,6 +152,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             "admin_state_up": listing.boolean,
             "mac_address": values.mac,
             "fixed_ips": listing.fixed_ips,
+            "security_groups": listing.text,
             "device_id": listing.text,
             "device_owner": listing.text,
             "binding:host_id": listing.text,
@@ -238,6 +235,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             fixed_ips=value.fixed_ips,
             allowed_address_pairs=value.allowed_address_pairs,
             port_security_enabled=value.port_security_enabled,
+            security_groups=value.security_groups or (),
             device_id=value.device_id,
             device_owner=value.device_owner,
             vnic_type=value.vnic_type,
@@ -265,6 +263,7 @@ def _draft(caller: Caller, item: PortCreation) -> PortDraft:
         fixed_ips=UNSET if fixed_ips is UNSET or fixed_ips is None else _wishes(fixed_ips),
         allowed_address_pairs=() if pairs is UNSET or pairs is None else _pairs(pairs),
         port_security_enabled=item.port_security_enabled,
+        security_groups=values.or_unset(item.security_groups, UNSET),
         vnic_type=item.vnic_type,
         profile=_profile(item.profile),
         host=item.host_id if isinstance(item.host_id, str) else "",
@@ -302,6 +301,7 @@ def _change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:
         fixed_ips=UNSET if fixed_ips is UNSET else _wishes(fixed_ips or ()),
         allowed_address_pairs=UNSET if pairs is UNSET else _pairs(pairs or ()),
         port_security_enabled=item.port_security_enabled,
+        security_groups=values.or_unset(item.security_groups, ()),
         vnic_type=item.vnic_type,
         profile=UNSET if item.profile is UNSET else _profile(item.profile),
         host=values.or_unset(item.host_id, ""),

@@ -40,6 +40,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
 
     name: ClassVar[str]
     collection: ClassVar[str]
+    is_changeable: ClassVar[bool] = True
     listable: ClassVar[listing.Listable]
     value_type: ClassVar[type[Any]]
     not_found: ClassVar[type[NotFound]]
@@ -104,7 +105,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         wanted = (attribute for attribute, _ in request.query.filters)
         policy.require_admin_to_filter(caller, self.name, wanted)
         found: Sequence[Value] = await reader.many(self.value_type, request.query)
-        url = f"{call.base_url}/v2.0/{self.collection}"
+        url = f"{call.base_url}{self.path}"
         links = listing.links(request, [value.id for value in found], url, call.query)
         tail = b"]" + (b"," + _member(f"{self.collection}_links", links) if links else b"") + b"}"
         chunks: list[bytes] = [b'{"%s":[' % self.collection.encode()]
@@ -259,8 +260,12 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     def missing(self, id_: str) -> NotFound:
         return self.not_found(f"{self.name.capitalize()} {id_} could not be found.")
 
+    @property
+    def path(self) -> str:
+        return f"/v2.0/{self.collection.replace('_', '-')}"
+
     def routes(self) -> tuple[Route, ...]:
-        path, name, access = f"/v2.0/{self.collection}", self.name, Access.PROJECT
+        path, name, access = self.path, self.name, Access.PROJECT
         view = self.view_type
         one, page = {name: view}, {self.collection: GenericAlias(list, (view,))}
         fields = (Parameter("fields", repeated=True),)
@@ -273,10 +278,10 @@ class Resource(ABC, Generic[Value, Creation, Change]):
                   (one, page), statuses=(201,)),
             Route("GET", f"{path}/{{id}}", self.show, access, f"Show {a} {name}",
                   response=one, parameters=fields),
-            Route("PUT", f"{path}/{{id}}", self.update, access, f"Change {a} {name}", update,
-                  one),
             Route("DELETE", f"{path}/{{id}}", self.delete, access, f"Delete {a} {name}",
                   statuses=(204,)),
+            *((Route("PUT", f"{path}/{{id}}", self.update, access, f"Change {a} {name}", update,
+                     one),) if self.is_changeable else ()),
         )  # fmt: skip
 
     async def _visible(self, call: Call, id_: str) -> Value:

@@ -1,0 +1,91 @@
+"""What can be wrong with security groups and rules, by the Networking API's own type names."""
+
+from netwright.model.errors import CallerError, Conflict
+
+
+class SecurityGroupInUse(Conflict):
+    """Ports are in the group."""
+
+
+class SecurityGroupCannotRemoveDefault(Conflict):
+    pass
+
+
+class SecurityGroupCannotUpdateDefault(Conflict):
+    pass
+
+
+class SecurityGroupDefaultAlreadyExists(Conflict):
+    """The name `default` is the project's default group's."""
+
+
+class SecurityGroupRuleExists(Conflict):
+    pass
+
+
+class DuplicateSecurityGroupRuleInPost(Conflict):
+    pass
+
+
+class SecurityGroupNotSingleGroupRules(CallerError):
+    pass
+
+
+class SecurityGroupRulesNotSingleTenant(CallerError):
+    pass
+
+
+class SecurityGroupRuleInvalidProtocol(CallerError):
+    pass
+
+
+class SecurityGroupRuleInvalidEtherType(CallerError):
+    pass
+
+
+class SecurityGroupEthertypeConflictWithProtocol(CallerError):
+    pass
+
+
+class SecurityGroupRuleParameterConflict(CallerError):
+    """The prefix is of another IP version than the rule's ethertype."""
+
+
+class SecurityGroupRemoteGroupAndRemoteIpPrefix(CallerError):
+    pass
+
+
+class SecurityGroupProtocolRequiredWithPorts(CallerError):
+    pass
+
+
+class SecurityGroupInvalidProtocolForPort(CallerError):
+    """A protocol without ports was given some."""
+
+
+class SecurityGroupInvalidPortRange(CallerError):
+    pass
+
+
+class SecurityGroupInvalidPortValue(CallerError):
+    pass
+
+
+class SecurityGroupInvalidIcmpValue(CallerError):
+    pass
+
+
+class SecurityGroupMissingIcmpType(CallerError):
+    pass
+
+
+class InvalidCIDR(CallerError):
+    pass
+
+
+class PortSecurityPortHasSecurityGroup(Conflict):
+    """Port security cannot be switched off while the port is in groups."""
+
+
+class PortSecurityAndIPRequiredForSecurityGroups(CallerError):
+    """A port without port security cannot be in groups."""

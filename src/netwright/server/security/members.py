@@ -1,0 +1,56 @@
+"""Which groups a port is a member of, and as what: what watchers of a group are told. Pure."""
+
+from collections.abc import Iterator
+
+from netwright.model.resources import Port
+from netwright.model.security import GroupMember
+from netwright.model.states import BindingState, PortState
+
+
+def groups_of(port: Port | None) -> tuple[str, ...]:
+    """The groups that the port is in; a deleted one is in none, though its host still withdraws."""
+    if port is None or port.state is PortState.RELEASING:
+        return ()
+    return port.security_groups or ()
+
+
+def members(port: Port | None) -> dict[str, GroupMember]:
+    """The port as a member of its groups, by group: while it has a binding that is not fenced."""
+    if port is None or all(binding.state is BindingState.FENCED for binding in port.bindings):
+        return {}
+    groups = groups_of(port)
+    if not groups:
+        return {}
+    addresses = addresses_of(port)
+    return {
+        group_id: GroupMember(group_id=group_id, port_id=port.id, addresses=addresses)
+        for group_id in groups
+    }
+
+
+def addresses_of(port: Port) -> tuple[str, ...]:
+    """The addresses and CIDRs that the port may speak from, each once."""
+    own = (fixed_ip.ip_address for fixed_ip in port.fixed_ips)
+    more = (pair.ip_address for pair in port.allowed_address_pairs)
+    return tuple(dict.fromkeys((*own, *more)))
+
+
+def changes(before: Port | None, now: Port | None) -> Iterator[tuple[str, GroupMember | None]]:
+    """(group, the port as its member now, None: no more) of those groups for which it changed."""
+    was, is_ = members(before), members(now)
+    for group_id in was:
+        if group_id not in is_:
+            yield group_id, None
+    for group_id, member in is_.items():
+        if was.get(group_id) != member:
+            yield group_id, member
+
+
+def id_of(port_id: str, group_id: str) -> str:
+    """A member's id in the watch."""
+    return f"{port_id}@{group_id}"
+
+
+def group_in(member_id: str) -> str:
+    """The group that a member's id names."""
+    return member_id.rpartition("@")[2]
