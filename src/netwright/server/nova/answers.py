@@ -24,6 +24,10 @@ KEPT_UNKNOWN_S = 300.0
 an event by default (vif_plugging_timeout). That a port is unplugged or deleted is dropped at once:
 the instance is gone, as it should be."""
 
+KEPT_WITHOUT_HOST_S = 86_400.0
+"""So long an instance without a host is to be told that a port was unplugged: one that was shelved
+has none, and nobody there who could wait. What else it is told may yet be waited for."""
+
 OK = 200
 UNKNOWN_INSTANCE = 404
 NO_HOST = 422
@@ -89,14 +93,17 @@ def _settled(telling: Telling, code: int | None, now: float) -> Telling:
         return replace(done, next_try_at=None, ended_at=now)
     why = "Nova's answer lacks it" if code is None else _MEANING.get(code, "no reason was given")
     later = _later(telling, code, why, now)
-    if code == UNKNOWN_INSTANCE and _is_void(telling, now):
+    if _is_void(telling, code, now):
         return replace(later, next_try_at=None, ended_at=now)
     return later
 
 
-def _is_void(telling: Telling, now: float) -> bool:
-    is_end = telling.notice.name in {Name.UNPLUGGED, Name.DELETED}
-    return is_end or now - telling.created_at >= KEPT_UNKNOWN_S
+def _is_void(telling: Telling, code: int | None, now: float) -> bool:
+    """Whether this answer is the last: there is nobody whom it could matter to."""
+    name, age_s = telling.notice.name, now - telling.created_at
+    if code == UNKNOWN_INSTANCE:
+        return name in {Name.UNPLUGGED, Name.DELETED} or age_s >= KEPT_UNKNOWN_S
+    return code == NO_HOST and name is Name.UNPLUGGED and age_s >= KEPT_WITHOUT_HOST_S
 
 
 def _later(telling: Telling, code: int | None, why: str, now: float) -> Telling:

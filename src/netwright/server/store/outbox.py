@@ -183,6 +183,7 @@ class StoreOutbox:
         found = await self._database.read(lambda tx: stale(tx, now))
 
         async def work(tx: Transaction) -> None:
+            await tx.take_turn()
             await settle(tx, found.dropped)
             await tx.delete(schema.notice, found.forgotten, by=_VERSION)
 

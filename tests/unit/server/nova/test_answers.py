@@ -3,7 +3,14 @@
 import pytest
 from msgspec.structs import replace
 
-from netwright.server.nova.answers import KEPT_UNKNOWN_S, Answer, Reception, delay_s, judge
+from netwright.server.nova.answers import (
+    KEPT_UNKNOWN_S,
+    KEPT_WITHOUT_HOST_S,
+    Answer,
+    Reception,
+    delay_s,
+    judge,
+)
 from netwright.server.nova.notices import Name, Notice, Telling
 
 A = "11111111-2222-4333-8444-555555555555"
@@ -73,6 +80,18 @@ def test_an_instance_that_is_gone_need_not_hear_the_end(name: Name) -> None:
     (one,) = judge([telling(name)], each(404), T).settled
     assert (one.ended_at, one.error) == (T, "the instance is not known")
     assert not one.is_acknowledged
+
+
+def test_an_instance_without_a_host_is_told_of_an_end_for_a_day() -> None:
+    for name in (Name.PLUGGED, Name.CHANGED, Name.DELETED):
+        (one,) = judge([telling(name)], each(422), T + KEPT_WITHOUT_HOST_S).settled
+        assert one.ended_at is None
+    (one,) = judge([telling(Name.UNPLUGGED)], each(422), T + KEPT_WITHOUT_HOST_S - 1).settled
+    assert one.ended_at is None
+    (one,) = judge([one], each(422), T + KEPT_WITHOUT_HOST_S).settled
+    assert (one.ended_at, one.is_acknowledged) == (T + KEPT_WITHOUT_HOST_S, False)
+    (one,) = judge([telling(Name.UNPLUGGED)], each(500), T + KEPT_WITHOUT_HOST_S).settled
+    assert one.ended_at is None
 
 
 def test_nova_is_away() -> None:
