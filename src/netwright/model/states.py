@@ -124,7 +124,6 @@ def _binding_table() -> dict[tuple[BindingState, Event], BindingState]:
         (s.WITHDRAWING, e.PREPARE): s.WITHDRAWING,
         (s.WITHDRAWING, e.ACTIVATE): s.PREPARING,
         (s.FENCED, e.BIND): s.PREPARING,
-        (s.FENCED, e.PREPARE): s.FENCED,
         (s.FENCED, e.ACTIVATE): s.FENCED,
         (s.REFUSED, e.ACTIVATE): s.REFUSED,
         # The fence was the proof already; the port is still wanted there when the host is back.

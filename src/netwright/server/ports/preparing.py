@@ -66,15 +66,14 @@ def prepare(world: World, command: PrepareBinding) -> tuple[Port, ...]:
     if existing is None:
         port = stand_by(world, port, command.host, prepared)
     elif existing.state is BindingState.WITHDRAWING:
-        asked_for = step(replace(existing, prepared=prepared), Event.PREPARE, now=world.now)
-        port = with_binding(port, asked_for)
+        port = _asked_for_anew(world, port, existing, prepared)
     else:  # wired ahead, where its device was seen: silent from now on, like any other
         port = _set_aside(world, port, existing, prepared)
     return (_happened(world, port, Event.PREPARE, command),)
 
 
 def change(world: World, command: ChangeBinding) -> tuple[Port, ...]:
-    """Change a binding's vNIC type or profile: an inactive one is planned anew for another type.
+    """Change a binding's vNIC type or profile: an inactive one is planned anew, as in Neutron.
 
     Raises PortBindingNotFound, PortBindingError.
     """
@@ -88,11 +87,11 @@ def change(world: World, command: ChangeBinding) -> tuple[Port, ...]:
     prepared = replace(binding.prepared, **changes)
     if prepared == binding.prepared:
         return (port,)
-    if binding.is_standby and prepared.vnic_type is not binding.prepared.vnic_type:
+    if binding.is_standby:
         _require_served(world, port, command.host, prepared.vnic_type)
         port = stand_by(world, port, command.host, prepared)
     else:
-        port = with_binding(port, replace(binding, prepared=prepared))
+        port = _asked_for_anew(world, port, binding, prepared)
     return (_happened(world, port, Event.PREPARE, command),)
 
 
@@ -137,6 +136,12 @@ def delete(world: World, command: DeleteBinding) -> tuple[Port, ...]:
 def is_asked_for(binding: Binding) -> bool:
     """Whether an orchestrator knows of it: one that only withdraws, or is wired ahead, is ours."""
     return binding.active or binding.prepared is not None
+
+
+def _asked_for_anew(world: World, port: Port, binding: Binding, prepared: Prepared) -> Port:
+    """What withdraws is to stay as a standby, of this kind, when it has."""
+    asked_for = replace(binding, prepared=prepared)
+    return with_binding(port, step(asked_for, Event.PREPARE, now=world.now))
 
 
 def _set_aside(world: World, port: Port, binding: Binding, prepared: Prepared) -> Port:

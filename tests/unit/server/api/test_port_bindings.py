@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 from tests.doubles.http import Answer, Client
+from tests.unit.server.projects import client_of
 
 from netwright.model.resources import NetworkType, Segment
 from netwright.model.wire import HostRegistration
-from netwright.server.api.app import application
-from netwright.server.api.edge import Edge
 from netwright.server.api.v2.port_bindings import BindingChange, BindingCreation, BindingView
-from netwright.server.auth import Authenticator, TokenAuthenticator
 from netwright.server.commands import (
     Caller,
     CreateNetworks,
@@ -24,7 +22,6 @@ from netwright.server.commands import (
     SubnetDraft,
 )
 from netwright.server.core import Core
-from netwright.server.metrics import Metrics
 
 ADMIN = Caller(project_id="p", is_admin=True)
 NOBODYS = "00000000-0000-4000-8000-000000000000"
@@ -41,18 +38,6 @@ NEUTRON = {
     "status": (False, False, True, True),
     "project_id": (True, False, False, False),
 }
-
-
-class Projects(TokenAuthenticator):
-    """A double of an authenticator that knows projects: the token is the project's id."""
-
-    def caller(self, headers: Any) -> Caller:
-        return Caller(project_id=headers[b"x-auth-token"].decode())
-
-
-def client_of(core: Core, authenticator: Authenticator, token: str) -> Client:
-    edge = Edge(core, authenticator, Metrics(), body_bytes_max=1 << 20)
-    return Client(application(edge), {"x-auth-token": token})
 
 
 @pytest.fixture
@@ -72,7 +57,7 @@ async def client(core: Core) -> Client:
     )
     for host in ("h1", "h2", "h3"):
         await core.commit(RegisterHost(caller=ADMIN, host=host, registration=registration))
-    return client_of(core, TokenAuthenticator("secret", b"agents"), "secret")
+    return client_of(core, "admin")
 
 
 @pytest.fixture
@@ -231,7 +216,7 @@ async def test_what_is_wrong_is_said_with_neutrons_types(client: Client, port: s
 
 
 async def test_bindings_are_administrators_matter(client: Client, core: Core, port: str) -> None:
-    member = client_of(core, Projects("x", b"x"), "p")
+    member = client_of(core, "p")
     path = f"/v2.0/ports/{port}/bindings"
     for method, where in (
         ("GET", path),

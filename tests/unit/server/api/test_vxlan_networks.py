@@ -4,33 +4,18 @@ from typing import Any
 
 import pytest
 from tests.doubles.http import Answer, Client
+from tests.unit.server.projects import client_of
 
 from netwright.model.wire import HostRegistration
-from netwright.server.api.app import application
-from netwright.server.api.edge import Edge
-from netwright.server.auth import TokenAuthenticator
 from netwright.server.commands import Caller, RegisterHost
 from netwright.server.core import Core
-from netwright.server.metrics import Metrics
 
 ADMIN = Caller(project_id="p", is_admin=True)
 
 
-class Projects(TokenAuthenticator):
-    """A double of an authenticator that knows projects: the token is the project's id."""
-
-    def caller(self, headers: Any) -> Caller:
-        return Caller(project_id=headers[b"x-auth-token"].decode())
-
-
-def client_of(core: Core, authenticator: TokenAuthenticator, token: str) -> Client:
-    edge = Edge(core, authenticator, Metrics(), body_bytes_max=1 << 20)
-    return Client(application(edge), {"x-auth-token": token})
-
-
 @pytest.fixture
 def client(core: Core) -> Client:
-    return client_of(core, TokenAuthenticator("secret", b"agents"), "secret")
+    return client_of(core, "admin")
 
 
 async def vxlan(client: Client, vni: int | None = None, **given: Any) -> Answer:
@@ -52,7 +37,7 @@ async def test_a_network_with_its_vni(client: Client, core: Core) -> None:
     assert network["provider:segmentation_id"] == 2**24 - 1
     assert network["mtu"] == 1450
     path = f"/v2.0/networks/{network['id']}"
-    member = client_of(core, Projects("x", b"x"), "demo")
+    member = client_of(core, "demo")
     assert "provider:segmentation_id" not in (await member.get(path)).json["network"]
     listed = await client.get(f"/v2.0/networks?provider:segmentation_id={2**24 - 1}")
     assert [one["id"] for one in listed.json["networks"]] == [network["id"]]
