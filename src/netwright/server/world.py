@@ -105,7 +105,8 @@ class World:
     places in the event log. `whole_networks` are those
     all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders
     are loaded. `group_projects` says whose the security groups are that ports and rules name, and
-    `default_groups` which is a project's own; `group_uses` counts the ports in those that may go.
+    `default_groups` which is a project's own; `group_uses` counts the ports in those that may go,
+    as far as the batch's ports could take them out.
     `ledger` hands out addresses.
     """
 
