@@ -9,6 +9,9 @@ from openstack import exceptions
 from tests.e2e.conftest import Server
 from tests.e2e.test_openstack_cli import Cli
 
+from netwright.client.api import Client
+from netwright.lab.orchestrator import let_all_in
+
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations
 
 
@@ -82,6 +85,18 @@ def test_groups_rules_and_ports(cloud: Any, network: Any) -> None:
     assert cloud.find_security_group("web") is None
     assert cloud.find_extension("security-group").alias == "security-group"
     assert cloud.find_extension("stateful-security-group").alias == "stateful-security-group"
+
+
+async def test_the_lab_lets_all_in_once(open_server: Server, cloud: Any) -> None:
+    default = cloud.find_security_group("default")
+    for _ in range(2):
+        async with Client(open_server.url) as client:
+            await let_all_in(client)
+        rules = list(cloud.security_group_rules(security_group_id=default.id, direction="ingress"))
+        open_ = [rule for rule in rules if rule.remote_group_id is None]
+        assert sorted(rule.ether_type for rule in open_) == ["IPv4", "IPv6"]
+    for rule in open_:
+        cloud.delete_security_group_rule(rule)
 
 
 def test_the_command_line(cli: Cli, network: Any) -> None:

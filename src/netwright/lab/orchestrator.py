@@ -217,26 +217,8 @@ class Orchestrator:
         self.ask(work)
 
     def _let_all_in(self) -> None:
-        """Have the default security group let everything in, as users do who filter elsewhere.
-
-        Else the instances would hear nobody but each other: no gateway, and no probe of a test.
-        """
-
-        async def work(client: Client) -> None:
-            api = Networking(client)
-            ours = {"name": "default", "project_id": DEFAULT_PROJECT}
-            (group,) = await api.list(Collection.SECURITY_GROUPS, ours)
-            for ethertype in ("IPv4", "IPv6"):
-                rule = {
-                    "security_group_id": group["id"],
-                    "direction": "ingress",
-                    "ethertype": ethertype,
-                }
-                with suppress(SecurityGroupRuleExists):
-                    await api.create(Collection.SECURITY_GROUP_RULES, rule)
-
         if not self._lets_all_in:
-            self.ask(work)
+            self.ask(let_all_in)
             self._lets_all_in = True
 
     def _create_network(self, name: str) -> Resource:
@@ -292,6 +274,20 @@ class Orchestrator:
                 lambda client: Networking(client).show(Collection.SUBNETS, subnet_id)
             )
         return self._subnets[subnet_id]
+
+
+async def let_all_in(client: Client) -> None:
+    """Have the default security group let everything in, as users do who filter elsewhere.
+
+    Else the instances would hear nobody but each other: no gateway, and no probe of a test.
+    """
+    api = Networking(client)
+    ours = {"name": "default", "project_id": DEFAULT_PROJECT}
+    (group,) = await api.list(Collection.SECURITY_GROUPS, ours)
+    for ethertype in ("IPv4", "IPv6"):
+        rule = {"security_group_id": group["id"], "direction": "ingress", "ethertype": ethertype}
+        with suppress(SecurityGroupRuleExists):
+            await api.create(Collection.SECURITY_GROUP_RULES, rule)
 
 
 def subnet_of(gateway: str) -> dict[str, Any]:

@@ -164,8 +164,9 @@ class Port(Value, frozen=True, kw_only=True):
     `was_offered`: a host's agent was told of it before it was ever bound, and may have wired it
     ahead of its binding. `reclaimed`: it took an address or a MAC that rested, so that what it
     gives back rests again. `history_length` counts its transitions, also those dropped since.
-    `security_groups` None: the port was made before there were any, and is not filtered; none at
-    all: whatever is not its own DHCP or neighbour discovery is dropped.
+    `security_groups` None: it is not filtered, since it was made before there were any, or is a
+    device of the network's own; none at all: whatever is not its own DHCP or neighbour discovery is
+    dropped.
     """
 
     id: str

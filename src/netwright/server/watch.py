@@ -1,4 +1,4 @@
-"""The hub: tells watchers of every commit, in order, from memory.
+"""The hub: tells watchers of every commit, in order, from memory: all, a host's, or some groups'.
 
     subscribe ─▶ picture (snapshot, or what followed the cursor) ─▶ live lines ─▶ cut off | closed
 

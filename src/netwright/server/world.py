@@ -115,7 +115,8 @@ class World:
     the wishes whose fills were counted in this batch; `choices` the network that a draft tries
     first; `prepared` (draft, network) what was loaded for others that it tries.
     are loaded. `group_projects` says whose the security groups are that ports and rules name, and
-    `default_groups` which is a project's own; `group_uses` counts the ports in those that may go.
+    `default_groups` which is a project's own; `group_uses` counts the ports in those that may go,
+    as far as the batch's ports could take them out.
     `ledger` hands out addresses.
     """
 

@@ -130,12 +130,13 @@ def in_group(group: SecurityGroup, rule: SecurityGroupRule) -> GroupRule:
     return GroupRule(**asdict(rule), security_group_id=group.id, project_id=group.project_id)
 
 
-def uses(world: World, group_id: str) -> int:
-    """How many ports are in the group: those counted, and what the batch has changed of them."""
-    return (world.group_uses.get(group_id) or 0) + sum(
+def is_used(world: World, group_id: str) -> bool:
+    """Whether ports are in the group: of those counted, and after what the batch has changed."""
+    more = sum(
         (group_id in groups_of(now)) - (group_id in groups_of(before))
         for _, before, now in world.ports.changed()
     )
+    return (world.group_uses.get(group_id) or 0) + more > 0
 
 
 def _create(world: World, draft: SecurityGroupDraft) -> SecurityGroup:
@@ -245,10 +246,9 @@ def _check_twins(group: SecurityGroup, rules: tuple[SecurityGroupRule, ...]) -> 
 
 
 def _require_unused(world: World, group_id: str) -> None:
-    ports = uses(world, group_id)
-    if ports > 0:
+    if is_used(world, group_id):
         raise SecurityGroupInUse(
-            f"Security Group {group_id} in use: {ports} ports are in it.",
+            f"Security Group {group_id} in use: ports are in it.",
             next=f"take them out of it first: openstack port list --security-group {group_id}",
         )
 

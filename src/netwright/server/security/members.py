@@ -37,6 +37,8 @@ def addresses_of(port: Port) -> tuple[str, ...]:
 
 def changes(before: Port | None, now: Port | None) -> Iterator[tuple[str, GroupMember | None]]:
     """(group, the port as its member now, None: no more) of those groups for which it changed."""
+    if before is not None and now is not None and _is_alike(before, now):
+        return
     was, is_ = members(before), members(now)
     for group_id in was:
         if group_id not in is_:
@@ -44,6 +46,16 @@ def changes(before: Port | None, now: Port | None) -> Iterator[tuple[str, GroupM
     for group_id, member in is_.items():
         if was.get(group_id) != member:
             yield group_id, member
+
+
+def _is_alike(before: Port, now: Port) -> bool:
+    """The common case, found at once: nothing that makes a member has changed."""
+    return (
+        before.bindings == now.bindings
+        and before.fixed_ips == now.fixed_ips
+        and before.allowed_address_pairs == now.allowed_address_pairs
+        and groups_of(before) == groups_of(now)
+    )
 
 
 def id_of(port_id: str, group_id: str) -> str:

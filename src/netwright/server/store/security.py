@@ -9,8 +9,6 @@ from netwright.server.store import schema
 from netwright.server.store.memory import Memory
 from netwright.server.world import World
 
-_USES_MAX = 100_000
-
 
 async def load_security(tx: Transaction, world: World, needs: Needs, memory: Memory) -> None:
     """What decisions need of groups beyond their bodies; notes which bodies they need."""
@@ -23,12 +21,12 @@ async def load_security(tx: Transaction, world: World, needs: Needs, memory: Mem
         sql = "SELECT security_group_id FROM security_group_rule WHERE remote_group_id = ANY($1)"
         rows = await tx.rows(sql, list(needs.deleted_groups))
         needs.plain[SecurityGroup].update(group_id for (group_id,) in rows)
-    for group_id in needs.used_groups:
+    for group_id in needs.used_groups:  # whether any stays counts: the batch takes out no more
         (uses,) = await tx.row(
             "SELECT count(*) FROM (SELECT 1 FROM membership WHERE group_id = $1 LIMIT $2)"
             " AS counted",
             group_id,
-            _USES_MAX,
+            len(world.ports) + 1,
         )
         world.group_uses.load(group_id, uses)
 

@@ -195,6 +195,26 @@ async def test_rules_in_bulk_are_of_one_group(core: Core) -> None:
     assert answer.json["security_group_rules"][0]["project_id"] == "p"
 
 
+async def test_rules_of_several_groups_go_together_or_each_by_itself(core: Core) -> None:
+    p, q = client_of(core, "p"), client_of(core, "q")
+    a, b = await group(p, "a"), await group(p, "b")
+    wanted = [
+        {"security_group_id": id_, "direction": "ingress", "protocol": "tcp"}
+        for id_ in (a["id"], b["id"], a["id"])
+    ]
+    lenient = {"prefer": "handling=lenient"}
+    body = {"security_group_rules": wanted}
+    said = (await p.ask("POST", RULES, body, headers=lenient)).json["security_group_rules"]
+    assert [one["status"] for one in said] == [201, 201, 409]
+    assert said[2]["NeutronError"]["type"] == "SecurityGroupRuleExists"
+    made = [one["security_group_rule"]["id"] for one in said[:2]]
+    gone = {"security_group_rules": [{"id": id_} for id_ in made]}
+    assert (await q.ask("DELETE", RULES, gone)).status == 404
+    assert (await p.put(RULES, gone)).status == 405
+    assert (await p.ask("DELETE", RULES, gone)).status == 204
+    assert await listed(p, RULES, direction="ingress", remote_group_id="") == []
+
+
 async def test_what_the_edge_refuses(core: Core) -> None:
     p = client_of(core, "p")
     web = await group(p)

@@ -11,11 +11,13 @@ from tests.doubles.store import ADMIN, Store, create, delete, ipv4_subnet, regis
 from tests.doubles.store import update as change
 
 from netwright.model.security import Direction, GroupMember, SecurityGroup, SecurityGroupRule
+from netwright.model.security_errors import SecurityGroupInUse
 from netwright.model.wire import Kind, ReportStatus
 from netwright.server.commands import (
     AddressWish,
     AddSecurityGroupRules,
     CreateSecurityGroups,
+    DeleteSecurityGroup,
     FenceHost,
     PairWish,
     SecurityGroupDraft,
@@ -164,6 +166,17 @@ def test_a_rule_is_one_event_of_its_group_and_reads_no_member(store: Store) -> N
     group = msgspec.json.decode(event.body or b"", type=SecurityGroup)
     assert "r" in {each.id for each in group.rules}
     assert not [each for each in said if "membership" in each or " port " in each]
+
+
+def test_a_batch_that_empties_a_group_may_delete_it_and_another_may_not(store: Store) -> None:
+    for n in range(5):
+        store.do(create(f"p{n}", security_groups=("web",)))
+    gone = DeleteSecurityGroup(caller=ADMIN, id="web")
+    four = Together(caller=ADMIN, commands=(delete("p0", "p1", "p2", "p3"), gone))
+    with pytest.raises(SecurityGroupInUse):
+        store.do(four)
+    store.do(Together(caller=ADMIN, commands=(delete("p0", "p1", "p2", "p3", "p4"), gone)))
+    assert rows(store) == set()
 
 
 def statements(store: Store, port_id: str, **attributes: Any) -> list[str]:

@@ -266,21 +266,22 @@ class Resource(ABC, Generic[Value, Creation, Change]):
 
     def routes(self) -> tuple[Route, ...]:
         path, name, access = self.path, self.name, Access.PROJECT
+        word, words = name.replace("_", " "), self.collection.replace("_", " ")
         view = self.view_type
         one, page = {name: view}, {self.collection: GenericAlias(list, (view,))}
         fields = (Parameter("fields", repeated=True),)
         create, update = self.create_shape.type, self.update_shape.type
         a = "an" if name[0] in "aeiou" else "a"
         return (
-            Route("GET", path, self.list_many, access, f"List {self.collection}", response=page,
+            Route("GET", path, self.list_many, access, f"List {words}", response=page,
                   parameters=_list_parameters(self.listable)),
-            Route("POST", path, self.create, access, f"Create {a} {name}, or many", create,
+            Route("POST", path, self.create, access, f"Create {a} {word}, or many", create,
                   (one, page), statuses=(201,)),
-            Route("GET", f"{path}/{{id}}", self.show, access, f"Show {a} {name}",
+            Route("GET", f"{path}/{{id}}", self.show, access, f"Show {a} {word}",
                   response=one, parameters=fields),
-            Route("DELETE", f"{path}/{{id}}", self.delete, access, f"Delete {a} {name}",
+            Route("DELETE", f"{path}/{{id}}", self.delete, access, f"Delete {a} {word}",
                   statuses=(204,)),
-            *((Route("PUT", f"{path}/{{id}}", self.update, access, f"Change {a} {name}", update,
+            *((Route("PUT", f"{path}/{{id}}", self.update, access, f"Change {a} {word}", update,
                      one),) if self.is_changeable else ()),
         )  # fmt: skip
 
