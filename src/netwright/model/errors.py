@@ -113,6 +113,18 @@ class PortNotFound(NotFound):
     pass
 
 
+class TenantQuotaNotFound(NotFound):
+    """No limits were set for the project: it has the defaults."""
+
+
+class TagResourceNotFound(NotFound):
+    """What tags were asked about is not there."""
+
+
+class TagNotFound(NotFound):
+    pass
+
+
 class HostNotFound(NotFound):
     pass
 
@@ -163,6 +175,10 @@ class MacAddressGenerationFailure(Conflict):
 
 class UniqueNameConflict(Conflict):
     pass
+
+
+class OverQuota(Conflict):
+    """The project has as many as it may have; the message names the resource."""
 
 
 class InvalidIpForNetwork(CallerError):

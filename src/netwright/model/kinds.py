@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Value
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.wire import Kind
@@ -14,4 +15,5 @@ VALUE_OF: Mapping[Kind, type[Value]] = {
     Kind.HOST: Host,
     Kind.SECURITY_GROUP: SecurityGroup,
     Kind.GROUP_MEMBER: GroupMember,
+    Kind.QUOTA: Quota,
 }

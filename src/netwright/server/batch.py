@@ -19,8 +19,9 @@ from netwright.db.transaction import KeyTaken, Transaction
 from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.model.errors import InternalError, NetwrightError
+from netwright.model.quotas import NO_LIMITS
 from netwright.model.segments import VlanRange
-from netwright.server import hosts, networks, news, subnets, topology
+from netwright.server import hosts, networks, news, quotas, subnets, topology
 from netwright.server.commands import (
     ApplyReports,
     Command,
@@ -35,7 +36,9 @@ from netwright.server.commands import (
     HeartbeatHost,
     RegisterHost,
     ReplaceTopology,
+    ResetQuota,
     SeeDevices,
+    SetQuota,
     Tick,
     Together,
     UnfenceHost,
@@ -49,12 +52,14 @@ from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.ports.macs import NeedsMacs
+from netwright.server.quotas import NeedsQuotas
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
 from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load, load_more_macs
 from netwright.server.store.memory import Memory
+from netwright.server.store.quotas import load_quotas, rebase_usage
 from netwright.server.store.upkeep import chores
 from netwright.server.store.writing import EventRow, write
 from netwright.server.weighing import weight
@@ -90,13 +95,14 @@ async def run(
     epoch: str,
     vlan_ranges: Sequence[VlanRange] = (),
     history: HistoryKept = HISTORY_KEPT,
+    quota_defaults: Mapping[str, int] = NO_LIMITS,
     turn_first: bool = False,
 ) -> Decided:
     """Decide the commands in order and write what they change; nothing is committed yet.
 
     Raises Overtaken when another process was faster.
     """
-    world = World(now, ledger, vlan_ranges, history)
+    world = World(now, ledger, vlan_ranges, history, quota_defaults)
     needs = Needs()
     for command in commands:
         note(needs, command)
@@ -110,7 +116,10 @@ async def run(
     adapt_ledger(world)
     try:
         await supply(tx, aside, world, demand_of(world, needs))
-        outcomes = [await _outcome(tx, aside, world, command, epoch) for command in commands]
+        outcomes = [
+            await _outcome(tx, aside, world, command, memory=memory, epoch=epoch)
+            for command in commands
+        ]
     except SubnetChanged as error:
         raise Overtaken from error
     last = seen
@@ -119,6 +128,8 @@ async def run(
         if last != seen and is_outdated(world, needs, await events_after(tx, seen, last - seen)):
             raise Overtaken
         if last != seen and await _macs_were_held(tx, world):
+            raise Overtaken
+        if last != seen and await rebase_usage(tx, world):
             raise Overtaken
     try:
         events = await write(tx, world, last)
@@ -170,7 +181,13 @@ def _wanted(world: World) -> set[tuple[str, Address]]:
 
 
 async def _outcome(
-    tx: Transaction, aside: Aside[Any], world: World, command: Command, epoch: str
+    tx: Transaction,
+    aside: Aside[Any],
+    world: World,
+    command: Command,
+    *,
+    memory: Memory,
+    epoch: str,
 ) -> Outcome:
     for _ in range(_LOADS_AMID_DECISION_MAX + weight(command)):
         outcome = _attempt(world, command, epoch)
@@ -178,17 +195,21 @@ async def _outcome(
             await supply(tx, aside, world, {outcome.subnet_id: outcome.wanted})
         elif isinstance(outcome, NeedsMacs):
             await load_more_macs(tx, world, outcome.keys)
+        elif isinstance(outcome, NeedsQuotas):
+            await load_quotas(tx, world, memory, {outcome.project_id, *world.projects()})
         else:
             return outcome
     log.error("no end of loading", command=type(command).__name__)
     return _defect(command)
 
 
-def _attempt(world: World, command: Command, epoch: str) -> Outcome | NeedsBlocks | NeedsMacs:
+def _attempt(
+    world: World, command: Command, epoch: str
+) -> Outcome | NeedsBlocks | NeedsMacs | NeedsQuotas:
     try:
         with world.attempt():
             return _decide(world, command, epoch)
-    except (NetwrightError, NeedsBlocks, NeedsMacs) as why:
+    except (NetwrightError, NeedsBlocks, NeedsMacs, NeedsQuotas) as why:
         return why
     except Exception:  # a defect of ours must fail its own command only
         log.exception("decision failed", command=type(command).__name__)
@@ -237,5 +258,7 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     UnfenceHost: hosts.unfence,
     DeleteHost: hosts.decommission,
     ReplaceTopology: topology.replace,
+    SetQuota: quotas.set_limits,
+    ResetQuota: quotas.reset,
     Tick: _tick,
 }

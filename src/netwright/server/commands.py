@@ -181,6 +181,20 @@ class DeletePorts(Command, frozen=True, kw_only=True):
     if_match: int | None = None
 
 
+class SetQuota(Command, frozen=True, kw_only=True):
+    """Limits by resource, -1 for none; `check`: refuse one that is exceeded already."""
+
+    project_id: str
+    limits: Mapping[str, int]
+    check: bool = True
+
+
+class ResetQuota(Command, frozen=True, kw_only=True):
+    """The project has the defaults again."""
+
+    project_id: str
+
+
 class Together(Command, frozen=True, kw_only=True):
     """Several commands, decided in order: all of them or none."""
 
@@ -241,7 +255,8 @@ class Tick(Command, frozen=True, kw_only=True):
 
 # The results that `commit` gives back, by command: the values as they now are stored.
 #   Create…/Update…      tuple of Network | Subnet | Port, in the order of the items
-#   Delete…, Tick        ()
+#   Delete…, Tick, ResetQuota  ()
+#   SetQuota             the Quota
 #   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
 #   DeleteHost           how often the host's credential was revoked by now

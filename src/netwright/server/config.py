@@ -1,13 +1,16 @@
 """The server's settings: type, bounds, default and meaning of each key of `[server]`."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
+from netwright.model.quotas import NO_LIMITS
 from netwright.model.segments import parse_vlan_range
 from netwright.model.settings import Settings
+from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 
 
@@ -46,6 +49,9 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     stop_s            how long a stop waits for requests in flight
     port_history_max             how many entries of a port's history are kept, the newest
     port_history_after_delete_s  how long those of a deleted port are kept
+    quota_defaults    how many of a resource a project may have that no quota was set for, such as
+                      network=100,port=500 (Neutron has 100, 100 subnets and 500 ports); without
+                      any there is no limit
     """
 
     listen: Annotated[
@@ -79,10 +85,16 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     stop_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
     port_history_max: Annotated[int, Meta(ge=10, le=100_000)] = HISTORY_KEPT.per_port_max
     port_history_after_delete_s: Annotated[float, Meta(ge=0)] = HISTORY_KEPT.after_delete_s
+    quota_defaults: Mapping[str, Annotated[int, Meta(ge=-1, le=2**31 - 1)]] = NO_LIMITS
 
     def __post_init__(self) -> None:
         for text in self.vlan_ranges:
             parse_vlan_range(text)
+        for name in self.quota_defaults:
+            if name not in COUNTED:
+                raise ValueError(
+                    f"quota_defaults has {name!r}, but must be of {', '.join(COUNTED)}"
+                )
         if self.workers > 1 and self.database_url.startswith("sqlite:"):
             raise ValueError("workers above 1 need PostgreSQL, and the database is SQLite")
 

@@ -8,7 +8,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from netwright.db.postgres import PostgresDatabase
 from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import Unavailable
+from netwright.model.quotas import NO_LIMITS
 from netwright.model.resources import Host
 from netwright.model.segments import VlanRange
 from netwright.model.wire import Kind
@@ -70,6 +71,7 @@ class Core:
         *,
         vlan_ranges: Sequence[VlanRange] = (),
         history: HistoryKept = HISTORY_KEPT,
+        quota_defaults: Mapping[str, int] = NO_LIMITS,
     ) -> None:
         self._database = opened.database
         self._clock = clock
@@ -88,6 +90,7 @@ class Core:
             observe_commit=observe_commit,
             vlan_ranges=vlan_ranges,
             history=history,
+            quota_defaults=quota_defaults,
         )
         self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
         self._tasks: list[asyncio.Task[None]] = []
@@ -102,10 +105,19 @@ class Core:
         observe_commit: ObserveCommit = lambda _commands, _duration_s: None,
         vlan_ranges: Sequence[VlanRange] = (),
         history: HistoryKept = HISTORY_KEPT,
+        *,
+        quota_defaults: Mapping[str, int] = NO_LIMITS,
     ) -> "Core":
         """Open the database, or make it. Raises what `open_store` does."""
         opened = await open_store(url, uuid4().hex[:12])
-        return cls(opened, clock, observe_commit, vlan_ranges=vlan_ranges, history=history)
+        return cls(
+            opened,
+            clock,
+            observe_commit,
+            vlan_ranges=vlan_ranges,
+            history=history,
+            quota_defaults=quota_defaults,
+        )
 
     def _feed_of(self, opened: Opened) -> Feed | None:
         """Other processes share PostgreSQL; a SQLite file is this process's own."""

@@ -7,7 +7,7 @@ commands ─▶ a batch in a transaction ─▶ outcomes, events
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -49,6 +49,7 @@ class Decider:
         observe_commit: ObserveCommit,
         vlan_ranges: Sequence[VlanRange],
         history: HistoryKept,
+        quota_defaults: Mapping[str, int],
     ) -> None:
         self._database = database
         self._epoch = epoch
@@ -59,6 +60,7 @@ class Decider:
         self._observe_commit = observe_commit
         self._vlan_ranges = vlan_ranges
         self._history = history
+        self._quota_defaults = quota_defaults
 
     async def commit(self, commands: Sequence[Command]) -> Sequence[Any]:
         """An outcome for each command, once they are durable. Raises Unavailable."""
@@ -114,6 +116,7 @@ class Decider:
             epoch=self._epoch,
             vlan_ranges=self._vlan_ranges,
             history=self._history,
+            quota_defaults=self._quota_defaults,
             turn_first=round_ > 1,
         )
 

@@ -62,6 +62,7 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
         observe_commit=metrics.observe_commit,
         vlan_ranges=tuple(map(parse_vlan_range, settings.vlan_ranges)),
         history=settings.history_kept,
+        quota_defaults=settings.quota_defaults,
     )
     metrics.watchers.set_function(core.watchers)
     core.observe_cut_offs(metrics.watchers_cut_off.inc)
@@ -86,6 +87,7 @@ async def serve(
             metrics,
             body_bytes_max=settings.body_bytes_max,
             access_log=access_log,
+            quota_defaults=settings.quota_defaults,
         )
         config = uvicorn.Config(
             application(edge),

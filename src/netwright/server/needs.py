@@ -26,7 +26,9 @@ from netwright.server.commands import (
     PortDraft,
     RegisterHost,
     ReplaceTopology,
+    ResetQuota,
     SeeDevices,
+    SetQuota,
     Tick,
     Together,
     UnfenceHost,
@@ -48,7 +50,8 @@ class Needs:
     that were refused or fenced are. `addresses` are asked for by name, in a network, since the
     subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
     counts addresses that any subnet of the network may give, so that blocks are leased before and
-    not amid the decisions. `plain` are ids of plain resources by their type.
+    not amid the decisions. `plain` are ids of plain resources by their type. `projects` are those
+    that get something; `quotas` those whose limits are set.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -71,6 +74,8 @@ class Needs:
     revocations: set[str] = field(default_factory=set)
     draws: Counter[str] = field(default_factory=Counter)
     subnet_draws: Counter[str] = field(default_factory=Counter)
+    projects: set[str] = field(default_factory=set)
+    quotas: set[str] = field(default_factory=set)
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -126,6 +131,7 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
     for draft in command.drafts:
+        needs.projects.add(draft.project_id)
         needs.every_segment |= not is_whole(draft.segment)
         if draft.segment is not None:
             needs.segments.add(segment_key(draft.segment))
@@ -142,6 +148,7 @@ def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
 
 def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
     needs.changed_networks.update(draft.network_id for draft in command.drafts)
+    needs.projects.update(draft.project_id for draft in command.drafts)
 
 
 def _update_subnet(needs: Needs, command: UpdateSubnet) -> None:
@@ -153,12 +160,17 @@ def _delete_subnet(needs: Needs, command: DeleteSubnet) -> None:
     needs.deletes_subnets = True
 
 
+def _quota(needs: Needs, command: SetQuota | ResetQuota) -> None:
+    needs.quotas.add(command.project_id)
+
+
 def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
     """It replaces whatever was there."""
 
 
 def _port_draft(needs: Needs, draft: PortDraft) -> None:
     needs.networks.add(draft.network_id)
+    needs.projects.add(draft.project_id)
     if draft.mac_address is not None:
         needs.macs.add((draft.network_id, draft.mac_address))
     else:
@@ -226,4 +238,6 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     UpdateSubnet: _update_subnet,
     DeleteSubnet: _delete_subnet,
     ReplaceTopology: _replace_topology,
+    SetQuota: _quota,
+    ResetQuota: _quota,
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from netwright.model.quotas import Quota
 from netwright.model.resources import Subnet
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
@@ -52,7 +53,8 @@ def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
         case kind:
             type_ = PLAIN_OF[kind]
             loaded = world.of(type_).loaded(event.id)
-            return _differs(loaded, event, event.id in needs.plain[type_])
+            known = world.usage.known if type_ is Quota else needs.plain[type_]
+            return _differs(loaded, event, event.id in known)
 
 
 def _differs(loaded: msgspec.Struct | None, event: EventRow, is_wanted: bool) -> bool:  # noqa: FBT001 - said at each call

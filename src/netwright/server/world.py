@@ -5,13 +5,15 @@ A command that fails is rolled back alone (`World.attempt`). At the end `changed
 what the store has to write.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from netwright.ipam.addresses import Address
 from netwright.ipam.ledger import Ledger
 from netwright.ipam.resting import Allocation, FormerMac
+from netwright.model.quotas import NO_LIMITS
 from netwright.model.resources import (
     Attachment,
     Host,
@@ -23,8 +25,10 @@ from netwright.model.resources import (
 )
 from netwright.model.segments import VlanRange
 from netwright.model.topology import Topology
+from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.plain import PLAIN
+from netwright.server.quotas import Usage
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -40,6 +44,7 @@ class Rows(Generic[K, V]):
         self._journal = journal
         self._loaded: dict[K, V] = {}
         self._now: dict[K, V | None] = {}
+        self.watchers: list[Callable[[V | None, V | None], None]] = []
 
     def load(self, key: K, value: V) -> None:
         self._loaded[key] = value
@@ -54,6 +59,9 @@ class Rows(Generic[K, V]):
         return self._loaded.get(key)
 
     def put(self, key: K, value: V | None) -> None:
+        """Change a row. What a watcher raises keeps it as it was."""
+        for watcher in self.watchers:
+            watcher(self.get(key), value)
         if key in self._now:
             before = self._now[key]
             self._journal.append(lambda: self._now.__setitem__(key, before))
@@ -104,7 +112,7 @@ class World:
     `revocations` counts how often a host's credential was revoked. `port_seqs` are the ports'
     places in the event log. `whole_networks` are those
     all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders
-    are loaded. `ledger` hands out addresses.
+    are loaded. `usage` is what projects have of their quotas. `ledger` hands out addresses.
     """
 
     def __init__(
@@ -113,11 +121,13 @@ class World:
         ledger: Ledger,
         vlan_ranges: Sequence[VlanRange] = (),
         history: HistoryKept = HISTORY_KEPT,
+        quota_defaults: Mapping[str, int] = NO_LIMITS,
     ) -> None:
         self.now = now
         self.ledger = ledger
         self.vlan_ranges = vlan_ranges
         self.history_kept = history
+        self.quota_defaults = quota_defaults
         self.journal: Journal = []
         self.networks: Rows[str, Network] = Rows(self.journal)
         self.subnets: Rows[str, Subnet] = Rows(self.journal)
@@ -137,6 +147,9 @@ class World:
         self._plain: dict[type[Value], Rows[str, Any]] = {
             each: Rows(self.journal) for each in PLAIN
         }
+        self.usage = Usage(self, Rows(self.journal))
+        for resource, counted in COUNTED.items():
+            self._rows_of(counted.type).watchers.append(partial(self.usage.note, resource, counted))
         self.port_seqs: dict[str, int] = {}
         self.transitions: list[Transition] = []
         self.recuts: set[str] = set()
@@ -163,6 +176,19 @@ class World:
     def of(self, type_: type[Plain]) -> Rows[str, Plain]:
         """The rows of a plain type, by id."""
         return self._plain[type_]
+
+    def _rows_of(self, type_: type[Value]) -> Rows[str, Any]:
+        kept: Mapping[type[Value], Rows[str, Any]] = {
+            Network: self.networks,
+            Subnet: self.subnets,
+            Port: self.ports,
+        }
+        return kept[type_] if type_ in kept else self._plain[type_]
+
+    def projects(self) -> set[str]:
+        """The projects whose resources were loaded."""
+        rows = {id(kept): kept for kept in (self._rows_of(one.type) for one in COUNTED.values())}
+        return {value.project_id for kept in rows.values() for value in kept.values()}
 
     def recut(self, subnet_id: str) -> None:
         """A subnet's pools change: what is known of its blocks, here and in the table, is void."""

@@ -12,6 +12,7 @@ from netwright.server.api.v2 import extensions
 from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
+from netwright.server.api.v2.quotas import Quotas
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.subnets import Subnets
 from netwright.server.census import CensusKept
@@ -22,6 +23,7 @@ def application(edge: Edge) -> Application:
     resources: tuple[Resource[Any, Any, Any], ...] = (Networks(), Subnets(), Ports())
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
+        *Quotas(edge.quota_defaults).routes(),
         *extensions.routes(),
         *hosts.routes(edge.authenticator),
         *native_ports.routes(),

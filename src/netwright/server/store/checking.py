@@ -13,10 +13,12 @@ import msgspec
 from netwright.db.transaction import Row, Transaction
 from netwright.ipam.addresses import from_key, to_text
 from netwright.model.resources import Port
+from netwright.server.counted import COUNTED
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.store import schema
 from netwright.server.store.existing import existing, has_of, nothing_there, place_of
+from netwright.server.store.quotas import count
 from netwright.server.store.versions import require_known, version_of
 
 PAGE = 5_000
@@ -57,16 +59,16 @@ async def _check(tx: Transaction, url: str) -> Findings:
     for table in schema.metadata.sorted_tables:
         (rows[table.name],) = await tx.row(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - our names
     wrong: list[str] = []
-    count = 0
-    for found in [one async for one in _strays(tx)]:
-        count += 1
+    wrong_count = 0
+    for found in [*[one async for one in _strays(tx)], *[one async for one in _miscounts(tx)]]:
+        wrong_count += 1
         wrong.append(found)
     async for page in _pages(tx):
         for found in disagreements(page):
-            count += 1
+            wrong_count += 1
             if len(wrong) < NAMED_MAX:
                 wrong.append(found)
-    return Findings(version, epoch, rows, wrong[:NAMED_MAX], count)
+    return Findings(version, epoch, rows, wrong[:NAMED_MAX], wrong_count)
 
 
 _PARENTLESS = (
@@ -89,6 +91,15 @@ async def _strays(tx: Transaction) -> AsyncIterator[str]:
         )
         for stray in strays:
             yield words.format(*stray)
+
+
+async def _miscounts(tx: Transaction) -> AsyncIterator[str]:
+    """What quotas have counted otherwise than there is."""
+    sql = "SELECT project_id, resource, used FROM quota_usage ORDER BY 1, 2"
+    for project_id, resource, used in await tx.rows(sql):
+        there = await count(tx, project_id, resource) if resource in COUNTED else used
+        if there != used:
+            yield f"project {project_id} has {there} {resource}, but its quota has {used} counted"
 
 
 async def _pages(tx: Transaction) -> AsyncIterator[Page]:

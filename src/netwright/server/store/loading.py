@@ -17,6 +17,7 @@ from netwright.server.ports.giving_back import held_addresses
 from netwright.server.store import schema
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_plain
+from netwright.server.store.quotas import load_quotas
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await _load_allocations(tx, world, _addresses(world, needs, macs))
     await _load_revocations(tx, world, needs.revocations)
     await load_plain(tx, world, needs)
+    await load_quotas(tx, world, memory, needs.projects, needs.quotas)
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     await _load_uses(tx, world, used)
 

@@ -1,10 +1,13 @@
-"""Networks, subnets and hosts that this process has read, true up to a place in the event log.
+"""Networks, subnets, hosts and quotas that this process has read, true up to a place in the log.
 
 Every change of them is an event. As long as the log's last event is one that this process knows of,
 they are in the database as they are here, and a batch need not read them again. On SQLite that is
 always; where other processes write, only until the next of their commits.
 """
 
+from collections.abc import Mapping
+
+from netwright.model.quotas import Quota
 from netwright.model.resources import Host, Network, Subnet
 from netwright.server.world import World
 
@@ -18,6 +21,8 @@ class Memory:
         self._seq = -1
         self.networks: dict[str, tuple[Network, tuple[Subnet, ...]]] = {}
         self.hosts: dict[str, Host] = {}
+        self.quotas: dict[str, Quota | None] = {}
+        self.usage: dict[str, dict[str, int]] = {}
 
     def begin(self, seq: int) -> None:
         """A transaction sees the log up to `seq`: forget what may have changed since."""
@@ -29,6 +34,8 @@ class Memory:
         self._seq = -1
         self.networks.clear()
         self.hosts.clear()
+        self.quotas.clear()
+        self.usage.clear()
 
     def learn(self, world: World, network_ids: set[str], names: set[str]) -> None:
         """What was just read: whole networks, and hosts; what is not there is not remembered."""
@@ -45,6 +52,13 @@ class Memory:
             if host is not None:
                 self.hosts[name] = host
 
+    def learn_quotas(self, quotas: Mapping[str, Quota | None]) -> None:
+        """What was just read; None: the project has none."""
+        if len(self.quotas) + len(quotas) > _KEPT_MAX:
+            self.quotas.clear()
+            self.usage.clear()
+        self.quotas.update(quotas)
+
     def commit(self, world: World, last: int, end: int) -> None:
         """A batch that followed the event `last` was committed, up to the event `end`."""
         if last != self._seq:  # others committed in between
@@ -58,3 +72,10 @@ class Memory:
                 self.networks.pop(subnet.network_id, None)
         for name, _, _ in world.hosts.changed():
             self.hosts.pop(name, None)
+        for project_id, _, quota in world.of(Quota).changed():
+            self.quotas[project_id] = quota
+            self.usage.pop(project_id, None)
+        for (project_id, resource), _, used in world.usage.rows.changed():
+            known = self.usage.get(project_id)
+            if known is not None and used is not None:
+                known[resource] = used

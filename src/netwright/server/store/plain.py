@@ -8,12 +8,16 @@ from sqlalchemy import Table
 
 from netwright.db import statements
 from netwright.db.transaction import Transaction
+from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.server.needs import Needs
 from netwright.server.plain import PLAIN
+from netwright.server.store import schema
 from netwright.server.world import World
 
-TABLES: Mapping[type[Value], Table] = {}
+TABLES: Mapping[type[Value], Table] = {
+    Quota: schema.quota,
+}
 """Each plain type's table: every column but `body` is the value's attribute of that name."""
 
 _encode = msgspec.json.Encoder().encode

@@ -27,7 +27,9 @@ from netwright.model.errors import (
     NotFound,
     PortNotFound,
     SubnetNotFound,
+    TenantQuotaNotFound,
 )
+from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
 from netwright.model.states import API_STATUS, PortState
 from netwright.model.topology import Topology
@@ -37,6 +39,7 @@ from netwright.server.store import schema
 from netwright.server.store.counting import count
 from netwright.server.store.filters import condition
 from netwright.server.store.loading import revocations
+from netwright.server.store.quotas import usage_of
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -79,12 +82,17 @@ def _own_port(project_id: str | None) -> ColumnElement[bool]:
     return true() if project_id is None else schema.port.c.project_id == project_id
 
 
+def _own_quota(project_id: str | None) -> ColumnElement[bool]:
+    return true() if project_id is None else schema.quota.c.id == project_id
+
+
 _ALIVE = schema.port.c.state != PortState.RELEASING
 _ALL_PORTS = Collection(schema.port, Port, PortNotFound, _own_port)
 _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
     Network: Collection(schema.network, Network, NetworkNotFound, _own_or_shared),
     Subnet: Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared),
     Port: Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE),
+    Quota: Collection(schema.quota, Quota, TenantQuotaNotFound, _own_quota),
 }
 
 
@@ -132,6 +140,9 @@ class StoreReader:
 
     async def census(self) -> Census:
         return await self._database.read(count)
+
+    async def usage(self, project_id: str) -> Mapping[str, int]:
+        return await self._database.read(lambda tx: usage_of(tx, project_id))
 
     async def topology(self) -> Topology:
         found = await self._bodies("SELECT body FROM topology", (), Topology)
