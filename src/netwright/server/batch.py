@@ -21,9 +21,10 @@ from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.model.errors import InternalError, NetwrightError
 from netwright.model.quotas import NO_LIMITS
 from netwright.model.segments import VlanRange
-from netwright.server import hosts, networks, news, quotas, subnets, topology
+from netwright.server import hosts, networks, news, quotas, subnets, tags, topology
 from netwright.server.commands import (
     ApplyReports,
+    ChangeTags,
     Command,
     CreateNetworks,
     CreatePorts,
@@ -258,6 +259,7 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     UnfenceHost: hosts.unfence,
     DeleteHost: hosts.decommission,
     ReplaceTopology: topology.replace,
+    ChangeTags: tags.change,
     SetQuota: quotas.set_limits,
     ResetQuota: quotas.reset,
     Tick: _tick,

@@ -18,7 +18,7 @@ from netwright.model.resources import (
     VnicType,
 )
 from netwright.model.topology import Topology
-from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, ReportBatch
+from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, Kind, ReportBatch
 
 
 class Caller(Value, frozen=True, kw_only=True):
@@ -137,6 +137,7 @@ class PortDraft(Value, frozen=True, kw_only=True):
     name: str = ""
     unique_name: str | None = None
     description: str = ""
+    tags: tuple[str, ...] = ()
     admin_state_up: bool = True
     device_id: str = ""
     device_owner: str = ""
@@ -178,6 +179,17 @@ class UpdatePorts(Command, frozen=True, kw_only=True):
 
 class DeletePorts(Command, frozen=True, kw_only=True):
     ids: tuple[str, ...]
+    if_match: int | None = None
+
+
+class ChangeTags(Command, frozen=True, kw_only=True):
+    """Replace all tags of a resource, if given; then add some and remove some that are there."""
+
+    kind: Kind
+    id: str
+    all: tuple[str, ...] | UnsetType = UNSET
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
     if_match: int | None = None
 
 
@@ -257,6 +269,7 @@ class Tick(Command, frozen=True, kw_only=True):
 #   Create…/Update…      tuple of Network | Subnet | Port, in the order of the items
 #   Delete…, Tick, ResetQuota  ()
 #   SetQuota             the Quota
+#   ChangeTags           the tags, as they are now
 #   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
 #   DeleteHost           how often the host's credential was revoked by now

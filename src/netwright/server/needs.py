@@ -10,9 +10,11 @@ from msgspec import UNSET
 from netwright.ipam.addresses import Address, from_text
 from netwright.model.resources import Value
 from netwright.model.segments import is_whole, segment_key
+from netwright.model.wire import Kind
 from netwright.server.commands import (
     AddressWish,
     ApplyReports,
+    ChangeTags,
     Command,
     CreateNetworks,
     CreatePorts,
@@ -36,6 +38,7 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.plain import PLAIN_OF
 from netwright.server.ports.macs import mac_candidates
 
 
@@ -160,6 +163,18 @@ def _delete_subnet(needs: Needs, command: DeleteSubnet) -> None:
     needs.deletes_subnets = True
 
 
+def _change_tags(needs: Needs, command: ChangeTags) -> None:
+    match command.kind:
+        case Kind.NETWORK:
+            needs.changed_networks.add(command.id)
+        case Kind.SUBNET:
+            needs.changed_subnets.add(command.id)
+        case Kind.PORT:
+            needs.ports.add(command.id)
+        case kind:
+            needs.plain[PLAIN_OF[kind]].add(command.id)
+
+
 def _quota(needs: Needs, command: SetQuota | ResetQuota) -> None:
     needs.quotas.add(command.project_id)
 
@@ -238,6 +253,7 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     UpdateSubnet: _update_subnet,
     DeleteSubnet: _delete_subnet,
     ReplaceTopology: _replace_topology,
+    ChangeTags: _change_tags,
     SetQuota: _quota,
     ResetQuota: _quota,
 }

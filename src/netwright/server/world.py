@@ -149,7 +149,7 @@ class World:
         }
         self.usage = Usage(self, Rows(self.journal))
         for resource, counted in COUNTED.items():
-            self._rows_of(counted.type).watchers.append(partial(self.usage.note, resource, counted))
+            self.rows_of(counted.type).watchers.append(partial(self.usage.note, resource, counted))
         self.port_seqs: dict[str, int] = {}
         self.transitions: list[Transition] = []
         self.recuts: set[str] = set()
@@ -177,7 +177,8 @@ class World:
         """The rows of a plain type, by id."""
         return self._plain[type_]
 
-    def _rows_of(self, type_: type[Value]) -> Rows[str, Any]:
+    def rows_of(self, type_: type[Value]) -> Rows[str, Any]:
+        """The rows of a resource's type, by id."""
         kept: Mapping[type[Value], Rows[str, Any]] = {
             Network: self.networks,
             Subnet: self.subnets,
@@ -187,7 +188,7 @@ class World:
 
     def projects(self) -> set[str]:
         """The projects whose resources were loaded."""
-        rows = {id(kept): kept for kept in (self._rows_of(one.type) for one in COUNTED.values())}
+        rows = {id(kept): kept for kept in (self.rows_of(one.type) for one in COUNTED.values())}
         return {value.project_id for kept in rows.values() for value in kept.values()}
 
     def recut(self, subnet_id: str) -> None:

@@ -15,6 +15,7 @@ from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.quotas import Quotas
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.subnets import Subnets
+from netwright.server.api.v2.tags import Tags
 from netwright.server.census import CensusKept
 
 
@@ -22,7 +23,11 @@ def application(edge: Edge) -> Application:
     """The ASGI application of an edge."""
     resources: tuple[Resource[Any, Any, Any], ...] = (Networks(), Subnets(), Ports())
     routes = (
-        *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
+        *(
+            route
+            for each in resources
+            for route in (*each.routes(), *Bulk(each).routes(), *Tags(each).routes())
+        ),
         *Quotas(edge.quota_defaults).routes(),
         *extensions.routes(),
         *hosts.routes(edge.authenticator),

@@ -47,7 +47,7 @@ def document(routes: Sequence[Route]) -> bytes:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operation = _operation(route, schemas)
-        if _CREATED in route.statuses:
+        if _CREATED in route.statuses and isinstance(route.response, tuple):
             operation["responses"][str(_CREATED)]["links"] = _links(route, routes)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return msgspec.json.encode(

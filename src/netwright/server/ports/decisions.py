@@ -67,6 +67,7 @@ def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
         name=draft.name,
         unique_name=draft.unique_name,
         description=draft.description,
+        tags=draft.tags,
         admin_state_up=draft.admin_state_up,
         device_id=draft.device_id,
         device_owner=draft.device_owner,

@@ -23,6 +23,7 @@ from netwright.server.store import schema
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.plain import write_plain
 from netwright.server.store.quotas import write_usage
+from netwright.server.store.tags import write_tags
 from netwright.server.world import World
 
 _encode = msgspec.json.Encoder().encode
@@ -49,6 +50,7 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await _write_topologies(tx, world)
     await write_plain(tx, world)
     await write_usage(tx, world)
+    await write_tags(tx, world)
     await _write_allocations(tx, world)
     await _write_ports(tx, world, seqs)
     await _write_former_macs(tx, world)

@@ -27,6 +27,10 @@ _EXTENSIONS = {
     "sorting": ("Sorting", "Lists can be sorted."),
     "standard-attr-description": ("Descriptions", "Every resource has a description."),
     "standard-attr-revisions": ("Revisions", "Every resource counts its changes."),
+    "standard-attr-tag": ("Tags", "Every resource has tags, and is found by them."),
+    "standard-attr-timestamp": ("Timestamps", "Every resource says when it was made and changed."),
+    "tag-creation": ("Tag Creation", "Tags are added many at once."),
+    "tag-ports-during-bulk-creation": ("Tags of New Ports", "Ports are made with their tags."),
 }
 _UPDATED = "2026-01-01T00:00:00-00:00"
 

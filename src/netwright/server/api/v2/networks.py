@@ -96,6 +96,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     network_type: str | UnsetType = UNSET
     physical_network: str | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -129,6 +130,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             "provider:physical_network": listing.text,
             "provider:segmentation_id": listing.integer,
             "revision_number": listing.integer,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=frozenset(
             {
@@ -194,6 +196,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             network_type=segment.network_type if caller.is_admin else UNSET,
             physical_network=segment.physical_network if caller.is_admin else UNSET,
             segmentation_id=segment.segmentation_id if caller.is_admin else UNSET,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),

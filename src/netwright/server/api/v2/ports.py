@@ -16,7 +16,7 @@ from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.resource import Resource, given
 from netwright.server.api.v2.sight import Sight
-from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
+from netwright.server.api.v2.values import Body, Name, ProjectId, Tag, Text, Uuid, project_of
 from netwright.server.commands import (
     AddressWish,
     Caller,
@@ -73,6 +73,7 @@ class PortCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     vnic_type: VnicType = VnicType.NORMAL
     host_id: Name | UnsetType | None = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
+    tags: tuple[Tag, ...] = ()
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
 
@@ -124,6 +125,7 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     vif_type: str | UnsetType = UNSET
     vif_details: Mapping[str, Any] | UnsetType = UNSET
     profile: Mapping[str, Any] | UnsetType = UNSET
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -159,6 +161,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             "device_owner": listing.text,
             "binding:host_id": listing.text,
             "revision_number": listing.integer,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=frozenset(
             {
@@ -239,6 +242,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             device_owner=value.device_owner,
             vnic_type=value.vnic_type,
             **bound,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
@@ -254,6 +258,7 @@ def _draft(caller: Caller, item: PortCreation) -> PortDraft:
         name=item.name,
         unique_name=item.unique_name,
         description=item.description,
+        tags=values.tags(item.tags),
         admin_state_up=item.admin_state_up,
         device_id=item.device_id,
         device_owner=item.device_owner,

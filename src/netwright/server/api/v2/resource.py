@@ -156,18 +156,18 @@ class Resource(ABC, Generic[Value, Creation, Change]):
 
     async def show(self, call: Call) -> Reply:
         fields = listing.fields_of(call.query)
-        value = await self._visible(call, call.path["id"])
+        value = await self.visible(call, call.path["id"])
         return json_reply({self.name: listing.project(self.view(call.caller, value), fields)})
 
     async def update(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
-        if_match = _if_match(call)
+        revision = if_match(call)
         body = self.update_shape.decode(await call.body())
         item: Change = getattr(body, self.name)
         id_ = call.path["id"]
         sight = await self.sight(call, [id_], [item])
         changed: Sequence[Value] = await call.service.commit(
-            self.changing(call.caller, id_, item, if_match, sight)
+            self.changing(call.caller, id_, item, revision, sight)
         )
         return json_reply({self.name: self.view(call.caller, changed[0])})
 
@@ -175,7 +175,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         listing.refuse_parameters(call.query)
         id_ = call.path["id"]
         sight = await self.sight(call, [id_])
-        await call.service.commit(self.deleting(call.caller, id_, _if_match(call), sight))
+        await call.service.commit(self.deleting(call.caller, id_, if_match(call), sight))
         return Reply(204)
 
     # -- what the operations, and `bulk`, are made of
@@ -219,10 +219,14 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         self, caller: Caller, id_: str, if_match: int | None, sight: Sight[Value]
     ) -> Command:
         """The command that deletes a resource; raises what the caller may not."""
+        self.require_touchable(caller, "delete", id_, sight)
+        return self.deletion(caller, id_, if_match)
+
+    def require_touchable(self, caller: Caller, action: str, id_: str, sight: Sight[Value]) -> None:
+        """Raises the resource's NotFound, or Denied, when the caller may not do this to it."""
         self._require_form(id_)
         if not caller.is_admin:
-            self._owned(caller, "delete", id_, sight)
-        return self.deletion(caller, id_, if_match)
+            self._owned(caller, action, id_, sight)
 
     def check_number(self, items: Sequence[object], does: str) -> None:
         if not 1 <= len(items) <= BULK_ITEMS_MAX:
@@ -253,7 +257,8 @@ class Resource(ABC, Generic[Value, Creation, Change]):
                   statuses=(204,)),
         )  # fmt: skip
 
-    async def _visible(self, call: Call, id_: str) -> Value:
+    async def visible(self, call: Call, id_: str) -> Value:
+        """The resource, if the caller may see it; raises its NotFound."""
         reader = call.service.reader
         value: Value | None = (
             await reader.one(self.value_type, id_) if values.is_uuid(id_) else None
@@ -309,7 +314,7 @@ def _member(name: str, value: Any) -> bytes:
     return msgspec.json.encode({name: value})[1:-1]
 
 
-def _if_match(call: Call) -> int | None:
+def if_match(call: Call) -> int | None:
     """The revision that the caller saw: `If-Match: revision_number=N` (RFC 9110, 13.1.1)."""
     header = call.headers.get(b"if-match")
     if header is None:

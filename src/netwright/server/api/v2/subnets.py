@@ -101,6 +101,7 @@ class SubnetView(msgspec.Struct, frozen=True, kw_only=True):
     ipv6_address_mode: str | None
     ipv6_ra_mode: str | None
     subnetpool_id: str | None = None
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -145,6 +146,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             "subnetpool_id": listing.text,
             "shared": listing.boolean,
             "revision_number": listing.integer,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=frozenset(
             {
@@ -221,6 +223,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             host_routes=value.host_routes,
             ipv6_address_mode=value.ipv6_address_mode,
             ipv6_ra_mode=value.ipv6_ra_mode,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
