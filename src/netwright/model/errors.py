@@ -6,7 +6,7 @@ that says what to do. Its class says whose `fault` it is and of which `category`
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Fault(StrEnum):
@@ -72,6 +72,12 @@ class NetwrightError(Exception):
         super().__init__(message)
         self.message = message
         self.next = next
+
+    def about(self, item: str) -> Self:
+        """The error, of one item among many: its message says which."""
+        self.message = f"{self.message} ({item})"
+        self.args = (self.message,)
+        return self
 
 
 class CallerError(NetwrightError):

@@ -229,9 +229,19 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:
         case ApplyReports():
             return hosts.apply_reports(world, command, lambda cursor: seq_of(cursor, epoch))
         case Together():
-            return tuple(_decide(world, each, epoch) for each in command.commands)
+            return _together(world, command, epoch)
         case _:
             return _DECISIONS[type(command)](world, command)
+
+
+def _together(world: World, command: Together, epoch: str) -> Outcome:
+    done = []
+    for one, item in zip(command.commands, command.items, strict=True):
+        try:
+            done.append(_decide(world, one, epoch))
+        except NetwrightError as error:
+            raise error.about(item) from error.__cause__
+    return tuple(done)
 
 
 def _tick(world: World, command: Tick) -> tuple[()]:

@@ -208,9 +208,13 @@ class ResetQuota(Command, frozen=True, kw_only=True):
 
 
 class Together(Command, frozen=True, kw_only=True):
-    """Several commands, decided in order: all of them or none."""
+    """Several commands, decided in order: all of them or none.
+
+    `items` are what their sender calls them; the error of one says which it is.
+    """
 
     commands: tuple[Command, ...]
+    items: tuple[str, ...]
 
 
 class RegisterHost(Command, frozen=True, kw_only=True):

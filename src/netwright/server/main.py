@@ -29,7 +29,7 @@ from netwright.server.access_log import AccessLog
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import Authenticator, require_servable
-from netwright.server.config import ServerSettings
+from netwright.server.config import AuthMode, ServerSettings
 from netwright.server.connections import BoundedConnection
 from netwright.server.core import Core
 from netwright.server.credentials import authenticator
@@ -105,6 +105,11 @@ async def serve(
             database=without_password(settings.database_url),
             auth=settings.auth.value,
         )
+        if settings.auth is AuthMode.NONE:
+            _log.warning(
+                "everybody who reaches this server is an administrator: auth = none",
+                next="use auth = token, the default, where others can reach it",
+            )
         spare_the_collector()
         supervisor = inherited.supervisor if inherited else None
         await _Server(config, edge, supervisor).serve(sockets=[listener])

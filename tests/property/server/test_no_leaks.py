@@ -36,7 +36,7 @@ MAKE: Mapping[str, Callable[[Ids], dict[str, Any]]] = {
 }
 """The body that makes one of each collection, given the ids of those before it."""
 
-ADMINS = {
+ADMINS: Mapping[str, Mapping[str, Any]] = {
     "networks": {"provider:network_type": "vlan", "provider:physical_network": PHYSNET},
     "ports": {"binding:host_id": HOST, "binding:profile": {"key": "zq-profile"}},
 }

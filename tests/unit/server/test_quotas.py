@@ -10,6 +10,7 @@ from tests.doubles.http import Answer, Client
 from tests.unit.server.projects import client_of
 
 from netwright.model.quotas import Quota
+from netwright.model.settings import InvalidConfiguration, from_environment, resolve
 from netwright.model.wire import HostRegistration, Kind
 from netwright.server.commands import (
     Caller,
@@ -19,6 +20,7 @@ from netwright.server.commands import (
     RegisterHost,
     SetQuota,
 )
+from netwright.server.config import ServerSettings
 from netwright.server.core import Core
 from netwright.server.counted import COUNTED
 from netwright.server.store import events
@@ -300,3 +302,15 @@ async def test_a_count_that_is_wrong_is_found(core: Core, admin: Client, databas
     )
     (wrong,) = (await check(database_url)).wrong
     assert wrong == "project p has 1 subnet, but its quota has 9 counted"
+
+
+def test_configured_defaults_are_of_what_is_counted() -> None:
+    def given(value: str) -> ServerSettings:
+        variables = {"NETWRIGHT_SERVER_QUOTA_DEFAULTS": value}
+        return resolve(ServerSettings, from_environment("server", variables))
+
+    assert given("port=500,network=-1").quota_defaults == {"port": 500, "network": -1}
+    with pytest.raises(InvalidConfiguration, match="'prot', but must be of network, subnet, port"):
+        given("prot=5")
+    with pytest.raises(InvalidConfiguration, match="at least -1"):
+        given("port=-2")

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from netwright.model.errors import HTTPBadRequest
+from netwright.model.errors import HTTPBadRequest, NetwrightError
 from netwright.server.api.body import Shape
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.v2 import listing
-from netwright.server.api.v2.outcomes import LENIENT, each_by_itself
+from netwright.server.api.v2.outcomes import LENIENT, described, each_by_itself
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.values import Body, Uuid
 from netwright.server.commands import Command, Together
@@ -43,7 +43,7 @@ class Bulk:
         if LENIENT in call.preferences:
             attempts = [partial(self._change, call, change) for change in changes]
             return await each_by_itself(resource.collection, attempts)
-        done = await _together(call, changes)
+        done = await self._together(call, items, changes)
         views = [resource.view(caller, value) for (value,) in done]
         return json_reply({resource.collection: views})
 
@@ -55,18 +55,19 @@ class Bulk:
         if LENIENT in call.preferences:
             attempts = [partial(_delete, call, deletion) for deletion in deletions]
             return await each_by_itself(resource.collection, attempts)
-        await _together(call, deletions)
+        await self._together(call, items, deletions)
         return Reply(204)
 
     def routes(self) -> tuple[Route, ...]:
         name, access = self._resource.collection, Access.PROJECT
         path = f"/v2.0/{name}"
         page = {name: GenericAlias(list, (self._resource.view_type,))}
+        lenient = described(name, self._resource.name, self._resource.view_type)
         return (
             Route("PUT", path, self.update, access, f"Change many {name}", self._updates.type,
-                  page),
+                  page, lenient=lenient),
             Route("DELETE", path, self.delete, access, f"Delete many {name}",
-                  self._deletions.type, statuses=(204,)),
+                  self._deletions.type, statuses=(204,), lenient=lenient),
         )  # fmt: skip
 
     async def _items(self, call: Call, shape: Shape[Any], does: str) -> Sequence[Any]:
@@ -76,7 +77,15 @@ class Bulk:
                 "If-Match names the revision of one resource.",
                 next="Send it with a request about one resource.",
             )
-        items: Sequence[Any] = getattr(shape.decode(await call.body()), self._resource.collection)
+        body, collection = await call.body(), self._resource.collection
+        if not body.strip():
+            raise HTTPBadRequest(
+                f"{call.scope['method']} /v2.0/{collection} has no body, which says what it is "
+                "about.",
+                next=f'Send {{"{collection}": [{{"id": ID}}, …]}}; for one {self._resource.name} '
+                f"ask at /v2.0/{collection}/ID.",
+            )
+        items: Sequence[Any] = getattr(shape.decode(body), collection)
         self._resource.check_number(items, does)
         seen: set[str] = set()
         for item in items:
@@ -84,6 +93,22 @@ class Bulk:
                 raise HTTPBadRequest(f"{self._resource.name} {item.id} is named twice.")
             seen.add(item.id)
         return items
+
+    async def _together(
+        self, call: Call, items: Sequence[Any], prepare: Sequence[Callable[[], Command]]
+    ) -> Sequence[Any]:
+        """What became of the commands; the error of one among several names its item."""
+        collection, caller = self._resource.collection, call.caller
+        names = tuple(f"{collection}[{n}], id {item.id}" for n, item in enumerate(items))
+        commands = []
+        for one, name in zip(prepare, names, strict=True):
+            try:
+                commands.append(one())
+            except NetwrightError as error:
+                raise error.about(name) from None
+        command = Together(caller=caller, commands=tuple(commands), items=names)
+        done: Sequence[Any] = await call.service.commit(command)
+        return done
 
     async def _change(self, call: Call, prepare: Callable[[], Command]) -> Mapping[str, Any]:
         (value,) = await call.service.commit(prepare())
@@ -93,12 +118,6 @@ class Bulk:
 async def _delete(call: Call, prepare: Callable[[], Command]) -> Mapping[str, Any]:
     await call.service.commit(prepare())
     return {"status": 204}
-
-
-async def _together(call: Call, prepare: Sequence[Callable[[], Command]]) -> Sequence[Any]:
-    commands = tuple(one() for one in prepare)
-    done: Sequence[Any] = await call.service.commit(Together(caller=call.caller, commands=commands))
-    return done
 
 
 def _identified(change: type[Body]) -> type[msgspec.Struct]:

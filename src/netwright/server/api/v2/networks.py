@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -31,6 +32,7 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
+from netwright.server.each import each
 from netwright.server.queries import Reader
 
 _log = structlog.get_logger("netwright.server.networks")
@@ -146,7 +148,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
         items: Sequence[NetworkCreation],
         networks: Mapping[str, Network],  # noqa: ARG002
     ) -> Command:
-        drafts = tuple(_draft(caller, item) for item in items)
+        drafts = each(self.collection, items, partial(_draft, caller))
         return CreateNetworks(caller=caller, drafts=drafts)
 
     async def was_made(self, command: Command, reader: Reader) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -28,6 +29,7 @@ from netwright.server.commands import (
     PortDraft,
     UpdatePorts,
 )
+from netwright.server.each import each
 
 _WIRE = {
     "host_id": "binding:host_id",
@@ -175,9 +177,13 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
     def creation(
         self, caller: Caller, items: Sequence[PortCreation], networks: Mapping[str, Network]
     ) -> Command:
-        for item in items:
+        def require_owner(item: PortCreation) -> None:
             _require_network_owner(caller, "create", item, networks.get(item.network_id))
-        return CreatePorts(caller=caller, drafts=tuple(_draft(caller, item) for item in items))
+
+        each(self.collection, items, require_owner)
+        return CreatePorts(
+            caller=caller, drafts=each(self.collection, items, partial(_draft, caller))
+        )
 
     def networks_to_create(self, items: Iterable[PortCreation]) -> Iterable[str]:
         return (item.network_id for item in items if policy.network_owners_part(_claims(item)))

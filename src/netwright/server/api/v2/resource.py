@@ -18,10 +18,11 @@ from netwright.server.api.body import Shape
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Parameter, Route
 from netwright.server.api.v2 import listing, policy, values
-from netwright.server.api.v2.outcomes import LENIENT, each_by_itself
+from netwright.server.api.v2.outcomes import LENIENT, described, each_by_itself
 from netwright.server.api.v2.sight import Owned, Sight, networks_of, of_ids
 from netwright.server.api.v2.values import Body
 from netwright.server.commands import Caller, Command
+from netwright.server.each import each
 from netwright.server.queries import Reader
 
 BULK_ITEMS_MAX = 1000
@@ -141,12 +142,14 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     ) -> tuple[int, Sequence[Value]]:
         """Make the items, all or none; the status and what was made."""
         if not call.caller.is_admin:
-            for item in items:
-                policy.require_admin_to_create(call.caller, self.name, given(item))
+            each(self.collection, items, partial(self._require_creatable, call.caller))
         command = self.creation(call.caller, items, networks)
         made: Sequence[Value] = await call.service.commit(command)
         await self.was_made(command, call.service.reader)
         return self.created_status(command, made), made
+
+    def _require_creatable(self, caller: Caller, item: Creation) -> None:
+        policy.require_admin_to_create(caller, self.name, given(item))
 
     async def _make_one(
         self, call: Call, item: Creation, networks: Mapping[str, Network]
@@ -242,19 +245,20 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         view = self.view_type
         one, page = {name: view}, {self.collection: GenericAlias(list, (view,))}
         fields = (Parameter("fields", repeated=True),)
+        lenient, guard = described(self.collection, name, view), ("If-Match",)
         create, update = self.create_shape.type, self.update_shape.type
         a = "an" if name[0] in "aeiou" else "a"
         return (
             Route("GET", path, self.list_many, access, f"List {self.collection}", response=page,
                   parameters=_list_parameters(self.listable)),
             Route("POST", path, self.create, access, f"Create {a} {name}, or many", create,
-                  (one, page), statuses=(201,)),
+                  (one, page), statuses=(201,), lenient=lenient),
             Route("GET", f"{path}/{{id}}", self.show, access, f"Show {a} {name}",
                   response=one, parameters=fields),
             Route("PUT", f"{path}/{{id}}", self.update, access, f"Change {a} {name}", update,
-                  one),
+                  one, headers=guard),
             Route("DELETE", f"{path}/{{id}}", self.delete, access, f"Delete {a} {name}",
-                  statuses=(204,)),
+                  statuses=(204,), headers=guard),
         )  # fmt: skip
 
     async def visible(self, call: Call, id_: str) -> Value:

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ from netwright.server.commands import (
     SubnetDraft,
     UpdateSubnet,
 )
+from netwright.server.each import each
 from netwright.server.ports.addressing import SLAAC_MODES
 
 _SLAAC_PREFIX_LENGTH = 64
@@ -164,7 +166,9 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
         items: Sequence[SubnetCreation],
         networks: Mapping[str, Network],  # noqa: ARG002
     ) -> Command:
-        return CreateSubnets(caller=caller, drafts=tuple(_draft(caller, item) for item in items))
+        return CreateSubnets(
+            caller=caller, drafts=each(self.collection, items, partial(_draft, caller))
+        )
 
     def change(
         self,

@@ -64,18 +64,20 @@ class Tags:
     def routes(self) -> tuple[Route, ...]:
         name, access, body = self._resource.name, Access.PROJECT, TagsBody
         path = f"/v2.0/{self._resource.collection}/{{id}}/tags"
-        one = f"{path}/{{tag}}"
+        one, guard = f"{path}/{{tag}}", ("If-Match",)
         return (
             Route("GET", path, self._list, access, f"List the tags of a {name}", response=body),
-            Route("PUT", path, self._replace, access, f"Replace the tags of a {name}", body, body),
+            Route("PUT", path, self._replace, access, f"Replace the tags of a {name}", body, body,
+                  headers=guard),
             Route("POST", path, self._add, access, f"Add tags to a {name}", body, body,
-                  statuses=(201,)),
+                  statuses=(201,), headers=guard),
             Route("DELETE", path, self._remove_all, access, f"Remove all tags of a {name}",
-                  statuses=(204,)),
+                  statuses=(204,), headers=guard),
             Route("GET", one, self._check, access, f"Whether a {name} has a tag", statuses=(204,)),
-            Route("PUT", one, self._add_one, access, f"Add a tag to a {name}", statuses=(201,)),
+            Route("PUT", one, self._add_one, access, f"Add a tag to a {name}", statuses=(201,),
+                  headers=guard),
             Route("DELETE", one, self._remove_one, access, f"Remove a tag of a {name}",
-                  statuses=(204,)),
+                  statuses=(204,), headers=guard),
         )  # fmt: skip
 
     async def _of(self, call: Call) -> tuple[str, ...]:
