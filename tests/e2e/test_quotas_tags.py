@@ -6,7 +6,8 @@ from typing import Any
 import openstack
 import pytest
 from openstack import exceptions
-from tests.e2e.conftest import Server
+from tests.doubles.identity import OPTIONS, PROJECT_ID, identity
+from tests.e2e.conftest import Server, free_port
 from tests.e2e.test_openstack_cli import VLAN, Cli
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations
@@ -73,6 +74,38 @@ def test_tags_by_the_command_and_the_sdk(cli: Cli, cloud: Any) -> None:
         assert cloud.find_extension(extension) is not None
     cli("port delete p")
     cli("network delete n")
+
+
+def test_quotas_by_the_command(open_server: Server) -> None:
+    with identity(free_port(), open_server.url) as url:
+        openstack = Cli(*OPTIONS, "--os-auth-url", url)
+        try:
+            _quotas_by_the_command(openstack)
+        finally:
+            openstack.close()
+
+
+def _quotas_by_the_command(openstack: Cli) -> None:
+    def shown(command: str) -> dict[str, dict[str, Any]]:
+        return {row["Resource"]: row for row in openstack(command)}
+
+    assert shown("quota show")["ports"]["Limit"] == -1
+    openstack("quota set --ports 7 --networks 2")
+    assert shown("quota show --network")["ports"]["Limit"] == 7
+    assert shown("quota show demo")["networks"]["Limit"] == 2
+    assert shown("quota show --default")["ports"]["Limit"] == -1
+    openstack(f"network create n {VLAN} 302 --project demo")
+    used = shown("quota show --usage")["networks"]
+    assert (used["Limit"], used["In Use"], used["Reserved"]) == (2, 1, 0)
+    assert "already used 1" in openstack.refused("quota set --networks 0 demo")
+    openstack("quota set --networks 0 --force demo")
+    refused = openstack.refused(f"network create m {VLAN} 303 --project demo")
+    assert "Quota exceeded for resources: ['network']" in refused
+    (listed,) = openstack("quota list --network")
+    assert (listed["Project ID"], listed["Ports"]) == (PROJECT_ID, 7)
+    openstack("quota delete --network demo")
+    assert openstack("quota list --network") == []
+    openstack("network delete n")
 
 
 def test_quota_show_asks_the_cloud_who_one_is(cli: Cli) -> None:
