@@ -54,7 +54,8 @@ class Needs:
     subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
     counts addresses that any subnet of the network may give, so that blocks are leased before and
     not amid the decisions. `plain` are ids of plain resources by their type. `projects` are those
-    that get something; `quotas` those whose limits are set.
+    that get something, and all whose resources are loaded if something `deletes`; `quotas` those
+    whose limits are set.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -79,6 +80,7 @@ class Needs:
     subnet_draws: Counter[str] = field(default_factory=Counter)
     projects: set[str] = field(default_factory=set)
     quotas: set[str] = field(default_factory=set)
+    deletes: bool = False
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -94,6 +96,7 @@ def _create_ports(needs: Needs, command: CreatePorts) -> None:
 
 def _delete_ports(needs: Needs, command: DeletePorts) -> None:
     needs.ports.update(command.ids)
+    needs.deletes = True
 
 
 def _see_devices(needs: Needs, command: SeeDevices) -> None:
@@ -147,6 +150,7 @@ def _update_network(needs: Needs, command: UpdateNetwork) -> None:
 def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
     needs.changed_networks.add(command.id)
     needs.deleted_networks.add(command.id)
+    needs.deletes = True
 
 
 def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
@@ -161,6 +165,7 @@ def _update_subnet(needs: Needs, command: UpdateSubnet) -> None:
 def _delete_subnet(needs: Needs, command: DeleteSubnet) -> None:
     needs.changed_subnets.add(command.id)
     needs.deletes_subnets = True
+    needs.deletes = True
 
 
 def _change_tags(needs: Needs, command: ChangeTags) -> None:

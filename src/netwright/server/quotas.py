@@ -78,7 +78,8 @@ def set_limits(world: "World", command: SetQuota) -> Quota:
     before = world.of(Quota).get(command.project_id)
     limits = {**(before.limits if before else {}), **command.limits}
     quota = _counted(Quota(id=command.project_id, limits=limits), world.quota_defaults)
-    world.of(Quota).put(quota.id, quota)
+    if limits or before:
+        world.of(Quota).put(quota.id, quota)
     return quota
 
 

@@ -254,6 +254,11 @@ async def test_wrong_limits_are_refused(admin: Client, body: Any, type_: str, na
     assert named in answer.error["message"]
 
 
+async def test_setting_nothing_sets_nothing(core: Core, admin: Client) -> None:
+    assert (await limit(admin)).json == {"quota": NO_LIMIT}
+    assert await core.reader.one(Quota, "p") is None
+
+
 async def test_watchers_are_told_of_limits_and_not_of_usage(
     core: Core, admin: Client, owner: Client
 ) -> None:

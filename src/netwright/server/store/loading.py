@@ -60,7 +60,8 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await _load_allocations(tx, world, _addresses(world, needs, macs))
     await _load_revocations(tx, world, needs.revocations)
     await load_plain(tx, world, needs)
-    await load_quotas(tx, world, memory, needs.projects, needs.quotas)
+    projects = needs.projects | (world.projects() if needs.deletes else set())
+    await load_quotas(tx, world, memory, projects, needs.quotas)
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     await _load_uses(tx, world, used)
 
