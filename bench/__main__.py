@@ -24,6 +24,7 @@ MODULES = (
     "agent_idle",
     "device_up",
     "round_trips",
+    "quotas",
 )
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -52,7 +52,7 @@ def running(
     of `[server]`, given in its environment.
     """
     state.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     command = [
         *wrapper,
         str(Path(sys.executable).with_name("netwright")),
@@ -88,7 +88,7 @@ def _await_ready(server: Server) -> None:
     raise AssertionError(f"the server was not ready after {_START_S} s: {server.log}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port below the ephemeral ones that nothing listens on."""
     start = os.getpid() * 7
     for offset in range(len(_PORTS)):

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from netwright.model.errors import EXIT_CODE, NetwrightError
+from netwright.model.errors import EXIT_CODE, NetwrightError, Unauthenticated
 
 
 class Command(NamedTuple):
@@ -33,6 +33,12 @@ COMMANDS = {
     "trace": Command("netwright.cli.trace", "The devices between two ports."),
 }
 
+# The server's own speaks of headers.
+_ADVICE_TO_STRANGERS = (
+    "Name the file that holds the server's token by --token-file, or set NETWRIGHT_TOKEN; the "
+    "server keeps its own in admin.token of its state directory."
+)
+
 
 def main() -> None:
     """Entry point of the `netwright` program; exit codes as `model.errors.EXIT_CODE` says."""
@@ -41,8 +47,9 @@ def main() -> None:
         application(arguments)(arguments)
     except NetwrightError as error:
         sys.stderr.write(f"netwright: {error.message}\n")
-        if error.next:
-            sys.stderr.write(f"  {error.next}\n")
+        advice = _ADVICE_TO_STRANGERS if isinstance(error, Unauthenticated) else error.next
+        if advice:
+            sys.stderr.write(f"  {advice}\n")
         raise SystemExit(EXIT_CODE[error.category]) from None
 
 

@@ -100,8 +100,11 @@ class AddressTaken(IpAddressAlreadyAllocated):
         port_id: str | None = None,
         rests_until: float | None = None,
         now: float | None = None,
+        names_holder: bool = False,
     ) -> None:
         state, advice = "is in use", "ask for another address, or for any"
+        if port_id is not None and names_holder:
+            state = f"is in use by port {port_id}"
         if rests_until is not None and now is not None:
             state = f"rests for another {rests_until - now:.0f} s after its last port"
             advice = "wait, or ask for another address; its last project may have it back at once"
@@ -128,18 +131,30 @@ def has_rested(allocation: Allocation, now: float) -> bool:
 
 
 def claim(
-    row: Allocation | None, subnet_id: str, address: Address, project_id: str, now: float
+    row: Allocation | None,
+    subnet_id: str,
+    address: Address,
+    project_id: str,
+    now: float,
+    *,
+    names_holder: bool = False,
 ) -> Claim:
     """How a project may have an address by name, given the address's row if it has one.
 
-    Raises AddressTaken when it is held, or rests for another project.
+    Raises AddressTaken when it is held, or rests for another project. `names_holder`: who asks may
+    be told of the port that holds it.
     """
     if row is None:
         return Claim.INSERT
     if row.is_resting and (row.project_id == project_id or has_rested(row, now)):
         return Claim.RECLAIM
     raise AddressTaken(
-        subnet_id, address, port_id=row.port_id, rests_until=row.rests_until, now=now
+        subnet_id,
+        address,
+        port_id=row.port_id,
+        rests_until=row.rests_until,
+        now=now,
+        names_holder=names_holder,
     )
 
 

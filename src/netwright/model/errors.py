@@ -6,7 +6,7 @@ that says what to do. Its class says whose `fault` it is and of which `category`
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Fault(StrEnum):
@@ -73,6 +73,12 @@ class NetwrightError(Exception):
         self.message = message
         self.next = next
 
+    def about(self, item: str) -> Self:
+        """The error, of one item among many: its message says which."""
+        self.message = f"{self.message} ({item})"
+        self.args = (self.message,)
+        return self
+
 
 class CallerError(NetwrightError):
     fault = Fault.CALLER
@@ -122,6 +128,18 @@ class OperationNotFound(NotFound):
 
 
 class PortBindingNotFound(NotFound):
+    pass
+
+
+class TenantQuotaNotFound(NotFound):
+    """No limits were set for the project: it has the defaults."""
+
+
+class TagResourceNotFound(NotFound):
+    """What tags were asked about is not there."""
+
+
+class TagNotFound(NotFound):
     pass
 
 
@@ -207,6 +225,10 @@ class PortBindingError(Conflict):
     Neutron answers 500 here; orchestrators tell success from anything else, and it is no fault of
     the server's (docs/adr/0017).
     """
+
+
+class OverQuota(Conflict):
+    """The project has as many as it may have; the message names the resource."""
 
 
 class InvalidIpForNetwork(CallerError):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from netwright.model.operations import Operation
+from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Value
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.wire import Kind
@@ -16,4 +17,5 @@ VALUE_OF: Mapping[Kind, type[Value]] = {
     Kind.SECURITY_GROUP: SecurityGroup,
     Kind.GROUP_MEMBER: GroupMember,
     Kind.OPERATION: Operation,
+    Kind.QUOTA: Quota,
 }

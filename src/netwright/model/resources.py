@@ -52,6 +52,7 @@ class Network(Value, frozen=True, kw_only=True):
     segment: Segment
     name: str = ""
     description: str = ""
+    tags: tuple[str, ...] = ()
     admin_state_up: bool = True
     shared: bool = False
     port_security_enabled: bool = True
@@ -85,6 +86,7 @@ class Subnet(Value, frozen=True, kw_only=True):
     allocation_pools: tuple[Pool, ...]
     name: str = ""
     description: str = ""
+    tags: tuple[str, ...] = ()
     enable_dhcp: bool = True
     dns_nameservers: tuple[str, ...] = ()
     host_routes: tuple[HostRoute, ...] = ()
@@ -176,6 +178,7 @@ class Port(Value, frozen=True, kw_only=True):
     name: str = ""
     unique_name: str | None = None
     description: str = ""
+    tags: tuple[str, ...] = ()
     admin_state_up: bool = True
     device_id: str = ""
     device_owner: str = ""

@@ -16,7 +16,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Kind(StrEnum):
     """What a watch line is about.
 
-    An `attachment`'s id is `NETWORK@HOST`, a `group_member`'s `PORT@GROUP`, a `host`'s its name.
+    An `attachment`'s id is `NETWORK@HOST`, a `group_member`'s `PORT@GROUP`, a `host`'s its name,
+    a `quota`'s its project.
     """
 
     NETWORK = "network"
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     SECURITY_GROUP = "security_group"
     GROUP_MEMBER = "group_member"
     OPERATION = "operation"
+    QUOTA = "quota"
 
 
 class LineType(StrEnum):

@@ -10,7 +10,7 @@ what is there now; the next time it takes the turn first, and so is overtaken on
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
 import structlog
@@ -19,14 +19,16 @@ from netwright.db.transaction import KeyTaken, Transaction
 from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import InternalError, NetwrightError
+from netwright.model.quotas import NO_LIMITS
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
-from netwright.server import hosts, networks, news, operations, subnets, topology
+from netwright.server import hosts, networks, news, operations, quotas, subnets, tags, topology
 from netwright.server.commands import (
     AcceptOperation,
     ActivateBinding,
     AddSecurityGroupRules,
     ApplyReports,
     ChangeBinding,
+    ChangeTags,
     Command,
     CreateNetworks,
     CreatePorts,
@@ -47,7 +49,9 @@ from netwright.server.commands import (
     RegisterHost,
     RemoveSecurityGroupRule,
     ReplaceTopology,
+    ResetQuota,
     SeeDevices,
+    SetQuota,
     Tick,
     Together,
     UnfenceHost,
@@ -71,6 +75,7 @@ from netwright.server.store.events import events_after, last_seq
 from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load
 from netwright.server.store.memory import Memory
+from netwright.server.store.quotas import rebase_usage
 from netwright.server.store.upkeep import chores
 from netwright.server.store.writing import EventRow, write
 from netwright.server.weighing import weight
@@ -108,6 +113,7 @@ async def run(
     segment_rules: SegmentRules = SEGMENT_RULES,
     history: HistoryKept = HISTORY_KEPT,
     tells_nova: bool = False,
+    quota_defaults: Mapping[str, int] = NO_LIMITS,
     turn_first: bool = False,
 ) -> Decided:
     """Decide the commands in order and write what they change; nothing is committed yet.
@@ -115,7 +121,7 @@ async def run(
     Notices are written only where Nova is told of them.
     Raises Overtaken when another process was faster.
     """
-    world = World(now, ledger, segment_rules, history)
+    world = World(now, ledger, segment_rules, history, quota_defaults)
     needs = Needs()
     for command in commands:
         note(needs, command)
@@ -136,9 +142,7 @@ async def run(
     last = seen
     if not turn_first and await tx.take_turn():
         last = await last_seq(tx)
-        if last != seen and is_outdated(world, needs, await events_after(tx, seen, last - seen)):
-            raise Overtaken
-        if last != seen and await _macs_were_held(tx, world):
+        if last != seen and await _is_overtaken(tx, world, needs, seen, last):
             raise Overtaken
     if tells_nova:
         changes = ((before, now) for _, before, now in world.ports.changed())
@@ -160,6 +164,13 @@ class Overtaken(Exception):
     def __init__(self, wanted: Collection[tuple[str, Address]] = ()) -> None:
         super().__init__("another process was faster")
         self.wanted = wanted
+
+
+async def _is_overtaken(tx: Transaction, world: World, needs: Needs, seen: int, last: int) -> bool:
+    """Whether what the batch was decided on is another since the event `seen`."""
+    if is_outdated(world, needs, await events_after(tx, seen, last - seen)):
+        return True
+    return await _macs_were_held(tx, world) or await rebase_usage(tx, world)
 
 
 async def _macs_were_held(tx: Transaction, world: World) -> bool:
@@ -231,9 +242,19 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:
         case PerformOperation():
             return operations.perform(world, command, partial(_decide, world, epoch=epoch))
         case Together():
-            return tuple(_decide(world, each, epoch) for each in command.commands)
+            return _together(world, command, epoch)
         case _:
             return _DECISIONS[type(command)](world, command)
+
+
+def _together(world: World, command: Together, epoch: str) -> Outcome:
+    done = []
+    for one, item in zip_longest(command.commands, command.items, fillvalue=""):
+        try:
+            done.append(_decide(world, one, epoch))
+        except NetwrightError as error:
+            raise (error.about(item) if item else error) from error.__cause__
+    return tuple(done)
 
 
 def _tick(world: World, command: Tick) -> tuple[()]:
@@ -275,5 +296,8 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     DeleteSecurityGroup: security.delete,
     AddSecurityGroupRules: security.add_rules,
     RemoveSecurityGroupRule: security.remove_rule,
+    ChangeTags: tags.change,
+    SetQuota: quotas.set_limits,
+    ResetQuota: quotas.reset,
     Tick: _tick,
 }

@@ -20,7 +20,7 @@ from netwright.model.resources import (
 )
 from netwright.model.security import SecurityGroupRule
 from netwright.model.topology import Topology
-from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, ReportBatch
+from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, Kind, ReportBatch
 
 
 class Caller(Value, frozen=True, kw_only=True):
@@ -149,6 +149,7 @@ class PortDraft(Value, frozen=True, kw_only=True):
     name: str = ""
     unique_name: str | None = None
     description: str = ""
+    tags: tuple[str, ...] = ()
     admin_state_up: bool = True
     device_id: str = ""
     device_owner: str = ""
@@ -268,10 +269,39 @@ class RemoveSecurityGroupRule(Command, frozen=True, kw_only=True):
     if_match: int | None = None
 
 
+class ChangeTags(Command, frozen=True, kw_only=True):
+    """Replace all tags of a resource, if given; then add some and remove some that are there."""
+
+    kind: Kind
+    id: str
+    all: tuple[str, ...] | UnsetType = UNSET
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    if_match: int | None = None
+
+
+class SetQuota(Command, frozen=True, kw_only=True):
+    """Limits by resource, -1 for none; `check`: refuse one that is exceeded already."""
+
+    project_id: str
+    limits: Mapping[str, int]
+    check: bool = True
+
+
+class ResetQuota(Command, frozen=True, kw_only=True):
+    """The project has the defaults again."""
+
+    project_id: str
+
+
 class Together(Command, frozen=True, kw_only=True):
-    """Several commands, decided in order: all of them or none."""
+    """Several commands, decided in order: all of them or none.
+
+    `items` are what their sender calls them, if it says: the error of one names it.
+    """
 
     commands: tuple[Command, ...]
+    items: tuple[str, ...] = ()
 
 
 class Refused(Value, frozen=True, kw_only=True):
@@ -364,7 +394,9 @@ class Tick(Command, frozen=True, kw_only=True):
 #   EnsureDefaultGroup   a tuple of the SecurityGroup, if it was made now
 #   AddSecurityGroupRules   tuple of GroupRule, in the order of the rules
 #   PrepareBinding, ChangeBinding, ActivateBinding, DeleteBinding   the Port, as (Port,)
-#   Delete…, Remove…, Tick  ()
+#   Delete…, Remove…, Tick, ResetQuota  ()
+#   SetQuota             the Quota
+#   ChangeTags           the tags, as they are now
 #   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
 #   Accept-, PerformOperation, FailOperation   the Operation, None when it is not there (any more)

@@ -1,11 +1,13 @@
 """The server's settings: type, bounds, default and meaning of each key of `[server]`."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
+from netwright.model.quotas import NO_LIMITS
 from netwright.model.resources import NetworkType
 from netwright.model.segments import (
     MTU_DEFAULT,
@@ -15,6 +17,7 @@ from netwright.model.segments import (
     parse_vni_range,
 )
 from netwright.model.settings import Settings
+from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 
 
@@ -60,6 +63,9 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
                       nobody is
     nova_token_file   holds the token that Nova is shown, read at each use
     nova_timeout_s    how long Nova may take to answer
+    quota_defaults    how many of a resource a project may have that no quota was set for, such as
+                      network=100,port=500 (Neutron has 100, 100 subnets and 500 ports); without
+                      any there is no limit
     """
 
     listen: Annotated[
@@ -113,12 +119,19 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     nova_token_file: Annotated[str, Meta(min_length=1)] | None = None
     nova_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
 
+    quota_defaults: Mapping[str, Annotated[int, Meta(ge=-1, le=2**31 - 1)]] = NO_LIMITS
+
     def __post_init__(self) -> None:
         types = self.segment_rules.tenant_types
         if NetworkType.FLAT in types or len(set(types)) != len(types):
             raise ValueError("tenant_network_types holds vlan, vxlan or both, each once")
         if NetworkType.VXLAN in types and not self.vni_ranges:
             raise ValueError("tenant_network_types holds vxlan, and vni_ranges holds no VNIs")
+        for name in self.quota_defaults:
+            if name not in COUNTED:
+                raise ValueError(
+                    f"quota_defaults has {name!r}, but must be of {', '.join(COUNTED)}"
+                )
         if self.workers > 1 and self.database_url.startswith("sqlite:"):
             raise ValueError("workers above 1 need PostgreSQL, and the database is SQLite")
         if self.nova_token_file is not None and self.nova_endpoint is None:

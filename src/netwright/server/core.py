@@ -9,7 +9,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import Unavailable
 from netwright.model.operations import Operation
+from netwright.model.quotas import NO_LIMITS
 from netwright.model.resources import Host
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.wire import Kind
@@ -94,6 +95,7 @@ class Core:
         segment_rules: SegmentRules = SEGMENT_RULES,
         history: HistoryKept = HISTORY_KEPT,
         nova: ToldNova | None = None,
+        quota_defaults: Mapping[str, int] = NO_LIMITS,
     ) -> None:
         self._database = opened.database
         self._clock = clock
@@ -114,6 +116,7 @@ class Core:
             segment_rules=segment_rules,
             history=history,
             noticed=self._sender.wake if self._sender else None,
+            quota_defaults=quota_defaults,
         )
         self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
         self._performer = Performer(
@@ -137,11 +140,18 @@ class Core:
         history: HistoryKept = HISTORY_KEPT,
         *,
         nova: ToldNova | None = None,
+        quota_defaults: Mapping[str, int] = NO_LIMITS,
     ) -> "Core":
         """Open the database, or make it. Raises what `open_store` does."""
         opened = await open_store(url, uuid4().hex[:12])
         return cls(
-            opened, clock, observe_commit, segment_rules=segment_rules, history=history, nova=nova
+            opened,
+            clock,
+            observe_commit,
+            segment_rules=segment_rules,
+            history=history,
+            nova=nova,
+            quota_defaults=quota_defaults,
         )
 
     def _feed_of(self, opened: Opened) -> Feed | None:

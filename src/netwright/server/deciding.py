@@ -7,7 +7,7 @@ commands ─▶ a batch in a transaction ─▶ outcomes, events
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -56,6 +56,7 @@ class Decider:
         segment_rules: SegmentRules,
         history: HistoryKept,
         noticed: Noticed | None = None,
+        quota_defaults: Mapping[str, int],
     ) -> None:
         self._database = database
         self._epoch = epoch
@@ -67,6 +68,7 @@ class Decider:
         self._segment_rules = segment_rules
         self._history = history
         self._noticed = noticed
+        self._quota_defaults = quota_defaults
 
     async def commit(self, commands: Sequence[Command]) -> Sequence[Any]:
         """An outcome for each command, once they are durable. Raises Unavailable."""
@@ -125,6 +127,7 @@ class Decider:
             segment_rules=self._segment_rules,
             history=self._history,
             tells_nova=self._noticed is not None,
+            quota_defaults=self._quota_defaults,
             turn_first=round_ > 1,
         )
 

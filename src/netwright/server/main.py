@@ -29,7 +29,7 @@ from netwright.server.access_log import AccessLog
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import Authenticator, require_servable
-from netwright.server.config import ServerSettings
+from netwright.server.config import AuthMode, ServerSettings
 from netwright.server.connections import BoundedConnection
 from netwright.server.core import Core, ToldNova
 from netwright.server.credentials import authenticator
@@ -63,6 +63,7 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
         segment_rules=settings.segment_rules,
         history=settings.history_kept,
         nova=_nova(settings, metrics),
+        quota_defaults=settings.quota_defaults,
     )
     metrics.watchers.set_function(core.watchers)
     core.observe_cut_offs(metrics.watchers_cut_off.inc)
@@ -99,6 +100,7 @@ async def serve(
             metrics,
             body_bytes_max=settings.body_bytes_max,
             access_log=access_log,
+            quota_defaults=settings.quota_defaults,
         )
         config = uvicorn.Config(
             application(edge),
@@ -116,6 +118,11 @@ async def serve(
             database=without_password(settings.database_url),
             auth=settings.auth.value,
         )
+        if settings.auth is AuthMode.NONE:
+            _log.warning(
+                "everybody who reaches this server is an administrator: auth = none",
+                next="use auth = token, the default, where others can reach it",
+            )
         spare_the_collector()
         supervisor = inherited.supervisor if inherited else None
         await _Server(config, edge, supervisor).serve(sockets=[listener])

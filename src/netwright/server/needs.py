@@ -12,6 +12,7 @@ from netwright.model.operations import Operation
 from netwright.model.resources import NetworkType, Value
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.segments import is_whole, segment_key
+from netwright.model.wire import Kind
 from netwright.server.commands import (
     AcceptOperation,
     ActivateBinding,
@@ -19,6 +20,7 @@ from netwright.server.commands import (
     AddSecurityGroupRules,
     ApplyReports,
     ChangeBinding,
+    ChangeTags,
     Command,
     CreateNetworks,
     CreatePorts,
@@ -40,7 +42,9 @@ from netwright.server.commands import (
     RegisterHost,
     RemoveSecurityGroupRule,
     ReplaceTopology,
+    ResetQuota,
     SeeDevices,
+    SetQuota,
     Tick,
     Together,
     UnfenceHost,
@@ -50,6 +54,7 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.operation_work import OperationWork
+from netwright.server.plain import PLAIN_OF
 from netwright.server.ports.macs import mac_candidates
 
 
@@ -67,9 +72,11 @@ class Needs:
     not amid the decisions. `segment_choices` are networks whose segment is to be chosen, with its
     type if that was said. `plain` are ids of plain resources by their type. `labelled` are drafts
     of ports whose network is to be chosen: what they need follows from the choice.
-    not amid the decisions. `plain` are ids of plain resources by their type. `groups` are security
-    groups that ports or rules name, `default_groups` projects whose default one may be wanted;
-    `used_groups` those whose ports are counted, `deleted_groups` those that rules may name.
+
+    `groups` are security groups that ports or rules name, `default_groups` projects whose default
+    one may be wanted; `used_groups` those whose ports are counted, `deleted_groups` those that
+    rules may name. `projects` are those that get something, and all whose resources are loaded if
+    something `deletes`; `quotas` those whose limits are set.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -97,6 +104,9 @@ class Needs:
     default_groups: set[str] = field(default_factory=set)
     used_groups: set[str] = field(default_factory=set)
     deleted_groups: set[str] = field(default_factory=set)
+    projects: set[str] = field(default_factory=set)
+    quotas: set[str] = field(default_factory=set)
+    deletes: bool = False
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -117,6 +127,7 @@ def _create_ports(needs: Needs, command: CreatePorts) -> None:
 
 def _delete_ports(needs: Needs, command: DeletePorts) -> None:
     needs.ports.update(command.ids)
+    needs.deletes = True
 
 
 def _binding(
@@ -181,6 +192,7 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
     for draft in command.drafts:
+        needs.projects.add(draft.project_id)
         if draft.segment is not None and is_whole(draft.segment):
             needs.segments.add(segment_key(draft.segment))
         else:
@@ -195,10 +207,12 @@ def _update_network(needs: Needs, command: UpdateNetwork) -> None:
 def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
     needs.changed_networks.add(command.id)
     needs.deleted_networks.add(command.id)
+    needs.deletes = True
 
 
 def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
     needs.changed_networks.update(draft.network_id for draft in command.drafts)
+    needs.projects.update(draft.project_id for draft in command.drafts)
 
 
 def _update_subnet(needs: Needs, command: UpdateSubnet) -> None:
@@ -208,6 +222,23 @@ def _update_subnet(needs: Needs, command: UpdateSubnet) -> None:
 def _delete_subnet(needs: Needs, command: DeleteSubnet) -> None:
     needs.changed_subnets.add(command.id)
     needs.deletes_subnets = True
+    needs.deletes = True
+
+
+def _change_tags(needs: Needs, command: ChangeTags) -> None:
+    match command.kind:
+        case Kind.NETWORK:
+            needs.changed_networks.add(command.id)
+        case Kind.SUBNET:
+            needs.changed_subnets.add(command.id)
+        case Kind.PORT:
+            needs.ports.add(command.id)
+        case kind:
+            needs.plain[PLAIN_OF[kind]].add(command.id)
+
+
+def _quota(needs: Needs, command: SetQuota | ResetQuota) -> None:
+    needs.quotas.add(command.project_id)
 
 
 def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
@@ -217,6 +248,7 @@ def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
 def need_port(needs: Needs, draft: PortDraft) -> None:
     """What a port needs that is to be made in the network that its draft names."""
     needs.networks.add(draft.network_id)
+    needs.projects.add(draft.project_id)
     if draft.mac_address is not None:
         needs.macs.add((draft.network_id, draft.mac_address))
     else:
@@ -330,4 +362,7 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     DeleteSecurityGroup: _delete_group,
     AddSecurityGroupRules: _add_rules,
     RemoveSecurityGroupRule: _remove_rule,
+    ChangeTags: _change_tags,
+    SetQuota: _quota,
+    ResetQuota: _quota,
 }

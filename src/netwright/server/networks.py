@@ -1,5 +1,7 @@
 """Decisions about networks."""
 
+from functools import partial
+
 from msgspec import UNSET
 from msgspec.structs import replace
 
@@ -22,12 +24,13 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
+from netwright.server.each import each
 from netwright.server.segments import choose
 from netwright.server.world import World
 
 
 def create(world: World, command: CreateNetworks) -> tuple[Network, ...]:
-    return tuple(_create(world, draft) for draft in command.drafts)
+    return each("networks", command.drafts, partial(_create, world))
 
 
 def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:

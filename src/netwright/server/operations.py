@@ -19,6 +19,7 @@ from netwright.server.commands import (
     PerformOperation,
     Refused,
     Step,
+    Together,
 )
 from netwright.server.operation_work import OperationWork, stored
 from netwright.server.world import World
@@ -86,6 +87,8 @@ def _outcomes(action: Action, step: Step, decide: Decide) -> Sequence[ItemOutcom
     if isinstance(step, Refused):
         return [ItemOutcome(status=step.failure.status, failure=step.failure)]
     values = decide(step)
+    if isinstance(step, Together):
+        values = tuple(chain.from_iterable(values))
     if action is Action.DELETE:
         return [ItemOutcome(status=204)]
     made = {draft.id for draft in getattr(step, "drafts", ())}  # the others were there already

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from netwright.model.quotas import Quota
 from netwright.model.resources import Subnet
 from netwright.model.security import SecurityGroup
 from netwright.model.wire import Kind
@@ -60,7 +61,8 @@ def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
 def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     type_ = PLAIN_OF[event.kind]
     loaded = world.of(type_).loaded(event.id)
-    return _differs(loaded, event, event.id in needs.plain[type_])
+    known = world.usage.known if type_ is Quota else needs.plain[type_]
+    return _differs(loaded, event, event.id in known)
 
 
 def _network_concerns(world: World, needs: Needs, event: EventRow) -> bool:

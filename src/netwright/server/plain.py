@@ -7,6 +7,7 @@ Networks, subnets, ports and hosts have more to them. A new plain kind is a valu
 from collections.abc import Mapping
 
 from netwright.model.operations import Operation
+from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.wire import Kind
@@ -17,6 +18,7 @@ PLAIN: Mapping[type[Value], Kind | None] = {
     OperationWork: None,
     SecurityGroup: Kind.SECURITY_GROUP,
     GroupRule: None,  # told of with their group
+    Quota: Kind.QUOTA,
 }
 """The plain types, each with the kind that watchers are told of it; None: they are not."""
 

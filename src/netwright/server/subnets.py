@@ -1,5 +1,6 @@
 """Decisions about subnets."""
 
+from functools import partial
 from ipaddress import ip_address, ip_network
 
 from msgspec import UNSET
@@ -16,12 +17,13 @@ from netwright.server.commands import (
     SubnetDraft,
     UpdateSubnet,
 )
+from netwright.server.each import each
 from netwright.server.networks import check_revision, owned, touched
 from netwright.server.world import World
 
 
 def create(world: World, command: CreateSubnets) -> tuple[Subnet, ...]:
-    return tuple(_create(world, command.caller, draft) for draft in command.drafts)
+    return each("subnets", command.drafts, partial(_create, world, command.caller))
 
 
 def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:

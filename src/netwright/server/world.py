@@ -7,12 +7,14 @@ what the store has to write.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from netwright.ipam.addresses import Address
 from netwright.ipam.fill import Fill
 from netwright.ipam.ledger import Ledger
 from netwright.ipam.resting import Allocation, FormerMac
+from netwright.model.quotas import NO_LIMITS
 from netwright.model.resources import (
     Attachment,
     Host,
@@ -24,9 +26,11 @@ from netwright.model.resources import (
 )
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.topology import Topology
+from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.nova.notices import Notice
 from netwright.server.plain import PLAIN
+from netwright.server.quotas import Usage
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -42,6 +46,7 @@ class Rows(Generic[K, V]):
         self._journal = journal
         self._loaded: dict[K, V] = {}
         self._now: dict[K, V | None] = {}
+        self.watchers: list[Callable[[V | None, V | None], None]] = []
 
     def load(self, key: K, value: V) -> None:
         self._loaded[key] = value
@@ -56,6 +61,9 @@ class Rows(Generic[K, V]):
         return self._loaded.get(key)
 
     def put(self, key: K, value: V | None) -> None:
+        """Change a row. What a watcher raises keeps it as it was."""
+        for watcher in self.watchers:
+            watcher(self.get(key), value)
         if key in self._now:
             before = self._now[key]
             self._journal.append(lambda: self._now.__setitem__(key, before))
@@ -114,10 +122,10 @@ class World:
     selector; `fills` how full they are by the last count and what was drawn since; `recounted` are
     the wishes whose fills were counted in this batch; `choices` the network that a draft tries
     first; `prepared` (draft, network) what was loaded for others that it tries.
-    are loaded. `group_projects` says whose the security groups are that ports and rules name, and
+
+    `group_projects` says whose the security groups are that ports and rules name, and
     `default_groups` which is a project's own; `group_uses` counts the ports in those that may go,
-    as far as the batch's ports could take them out.
-    `ledger` hands out addresses.
+    as far as the batch's ports could take them out. `usage` is what projects have of their quotas.
     """
 
     def __init__(
@@ -126,11 +134,13 @@ class World:
         ledger: Ledger,
         segment_rules: SegmentRules = SEGMENT_RULES,
         history: HistoryKept = HISTORY_KEPT,
+        quota_defaults: Mapping[str, int] = NO_LIMITS,
     ) -> None:
         self.now = now
         self.ledger = ledger
         self.segment_rules = segment_rules
         self.history_kept = history
+        self.quota_defaults = quota_defaults
         self.journal: Journal = []
         self.networks: Rows[str, Network] = Rows(self.journal)
         self.subnets: Rows[str, Subnet] = Rows(self.journal)
@@ -153,6 +163,9 @@ class World:
         self._plain: dict[type[Value], Rows[str, Any]] = {
             each: Rows(self.journal) for each in PLAIN
         }
+        self.usage = Usage(self, Rows(self.journal))
+        for resource, counted in COUNTED.items():
+            self.rows_of(counted.type).watchers.append(partial(self.usage.note, resource, counted))
         self.port_seqs: dict[str, int] = {}
         self.transitions: list[Transition] = []
         self.notices: list[Notice] = []
@@ -194,6 +207,20 @@ class World:
     def of(self, type_: type[Plain]) -> Rows[str, Plain]:
         """The rows of a plain type, by id."""
         return self._plain[type_]
+
+    def rows_of(self, type_: type[Value]) -> Rows[str, Any]:
+        """The rows of a resource's type, by id."""
+        kept: Mapping[type[Value], Rows[str, Any]] = {
+            Network: self.networks,
+            Subnet: self.subnets,
+            Port: self.ports,
+        }
+        return kept[type_] if type_ in kept else self._plain[type_]
+
+    def projects(self) -> set[str]:
+        """The projects whose resources were loaded."""
+        rows = {id(kept): kept for kept in (self.rows_of(one.type) for one in COUNTED.values())}
+        return {value.project_id for kept in rows.values() for value in kept.values()}
 
     def recut(self, subnet_id: str) -> None:
         """A subnet's pools change: what is known of its blocks, here and in the table, is void."""

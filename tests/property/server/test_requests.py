@@ -135,12 +135,12 @@ async def _play(requests: list[tuple[str, str, Any]]) -> None:
         edge = Edge(core, OpenAuthenticator(b"x"), Metrics(), body_bytes_max=1 << 20)
         client = Client(application(edge))
         try:
-            await _seeded(client, requests)
+            await seeded(client, requests)
         finally:
             await core.close()
 
 
-async def _seeded(client: Client, requests: list[tuple[str, str, Any]]) -> None:
+async def seeded(client: Client, requests: list[tuple[str, str, Any]]) -> None:
     vlan = {
         "provider:network_type": "vlan",
         "provider:physical_network": "physnet1",

@@ -22,6 +22,7 @@ VALUES = {
     "fixed_ips": "ip_address=10.0.0.9",
     "cidr": "10.0.0.0/24",
     "gateway_ip": "10.0.0.1",
+    "changed_since": "2026-01-31T12:00:00Z",
 }
 
 

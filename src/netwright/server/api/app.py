@@ -12,10 +12,12 @@ from netwright.server.api.v2 import extensions, port_bindings
 from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
+from netwright.server.api.v2.quotas import Quotas
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.security_group_rules import SecurityGroupRules
 from netwright.server.api.v2.security_groups import SecurityGroups
 from netwright.server.api.v2.subnets import Subnets
+from netwright.server.api.v2.tags import Tags
 from netwright.server.census import CensusKept
 
 
@@ -31,6 +33,12 @@ def application(edge: Edge) -> Application:
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
         *port_bindings.routes(),
+        *(
+            route
+            for each in resources
+            for route in (*each.routes(), *Bulk(each).routes(), *Tags(each).routes())
+        ),
+        *Quotas(edge.quota_defaults).routes(),
         *extensions.routes(),
         *hosts.routes(edge.authenticator),
         *native_ports.routes(),

@@ -84,6 +84,14 @@ class Shape(Generic[T]):
 
     def decode(self, raw: bytes) -> T:
         """The body as frozen values; raises HTTPBadRequest, and InvalidInput with the attribute."""
+        if not raw.strip():
+            keys = ", ".join(
+                f'"{name}"' for name in getattr(self.type, "__struct_encode_fields__", ())
+            )
+            raise HTTPBadRequest(
+                "The request has no body, and needs one.",
+                next=f"Send a JSON object; it may have {keys}.",
+            )
         try:
             value = self._decoder.decode(raw)
         except msgspec.ValidationError as error:

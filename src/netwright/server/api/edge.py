@@ -8,10 +8,12 @@ What was found is given (`routing`); nothing else stands between uvicorn and thi
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import structlog
 
 from netwright.model.errors import Denied, InternalError, NetwrightError
+from netwright.model.quotas import NO_LIMITS
 from netwright.server.access_log import AccessLog
 from netwright.server.api.asgi import Receive, Scope, Send
 from netwright.server.api.errors import MethodNotAllowed, PathNotFound, error_reply
@@ -38,9 +40,11 @@ class Edge:
         *,
         body_bytes_max: int,
         access_log: AccessLog | None = None,
+        quota_defaults: Mapping[str, int] = NO_LIMITS,
     ) -> None:
         self.service = service
         self.metrics = metrics
+        self.quota_defaults = quota_defaults
         self.streams = Streams()
         self._access_log = access_log
         self.authenticator = authenticator

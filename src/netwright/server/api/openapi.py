@@ -11,6 +11,7 @@ from netwright.model.errors import HTTP_STATUS
 from netwright.server.api.route import Access, Parameter, Route
 
 _CREATED = 201
+_OK = 200
 _REFERENCES = "#/components/schemas/{name}"
 _NETWORKING_ERROR = {
     "type": "object",
@@ -48,7 +49,7 @@ def document(routes: Sequence[Route]) -> bytes:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operation = _operation(route, schemas)
-        if _CREATED in route.statuses:
+        if _CREATED in route.statuses and isinstance(route.response, tuple):
             operation["responses"][str(_CREATED)]["links"] = _links(route, routes)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return msgspec.json.encode(
@@ -78,7 +79,9 @@ class _Schemas:
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        bodies = [body for route in routes for body in (route.request, route.response)]
+        bodies = [
+            body for route in routes for body in (route.request, route.response, route.lenient)
+        ]
         types = [leaf for body in bodies for leaf in _leaves(body)]
         found, self.components = msgspec.json.schema_components(types, ref_template=_REFERENCES)
         self._found = {repr(t): schema for t, schema in zip(types, found, strict=True)}
@@ -107,7 +110,11 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _operation_id(route),
         "summary": route.summary,
-        "parameters": [*_path_parameters(route), *map(_query_parameter, route.parameters)],
+        "parameters": [
+            *_path_parameters(route),
+            *map(_query_parameter, route.parameters),
+            *map(_header_parameter, _headers(route)),
+        ],
         "responses": _responses(route, schemas),
     }
     if route.access is not Access.PUBLIC:
@@ -154,6 +161,20 @@ def _query_parameter(parameter: Parameter) -> dict[str, Any]:
     return {"name": parameter.name, "in": "query", "required": False, "schema": schema}
 
 
+_HEADERS = {
+    "If-Match": {"type": "string", "pattern": '^"?revision_number=[0-9]{1,18}"?$'},
+    "Prefer": {"type": "string", "enum": ["handling=lenient", "handling=strict"]},
+}
+
+
+def _headers(route: Route) -> tuple[str, ...]:
+    return (*route.headers, *(("Prefer",) if route.lenient else ()))
+
+
+def _header_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "schema": _HEADERS[name]}
+
+
 def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
     name = "NativeError" if route.path.startswith("/v1") else "NetworkingError"
     error = {
@@ -164,6 +185,10 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
     responses: dict[str, Any] = dict.fromkeys(refusals, error)
     for status in route.statuses:
         responses[str(status)] = _success(route, schemas)
+    if route.lenient is not None:
+        both = (route.response, route.lenient) if _OK in route.statuses else route.lenient
+        described = route._replace(response=both, summary="What became of each")
+        responses[str(_OK)] = _success(described, schemas)
     return responses
 
 

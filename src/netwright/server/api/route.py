@@ -87,7 +87,11 @@ class Call:
 
 
 class Route(NamedTuple):
-    """One operation. `request` and `response` are the types of its JSON bodies."""
+    """One operation. `request` and `response` are the types of its JSON bodies.
+
+    `lenient` is that of the response to a client that prefers each item by itself. `headers` are
+    those of requests that mean something here.
+    """
 
     method: str
     path: str
@@ -98,6 +102,8 @@ class Route(NamedTuple):
     response: Any = None
     statuses: tuple[int, ...] = (200,)
     parameters: tuple[Parameter, ...] = ()
+    headers: tuple[str, ...] = ()
+    lenient: Any = None
 
 
 class Found(NamedTuple):

@@ -24,10 +24,20 @@ SLAAC_MODES = ("slaac", "dhcpv6-stateless")
 class Addressee:
     """The port that addresses are for, before there is one.
 
-    It may have its `remnants` back: a host may answer for them, but for no other port.
+    It may have its `remnants` back: a host may answer for them, but for no other port. `sees_all`:
+    who asks may be told of any project's ports.
     """
 
-    __slots__ = ("device_owner", "id", "mac", "network", "project_id", "reclaimed", "remnants")
+    __slots__ = (
+        "device_owner",
+        "id",
+        "mac",
+        "network",
+        "project_id",
+        "reclaimed",
+        "remnants",
+        "sees_all",
+    )
 
     def __init__(
         self,
@@ -38,6 +48,7 @@ class Addressee:
         device_owner: str,
         *,
         remnants: Iterable[FixedIp] = (),
+        sees_all: bool = False,
     ) -> None:
         self.id = port_id
         self.project_id = project_id
@@ -45,6 +56,7 @@ class Addressee:
         self.mac = mac
         self.device_owner = device_owner
         self.remnants = set(remnants)
+        self.sees_all = sees_all
         self.reclaimed = False  # whether it was given an address that rested
 
 
@@ -105,7 +117,8 @@ def _take(world: World, port: Addressee, subnet: Subnet, text: str) -> FixedIp:
         raise InvalidInput(
             f"Invalid input for fixed_ips. Reason: Duplicate IP address '{text}' in it."
         )
-    claim(held, subnet.id, address, port.project_id, world.now)
+    names_holder = held is not None and (port.sees_all or held.project_id == port.project_id)
+    claim(held, subnet.id, address, port.project_id, world.now, names_holder=names_holder)
     port.reclaimed |= held is not None and not has_rested(held, world.now)
     world.ledger.take(subnet.id, address)
     return _hold(world, port, subnet, address)

@@ -22,6 +22,7 @@ from netwright.server.commands import (
     PortDraft,
     UpdatePorts,
 )
+from netwright.server.each import each
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, take_back, unbind
@@ -35,7 +36,7 @@ from netwright.server.world import World
 
 
 def create(world: World, command: CreatePorts) -> tuple[Port, ...]:
-    return tuple(_create(world, command.caller, draft) for draft in command.drafts)
+    return each("ports", command.drafts, partial(_create, world, command.caller))
 
 
 def update(world: World, command: UpdatePorts) -> tuple[Port, ...]:
@@ -66,7 +67,9 @@ def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
 def _create_in(world: World, caller: Caller, draft: PortDraft, network: Network) -> Port:
     reclaims_mac = rests(world, network.id, draft.mac_address)
     mac = choose_mac(world, network, draft.id, draft.project_id, draft.mac_address)
-    addressee = Addressee(draft.id, draft.project_id, network, mac, draft.device_owner)
+    addressee = Addressee(
+        draft.id, draft.project_id, network, mac, draft.device_owner, sees_all=caller.is_admin
+    )
     fixed_ips = assign(world, addressee, draft.fixed_ips)
     secure = draft.port_security_enabled
     secured = network.port_security_enabled if secure is UNSET else secure
@@ -78,6 +81,7 @@ def _create_in(world: World, caller: Caller, draft: PortDraft, network: Network)
         name=draft.name,
         unique_name=draft.unique_name,
         description=draft.description,
+        tags=draft.tags,
         admin_state_up=draft.admin_state_up,
         device_id=draft.device_id,
         device_owner=draft.device_owner,
@@ -116,9 +120,10 @@ def _update(world: World, caller: Caller, change: PortChange) -> Port:
         port = _with_mac(world, port, network, change.mac_address)
     if change.fixed_ips is not UNSET:
         wishes = _of_new_mac(world, change.fixed_ips, before, port)
-        port = _with_addresses(world, port, network, wishes)
+        addressee = _addressee(port, network, caller)
+        port = _with_addresses(world, port, addressee, wishes)
     if port.mac_address != before.mac_address:
-        port = _renewed(world, port, network, before.mac_address)
+        port = _renewed(world, port, _addressee(port, network, caller), before.mac_address)
     if change.allowed_address_pairs is not UNSET:
         pairs = _pairs(change.allowed_address_pairs, port.mac_address)
         port = replace(port, allowed_address_pairs=pairs)
@@ -239,13 +244,13 @@ def _of_new_mac(
     )
 
 
-def _renewed(world: World, port: Port, network: Network, mac_before: str) -> Port:
+def _renewed(world: World, port: Port, addressee: Addressee, mac_before: str) -> Port:
     """The port with the SLAAC addresses of its MAC in place of those of the MAC before.
 
     The instance makes them of its MAC by itself, whatever the request says of addresses (Neutron
     does likewise).
     """
-    fixed_ips, addressee = list(port.fixed_ips), _addressee(port, network)
+    fixed_ips = list(port.fixed_ips)
     for n, ip in enumerate(fixed_ips):
         subnet = world.subnets.get(ip.subnet_id)
         if subnet is None or not is_slaac(subnet):
@@ -257,7 +262,7 @@ def _renewed(world: World, port: Port, network: Network, mac_before: str) -> Por
     return replace(port, fixed_ips=tuple(fixed_ips), reclaimed=reclaimed)
 
 
-def _addressee(port: Port, network: Network) -> Addressee:
+def _addressee(port: Port, network: Network, caller: Caller) -> Addressee:
     remnants = held_addresses(port).difference(port.fixed_ips)
     return Addressee(
         port.id,
@@ -266,11 +271,12 @@ def _addressee(port: Port, network: Network) -> Addressee:
         port.mac_address,
         port.device_owner,
         remnants=remnants,
+        sees_all=caller.is_admin,
     )
 
 
 def _with_addresses(
-    world: World, port: Port, network: Network, wishes: tuple[AddressWish, ...]
+    world: World, port: Port, addressee: Addressee, wishes: tuple[AddressWish, ...]
 ) -> Port:
     """Keep the addresses named again, let go of the others, allocate the new ones.
 
@@ -284,7 +290,6 @@ def _with_addresses(
         if same is not None:
             kept[n] = same
     new = tuple(wish for n, wish in enumerate(wishes) if n not in kept)
-    addressee = _addressee(port, network)
     granted = iter(assign(world, addressee, new))
     fixed_ips = tuple(kept.get(n) or next(granted) for n in range(len(wishes)))
     return replace(port, fixed_ips=fixed_ips, reclaimed=port.reclaimed or addressee.reclaimed)

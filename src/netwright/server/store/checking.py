@@ -13,11 +13,13 @@ import msgspec
 from netwright.db.transaction import Row, Transaction
 from netwright.ipam.addresses import from_key, to_text
 from netwright.model.resources import Port
+from netwright.server.counted import COUNTED
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.security.members import groups_of
 from netwright.server.store import schema
 from netwright.server.store.existing import existing, has_of, nothing_there, place_of
+from netwright.server.store.quotas import count
 from netwright.server.store.versions import require_known, version_of
 
 PAGE = 5_000
@@ -58,24 +60,24 @@ async def _check(tx: Transaction, url: str) -> Findings:
     for table in schema.metadata.sorted_tables:
         (rows[table.name],) = await tx.row(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - our names
     wrong: list[str] = []
-    count = 0
-    for found in [one async for one in _strays(tx)]:
-        count += 1
+    wrong_count = 0
+    for found in [*[one async for one in _strays(tx)], *[one async for one in _miscounts(tx)]]:
+        wrong_count += 1
         wrong.append(found)
     memberships = 0
     async for page in _pages(tx):
         memberships += sum(len(groups_of(port)) for port in page.ports)
         for found in disagreements(page):
-            count += 1
+            wrong_count += 1
             if len(wrong) < NAMED_MAX:
                 wrong.append(found)
     if memberships != rows["membership"]:
-        count += 1
+        wrong_count += 1
         wrong.append(
             f"ports say that they are {memberships} times in a security group,"
             f" and {rows['membership']} rows say so"
         )
-    return Findings(version, epoch, rows, wrong[:NAMED_MAX], count)
+    return Findings(version, epoch, rows, wrong[:NAMED_MAX], wrong_count)
 
 
 _PARENTLESS = (
@@ -110,6 +112,15 @@ async def _strays(tx: Transaction) -> AsyncIterator[str]:
         )
         for stray in strays:
             yield words.format(*stray)
+
+
+async def _miscounts(tx: Transaction) -> AsyncIterator[str]:
+    """What quotas have counted otherwise than there is."""
+    sql = "SELECT project_id, resource, used FROM quota_usage ORDER BY 1, 2"
+    for project_id, resource, used in await tx.rows(sql):
+        there = await count(tx, project_id, resource) if resource in COUNTED else used
+        if there != used:
+            yield f"project {project_id} has {there} {resource}, but its quota has {used} counted"
 
 
 async def _pages(tx: Transaction) -> AsyncIterator[Page]:

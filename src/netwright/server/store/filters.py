@@ -9,6 +9,7 @@ from netwright.ipam.addresses import from_text, to_key
 from netwright.model.errors import HTTPBadRequest, InvalidInput
 from netwright.model.labels import Operator, Requirement, Selector, parse_selector
 from netwright.server.store import schema
+from netwright.server.store.tags import tag_condition
 
 _Condition = ColumnElement[bool]
 
@@ -30,6 +31,18 @@ def condition(table: Table, attribute: str, values: tuple[str, ...]) -> _Conditi
     special = _SPECIAL.get((table.name, attribute))
     if special is not None:
         return special(values)
+    standard = _standard(table, attribute, values)
+    return _of_column(table, attribute, values) if standard is None else standard
+
+
+def _standard(table: Table, attribute: str, values: tuple[str, ...]) -> _Condition | None:
+    """What means the same of every resource."""
+    if attribute == "changed_since" and "updated_at" in table.c:
+        return and_(*(table.c.updated_at >= float(value) for value in values))
+    return tag_condition(table, attribute, values)
+
+
+def _of_column(table: Table, attribute: str, values: tuple[str, ...]) -> _Condition:
     name = _COLUMNS.get(attribute, attribute)
     column = table.c.get(name)
     if column is None or name in _NEVER:

@@ -19,6 +19,7 @@ from netwright.server.store import schema
 from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_plain
+from netwright.server.store.quotas import load_quotas
 from netwright.server.store.security import load_rules, load_security
 from netwright.server.world import World
 
@@ -66,6 +67,8 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await load_security(tx, world, needs, memory)
     await load_plain(tx, world, needs)
     load_rules(world)
+    projects = needs.projects | (world.projects() if needs.deletes else set())
+    await load_quotas(tx, world, memory, projects, needs.quotas)
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     await _load_uses(tx, world, used)
 

@@ -1,13 +1,15 @@
-"""Networks, subnets, hosts and whose which security group is, true up to a place in the event log.
+"""Networks, subnets, hosts, quotas, whose which security group is: true up to a place in the log.
 
 Every change of them is an event. As long as the log's last event is one that this process knows of,
 they are in the database as they are here, and a batch need not read them again. On SQLite that is
 always; where other processes write, only until the next of their commits.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from netwright.ipam.fill import Fill
+from netwright.model.quotas import Quota
 from netwright.model.resources import Host, Network, Subnet
 from netwright.model.security import SecurityGroup
 from netwright.server.world import World
@@ -32,6 +34,8 @@ class Memory:
         self.fills: dict[str, CountedFill] = {}  # hints, which need not be true
         self.group_projects: dict[str, str] = {}
         self.default_groups: dict[str, str] = {}
+        self.quotas: dict[str, Quota | None] = {}
+        self.usage: dict[str, dict[str, int]] = {}
 
     def begin(self, seq: int) -> None:
         """A transaction sees the log up to `seq`: forget what may have changed since."""
@@ -44,6 +48,8 @@ class Memory:
         self.networks.clear()
         self.hosts.clear()
         self._forget_groups()
+        self.quotas.clear()
+        self.usage.clear()
 
     def learn(self, world: World, network_ids: set[str], names: set[str]) -> None:
         """What was just read: whole networks, and hosts; what is not there is not remembered."""
@@ -77,6 +83,13 @@ class Memory:
         self.group_projects.clear()
         self.default_groups.clear()
 
+    def learn_quotas(self, quotas: Mapping[str, Quota | None]) -> None:
+        """What was just read; None: the project has none."""
+        if len(self.quotas) + len(quotas) > _KEPT_MAX:
+            self.quotas.clear()
+            self.usage.clear()
+        self.quotas.update(quotas)
+
     def commit(self, world: World, last: int, end: int) -> None:
         """A batch that followed the event `last` was committed, up to the event `end`."""
         for network_id, fill in world.fills.items():
@@ -93,8 +106,21 @@ class Memory:
                 self.networks.pop(subnet.network_id, None)
         for name, _, _ in world.hosts.changed():
             self.hosts.pop(name, None)
+        self._commit_groups(world)
+        self._commit_quotas(world)
+
+    def _commit_groups(self, world: World) -> None:
         for group_id, old, new in world.of(SecurityGroup).changed():
             known = old or new
             if known is not None and (old is None or new is None):  # else it stays whose it is
                 self.group_projects.pop(group_id, None)
                 self.default_groups.pop(known.project_id, None)
+
+    def _commit_quotas(self, world: World) -> None:
+        for project_id, _, quota in world.of(Quota).changed():
+            self.quotas[project_id] = quota
+            self.usage.pop(project_id, None)
+        for (project_id, resource), _, used in world.usage.rows.changed():
+            known = self.usage.get(project_id)
+            if known is not None and used is not None:
+                known[resource] = used

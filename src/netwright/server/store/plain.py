@@ -9,6 +9,7 @@ from sqlalchemy import Table
 from netwright.db import statements
 from netwright.db.transaction import Transaction
 from netwright.model.operations import Operation
+from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.server.needs import Needs
@@ -22,6 +23,7 @@ TABLES: Mapping[type[Value], Table] = {
     OperationWork: schema.operation_work,
     SecurityGroup: schema.security_group,
     GroupRule: schema.security_group_rule,
+    Quota: schema.quota,
 }
 """Each plain type's table: every column but `body` is the value's attribute of that name."""
 

@@ -29,8 +29,10 @@ from netwright.model.errors import (
     SecurityGroupNotFound,
     SecurityGroupRuleNotFound,
     SubnetNotFound,
+    TenantQuotaNotFound,
 )
 from netwright.model.operations import Operation
+from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.states import API_STATUS, PortState
@@ -44,6 +46,7 @@ from netwright.server.store.filters import condition
 from netwright.server.store.group_pictures import watchable_groups
 from netwright.server.store.loading import revocations
 from netwright.server.store.outbox import of_port
+from netwright.server.store.quotas import usage_of
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -91,6 +94,10 @@ def _own(table: Table) -> Readable:
     return lambda project_id: true() if project_id is None else table.c.project_id == project_id
 
 
+def _own_quota(project_id: str | None) -> ColumnElement[bool]:
+    return true() if project_id is None else schema.quota.c.id == project_id
+
+
 _ALIVE = schema.port.c.state != PortState.RELEASING
 _ALL_PORTS = Collection(schema.port, Port, PortNotFound, _own_port)
 _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
@@ -106,6 +113,7 @@ _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
         SecurityGroupRuleNotFound,
         _own(schema.security_group_rule),
     ),
+    Quota: Collection(schema.quota, Quota, TenantQuotaNotFound, _own_quota),
 }
 
 
@@ -165,6 +173,9 @@ class StoreReader:
 
     async def census(self) -> Census:
         return await self._database.read(count)
+
+    async def usage(self, project_id: str) -> Mapping[str, int]:
+        return await self._database.read(lambda tx: usage_of(tx, project_id))
 
     async def topology(self) -> Topology:
         found = await self._bodies("SELECT body FROM topology", (), Topology)

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
@@ -101,6 +101,7 @@ subnet = Table(
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),
     Index("subnet_name", "name"),
+    Index("subnet_project", "project_id"),
     sqlite_with_rowid=False,
 )
 
@@ -391,6 +392,34 @@ membership = Table(
     metadata,
     Column("group_id", String, primary_key=True),
     Column("port_id", String, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    Column("id", String, primary_key=True),  # the project's
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What a project has, where its quota says that it is counted: a row for each resource.
+quota_usage = Table(
+    "quota_usage",
+    metadata,
+    Column("project_id", String, primary_key=True),
+    Column("resource", String, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# By kind of resource first, so that filters by tags are looked up.
+tag = Table(
+    "tag",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("tag", String, primary_key=True),
+    Column("resource_id", String, primary_key=True),
     sqlite_with_rowid=False,
 )
 

@@ -24,7 +24,9 @@ from netwright.server.store import schema
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.outbox import write_notices
 from netwright.server.store.plain import write_plain
+from netwright.server.store.quotas import write_usage
 from netwright.server.store.security import write_memberships
+from netwright.server.store.tags import write_tags
 from netwright.server.world import World
 
 _encode = msgspec.json.Encoder().encode
@@ -50,6 +52,8 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await _write_hosts(tx, world)
     await _write_topologies(tx, world)
     await write_plain(tx, world)
+    await write_usage(tx, world)
+    await write_tags(tx, world)
     await _write_allocations(tx, world)
     await _write_ports(tx, world, seqs)
     await write_memberships(tx, world)

@@ -20,6 +20,10 @@ _EXTENSIONS = {
     "port-unique-name": ("Port Unique Name", "Creating a port twice by one name makes one port."),
     "project-id": ("Project Id", "project_id beside tenant_id."),
     "provider": ("Provider Network", "The physical network and VLAN behind a network."),
+    "quota-check-limit": ("Quota Check", "Limits that are exceeded already are refused."),
+    "quota-check-limit-default": ("Quota Check by Default", "They are, unless force is sent."),
+    "quota_details": ("Quota Details", "What a project has of its quota."),
+    "quotas": ("Quotas", "How much a project may have at most."),
     "revision-if-match": ("If-Match by Revision", "Changes only what is at the revision named."),
     "security-group": ("security-group", "Who may talk to a port: groups of rules."),
     "security-groups-normalized-cidr": (
@@ -34,6 +38,10 @@ _EXTENSIONS = {
         "Stateful security group",
         "Whether replies to what a group allows pass by themselves.",
     ),
+    "standard-attr-tag": ("Tags", "Every resource has tags, and is found by them."),
+    "standard-attr-timestamp": ("Timestamps", "Every resource says when it was made and changed."),
+    "tag-creation": ("Tag Creation", "Tags are added many at once."),
+    "tag-ports-during-bulk-creation": ("Tags of New Ports", "Ports are made with their tags."),
 }
 _UPDATED = "2026-01-01T00:00:00-00:00"
 

@@ -5,6 +5,7 @@ page has no `next`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -63,6 +64,25 @@ def fixed_ips(name: str, value: str) -> str:
     if kind == "subnet_id" and wanted:
         return value
     raise invalid(name, f"'{value}' is neither subnet_id=ID nor ip_address=ADDRESS")
+
+
+def instant(name: str, value: str) -> str:
+    """A time of ISO 8601 as Unix seconds; UTC where it names no zone."""
+    try:
+        found = datetime.fromisoformat(value)
+        return str((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        raise invalid(name, f"'{value}' is no time such as 2026-01-31T12:00:00Z") from None
+
+
+STANDARD_FILTERS: Mapping[str, Canonical] = {
+    "changed_since": instant,
+    "tags": text,
+    "tags-any": text,
+    "not-tags": text,
+    "not-tags-any": text,
+}
+"""What every resource with Neutron's standard attributes can be filtered by."""
 
 
 def parse(listable: Listable, query_string: bytes, project_id: str | None) -> ListRequest:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -32,6 +33,7 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
+from netwright.server.each import each
 from netwright.server.queries import Reader
 
 _log = structlog.get_logger("netwright.server.networks")
@@ -98,6 +100,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     network_type: str | UnsetType = UNSET
     physical_network: str | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -132,6 +135,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             "provider:physical_network": listing.text,
             "provider:segmentation_id": listing.integer,
             "revision_number": listing.integer,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=frozenset(
             {
@@ -147,7 +151,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
         items: Sequence[NetworkCreation],
         networks: Mapping[str, Network],  # noqa: ARG002
     ) -> Command:
-        drafts = tuple(_draft(caller, item) for item in items)
+        drafts = each(self.collection, items, partial(_draft, caller))
         return CreateNetworks(caller=caller, drafts=drafts)
 
     async def was_made(self, command: Command, reader: Reader) -> None:
@@ -199,6 +203,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             network_type=segment.network_type if caller.is_admin else UNSET,
             physical_network=segment.physical_network if caller.is_admin else UNSET,
             segmentation_id=segment.segmentation_id if caller.is_admin else UNSET,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),

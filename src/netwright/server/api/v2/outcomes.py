@@ -5,9 +5,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
+from types import GenericAlias
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from netwright.model.errors import NetwrightError, Unavailable
 from netwright.server.api.errors import error_reply
@@ -19,6 +22,26 @@ _APPLIED = ((b"preference-applied", LENIENT.encode()),)
 
 Attempt: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 """Does one item by itself: its `status`, and the resource as it now is, if there still is one."""
+
+
+class _Error(msgspec.Struct, frozen=True):
+    type: str
+    message: str
+    detail: str
+
+
+@cache
+def described(collection: str, name: str, view: type[msgspec.Struct]) -> Mapping[str, Any]:
+    """The type of such a reply. A resource that is gone, or was not made, is left out."""
+    outcome = msgspec.defstruct(
+        f"{name.capitalize()}Outcome",
+        [
+            ("status", int),
+            (name, view | UnsetType, UNSET),
+            ("NeutronError", _Error | UnsetType, UNSET),
+        ],
+    )
+    return {collection: GenericAlias(list, (outcome,))}
 
 
 async def each_by_itself(collection: str, attempts: Sequence[Attempt]) -> Reply:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +17,7 @@ from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.resource import Resource, given
 from netwright.server.api.v2.sight import Sight
-from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
+from netwright.server.api.v2.values import Body, Name, ProjectId, Tag, Text, Uuid, project_of
 from netwright.server.commands import (
     AddressWish,
     Caller,
@@ -28,6 +29,7 @@ from netwright.server.commands import (
     PortDraft,
     UpdatePorts,
 )
+from netwright.server.each import each
 
 _WIRE = {
     "host_id": "binding:host_id",
@@ -70,6 +72,7 @@ class PortCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     vnic_type: VnicType = VnicType.NORMAL
     host_id: Name | UnsetType | None = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
+    tags: tuple[Tag, ...] = ()
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
 
@@ -121,6 +124,7 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     vif_type: str | UnsetType = UNSET
     vif_details: Mapping[str, Any] | UnsetType = UNSET
     profile: Mapping[str, Any] | UnsetType = UNSET
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -157,6 +161,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             "device_owner": listing.text,
             "binding:host_id": listing.text,
             "revision_number": listing.integer,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=frozenset(
             {
@@ -170,10 +175,14 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
     def creation(
         self, caller: Caller, items: Sequence[PortCreation], networks: Mapping[str, Network]
     ) -> Command:
-        for item in items:
+        def require_owner(item: PortCreation) -> None:
             network = networks.get(item.network_id) if item.network_id else None
             _require_network_owner(caller, "create", item, network)
-        return CreatePorts(caller=caller, drafts=tuple(_draft(caller, item) for item in items))
+
+        each(self.collection, items, require_owner)
+        return CreatePorts(
+            caller=caller, drafts=each(self.collection, items, partial(_draft, caller))
+        )
 
     def networks_to_create(self, items: Iterable[PortCreation]) -> Iterable[str]:
         claiming = (item for item in items if policy.network_owners_part(_claims(item)))
@@ -240,6 +249,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             device_owner=value.device_owner,
             vnic_type=value.vnic_type,
             **bound,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
@@ -256,6 +266,7 @@ def _draft(caller: Caller, item: PortCreation) -> PortDraft:
         name=item.name,
         unique_name=item.unique_name,
         description=item.description,
+        tags=values.tags(item.tags),
         admin_state_up=item.admin_state_up,
         device_id=item.device_id,
         device_owner=item.device_owner,

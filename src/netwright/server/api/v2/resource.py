@@ -20,10 +20,11 @@ from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Parameter, Route
 from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.deferral import ASYNC, deferred
-from netwright.server.api.v2.outcomes import LENIENT, each_by_itself
+from netwright.server.api.v2.outcomes import LENIENT, described, each_by_itself
 from netwright.server.api.v2.sight import Owned, Sight, networks_of, of_ids
 from netwright.server.api.v2.values import Body
 from netwright.server.commands import Caller, Command
+from netwright.server.each import each
 from netwright.server.queries import Reader
 
 BULK_ITEMS_MAX = 1000
@@ -155,8 +156,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     ) -> Command:
         """The command that makes the items; raises what the caller may not."""
         if not caller.is_admin:
-            for item in items:
-                policy.require_admin_to_create(caller, self.name, given(item))
+            each(self.collection, items, partial(self._require_creatable, caller))
         return self.creation(caller, items, networks)
 
     async def _create_later(
@@ -171,6 +171,9 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         prepare = [partial(self._creating, call.caller, part, networks) for part in parts]
         return await deferred(call, self.collection, Action.CREATE, prepare, many=many)
 
+    def _require_creatable(self, caller: Caller, item: Creation) -> None:
+        policy.require_admin_to_create(caller, self.name, given(item))
+
     async def _make_one(
         self, call: Call, item: Creation, networks: Mapping[str, Network]
     ) -> Mapping[str, Any]:
@@ -179,17 +182,17 @@ class Resource(ABC, Generic[Value, Creation, Change]):
 
     async def show(self, call: Call) -> Reply:
         fields = listing.fields_of(call.query)
-        value = await self._visible(call, call.path["id"])
+        value = await self.visible(call, call.path["id"])
         return json_reply({self.name: listing.project(self.view(call.caller, value), fields)})
 
     async def update(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
-        if_match = _if_match(call)
+        revision = if_match(call)
         body = self.update_shape.decode(await call.body())
         item: Change = getattr(body, self.name)
         id_ = call.path["id"]
         sight = await self.sight(call, [id_], [item])
-        change = partial(self.changing, call.caller, id_, item, if_match, sight)
+        change = partial(self.changing, call.caller, id_, item, revision, sight)
         if ASYNC in call.preferences:
             return await deferred(call, self.collection, Action.UPDATE, [change], many=False)
         changed: Sequence[Value] = await call.service.commit(change())
@@ -199,7 +202,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         listing.refuse_parameters(call.query)
         id_ = call.path["id"]
         sight = await self.sight(call, [id_])
-        deletion = partial(self.deleting, call.caller, id_, _if_match(call), sight)
+        deletion = partial(self.deleting, call.caller, id_, if_match(call), sight)
         if ASYNC in call.preferences:
             return await deferred(call, self.collection, Action.DELETE, [deletion], many=False)
         await call.service.commit(deletion())
@@ -246,10 +249,14 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         self, caller: Caller, id_: str, if_match: int | None, sight: Sight[Value]
     ) -> Command:
         """The command that deletes a resource; raises what the caller may not."""
+        self.require_touchable(caller, "delete", id_, sight)
+        return self.deletion(caller, id_, if_match)
+
+    def require_touchable(self, caller: Caller, action: str, id_: str, sight: Sight[Value]) -> None:
+        """Raises the resource's NotFound, or Denied, when the caller may not do this to it."""
         self._require_form(id_)
         if not caller.is_admin:
-            self._owned(caller, "delete", id_, sight)
-        return self.deletion(caller, id_, if_match)
+            self._owned(caller, action, id_, sight)
 
     def check_number(self, items: Sequence[object], does: str) -> None:
         if not 1 <= len(items) <= BULK_ITEMS_MAX:
@@ -270,22 +277,24 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         view = self.view_type
         one, page = {name: view}, {self.collection: GenericAlias(list, (view,))}
         fields = (Parameter("fields", repeated=True),)
+        lenient, guard = described(self.collection, name, view), ("If-Match",)
         create, update = self.create_shape.type, self.update_shape.type
         a = "an" if name[0] in "aeiou" else "a"
         return (
             Route("GET", path, self.list_many, access, f"List {words}", response=page,
                   parameters=_list_parameters(self.listable)),
             Route("POST", path, self.create, access, f"Create {a} {word}, or many", create,
-                  (one, page), statuses=(201,)),
+                  (one, page), statuses=(201,), lenient=lenient),
             Route("GET", f"{path}/{{id}}", self.show, access, f"Show {a} {word}",
                   response=one, parameters=fields),
             Route("DELETE", f"{path}/{{id}}", self.delete, access, f"Delete {a} {word}",
-                  statuses=(204,)),
+                  statuses=(204,), headers=guard),
             *((Route("PUT", f"{path}/{{id}}", self.update, access, f"Change {a} {word}", update,
-                     one),) if self.is_changeable else ()),
+                     one, headers=guard),) if self.is_changeable else ()),
         )  # fmt: skip
 
-    async def _visible(self, call: Call, id_: str) -> Value:
+    async def visible(self, call: Call, id_: str) -> Value:
+        """The resource, if the caller may see it; raises its NotFound."""
         reader = call.service.reader
         value: Value | None = (
             await reader.one(self.value_type, id_) if values.is_uuid(id_) else None
@@ -341,7 +350,7 @@ def _member(name: str, value: Any) -> bytes:
     return msgspec.json.encode({name: value})[1:-1]
 
 
-def _if_match(call: Call) -> int | None:
+def if_match(call: Call) -> int | None:
     """The revision that the caller saw: `If-Match: revision_number=N` (RFC 9110, 13.1.1)."""
     header = call.headers.get(b"if-match")
     if header is None:

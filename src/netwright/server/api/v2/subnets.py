@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ from netwright.server.commands import (
     SubnetDraft,
     UpdateSubnet,
 )
+from netwright.server.each import each
 from netwright.server.ports.addressing import SLAAC_MODES
 
 _SLAAC_PREFIX_LENGTH = 64
@@ -101,6 +103,7 @@ class SubnetView(msgspec.Struct, frozen=True, kw_only=True):
     ipv6_address_mode: str | None
     ipv6_ra_mode: str | None
     subnetpool_id: str | None = None
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -145,6 +148,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             "subnetpool_id": listing.text,
             "shared": listing.boolean,
             "revision_number": listing.integer,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=frozenset(
             {
@@ -162,7 +166,9 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
         items: Sequence[SubnetCreation],
         networks: Mapping[str, Network],  # noqa: ARG002
     ) -> Command:
-        return CreateSubnets(caller=caller, drafts=tuple(_draft(caller, item) for item in items))
+        return CreateSubnets(
+            caller=caller, drafts=each(self.collection, items, partial(_draft, caller))
+        )
 
     def change(
         self,
@@ -221,6 +227,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             host_routes=value.host_routes,
             ipv6_address_mode=value.ipv6_address_mode,
             ipv6_ra_mode=value.ipv6_ra_mode,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),

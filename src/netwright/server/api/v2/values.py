@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +15,7 @@ from netwright.server.api.body import nesting_exceeds
 from netwright.server.api.errors import invalid
 from netwright.server.api.v2 import policy
 from netwright.server.commands import Caller
+from netwright.server.tags import ordered
 
 Name = Annotated[str, Meta(max_length=255)]
 ProjectId = Annotated[str, Meta(max_length=255)]
@@ -25,6 +27,9 @@ Uuid = Annotated[
     ),
 ]
 Text = Annotated[str, Meta(max_length=64)]  # an address, a CIDR, a MAC; checked further below
+
+TAG_LENGTH_MAX = 255
+Tag = Annotated[str, Meta(max_length=TAG_LENGTH_MAX)]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MAC = re.compile(r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
@@ -121,6 +126,14 @@ def profile(attribute: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
     if value and len(msgspec.json.encode(value)) > _PROFILE_BYTES_MAX:
         raise invalid(attribute, f"it is longer than {_PROFILE_BYTES_MAX} bytes of JSON")
     return value
+
+
+def tags(given: tuple[str, ...]) -> tuple[str, ...]:
+    """The tags in order; raises InvalidInput when one is there twice, or too many are."""
+    if len(set(given)) != len(given):
+        twice = {tag for tag, times in Counter(given).items() if times > 1}
+        raise invalid("tags", f"Duplicate items in the list: '{', '.join(sorted(twice))}'")
+    return ordered(set(given))
 
 
 def project_of(caller: Caller, project_id: str | UnsetType, tenant_id: str | UnsetType) -> str:

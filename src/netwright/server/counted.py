@@ -1,0 +1,33 @@
+"""What quotas count. One more resource is a line here, and one in `store.quotas` if it needs SQL.
+
+A resource counts for the project that its value names. A deleted port that still withdraws does
+not: nobody could tell from the API what fills the quota, nor free it (Neutron likewise).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from netwright.model.resources import Network, Port, Subnet, Value
+from netwright.model.states import PortState
+
+
+class Counted(NamedTuple):
+    """A resource by the API's name: which values hold it, and how many each holds."""
+
+    type: type[Value]
+    number: Callable[[Any], int]
+
+
+def _one(_value: Value) -> int:
+    return 1
+
+
+def _if_alive(port: Port) -> int:
+    return 0 if port.state is PortState.RELEASING else 1
+
+
+COUNTED: Mapping[str, Counted] = {
+    "network": Counted(Network, _one),
+    "subnet": Counted(Subnet, _one),
+    "port": Counted(Port, _if_alive),
+}
