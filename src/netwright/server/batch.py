@@ -10,7 +10,7 @@ what is there now; the next time it takes the turn first, and so is overtaken on
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from itertools import chain, zip_longest
+from itertools import chain
 from typing import Any, NamedTuple
 
 import structlog
@@ -249,7 +249,8 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:
 
 def _together(world: World, command: Together, epoch: str) -> Outcome:
     done = []
-    for one, item in zip_longest(command.commands, command.items, fillvalue=""):
+    items = command.items or ("",) * len(command.commands)
+    for one, item in zip(command.commands, items, strict=True):
         try:
             done.append(_decide(world, one, epoch))
         except NetwrightError as error:

@@ -17,7 +17,7 @@ from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.security_group_rules import SecurityGroupRules
 from netwright.server.api.v2.security_groups import SecurityGroups
 from netwright.server.api.v2.subnets import Subnets
-from netwright.server.api.v2.tags import Tags
+from netwright.server.api.v2.tags import Tags, is_tagged
 from netwright.server.census import CensusKept
 
 
@@ -32,12 +32,8 @@ def application(edge: Edge) -> Application:
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
+        *(route for each in resources if is_tagged(each) for route in Tags(each).routes()),
         *port_bindings.routes(),
-        *(
-            route
-            for each in resources
-            for route in (*each.routes(), *Bulk(each).routes(), *Tags(each).routes())
-        ),
         *Quotas(edge.quota_defaults).routes(),
         *extensions.routes(),
         *hosts.routes(edge.authenticator),

@@ -14,7 +14,7 @@ from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.resource import Resource, if_match
 from netwright.server.api.v2.values import TAG_LENGTH_MAX, Body, Tag
 from netwright.server.commands import ChangeTags
-from netwright.server.tags import missing, no_tag
+from netwright.server.tags import TAGGED, missing, no_tag
 
 
 class TagsBody(Body, frozen=True, kw_only=True):
@@ -22,6 +22,11 @@ class TagsBody(Body, frozen=True, kw_only=True):
 
 
 _SHAPE = Shape(TagsBody)
+
+
+def is_tagged(resource: Resource[Any, Any, Any]) -> bool:
+    """Whether the resource has tags."""
+    return resource.value_type in TAGGED.values()
 
 
 class Tags:
