@@ -38,7 +38,13 @@ from netwright.server.commands import (
     SeeDevices,
     UnfenceHost,
 )
-from netwright.server.ports.bindings import offer, retry, withdraw_ahead, withdrawn
+from netwright.server.ports.bindings import (
+    offer,
+    retry,
+    withdraw,
+    withdraw_ahead,
+    withdrawn,
+)
 from netwright.server.ports.lifecycle import (
     TransitionRefused,
     happen,
@@ -138,7 +144,7 @@ def decommission(world: World, command: DeleteHost) -> int:
     """Forget a host that is gone for good; returns how often its credential was revoked by now.
 
     Raises HostInUse while its agent is heard or bindings stand there: these hold addresses, which
-    only a withdrawal or a fence proves free (laws 2 and 5).
+    only a withdrawal or a fence proves free (laws 2 and 5). Standbys hold none, and go.
     """
     host = _known(world, command.host)
     name = host.name
@@ -147,7 +153,8 @@ def decommission(world: World, command: DeleteHost) -> int:
             f"Host {name} cannot be deleted: its agent is heard.",
             next=f"stop netwright agent on {name} first; it counts as silent after 15 s",
         )
-    bindings = len(_ports_on(world, name))
+    here = _ports_on(world, name)
+    bindings = sum(not binding.is_standby for _, binding in here)
     if bindings:
         fence = (
             "" if host.state is HostState.FENCED else f"; if it is dead, fence it: {_FENCE} {name}"
@@ -157,6 +164,9 @@ def decommission(world: World, command: DeleteHost) -> int:
             next=f"bind these ports to other hosts, or delete them"
             f" (netwright port list --host {name}){fence}",
         )
+    for port, standby in here:
+        after = withdraw(world, port, standby, Event.UNBIND)
+        happen(world, after, Event.UNBIND, actor="operator", binding=standby)
     times = (world.revocations.get(name) or 0) + 1
     world.revocations.put(name, times)
     world.hosts.put(name, None)

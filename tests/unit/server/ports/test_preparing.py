@@ -20,6 +20,7 @@ from tests.doubles.store import (
 
 from netwright.model.errors import (
     BadRequest,
+    HostInUse,
     InvalidInput,
     NetwrightError,
     PortBindingAlreadyActive,
@@ -45,6 +46,7 @@ from netwright.server.commands import (
     Command,
     CreateNetworks,
     DeleteBinding,
+    DeleteHost,
     FenceHost,
     NetworkDraft,
     PrepareBinding,
@@ -383,6 +385,19 @@ def test_why_a_host_cannot_serve_it_is_said(store: Store) -> None:
     port = store.port("v")
     assert port is not None
     assert port.bindings == ()
+
+
+def test_a_host_that_is_deleted_takes_its_standbys_along_and_nothing_else(store: Store) -> None:
+    gone = {host: DeleteHost(caller=ADMIN, host=host) for host in ("h1", "h2")}
+    store.do(prepare())
+    store.do(Tick(caller=ADMIN, silent_hosts=("h1", "h2")))
+    store.do(gone["h2"])
+    assert roles(store) == {"h1": (UP, True, False)}
+    assert the(store).state is PortState.ACTIVE
+    with pytest.raises(HostInUse, match="1 bindings of ports stand there"):
+        store.do(gone["h1"])
+    attachments = store.connection.execute("SELECT host FROM attachment").fetchall()
+    assert attachments == [("h1",)]
 
 
 def test_a_host_that_is_silent_lets_no_instance_move_away(store: Store) -> None:
