@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from netwright.agent.ovs.actual import Actual, Device, Rows
+from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie, Rows
 from netwright.agent.ovs.changes import (
     DEAD,
     DEAD_VLAN,
@@ -22,8 +22,17 @@ from netwright.agent.ovs.changes import (
     SetColumns,
     Status,
 )
+from netwright.agent.ovs.firewall import (
+    SETS,
+    guard_cookie,
+    guard_flows,
+    guarded_port,
+    set_flows,
+    shut,
+)
 from netwright.agent.ovs.flow_diff import difference
-from netwright.agent.ovs.flows import Flow
+from netwright.agent.ovs.flows import ZONE, Flow
+from netwright.agent.ovs.guarding import guarded_macs, shared_cookie, shared_flows
 from netwright.agent.ovs.local_vlans import local_vlans, segment_of
 from netwright.agent.ovs.pipeline import (
     BASE,
@@ -36,6 +45,7 @@ from netwright.agent.ovs.pipeline import (
     segment_cookie,
 )
 from netwright.agent.ovs.port_rows import mtu_row, port_row
+from netwright.agent.ovs.together import Together
 from netwright.agent.ovs.wiring import (
     Desired,
     Endpoint,
@@ -61,17 +71,25 @@ class Settled(msgspec.Struct, frozen=True):
 
     wired: _Wired
     cookie: int
+    guard: int
     flows: frozenset[Flow]
+    guard_flows: frozenset[Flow] | None
+    guarded_macs: tuple[str, ...]
     segment_text: str
     up: EndpointState
 
     def still(
-        self, device: Device, endpoint: Endpoint | None, flows: frozenset[Flow] | None
+        self, device: Device, endpoint: Endpoint | None, have: FlowsByCookie, together: Together
     ) -> bool:
         """Whether these are the values that it was settled with (its tag is compared later)."""
         before = self.wired.device
         return (
-            self.flows is flows
+            self.flows is have.get(self.cookie)
+            and self.guard_flows is have.get(self.guard)
+            and (
+                endpoint is None
+                or self.guarded_macs == guarded_macs(endpoint, together.shared_macs)
+            )
             and self.wired.endpoint is endpoint
             and before.port is device.port
             and before.interface is device.interface
@@ -95,8 +113,10 @@ class Planning:
         actual: Actual,
         barred: Mapping[str, str],
         before: Mapping[str, Settled],
+        together: Together,
     ) -> None:
         self.desired = desired
+        self.together = together
         self.actual = actual
         self.wiring: HostWiring = desired.wiring
         self.br_int = desired.wiring.integration_bridge
@@ -121,12 +141,13 @@ class Planning:
     def plan(self, base: BaseChanges) -> Plan:
         base_rows, base_problems = base
         rows = [*base_rows, *self._port_rows()]
-        retagged = {
-            port_cookie(row.owner)
+        moving = {
+            row.owner
             for row in rows
             if isinstance(row, SetColumns) and row.owner is not None and "tag" in row.columns
         }
         settled = {one.cookie for one in self.settled.values()}
+        settled |= {one.guard for one in self.settled.values()}
         wanted = self._wanted_flows()
         close: dict[str, tuple[FlowChange, ...]] = {}
         opened: dict[str, tuple[FlowChange, ...]] = {}
@@ -138,7 +159,8 @@ class Planning:
                 have,
                 wanted[bridge],
                 settled=settled if bridge == self.br_int else (),
-                retagged=retagged,
+                retagged={port_cookie(port_id) for port_id in moving},
+                guards={guard_cookie(port_id) for port_id in moving},
                 is_port=self.port_cookies.__contains__,
             )
             changing |= found.owners
@@ -173,11 +195,13 @@ class Planning:
             seen[port_id] = device
             endpoint = endpoints.get(port_id)
             known = before.get(port_id)
-            if known is not None and port_id not in barred:
-                flows = self.inner_flows.get(known.cookie)
-                if known.still(device, endpoint, flows):
-                    self.settled[port_id] = known
-                    continue
+            if (
+                known is not None
+                and port_id not in barred
+                and known.still(device, endpoint, self.inner_flows, self.together)
+            ):
+                self.settled[port_id] = known
+                continue
             if endpoint is None:
                 self._sort_unknown(device)
             else:
@@ -203,6 +227,9 @@ class Planning:
                 self.dead.append(device)
         elif not endpoint.admin_up:
             self._say(endpoint.port_id, "down", "administratively down")
+            self.dead.append(device)
+        elif cause := self.together.refusal(endpoint):
+            self._say(endpoint.port_id, "refused", cause)
             self.dead.append(device)
         elif endpoint.segment.physical_network not in self.trunks:
             known = ", ".join(sorted(self.trunks)) or "none"
@@ -257,24 +284,62 @@ class Planning:
             if segment_trunk.outer is not None:
                 wanted[bridge.name][cookie] = outbound(segment, vlan, segment_trunk.outer, bridge)
         for wired in self.wired:
-            cookie = port_cookie(wired.device.port_id)
-            if wired.endpoint is None:
-                inner[cookie] = self._kept_flows(wired.device, cookie)
-            elif wired.segment in self.vlans and (ofport := wired.device.ofport) is not None:
-                inner[cookie] = endpoint_flows(wired.endpoint, ofport)
+            self._want_port(inner, wired)
+        self._want_shared(inner)
         return wanted
+
+    def _want_port(self, inner: dict[int, frozenset[Flow]], wired: _Wired) -> None:
+        device, endpoint = wired.device, wired.endpoint
+        cookie, guard = port_cookie(device.port_id), guard_cookie(device.port_id)
+        if endpoint is None:
+            inner[cookie] = self._kept_flows(device, cookie)
+            inner[guard] = self._kept_guard(device, guard)
+            return
+        vlan = self.vlans.get(wired.segment)
+        if vlan is None:
+            return
+        macs = guarded_macs(endpoint, self.together.shared_macs)
+        if device.ofport is not None:
+            inner[cookie] = endpoint_flows(endpoint, device.ofport, vlan)
+            inner[guard] = guard_flows(endpoint, macs, device.ofport, vlan)
+        else:
+            inner[guard] = frozenset(map(shut, guard_flows(endpoint, macs, 0, vlan)))
+
+    def _want_shared(self, inner: dict[int, frozenset[Flow]]) -> None:
+        """What is no port's own: shared MACs, the ends of conjunctions.
+
+        Before all is known, those that are there are kept.
+        """
+        ofports = {
+            one.device.port_id: one.device.ofport
+            for one in (*self.wired, *(settled.wired for settled in self.settled.values()))
+        }
+        for (segment, mac), ports in self.together.shared_macs.items():
+            found = [ofport for port in ports if (ofport := ofports.get(port)) is not None]
+            if found and (vlan := self.vlans.get(segment)) is not None:
+                inner[shared_cookie(segment, mac)] = shared_flows(segment, mac, found, vlan)
+        inner[SETS] = set_flows(self.together.sets)
+        if not self.desired.in_sync:
+            inner[SETS] |= self.inner_flows.get(SETS, frozenset())
 
     def _kept_flows(self, device: Device, cookie: int) -> frozenset[Flow]:
         """Return what a port that we are not told about has, as far as its device still has it."""
         have = self.inner_flows.get(cookie, frozenset())
-        return frozenset(flow for flow in have if ("in_port", device.ofport) in flow.match)
+        places = {("in_port", device.ofport), (f"reg{ZONE}", device.ofport)}
+        return frozenset(flow for flow in have if not places.isdisjoint(flow.match))
+
+    def _kept_guard(self, device: Device, cookie: int) -> frozenset[Flow]:
+        have = self.inner_flows.get(cookie, frozenset())
+        return frozenset(
+            flow if guarded_port(flow) == device.ofport else shut(flow) for flow in have
+        )
 
     # How each endpoint stands
 
     def _block(self, bridge: str, cookie: int, holder: Flow) -> None:
         cause = f"a flow of somebody else holds a place of ours on {bridge}: {holder}"
         self.blocked[cookie] = cause
-        if cookie not in self.port_cookies:
+        if cookie not in self.port_cookies:  # a guard's is the port's too
             self.problems.append(Problem(bridge, cause))
 
     def _settle_states(self, changing_rows: set[str | None], changing_flows: set[int]) -> None:
@@ -286,12 +351,14 @@ class Planning:
                     one.wired.segment, changing_rows, changing_flows
                 )
             port_id, wait = one.up.port_id, waits[one.segment_text]
+            wait = wait or self._sets_wait(one.wired.endpoint, changing_flows)
             self.states[port_id] = one.up if wait is None else EndpointState(port_id, *wait)
         for wired in self.wired:
             port_id = wired.device.port_id
             if wired.endpoint is None or port_id in self.states:
                 continue
             shared = self._shared_wait(wired.segment, changing_rows, changing_flows)
+            shared = shared or self._sets_wait(wired.endpoint, changing_flows)
             own = self._own_wait(wired, changing_rows, changing_flows)
             if own is None:
                 self._remember(wired)
@@ -303,17 +370,31 @@ class Planning:
     ) -> tuple[Status, str] | None:
         """What this port alone waits for; None when it has all that is its own."""
         cookie, interface = port_cookie(wired.device.port_id), wired.device.interface
+        guard = guard_cookie(wired.device.port_id)
         if interface.ofport == -1:
             error = interface.error or "no cause given"
             return "refused", f"OVS cannot open {interface.name}: {error}"
-        if cookie in self.blocked:
-            return "refused", self.blocked[cookie]
+        for owner in (cookie, guard):
+            if owner in self.blocked:
+                return "refused", self.blocked[owner]
         if wired.device.ofport is None:
             return "wiring", f"ovs-vswitchd has not opened {interface.name} yet"
         if wired.device.port_id in changing_rows:
             return "wiring", "OVSDB rows are to be changed"
-        if cookie in changing_flows:
+        if not changing_flows.isdisjoint((cookie, guard)):
             return "wiring", "flows are to be changed"
+        return None
+
+    def _sets_wait(
+        self, endpoint: Endpoint | None, changing_flows: set[int]
+    ) -> tuple[Status, str] | None:
+        """What all ports wait for whose filters name remote groups."""
+        if endpoint is None or endpoint.filter is None or not endpoint.filter.address_sets:
+            return None
+        if SETS in self.blocked:
+            return "refused", self.blocked[SETS]
+        if SETS in changing_flows:
+            return "wiring", "flows of remote groups are to be changed"
         return None
 
     def _shared_wait(
@@ -343,9 +424,18 @@ class Planning:
         port_id = wired.device.port_id
         cookie = port_cookie(port_id)
         flows = self.inner_flows.get(cookie)
-        if flows is not None:
-            up = EndpointState(port_id, "up")
-            self.settled[port_id] = Settled(wired, cookie, flows, str(wired.segment), up)
+        if flows is not None and wired.endpoint is not None:
+            guard = guard_cookie(port_id)
+            self.settled[port_id] = Settled(
+                wired,
+                cookie,
+                guard,
+                flows,
+                self.inner_flows.get(guard),
+                guarded_macs(wired.endpoint, self.together.shared_macs),
+                str(wired.segment),
+                EndpointState(port_id, "up"),
+            )
 
     def _say(self, port_id: str, status: Status, cause: str = "") -> None:
         self.states[port_id] = EndpointState(port_id, status, cause)

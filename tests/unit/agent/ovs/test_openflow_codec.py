@@ -2,6 +2,7 @@
 
 import ipaddress
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 from netwright.agent.ovs.changes import FlowChange
 from netwright.agent.ovs.errors import OvsProtocolError
 from netwright.agent.ovs.flows import (
+    Action,
+    Commit,
+    Conjunction,
     Flow,
     Goto,
     Match,
@@ -22,7 +26,11 @@ from netwright.agent.ovs.flows import (
     Output,
     PopVlan,
     PushVlan,
+    Resubmit,
+    SetRegister,
     SetVlan,
+    Track,
+    Untrack,
     match_on,
     owner_cookie,
 )
@@ -80,7 +88,7 @@ def test_a_flow_that_comes_back_is_the_one_that_was_sent() -> None:
 @settings(deadline=None)
 @given(endpoints)
 def test_an_endpoints_flows_come_back(endpoint: Endpoint) -> None:
-    for flow in endpoint_flows(endpoint, 77):
+    for flow in endpoint_flows(endpoint, 77, 3):
         round_trip(flow)
 
 
@@ -111,33 +119,52 @@ FLOW_MOD_AT = 16
 """Where the flow mod begins in a bundle-add message."""
 
 
+ZONE = "reg5"
+
+
 def as_os_ken_has_it(value: int | str) -> Any:
     if isinstance(value, int) or "/" not in value:
         return value
+    if value.startswith("0x"):
+        return tuple(int(part, 16) for part in value.split("/"))
+    if ":" in value and value.count(":") == 10:  # a MAC with its mask
+        return tuple(value.split("/"))
     network = ipaddress.ip_network(value)
     address = str(network.network_address)
     is_host = network.prefixlen == network.max_prefixlen
     return address if is_host else (address, str(network.netmask))
 
 
+def action_of_os_ken(action: Action) -> Any:
+    match action:
+        case SetVlan(vlan):
+            return wire.OFPActionSetField(vlan_vid=0x1000 | vlan)
+        case SetRegister(register, value):
+            return wire.OFPActionSetField(**{f"reg{register}": value})
+        case Commit(mark):
+            marking = wire.OFPActionSetField(ct_mark=mark)
+            return wire.NXActionCT(1, ZONE, 15, 255, 0, [marking])
+        case Conjunction(conj_id, clause, clauses):
+            return wire.NXActionConjunction(clause - 1, clauses, conj_id)
+    fields = [getattr(action, name) for name in action.__struct_fields__]
+    makers: dict[type, Callable[..., Any]] = {
+        Normal: lambda: wire.OFPActionOutput(ofp.OFPP_NORMAL, 0),
+        Output: lambda port: wire.OFPActionOutput(port, 0),
+        PushVlan: lambda: wire.OFPActionPushVlan(0x8100),
+        PopVlan: wire.OFPActionPopVlan,
+        Track: lambda table: wire.NXActionCT(0, ZONE, 15, table, 0, []),
+        Untrack: wire.NXActionCTClear,
+        Resubmit: lambda table: wire.NXActionResubmitTable(table_id=table),
+    }
+    return makers[type(action)](*fields)
+
+
 def written_by_os_ken(xid: int, flow: Flow) -> bytes:
     """The flow mod as os-ken writes it."""
-    applied: list[Any] = []
-    gotos: list[Any] = []
-    for action in flow.actions:
-        match action:
-            case Normal():
-                applied.append(wire.OFPActionOutput(ofp.OFPP_NORMAL, 0))
-            case Output(port):
-                applied.append(wire.OFPActionOutput(port, 0))
-            case PushVlan():
-                applied.append(wire.OFPActionPushVlan(0x8100))
-            case PopVlan():
-                applied.append(wire.OFPActionPopVlan())
-            case SetVlan(vlan):
-                applied.append(wire.OFPActionSetField(vlan_vid=0x1000 | vlan))
-            case Goto(table):
-                gotos.append(wire.OFPInstructionGotoTable(table))
+    applied = [action_of_os_ken(one) for one in flow.actions if not isinstance(one, Goto)]
+    gotos = [
+        wire.OFPInstructionGotoTable(one.table) for one in flow.actions if isinstance(one, Goto)
+    ]
     if applied:
         gotos.insert(0, wire.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, applied))
     fields = sorted(flow.match, key=lambda field: ofp.oxm_from_user_header(field[0]))
@@ -159,7 +186,7 @@ def written_by_os_ken(xid: int, flow: Flow) -> bytes:
 @settings(deadline=None)
 @given(endpoints)
 def test_os_ken_writes_the_same_bytes_for_an_endpoint(endpoint: Endpoint) -> None:
-    for flow in endpoint_flows(endpoint, 77):
+    for flow in endpoint_flows(endpoint, 77, 3):
         added = FlowCodec().bundle_add(7, 1, FlowChange(flow))
         assert added[FLOW_MOD_AT:] == written_by_os_ken(7, flow)
 
@@ -231,7 +258,7 @@ def test_a_strangers_flow_is_read_whatever_it_does() -> None:
         ("tcp_dst", 80),
     )
     assert [type(action) for action in flow.actions] == [
-        Opaque, Opaque, Opaque, Opaque, Output, Opaque, Goto,
+        Opaque, Opaque, Opaque, Opaque, Output, Resubmit, Goto,
     ]  # fmt: skip
     assert str(flow.actions[0]) == "Opaque(text='instruction:6(00000003)')"
 
