@@ -439,7 +439,7 @@ async def test_a_hundred_ports_at_once(
         # However many there are: the one is planned (ahead too, while ovs-vswitchd works), wired,
         # verified, and nothing else is looked at or read.
         assert set(work.plannings) == {1}
-        assert work.flows_read == len(endpoint_flows(many[0], 1))
+        assert work.flows_read == len(endpoint_flows(many[0], 1, 1))
     sys.stdout.write(
         f"100 ports at once: {each_ms:.2f} ms each; one of 103: {statistics.median(single):.1f} ms"
     )

@@ -6,6 +6,7 @@ them as they were finds by identity what is another now.
 """
 
 import ipaddress
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
@@ -38,7 +39,7 @@ def key_version(key: bytes) -> int:
 
 
 def bucket_of(key: bytes) -> int:
-    return (key[-3] << 8 | key[-2]) % BUCKETS
+    return zlib.crc32(key) % BUCKETS
 
 
 class Members:

@@ -269,14 +269,17 @@ def _stage_base(tables: Stage) -> Iterator[Flow]:
     yield base(tables.tracked, 70, ct_state=_state(_REPLY))
     yield base(tables.tracked, 70, ct_state=_state(_RELATED, _NEW))
     yield base(tables.tracked, 0, Goto(tables.permits))
-    yield base(tables.permits, 10, Commit(_MARKED), ct_state=_state(_ESTABLISHED), **unmarked)
     yield base(tables.permits, 0)
-    yield base(tables.keep, 80, Commit(_UNMARKED), Goto(tables.passed), ct_state=_state(_NEW))
-    yield base(
-        tables.keep, 80, Commit(_UNMARKED), Goto(tables.passed),
-        ct_state=_state(0, _NEW), ct_mark=f"{_MARKED:#x}/0x1",
-    )  # fmt: skip
-    yield base(tables.keep, 0, Goto(tables.passed))
+    passed = Goto(tables.passed)
+    marked = {"ct_mark": f"{_MARKED:#x}/0x1"}
+    for ethertype in ETHERTYPES.values():  # which conntrack's actions demand
+        of_ip = functools.partial(base, eth_type=ethertype)
+        established = {"ct_state": _state(_ESTABLISHED), **unmarked}
+        yield of_ip(tables.permits, 10, Commit(_MARKED), **established)
+        yield of_ip(tables.keep, 80, Commit(_UNMARKED), passed, ct_state=_state(_NEW))
+        known = {"ct_state": _state(0, _NEW), **marked}
+        yield of_ip(tables.keep, 80, Commit(_UNMARKED), passed, **known)
+    yield base(tables.keep, 0, passed)
 
 
 def _state(on: int, off: int = 0) -> str:

@@ -5,7 +5,6 @@ and the owner who wanted it is told.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from operator import attrgetter
 
 import msgspec
 
@@ -62,7 +61,7 @@ def difference(
         keys = {flow.key for flow in wants}
         blocked = keys & foreign.keys()
         if blocked:
-            blocked_by[cookie] = foreign[min(blocked)]
+            blocked_by[cookie] = foreign[min(blocked, key=repr)]
         if cookie in guards:
             closed = {shut(flow) for flow in has | wants if flow.key not in blocked}
             shut_now += closed - has
@@ -92,4 +91,9 @@ def _foreign(have: FlowsByCookie) -> dict[FlowKey, Flow]:
 
 
 def _ordered(flows: Iterable[Flow], *, delete: bool) -> tuple[FlowChange, ...]:
-    return tuple(FlowChange(flow, delete) for flow in sorted(flows, key=attrgetter("key")))
+    return tuple(FlowChange(flow, delete) for flow in sorted(flows, key=_place))
+
+
+def _place(flow: Flow) -> tuple[int, int, str]:
+    """In whose order flows are changed: a match's values may be numbers here and text there."""
+    return flow.table, flow.priority, repr(flow.match)

@@ -139,9 +139,9 @@ class Tables:
         for (conj_id, count), met in sorted(clauses.items()):
             if len(met) == count:
                 found = {**fields, "conj_id": conj_id}
-                flow = self._lookup(table, found, conjunctive=False)
-                if flow is not None:
-                    return flow
+                end = self._lookup(table, found, conjunctive=False)
+                if end is not None:
+                    return end
         return None
 
 

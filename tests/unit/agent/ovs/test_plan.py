@@ -286,34 +286,29 @@ def expected_together(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 @given(
-    first=wants,
-    joined=memberships,
+    first=st.tuples(wants, memberships),
     before=events,
     then=events,
-    second=wants,
-    left=memberships,
+    second=st.tuples(wants, memberships),
     wiring=wirings,
 )
 def test_from_any_state_to_any_state(
-    first: list[Endpoint],
-    joined: Memberships,
+    first: tuple[list[Endpoint], Memberships],
     before: list[tuple[str, int, int | None]],
     then: list[tuple[str, int, int | None]],
-    second: list[Endpoint],
-    left: Memberships,
+    second: tuple[list[Endpoint], Memberships],
     wiring: HostWiring,
 ) -> None:
-    """The second state is `left` by the members that are gone."""
     switch = started()
     for event in before:
         happen(switch, event)
-    switch.converge(desired(*first, memberships=joined))
+    switch.converge(desired(*first[0], memberships=first[1]))
     for event in then:
         happen(switch, event)
     foreign = Flow(0, 7, match_on(in_port=switch.ofport("stranger")), (Normal(),), cookie=99)
     switch.add_flow("br-int", foreign)
     theirs = strangers(switch)
-    want = desired(*second, wiring=wiring, memberships=left)
+    want = desired(*second[0], wiring=wiring, memberships=second[1])
     plan = switch.converge(want)
     check(switch, want, plan.endpoints)
     assert strangers(switch) == theirs
