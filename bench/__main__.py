@@ -23,6 +23,7 @@ MODULES = (
     "lab_up",
     "agent_idle",
     "device_up",
+    "group_members",
     "round_trips",
 )
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
