@@ -12,7 +12,8 @@ from typing import Final, TypeAlias
 
 from netwright.model.security import GroupMember
 
-BUCKETS: Final = 512
+BUCKETS: Final = 128
+"""About the root of a large group's size: a change costs a look at each and at one's addresses."""
 
 Groups: TypeAlias = tuple[str, ...]
 """Group ids in their order; as often as the group has members with the address."""

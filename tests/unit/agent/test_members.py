@@ -48,7 +48,7 @@ def test_one_that_joins_touches_its_bucket_alone() -> None:
     members.change({"x": GroupMember(group_id="g", port_id="x", addresses=("10.9.9.9",))})
     touched = [n for n in range(BUCKETS) if members.memberships[n] is not before[n]]
     assert touched == [bucket_of(address_key("10.9.9.9"))]
-    assert max(map(len, members.memberships)) < 60, "they are spread"
+    assert max(map(len, members.memberships)) < 40, "they are spread"
 
 
 @pytest.mark.parametrize(

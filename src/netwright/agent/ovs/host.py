@@ -53,6 +53,8 @@ class OvsHost:
         self._came_up = asyncio.Event()
         self._converted: Mapping[str, _Converted] = {}
         self._endpoints: tuple[OvsEndpoint, ...] = ()
+        self._asked: Mapping[str, Endpoint] = {}
+        self._inconvertible: Mapping[str, str] = {}
 
     async def run(self, changed: Callable[[], None]) -> NoReturn:
         """Keep the host wired until cancelled; what stands stays."""
@@ -187,6 +189,8 @@ class OvsHost:
         Each is converted once and stays the same object, by which the planner knows it again; so
         do all together.
         """
+        if desired is self._asked:
+            return self._endpoints, self._inconvertible
         converted: dict[str, _Converted] = {}
         refused: dict[str, str] = {}
         for port_id, endpoint in sorted(desired.items()):
@@ -198,7 +202,7 @@ class OvsHost:
                 converted[port_id] = _converted(endpoint)
             except ValueError as error:
                 refused[port_id] = str(error)
-        self._converted = converted
+        self._converted, self._asked, self._inconvertible = converted, desired, refused
         endpoints = tuple(one.endpoint for one in converted.values())
         if len(endpoints) != len(self._endpoints) or any(
             one is not before for one, before in zip(endpoints, self._endpoints, strict=True)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie, Rows
+from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie
 from netwright.agent.ovs.changes import (
     DEAD,
     DEAD_VLAN,
@@ -22,54 +22,24 @@ from netwright.agent.ovs.changes import (
     SetColumns,
     Status,
 )
-from netwright.agent.ovs.firewall import (
-    SETS,
-    guard_cookie,
-    guard_flows,
-    guarded_port,
-    set_flows,
-    shut,
-)
+from netwright.agent.ovs.firewall import SETS, guard_cookie
 from netwright.agent.ovs.flow_diff import difference
-from netwright.agent.ovs.flows import ZONE, Flow
-from netwright.agent.ovs.guarding import guarded_macs, shared_cookie, shared_flows
+from netwright.agent.ovs.flows import Flow
+from netwright.agent.ovs.guarding import guarded_macs
 from netwright.agent.ovs.local_vlans import local_vlans, segment_of
-from netwright.agent.ovs.pipeline import (
-    BASE,
-    endpoint_flows,
-    inbound,
-    integration_base,
-    outbound,
-    physical_base,
-    port_cookie,
-    segment_cookie,
-)
+from netwright.agent.ovs.pipeline import BASE, port_cookie, segment_cookie
 from netwright.agent.ovs.port_rows import mtu_row, port_row
 from netwright.agent.ovs.together import Together
-from netwright.agent.ovs.wiring import (
-    Desired,
-    Endpoint,
-    HostWiring,
-    NetworkSegment,
-    PhysicalBridge,
-    patch_names,
-)
+from netwright.agent.ovs.wanted import Wants, Wired, trunk_of
+from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSegment
 
 BaseChanges: TypeAlias = tuple[tuple[RowChange, ...], tuple[Problem, ...]]
-
-
-class _Wired(msgspec.Struct, frozen=True):
-    """A device that is, or stays, in a segment. No endpoint: not told yet, leave it as it is."""
-
-    device: Device
-    segment: NetworkSegment
-    endpoint: Endpoint | None
 
 
 class Settled(msgspec.Struct, frozen=True):
     """A wired port of which nothing is to be changed, with all that this depends on."""
 
-    wired: _Wired
+    wired: Wired
     cookie: int
     guard: int
     flows: frozenset[Flow]
@@ -96,14 +66,6 @@ class Settled(msgspec.Struct, frozen=True):
         )
 
 
-class _Trunk(msgspec.Struct, frozen=True):
-    """A physical bridge with the OpenFlow ports of its patch pair, None while they are not open."""
-
-    bridge: PhysicalBridge
-    inner: int | None
-    outer: int | None
-
-
 class Planning:
     """One planning; its fields are facts derived once from desired and actual."""
 
@@ -122,14 +84,14 @@ class Planning:
         self.br_int = desired.wiring.integration_bridge
         self.inner_flows = actual.flows.get(self.br_int, {})
         self.trunks = {
-            bridge.physical_network: _trunk(bridge, actual.rows, self.br_int)
+            bridge.physical_network: trunk_of(bridge, actual.rows, self.br_int)
             for bridge in desired.wiring.physical_bridges
         }
         self.states: dict[str, EndpointState] = {}
         self.problems: list[Problem] = []
         self.blocked: dict[int, str] = {}
         self.dead: list[Device] = []
-        self.wired: list[_Wired] = []
+        self.wired: list[Wired] = []
         self.settled: dict[str, Settled] = {}
         self._sort_devices(barred, before)
         segments = {one.segment_text: one.wired.segment for one in self.settled.values()}
@@ -148,7 +110,17 @@ class Planning:
         }
         settled = {one.cookie for one in self.settled.values()}
         settled |= {one.guard for one in self.settled.values()}
-        wanted = self._wanted_flows()
+        wanted = Wants(
+            bridge=self.br_int,
+            in_sync=self.desired.in_sync,
+            trunks=self.trunks,
+            vlans=self.vlans,
+            together=self.together,
+            have=self.inner_flows,
+            wired=self.wired,
+            settled=[one.wired for one in self.settled.values()],
+            dead=self.dead,
+        ).flows()
         close: dict[str, tuple[FlowChange, ...]] = {}
         opened: dict[str, tuple[FlowChange, ...]] = {}
         changing: set[int] = set()
@@ -213,7 +185,7 @@ class Planning:
         mark = device.port.external_ids.get(SEGMENT_MARK)
         segment = segment_of(mark) if mark is not None else None
         if segment is not None and not self.desired.in_sync:
-            self.wired.append(_Wired(device, segment, None))
+            self.wired.append(Wired(device, segment, None))
         elif mark is not None or device.port.tag is None:
             self.dead.append(device)
 
@@ -222,7 +194,7 @@ class Planning:
         if barred is not None:
             self._say(endpoint.port_id, "refused", barred)
             if kept is not None:
-                self.wired.append(_Wired(device, kept, None))
+                self.wired.append(Wired(device, kept, None))
             else:
                 self.dead.append(device)
         elif not endpoint.admin_up:
@@ -238,7 +210,7 @@ class Planning:
             self._say(endpoint.port_id, "refused", cause)
             self.dead.append(device)
         else:
-            self.wired.append(_Wired(device, endpoint.segment, endpoint))
+            self.wired.append(Wired(device, endpoint.segment, endpoint))
 
     def _unsettle_retagged(self, segments: Mapping[str, NetworkSegment]) -> None:
         """Look closely at ports whose segment has another local VLAN now."""
@@ -264,75 +236,6 @@ class Planning:
                 continue
             yield from port_row(wired.device, vlan, str(wired.segment))
             yield from mtu_row(wired.device, wired.endpoint)
-
-    # Flows
-
-    def _wanted_flows(self) -> dict[str, dict[int, frozenset[Flow]]]:
-        """Bridge name → cookie → flows. A bridge whose patch is not open has its base alone."""
-        inner: dict[int, frozenset[Flow]] = {BASE: integration_base()}
-        wanted = {self.br_int: inner}
-        for trunk in self.trunks.values():
-            wanted[trunk.bridge.name] = {BASE: physical_base(trunk.bridge, trunk.outer)}
-        for segment, vlan in sorted(self.vlans.items(), key=lambda item: str(item[0])):
-            segment_trunk = self.trunks.get(segment.physical_network)
-            if segment_trunk is None:  # a kept port's network that the configuration has dropped
-                continue
-            cookie = segment_cookie(segment)
-            bridge = segment_trunk.bridge
-            if segment_trunk.inner is not None:
-                inner[cookie] = inbound(segment, vlan, segment_trunk.inner)
-            if segment_trunk.outer is not None:
-                wanted[bridge.name][cookie] = outbound(segment, vlan, segment_trunk.outer, bridge)
-        for wired in self.wired:
-            self._want_port(inner, wired)
-        self._want_shared(inner)
-        return wanted
-
-    def _want_port(self, inner: dict[int, frozenset[Flow]], wired: _Wired) -> None:
-        device, endpoint = wired.device, wired.endpoint
-        cookie, guard = port_cookie(device.port_id), guard_cookie(device.port_id)
-        if endpoint is None:
-            inner[cookie] = self._kept_flows(device, cookie)
-            inner[guard] = self._kept_guard(device, guard)
-            return
-        vlan = self.vlans.get(wired.segment)
-        if vlan is None:
-            return
-        macs = guarded_macs(endpoint, self.together.shared_macs)
-        if device.ofport is not None:
-            inner[cookie] = endpoint_flows(endpoint, device.ofport, vlan)
-            inner[guard] = guard_flows(endpoint, macs, device.ofport, vlan)
-        else:
-            inner[guard] = frozenset(map(shut, guard_flows(endpoint, macs, 0, vlan)))
-
-    def _want_shared(self, inner: dict[int, frozenset[Flow]]) -> None:
-        """What is no port's own: shared MACs, the ends of conjunctions.
-
-        Before all is known, those that are there are kept.
-        """
-        ofports = {
-            one.device.port_id: one.device.ofport
-            for one in (*self.wired, *(settled.wired for settled in self.settled.values()))
-        }
-        for (segment, mac), ports in self.together.shared_macs.items():
-            found = [ofport for port in ports if (ofport := ofports.get(port)) is not None]
-            if found and (vlan := self.vlans.get(segment)) is not None:
-                inner[shared_cookie(segment, mac)] = shared_flows(segment, mac, found, vlan)
-        inner[SETS] = set_flows(self.together.sets)
-        if not self.desired.in_sync:
-            inner[SETS] |= self.inner_flows.get(SETS, frozenset())
-
-    def _kept_flows(self, device: Device, cookie: int) -> frozenset[Flow]:
-        """Return what a port that we are not told about has, as far as its device still has it."""
-        have = self.inner_flows.get(cookie, frozenset())
-        places = {("in_port", device.ofport), (f"reg{ZONE}", device.ofport)}
-        return frozenset(flow for flow in have if not places.isdisjoint(flow.match))
-
-    def _kept_guard(self, device: Device, cookie: int) -> frozenset[Flow]:
-        have = self.inner_flows.get(cookie, frozenset())
-        return frozenset(
-            flow if guarded_port(flow) == device.ofport else shut(flow) for flow in have
-        )
 
     # How each endpoint stands
 
@@ -366,7 +269,7 @@ class Planning:
             self._say(port_id, *(next(refusals, None) or own or shared or ("up",)))
 
     def _own_wait(
-        self, wired: _Wired, changing_rows: set[str | None], changing_flows: set[int]
+        self, wired: Wired, changing_rows: set[str | None], changing_flows: set[int]
     ) -> tuple[Status, str] | None:
         """What this port alone waits for; None when it has all that is its own."""
         cookie, interface = port_cookie(wired.device.port_id), wired.device.interface
@@ -419,7 +322,7 @@ class Planning:
             return "wiring", "flows are to be changed"
         return None
 
-    def _remember(self, wired: _Wired) -> None:
+    def _remember(self, wired: Wired) -> None:
         """Keep a port that has all that is its own; what it shares with others may still wait."""
         port_id = wired.device.port_id
         cookie = port_cookie(port_id)
@@ -439,8 +342,3 @@ class Planning:
 
     def _say(self, port_id: str, status: Status, cause: str = "") -> None:
         self.states[port_id] = EndpointState(port_id, status, cause)
-
-
-def _trunk(bridge: PhysicalBridge, rows: Rows, br_int: str) -> _Trunk:
-    inner, outer = patch_names(bridge)
-    return _Trunk(bridge, rows.ofport(br_int, inner), rows.ofport(bridge.name, outer))

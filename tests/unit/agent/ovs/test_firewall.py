@@ -408,7 +408,8 @@ def test_a_member_that_joins_is_one_flow_however_many_ports_and_rules_name_its_g
     assert len(plan.addresses) == 1
 
 
-def test_a_mac_that_ports_share_must_pass_all_their_filters() -> None:
+def sharing() -> tuple[Bench, list[Endpoint]]:
+    """Two ports that may both have a virtual router's MAC: one lets in ports 80 and 81, one 80."""
     vrrp = AddressPair("10.0.0.50", "00:00:5e:00:01:07")
     web = SecurityGroupRule(
         id="r", direction=Direction.INGRESS, ethertype="IPv4", protocol="tcp",
@@ -424,6 +425,11 @@ def test_a_mac_that_ports_share_must_pass_all_their_filters() -> None:
         for n, rule in enumerate((web, one_less))
     ]  # fmt: skip
     bench.switch.converge(desired(*endpoints, wiring=WIRING))
+    return bench, endpoints
+
+
+def test_a_mac_that_ports_share_must_pass_all_their_filters() -> None:
+    bench, _ = sharing()
     frame: dict[str, int | str] = {
         "in_port": bench.switch.ofport("int-br-bond"), "vlan_vid": 0x1000 | 101,
         "eth_src": FAR_MAC, "eth_dst": "00:00:5e:00:01:07", "eth_type": 0x0800,
@@ -433,3 +439,20 @@ def test_a_mac_that_ports_share_must_pass_all_their_filters() -> None:
     assert tables.forwards(frame | {"tcp_dst": 80})
     assert not tables.forwards(frame | {"tcp_dst": 81})
     assert not tables.forwards(frame | {"tcp_dst": 82})
+
+
+def test_a_restarted_agent_keeps_the_guards_of_macs_that_ports_share() -> None:
+    bench, endpoints = sharing()
+    actual = bench.switch.actual()
+    assert make_plan(desired(in_sync=False), actual).empty
+    half = make_plan(desired(endpoints[0], in_sync=False), actual)
+    bench.switch.apply(half)
+    frame: dict[str, int | str] = {
+        "in_port": bench.switch.ofport("int-br-bond"), "vlan_vid": 0x1000 | 101,
+        "eth_src": FAR_MAC, "eth_dst": "00:00:5e:00:01:07", "eth_type": 0x0800,
+        "ipv4_src": "10.0.0.100", "ipv4_dst": "10.0.0.50", "ip_proto": 6, "tcp_src": 5000,
+    }  # fmt: skip
+    tables = Tables(bench.switch.flows["br-int"].values())
+    assert tables.forwards(frame | {"tcp_dst": 80})
+    assert not tables.forwards(frame | {"tcp_dst": 82})
+    assert make_plan(desired(endpoints[0], in_sync=False), bench.switch.actual()).empty

@@ -12,7 +12,9 @@ from os_ken.ofproto import ofproto_v1_4 as ofp
 from os_ken.ofproto import ofproto_v1_4_parser as wire
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
-from netwright.agent.ovs.changes import FlowChange
+from netwright.agent.members import address_key
+from netwright.agent.ovs.address_sets import AddressFlow, added, address_cookie, removed
+from netwright.agent.ovs.changes import AddressChange, FlowChange
 from netwright.agent.ovs.errors import OvsProtocolError
 from netwright.agent.ovs.flows import (
     Action,
@@ -102,6 +104,37 @@ def test_base_and_translation_flows_come_back() -> None:
 def test_every_action_comes_back() -> None:
     actions = (PopVlan(), PushVlan(), SetVlan(4094), Output(3), Normal(), Goto(9))
     round_trip(Flow(1, 2, match_on(in_port=3), actions, owner_cookie("x")))
+    ours = (SetRegister(5, 77), Untrack(), Track(21), Commit(1), Commit(0), Resubmit(40))
+    round_trip(Flow(1, 2, match_on(reg5=3, eth_type=0x0800), ours, owner_cookie("x")))
+    clauses = (Conjunction(0xDEADBEEF, 1, 2), Conjunction(2, 2, 2))
+    match = match_on(eth_type=0x0800, ip_proto=6, tcp_dst="0x50/0xfff0", ct_state="0x21/0x23")
+    round_trip(Flow(1, 2, match, clauses, owner_cookie("x")))
+
+
+@pytest.mark.parametrize(
+    "cidr", ["10.0.0.1", "10.0.0.0/9", "0.0.0.0/0", "2001:db8::1", "2001:db8::/33", "::/0"]
+)
+@pytest.mark.parametrize("table", [22, 42])
+def test_an_address_of_remote_groups_comes_back_as_one(cidr: str, table: int) -> None:
+    key = address_key(cidr)
+    change = AddressChange(key, (), ((table, 60, (4, 0xDEADBEEF)),))
+    (put,) = added(change)
+    codec = FlowCodec()
+    read = as_stats(codec.bundle_add(7, 1, put))
+    found: list[AddressFlow] = []
+    assert codec.flow_stats(read, found) == ([], False)
+    assert found == [AddressFlow(key, table, 60, (4, 0xDEADBEEF))]
+    assert codec.flow_stats(read) == ([put.flow], False)
+    (taken,) = removed(AddressChange(key, change.wants, ()))
+    assert (taken.delete, taken.flow.key) == (True, put.flow.key)
+
+
+def test_an_address_that_is_none_is_the_peers_fault() -> None:
+    match = match_on(in_port=3)
+    odd = Flow(42, 60, match, (Conjunction(4, 1, 2),), address_cookie(address_key("10.0.0.1")))
+    read = as_stats(FlowCodec().bundle_add(7, 1, FlowChange(odd)))
+    with pytest.raises(OvsProtocolError, match="an address that cannot be read"):
+        FlowCodec().flow_stats(read, [])
 
 
 def test_a_strangers_mask_is_kept_as_text() -> None:
@@ -183,12 +216,22 @@ def written_by_os_ken(xid: int, flow: Flow) -> bytes:
     return bytes(message.buf)
 
 
+def as_os_ken_does(flow: Flow) -> None:
+    """The same bytes; os-ken puts OVS's own fields before the others, OVS itself after them."""
+    added = FlowCodec().bundle_add(7, 1, FlowChange(flow))[FLOW_MOD_AT:]
+    theirs = written_by_os_ken(7, flow)
+    if {name[:3] for name, _ in flow.match}.isdisjoint({"reg", "ct_", "con"}):
+        assert added == theirs
+    else:
+        assert len(added) == len(theirs)
+        assert FlowCodec().flow_stats(as_stats(bytes(FLOW_MOD_AT) + theirs)) == ([flow], False)
+
+
 @settings(deadline=None)
 @given(endpoints)
 def test_os_ken_writes_the_same_bytes_for_an_endpoint(endpoint: Endpoint) -> None:
     for flow in endpoint_flows(endpoint, 77, 3):
-        added = FlowCodec().bundle_add(7, 1, FlowChange(flow))
-        assert added[FLOW_MOD_AT:] == written_by_os_ken(7, flow)
+        as_os_ken_does(flow)
 
 
 def test_os_ken_writes_the_same_bytes_for_everything_else() -> None:
@@ -198,8 +241,7 @@ def test_os_ken_writes_the_same_bytes_for_everything_else() -> None:
     for segment in (NetworkSegment("p", 9), NetworkSegment("p")):
         flows |= inbound(segment, 3, 1) | outbound(segment, 3, 2, bridge)
     for flow in flows:
-        added = FlowCodec().bundle_add(7, 1, FlowChange(flow))
-        assert added[FLOW_MOD_AT:] == written_by_os_ken(7, flow)
+        as_os_ken_does(flow)
     request = wire.OFPFlowStatsRequest(
         ProtocolDesc(version=ofp.OFP_VERSION),
         table_id=ofp.OFPTT_ALL,
