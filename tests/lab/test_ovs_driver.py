@@ -36,7 +36,7 @@ from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.flows import Flow
 from netwright.agent.ovs.openflow_codec import FlowCodec
 from netwright.agent.ovs.outcome import Outcome
-from netwright.agent.ovs.pipeline import endpoint_flows, link_local
+from netwright.agent.ovs.pipeline import endpoint_flows
 from netwright.agent.ovs.plan import Planner
 from netwright.agent.ovs.wiring import (
     Bond,
@@ -45,6 +45,7 @@ from netwright.agent.ovs.wiring import (
     HostWiring,
     NetworkSegment,
     PhysicalBridge,
+    link_local,
 )
 
 pytestmark = pytest.mark.lab

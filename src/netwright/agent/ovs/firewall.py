@@ -43,7 +43,7 @@ from netwright.agent.ovs.flows import (
     match_on,
     owner_cookie,
 )
-from netwright.agent.ovs.wiring import AddressSet, Endpoint, Permit
+from netwright.agent.ovs.wiring import AddressSet, Endpoint, Permit, link_local
 
 EGRESS, DESTINATION, INGRESS, EXIT = 20, 30, 40, 50
 
@@ -186,7 +186,7 @@ def guard_flows(
     actions = (SetRegister(ZONE, ofport), Goto(INGRESS))
     network = {f"reg{NETWORK}": local_vlan}
     matches = [match_on(**network, eth_dst=mac) for mac in macs]
-    for address in endpoint.addresses:
+    for address in (*endpoint.addresses, link_local(endpoint.mac.lower())):
         version = 6 if ":" in address else 4
         target = match_on(
             **network,

@@ -51,6 +51,12 @@ class _Request:
         self.addresses: list[AddressFlow] | None = None
         """Where flows of remote groups' addresses go, when they are not wanted as flows."""
         self.errors: list[tuple[int, str]] = []
+        self.limit: asyncio.Timeout | None = None
+
+    def goes_on(self, timeout_s: float) -> None:
+        """A part of the answer came: a long one may take as long as it does not stop."""
+        if self.limit is not None and not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
 
     def end(self, xid: int) -> None:
         self.final.discard(xid)
@@ -185,7 +191,7 @@ class OpenFlowClient:
         self._requests.update(dict.fromkeys(xids, request))
         self._writer.write(b"".join(messages))
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s) as request.limit:
                 await request.done
         except TimeoutError:
             self._writer.close()
@@ -249,6 +255,7 @@ class OpenFlowClient:
         elif kind == MessageType.MULTIPART_REPLY:
             flows, more = self._codec.flow_stats(body, request.addresses)
             request.flows += flows
+            request.goes_on(self._timeout_s)
             if not more:
                 request.end(xid)
         elif kind in (MessageType.BARRIER_REPLY, MessageType.ECHO_REPLY):

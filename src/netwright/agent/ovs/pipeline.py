@@ -47,7 +47,7 @@ from netwright.agent.ovs.flows import (
     match_on,
     owner_cookie,
 )
-from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, PhysicalBridge
+from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, PhysicalBridge, link_local
 
 CLASSIFY, SOURCE, ND_TARGET, ND_OPTION = 0, 10, 11, 12
 
@@ -140,14 +140,6 @@ def endpoint_flows(endpoint: Endpoint, ofport: int, local_vlan: int) -> frozense
     for mac, cidr in sources:
         flows.update(_source_flows(cookie, ofport, mac, cidr))
     return frozenset(flows)
-
-
-def link_local(mac: str) -> str:
-    """The IPv6 link-local address that a NIC forms from its MAC (RFC 4291, appendix A)."""
-    octets = bytearray.fromhex(mac.replace(":", ""))
-    octets[0] ^= 2
-    interface_id = bytes([*octets[:3], 0xFF, 0xFE, *octets[3:]])
-    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + interface_id))
 
 
 def _integration_base() -> Iterator[Flow]:

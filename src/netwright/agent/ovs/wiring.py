@@ -211,6 +211,14 @@ def patch_names(bridge: PhysicalBridge) -> tuple[str, str]:
     return f"int-{bridge.name}", f"phy-{bridge.name}"
 
 
+def link_local(mac: str) -> str:
+    """The IPv6 link-local address that a NIC forms from its MAC (RFC 4291, appendix A)."""
+    octets = bytearray.fromhex(mac.replace(":", ""))
+    octets[0] ^= 2
+    interface_id = bytes([*octets[:3], 0xFF, 0xFE, *octets[3:]])
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + interface_id))
+
+
 def _check_mac(mac: str) -> None:
     if not _MAC.fullmatch(mac):
         raise ValueError(f"{mac!r} is no MAC address (six octets in hexadecimal, with colons)")

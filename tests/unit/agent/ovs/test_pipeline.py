@@ -7,11 +7,16 @@ from netwright.agent.ovs.pipeline import (
     endpoint_flows,
     inbound,
     integration_base,
-    link_local,
     outbound,
     physical_base,
 )
-from netwright.agent.ovs.wiring import AddressPair, Endpoint, NetworkSegment, PhysicalBridge
+from netwright.agent.ovs.wiring import (
+    AddressPair,
+    Endpoint,
+    NetworkSegment,
+    PhysicalBridge,
+    link_local,
+)
 
 MAC, OTHER_MAC, PAIR_MAC = "fa:16:3e:00:00:01", "fa:16:3e:00:00:02", "fa:16:3e:00:00:99"
 LL, OTHER_LL = link_local(MAC), link_local(OTHER_MAC)
