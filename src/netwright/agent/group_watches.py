@@ -38,6 +38,7 @@ class _Watched:
         self.groups = groups
         self.mirror = Mirror()
         self.task: asyncio.Task[NoReturn] | None = None
+        self.trouble = ""
 
     def close(self) -> None:
         if self.task is not None:
@@ -111,8 +112,9 @@ class GroupWatches:
             self._take(watched, changed)
 
         def on_stream(end: NetwrightError | None) -> None:
-            if end is not None:
+            if end is not None and end.message != watched.trouble:
                 log.info("watch of groups broke off", groups=len(watched.groups), why=end.message)
+            watched.trouble = end.message if end is not None else watched.trouble
             if isinstance(end, Denied):
                 self._refused(watched)
 
