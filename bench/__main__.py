@@ -23,6 +23,7 @@ MODULES = (
     "lab_up",
     "agent_idle",
     "device_up",
+    "group_members",
     "round_trips",
     "quotas",
 )

@@ -338,5 +338,5 @@ def _flows(one: Instance, ofport: int) -> list[FlowChange]:
     segment = NetworkSegment("physnet1", 101)
     addresses = ("10.101.0.9", "fd00:101::9")
     endpoint = Endpoint(one.id, segment, one.mac, addresses)
-    flows = endpoint_flows(endpoint, ofport)
+    flows = endpoint_flows(endpoint, ofport, _BARE_TAG)
     return [FlowChange(msgspec.structs.replace(flow, cookie=1)) for flow in flows]

@@ -44,10 +44,14 @@ class BadNetwork:
         return await self._call(self._server.report(batch))
 
     async def watch(
-        self, kinds: Sequence[Kind], host: str | None, after: str | None
+        self,
+        kinds: Sequence[Kind],
+        host: str | None,
+        after: str | None,
+        groups: Sequence[str] = (),
     ) -> AsyncGenerator[Sequence[WatchLine], None]:
         await self._travel()
-        async with aclosing(self._server.watch(kinds, host, after)) as stream:
+        async with aclosing(self._server.watch(kinds, host, after, groups)) as stream:
             async for lines in stream:
                 for line in lines:
                     self._maybe_lost("the stream was cut")

@@ -9,11 +9,12 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 from msgspec.structs import replace
-from tests.doubles.watch import encoded
+from tests.doubles.watch import encoded, encoded_group, key_of
 
 from netwright.agent.desired import LIVE
-from netwright.model.errors import HostNotFound, StaleEpoch
+from netwright.model.errors import Denied, HostNotFound, StaleEpoch, Unavailable
 from netwright.model.resources import Binding, Network, Port, Prepared, VifType
+from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.states import BINDING, BindingState, Event, PortState
 from netwright.model.wire import (
     CAUSE_UNPLUGGED,
@@ -57,6 +58,10 @@ class ServerDouble:
         self.batches: list[ReportBatch] = []
         self.live_since: dict[tuple[str, str], float] = {}
         self._log: list[Change] = []
+        self.groups: dict[tuple[Kind, str], SecurityGroup | GroupMember] = {}
+        self.group_watches: list[tuple[str, ...]] = []
+        self.denied_groups: frozenset[str] = frozenset()
+        self._group_log: list[tuple[SecurityGroup | GroupMember, bool]] = []
         self._oldest = 0  # a cursor before this place is too old
         self._moved = asyncio.Event()
 
@@ -73,8 +78,19 @@ class ServerDouble:
             self.ports[port_id] = port
         self._log.append(Change(before, port))
         self._note_liveness(port_id, port)
-        self._moved.set()
-        self._moved = asyncio.Event()
+        self._move()
+
+    def put_group(self, *values: SecurityGroup | GroupMember) -> None:
+        """Store security groups, or members of them."""
+        for value in values:
+            self.groups[key_of(value)] = value
+            self._group_log.append((value, True))
+        self._move()
+
+    def drop_group(self, value: SecurityGroup | GroupMember) -> None:
+        del self.groups[key_of(value)]
+        self._group_log.append((value, False))
+        self._move()
 
     def bind(self, port_id: str, host: str) -> None:
         """Make `host` the active binding; the one before is withdrawn. "" unbinds."""
@@ -152,6 +168,10 @@ class ServerDouble:
         others = tuple(b for b in port.bindings if b.host != host)
         return replace(port, bindings=(*others, standby), generation=generation)
 
+    def _move(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
     def forget_log(self) -> None:
         """From now on, every watch that resumes gets a snapshot."""
         self._oldest = len(self._log) + 1
@@ -205,17 +225,25 @@ class ServerDouble:
         return ReportResults(results=results)
 
     async def watch(
-        self, kinds: Sequence[Kind], host: str | None, after: str | None
+        self,
+        kinds: Sequence[Kind],
+        host: str | None,
+        after: str | None,
+        groups: Sequence[str] = (),
     ) -> AsyncGenerator[Sequence[WatchLine], None]:
+        if groups:
+            async for lines in self._watch_groups(frozenset(groups), after):
+                yield lines
+            return
         place = int(after) if after is not None else -1
         if place < self._oldest:
             place = len(self._log)
             yield self._snapshot(host, str(place))
         while True:
             moved = self._moved
-            lines = [self._line(at, host) for at in range(place, len(self._log))]
+            entries = [self._line(at, host) for at in range(place, len(self._log))]
             place = len(self._log)
-            if told := [line for line in lines if line is not None]:
+            if told := [line for line in entries if line is not None]:
                 yield told
                 continue
             try:
@@ -223,6 +251,37 @@ class ServerDouble:
                     await moved.wait()
             except TimeoutError:
                 yield [WatchLine(type=LineType.HEARTBEAT, cursor=str(place))]
+
+    async def _watch_groups(
+        self, groups: frozenset[str], after: str | None
+    ) -> AsyncGenerator[Sequence[WatchLine], None]:
+        self.group_watches.append(tuple(sorted(groups)))
+        if groups & self.denied_groups:
+            raise Denied("not this host's to know")
+        place = int(after) if after is not None else -1
+        if place < 0:
+            place = len(self._group_log)
+            told = [value for value in self.groups.values() if _group_of(value) in groups]
+            end = WatchLine(type=LineType.SNAPSHOT_END, cursor=str(place))
+            yield [*map(encoded_group, told), end]
+        while True:
+            moved = self._moved
+            changed: list[WatchLine] = [
+                _group_line(*self._group_log[at], str(at + 1))
+                for at in range(place, len(self._group_log))
+                if _group_of(self._group_log[at][0]) in groups
+            ]
+            place = len(self._group_log)
+            if changed:
+                yield changed
+                continue
+            try:
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await moved.wait()
+            except TimeoutError:
+                yield [WatchLine(type=LineType.HEARTBEAT, cursor=str(place))]
+            if groups & self.denied_groups:
+                raise Unavailable("the stream was cut")
 
     def _snapshot(self, host: str | None, cursor: str) -> list[WatchLine]:
         values: list[tuple[Kind, Network | Port]] = [
@@ -322,3 +381,14 @@ class ServerDouble:
 
 def _concerns(port: Port, host: str | None) -> bool:
     return host is None or port.binding_on(host) is not None
+
+
+def _group_of(value: SecurityGroup | GroupMember) -> str:
+    return value.id if isinstance(value, SecurityGroup) else value.group_id
+
+
+def _group_line(value: SecurityGroup | GroupMember, stands: bool, cursor: str) -> WatchLine:  # noqa: FBT001 - a log's entry
+    if stands:
+        return encoded_group(value, cursor)
+    kind, id_ = key_of(value)
+    return WatchLine(type=LineType.DELETE, cursor=cursor, kind=kind, id=id_)

@@ -3,6 +3,7 @@
 import msgspec
 
 from netwright.model.resources import Network, Port
+from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.wire import Kind, LineType, WatchLine
 
 
@@ -10,3 +11,16 @@ def encoded(kind: Kind, value: Network | Port, cursor: str = "") -> WatchLine:
     """A put; without cursor it belongs to a snapshot."""
     body = msgspec.Raw(msgspec.json.encode(value))
     return WatchLine(type=LineType.PUT, kind=kind, id=value.id, cursor=cursor, object=body)
+
+
+def encoded_group(value: SecurityGroup | GroupMember, cursor: str = "") -> WatchLine:
+    """A put of a security group, or of a member."""
+    kind, id_ = key_of(value)
+    body = msgspec.Raw(msgspec.json.encode(value))
+    return WatchLine(type=LineType.PUT, kind=kind, id=id_, cursor=cursor, object=body)
+
+
+def key_of(value: SecurityGroup | GroupMember) -> tuple[Kind, str]:
+    if isinstance(value, SecurityGroup):
+        return Kind.SECURITY_GROUP, value.id
+    return Kind.GROUP_MEMBER, f"{value.port_id}@{value.group_id}"

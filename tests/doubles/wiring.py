@@ -6,6 +6,7 @@ from random import Random
 
 import msgspec
 
+from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.wiring import (
     Device,
     Endpoint,
@@ -38,6 +39,7 @@ class WiringDouble:
         self.refusing: dict[str, str] = {}
         self.out_of_order = ""
         self.applied = 0
+        self.memberships = NO_MEMBERSHIPS
         self.nics_now: tuple[Nic, ...] = ()
         self._random = random
         self._removed = removed
@@ -71,12 +73,19 @@ class WiringDouble:
     async def wait_ready(self, timeout_s: float) -> None:
         return
 
-    async def apply(self, desired: Mapping[str, Endpoint], *, sweep: bool) -> Wired:
+    async def apply(
+        self,
+        desired: Mapping[str, Endpoint],
+        *,
+        sweep: bool,
+        memberships: Memberships = NO_MEMBERSHIPS,
+    ) -> Wired:
         assert not self._busy, "one pass at a time"
         self._busy = True
         try:
             await self._take_time()
             self.applied += 1
+            self.memberships = memberships
             if self.out_of_order:
                 raise WiringError(self.out_of_order)
             outcomes = {

@@ -71,6 +71,12 @@ def ipv4_frame(eth_src: str, src: str, ports: tuple[int, int] = (4000, 4001)) ->
     return _bytes(ethernet.ethernet(_BROADCAST, eth_src, 0x0800), outer, inner, b"payload")
 
 
+def udp_frame(eth_src: str, eth_dst: str, src: str, dst: str, ports: tuple[int, int]) -> bytes:
+    outer = ipv4.ipv4(src=src, dst=dst, proto=17)
+    head = ethernet.ethernet(eth_dst, eth_src, 0x0800)
+    return _bytes(head, outer, udp.udp(*ports), b"payload")
+
+
 def ipv6_frame(eth_src: str, src: str) -> bytes:
     outer = ipv6.ipv6(src=src, dst=_ALL_NODES, nxt=17)
     return _bytes(_multicast(eth_src), outer, udp.udp(4000, 4001), b"payload")

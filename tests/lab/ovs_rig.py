@@ -79,6 +79,10 @@ class OvsRig:
             "ovs-ofctl", "-OOpenFlow14", command, str(self.directory / f"{bridge}.mgmt"), *rest
         )
 
+    def appctl(self, *arguments: str) -> str:
+        (control,) = self.directory.glob("ovs-vswitchd.*.ctl")
+        return run("ovs-appctl", "-t", str(control), *arguments)
+
     def instance(self, name: str, mac: str, *addresses: str, port_id: str | None = None) -> str:
         """Make a namespace with eth0; plug it into br-int as an orchestrator would."""
         netns, tap = f"{self.netns}-{name}", f"tap{name}"

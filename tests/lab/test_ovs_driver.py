@@ -30,12 +30,13 @@ from tests.lab.ovs_frames import (
 )
 from tests.lab.ovs_rig import OvsRig, run
 
+from netwright.agent.ovs.address_sets import AddressFlow
 from netwright.agent.ovs.changes import Plan
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.flows import Flow
 from netwright.agent.ovs.openflow_codec import FlowCodec
 from netwright.agent.ovs.outcome import Outcome
-from netwright.agent.ovs.pipeline import endpoint_flows, link_local
+from netwright.agent.ovs.pipeline import endpoint_flows
 from netwright.agent.ovs.plan import Planner
 from netwright.agent.ovs.wiring import (
     Bond,
@@ -44,6 +45,7 @@ from netwright.agent.ovs.wiring import (
     HostWiring,
     NetworkSegment,
     PhysicalBridge,
+    link_local,
 )
 
 pytestmark = pytest.mark.lab
@@ -396,8 +398,10 @@ class Work:
             self.plannings.append(planner.looked_at)
             return made
 
-        def counted_read(codec: FlowCodec, body: bytes) -> tuple[list[Flow], bool]:
-            found, more = flow_stats(codec, body)
+        def counted_read(
+            codec: FlowCodec, body: bytes, addresses: list[AddressFlow] | None = None
+        ) -> tuple[list[Flow], bool]:
+            found, more = flow_stats(codec, body, addresses)
             self.flows_read += len(found)
             return found, more
 
@@ -438,8 +442,8 @@ async def test_a_hundred_ports_at_once(
         single.append((time.perf_counter() - started) * 1000)
         # However many there are: the one is planned (ahead too, while ovs-vswitchd works), wired,
         # verified, and nothing else is looked at or read.
-        assert set(work.plannings) == {1}
-        assert work.flows_read == len(endpoint_flows(many[0], 1))
+        assert max(work.plannings) == 1
+        assert work.flows_read == len(endpoint_flows(many[0], 1, 1))
     sys.stdout.write(
         f"100 ports at once: {each_ms:.2f} ms each; one of 103: {statistics.median(single):.1f} ms"
     )

@@ -2,11 +2,13 @@
 
     wiring.run ──changed──▶ reconcile ──▶ wiring.apply        the data plane; needs no server
                               ▲   └─────▶ report, ask          what came of it
-    watch ──mirror changed────┘
+    watch ──mirror changed────┤
+    groups ──known────────────┘           (what ports need of security groups is asked for)
     beat: registers, then every 5 s                            independent of all the others
 
-Everything but `watch` and `wiring.run` is an `Errand`: woken, it works on the state as it is. While
-the server is unreachable the mirror stays, and devices are wired from it; nothing is torn down.
+Everything but the watches and `wiring.run` is an `Errand`: woken, it works on the state as it is.
+While the server is unreachable the mirror stays, and devices are wired from it; nothing is torn
+down.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ import structlog
 
 from netwright.agent import devices
 from netwright.agent.errand import Errand
+from netwright.agent.group_watches import GroupWatches
 from netwright.agent.news import Line, News
 from netwright.agent.reconcile import Pass, reconcile
 from netwright.agent.session import Health, Identity, Server, Session
@@ -67,6 +70,7 @@ class Agent:
             on_change=self._on_change,
             on_stream=self._on_stream,
         )
+        self._groups = GroupWatches(server, jitter=jitter, on_change=self._on_groups)
         self._reconcile = Errand("wiring", self._pass, backoff=WIRING_AGAIN, jitter=jitter)
         self._beat = self._asking("heartbeat", self._send_beat)
         self._report = self._asking("reporting", self._send_reports)
@@ -82,6 +86,7 @@ class Agent:
                 for errand in (self._reconcile, self._beat, self._report, self._ask):
                     tasks.create_task(errand.run(), name=errand.name)
                 tasks.create_task(self._follow(), name="watch")
+                tasks.create_task(self._follow_groups(), name="watches of groups")
         except ExceptionGroup as group:
             raise _alone(group) from None
         raise AssertionError("the agent's tasks never end by themselves")
@@ -100,6 +105,7 @@ class Agent:
             "cursor": self.mirror.cursor,
             "ports": len(self.mirror.ports),
             "networks": len(self.mirror.networks),
+            **self._groups.state(),
             "devices": len(self._wiring.devices()),
             "wired": len(outcomes) - len(not_up),
             "not_wired": not_up[:NOT_WIRED_NAMED_MAX],
@@ -120,6 +126,13 @@ class Agent:
     async def _follow(self) -> NoReturn:
         await self._session.registered.wait()
         await self._watch.run()
+
+    async def _follow_groups(self) -> NoReturn:
+        await self._session.registered.wait()
+        await self._groups.run()
+
+    def _on_groups(self) -> None:
+        self._reconcile.wake()
 
     def _on_wiring(self) -> None:
         self._wiring_moved = True
@@ -151,6 +164,7 @@ class Agent:
                 self._physical_networks,
                 self.mirror,
                 self._wiring,
+                known=self._groups.known,
                 last=self.last,
                 moved=moved,
             )
@@ -158,6 +172,7 @@ class Agent:
             if self.last is not None:
                 endpoints = self.last.desired.endpoints.values()
                 silent = frozenset(one.port_id for one in endpoints if not one.admin_state_up)
+                self._groups.want(self.last.desired.groups)
                 _say(self._news.ports(self.last.wired, self._unwired(self.last), silent))
         except WiringError:
             self._wiring_moved = True

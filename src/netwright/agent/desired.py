@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from netwright.agent.groups import NO_GROUPS, KnownGroups, groups_of
 from netwright.agent.wiring import Endpoint
 from netwright.model.planes import planes_on
 from netwright.model.resources import Binding, Network, NetworkType, Port, Value, VifType
+from netwright.model.security import SecurityGroup
 from netwright.model.states import BindingState, Plane
 
 LIVE = frozenset({BindingState.PREPARING, BindingState.UP, BindingState.DOWN, BindingState.REFUSED})
@@ -23,7 +25,7 @@ class Desired(Value, frozen=True, kw_only=True):
 
     `waiting` are ports of which too little is known; `moving` ones wait for another host, and are
     unwired here until then. `by_hand` are bound here and need no wiring of ours, as bare metal on
-    a VLAN.
+    a VLAN. `groups` are the security groups that must be known for all that.
     """
 
     endpoints: Mapping[str, Endpoint] = {}
@@ -31,6 +33,7 @@ class Desired(Value, frozen=True, kw_only=True):
     waiting: Mapping[str, str] = {}
     moving: Mapping[str, str] = {}
     by_hand: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
 
 
 def desired(
@@ -38,6 +41,7 @@ def desired(
     physical_networks: Iterable[str],
     ports: Mapping[str, Port],
     networks: Mapping[str, Network],
+    known: KnownGroups = NO_GROUPS,
 ) -> Desired:
     """Sort the host's ports by what is to be done with them.
 
@@ -50,6 +54,7 @@ def desired(
     waiting: dict[str, str] = {}
     moving: dict[str, str] = {}
     by_hand: set[str] = set()
+    needed: set[str] = set()
     for port in ports.values():
         binding = live_binding(port, host)
         if binding is None:
@@ -62,17 +67,24 @@ def desired(
         elif refusal := _refusal(network, host, available):
             refusals[port.id] = refusal
         elif binding.is_standby:
+            needed |= groups_of(port, known).needed  # known by the time that it is activated
             endpoints[port.id] = silent(endpoint(port, network))
         elif elsewhere := _still_wired_on(port, host):
             moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
         else:
-            endpoints[port.id] = endpoint(port, network)
+            of_port = groups_of(port, known)
+            needed |= of_port.needed
+            if of_port.missing:
+                waiting[port.id] = of_port.missing
+            else:
+                endpoints[port.id] = endpoint(port, network, of_port.groups)
     return Desired(
         endpoints=endpoints,
         refusals=refusals,
         waiting=waiting,
         moving=moving,
         by_hand=frozenset(by_hand),
+        groups=frozenset(needed),
     )
 
 
@@ -97,7 +109,9 @@ def _still_wired_on(port: Port, host: str) -> str:
     )
 
 
-def endpoint(port: Port, network: Network) -> Endpoint:
+def endpoint(
+    port: Port, network: Network, groups: tuple[SecurityGroup, ...] | None = None
+) -> Endpoint:
     """The port's wiring, free of its bindings."""
     return Endpoint(
         port_id=port.id,
@@ -107,6 +121,7 @@ def endpoint(port: Port, network: Network) -> Endpoint:
         addresses=tuple(fixed.ip_address for fixed in port.fixed_ips),
         allowed_address_pairs=port.allowed_address_pairs,
         port_security_enabled=port.port_security_enabled,
+        security_groups=groups,
         admin_state_up=port.admin_state_up and network.admin_state_up,
         mtu=network.mtu,
     )

@@ -8,6 +8,7 @@ read and every network that is needed is known (law 6).
 import asyncio
 
 from netwright.agent.desired import Desired, desired
+from netwright.agent.groups import NO_GROUPS, KnownGroups
 from netwright.agent.reports import Statement, statements
 from netwright.agent.wiring import Wired, Wiring, WiringError, WiringStatus
 from netwright.client.mirror import Mirror
@@ -19,12 +20,13 @@ APPLY_S_MAX = 60.0
 class Pass(Value, frozen=True, kw_only=True):
     """What a pass found, by port id: the server's ports at `cursor`, and the truth about them.
 
-    `desired` is made of `ports` and `networks` alone.
+    `desired` is made of `ports`, `networks` and `known` alone.
     """
 
     cursor: str
     ports: dict[str, Port]
     networks: dict[str, Network]
+    known: KnownGroups
     desired: Desired
     was_swept: bool
     wired: Wired
@@ -53,6 +55,7 @@ async def reconcile(
     mirror: Mirror,
     wiring: Wiring,
     *,
+    known: KnownGroups = NO_GROUPS,
     last: Pass | None,
     moved: bool,
 ) -> Pass | None:
@@ -66,20 +69,22 @@ async def reconcile(
     if not mirror.complete or mirror.cursor is None:
         return None
     cursor, ports, networks = mirror.cursor, dict(mirror.ports), dict(mirror.networks)
-    if last is not None and (last.ports, last.networks) == (ports, networks):
+    is_same = last is not None and (last.ports, last.networks) == (ports, networks)
+    if last is not None and is_same and _are_the_same_rules(last.known, known):
         wanted = last.desired
     else:
-        wanted = desired(host, physical_networks, ports, networks)
+        wanted = desired(host, physical_networks, ports, networks, known)
     sweep = not mirror.broken and not wanted.waiting
-    if last is not None and not moved and _holds(last, wanted, sweep=sweep):
+    if last is not None and not moved and _holds(last, wanted, known, sweep=sweep):
         wired = last.wired
     else:
-        wired = await _apply(host, wiring, wanted, sweep=sweep)
+        wired = await _apply(host, wiring, wanted, known, sweep=sweep)
     stated = statements(host, ports, wanted, wired)
     return Pass(
         cursor=cursor,
         ports=ports,
         networks=networks,
+        known=known,
         desired=wanted,
         was_swept=sweep,
         wired=wired,
@@ -87,15 +92,26 @@ async def reconcile(
     )
 
 
-def _holds(last: Pass, wanted: Desired, *, sweep: bool) -> bool:
-    is_same = last.was_swept == sweep and last.desired.endpoints == wanted.endpoints
+def _are_the_same_rules(one: KnownGroups, other: KnownGroups) -> bool:
+    """Whether they differ in members alone, of which `desired` is not made."""
+    return one.groups is other.groups and one.synced == other.synced
+
+
+def _holds(last: Pass, wanted: Desired, known: KnownGroups, *, sweep: bool) -> bool:
+    is_same = (
+        last.was_swept == sweep
+        and last.desired.endpoints == wanted.endpoints
+        and last.known.memberships is known.memberships
+    )
     return is_same and not last.unfinished
 
 
-async def _apply(host: str, wiring: Wiring, wanted: Desired, *, sweep: bool) -> Wired:
+async def _apply(
+    host: str, wiring: Wiring, wanted: Desired, known: KnownGroups, *, sweep: bool
+) -> Wired:
     try:
         async with asyncio.timeout(APPLY_S_MAX):
-            return await wiring.apply(wanted.endpoints, sweep=sweep)
+            return await wiring.apply(wanted.endpoints, sweep=sweep, memberships=known.memberships)
     except TimeoutError:
         raise WiringError(
             f"The data plane of host {host} took longer than {APPLY_S_MAX:g} s for one change.",

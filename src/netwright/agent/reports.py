@@ -142,7 +142,7 @@ def _came_of(outcome: Outcome | None, binding: Binding) -> tuple[ReportStatus, s
         return None
     if outcome.status is WiringStatus.REFUSED:
         return ReportStatus.REFUSED, outcome.cause
-    return ReportStatus.UP, ""
+    return ReportStatus.UP, outcome.cause
 
 
 def _had_device(binding: Binding) -> bool:

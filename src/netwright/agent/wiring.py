@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Protocol
 
+from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.model.errors import Category, Fault, NetwrightError
 from netwright.model.resources import AddressPair, Nic, Segment, Value
+from netwright.model.security import SecurityGroup
 
 
 class WiringError(NetwrightError):
@@ -33,6 +35,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     It holds no generation: a new binding of the same port to this host changes no flow. With
     `admin_state_up` false the device stays plugged and no packet passes. `addresses` are the
     port's own; with `port_security_enabled` no other source passes but `allowed_address_pairs`.
+    `security_groups` None: it is not filtered; else what none of their rules allows is dropped.
     """
 
     port_id: str
@@ -42,6 +45,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     port_security_enabled: bool = True
+    security_groups: tuple[SecurityGroup, ...] | None = None
     admin_state_up: bool = True
     mtu: int = 1500
 
@@ -49,8 +53,8 @@ class Endpoint(Value, frozen=True, kw_only=True):
 class WiringStatus(StrEnum):
     """How far a port's wiring came.
 
-    UP: read back, as desired. PENDING: the driver waits for the device and will call `changed`.
-    REFUSED: it cannot be, for the cause.
+    UP: read back, as desired; a cause names what of it could not be. PENDING: the driver waits for
+    the device and will call `changed`. REFUSED: it cannot be, for the cause.
     """
 
     UP = "up"
@@ -59,7 +63,7 @@ class WiringStatus(StrEnum):
 
 
 class Outcome(Value, frozen=True, kw_only=True):
-    """What became of one endpoint. `cause` says why it is not up, in words for an operator."""
+    """What became of one endpoint. `cause` says why it is not (all) up, in an operator's words."""
 
     status: WiringStatus
     cause: str = ""
@@ -91,10 +95,17 @@ class Wiring(Protocol):
     async def wait_ready(self, timeout_s: float) -> None:
         """Return once base wiring stands and what is there was read back. Raises WiringError."""
 
-    async def apply(self, desired: Mapping[str, Endpoint], *, sweep: bool) -> Wired:
+    async def apply(
+        self,
+        desired: Mapping[str, Endpoint],
+        *,
+        sweep: bool,
+        memberships: Memberships = NO_MEMBERSHIPS,
+    ) -> Wired:
         """Wire what is desired, by port id; with `sweep`, remove what is ours and not desired.
 
-        Traffic of what stays is not touched. One endpoint that cannot be wired is refused alone.
+        `memberships` are complete for all remote groups that the endpoints' rules name. Traffic of
+        what stays is not touched. One endpoint that cannot be wired is refused alone.
         Raises WiringError when nothing could be done: then nothing is known to have changed.
         """
 

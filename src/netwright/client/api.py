@@ -48,11 +48,16 @@ class Client(Http):
         return await self.call("POST", "/v1/reports", ReportResults, body=batch)
 
     async def watch(
-        self, kinds: Sequence[Kind], host: str | None, after: str | None
+        self,
+        kinds: Sequence[Kind],
+        host: str | None,
+        after: str | None,
+        groups: Sequence[str] = (),
     ) -> AsyncGenerator[Sequence[WatchLine], None]:
         """Lines as they arrive (`watch.Watch` makes a lasting stream of it)."""
         params = [("kinds", ",".join(kinds))]
         params += [("host", host)] if host is not None else []
+        params += [("group", group) for group in groups]
         params += [("after", after)] if after is not None else []
         framer = LineFramer()
         async for chunk in self.stream("/v1/watch", params=params, silence_s=SILENCE_S):

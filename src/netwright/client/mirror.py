@@ -17,6 +17,7 @@ import msgspec
 from netwright.model.errors import InternalError
 from netwright.model.kinds import VALUE_OF
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet
+from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.wire import Kind, LineType, WatchLine
 
 
@@ -69,6 +70,15 @@ class Mirror:
     @property
     def hosts(self) -> Mapping[str, Host]:
         return self._objects[Kind.HOST]
+
+    @property
+    def security_groups(self) -> Mapping[str, SecurityGroup]:
+        return self._objects[Kind.SECURITY_GROUP]
+
+    @property
+    def group_members(self) -> Mapping[str, GroupMember]:
+        """By `PORT@GROUP`."""
+        return self._objects[Kind.GROUP_MEMBER]
 
     def opened(self) -> None:
         """A new stream begins, asked for after `cursor`: a snapshot that broke off is void."""

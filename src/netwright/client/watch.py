@@ -29,9 +29,16 @@ class WatchSource(Protocol):
     """Where lines come from: `client.api.Client`, or a test's double."""
 
     def watch(
-        self, kinds: Sequence[Kind], host: str | None, after: str | None
+        self,
+        kinds: Sequence[Kind],
+        host: str | None,
+        after: str | None,
+        groups: Sequence[str] = (),
     ) -> AsyncGenerator[Sequence[WatchLine], None]:
-        """Lines in their order, as many at once as have arrived; ends, or raises NetwrightError."""
+        """Lines in their order, as many at once as have arrived; ends, or raises NetwrightError.
+
+        With `groups`, security groups and members of these alone.
+        """
 
 
 class Watch:
@@ -40,6 +47,7 @@ class Watch:
     `on_change` is called after each handful of lines with what they changed, and after each
     snapshot even when it changed nothing; it must return at once. `on_stream` tells when a stream
     opened (None) or broke off (why). `jitter` gives numbers in [0, 1) that spread reconnections.
+    `groups` are the only ones of which security groups and members are told.
     """
 
     def __init__(
@@ -49,6 +57,7 @@ class Watch:
         *,
         kinds: Sequence[Kind],
         host: str | None = None,
+        groups: Sequence[str] = (),
         jitter: Callable[[], float],
         on_change: Callable[[frozenset[Key]], None],
         on_stream: Callable[[NetwrightError | None], None] = lambda _: None,
@@ -57,6 +66,7 @@ class Watch:
         self._mirror = mirror
         self._kinds = tuple(kinds)
         self._host = host
+        self._groups = tuple(groups)
         self._jitter = jitter
         self._on_change = on_change
         self._on_stream = on_stream
@@ -79,7 +89,8 @@ class Watch:
         mirror = self._mirror
         mirror.opened()
         first = True
-        async with aclosing(self._source.watch(self._kinds, self._host, mirror.cursor)) as stream:
+        lines_of = self._source.watch(self._kinds, self._host, mirror.cursor, self._groups)
+        async with aclosing(lines_of) as stream:
             async for lines in stream:
                 if first:
                     self._on_stream(None)

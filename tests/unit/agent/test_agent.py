@@ -13,6 +13,7 @@ from tests.doubles.values import network, port
 from tests.doubles.wiring import WiringDouble
 
 from netwright.agent.agent import NOT_WIRED_NAMED_MAX, Agent
+from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Endpoint, Wired
 from netwright.model.errors import StaleEpoch, Unauthenticated
@@ -28,9 +29,15 @@ IDENTITY = Identity(
 class HangingWiring(WiringDouble):
     """Its data plane takes for ever."""
 
-    async def apply(self, desired: Mapping[str, Endpoint], *, sweep: bool) -> Wired:
+    async def apply(
+        self,
+        desired: Mapping[str, Endpoint],
+        *,
+        sweep: bool,
+        memberships: Memberships = NO_MEMBERSHIPS,
+    ) -> Wired:
         await asyncio.sleep(1e9)
-        return await super().apply(desired, sweep=sweep)
+        return await super().apply(desired, sweep=sweep, memberships=memberships)
 
 
 def server_with(*ports: Port, bound_to: str = "h1") -> ServerDouble:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from netwright.agent.ovs.address_sets import NO_ADDRESS_FLOWS, AddressFlows
 from netwright.agent.ovs.flows import Flow
 from netwright.agent.ovs.rows import BridgeRow, InterfaceRow, PortRow
 
@@ -120,10 +121,13 @@ class Actual(msgspec.Struct, frozen=True):
     """Rows, and flows by bridge name and cookie.
 
     A bridge without an entry in `flows` has no OpenFlow connection now: its flows are unknown.
+    `addresses` are the integration bridge's flows of remote groups' addresses; they are not in
+    `flows`.
     """
 
     rows: Rows
     flows: Mapping[str, FlowsByCookie] = {}
+    addresses: AddressFlows = NO_ADDRESS_FLOWS
 
 
 def by_cookie(flows: Iterable[Flow]) -> dict[int, frozenset[Flow]]:

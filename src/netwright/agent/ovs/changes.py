@@ -82,6 +82,21 @@ class FlowChange(msgspec.Struct, frozen=True):
         return f"{'-' if self.delete else '+'} {self.flow}"
 
 
+Clauses: TypeAlias = tuple[tuple[int, int, tuple[int, ...]], ...]
+"""(table, priority, conjunctions) of an address's flows, in their order."""
+
+
+class AddressChange(msgspec.Struct, frozen=True):
+    """The flows that an address of remote groups has, and those that it shall have.
+
+    `key` is `agent.members.address_key`'s; `address_sets` makes flows of it.
+    """
+
+    key: bytes
+    has: Clauses
+    wants: Clauses
+
+
 FlowChanges: TypeAlias = Mapping[str, tuple[FlowChange, ...]]
 """Bridge name → changes, each bridge's for one atomic bundle, in this order."""
 
@@ -113,7 +128,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     `close` takes away what must not forward any more, `rows` changes OVSDB (tags), `open` adds
     and replaces flows once ovs-vswitchd has taken the rows up. So no frame meets a port's new
-    flows under its old tag.
+    flows under its old tag. `addresses` are remote groups' on the integration bridge: what is added
+    of them stands before `open`, what is removed goes after it.
     """
 
     close: FlowChanges
@@ -121,13 +137,15 @@ class Plan(msgspec.Struct, frozen=True):
     open: FlowChanges
     endpoints: tuple[EndpointState, ...]
     problems: tuple[Problem, ...]
+    addresses: tuple[AddressChange, ...] = ()
 
     @property
     def empty(self) -> bool:
-        return not (self.close or self.rows or self.open)
+        return not (self.close or self.rows or self.open or self.addresses)
 
     def __str__(self) -> str:
         lines = [f"{b} {change}" for b, changes in self.close.items() for change in changes]
         lines += [str(change) for change in self.rows]
         lines += [f"{b} {change}" for b, changes in self.open.items() for change in changes]
+        lines += [str(change) for change in self.addresses]
         return "\n".join(lines) or "nothing to do"

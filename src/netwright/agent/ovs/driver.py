@@ -19,24 +19,17 @@ from pathlib import Path
 import structlog
 
 from netwright.agent.ovs import management
-from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie, Rows, by_cookie, renewed
+from netwright.agent.ovs.actual import Actual, Device, Rows
 from netwright.agent.ovs.announce import announcements
 from netwright.agent.ovs.bfd_hold import BfdHold
-from netwright.agent.ovs.changes import (
-    FlowChange,
-    FlowChanges,
-    Plan,
-    RowChange,
-    SetColumns,
-)
+from netwright.agent.ovs.changes import Plan, RowChange, SetColumns
 from netwright.agent.ovs.errors import (
-    FlowsRefusedError,
     OvsProtocolError,
     OvsUnreachableError,
     TransactionRefusedError,
 )
-from netwright.agent.ovs.flows import COOKIE_EXACT, Flow
-from netwright.agent.ovs.openflow import EVERYTHING, OpenFlowClient, Selection
+from netwright.agent.ovs.firewall import guard_cookie
+from netwright.agent.ovs.openflow import OpenFlowClient
 from netwright.agent.ovs.operations import cfg_number, operations, taking_up
 from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
 from netwright.agent.ovs.ovsdb import OvsdbClient
@@ -44,14 +37,12 @@ from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import Planner
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
 from netwright.agent.ovs.rows import PortRow
+from netwright.agent.ovs.tables import Tables
 from netwright.agent.ovs.wiring import Bond, Desired, Endpoint, HostWiring, Management
 from netwright.agent.ovs.witness import UplinkState, uplink_states
 
 ROUNDS_MAX = 8
 AUDIT_S = 30.0
-READ_EACH_MAX = 8
-"""Up to this many owners' flows are read back by their cookies, for more a bridge's whole table."""
-
 FEW = 4
 """A plan that looks at more ports than these is not made ahead: there would be several of them."""
 
@@ -82,7 +73,6 @@ class OvsDriver:
         self._planner = Planner()
         self._desired: Desired | None = None
         self._rows_now, self._rows_stale = Rows(), True
-        self._flows: dict[str, FlowsByCookie] = {}
         self._ovsdb = OvsdbClient(
             ovsdb, on_change=self._rows_changed, on_sync=self._synced, timeout_s=timeout_s
         )
@@ -93,6 +83,7 @@ class OvsDriver:
             )
             for name in wiring.bridge_names
         }
+        self._tables = Tables(self._bridges, wiring.integration_bridge)
 
     async def run(self) -> None:
         """Keep the connections up and audit the flows, until cancelled."""
@@ -144,13 +135,12 @@ class OvsDriver:
     async def read(self) -> Actual:
         """Return rows and flows as they are; flows only of bridges that are connected now."""
         await self._ovsdb.wait_synced(self._timeout_s)
-        for name, client in self._bridges.items():
-            if client.ready and name not in self._flows:
-                # A restarted vswitchd numbers its ports anew; once it has taken this up, the
-                # replica holds the numbers that belong to this connection.
-                await self._settle([])
-                self._flows[name] = by_cookie(await client.read(EVERYTHING))
-        return Actual(self._rows(), dict(self._flows))
+        for name in self._tables.unread():
+            # A restarted vswitchd numbers its ports anew; once it has taken this up, the
+            # replica holds the numbers that belong to this connection.
+            await self._settle([])
+            await self._tables.read(name)
+        return self._tables.actual(self._rows())
 
     async def plan(self, desired: Desired) -> Plan:
         """Return what `converge` would do first; changes nothing (--dry-run)."""
@@ -183,7 +173,7 @@ class OvsDriver:
                 blame.failures.clear()
                 if self._management_problem is not None:
                     blame.failures["management address"] = self._management_problem
-                connected = self._bridges.keys() <= self._flows.keys()
+                connected = self._bridges.keys() <= self._tables.known
                 return outcome(plan, blame, complete=connected and not blame.failures)
             if plan == previous and blame.failures:
                 break
@@ -204,19 +194,31 @@ class OvsDriver:
 
     async def _apply(self, plan: Plan, blame: Blame) -> None:
         blame.failures.clear()
-        blame.owners = {port_cookie(state.port_id): state.port_id for state in plan.endpoints}
+        blame.owners = {
+            cookie: state.port_id
+            for state in plan.endpoints
+            for cookie in (port_cookie(state.port_id), guard_cookie(state.port_id))
+        }
         barred_before = len(blame.barred)
-        await self._apply_flows(plan.close, blame)
+        tables = self._tables
+        await tables.apply(plan.close, blame)
         if plan.rows:
             await self._apply_rows(plan.rows, blame)
-        if len(blame.barred) == barred_before and not blame.failures:
-            await self._apply_flows(plan.open, blame)
+        if len(blame.barred) > barred_before or blame.failures:
+            return
+        if not plan.open:
+            await tables.change_addresses(plan.addresses, blame, add=True, remove=True)
+            return
+        # A packet that meets a filter before its addresses are there has its connection marked.
+        await tables.change_addresses(plan.addresses, blame, add=True, remove=False)
+        await tables.apply(plan.open, blame)
+        await tables.change_addresses(plan.addresses, blame, add=False, remove=True)
 
     async def _apply_rows(self, rows: Sequence[RowChange], blame: Blame) -> None:
         """One transaction for all; if OVSDB refuses it, one for each owner, so each fails alone."""
         for change in rows:
             if isinstance(change, SetColumns) and change.table == "Bridge":
-                self._flows.pop(change.name, None)  # a changed fail_mode flushes the flows
+                self._tables.forget(change.name)  # a changed fail_mode flushes the flows
         try:
             await self._settle(rows)
         except TransactionRefusedError:
@@ -251,44 +253,7 @@ class OvsDriver:
         What is planned from is all that counts (`Planner`), so a plan more does no harm.
         """
         if self._rows_stale and self._desired is not None and self._planner.looked_at <= FEW:
-            self._planner.plan(self._desired, Actual(self._rows(), dict(self._flows)))
-
-    async def _apply_flows(self, changes: FlowChanges, blame: Blame) -> None:
-        """One bundle a bridge; whoever OVS names as refused is left out of the next round."""
-        for bridge, bundle in changes.items():
-            if bridge not in self._flows:
-                continue  # another ovs-vswitchd than the plan was made for: its ports are new
-            client = self._bridges[bridge]
-            selection = _selection({change.flow.cookie for change in bundle})
-            try:
-                found = await client.apply(bundle, read_back=selection)
-            except FlowsRefusedError as error:
-                for index, text in error.refused:
-                    flow = bundle[index].flow
-                    blame.flow(flow.cookie, f"{bridge}: {text} at {flow}")
-                if not error.refused:
-                    await self._apply_each(client, bundle, blame)
-                found = await client.read(selection)
-            self._remember(bridge, selection, found)
-
-    async def _apply_each(
-        self, client: OpenFlowClient, bundle: Sequence[FlowChange], blame: Blame
-    ) -> None:
-        """OVS refused without naming a flow: a bundle for each owner tells who it is."""
-        for cookie in sorted({change.flow.cookie for change in bundle}):
-            try:
-                await client.apply([change for change in bundle if change.flow.cookie == cookie])
-            except FlowsRefusedError as error:
-                blame.flow(cookie, str(error))
-
-    def _remember(self, bridge: str, selection: Selection, found: Sequence[Flow]) -> None:
-        known = self._flows.get(bridge)
-        if known is None:
-            return  # the connection ended; everything is read when it is back
-        replaced = {cookie for cookie, _ in selection}
-        whole = selection == EVERYTHING
-        kept = {} if whole else {c: flows for c, flows in known.items() if c not in replaced}
-        self._flows[bridge] = renewed(known, {**kept, **by_cookie(found)})
+            self._planner.plan(self._desired, self._tables.actual(self._rows()))
 
     async def _connect(self, plan: Plan) -> None:
         """After rows changed, wait for bridges that exist now and are not connected yet."""
@@ -327,7 +292,7 @@ class OvsDriver:
 
     def _forget(self, bridge: str) -> Callable[[bool], None]:
         def forget(ready: bool) -> None:  # noqa: FBT001 - the client's callback
-            self._flows.pop(bridge, None)
+            self._tables.forget(bridge)
             self._changed.set()
             if ready and bridge == self.wiring.integration_bridge:
                 self._restarted.set()
@@ -370,10 +335,8 @@ class OvsDriver:
             async with self._lock:
                 try:
                     await self._ovsdb.echo()
-                    for name, known in list(self._flows.items()):
-                        found = by_cookie(await self._bridges[name].read(EVERYTHING))
-                        if found != known:
-                            self._flows[name] = renewed(known, found)
+                    for name in sorted(self._tables.known):
+                        if await self._tables.read(name):
                             self._changed.set()
                 except (OvsUnreachableError, OvsProtocolError) as error:
                     log.warning("ovs.audit_failed", cause=str(error))
@@ -386,10 +349,3 @@ def _names_another_member(change: ReplicaChange) -> bool:
     if not isinstance(new, PortRow):
         return False
     return not isinstance(old, PortRow) or old.bond_active_slave != new.bond_active_slave
-
-
-def _selection(cookies: set[int]) -> Selection:
-    """Choose what to read back after changing these owners' flows."""
-    if len(cookies) > READ_EACH_MAX:
-        return EVERYTHING
-    return [(cookie, COOKIE_EXACT) for cookie in sorted(cookies)]

@@ -5,12 +5,12 @@ and the owner who wanted it is told.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from operator import attrgetter
 
 import msgspec
 
 from netwright.agent.ovs.actual import FlowsByCookie
 from netwright.agent.ovs.changes import FlowChange
+from netwright.agent.ovs.firewall import shut
 from netwright.agent.ovs.flows import COOKIE_MARK, COOKIE_MARK_MASK, Flow, FlowKey
 
 _NOTHING: frozenset[Flow] = frozenset()
@@ -34,31 +34,40 @@ def difference(
     *,
     settled: Collection[int],
     retagged: Collection[int],
+    guards: Collection[int] = (),
     is_port: Callable[[int], bool],
 ) -> Difference:
     """Compare all owners of ours but the `settled` ones, which have what they should.
 
-    What a `retagged` owner has is closed whole before its tag changes and opened anew after. A
-    port (`is_port`) that is blocked loses all that it has: half of its flows would let too much
-    through or too little.
+    What a `retagged` owner has is closed whole before its tag changes and opened anew after. The
+    guards of such ports (`guards`) are shut meanwhile, those that were there and those that will
+    be: in which VLAN its device hears is not known before the tag is taken up. A port (`is_port`)
+    that is blocked loses all that it has: half of its flows would let too much through or too
+    little.
     """
     foreign: dict[FlowKey, Flow] | None = None
     close: list[Flow] = []
+    shut_now: list[Flow] = []
     delete: list[Flow] = []
     add: list[Flow] = []
     blocked_by: dict[int, Flow] = {}
     ours = {cookie for cookie in have if cookie & COOKIE_MARK_MASK == COOKIE_MARK}
     for cookie in sorted((ours | wanted.keys()).difference(settled)):
         has, wants = have.get(cookie, _NOTHING), wanted.get(cookie, _NOTHING)
-        if cookie not in retagged and (has is wants or has == wants):
+        if cookie not in retagged and cookie not in guards and (has is wants or has == wants):
             continue
         if foreign is None:
             foreign = _foreign(have)
         keys = {flow.key for flow in wants}
         blocked = keys & foreign.keys()
         if blocked:
-            blocked_by[cookie] = foreign[min(blocked)]
-        if not wants or (blocked and is_port(cookie)):
+            blocked_by[cookie] = foreign[min(blocked, key=repr)]
+        if cookie in guards:
+            closed = {shut(flow) for flow in has | wants if flow.key not in blocked}
+            shut_now += closed - has
+            delete += (flow for flow in closed if flow.key not in keys)
+            add += (flow for flow in wants - closed if flow.key not in blocked)
+        elif not wants or (blocked and is_port(cookie)):
             close += has
         elif cookie in retagged:
             close += has
@@ -67,7 +76,7 @@ def difference(
             delete += (flow for flow in has - wants if flow.key not in keys)
             add += (flow for flow in wants - has if flow.key not in blocked)
     opened = (*_ordered(delete, delete=True), *_ordered(add, delete=False))
-    closing = _ordered(close, delete=True)
+    closing = (*_ordered(close, delete=True), *_ordered(shut_now, delete=False))
     owners = frozenset(change.flow.cookie for change in (*closing, *opened))
     return Difference(closing, opened, owners, blocked_by)
 
@@ -82,4 +91,9 @@ def _foreign(have: FlowsByCookie) -> dict[FlowKey, Flow]:
 
 
 def _ordered(flows: Iterable[Flow], *, delete: bool) -> tuple[FlowChange, ...]:
-    return tuple(FlowChange(flow, delete) for flow in sorted(flows, key=attrgetter("key")))
+    return tuple(FlowChange(flow, delete) for flow in sorted(flows, key=_place))
+
+
+def _place(flow: Flow) -> tuple[int, int, str]:
+    """In whose order flows are changed: a match's values may be numbers here and text there."""
+    return flow.table, flow.priority, repr(flow.match)

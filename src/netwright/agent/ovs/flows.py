@@ -1,14 +1,15 @@
 """Flows in one canonical form, so that a wanted flow and the one read back compare equal. Pure.
 
-Field names are OpenFlow's OXM names. Addresses are canonical text with their prefix length,
-MACs lower case; a field that would match anything is left out. Within a bridge a flow is identified
-by (table, priority, match), as the switch does it (OpenFlow 1.4.1 §5.2).
+Field names are OpenFlow's OXM names, and Open vSwitch's own (ovs-fields(7)). Addresses are
+canonical text with their prefix length, MACs lower case; a number of which only some bits matter is
+"0xVALUE/0xMASK"; a field that would match anything is left out. Within a bridge a flow is
+identified by (table, priority, match), as the switch does it (OpenFlow 1.4.1 §5.2).
 """
 
 import functools
 import ipaddress
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -23,10 +24,21 @@ COOKIE_MARK = 0x4E57 << 48
 COOKIE_MARK_MASK = 0xFFFF << 48
 COOKIE_EXACT = (1 << 64) - 1
 
+ADDRESS_COOKIE = COOKIE_MARK | 0xADD2 << 32
+"""Cookies of remote groups' addresses (`address_sets`): their lower 32 bits name the address."""
+ADDRESS_COOKIE_MASK = 0xFFFF_FFFF << 32
+
 VLAN_NONE = 0
 """vlan_vid of an untagged frame (OFPVID_NONE)."""
 VLAN_PRESENT = 0x1000
 """Set in vlan_vid beside the VLAN id of a tagged frame (OFPVID_PRESENT)."""
+
+ZONE: Final = 5
+"""The register with the OpenFlow port of the filtered endpoint that a packet comes from, or is for.
+
+It is the endpoint's conntrack zone too."""
+NETWORK: Final = 6
+"""The register with the local VLAN that a frame belongs to, tagged or not."""
 
 _IP_FIELDS = frozenset(
     {"ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "arp_spa", "arp_tpa", "ipv6_nd_target"}
@@ -62,13 +74,70 @@ class Goto(msgspec.Struct, frozen=True, gc=False, tag=True):
     table: int
 
 
+class SetRegister(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Note a number beside the packet; all registers are 0 when it comes in."""
+
+    register: int
+    value: int
+
+
+class Track(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Ask conntrack, in the zone that `ZONE` holds, and go on at `table` with its answer."""
+
+    table: int
+
+
+class Commit(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Have conntrack keep the packet's connection, in the zone that `ZONE` holds, with a mark.
+
+    One that it keeps already is marked anew.
+    """
+
+    mark: int
+
+
+class Untrack(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Forget what conntrack said of the packet."""
+
+
+class Conjunction(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """This flow is one of the `clauses`, the `clause`th from 1 on.
+
+    A packet that meets one flow of each of them is looked up again with `conj_id`.
+    """
+
+    conj_id: int
+    clause: int
+    clauses: int
+
+
+class Resubmit(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Look the packet up in a table, then come back: its registers stay as that left them."""
+
+    table: int
+
+
 class Opaque(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What we never write ourselves: an action of somebody else's flow."""
 
     text: str
 
 
-Action: TypeAlias = Normal | Output | PushVlan | PopVlan | SetVlan | Goto | Opaque
+Action: TypeAlias = (
+    Normal
+    | Output
+    | PushVlan
+    | PopVlan
+    | SetVlan
+    | Goto
+    | SetRegister
+    | Track
+    | Commit
+    | Untrack
+    | Conjunction
+    | Resubmit
+    | Opaque
+)
 
 
 class Flow(msgspec.Struct, frozen=True, gc=False):
@@ -103,7 +172,8 @@ class Flow(msgspec.Struct, frozen=True, gc=False):
 @functools.lru_cache(maxsize=16384)
 def owner_cookie(owner: str) -> int:
     """Return the cookie of everything that belongs to `owner` ("base", "port ID", ...)."""
-    return COOKIE_MARK | int.from_bytes(blake2b(owner.encode(), digest_size=6).digest(), "big")
+    cookie = COOKIE_MARK | int.from_bytes(blake2b(owner.encode(), digest_size=6).digest(), "big")
+    return cookie ^ 1 << 32 if cookie & ADDRESS_COOKIE_MASK == ADDRESS_COOKIE else cookie
 
 
 def match_on(**fields: int | str) -> Match:
@@ -123,18 +193,19 @@ def canonical_field(name: str, value: int | str) -> Field | None:
         return (name, str(network)) if network.prefixlen else None
     if name in _MAC_FIELDS:
         return name, str(value).lower()
+    if isinstance(value, str) and value.startswith("0x"):
+        bits, _, mask = (int(part, 16) if part != "/" else 0 for part in value.partition("/"))
+        return (name, bits_text(bits, mask)) if mask else None
     return name, value
 
 
+def bits_text(value: int, mask: int) -> str:
+    """A number of which only the bits of `mask` matter, in its one form."""
+    return f"{value & mask:#x}/{mask:#x}"
+
+
 def _action_text(action: Action) -> str:
-    match action:
-        case SetVlan(vlan):
-            return f"set_vlan:{vlan}"
-        case Goto(table):
-            return f"goto_table:{table}"
-        case Output(port):
-            return f"output:{port}"
-        case Opaque(text):
-            return text
-        case _:
-            return type(action).__name__.lower()
+    if isinstance(action, Opaque):
+        return action.text
+    fields = [f"{getattr(action, name):#x}" for name in action.__struct_fields__]
+    return ":".join([type(action).__name__.lower(), ",".join(fields)]).rstrip(":")

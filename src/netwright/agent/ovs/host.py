@@ -11,13 +11,15 @@ and sweeps nothing.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK, EndpointState
+from netwright.agent.members import NO_MEMBERSHIPS, Memberships
+from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.outcome import Outcome as Converged
+from netwright.agent.ovs.rules import port_filter
 from netwright.agent.ovs.wiring import AddressPair, Desired, NetworkSegment
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.wiring import Device, Endpoint, Outcome, Wired, WiringError, WiringStatus
@@ -25,6 +27,8 @@ from netwright.model.resources import NetworkType, Nic
 
 ANNOUNCE_AFTER_S = 0.01
 """What is flooded to every port of a network keeps a switch busy: the server hears of it first."""
+
+RULES_NAMED_MAX = 5
 
 _STATUS = {
     "up": WiringStatus.UP,
@@ -47,7 +51,10 @@ class OvsHost:
         self._up: frozenset[str] = frozenset()
         self._unannounced: frozenset[str] = frozenset()
         self._came_up = asyncio.Event()
-        self._converted: Mapping[str, tuple[Endpoint, OvsEndpoint]] = {}
+        self._converted: Mapping[str, _Converted] = {}
+        self._endpoints: tuple[OvsEndpoint, ...] = ()
+        self._asked: Mapping[str, Endpoint] = {}
+        self._inconvertible: Mapping[str, str] = {}
 
     async def run(self, changed: Callable[[], None]) -> NoReturn:
         """Keep the host wired until cancelled; what stands stays."""
@@ -65,7 +72,13 @@ class OvsHost:
         except TimeoutError:
             raise _unreachable(self._why()) from None
 
-    async def apply(self, desired: Mapping[str, Endpoint], *, sweep: bool) -> Wired:
+    async def apply(
+        self,
+        desired: Mapping[str, Endpoint],
+        *,
+        sweep: bool,
+        memberships: Memberships = NO_MEMBERSHIPS,
+    ) -> Wired:
         """Wire what is desired; with `sweep`, withdraw what is ours and not desired."""
         endpoints, refused = self._convert(desired)
         present = {device.port_id for device in self._driver.devices()}
@@ -74,7 +87,9 @@ class OvsHost:
             for port_id, cause in refused.items()
             if port_id in present
         }
-        self._desired = msgspec.structs.replace(self._desired, endpoints=endpoints, in_sync=False)
+        self._desired = msgspec.structs.replace(
+            self._desired, endpoints=endpoints, in_sync=False, memberships=memberships
+        )
         wanted = msgspec.structs.replace(self._desired, in_sync=sweep)
         standing = self._standing(desired)
         if not self._stands(wanted, standing):
@@ -82,7 +97,7 @@ class OvsHost:
             standing = self._standing(desired)
         if self._converged.unreachable is not None:
             raise _unreachable(self._converged.unreachable)
-        outcomes |= dict(_outcomes(self._converged.endpoints))
+        outcomes |= dict(self._outcomes())
         return Wired(outcomes=outcomes, standing=standing)
 
     def devices(self) -> Mapping[str, Device]:
@@ -111,6 +126,9 @@ class OvsHost:
                 name = "redundancy lost" if uplink.up else "uplink lost"
                 cause = f"{uplink.port} on {uplink.bridge}: no verified path by {', '.join(silent)}"
                 conditions.setdefault(name, []).append(cause)
+        left_out = sorted({why for one in self._converted.values() for why in one.left_out})
+        if left_out:
+            conditions["security group rules left out"] = left_out[:RULES_NAMED_MAX]
         for problem in self._converged.problems:
             cause = f"{problem.subject}: {problem.cause}"
             conditions.setdefault("base wiring", []).append(cause)
@@ -133,6 +151,7 @@ class OvsHost:
             and self._converged.complete
             and not self._driver.has_changed
             and (last.wiring, last.endpoints) == (wanted.wiring, wanted.endpoints)
+            and last.memberships is wanted.memberships
             and (last.in_sync == wanted.in_sync or not standing)
             # What was refused may be taken now.
             and all(one.status not in _UNFINISHED for one in self._converged.endpoints)
@@ -167,21 +186,39 @@ class OvsHost:
     ) -> tuple[tuple[OvsEndpoint, ...], Mapping[str, str]]:
         """The endpoints in the driver's terms, and why some have none.
 
-        Each is converted once and stays the same object, by which the planner knows it again.
+        Each is converted once and stays the same object, by which the planner knows it again; so
+        do all together.
         """
-        converted: dict[str, tuple[Endpoint, OvsEndpoint]] = {}
+        if desired is self._asked:
+            return self._endpoints, self._inconvertible
+        converted: dict[str, _Converted] = {}
         refused: dict[str, str] = {}
         for port_id, endpoint in sorted(desired.items()):
             before = self._converted.get(port_id)
-            if before is not None and before[0] == endpoint:
+            if before is not None and (before.of is endpoint or before.of == endpoint):
                 converted[port_id] = before
                 continue
             try:
-                converted[port_id] = endpoint, _endpoint(endpoint)
+                converted[port_id] = _converted(endpoint)
             except ValueError as error:
                 refused[port_id] = str(error)
-        self._converted = converted
-        return tuple(made for _, made in converted.values()), refused
+        self._converted, self._asked, self._inconvertible = converted, desired, refused
+        endpoints = tuple(one.endpoint for one in converted.values())
+        if len(endpoints) != len(self._endpoints) or any(
+            one is not before for one, before in zip(endpoints, self._endpoints, strict=True)
+        ):
+            self._endpoints = endpoints
+        return self._endpoints, refused
+
+    def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
+        for state in self._converged.endpoints:
+            if state.status == "absent":
+                continue
+            cause = state.cause
+            if state.status == "up":
+                of = self._converted.get(state.port_id)
+                cause = "; ".join(of.left_out) if of is not None else ""
+            yield state.port_id, Outcome(status=_STATUS[state.status], cause=cause)
 
     def _standing(self, desired: Mapping[str, Endpoint]) -> frozenset[str]:
         """Ports that bear our mark as wired although they are not desired."""
@@ -197,7 +234,15 @@ class OvsHost:
         return self._converged.unreachable or "; ".join(problems) or "base wiring does not settle"
 
 
-def _endpoint(endpoint: Endpoint) -> OvsEndpoint:
+class _Converted(NamedTuple):
+    """An endpoint of the loop's in the driver's terms, and the rules that have no such terms."""
+
+    of: Endpoint
+    endpoint: OvsEndpoint
+    left_out: tuple[str, ...]
+
+
+def _converted(endpoint: Endpoint) -> _Converted:
     """Convert the loop's endpoint. Raises ValueError, which says what OVS cannot do with it."""
     segment = endpoint.segment
     if segment.network_type not in (NetworkType.FLAT, NetworkType.VLAN):
@@ -209,7 +254,9 @@ def _endpoint(endpoint: Endpoint) -> OvsEndpoint:
     vlan = segment.segmentation_id
     if segment.network_type is NetworkType.VLAN and vlan is None:
         raise ValueError("a vlan network without a VLAN id")
-    return OvsEndpoint(
+    is_filtered = endpoint.port_security_enabled and endpoint.security_groups is not None
+    compiled = port_filter(endpoint.security_groups or ()) if is_filtered else None
+    converted = OvsEndpoint(
         port_id=endpoint.port_id,
         segment=NetworkSegment(segment.physical_network, vlan),
         mac=endpoint.mac_address,
@@ -221,14 +268,9 @@ def _endpoint(endpoint: Endpoint) -> OvsEndpoint:
         port_security=endpoint.port_security_enabled,
         admin_up=endpoint.admin_state_up,
         mtu=endpoint.mtu,
+        filter=compiled.filter if compiled is not None else None,
     )
-
-
-def _outcomes(states: tuple[EndpointState, ...]) -> Iterator[tuple[str, Outcome]]:
-    for state in states:
-        if state.status != "absent":
-            cause = "" if state.status == "up" else state.cause
-            yield state.port_id, Outcome(status=_STATUS[state.status], cause=cause)
+    return _Converted(endpoint, converted, compiled.left_out if compiled is not None else ())
 
 
 def _unreachable(cause: str) -> WiringError:

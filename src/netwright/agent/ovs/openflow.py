@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from netwright.agent.ovs.address_sets import AddressFlow
 from netwright.agent.ovs.changes import FlowChange
 from netwright.agent.ovs.connection import stay_connected
 from netwright.agent.ovs.errors import FlowsRefusedError, OvsProtocolError, OvsUnreachableError
@@ -47,7 +48,15 @@ class _Request:
         self.final = set(final)
         """xids whose answers are still to come; the request ends with the last of them."""
         self.flows: list[Flow] = []
+        self.addresses: list[AddressFlow] | None = None
+        """Where flows of remote groups' addresses go, when they are not wanted as flows."""
         self.errors: list[tuple[int, str]] = []
+        self.limit: asyncio.Timeout | None = None
+
+    def goes_on(self, timeout_s: float) -> None:
+        """A part of the answer came: a long one may take as long as it does not stop."""
+        if self.limit is not None and not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
 
     def end(self, xid: int) -> None:
         self.final.discard(xid)
@@ -99,21 +108,27 @@ class OpenFlowClient:
             ) from None
 
     async def apply(
-        self, changes: Sequence[FlowChange], *, read_back: Selection = ()
+        self,
+        changes: Sequence[FlowChange],
+        *,
+        read_back: Selection = (),
+        addresses: list[AddressFlow] | None = None,
     ) -> list[Flow]:
         """Apply all changes as one atomic bundle: no packet sees half of them.
 
-        Returns the flows of `read_back` as they stand afterwards, in the same exchange. Raises
+        Returns the flows of `read_back` as they stand afterwards, in the same exchange; those of
+        remote groups' addresses are added to `addresses` instead, if it is given. Raises
         FlowsRefusedError, naming the changes at fault (nothing was applied), or
         OvsUnreachableError (unknown: read back).
         """
         if not changes:
-            return await self.read(read_back)
+            return await self.read(read_back, addresses)
         bundle_id = next(self._xids)
         xids = [next(self._xids) for _ in range(len(changes) + 3)]
         opening, *adding, committing, barrier = xids
         reading = [next(self._xids) for _ in read_back]
         request = _Request([barrier, *reading])
+        request.addresses = addresses
         messages = [bundle_control(opening, bundle_id, BundleControl.OPEN)]
         messages += [
             self._codec.bundle_add(xid, bundle_id, change)
@@ -131,12 +146,18 @@ class OpenFlowClient:
             raise FlowsRefusedError(self.bridge, culprits, reason)
         return request.flows
 
-    async def read(self, selection: Selection) -> list[Flow]:
-        """Read back all flows of a selection. Raises OvsUnreachableError, OvsProtocolError."""
+    async def read(
+        self, selection: Selection, addresses: list[AddressFlow] | None = None
+    ) -> list[Flow]:
+        """Read back all flows of a selection, as `apply` does.
+
+        Raises OvsUnreachableError, OvsProtocolError.
+        """
         if not selection:
             return []
         xids = [next(self._xids) for _ in selection]
         request = _Request(xids)
+        request.addresses = addresses
         await self._exchange(request, xids, self._reads(xids, selection))
         if request.errors:
             raise OvsProtocolError(f"bridge {self.bridge}, read-back: {request.errors[0][1]}")
@@ -170,7 +191,7 @@ class OpenFlowClient:
         self._requests.update(dict.fromkeys(xids, request))
         self._writer.write(b"".join(messages))
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s) as request.limit:
                 await request.done
         except TimeoutError:
             self._writer.close()
@@ -232,8 +253,9 @@ class OpenFlowClient:
             request.errors.append((xid, error_text(body)))
             request.end(xid)
         elif kind == MessageType.MULTIPART_REPLY:
-            flows, more = self._codec.flow_stats(body)
+            flows, more = self._codec.flow_stats(body, request.addresses)
             request.flows += flows
+            request.goes_on(self._timeout_s)
             if not more:
                 request.end(xid)
         elif kind in (MessageType.BARRIER_REPLY, MessageType.ECHO_REPLY):

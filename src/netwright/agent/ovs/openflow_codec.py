@@ -10,12 +10,18 @@ import functools
 import struct
 from collections.abc import Iterator
 
+from netwright.agent.members import address_key
+from netwright.agent.ovs.address_sets import AddressFlow
 from netwright.agent.ovs.changes import FlowChange
 from netwright.agent.ovs.errors import OvsProtocolError
+from netwright.agent.ovs.extensions import extension_bytes, read_extension
 from netwright.agent.ovs.flows import (
+    ADDRESS_COOKIE,
+    ADDRESS_COOKIE_MASK,
     COOKIE_EXACT,
     VLAN_PRESENT,
     Action,
+    Conjunction,
     Flow,
     Goto,
     Match,
@@ -62,6 +68,8 @@ _APPLY = struct.Struct("!HH4x")
 _SET_FIELD_BYTES = 16
 _REMEMBERED_MAX = 32768
 _ETHERTYPE_VLAN = 0x8100
+_ETHERTYPE_IPV4 = 0x0800
+_ANY = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def frame(message_type: int, xid: int, body: bytes = b"") -> bytes:
@@ -118,15 +126,20 @@ class FlowCodec:
         variable = match_bytes(flow.match)
         if not change.delete:
             variable += _instruction_bytes(flow.actions)
-            self._remember(variable, flow)
+            if flow.cookie & ADDRESS_COOKIE_MASK != ADDRESS_COOKIE:
+                self._remember(variable, flow)
         flow_mod = frame(MessageType.FLOW_MOD, xid, fixed + variable)
         body = _BUNDLE_ADD.pack(bundle_id, BUNDLE_ATOMIC_ORDERED) + flow_mod
         return frame(MessageType.BUNDLE_ADD_MESSAGE, xid, body)
 
-    def flow_stats(self, body: bytes) -> tuple[list[Flow], bool]:
+    def flow_stats(
+        self, body: bytes, addresses: list[AddressFlow] | None = None
+    ) -> tuple[list[Flow], bool]:
         """Decode one multipart reply; return its flows and whether more parts follow.
 
-        Raises OvsProtocolError for what cannot be flow statistics.
+        With `addresses`, flows of remote groups' addresses go there instead: there may be tens of
+        thousands, which are never kept as flows. Raises OvsProtocolError for what cannot be flow
+        statistics.
         """
         kind, flags = _MULTIPART.unpack_from(body)
         if kind != MULTIPART_FLOW:
@@ -136,6 +149,10 @@ class FlowCodec:
         while at < len(body):
             length, table, priority, cookie = _read_fixed(body, at)
             variable = body[at + _FLOW_STATS.size : at + length]
+            at += length
+            if addresses is not None and cookie & ADDRESS_COOKIE_MASK == ADDRESS_COOKIE:
+                addresses.append(_read_address(variable, table, priority))
+                continue
             known = self._remembered.get(variable)
             match, actions = _decode(variable) if known is None else (known.match, known.actions)
             flow = Flow(table, priority, match, actions, cookie)
@@ -144,7 +161,6 @@ class FlowCodec:
             else:
                 self._remember(variable, flow)
             flows.append(flow)
-            at += length
         return flows, bool(flags & MULTIPART_MORE)
 
     def _remember(self, encoded: bytes, flow: Flow) -> None:
@@ -169,6 +185,23 @@ def _decode(variable: bytes) -> tuple[Match, tuple[Action, ...]]:
         return match, tuple(_actions(variable, at))
     except (struct.error, IndexError, ValueError) as error:
         raise OvsProtocolError(f"a flow that cannot be read ({error}): {variable.hex()}") from error
+
+
+def _read_address(variable: bytes, table: int, priority: int) -> AddressFlow:
+    """An address's flow. Ours are an ethertype, an address if it is not any, conjunctions."""
+    match, at = read_match(variable, 0)
+    try:
+        version = 4 if dict(match)["eth_type"] == _ETHERTYPE_IPV4 else 6
+        cidr = next((str(value) for name, value in match if name.startswith("ipv")), _ANY[version])
+        ids = tuple(one.conj_id for one in _conjunctions(variable[at:]))
+    except (KeyError, ValueError, struct.error, IndexError) as error:
+        raise OvsProtocolError(f"an address that cannot be read: {variable.hex()}") from error
+    return AddressFlow(address_key(cidr), table, priority, ids)
+
+
+@functools.lru_cache(maxsize=1024)
+def _conjunctions(instructions: bytes) -> tuple[Conjunction, ...]:
+    return tuple(one for one in _actions(instructions, 0) if isinstance(one, Conjunction))
 
 
 @functools.lru_cache(maxsize=256)
@@ -198,7 +231,7 @@ def _action_bytes(action: Action) -> bytes:
         case SetVlan(vlan):
             return _set_vlan(vlan)
         case _:
-            raise ValueError(f"no flow of ours has the action {action!r}")
+            return extension_bytes(action)
 
 
 def _set_vlan(vlan: int) -> bytes:
@@ -227,7 +260,8 @@ def _action(kind: int, octets: bytes) -> Action:
     vlan = int.from_bytes(octets[8:10], "big") & ~VLAN_PRESENT
     if kind == ActionType.SET_FIELD and octets == _set_vlan(vlan):
         return SetVlan(vlan)
-    return Opaque(f"action:{kind}({octets[_TYPE_LENGTH.size :].hex()})")
+    extension = read_extension(kind, octets)
+    return extension or Opaque(f"action:{kind}({octets[_TYPE_LENGTH.size :].hex()})")
 
 
 def _split(octets: bytes, at: int) -> Iterator[tuple[int, bytes]]:

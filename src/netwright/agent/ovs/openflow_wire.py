@@ -60,6 +60,7 @@ class ActionType(IntEnum):
     PUSH_VLAN = 17
     POP_VLAN = 18
     SET_FIELD = 25
+    EXPERIMENTER = 0xFFFF
 
 
 class InstructionType(IntEnum):

@@ -1,7 +1,8 @@
 """Matches to OXM bytes and back (OpenFlow 1.4.1 §7.2.3). Pure.
 
-A field is class (16 bits), number (7), has-mask (1), length (8), value, mask. Ours are all of the
-basic class; a stranger's field of another class is kept as hexadecimal text.
+A field is class (16 bits), number (7), has-mask (1), length (8), value, mask. Ours are of the basic
+class, and a few of Open vSwitch's (ovs-fields(7)); a stranger's field of any other is kept as
+hexadecimal text.
 """
 
 import functools
@@ -10,11 +11,12 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Literal, TypeAlias
 
-from netwright.agent.ovs.flows import Field, Match, canonical_field
+from netwright.agent.ovs.flows import Field, Match, bits_text, canonical_field
 
 _Kind: TypeAlias = Literal["int", "mac", "ipv4", "ipv6"]
 
 _BASIC: Final = 0x8000
+_OVS: Final = 0x0001
 _MATCH_OXM: Final = 1
 _MATCH_HEADER = struct.Struct("!HH")
 _FIELD_HEADER = struct.Struct("!HBB")
@@ -57,11 +59,27 @@ _FIELDS: Final[tuple[tuple[str, _Kind, int], ...]] = (
 )
 """The basic class (§7.2.3.7) from number 0 on: name, kind, bytes."""
 
-_NUMBERS: Final = {name: number for number, (name, _, _) in enumerate(_FIELDS)}
+_OVS_FIELDS: Final = {
+    5: "reg5",
+    6: "reg6",
+    37: "conj_id",
+    105: "ct_state",
+    107: "ct_mark",
+}
+"""Number → name; each is a number of 4 bytes."""
+
+_BY_CODE: Final[dict[tuple[int, int], tuple[str, _Kind, int]]] = {
+    **{(_BASIC, number): field for number, field in enumerate(_FIELDS)},
+    **{(_OVS, number): (name, "int", 4) for number, name in _OVS_FIELDS.items()},
+}
+_BY_NAME: Final = {
+    name: (oxm_class, number, kind, size)
+    for (oxm_class, number), (name, kind, size) in _BY_CODE.items()
+}
 
 
 def match_bytes(match: Match) -> bytes:
-    """Encode a match: its fields in the order of their numbers, padded to 8 bytes."""
+    """Encode a match, padded to 8 bytes: the basic fields in the order of their numbers first."""
     fields = b"".join(field for _, field in sorted(map(_numbered, match)))
     length = _MATCH_HEADER.size + len(fields)
     return _MATCH_HEADER.pack(_MATCH_OXM, length) + fields + bytes(-length % 8)
@@ -69,19 +87,24 @@ def match_bytes(match: Match) -> bytes:
 
 def field_bytes(name: str, value: int | str) -> bytes:
     """Encode one field. Raises KeyError for a name, ValueError for a value that is none."""
-    number = _NUMBERS[name]
-    _, kind, size = _FIELDS[number]
-    mask = b""
-    if isinstance(value, int):
-        octets = value.to_bytes(size, "big")
-    elif kind == "mac":
-        octets = bytes.fromhex(value.replace(":", ""))
-    else:
-        address, _, prefix = value.partition("/")
-        octets = (IPv4Address if kind == "ipv4" else IPv6Address)(address).packed
-        mask = _mask(int(prefix), size) if prefix and int(prefix) < size * 8 else b""
-    head = _FIELD_HEADER.pack(_BASIC, number << 1 | bool(mask), len(octets) + len(mask))
+    oxm_class, number, kind, size = _BY_NAME[name]
+    octets, mask = _octets(kind, size, value)
+    head = _FIELD_HEADER.pack(oxm_class, number << 1 | bool(mask), len(octets) + len(mask))
     return head + octets + mask
+
+
+def _octets(kind: _Kind, size: int, value: int | str) -> tuple[bytes, bytes]:
+    """A field's value and its mask, none when all of it matters."""
+    if isinstance(value, int):
+        return value.to_bytes(size, "big"), b""
+    text, _, mask = value.partition("/")
+    if kind == "int":
+        return int(text, 16).to_bytes(size, "big"), int(mask, 16).to_bytes(size, "big")
+    if kind == "mac":
+        return bytes.fromhex(text.replace(":", "")), bytes.fromhex(mask.replace(":", ""))
+    octets = (IPv4Address if kind == "ipv4" else IPv6Address)(text).packed
+    is_part = mask != "" and int(mask) < size * 8
+    return octets, _mask(int(mask), size) if is_part else b""
 
 
 def read_match(body: bytes, at: int) -> tuple[Match, int]:
@@ -92,9 +115,10 @@ def read_match(body: bytes, at: int) -> tuple[Match, int]:
 
 
 @functools.lru_cache(maxsize=2048)
-def _numbered(field: Field) -> tuple[int, bytes]:
-    """(field number, its bytes). An endpoint's flows share most fields, hence the cache."""
-    return _NUMBERS[field[0]], field_bytes(*field)
+def _numbered(field: Field) -> tuple[tuple[bool, int], bytes]:
+    """(its place, its bytes). An endpoint's flows share most fields, hence the cache."""
+    oxm_class, number, _, _ = _BY_NAME[field[0]]
+    return (oxm_class == _OVS, number), field_bytes(*field)
 
 
 def _read_fields(octets: bytes) -> Iterator[Field]:
@@ -111,12 +135,15 @@ def _read_fields(octets: bytes) -> Iterator[Field]:
 def _read_field(oxm_class: int, number: int, payload: bytes, *, masked: bool) -> Field | None:
     half = len(payload) // 2 if masked else len(payload)
     value, mask = payload[:half], payload[half:]
-    if oxm_class != _BASIC or number >= len(_FIELDS):
+    known = _BY_CODE.get((oxm_class, number))
+    if known is None:
         text = value.hex() + (f"/{mask.hex()}" if masked else "")
         return f"oxm_{oxm_class:04x}_{number}", text
-    name, kind, _ = _FIELDS[number]
+    name, kind, _ = known
     plain = _plain(kind, value)
-    if masked:
+    if masked and kind == "int":
+        plain = bits_text(int.from_bytes(value, "big"), int.from_bytes(mask, "big"))
+    elif masked:
         plain = f"{plain}/{_mask_text(kind, mask)}"
     try:
         return canonical_field(name, plain)

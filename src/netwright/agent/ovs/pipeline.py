@@ -1,16 +1,19 @@
 """The flow tables of both bridges, as pure functions from wiring to flows.
 
-    br-int   0 classify   from the wire: provider VLAN → local VLAN → NORMAL
-                          from an endpoint: MAC right → 10, or NORMAL without port security
+    br-int   0 classify   from the wire: provider VLAN → local VLAN → 30
+                          from an endpoint: MAC right → 10, or 30 without port security
              10 source    ARP and IP sources of that endpoint; servers' roles refused
              11 ND target what a neighbour advertisement may claim
              12 ND option whose link-layer address a neighbour message may carry
+             20 … 23      what a filtered endpoint may send (`firewall`)
+             30 destination, 40 … 43 what one may get, 50 exit: NORMAL
     br-bond  0            from br-int: local VLAN → provider VLAN → NORMAL
                           from the wire: known VLANs → NORMAL
 
 Whatever no flow lets through is dropped: an endpoint that is plugged and not yet wired says
 nothing, an unmapped VLAN ends at the first bridge. An endpoint's frames must come untagged, so
-that a port whose tag is not yet set cannot speak into other VLANs.
+that a port whose tag is not yet set cannot speak into other VLANs. ARP and neighbour discovery that
+tell the truth pass whatever groups say, as does a client's DHCP.
 
 One match per meaning: what holds for all endpoints (no DHCP server, no router advertisement) is
 one flow, not one per endpoint.
@@ -21,20 +24,30 @@ import ipaddress
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from netwright.agent.ovs.firewall import (
+    DESTINATION,
+    EGRESS,
+    filter_base,
+    filter_flows,
+    is_filtered,
+)
 from netwright.agent.ovs.flows import (
+    NETWORK,
     VLAN_NONE,
     VLAN_PRESENT,
+    ZONE,
     Action,
     Flow,
     Goto,
     Normal,
     PopVlan,
     PushVlan,
+    SetRegister,
     SetVlan,
     match_on,
     owner_cookie,
 )
-from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, PhysicalBridge
+from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, PhysicalBridge, link_local
 
 CLASSIFY, SOURCE, ND_TARGET, ND_OPTION = 0, 10, 11, 12
 
@@ -65,7 +78,7 @@ def port_cookie(port_id: str) -> int:
 @functools.cache
 def integration_base() -> frozenset[Flow]:
     """Flows of the integration bridge that stand before anything is wired."""
-    return frozenset(_integration_base())
+    return frozenset(_integration_base()) | filter_base()
 
 
 @functools.cache
@@ -88,7 +101,8 @@ def physical_base(bridge: PhysicalBridge, patch_ofport: int | None) -> frozenset
 def inbound(segment: NetworkSegment, local_vlan: int, patch_ofport: int) -> frozenset[Flow]:
     """Translate the segment's frames from the wire, on the integration bridge."""
     tagging = () if segment.vlan is not None else (PushVlan(),)
-    actions = (*tagging, SetVlan(local_vlan), Normal())
+    network = SetRegister(NETWORK, local_vlan)
+    actions = (*tagging, SetVlan(local_vlan), network, Goto(DESTINATION))
     match = {"in_port": patch_ofport, "vlan_vid": _vid(segment.vlan)}
     return frozenset({_flow(segment_cookie(segment), CLASSIFY, 30, *actions, **match)})
 
@@ -108,30 +122,24 @@ def outbound(
 
 
 @functools.lru_cache(maxsize=8192)
-def endpoint_flows(endpoint: Endpoint, ofport: int) -> frozenset[Flow]:
-    """What this endpoint may send; nothing when it is administratively down."""
+def endpoint_flows(endpoint: Endpoint, ofport: int, local_vlan: int) -> frozenset[Flow]:
+    """What this endpoint may send, and get; nothing when it is administratively down."""
     if not endpoint.admin_up:
         return frozenset()
     cookie = port_cookie(endpoint.port_id)
     untagged = {"in_port": ofport, "vlan_vid": VLAN_NONE}
+    network = SetRegister(NETWORK, local_vlan)
     if not endpoint.port_security:
-        return frozenset({_flow(cookie, CLASSIFY, 100, Normal(), **untagged)})
-    flows = set()
+        return frozenset({_flow(cookie, CLASSIFY, 100, network, Goto(DESTINATION), **untagged)})
+    flows = set(filter_flows(endpoint, ofport, cookie))
+    known = (SetRegister(ZONE, ofport), network) if is_filtered(endpoint) else (network,)
     sources = _sources(endpoint)
     for mac in sorted({mac for mac, _ in sources}):
-        flows.add(_flow(cookie, CLASSIFY, 100, Goto(SOURCE), **untagged, eth_src=mac))
+        flows.add(_flow(cookie, CLASSIFY, 100, *known, Goto(SOURCE), **untagged, eth_src=mac))
         flows.update(_mac_flows(cookie, ofport, mac))
     for mac, cidr in sources:
         flows.update(_source_flows(cookie, ofport, mac, cidr))
     return frozenset(flows)
-
-
-def link_local(mac: str) -> str:
-    """The IPv6 link-local address that a NIC forms from its MAC (RFC 4291, appendix A)."""
-    octets = bytearray.fromhex(mac.replace(":", ""))
-    octets[0] ^= 2
-    interface_id = bytes([*octets[:3], 0xFF, 0xFE, *octets[3:]])
-    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + interface_id))
 
 
 def _integration_base() -> Iterator[Flow]:
@@ -143,7 +151,7 @@ def _integration_base() -> Iterator[Flow]:
     yield no_server(eth_type=_IPV6, ip_proto=_ICMPV6, icmpv6_type=_ROUTER_ADVERTISEMENT)
     yield no_server(eth_type=_IPV6, ip_proto=_ICMPV6, icmpv6_type=_REDIRECT)
     # What a client says before it has an address; its MAC was checked on the way here.
-    unaddressed = functools.partial(_flow, BASE, SOURCE, 80, Normal())
+    unaddressed = functools.partial(_flow, BASE, SOURCE, 80, Goto(DESTINATION))
     yield unaddressed(
         eth_type=_IPV4,
         ip_proto=_UDP,
@@ -159,10 +167,10 @@ def _integration_base() -> Iterator[Flow]:
     advertisement = _ICMP6 | {"icmpv6_type": _NEIGHBOUR_ADVERTISEMENT}
     yield _flow(BASE, ND_TARGET, 80, **advertisement)
     yield _flow(BASE, ND_TARGET, 80, Goto(ND_OPTION), **solicitation)
-    yield _flow(BASE, ND_TARGET, 0, Normal())
+    yield _flow(BASE, ND_TARGET, 0, Goto(EGRESS))
     # Without the option a message teaches nobody a MAC (Linux leaves it out of unicast answers).
-    yield _flow(BASE, ND_OPTION, 80, Normal(), **solicitation, ipv6_nd_sll=_NO_MAC)
-    yield _flow(BASE, ND_OPTION, 80, Normal(), **advertisement, ipv6_nd_tll=_NO_MAC)
+    yield _flow(BASE, ND_OPTION, 80, Goto(DESTINATION), **solicitation, ipv6_nd_sll=_NO_MAC)
+    yield _flow(BASE, ND_OPTION, 80, Goto(DESTINATION), **advertisement, ipv6_nd_tll=_NO_MAC)
     yield _flow(BASE, ND_OPTION, 0)
 
 
@@ -171,13 +179,13 @@ def _mac_flows(cookie: int, ofport: int, mac: str) -> Iterator[Flow]:
     sender: _Fields = {"in_port": ofport, "eth_src": mac}
     probe: _Fields = {"eth_type": _ARP, "arp_op": _ARP_REQUEST, "arp_sha": mac}
     no_address = "0.0.0.0"  # noqa: S104 - an ARP probe's sender (RFC 5227 §1.1)
-    yield _flow(cookie, SOURCE, 50, Normal(), **sender, **probe, arp_spa=no_address)
+    yield _flow(cookie, SOURCE, 50, Goto(DESTINATION), **sender, **probe, arp_spa=no_address)
     yield _flow(
-        cookie, ND_OPTION, 90, Normal(), **sender, **_ICMP6,
+        cookie, ND_OPTION, 90, Goto(DESTINATION), **sender, **_ICMP6,
         icmpv6_type=_NEIGHBOUR_SOLICITATION, ipv6_nd_sll=mac,
     )  # fmt: skip
     yield _flow(
-        cookie, ND_OPTION, 90, Normal(), **sender, **_ICMP6,
+        cookie, ND_OPTION, 90, Goto(DESTINATION), **sender, **_ICMP6,
         icmpv6_type=_NEIGHBOUR_ADVERTISEMENT, ipv6_nd_tll=mac,
     )  # fmt: skip
 
@@ -186,14 +194,14 @@ def _source_flows(cookie: int, ofport: int, mac: str, cidr: str) -> Iterator[Flo
     sender: _Fields = {"in_port": ofport, "eth_src": mac}
     if ":" not in cidr:
         arp: _Fields = {"eth_type": _ARP, "arp_sha": mac, "arp_spa": cidr}
-        yield _flow(cookie, SOURCE, 50, Normal(), **sender, **arp)
-        yield _flow(cookie, SOURCE, 50, Normal(), **sender, eth_type=_IPV4, ipv4_src=cidr)
+        yield _flow(cookie, SOURCE, 50, Goto(DESTINATION), **sender, **arp)
+        yield _flow(cookie, SOURCE, 50, Goto(EGRESS), **sender, eth_type=_IPV4, ipv4_src=cidr)
         return
     yield _flow(cookie, SOURCE, 50, Goto(ND_TARGET), **sender, eth_type=_IPV6, ipv6_src=cidr)
     nd = _ICMP6 | {"ipv6_nd_target": cidr}
     # Duplicate address detection (RFC 4862 §5.4) for its own addresses only.
     yield _flow(
-        cookie, SOURCE, 80, Normal(), **sender, **nd,
+        cookie, SOURCE, 80, Goto(DESTINATION), **sender, **nd,
         icmpv6_type=_NEIGHBOUR_SOLICITATION, ipv6_src="::",
     )  # fmt: skip
     yield _flow(

@@ -11,11 +11,17 @@ hundred ports is not planned anew for each device that appears.
 
 from collections.abc import Mapping
 
+import msgspec
+
 from netwright.agent.ovs.actual import Actual, Rows
+from netwright.agent.ovs.address_sets import AddressPlanner
 from netwright.agent.ovs.base_plan import base_changes
-from netwright.agent.ovs.changes import Plan
+from netwright.agent.ovs.changes import AddressChange, EndpointState, Plan
 from netwright.agent.ovs.planning import BaseChanges, Planning, Settled
-from netwright.agent.ovs.wiring import Desired, HostWiring
+from netwright.agent.ovs.together import Together, together
+from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring
+
+_AWAITS_ADDRESSES = "the addresses of remote groups are to be changed"
 
 
 def make_plan(desired: Desired, actual: Actual, barred: Mapping[str, str] | None = None) -> Plan:
@@ -36,6 +42,9 @@ class Planner:
         self._wiring: HostWiring | None = None
         self._settled: Mapping[str, Settled] = {}
         self._base: tuple[Rows, BaseChanges] | None = None
+        self._together: tuple[tuple[Endpoint, ...], Together] = (), Together()
+        self._addresses = AddressPlanner()
+        self._nothing_to_do: tuple[Desired, Actual, Plan] | None = None
 
     def plan(
         self, desired: Desired, actual: Actual, barred: Mapping[str, str] | None = None
@@ -43,10 +52,55 @@ class Planner:
         """See `make_plan`."""
         if desired.wiring != self._wiring:
             self._wiring, self._settled, self._base = desired.wiring, {}, None
+        if self._together[0] is not desired.endpoints:
+            self._together = desired.endpoints, together(desired.endpoints)
+        addresses = self._plan_addresses(desired, actual)
+        if not barred and (stands := self._as_before(desired, actual)) is not None:
+            self.looked_at = 0
+            return self._with_addresses(stands, addresses)
         if self._base is None or self._base[0] is not actual.rows:
             self._base = actual.rows, base_changes(desired.wiring, actual.rows)
-        planning = Planning(desired, actual, barred or {}, self._settled)
+        planning = Planning(desired, actual, barred or {}, self._settled, self._together[1])
         plan = planning.plan(self._base[1])
         self._settled = planning.settled
         self.looked_at = len(planning.wired) + len(planning.dead)
-        return plan
+        self._nothing_to_do = (desired, actual, plan) if plan.empty and not barred else None
+        return self._with_addresses(plan, addresses)
+
+    def _plan_addresses(self, desired: Desired, actual: Actual) -> tuple[AddressChange, ...]:
+        if desired.wiring.integration_bridge not in actual.flows:
+            return ()
+        return self._addresses.plan(
+            desired.memberships,
+            self._together[1].sets,
+            actual.addresses,
+            in_sync=desired.in_sync,
+        )
+
+    def _as_before(self, desired: Desired, actual: Actual) -> Plan | None:
+        """The last plan, if there was nothing to do and nothing but addresses may have changed."""
+        if self._nothing_to_do is None:
+            return None
+        wanted, found, plan = self._nothing_to_do
+        is_same = (
+            wanted.wiring is desired.wiring
+            and wanted.endpoints is desired.endpoints
+            and wanted.in_sync == desired.in_sync
+            and found.rows is actual.rows
+            and found.flows.keys() == actual.flows.keys()
+            and all(found.flows[bridge] is flows for bridge, flows in actual.flows.items())
+        )
+        return plan if is_same else None
+
+    def _with_addresses(self, plan: Plan, addresses: tuple[AddressChange, ...]) -> Plan:
+        """Ports whose filters name remote groups wait for these to be there."""
+        if not addresses:
+            return plan
+        users = self._together[1].users
+        endpoints = tuple(
+            EndpointState(state.port_id, "wiring", _AWAITS_ADDRESSES)
+            if state.status == "up" and state.port_id in users
+            else state
+            for state in plan.endpoints
+        )
+        return msgspec.structs.replace(plan, endpoints=endpoints, addresses=addresses)

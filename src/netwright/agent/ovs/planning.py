@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from netwright.agent.ovs.actual import Actual, Device, Rows
+from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie
 from netwright.agent.ovs.changes import (
     DEAD,
     DEAD_VLAN,
@@ -22,68 +22,48 @@ from netwright.agent.ovs.changes import (
     SetColumns,
     Status,
 )
+from netwright.agent.ovs.firewall import SETS, guard_cookie
 from netwright.agent.ovs.flow_diff import difference
 from netwright.agent.ovs.flows import Flow
+from netwright.agent.ovs.guarding import guarded_macs
 from netwright.agent.ovs.local_vlans import local_vlans, segment_of
-from netwright.agent.ovs.pipeline import (
-    BASE,
-    endpoint_flows,
-    inbound,
-    integration_base,
-    outbound,
-    physical_base,
-    port_cookie,
-    segment_cookie,
-)
+from netwright.agent.ovs.pipeline import BASE, port_cookie, segment_cookie
 from netwright.agent.ovs.port_rows import mtu_row, port_row
-from netwright.agent.ovs.wiring import (
-    Desired,
-    Endpoint,
-    HostWiring,
-    NetworkSegment,
-    PhysicalBridge,
-    patch_names,
-)
+from netwright.agent.ovs.together import Together
+from netwright.agent.ovs.wanted import Wants, Wired, trunk_of
+from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSegment
 
 BaseChanges: TypeAlias = tuple[tuple[RowChange, ...], tuple[Problem, ...]]
-
-
-class _Wired(msgspec.Struct, frozen=True):
-    """A device that is, or stays, in a segment. No endpoint: not told yet, leave it as it is."""
-
-    device: Device
-    segment: NetworkSegment
-    endpoint: Endpoint | None
 
 
 class Settled(msgspec.Struct, frozen=True):
     """A wired port of which nothing is to be changed, with all that this depends on."""
 
-    wired: _Wired
+    wired: Wired
     cookie: int
+    guard: int
     flows: frozenset[Flow]
+    guard_flows: frozenset[Flow] | None
+    guarded_macs: tuple[str, ...]
     segment_text: str
     up: EndpointState
 
     def still(
-        self, device: Device, endpoint: Endpoint | None, flows: frozenset[Flow] | None
+        self, device: Device, endpoint: Endpoint | None, have: FlowsByCookie, together: Together
     ) -> bool:
         """Whether these are the values that it was settled with (its tag is compared later)."""
         before = self.wired.device
         return (
-            self.flows is flows
+            self.flows is have.get(self.cookie)
+            and self.guard_flows is have.get(self.guard)
+            and (
+                endpoint is None
+                or self.guarded_macs == guarded_macs(endpoint, together.shared_macs)
+            )
             and self.wired.endpoint is endpoint
             and before.port is device.port
             and before.interface is device.interface
         )
-
-
-class _Trunk(msgspec.Struct, frozen=True):
-    """A physical bridge with the OpenFlow ports of its patch pair, None while they are not open."""
-
-    bridge: PhysicalBridge
-    inner: int | None
-    outer: int | None
 
 
 class Planning:
@@ -95,21 +75,23 @@ class Planning:
         actual: Actual,
         barred: Mapping[str, str],
         before: Mapping[str, Settled],
+        together: Together,
     ) -> None:
         self.desired = desired
+        self.together = together
         self.actual = actual
         self.wiring: HostWiring = desired.wiring
         self.br_int = desired.wiring.integration_bridge
         self.inner_flows = actual.flows.get(self.br_int, {})
         self.trunks = {
-            bridge.physical_network: _trunk(bridge, actual.rows, self.br_int)
+            bridge.physical_network: trunk_of(bridge, actual.rows, self.br_int)
             for bridge in desired.wiring.physical_bridges
         }
         self.states: dict[str, EndpointState] = {}
         self.problems: list[Problem] = []
         self.blocked: dict[int, str] = {}
         self.dead: list[Device] = []
-        self.wired: list[_Wired] = []
+        self.wired: list[Wired] = []
         self.settled: dict[str, Settled] = {}
         self._sort_devices(barred, before)
         segments = {one.segment_text: one.wired.segment for one in self.settled.values()}
@@ -121,13 +103,24 @@ class Planning:
     def plan(self, base: BaseChanges) -> Plan:
         base_rows, base_problems = base
         rows = [*base_rows, *self._port_rows()]
-        retagged = {
-            port_cookie(row.owner)
+        moving = {
+            row.owner
             for row in rows
             if isinstance(row, SetColumns) and row.owner is not None and "tag" in row.columns
         }
         settled = {one.cookie for one in self.settled.values()}
-        wanted = self._wanted_flows()
+        settled |= {one.guard for one in self.settled.values()}
+        wanted = Wants(
+            bridge=self.br_int,
+            in_sync=self.desired.in_sync,
+            trunks=self.trunks,
+            vlans=self.vlans,
+            together=self.together,
+            have=self.inner_flows,
+            wired=self.wired,
+            settled=[one.wired for one in self.settled.values()],
+            dead=self.dead,
+        ).flows()
         close: dict[str, tuple[FlowChange, ...]] = {}
         opened: dict[str, tuple[FlowChange, ...]] = {}
         changing: set[int] = set()
@@ -138,7 +131,8 @@ class Planning:
                 have,
                 wanted[bridge],
                 settled=settled if bridge == self.br_int else (),
-                retagged=retagged,
+                retagged={port_cookie(port_id) for port_id in moving},
+                guards={guard_cookie(port_id) for port_id in moving},
                 is_port=self.port_cookies.__contains__,
             )
             changing |= found.owners
@@ -173,11 +167,13 @@ class Planning:
             seen[port_id] = device
             endpoint = endpoints.get(port_id)
             known = before.get(port_id)
-            if known is not None and port_id not in barred:
-                flows = self.inner_flows.get(known.cookie)
-                if known.still(device, endpoint, flows):
-                    self.settled[port_id] = known
-                    continue
+            if (
+                known is not None
+                and port_id not in barred
+                and known.still(device, endpoint, self.inner_flows, self.together)
+            ):
+                self.settled[port_id] = known
+                continue
             if endpoint is None:
                 self._sort_unknown(device)
             else:
@@ -189,7 +185,7 @@ class Planning:
         mark = device.port.external_ids.get(SEGMENT_MARK)
         segment = segment_of(mark) if mark is not None else None
         if segment is not None and not self.desired.in_sync:
-            self.wired.append(_Wired(device, segment, None))
+            self.wired.append(Wired(device, segment, None))
         elif mark is not None or device.port.tag is None:
             self.dead.append(device)
 
@@ -198,11 +194,14 @@ class Planning:
         if barred is not None:
             self._say(endpoint.port_id, "refused", barred)
             if kept is not None:
-                self.wired.append(_Wired(device, kept, None))
+                self.wired.append(Wired(device, kept, None))
             else:
                 self.dead.append(device)
         elif not endpoint.admin_up:
             self._say(endpoint.port_id, "down", "administratively down")
+            self.dead.append(device)
+        elif cause := self.together.refusal(endpoint):
+            self._say(endpoint.port_id, "refused", cause)
             self.dead.append(device)
         elif endpoint.segment.physical_network not in self.trunks:
             known = ", ".join(sorted(self.trunks)) or "none"
@@ -211,7 +210,7 @@ class Planning:
             self._say(endpoint.port_id, "refused", cause)
             self.dead.append(device)
         else:
-            self.wired.append(_Wired(device, endpoint.segment, endpoint))
+            self.wired.append(Wired(device, endpoint.segment, endpoint))
 
     def _unsettle_retagged(self, segments: Mapping[str, NetworkSegment]) -> None:
         """Look closely at ports whose segment has another local VLAN now."""
@@ -238,43 +237,12 @@ class Planning:
             yield from port_row(wired.device, vlan, str(wired.segment))
             yield from mtu_row(wired.device, wired.endpoint)
 
-    # Flows
-
-    def _wanted_flows(self) -> dict[str, dict[int, frozenset[Flow]]]:
-        """Bridge name → cookie → flows. A bridge whose patch is not open has its base alone."""
-        inner: dict[int, frozenset[Flow]] = {BASE: integration_base()}
-        wanted = {self.br_int: inner}
-        for trunk in self.trunks.values():
-            wanted[trunk.bridge.name] = {BASE: physical_base(trunk.bridge, trunk.outer)}
-        for segment, vlan in sorted(self.vlans.items(), key=lambda item: str(item[0])):
-            segment_trunk = self.trunks.get(segment.physical_network)
-            if segment_trunk is None:  # a kept port's network that the configuration has dropped
-                continue
-            cookie = segment_cookie(segment)
-            bridge = segment_trunk.bridge
-            if segment_trunk.inner is not None:
-                inner[cookie] = inbound(segment, vlan, segment_trunk.inner)
-            if segment_trunk.outer is not None:
-                wanted[bridge.name][cookie] = outbound(segment, vlan, segment_trunk.outer, bridge)
-        for wired in self.wired:
-            cookie = port_cookie(wired.device.port_id)
-            if wired.endpoint is None:
-                inner[cookie] = self._kept_flows(wired.device, cookie)
-            elif wired.segment in self.vlans and (ofport := wired.device.ofport) is not None:
-                inner[cookie] = endpoint_flows(wired.endpoint, ofport)
-        return wanted
-
-    def _kept_flows(self, device: Device, cookie: int) -> frozenset[Flow]:
-        """Return what a port that we are not told about has, as far as its device still has it."""
-        have = self.inner_flows.get(cookie, frozenset())
-        return frozenset(flow for flow in have if ("in_port", device.ofport) in flow.match)
-
     # How each endpoint stands
 
     def _block(self, bridge: str, cookie: int, holder: Flow) -> None:
         cause = f"a flow of somebody else holds a place of ours on {bridge}: {holder}"
         self.blocked[cookie] = cause
-        if cookie not in self.port_cookies:
+        if cookie not in self.port_cookies:  # a guard's is the port's too
             self.problems.append(Problem(bridge, cause))
 
     def _settle_states(self, changing_rows: set[str | None], changing_flows: set[int]) -> None:
@@ -286,12 +254,14 @@ class Planning:
                     one.wired.segment, changing_rows, changing_flows
                 )
             port_id, wait = one.up.port_id, waits[one.segment_text]
+            wait = wait or self._sets_wait(one.wired.endpoint, changing_flows)
             self.states[port_id] = one.up if wait is None else EndpointState(port_id, *wait)
         for wired in self.wired:
             port_id = wired.device.port_id
             if wired.endpoint is None or port_id in self.states:
                 continue
             shared = self._shared_wait(wired.segment, changing_rows, changing_flows)
+            shared = shared or self._sets_wait(wired.endpoint, changing_flows)
             own = self._own_wait(wired, changing_rows, changing_flows)
             if own is None:
                 self._remember(wired)
@@ -299,21 +269,35 @@ class Planning:
             self._say(port_id, *(next(refusals, None) or own or shared or ("up",)))
 
     def _own_wait(
-        self, wired: _Wired, changing_rows: set[str | None], changing_flows: set[int]
+        self, wired: Wired, changing_rows: set[str | None], changing_flows: set[int]
     ) -> tuple[Status, str] | None:
         """What this port alone waits for; None when it has all that is its own."""
         cookie, interface = port_cookie(wired.device.port_id), wired.device.interface
+        guard = guard_cookie(wired.device.port_id)
         if interface.ofport == -1:
             error = interface.error or "no cause given"
             return "refused", f"OVS cannot open {interface.name}: {error}"
-        if cookie in self.blocked:
-            return "refused", self.blocked[cookie]
+        for owner in (cookie, guard):
+            if owner in self.blocked:
+                return "refused", self.blocked[owner]
         if wired.device.ofport is None:
             return "wiring", f"ovs-vswitchd has not opened {interface.name} yet"
         if wired.device.port_id in changing_rows:
             return "wiring", "OVSDB rows are to be changed"
-        if cookie in changing_flows:
+        if not changing_flows.isdisjoint((cookie, guard)):
             return "wiring", "flows are to be changed"
+        return None
+
+    def _sets_wait(
+        self, endpoint: Endpoint | None, changing_flows: set[int]
+    ) -> tuple[Status, str] | None:
+        """What all ports wait for whose filters name remote groups."""
+        if endpoint is None or endpoint.filter is None or not endpoint.filter.address_sets:
+            return None
+        if SETS in self.blocked:
+            return "refused", self.blocked[SETS]
+        if SETS in changing_flows:
+            return "wiring", "flows of remote groups are to be changed"
         return None
 
     def _shared_wait(
@@ -338,19 +322,23 @@ class Planning:
             return "wiring", "flows are to be changed"
         return None
 
-    def _remember(self, wired: _Wired) -> None:
+    def _remember(self, wired: Wired) -> None:
         """Keep a port that has all that is its own; what it shares with others may still wait."""
         port_id = wired.device.port_id
         cookie = port_cookie(port_id)
         flows = self.inner_flows.get(cookie)
-        if flows is not None:
-            up = EndpointState(port_id, "up")
-            self.settled[port_id] = Settled(wired, cookie, flows, str(wired.segment), up)
+        if flows is not None and wired.endpoint is not None:
+            guard = guard_cookie(port_id)
+            self.settled[port_id] = Settled(
+                wired,
+                cookie,
+                guard,
+                flows,
+                self.inner_flows.get(guard),
+                guarded_macs(wired.endpoint, self.together.shared_macs),
+                str(wired.segment),
+                EndpointState(port_id, "up"),
+            )
 
     def _say(self, port_id: str, status: Status, cause: str = "") -> None:
         self.states[port_id] = EndpointState(port_id, status, cause)
-
-
-def _trunk(bridge: PhysicalBridge, rows: Rows, br_int: str) -> _Trunk:
-    inner, outer = patch_names(bridge)
-    return _Trunk(bridge, rows.ofport(br_int, inner), rows.ofport(bridge.name, outer))

@@ -4,14 +4,20 @@ The agent's main loop converts the server's ports and networks into `Endpoint`s;
 depends on the server's model.
 """
 
+import functools
 import ipaddress
 import re
 from typing import Literal
 
 import msgspec
 
+from netwright.agent.members import NO_MEMBERSHIPS, Memberships
+from netwright.agent.ovs.flows import Match
+
 VLAN_MIN = 1
 VLAN_MAX = 4094
+
+IP_VERSIONS = (4, 6)
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
@@ -44,10 +50,73 @@ class AddressPair(msgspec.Struct, frozen=True):
             _check_mac(self.mac)
 
 
+class Permit(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """What a filtered endpoint may send (`ingress` False) or get, as far as one match can say it.
+
+    `fields` are of a match, beside the ethertype's; `remote_group` names the peers by their group.
+    With `stateful`, the connection's other packets pass as well.
+    """
+
+    ingress: bool
+    ip_version: int
+    stateful: bool
+    fields: Match = ()
+    remote_group: str = ""
+
+    @property
+    def is_anything(self) -> bool:
+        return not self.fields and not self.remote_group
+
+
+class AddressSet(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """A remote group as permits use it: its members' addresses, as sources (`ingress`) or targets.
+
+    There is one on a host, however many endpoints and rules name it.
+    """
+
+    ingress: bool
+    ip_version: int
+    stateful: bool
+    group: str
+
+
+class PortFilter(msgspec.Struct, frozen=True, dict=True):
+    """All that passes to and from an endpoint; what no permit lets through is dropped."""
+
+    permits: tuple[Permit, ...] = ()
+
+    @functools.cached_property
+    def address_sets(self) -> frozenset[AddressSet]:
+        return frozenset(
+            AddressSet(
+                ingress=one.ingress,
+                ip_version=one.ip_version,
+                stateful=one.stateful,
+                group=one.remote_group,
+            )
+            for one in self.permits
+            if one.remote_group and one.ip_version not in self.open_versions
+        )
+
+    @functools.cached_property
+    def open_versions(self) -> frozenset[int]:
+        """The IP versions of which everything passes both ways: they need no filtering."""
+        anything = {(one.ip_version, one.ingress) for one in self.permits if one.is_anything}
+        return frozenset(
+            version for version in IP_VERSIONS if {(version, True), (version, False)} <= anything
+        )
+
+    @functools.cached_property
+    def is_tracked(self) -> bool:
+        """Whether conntrack is asked: something that is permitted has replies."""
+        return any(one.stateful for one in self.permits)
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """A port to be wired on this host, whether or not its device is plugged yet.
 
     `port_id` is compared with Interface external_ids:iface-id. `addresses` are its fixed IPs.
+    `filter` None: all passes that anti-spoofing lets out, and all that comes in.
     Raises ValueError for a MAC or address that is none.
     """
 
@@ -59,6 +128,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     port_security: bool = True
     admin_up: bool = True
     mtu: int | None = None
+    filter: PortFilter | None = None
 
     def __post_init__(self) -> None:
         _check_mac(self.mac)
@@ -126,17 +196,27 @@ class Desired(msgspec.Struct, frozen=True):
     """All that this host should be.
 
     `in_sync` says that `endpoints` is complete: only then is a wired port that is not among them
-    withdrawn (law 6). Before that it stays as it is.
+    withdrawn (law 6). Before that it stays as it is. `memberships` are complete for every group
+    that an endpoint's filter names.
     """
 
     wiring: HostWiring
     endpoints: tuple[Endpoint, ...] = ()
     in_sync: bool = False
+    memberships: Memberships = NO_MEMBERSHIPS
 
 
 def patch_names(bridge: PhysicalBridge) -> tuple[str, str]:
     """Name the ends of the patch pair: (on the integration bridge, on the physical bridge)."""
     return f"int-{bridge.name}", f"phy-{bridge.name}"
+
+
+def link_local(mac: str) -> str:
+    """The IPv6 link-local address that a NIC forms from its MAC (RFC 4291, appendix A)."""
+    octets = bytearray.fromhex(mac.replace(":", ""))
+    octets[0] ^= 2
+    interface_id = bytes([*octets[:3], 0xFF, 0xFE, *octets[3:]])
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + interface_id))
 
 
 def _check_mac(mac: str) -> None:

@@ -1,17 +1,27 @@
 """A simulated Open vSwitch: takes plans as the driver would apply them, forwards packets."""
 
-import ipaddress
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
+from tests.unit.agent.ovs.tablewalk import Packet, forwards
 
+from netwright.agent.members import address_key
 from netwright.agent.ovs.actual import Actual, Rows, by_cookie
+from netwright.agent.ovs.address_sets import (
+    NO_ADDRESS_FLOWS,
+    AddressFlow,
+    added,
+    removed,
+    with_found,
+)
 from netwright.agent.ovs.changes import (
     MARK,
     AddBridge,
     AddPort,
+    AddressChange,
+    FlowChange,
     FlowChanges,
     NewInterface,
     Plan,
@@ -19,12 +29,16 @@ from netwright.agent.ovs.changes import (
     RowChange,
     SetColumns,
 )
-from netwright.agent.ovs.flows import Flow, FlowKey, Goto, Normal
+from netwright.agent.ovs.flows import (
+    ADDRESS_COOKIE,
+    ADDRESS_COOKIE_MASK,
+    Conjunction,
+    Flow,
+    FlowKey,
+)
 from netwright.agent.ovs.plan import make_plan
 from netwright.agent.ovs.rows import BridgeRow, InterfaceRow, PortRow
 from netwright.agent.ovs.wiring import Desired
-
-Packet = Mapping[str, int | str]
 
 
 class SimSwitch:
@@ -37,10 +51,18 @@ class SimSwitch:
         self.flows: dict[str, dict[FlowKey, Flow]] = {}
         self._uuids = (f"uuid{number}" for number in itertools.count())
         self._ofports = itertools.count(1)
+        self._addresses = NO_ADDRESS_FLOWS
 
     def actual(self) -> Actual:
-        flows = {bridge: by_cookie(table.values()) for bridge, table in self.flows.items()}
-        return Actual(self.rows(), flows)
+        flows = {
+            bridge: by_cookie(flow for flow in table.values() if not is_address(flow))
+            for bridge, table in self.flows.items()
+        }
+        found = [
+            address_flow(flow) for flow in self.flows.get("br-int", {}).values() if is_address(flow)
+        ]
+        self._addresses = with_found(self._addresses, None, found)
+        return Actual(self.rows(), flows, self._addresses)
 
     def rows(self) -> Rows:
         return Rows(dict(self.bridges), dict(self.ports), dict(self.interfaces))
@@ -62,7 +84,9 @@ class SimSwitch:
         for change in plan.rows:
             self._change_row(change)
         between()
+        self._change_addresses(added, plan)
         self._change_flows(plan.open)
+        self._change_addresses(removed, plan)
 
     # What orchestrators, operators and accidents do
 
@@ -129,6 +153,13 @@ class SimSwitch:
                     table[change.flow.key] = change.flow
                 elif (held := table.get(change.flow.key)) and held.cookie == change.flow.cookie:
                     del table[change.flow.key]
+
+    def _change_addresses(
+        self, flows_of: Callable[[AddressChange], Iterable[FlowChange]], plan: Plan
+    ) -> None:
+        changes = tuple(flow for change in plan.addresses for flow in flows_of(change))
+        if changes:
+            self._change_flows({"br-int": changes})
 
     def _change_row(self, change: RowChange) -> None:
         match change:
@@ -200,28 +231,14 @@ class SimSwitch:
         self.bridges[holder.uuid] = msgspec.structs.replace(holder, ports=(*holder.ports, uuid))
 
 
-def forwards(flows: Any, packet: Packet) -> bool:
-    """Whether the packet reaches NORMAL in a pipeline that begins at table 0."""
-    table = 0
-    while True:
-        hits = [f for f in flows if f.table == table and _matches(f, packet)]
-        best = max(hits, key=lambda flow: flow.priority, default=None)
-        if best is None or not best.actions:
-            return False
-        last = best.actions[-1]
-        if not isinstance(last, Goto):
-            return isinstance(last, Normal)
-        table = last.table
+def is_address(flow: Flow) -> bool:
+    return flow.cookie & ADDRESS_COOKIE_MASK == ADDRESS_COOKIE
 
 
-def _matches(flow: Flow, packet: Packet) -> bool:
-    for name, value in flow.match:
-        have = packet.get(name)
-        if have is None:
-            return False
-        if isinstance(value, str) and "/" in value:
-            if ipaddress.ip_address(have) not in ipaddress.ip_network(value):
-                return False
-        elif have != value:
-            return False
-    return True
+def address_flow(flow: Flow) -> AddressFlow:
+    """As the codec reads it from a switch."""
+    cidr = next((str(value) for name, value in flow.match if name.startswith("ipv")), None)
+    if cidr is None:
+        cidr = "0.0.0.0/0" if ("eth_type", 0x0800) in flow.match else "::/0"
+    ids = tuple(action.conj_id for action in flow.actions if isinstance(action, Conjunction))
+    return AddressFlow(address_key(cidr), flow.table, flow.priority, ids)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +12,14 @@ from os_ken.ofproto import ofproto_v1_4 as ofp
 from os_ken.ofproto import ofproto_v1_4_parser as wire
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
-from netwright.agent.ovs.changes import FlowChange
+from netwright.agent.members import address_key
+from netwright.agent.ovs.address_sets import AddressFlow, added, address_cookie, removed
+from netwright.agent.ovs.changes import AddressChange, FlowChange
 from netwright.agent.ovs.errors import OvsProtocolError
 from netwright.agent.ovs.flows import (
+    Action,
+    Commit,
+    Conjunction,
     Flow,
     Goto,
     Match,
@@ -22,7 +28,11 @@ from netwright.agent.ovs.flows import (
     Output,
     PopVlan,
     PushVlan,
+    Resubmit,
+    SetRegister,
     SetVlan,
+    Track,
+    Untrack,
     match_on,
     owner_cookie,
 )
@@ -80,7 +90,7 @@ def test_a_flow_that_comes_back_is_the_one_that_was_sent() -> None:
 @settings(deadline=None)
 @given(endpoints)
 def test_an_endpoints_flows_come_back(endpoint: Endpoint) -> None:
-    for flow in endpoint_flows(endpoint, 77):
+    for flow in endpoint_flows(endpoint, 77, 3):
         round_trip(flow)
 
 
@@ -94,6 +104,37 @@ def test_base_and_translation_flows_come_back() -> None:
 def test_every_action_comes_back() -> None:
     actions = (PopVlan(), PushVlan(), SetVlan(4094), Output(3), Normal(), Goto(9))
     round_trip(Flow(1, 2, match_on(in_port=3), actions, owner_cookie("x")))
+    ours = (SetRegister(5, 77), Untrack(), Track(21), Commit(1), Commit(0), Resubmit(40))
+    round_trip(Flow(1, 2, match_on(reg5=3, eth_type=0x0800), ours, owner_cookie("x")))
+    clauses = (Conjunction(0xDEADBEEF, 1, 2), Conjunction(2, 2, 2))
+    match = match_on(eth_type=0x0800, ip_proto=6, tcp_dst="0x50/0xfff0", ct_state="0x21/0x23")
+    round_trip(Flow(1, 2, match, clauses, owner_cookie("x")))
+
+
+@pytest.mark.parametrize(
+    "cidr", ["10.0.0.1", "10.0.0.0/9", "0.0.0.0/0", "2001:db8::1", "2001:db8::/33", "::/0"]
+)
+@pytest.mark.parametrize("table", [22, 42])
+def test_an_address_of_remote_groups_comes_back_as_one(cidr: str, table: int) -> None:
+    key = address_key(cidr)
+    change = AddressChange(key, (), ((table, 60, (4, 0xDEADBEEF)),))
+    (put,) = added(change)
+    codec = FlowCodec()
+    read = as_stats(codec.bundle_add(7, 1, put))
+    found: list[AddressFlow] = []
+    assert codec.flow_stats(read, found) == ([], False)
+    assert found == [AddressFlow(key, table, 60, (4, 0xDEADBEEF))]
+    assert codec.flow_stats(read) == ([put.flow], False)
+    (taken,) = removed(AddressChange(key, change.wants, ()))
+    assert (taken.delete, taken.flow.key) == (True, put.flow.key)
+
+
+def test_an_address_that_is_none_is_the_peers_fault() -> None:
+    match = match_on(in_port=3)
+    odd = Flow(42, 60, match, (Conjunction(4, 1, 2),), address_cookie(address_key("10.0.0.1")))
+    read = as_stats(FlowCodec().bundle_add(7, 1, FlowChange(odd)))
+    with pytest.raises(OvsProtocolError, match="an address that cannot be read"):
+        FlowCodec().flow_stats(read, [])
 
 
 def test_a_strangers_mask_is_kept_as_text() -> None:
@@ -111,33 +152,52 @@ FLOW_MOD_AT = 16
 """Where the flow mod begins in a bundle-add message."""
 
 
+ZONE = "reg5"
+
+
 def as_os_ken_has_it(value: int | str) -> Any:
     if isinstance(value, int) or "/" not in value:
         return value
+    if value.startswith("0x"):
+        return tuple(int(part, 16) for part in value.split("/"))
+    if ":" in value and value.count(":") == 10:  # a MAC with its mask
+        return tuple(value.split("/"))
     network = ipaddress.ip_network(value)
     address = str(network.network_address)
     is_host = network.prefixlen == network.max_prefixlen
     return address if is_host else (address, str(network.netmask))
 
 
+def action_of_os_ken(action: Action) -> Any:
+    match action:
+        case SetVlan(vlan):
+            return wire.OFPActionSetField(vlan_vid=0x1000 | vlan)
+        case SetRegister(register, value):
+            return wire.OFPActionSetField(**{f"reg{register}": value})
+        case Commit(mark):
+            marking = wire.OFPActionSetField(ct_mark=mark)
+            return wire.NXActionCT(1, ZONE, 15, 255, 0, [marking])
+        case Conjunction(conj_id, clause, clauses):
+            return wire.NXActionConjunction(clause - 1, clauses, conj_id)
+    fields = [getattr(action, name) for name in action.__struct_fields__]
+    makers: dict[type, Callable[..., Any]] = {
+        Normal: lambda: wire.OFPActionOutput(ofp.OFPP_NORMAL, 0),
+        Output: lambda port: wire.OFPActionOutput(port, 0),
+        PushVlan: lambda: wire.OFPActionPushVlan(0x8100),
+        PopVlan: wire.OFPActionPopVlan,
+        Track: lambda table: wire.NXActionCT(0, ZONE, 15, table, 0, []),
+        Untrack: wire.NXActionCTClear,
+        Resubmit: lambda table: wire.NXActionResubmitTable(table_id=table),
+    }
+    return makers[type(action)](*fields)
+
+
 def written_by_os_ken(xid: int, flow: Flow) -> bytes:
     """The flow mod as os-ken writes it."""
-    applied: list[Any] = []
-    gotos: list[Any] = []
-    for action in flow.actions:
-        match action:
-            case Normal():
-                applied.append(wire.OFPActionOutput(ofp.OFPP_NORMAL, 0))
-            case Output(port):
-                applied.append(wire.OFPActionOutput(port, 0))
-            case PushVlan():
-                applied.append(wire.OFPActionPushVlan(0x8100))
-            case PopVlan():
-                applied.append(wire.OFPActionPopVlan())
-            case SetVlan(vlan):
-                applied.append(wire.OFPActionSetField(vlan_vid=0x1000 | vlan))
-            case Goto(table):
-                gotos.append(wire.OFPInstructionGotoTable(table))
+    applied = [action_of_os_ken(one) for one in flow.actions if not isinstance(one, Goto)]
+    gotos = [
+        wire.OFPInstructionGotoTable(one.table) for one in flow.actions if isinstance(one, Goto)
+    ]
     if applied:
         gotos.insert(0, wire.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, applied))
     fields = sorted(flow.match, key=lambda field: ofp.oxm_from_user_header(field[0]))
@@ -156,12 +216,22 @@ def written_by_os_ken(xid: int, flow: Flow) -> bytes:
     return bytes(message.buf)
 
 
+def as_os_ken_does(flow: Flow) -> None:
+    """The same bytes; os-ken puts OVS's own fields before the others, OVS itself after them."""
+    added = FlowCodec().bundle_add(7, 1, FlowChange(flow))[FLOW_MOD_AT:]
+    theirs = written_by_os_ken(7, flow)
+    if {name[:3] for name, _ in flow.match}.isdisjoint({"reg", "ct_", "con"}):
+        assert added == theirs
+    else:
+        assert len(added) == len(theirs)
+        assert FlowCodec().flow_stats(as_stats(bytes(FLOW_MOD_AT) + theirs)) == ([flow], False)
+
+
 @settings(deadline=None)
 @given(endpoints)
 def test_os_ken_writes_the_same_bytes_for_an_endpoint(endpoint: Endpoint) -> None:
-    for flow in endpoint_flows(endpoint, 77):
-        added = FlowCodec().bundle_add(7, 1, FlowChange(flow))
-        assert added[FLOW_MOD_AT:] == written_by_os_ken(7, flow)
+    for flow in endpoint_flows(endpoint, 77, 3):
+        as_os_ken_does(flow)
 
 
 def test_os_ken_writes_the_same_bytes_for_everything_else() -> None:
@@ -171,8 +241,7 @@ def test_os_ken_writes_the_same_bytes_for_everything_else() -> None:
     for segment in (NetworkSegment("p", 9), NetworkSegment("p")):
         flows |= inbound(segment, 3, 1) | outbound(segment, 3, 2, bridge)
     for flow in flows:
-        added = FlowCodec().bundle_add(7, 1, FlowChange(flow))
-        assert added[FLOW_MOD_AT:] == written_by_os_ken(7, flow)
+        as_os_ken_does(flow)
     request = wire.OFPFlowStatsRequest(
         ProtocolDesc(version=ofp.OFP_VERSION),
         table_id=ofp.OFPTT_ALL,
@@ -231,7 +300,7 @@ def test_a_strangers_flow_is_read_whatever_it_does() -> None:
         ("tcp_dst", 80),
     )
     assert [type(action) for action in flow.actions] == [
-        Opaque, Opaque, Opaque, Opaque, Output, Opaque, Goto,
+        Opaque, Opaque, Opaque, Opaque, Output, Resubmit, Goto,
     ]  # fmt: skip
     assert str(flow.actions[0]) == "Opaque(text='instruction:6(00000003)')"
 

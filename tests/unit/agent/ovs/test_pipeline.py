@@ -1,22 +1,28 @@
 """Which frames pass: the anti-spoofing tables, looked up as a switch does, and VLAN translation."""
 
 import pytest
-from tests.unit.agent.ovs.simswitch import Packet, forwards
+from tests.unit.agent.ovs.tablewalk import Packet, forwards
 
 from netwright.agent.ovs.pipeline import (
     endpoint_flows,
     inbound,
     integration_base,
-    link_local,
     outbound,
     physical_base,
 )
-from netwright.agent.ovs.wiring import AddressPair, Endpoint, NetworkSegment, PhysicalBridge
+from netwright.agent.ovs.wiring import (
+    AddressPair,
+    Endpoint,
+    NetworkSegment,
+    PhysicalBridge,
+    link_local,
+)
 
 MAC, OTHER_MAC, PAIR_MAC = "fa:16:3e:00:00:01", "fa:16:3e:00:00:02", "fa:16:3e:00:00:99"
 LL, OTHER_LL = link_local(MAC), link_local(OTHER_MAC)
 SEGMENT = NetworkSegment("physnet1", 101)
 PORT = 5
+VLAN = 3
 ENDPOINT = Endpoint(
     "p1",
     SEGMENT,
@@ -27,7 +33,7 @@ ENDPOINT = Endpoint(
 
 
 def frame(**fields: int | str) -> dict[str, int | str]:
-    return {"in_port": PORT, "vlan_vid": 0, "eth_src": MAC, **fields}
+    return {"in_port": PORT, "vlan_vid": 0, "eth_src": MAC, "eth_dst": OTHER_MAC, **fields}
 
 
 def arp(spa: str, sha: str = MAC, op: int = 1, **fields: int | str) -> dict[str, int | str]:
@@ -124,32 +130,32 @@ EVERYTHING = ALLOWED | FORGED
 
 @pytest.mark.parametrize("packet", ALLOWED.values(), ids=ALLOWED)
 def test_what_an_endpoint_may_send(packet: Packet) -> None:
-    assert forwards(integration_base() | endpoint_flows(ENDPOINT, PORT), packet)
+    assert forwards(integration_base() | endpoint_flows(ENDPOINT, PORT, VLAN), packet)
 
 
 @pytest.mark.parametrize("packet", FORGED.values(), ids=FORGED)
 def test_what_an_endpoint_may_not_send(packet: Packet) -> None:
-    assert not forwards(integration_base() | endpoint_flows(ENDPOINT, PORT), packet)
+    assert not forwards(integration_base() | endpoint_flows(ENDPOINT, PORT, VLAN), packet)
 
 
 @pytest.mark.parametrize("packet", EVERYTHING.values(), ids=EVERYTHING)
 def test_without_port_security_every_untagged_frame_passes(packet: Packet) -> None:
     open_port = Endpoint("p1", SEGMENT, MAC, port_security=False)
     passes = packet["in_port"] == PORT and packet["vlan_vid"] == 0
-    assert forwards(integration_base() | endpoint_flows(open_port, PORT), packet) == passes
+    assert forwards(integration_base() | endpoint_flows(open_port, PORT, VLAN), packet) == passes
 
 
 @pytest.mark.parametrize("packet", ALLOWED.values(), ids=ALLOWED)
 def test_nothing_passes_before_wiring_or_when_down(packet: Packet) -> None:
     down = Endpoint("p1", SEGMENT, MAC, admin_up=False, port_security=False)
-    assert not forwards(integration_base() | endpoint_flows(down, PORT), packet)
+    assert not forwards(integration_base() | endpoint_flows(down, PORT, VLAN), packet)
 
 
 def test_any_address_may_be_allowed() -> None:
     anything = Endpoint(
         "p1", SEGMENT, MAC, allowed_pairs=(AddressPair("0.0.0.0/0"), AddressPair("::/0"))
     )
-    flows = integration_base() | endpoint_flows(anything, PORT)
+    flows = integration_base() | endpoint_flows(anything, PORT, VLAN)
     assert forwards(flows, ipv4("192.0.2.1"))
     assert forwards(flows, arp("192.0.2.1"))
     assert forwards(flows, advertise(LL, "2001:db8::77", MAC))
@@ -158,7 +164,7 @@ def test_any_address_may_be_allowed() -> None:
 
 
 def test_an_endpoint_without_ipv6_costs_nine_flows() -> None:
-    assert len(endpoint_flows(Endpoint("p1", SEGMENT, MAC, ("10.0.0.1",)), PORT)) == 9
+    assert len(endpoint_flows(Endpoint("p1", SEGMENT, MAC, ("10.0.0.1",)), PORT, VLAN)) == 9
 
 
 def test_translation_is_by_segment_and_the_rest_is_dropped() -> None:

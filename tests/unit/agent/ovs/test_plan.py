@@ -5,8 +5,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.agent.ovs.simswitch import SimSwitch
 
-from netwright.agent.ovs.changes import DEAD_VLAN, SEGMENT_MARK, EndpointState, Problem
+from netwright.agent.members import NO_MEMBERSHIPS, Members, Memberships, key_version
+from netwright.agent.ovs.address_sets import added
+from netwright.agent.ovs.changes import (
+    DEAD_VLAN,
+    SEGMENT_MARK,
+    AddressChange,
+    EndpointState,
+    Problem,
+)
+from netwright.agent.ovs.firewall import (
+    DESTINATION,
+    clause_place,
+    conj_id,
+    guard_flows,
+    is_filtered,
+    set_flows,
+)
 from netwright.agent.ovs.flows import COOKIE_MARK, Flow, Normal, match_on
+from netwright.agent.ovs.guarding import guarded_macs, shared_flows, shared_macs
 from netwright.agent.ovs.pipeline import (
     endpoint_flows,
     inbound,
@@ -16,14 +33,18 @@ from netwright.agent.ovs.pipeline import (
 )
 from netwright.agent.ovs.plan import make_plan
 from netwright.agent.ovs.wiring import (
+    AddressPair,
     Bond,
     Desired,
     Endpoint,
     HostWiring,
     NetworkSegment,
     Nic,
+    Permit,
     PhysicalBridge,
+    PortFilter,
 )
+from netwright.model.security import GroupMember
 
 BOND = PhysicalBridge("br-bond", "physnet1", Bond(("nic0", "nic1")))
 OTHER = PhysicalBridge("br-ex", "physnet2", Nic("nic2"))
@@ -40,8 +61,61 @@ def endpoint(port_id: str = "p0", segment: NetworkSegment = RED, **changes: obje
     return msgspec.structs.replace(made, **changes)
 
 
-def desired(*endpoints: Endpoint, in_sync: bool = True, wiring: HostWiring = WIRING) -> Desired:
-    return Desired(wiring, endpoints, in_sync)
+def desired(
+    *endpoints: Endpoint,
+    in_sync: bool = True,
+    wiring: HostWiring = WIRING,
+    memberships: Memberships = NO_MEMBERSHIPS,
+) -> Desired:
+    return Desired(wiring, endpoints, in_sync, memberships)
+
+
+def members(**groups: tuple[str, ...]) -> Memberships:
+    made = Members()
+    made.change(
+        {
+            f"{address}@{group}": GroupMember(group_id=group, port_id=address, addresses=(address,))
+            for group, addresses in groups.items()
+            for address in addresses
+        }
+    )
+    return made.memberships
+
+
+VRRP = AddressPair("10.0.0.100", "00:00:5e:00:01:07")
+WEB = PortFilter(
+    (
+        Permit(ingress=False, ip_version=4, stateful=True),
+        Permit(
+            ingress=True, ip_version=4, stateful=True, fields=(("ip_proto", 6), ("tcp_dst", 80))
+        ),
+        Permit(ingress=True, ip_version=4, stateful=False, fields=(("ip_proto", 1),)),
+    )
+)
+FRIENDS = PortFilter(
+    (
+        Permit(ingress=False, ip_version=4, stateful=True, remote_group="red"),
+        Permit(ingress=False, ip_version=6, stateful=True),
+        Permit(ingress=True, ip_version=4, stateful=True, remote_group="red"),
+        Permit(ingress=True, ip_version=4, stateful=True, remote_group="blue"),
+        Permit(
+            ingress=True,
+            ip_version=4,
+            stateful=False,
+            fields=(("ip_proto", 17),),
+            remote_group="blue",
+        ),
+        Permit(ingress=True, ip_version=6, stateful=True),
+    )
+)
+OPEN = PortFilter(
+    tuple(
+        Permit(ingress=ingress, ip_version=version, stateful=True)
+        for ingress in (False, True)
+        for version in (4, 6)
+    )
+)
+filters = st.sampled_from([None, PortFilter(), WEB, FRIENDS, OPEN])
 
 
 endpoints = st.builds(
@@ -52,6 +126,16 @@ endpoints = st.builds(
     admin_up=st.booleans(),
     mtu=st.sampled_from([None, 1500, 9000]),
     addresses=st.sampled_from([("10.0.0.1",), ("10.0.0.2", "2001:db8::2"), ()]),
+    allowed_pairs=st.sampled_from([(), (VRRP,)]),
+    filter=filters,
+)
+memberships = st.sampled_from(
+    [
+        NO_MEMBERSHIPS,
+        members(red=("10.0.0.1", "10.0.0.2", "2001:db8::2"), blue=("10.0.0.2", "10.8.0.0/16")),
+        members(red=("10.0.0.2", "10.0.0.7"), green=("10.0.0.1",)),
+        members(blue=("0.0.0.0/0",)),
+    ]
 )
 wants = st.lists(endpoints, unique_by=lambda e: e.port_id, max_size=5)
 wirings = st.sampled_from(
@@ -156,11 +240,15 @@ def check(switch: SimSwitch, want: Desired, states: tuple[EndpointState, ...]) -
         assert 1 <= port.tag < DEAD_VLAN
         assert vlans.setdefault(wanted.segment, port.tag) == port.tag
         assert wanted.mtu in (None, switch.interface(device).mtu_request or 1500)
-        expected["br-int"] |= endpoint_flows(wanted, switch.ofport(device))
+        ofport = switch.ofport(device)
+        macs = guarded_macs(wanted, shared_macs([e for e in want.endpoints if is_filtered(e)]))
+        expected["br-int"] |= endpoint_flows(wanted, ofport, port.tag)
+        expected["br-int"] |= guard_flows(wanted, macs, ofport, port.tag)
         inner, outer = (switch.ofport(f"{end}-{physical.name}") for end in ("int", "phy"))
         expected["br-int"] |= inbound(wanted.segment, port.tag, inner)
         expected[physical.name] |= outbound(wanted.segment, port.tag, outer, physical)
     assert len(set(vlans.values())) == len(vlans)
+    expected["br-int"] |= expected_together(switch, want, vlans)
     for name, flows in expected.items():
         assert switch.ours(name) == flows
     dead = {p.name for p in switch.ports.values() if p.external_ids.get(SEGMENT_MARK) == "dead"}
@@ -168,25 +256,59 @@ def check(switch: SimSwitch, want: Desired, states: tuple[EndpointState, ...]) -
     assert all(switch.port(name).tag == DEAD_VLAN for name in dead)
 
 
+def expected_together(
+    switch: SimSwitch, want: Desired, vlans: dict[NetworkSegment, int]
+) -> set[Flow]:
+    """Flows of no port alone, made the long way: remote groups' addresses, shared MACs."""
+    filtered = [e for e in want.endpoints if is_filtered(e) and e.filter is not None]
+    sets = frozenset(one for e in filtered if e.filter for one in e.filter.address_sets)
+    flows = set(set_flows(sets))
+    for key, groups in ((k, g) for bucket in want.memberships for k, g in bucket.items()):
+        places: dict[tuple[int, int], set[int]] = {}
+        for one in sets:
+            if one.group in groups and one.ip_version == key_version(key):
+                ids = places.setdefault(clause_place(one), set())
+                ids.add(conj_id(one.group, stateful=one.stateful))
+        clauses = tuple((*place, tuple(sorted(ids))) for place, ids in sorted(places.items()))
+        flows |= {change.flow for change in added(AddressChange(key, (), clauses))}
+    devices = plugged(switch)
+    for (segment, mac), ports in shared_macs(filtered).items():
+        wired = [
+            e.port_id
+            for e in want.endpoints
+            if e.port_id in ports and expected_status(want, e, devices.get(e.port_id)) == "up"
+        ]
+        if wired:
+            ofports = [switch.ofport(devices[port_id]) for port_id in sorted(wired)]
+            flows |= shared_flows(segment, mac, ofports, vlans[segment])
+    return flows
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
-@given(first=wants, before=events, then=events, second=wants, wiring=wirings)
+@given(
+    first=st.tuples(wants, memberships),
+    before=events,
+    then=events,
+    second=st.tuples(wants, memberships),
+    wiring=wirings,
+)
 def test_from_any_state_to_any_state(
-    first: list[Endpoint],
+    first: tuple[list[Endpoint], Memberships],
     before: list[tuple[str, int, int | None]],
     then: list[tuple[str, int, int | None]],
-    second: list[Endpoint],
+    second: tuple[list[Endpoint], Memberships],
     wiring: HostWiring,
 ) -> None:
     switch = started()
     for event in before:
         happen(switch, event)
-    switch.converge(desired(*first))
+    switch.converge(desired(*first[0], memberships=first[1]))
     for event in then:
         happen(switch, event)
     foreign = Flow(0, 7, match_on(in_port=switch.ofport("stranger")), (Normal(),), cookie=99)
     switch.add_flow("br-int", foreign)
     theirs = strangers(switch)
-    want = desired(*second, wiring=wiring)
+    want = desired(*second[0], wiring=wiring, memberships=second[1])
     plan = switch.converge(want)
     check(switch, want, plan.endpoints)
     assert strangers(switch) == theirs
@@ -194,18 +316,22 @@ def test_from_any_state_to_any_state(
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
-@given(wanted=wants, happened=events, told=wants)
+@given(wanted=wants, joined=memberships, happened=events, told=wants)
 def test_a_restarted_agent_changes_nothing_that_it_is_not_told(
-    wanted: list[Endpoint], happened: list[tuple[str, int, int | None]], told: list[Endpoint]
+    wanted: list[Endpoint],
+    joined: Memberships,
+    happened: list[tuple[str, int, int | None]],
+    told: list[Endpoint],
 ) -> None:
     switch = started()
     for event in happened:
         happen(switch, event)
-    switch.converge(desired(*wanted))
+    switch.converge(desired(*wanted, memberships=joined))
     assert make_plan(desired(in_sync=False), switch.actual()).empty
-    assert make_plan(desired(*wanted, in_sync=False), switch.actual()).empty
+    again = desired(*wanted, in_sync=False, memberships=joined)
+    assert make_plan(again, switch.actual()).empty
     before = {flow for flow in switch.ours("br-int") if flow.table == 0 and flow.priority == 100}
-    switch.converge(desired(*told, in_sync=False))
+    switch.converge(desired(*told, in_sync=False, memberships=joined))
     ids = {e.port_id for e in told}
     kept = {switch.ofport(name) for port_id, name in plugged(switch).items() if port_id not in ids}
     after = {flow for flow in switch.ours("br-int") if flow.table == 0 and flow.priority == 100}
@@ -236,6 +362,31 @@ def test_no_port_speaks_under_a_tag_that_its_flows_were_not_made_for(
                 assert switch.ofport(port.name) not in speaking
 
     switch.apply(make_plan(desired(*second), switch.actual()), nobody_speaks_under_a_new_tag)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@given(first=wants, happened=events, second=wants)
+def test_no_port_hears_in_a_network_before_its_guard_stands_there(
+    first: list[Endpoint], happened: list[tuple[str, int, int | None]], second: list[Endpoint]
+) -> None:
+    switch = started()
+    for number in range(6):
+        switch.plug("br-int", f"tap{number}", f"p{number}", DEAD_VLAN)
+    switch.converge(desired(*first))
+    for event in happened:
+        happen(switch, event)
+    tags = {port.name: port.tag for port in switch.ports.values()}
+    filtered = {e.port_id: e for e in second if is_filtered(e)}
+
+    def all_guarded() -> None:
+        guards = {flow.match for flow in switch.ours("br-int") if flow.table == DESTINATION}
+        for port_id, device in plugged(switch).items():
+            tag, wanted = switch.port(device).tag, filtered.get(port_id)
+            if wanted is not None and tag not in (DEAD_VLAN, tags[device]):
+                assert tag is not None
+                assert match_on(reg6=tag, eth_dst=wanted.mac) in guards
+
+    switch.apply(make_plan(desired(*second), switch.actual()), all_guarded)
 
 
 def test_base_wiring_from_nothing() -> None:

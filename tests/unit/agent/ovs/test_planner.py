@@ -15,11 +15,13 @@ from tests.unit.agent.ovs.test_plan import (
     endpoint,
     events,
     happen,
+    memberships,
     started,
     wants,
     wirings,
 )
 
+from netwright.agent.members import Memberships
 from netwright.agent.ovs.actual import Actual, renewed
 from netwright.agent.ovs.changes import Plan
 from netwright.agent.ovs.plan import Planner, make_plan
@@ -32,6 +34,7 @@ steps = st.lists(
         events,
         wants,
         wirings,
+        memberships,
         st.booleans(),
         st.dictionaries(st.sampled_from(PORTS), st.just("refused by a device"), max_size=1),
     ),
@@ -55,7 +58,7 @@ class Observer:
             bridge: renewed(self._last.flows.get(bridge, {}), groups)
             for bridge, groups in found.flows.items()
         }
-        self._last = Actual(rows, flows)
+        self._last = Actual(rows, flows, found.addresses)
         return self._last
 
     def same(self, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
@@ -66,15 +69,22 @@ class Observer:
 @given(steps=steps)
 def test_what_it_remembers_changes_no_plan(
     steps: list[
-        tuple[list[tuple[str, int, int | None]], list[Endpoint], HostWiring, bool, dict[str, str]]
+        tuple[
+            list[tuple[str, int, int | None]],
+            list[Endpoint],
+            HostWiring,
+            Memberships,
+            bool,
+            dict[str, str],
+        ]
     ],
 ) -> None:
     switch = started()
     observer, planner = Observer(switch), Planner()
-    for happened, wanted, wiring, in_sync, barred in steps:
+    for happened, wanted, wiring, joined, in_sync, barred in steps:
         for event in happened:
             happen(switch, event)
-        want = Desired(wiring, observer.same(wanted), in_sync)
+        want = Desired(wiring, observer.same(wanted), in_sync, joined)
         for _ in range(ROUNDS_MAX):
             actual = observer.actual()
             plan = planner.plan(want, actual, barred)

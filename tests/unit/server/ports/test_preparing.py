@@ -396,7 +396,7 @@ def test_a_host_that_is_deleted_takes_its_standbys_along_and_nothing_else(store:
     assert the(store).state is PortState.ACTIVE
     with pytest.raises(HostInUse, match="1 bindings of ports stand there"):
         store.do(gone["h1"])
-    attachments = store.connection.execute("SELECT host FROM attachment").fetchall()
+    attachments = store.rows("SELECT host FROM attachment")
     assert attachments == [("h1",)]
 
 

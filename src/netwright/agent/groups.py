@@ -1,0 +1,66 @@
+"""What is known of security groups, and what the host's ports need of it. Pure.
+
+A port needs its groups' rules, and the members of the remote groups that these name. Before all
+that has come, nothing of the port is changed: a filter that is half known would let too little
+through, and what stands is as good as it was.
+"""
+
+from collections.abc import Mapping
+
+from netwright.agent.members import NO_MEMBERSHIPS, Memberships
+from netwright.model.resources import Port, Value
+from netwright.model.security import SecurityGroup
+
+
+class KnownGroups(Value, frozen=True, kw_only=True):
+    """Groups by id, as they were told; `synced` are those that are told of, there or not.
+
+    `memberships` are of all synced groups.
+    """
+
+    groups: Mapping[str, SecurityGroup] = {}
+    synced: frozenset[str] = frozenset()
+    memberships: Memberships = NO_MEMBERSHIPS
+
+
+NO_GROUPS = KnownGroups()
+
+
+class PortGroups(Value, frozen=True, kw_only=True):
+    """A port's groups: `groups` None when it is not filtered.
+
+    `needed` are all groups that its filter is made of; `missing` says what of them has not come.
+    """
+
+    groups: tuple[SecurityGroup, ...] | None = None
+    needed: frozenset[str] = frozenset()
+    missing: str = ""
+
+
+NOT_FILTERED = PortGroups()
+
+
+def groups_of(port: Port, known: KnownGroups) -> PortGroups:
+    """What the port's filter is made of.
+
+    A group that is synced and not there was deleted: it lets nothing through.
+    """
+    if port.security_groups is None or not port.port_security_enabled:
+        return NOT_FILTERED
+    own = frozenset(port.security_groups)
+    groups = tuple(known.groups[one] for one in sorted(own) if one in known.groups)
+    remote = {
+        rule.remote_group_id
+        for group in groups
+        for rule in group.rules
+        if rule.remote_group_id is not None
+    }
+    return PortGroups(groups=groups, needed=own | remote, missing=_missing(own, remote, known))
+
+
+def _missing(own: frozenset[str], remote: set[str], known: KnownGroups) -> str:
+    for group in sorted(own - known.synced):
+        return f"security group {group} has not come from the server yet"
+    for group in sorted(remote - known.synced):
+        return f"the members of security group {group} have not come from the server yet"
+    return ""

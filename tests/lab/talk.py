@@ -1,0 +1,111 @@
+"""Who can talk to whom: echo servers in namespaces, and peers that ask them."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+_SERVE = """
+import asyncio, socket, sys
+class Echo(asyncio.DatagramProtocol):
+    def connection_made(self, transport): self.transport = transport
+    def datagram_received(self, data, peer): self.transport.sendto(data, peer)
+async def serve(reader, writer):
+    while data := await reader.read(64):
+        writer.write(data)
+    writer.close()
+async def main():
+    loop = asyncio.get_running_loop()
+    for port in map(int, sys.argv[1:]):
+        await asyncio.start_server(serve, "::", port)
+        await asyncio.start_server(serve, "0.0.0.0", port)
+        for family, any_address in ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")):
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setblocking(False)
+            sock.bind((any_address, port))
+            await loop.create_datagram_endpoint(Echo, sock=sock)
+    print("ready", flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+asyncio.run(main())
+"""
+_ASK = """
+import socket, sys
+kind, to, port, source = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+family = socket.AF_INET6 if ":" in to else socket.AF_INET
+peer = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+peer.settimeout(0.7)
+if source: peer.bind((source, 0))
+def echoed():
+    try:
+        peer.send(b"hello")
+        return peer.recv(64) == b"hello"
+    except OSError:
+        return False
+try:
+    peer.connect((to, port))
+except OSError:
+    print("no", flush=True)
+    sys.exit()
+for _ in iter(sys.stdin.readline, ""):
+    print("yes" if echoed() else "no", flush=True)
+"""
+
+
+def _enter(netns: str, script: str, *arguments: str) -> list[str]:
+    return ["nsenter", f"--net=/run/netns/{netns}", sys.executable, "-c", script, *arguments]
+
+
+@contextlib.contextmanager
+def serving(netns: str, *ports: int) -> Iterator[None]:
+    """Echo servers for TCP and UDP, IPv4 and IPv6."""
+    with subprocess.Popen(
+        _enter(netns, _SERVE, *map(str, ports)),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield
+        process.communicate("", timeout=10)
+
+
+class Conversation:
+    """One peer's socket, connected to a server; it may be asked again and again."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def goes_on(self) -> bool:
+        """Whether what is said now is answered."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return False
+        return self._process.stdout.readline() == "yes\n"
+
+
+@contextlib.contextmanager
+def conversation(
+    netns: str, kind: str, to: str, port: int, source: str = ""
+) -> Iterator[Conversation]:
+    with subprocess.Popen(
+        _enter(netns, _ASK, kind, to, str(port), source),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        yield Conversation(process)
+        with contextlib.suppress(BrokenPipeError):
+            process.communicate(timeout=10)
+
+
+def reaches(netns: str, kind: str, to: str, port: int = 0, source: str = "") -> bool:
+    """Whether one packet, or connection, to a server is answered; `kind` icmp pings."""
+    if kind == "icmp":
+        ping = ["ping", "-n", "-q", "-c", "3", "-i", "0.1", "-W", "1", to]
+        enter = ["nsenter", f"--net=/run/netns/{netns}"]
+        return subprocess.run(enter + ping, check=False, stdout=subprocess.DEVNULL).returncode == 0
+    with conversation(netns, kind, to, port, source) as asked:
+        return asked.goes_on()
