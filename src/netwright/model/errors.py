@@ -87,6 +87,10 @@ class HTTPBadRequest(CallerError):
     """The request's form is wrong: an unknown attribute or filter, or a body that is not JSON."""
 
 
+class BadRequest(CallerError):
+    """What is asked for can never be so. Neutron's name, as are those of its subclasses."""
+
+
 class Unauthenticated(CallerError):
     category = Category.UNAUTHENTICATED
     type = "HTTPUnauthorized"

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Value
+from netwright.model.routing import Router
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.wire import Kind
 
@@ -14,4 +16,7 @@ VALUE_OF: Mapping[Kind, type[Value]] = {
     Kind.HOST: Host,
     Kind.SECURITY_GROUP: SecurityGroup,
     Kind.GROUP_MEMBER: GroupMember,
+    Kind.ADDRESS_SCOPE: AddressScope,
+    Kind.SUBNET_POOL: SubnetPool,
+    Kind.ROUTER: Router,
 }

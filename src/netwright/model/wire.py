@@ -26,6 +26,9 @@ class Kind(StrEnum):
     HOST = "host"
     SECURITY_GROUP = "security_group"
     GROUP_MEMBER = "group_member"
+    ADDRESS_SCOPE = "address_scope"
+    SUBNET_POOL = "subnet_pool"
+    ROUTER = "router"
 
 
 class LineType(StrEnum):

@@ -20,7 +20,23 @@ from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger, NeedsBlocks
 from netwright.model.errors import InternalError, NetwrightError
 from netwright.model.segments import VlanRange
-from netwright.server import hosts, networks, news, subnets, topology
+from netwright.server import (
+    address_scopes,
+    hosts,
+    networks,
+    news,
+    subnet_pools,
+    subnets,
+    topology,
+)
+from netwright.server.addressing_commands import (
+    CreateAddressScopes,
+    CreateSubnetPools,
+    DeleteAddressScope,
+    DeleteSubnetPool,
+    UpdateAddressScope,
+    UpdateSubnetPool,
+)
 from netwright.server.commands import (
     ApplyReports,
     Command,
@@ -237,5 +253,11 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     UnfenceHost: hosts.unfence,
     DeleteHost: hosts.decommission,
     ReplaceTopology: topology.replace,
+    CreateAddressScopes: address_scopes.create,
+    UpdateAddressScope: address_scopes.update,
+    DeleteAddressScope: address_scopes.delete,
+    CreateSubnetPools: subnet_pools.create,
+    UpdateSubnetPool: subnet_pools.update,
+    DeleteSubnetPool: subnet_pools.delete,
     Tick: _tick,
 }

@@ -3,13 +3,22 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
 from netwright.ipam.addresses import Address, from_text
+from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.resources import Value
 from netwright.model.segments import is_whole, segment_key
+from netwright.server.addressing_commands import (
+    CreateAddressScopes,
+    CreateSubnetPools,
+    DeleteAddressScope,
+    DeleteSubnetPool,
+    UpdateAddressScope,
+    UpdateSubnetPool,
+)
 from netwright.server.commands import (
     AddressWish,
     ApplyReports,
@@ -27,6 +36,7 @@ from netwright.server.commands import (
     RegisterHost,
     ReplaceTopology,
     SeeDevices,
+    SubnetDraft,
     Tick,
     Together,
     UnfenceHost,
@@ -35,6 +45,16 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.ports.macs import mac_candidates
+
+
+class PrefixWish(NamedTuple):
+    """A prefix that a project wants of a pool, or of the default one; "" and None: any."""
+
+    pool_id: str | None
+    ip_version: int
+    project_id: str
+    cidr: str
+    prefixlen: int | None
 
 
 @dataclass(slots=True)
@@ -49,6 +69,10 @@ class Needs:
     subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
     counts addresses that any subnet of the network may give, so that blocks are leased before and
     not amid the decisions. `plain` are ids of plain resources by their type.
+
+    Of subnet pools: `default_versions` are IP versions whose default pool is asked for,
+    `whole_scopes` scopes all of whose pools are, as are those of `changed_pools`. `grown_pools` get
+    other prefixes, `rescoped_pools` another scope, which their subnets' networks show.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -71,6 +95,12 @@ class Needs:
     revocations: set[str] = field(default_factory=set)
     draws: Counter[str] = field(default_factory=Counter)
     subnet_draws: Counter[str] = field(default_factory=Counter)
+    default_versions: set[int] = field(default_factory=set)
+    whole_scopes: set[str] = field(default_factory=set)
+    changed_pools: set[str] = field(default_factory=set)
+    grown_pools: set[str] = field(default_factory=set)
+    rescoped_pools: set[str] = field(default_factory=set)
+    prefix_wishes: list[PrefixWish] = field(default_factory=list)
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -142,6 +172,9 @@ def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
 
 def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
     needs.changed_networks.update(draft.network_id for draft in command.drafts)
+    for draft in command.drafts:
+        if draft.subnetpool_id is not None or draft.use_default_subnetpool:
+            _prefix_wish(needs, draft)
 
 
 def _update_subnet(needs: Needs, command: UpdateSubnet) -> None:
@@ -155,6 +188,56 @@ def _delete_subnet(needs: Needs, command: DeleteSubnet) -> None:
 
 def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
     """It replaces whatever was there."""
+
+
+def _prefix_wish(needs: Needs, draft: SubnetDraft) -> None:
+    pool_id = None if draft.use_default_subnetpool else draft.subnetpool_id
+    wish = PrefixWish(pool_id, draft.ip_version, draft.project_id, draft.cidr, draft.prefixlen)
+    needs.prefix_wishes.append(wish)
+    if pool_id is None:
+        needs.default_versions.add(draft.ip_version)
+    else:
+        needs.plain[SubnetPool].add(pool_id)
+
+
+def _create_subnet_pools(needs: Needs, command: CreateSubnetPools) -> None:
+    for draft in command.drafts:
+        if draft.is_default:
+            needs.default_versions.add(draft.ip_version)
+        if draft.address_scope_id is not None:
+            needs.plain[AddressScope].add(draft.address_scope_id)
+            needs.whole_scopes.add(draft.address_scope_id)
+
+
+def _update_subnet_pool(needs: Needs, command: UpdateSubnetPool) -> None:
+    needs.plain[SubnetPool].add(command.id)
+    needs.changed_pools.add(command.id)
+    if command.prefixes is not UNSET:
+        needs.grown_pools.add(command.id)
+    if command.address_scope_id is not UNSET:
+        needs.rescoped_pools.add(command.id)
+        if command.address_scope_id is not None:
+            needs.plain[AddressScope].add(command.address_scope_id)
+            needs.whole_scopes.add(command.address_scope_id)
+    if command.is_default is not UNSET:
+        needs.default_versions |= {4, 6}
+
+
+def _delete_subnet_pool(needs: Needs, command: DeleteSubnetPool) -> None:
+    needs.plain[SubnetPool].add(command.id)
+
+
+def _create_address_scopes(needs: Needs, command: CreateAddressScopes) -> None:
+    """Nothing: a new scope has no name or place that another could have."""
+
+
+def _update_address_scope(needs: Needs, command: UpdateAddressScope) -> None:
+    needs.plain[AddressScope].add(command.id)
+
+
+def _delete_address_scope(needs: Needs, command: DeleteAddressScope) -> None:
+    needs.plain[AddressScope].add(command.id)
+    needs.whole_scopes.add(command.id)
 
 
 def _port_draft(needs: Needs, draft: PortDraft) -> None:
@@ -226,4 +309,10 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     UpdateSubnet: _update_subnet,
     DeleteSubnet: _delete_subnet,
     ReplaceTopology: _replace_topology,
+    CreateAddressScopes: _create_address_scopes,
+    UpdateAddressScope: _update_address_scope,
+    DeleteAddressScope: _delete_address_scope,
+    CreateSubnetPools: _create_subnet_pools,
+    UpdateSubnetPool: _update_subnet_pool,
+    DeleteSubnetPool: _delete_subnet_pool,
 }

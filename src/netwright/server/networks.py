@@ -19,6 +19,7 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
+from netwright.server.prefixes import give_back
 from netwright.server.segments import choose
 from netwright.server.world import World
 
@@ -56,6 +57,7 @@ def delete(world: World, command: DeleteNetwork) -> tuple[()]:
         )
     for subnet in world.subnets_of(network.id):
         world.subnets.put(subnet.id, None)
+        give_back(world, subnet)
     world.networks.put(network.id, None)
     world.segments.put(segment_key(network.segment), None)
     return ()

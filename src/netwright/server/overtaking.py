@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from netwright.model.addressing import SubnetPool
 from netwright.model.resources import Subnet
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
@@ -27,6 +28,15 @@ class _Placed(msgspec.Struct):
     network_id: str
 
 
+class _Pooled(msgspec.Struct):
+    """Of a subnet pool, what others look for it by."""
+
+    ip_version: int
+    is_default: bool
+    address_scope_id: str | None
+
+
+_pooled = msgspec.json.Decoder(_Pooled).decode
 _placed = msgspec.json.Decoder(_Placed).decode
 
 
@@ -49,10 +59,8 @@ def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
             return is_known or network_id in world.whole_networks
         case Kind.PORT:
             return _port_concerns(world, needs, event)
-        case kind:
-            type_ = PLAIN_OF[kind]
-            loaded = world.of(type_).loaded(event.id)
-            return _differs(loaded, event, event.id in needs.plain[type_])
+        case _:
+            return _plain_concerns(world, needs, event)
 
 
 def _differs(loaded: msgspec.Struct | None, event: EventRow, is_wanted: bool) -> bool:  # noqa: FBT001 - said at each call
@@ -66,6 +74,20 @@ def _subnet_concerns(world: World, event: EventRow) -> bool:
     if loaded is not None or event.body is None:
         return _differs(loaded, event, is_wanted=False)
     return world.networks.loaded(_subnet(event.body).network_id) is not None
+
+
+def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    type_ = PLAIN_OF[event.kind]
+    loaded = world.of(type_).loaded(event.id)
+    if type_ is SubnetPool and loaded is None and event.body is not None:
+        return event.id in needs.plain[type_] or _is_looked_for(world, _pooled(event.body))
+    return _differs(loaded, event, event.id in needs.plain[type_])
+
+
+def _is_looked_for(world: World, pool: _Pooled) -> bool:
+    """One more pool in a scope that was read whole, or a default one where that was read."""
+    in_scope = pool.address_scope_id in world.whole_scopes
+    return in_scope or (pool.is_default and pool.ip_version in world.default_versions)
 
 
 def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:

@@ -1,5 +1,6 @@
 """How much work a command is."""
 
+from netwright.server.addressing_commands import CreateAddressScopes, CreateSubnetPools
 from netwright.server.commands import (
     ApplyReports,
     Command,
@@ -19,6 +20,8 @@ def weight(command: Command) -> int:
     """How many items a command has: a batch holds a bounded number of them."""
     match command:
         case CreatePorts() | CreateNetworks() | CreateSubnets():
+            return len(command.drafts)
+        case CreateSubnetPools() | CreateAddressScopes():
             return len(command.drafts)
         case UpdatePorts():
             return len(command.changes)

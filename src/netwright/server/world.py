@@ -7,9 +7,9 @@ what the store has to write.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from netwright.ipam.addresses import Address
+from netwright.ipam.addresses import Address, AddressRange
 from netwright.ipam.ledger import Ledger
 from netwright.ipam.resting import Allocation, FormerMac
 from netwright.model.resources import (
@@ -31,6 +31,13 @@ V = TypeVar("V")
 Plain = TypeVar("Plain", bound=Value)
 
 Journal = list[Callable[[], None]]
+
+
+class Gap(NamedTuple):
+    """A part of a subnet pool that no subnet has, as long as it can be (`ipam.prefixes`)."""
+
+    pool_id: str
+    range: AddressRange
 
 
 class Rows(Generic[K, V]):
@@ -105,6 +112,11 @@ class World:
     places in the event log. `whole_networks` are those
     all of whose attachments are loaded. `more_macs` (network, MAC) are second choices whose holders
     are loaded. `ledger` hands out addresses.
+    `gaps` (pool, first address) are free parts of subnet pools: as many of the first that are large
+    enough as the batch may use up, and those beside what it gives back. `pool_uses` (pool, project)
+    counts addresses, where a pool has a quota. `whole_scopes` are address scopes all of whose pools
+    are loaded, `default_versions` the IP versions whose default pool is, if there is one.
+    `interfaces_at` are ports of routers that have the gateway's address of a subnet, by subnet.
     """
 
     def __init__(
@@ -134,6 +146,8 @@ class World:
         self.binding_counts: Rows[tuple[str, str], int] = Rows(self.journal)
         self.port_counts: Rows[str, int] = Rows(self.journal)
         self.subnet_uses: Rows[str, int] = Rows(self.journal)
+        self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
+        self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {
             each: Rows(self.journal) for each in PLAIN
         }
@@ -142,6 +156,9 @@ class World:
         self.recuts: set[str] = set()
         self.whole_networks: set[str] = set()
         self.more_macs: set[tuple[str, str]] = set()
+        self.whole_scopes: set[str] = set()
+        self.default_versions: set[int] = set()
+        self.interfaces_at: dict[str, str] = {}
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

@@ -9,17 +9,25 @@ from netwright.server.api.routing import Application
 from netwright.server.api.v1 import hosts, leases, topology, trace, watch
 from netwright.server.api.v1 import ports as native_ports
 from netwright.server.api.v2 import extensions
+from netwright.server.api.v2.address_scopes import AddressScopes
 from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.subnetpools import SubnetPools
 from netwright.server.api.v2.subnets import Subnets
 from netwright.server.census import CensusKept
 
 
 def application(edge: Edge) -> Application:
     """The ASGI application of an edge."""
-    resources: tuple[Resource[Any, Any, Any], ...] = (Networks(), Subnets(), Ports())
+    resources: tuple[Resource[Any, Any, Any], ...] = (
+        Networks(),
+        Subnets(),
+        Ports(),
+        AddressScopes(),
+        SubnetPools(),
+    )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
         *extensions.routes(),

@@ -73,6 +73,14 @@ _PARENTLESS = (
     ("port {0} is in network {1}, which is not there", "port", "id", "network_id", "network"),
     ("subnet {0} is in network {1}, which is not there", "subnet", "id", "network_id", "network"),
     (
+        "subnet {0} is of subnet pool {1}, which is not there",
+        "subnet", "id", "subnetpool_id", "subnetpool",
+    ),
+    (
+        "subnet pool {0} is in address scope {1}, which is not there",
+        "subnetpool", "id", "address_scope_id", "address_scope",
+    ),
+    (
         "port {0} holds an address of subnet {1}, which is not there",
         "allocation", "port_id", "subnet_id", "subnet",
     ),
@@ -85,7 +93,8 @@ async def _strays(tx: Transaction) -> AsyncIterator[str]:
         strays = await tx.rows(
             f"SELECT it.{name}, it.{parent_id} FROM {table} AS it "  # noqa: S608 - our names
             f"LEFT JOIN {parent} AS parent ON parent.id = it.{parent_id} "
-            f"WHERE parent.id IS NULL ORDER BY 1, 2 LIMIT {NAMED_MAX}"
+            f"WHERE it.{parent_id} IS NOT NULL AND parent.id IS NULL "
+            f"ORDER BY 1, 2 LIMIT {NAMED_MAX}"
         )
         for stray in strays:
             yield words.format(*stray)

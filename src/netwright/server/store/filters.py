@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Boolean, Integer, Table, and_, false, or_, select, true
+from sqlalchemy import Boolean, Integer, Table, and_, false, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.ipam.addresses import from_text, to_key
@@ -21,6 +21,8 @@ _COLUMNS = {
     "binding:vif_type": "vif_type",
 }
 _NEVER = frozenset({"body", "event_seq", "segment_key", "created_at", "updated_at"})
+# What a filter asks for as "", an unbound port's host for one, is NULL here.
+_EMPTY_IS_NULL = frozenset({"host", "gateway_ip", "subnetpool_id", "address_scope_id"})
 _TRUE = frozenset({"true", "1", "t", "yes", "y", "on"})
 
 
@@ -43,8 +45,7 @@ def condition(table: Table, attribute: str, values: tuple[str, ...]) -> _Conditi
         return column.in_([number for number in numbers if -(2**31) <= number < 2**31])
     if name == "mac_address":
         return column.in_([value.lower() for value in values])
-    if name in {"host", "gateway_ip"}:
-        # An unbound port's host is "" in the API and NULL here.
+    if name in _EMPTY_IS_NULL:
         wanted = [value for value in values if value]
         absent = column.is_(None) if "" in values else false()
         return or_(column.in_(wanted), absent)
@@ -90,13 +91,7 @@ def _in_shared(values: tuple[str, ...]) -> _Condition:
     return schema.subnet.c.network_id.in_(select(schema.network.c.id).where(wanted))
 
 
-def _of_no_pool(values: tuple[str, ...]) -> _Condition:
-    """There are no subnet pools, so no subnet comes from one."""
-    return true() if "" in values else false()
-
-
 _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "fixed_ips"): _fixed_ips,
     ("subnet", "shared"): _in_shared,
-    ("subnet", "subnetpool_id"): _of_no_pool,
 }

@@ -17,6 +17,7 @@ from netwright.server.ports.giving_back import held_addresses
 from netwright.server.store import schema
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_plain
+from netwright.server.store.prefixes import load_gaps, load_pools, networks_of_pools
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -32,10 +33,13 @@ _attachment = msgspec.json.Decoder(Attachment).decode
 
 async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> None:
     """Fill the world with what is needed. Runs in the batch's own transaction."""
+    await load_plain(tx, world, needs)
+    await load_pools(tx, world, needs)
     await _load_ports(tx, world, needs)
     ports = list(world.ports.values())
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
-    changed = needs.changed_networks | of_subnets
+    of_pools = await networks_of_pools(tx, needs.rescoped_pools)
+    changed = needs.changed_networks | of_subnets | of_pools
     network_ids = changed | needs.networks | {port.network_id for port in ports}
     hosts = needs.hosts | {binding.host for port in ports for binding in port.bindings}
     _remember(world, memory, network_ids, hosts)
@@ -58,7 +62,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await _load_former_macs(tx, world, macs | _remnant_macs(ports))
     await _load_allocations(tx, world, _addresses(world, needs, macs))
     await _load_revocations(tx, world, needs.revocations)
-    await load_plain(tx, world, needs)
+    await load_gaps(tx, world, needs, _gone(world, needs))
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     await _load_uses(tx, world, used)
 
@@ -268,6 +272,18 @@ async def _load_allocations(tx: Transaction, world: World, keys: set[tuple[str, 
             rests_until=rests_until,
         )
         world.allocations.load((subnet_id, allocation.address), allocation)
+
+
+def _gone(world: World, needs: Needs) -> list[Subnet]:
+    """The subnets that may go in the batch."""
+    if not (needs.deletes_subnets or needs.deleted_networks):
+        return []
+    named = needs.changed_subnets if needs.deletes_subnets else set()
+    return [
+        subnet
+        for subnet in world.subnets.values()
+        if subnet.id in named or subnet.network_id in needs.deleted_networks
+    ]
 
 
 async def _load_uses(tx: Transaction, world: World, network_ids: set[str]) -> None:

@@ -22,6 +22,7 @@ from netwright.server.ports.lifecycle import due_at
 from netwright.server.store import schema
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.plain import write_plain
+from netwright.server.store.prefixes import write_gaps
 from netwright.server.world import World
 
 _encode = msgspec.json.Encoder().encode
@@ -47,6 +48,7 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await _write_hosts(tx, world)
     await _write_topologies(tx, world)
     await write_plain(tx, world)
+    await write_gaps(tx, world)
     await _write_allocations(tx, world)
     await _write_ports(tx, world, seqs)
     await _write_former_macs(tx, world)
@@ -307,7 +309,7 @@ def _subnet_row(subnet: Subnet) -> tuple[Any, ...]:
         subnet.id, subnet.project_id, subnet.network_id, subnet.name, subnet.description,
         subnet.cidr, subnet.ip_version, subnet.gateway_ip, subnet.enable_dhcp,
         subnet.ipv6_address_mode, subnet.ipv6_ra_mode, subnet.revision_number, subnet.created_at,
-        subnet.updated_at, _encode(subnet).decode(),
+        subnet.updated_at, _encode(subnet).decode(), subnet.subnetpool_id,
     )  # fmt: skip
 
 

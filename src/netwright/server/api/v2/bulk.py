@@ -60,7 +60,7 @@ class Bulk:
 
     def routes(self) -> tuple[Route, ...]:
         name, access = self._resource.collection, Access.PROJECT
-        path = f"/v2.0/{name}"
+        path = self._resource.path()
         page = {name: GenericAlias(list, (self._resource.view_type,))}
         return (
             Route("PUT", path, self.update, access, f"Change many {name}", self._updates.type,

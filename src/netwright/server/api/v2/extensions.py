@@ -7,8 +7,10 @@ from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 
 _EXTENSIONS = {
+    "address-scope": ("Address Scope", "Within a scope, pools of subnets share no address."),
     "allowed-address-pairs": ("Allowed Address Pairs", "Sources a port may use beside its own."),
     "binding": ("Port Binding", "The host of a port, and how its device is plugged there."),
+    "default-subnetpools": ("Default Subnet Pools", "A subnet may come from the default pool."),
     "empty-string-filtering": ("Empty String Filtering", "Filters may ask for empty attributes."),
     "filter-validation": ("Filter Validation", "Unknown filters are refused."),
     "net-mtu": ("Network MTU", "The MTU of a network."),
@@ -23,6 +25,7 @@ _EXTENSIONS = {
     "sorting": ("Sorting", "Lists can be sorted."),
     "standard-attr-description": ("Descriptions", "Every resource has a description."),
     "standard-attr-revisions": ("Revisions", "Every resource counts its changes."),
+    "subnet_allocation": ("Subnet Allocation", "Subnets get their prefixes from pools."),
 }
 _UPDATED = "2026-01-01T00:00:00-00:00"
 

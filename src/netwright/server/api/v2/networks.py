@@ -93,6 +93,8 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     mtu: int
     port_security_enabled: bool
     subnets: tuple[str, ...]
+    ipv4_address_scope: str | None
+    ipv6_address_scope: str | None
     network_type: str | UnsetType = UNSET
     physical_network: str | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
@@ -191,6 +193,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,
             subnets=value.subnets,
+            ipv4_address_scope=value.ipv4_address_scope,
+            ipv6_address_scope=value.ipv6_address_scope,
             network_type=segment.network_type if caller.is_admin else UNSET,
             physical_network=segment.physical_network if caller.is_admin else UNSET,
             segmentation_id=segment.segmentation_id if caller.is_admin else UNSET,

@@ -18,6 +18,9 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     },
     "subnet": {},
     "port": {"binding:host_id": UNSET, "binding:profile": UNSET},
+    "address_scope": {"shared": False},
+    "subnetpool": {"shared": False, "is_default": False},
+    "router": {},
 }
 
 # What only admins see, so only they may ask which ones have it.
@@ -31,6 +34,9 @@ ADMIN_ONLY_FILTERS = {
     ),
     "subnet": frozenset[str](),
     "port": frozenset({"binding:host_id"}),
+    "address_scope": frozenset[str](),
+    "subnetpool": frozenset[str](),
+    "router": frozenset[str](),
 }
 
 # Attributes by which a port could pass for another in a network that is shared with it.

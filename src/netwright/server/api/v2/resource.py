@@ -102,7 +102,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         wanted = (attribute for attribute, _ in request.query.filters)
         policy.require_admin_to_filter(caller, self.name, wanted)
         found: Sequence[Value] = await reader.many(self.value_type, request.query)
-        url = f"{call.base_url}/v2.0/{self.collection}"
+        url = f"{call.base_url}{self.path()}"
         links = listing.links(request, [value.id for value in found], url, call.query)
         tail = b"]" + (b"," + _member(f"{self.collection}_links", links) if links else b"") + b"}"
         chunks: list[bytes] = [b'{"%s":[' % self.collection.encode()]
@@ -231,10 +231,15 @@ class Resource(ABC, Generic[Value, Creation, Change]):
             )
 
     def missing(self, id_: str) -> NotFound:
-        return self.not_found(f"{self.name.capitalize()} {id_} could not be found.")
+        said = self.name.replace("_", " ").capitalize()
+        return self.not_found(f"{said} {id_} could not be found.")
+
+    def path(self) -> str:
+        """Where the collection is: its name in bodies has `_` where its path has `-`."""
+        return f"/v2.0/{self.collection.replace('_', '-')}"
 
     def routes(self) -> tuple[Route, ...]:
-        path, name, access = f"/v2.0/{self.collection}", self.name, Access.PROJECT
+        path, name, access = self.path(), self.name, Access.PROJECT
         view = self.view_type
         one, page = {name: view}, {self.collection: GenericAlias(list, (view,))}
         fields = (Parameter("fields", repeated=True),)
