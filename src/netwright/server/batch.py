@@ -25,6 +25,8 @@ from netwright.server import (
     hosts,
     networks,
     news,
+    router_interfaces,
+    routers,
     subnet_pools,
     subnets,
     topology,
@@ -65,6 +67,13 @@ from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.ports.macs import NeedsMacs
+from netwright.server.routing_commands import (
+    AddInterface,
+    CreateRouters,
+    DeleteRouter,
+    RemoveInterface,
+    UpdateRouter,
+)
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.events import events_after, last_seq
@@ -253,6 +262,11 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     UnfenceHost: hosts.unfence,
     DeleteHost: hosts.decommission,
     ReplaceTopology: topology.replace,
+    CreateRouters: routers.create,
+    UpdateRouter: routers.update,
+    DeleteRouter: routers.delete,
+    AddInterface: router_interfaces.add,
+    RemoveInterface: router_interfaces.remove,
     CreateAddressScopes: address_scopes.create,
     UpdateAddressScope: address_scopes.update,
     DeleteAddressScope: address_scopes.delete,

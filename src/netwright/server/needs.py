@@ -10,6 +10,7 @@ from msgspec import UNSET
 from netwright.ipam.addresses import Address, from_text
 from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.resources import Value
+from netwright.model.routing import Router
 from netwright.model.segments import is_whole, segment_key
 from netwright.server.addressing_commands import (
     CreateAddressScopes,
@@ -45,6 +46,13 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.ports.macs import mac_candidates
+from netwright.server.routing_commands import (
+    AddInterface,
+    CreateRouters,
+    DeleteRouter,
+    RemoveInterface,
+    UpdateRouter,
+)
 
 
 class PrefixWish(NamedTuple):
@@ -55,6 +63,14 @@ class PrefixWish(NamedTuple):
     project_id: str
     cidr: str
     prefixlen: int | None
+
+
+class InterfaceWish(NamedTuple):
+    """A router's interface in a subnet: to be made with this new port, or (None) to go."""
+
+    router_id: str
+    subnet_id: str
+    new_port_id: str | None
 
 
 @dataclass(slots=True)
@@ -73,6 +89,7 @@ class Needs:
     Of subnet pools: `default_versions` are IP versions whose default pool is asked for,
     `whole_scopes` scopes all of whose pools are, as are those of `changed_pools`. `grown_pools` get
     other prefixes, `rescoped_pools` another scope, which their subnets' networks show.
+    Of `gateways`, subnets, whoever has the gateway's address is wanted.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -101,6 +118,8 @@ class Needs:
     grown_pools: set[str] = field(default_factory=set)
     rescoped_pools: set[str] = field(default_factory=set)
     prefix_wishes: list[PrefixWish] = field(default_factory=list)
+    interfaces: list[InterfaceWish] = field(default_factory=list)
+    gateways: set[str] = field(default_factory=set)
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -179,6 +198,8 @@ def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
 
 def _update_subnet(needs: Needs, command: UpdateSubnet) -> None:
     needs.changed_subnets.add(command.id)
+    if command.gateway_ip is not UNSET:
+        needs.gateways.add(command.id)
 
 
 def _delete_subnet(needs: Needs, command: DeleteSubnet) -> None:
@@ -225,6 +246,31 @@ def _update_subnet_pool(needs: Needs, command: UpdateSubnetPool) -> None:
 
 def _delete_subnet_pool(needs: Needs, command: DeleteSubnetPool) -> None:
     needs.plain[SubnetPool].add(command.id)
+
+
+def _create_routers(needs: Needs, command: CreateRouters) -> None:
+    """Nothing: a new router has no interfaces."""
+
+
+def _change_router(needs: Needs, command: UpdateRouter | DeleteRouter) -> None:
+    needs.plain[Router].add(command.id)
+
+
+def _add_interface(needs: Needs, command: AddInterface) -> None:
+    needs.plain[Router].add(command.router_id)
+    if command.port_id is not None:
+        needs.ports.add(command.port_id)
+    elif command.subnet_id is not None:
+        wish = InterfaceWish(command.router_id, command.subnet_id, command.new_port_id)
+        needs.interfaces.append(wish)
+
+
+def _remove_interface(needs: Needs, command: RemoveInterface) -> None:
+    needs.plain[Router].add(command.router_id)
+    if command.port_id is not None:
+        needs.ports.add(command.port_id)
+    elif command.subnet_id is not None:
+        needs.interfaces.append(InterfaceWish(command.router_id, command.subnet_id, None))
 
 
 def _create_address_scopes(needs: Needs, command: CreateAddressScopes) -> None:
@@ -309,6 +355,11 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     UpdateSubnet: _update_subnet,
     DeleteSubnet: _delete_subnet,
     ReplaceTopology: _replace_topology,
+    CreateRouters: _create_routers,
+    UpdateRouter: _change_router,
+    DeleteRouter: _change_router,
+    AddInterface: _add_interface,
+    RemoveInterface: _remove_interface,
     CreateAddressScopes: _create_address_scopes,
     UpdateAddressScope: _update_address_scope,
     DeleteAddressScope: _delete_address_scope,

@@ -12,6 +12,7 @@ import msgspec
 
 from netwright.model.addressing import SubnetPool
 from netwright.model.resources import Subnet
+from netwright.model.routing import Router
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
 from netwright.server.plain import PLAIN_OF
@@ -36,7 +37,14 @@ class _Pooled(msgspec.Struct):
     address_scope_id: str | None
 
 
+class _Routed(msgspec.Struct):
+    """Of a router, where it is."""
+
+    interfaces: tuple[_Placed, ...]
+
+
 _pooled = msgspec.json.Decoder(_Pooled).decode
+_routed = msgspec.json.Decoder(_Routed).decode
 _placed = msgspec.json.Decoder(_Placed).decode
 
 
@@ -81,6 +89,8 @@ def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     loaded = world.of(type_).loaded(event.id)
     if type_ is SubnetPool and loaded is None and event.body is not None:
         return event.id in needs.plain[type_] or _is_looked_for(world, _pooled(event.body))
+    if type_ is Router and loaded is None and event.body is not None:
+        return event.id in needs.plain[type_] or _enters(world, _routed(event.body))
     return _differs(loaded, event, event.id in needs.plain[type_])
 
 
@@ -88,6 +98,11 @@ def _is_looked_for(world: World, pool: _Pooled) -> bool:
     """One more pool in a scope that was read whole, or a default one where that was read."""
     in_scope = pool.address_scope_id in world.whole_scopes
     return in_scope or (pool.is_default and pool.ip_version in world.default_versions)
+
+
+def _enters(world: World, router: _Routed) -> bool:
+    """Whether a router may have got the gateway's address in a network whose subnets change."""
+    return any(each.network_id in world.whole_networks for each in router.interfaces)
 
 
 def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:

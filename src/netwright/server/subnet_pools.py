@@ -154,7 +154,7 @@ def _require_only_default(world: World, pool: SubnetPool) -> None:
             raise InvalidInput(
                 "Invalid input for operation: A default subnetpool for this IP family has already "
                 f"been set ({other.id}). Only one default may exist per IP family.",
-                next=f"take it from that one first: openstack subnet pool set --no-default {other.id}",
+                next="take it from that one first: openstack subnet pool set --no-default",
             )
 
 

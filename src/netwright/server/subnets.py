@@ -5,10 +5,12 @@ from ipaddress import ip_address, ip_network
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from netwright.ipam.addresses import AddressRange, cidr_range, to_text
+from netwright.ipam.addresses import AddressRange, cidr_range, from_text, to_text
 from netwright.ipam.pools import checked_pools, default_gateway, default_pools
 from netwright.model.errors import InvalidInput, SubnetInUse, SubnetNotFound
 from netwright.model.resources import Network, Pool, Subnet
+from netwright.model.routing import ROUTER_INTERFACE
+from netwright.model.routing_errors import GatewayIpInUse
 from netwright.server.commands import (
     Caller,
     CreateSubnets,
@@ -41,6 +43,8 @@ def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:
     }
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     after = replace(subnet, **changes)
+    if after.gateway_ip != subnet.gateway_ip:
+        _check_no_interface(world, subnet)
     if command.allocation_pools is not UNSET:
         pools = checked_pools(after.cidr, command.allocation_pools, after.gateway_ip)
         after = replace(after, allocation_pools=_as_values(pools))
@@ -134,6 +138,21 @@ def _owned(world: World, caller: Caller, subnet_id: str) -> Subnet:
     if subnet is None or not caller.may_touch(subnet.project_id):
         raise SubnetNotFound(f"Subnet {subnet_id} could not be found.")
     return subnet
+
+
+def _check_no_interface(world: World, subnet: Subnet) -> None:
+    """Raises GatewayIpInUse when a router has the gateway's address."""
+    if subnet.gateway_ip is None:
+        return
+    held = world.allocations.get((subnet.id, from_text(subnet.gateway_ip)))
+    port = world.ports.get(held.port_id) if held is not None and held.port_id is not None else None
+    if port is not None and port.device_owner == ROUTER_INTERFACE:
+        raise GatewayIpInUse(
+            f"Current gateway ip {subnet.gateway_ip} already in use by port {port.id}. Unable to "
+            "update.",
+            next=f"remove the interface first: openstack router remove port {port.device_id} "
+            f"{port.id}",
+        )
 
 
 def _check_overlap(world: World, network: Network, cidr: str) -> None:

@@ -12,6 +12,7 @@ from netwright.server.commands import (
     Together,
     UpdatePorts,
 )
+from netwright.server.routing_commands import CreateRouters
 
 _BRIEF_MAX = 2
 
@@ -19,9 +20,14 @@ _BRIEF_MAX = 2
 def weight(command: Command) -> int:
     """How many items a command has: a batch holds a bounded number of them."""
     match command:
-        case CreatePorts() | CreateNetworks() | CreateSubnets():
-            return len(command.drafts)
-        case CreateSubnetPools() | CreateAddressScopes():
+        case (
+            CreatePorts()
+            | CreateNetworks()
+            | CreateSubnets()
+            | CreateSubnetPools()
+            | CreateAddressScopes()
+            | CreateRouters()
+        ):
             return len(command.drafts)
         case UpdatePorts():
             return len(command.changes)

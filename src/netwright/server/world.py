@@ -116,7 +116,6 @@ class World:
     enough as the batch may use up, and those beside what it gives back. `pool_uses` (pool, project)
     counts addresses, where a pool has a quota. `whole_scopes` are address scopes all of whose pools
     are loaded, `default_versions` the IP versions whose default pool is, if there is one.
-    `interfaces_at` are ports of routers that have the gateway's address of a subnet, by subnet.
     """
 
     def __init__(
@@ -158,7 +157,6 @@ class World:
         self.more_macs: set[tuple[str, str]] = set()
         self.whole_scopes: set[str] = set()
         self.default_versions: set[int] = set()
-        self.interfaces_at: dict[str, str] = {}
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.routers import Routers
 from netwright.server.api.v2.subnetpools import SubnetPools
 from netwright.server.api.v2.subnets import Subnets
 from netwright.server.census import CensusKept
@@ -27,6 +28,7 @@ def application(edge: Edge) -> Application:
         Ports(),
         AddressScopes(),
         SubnetPools(),
+        Routers(),
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),

@@ -18,6 +18,13 @@ from netwright.server.store import schema
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_plain
 from netwright.server.store.prefixes import load_gaps, load_pools, networks_of_pools
+from netwright.server.store.routers import (
+    gateways_of_interfaces,
+    load_routers_of,
+    macs_of_interfaces,
+    ports_of_routers,
+    subnets_of_interfaces,
+)
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -35,12 +42,16 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     """Fill the world with what is needed. Runs in the batch's own transaction."""
     await load_plain(tx, world, needs)
     await load_pools(tx, world, needs)
+    needs.ports |= await ports_of_routers(tx, world, needs)
     await _load_ports(tx, world, needs)
     ports = list(world.ports.values())
+    await load_routers_of(tx, world, ports)
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
     of_pools = await networks_of_pools(tx, needs.rescoped_pools)
     changed = needs.changed_networks | of_subnets | of_pools
-    network_ids = changed | needs.networks | {port.network_id for port in ports}
+    of_interfaces = await _networks_of_subnets(tx, subnets_of_interfaces(needs))
+    known = needs.networks | of_interfaces | {port.network_id for port in ports}
+    network_ids = changed | known
     hosts = needs.hosts | {binding.host for port in ports for binding in port.bindings}
     _remember(world, memory, network_ids, hosts)
     unread, unread_hosts = network_ids - memory.networks.keys(), hosts - memory.hosts.keys()
@@ -57,7 +68,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await _load_attachments(tx, world, attachments)
     await _load_all_attachments(tx, world, changed)
     world.whole_networks |= changed
-    macs = needs.macs | _in_networks(world, needs.port_macs)
+    macs = needs.macs | _in_networks(world, needs.port_macs) | macs_of_interfaces(world, needs)
     await _load_macs(tx, world, macs)
     await _load_former_macs(tx, world, macs | _remnant_macs(ports))
     await _load_allocations(tx, world, _addresses(world, needs, macs))
@@ -245,7 +256,7 @@ def _addresses(world: World, needs: Needs, macs: set[tuple[str, str]]) -> set[tu
             if address in cidr_range(subnet.cidr):
                 wanted.add((subnet.id, address))
     given = _given_by_macs(world, macs | {(port.network_id, port.mac_address) for port in ports})
-    return wanted | given
+    return wanted | given | gateways_of_interfaces(world, needs)
 
 
 def _given_by_macs(world: World, macs: set[tuple[str, str]]) -> set[tuple[str, Address]]:

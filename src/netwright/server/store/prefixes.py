@@ -65,7 +65,7 @@ async def load_gaps(tx: Transaction, world: World, needs: Needs, gone: Iterable[
         for pool, wish in wishes
         if pool.default_quota or pool.id in needs.changed_pools
     }
-    for (pool_id, project_id), pool in uses.items():
+    for (_, project_id), pool in uses.items():
         await _load_use(tx, world, pool, project_id)
 
 

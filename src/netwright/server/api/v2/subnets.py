@@ -188,7 +188,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             dns_nameservers=UNSET
             if item.dns_nameservers is UNSET
             else _nameservers(item.dns_nameservers),
-            host_routes=UNSET if item.host_routes is UNSET else _routes(item.host_routes),
+            host_routes=UNSET if item.host_routes is UNSET else host_routes(item.host_routes),
             if_match=if_match,
         )
 
@@ -247,7 +247,7 @@ def _draft(caller: Caller, item: SubnetCreation) -> SubnetDraft:
         allocation_pools=UNSET if pools is UNSET or pools is None else _pools(pools, prefix),
         enable_dhcp=item.enable_dhcp,
         dns_nameservers=_nameservers(item.dns_nameservers),
-        host_routes=_routes(item.host_routes),
+        host_routes=host_routes(item.host_routes),
         ipv6_address_mode=item.ipv6_address_mode,
         ipv6_ra_mode=item.ipv6_ra_mode,
         subnetpool_id=item.subnetpool_id,
@@ -326,16 +326,19 @@ def _nameservers(nameservers: Sequence[str] | None) -> tuple[str, ...]:
     return found
 
 
-def _routes(routes: Sequence[RouteBody] | None) -> tuple[HostRoute, ...]:
-    found = tuple(_route(route) for route in routes or ())
+def host_routes(
+    routes: Sequence[RouteBody] | None, attribute: str = "host_routes"
+) -> tuple[HostRoute, ...]:
+    """Routes with canonical prefixes and next hops; raises InvalidInput."""
+    found = tuple(_route(route, attribute) for route in routes or ())
     if len(set(found)) != len(found):
-        raise invalid("host_routes", "one route is given twice")
+        raise invalid(attribute, "one route is given twice")
     return found
 
 
-def _route(route: RouteBody) -> HostRoute:
-    destination = values.cidr("host_routes", route.destination)
-    nexthop = values.ip("host_routes", route.nexthop)
+def _route(route: RouteBody, attribute: str) -> HostRoute:
+    destination = values.cidr(attribute, route.destination)
+    nexthop = values.ip(attribute, route.nexthop)
     if destination.version != nexthop.version:
-        raise invalid("host_routes", f"{nexthop} cannot lead to {destination}")
+        raise invalid(attribute, f"{nexthop} cannot lead to {destination}")
     return HostRoute(destination=str(destination), nexthop=str(nexthop))
