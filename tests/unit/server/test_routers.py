@@ -277,14 +277,15 @@ async def test_what_an_interface_keeps_as_it_is(admin: Client) -> None:
     assert said(await admin.ask("DELETE", f"/v2.0/routers/{router}")) == (409, "RouterInUse")
     assert said(await admin.ask("DELETE", f"/v2.0/subnets/{subnet}")) == (409, "SubnetInUse")
     assert said(await admin.ask("DELETE", f"/v2.0/networks/{network}")) == (409, "NetworkInUse")
-    for change in (
+    refused: tuple[dict[str, Any], ...] = (
         {"device_id": "x"},
         {"device_owner": ""},
         {"fixed_ips": []},
         {"fixed_ips": [{"subnet_id": subnet, "ip_address": "10.0.0.9"}]},
         {"mac_address": "02:00:00:00:00:01"},
         {"binding:host_id": "h1"},
-    ):
+    )
+    for change in refused:
         answer = await admin.put(path, {"port": change})
         assert said(answer) == (409, "UnsupportedPortDeviceOwner"), change
     shown = await port_of(admin, port)
