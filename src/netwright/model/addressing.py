@@ -6,6 +6,9 @@ may overlap, and nothing is routed between them.
 
 from netwright.model.resources import Value
 
+RESCOPED_SUBNETS_MAX = 1_000
+"""A pool with more subnets keeps its scope: all their networks would change in one transaction."""
+
 
 class AddressScope(Value, frozen=True, kw_only=True):
     id: str

@@ -161,14 +161,13 @@ def _prefixlen(pool: SubnetPool, draft: SubnetDraft) -> int:
 
 
 def _count_use(world: World, pool: SubnetPool, project_id: str, addresses: int) -> None:
-    """Raises SubnetPoolQuotaExceeded."""
-    if not pool.default_quota:
-        return
+    """Raises SubnetPoolQuotaExceeded. A quota of 0 is none, as Neutron has it."""
     uses = (world.pool_uses.get((pool.id, project_id)) or 0) + addresses
-    if addresses > 0 and uses > pool.default_quota << _QUOTA_UNIT_BITS[pool.ip_version]:
+    quota = pool.default_quota
+    if quota and addresses > 0 and uses > quota << _QUOTA_UNIT_BITS[pool.ip_version]:
         raise SubnetPoolQuotaExceeded(
             f"Per-tenant subnet pool prefix quota exceeded: project {project_id} may have "
-            f"{pool.default_quota} {'addresses' if pool.ip_version == 4 else '/64 prefixes'} of "  # noqa: PLR2004
+            f"{quota} {'addresses' if pool.ip_version == 4 else '/64 prefixes'} of "  # noqa: PLR2004
             f"subnet pool {pool.id}.",
             next="delete a subnet, ask for a smaller one, or have the pool's default_quota raised",
         )

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from netwright.ipam.prefixes import compacted, difference, overlap, ranges_of, to_cidr, union
-from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.addressing import RESCOPED_SUBNETS_MAX, AddressScope, SubnetPool
 from netwright.model.addressing_errors import (
     AddressScopeNotFound,
     AddressScopePrefixConflict,
@@ -212,6 +212,12 @@ def _check_scope(world: World, caller: Caller, pool: SubnetPool) -> None:
 
 def _rescope(world: World, pool: SubnetPool) -> None:
     """The networks of the pool's subnets are in its new scope."""
+    if pool.subnets > RESCOPED_SUBNETS_MAX:
+        raise IllegalSubnetPoolUpdate(
+            f"Illegal subnetpool update : subnetpool {pool.id} has {pool.subnets} subnets, and the "
+            f"address scope of more than {RESCOPED_SUBNETS_MAX} does not change at once.",
+            next="make another pool in that scope for new subnets",
+        )
     by_network: defaultdict[str, list[Subnet]] = defaultdict(list)
     for subnet in world.subnets.values():
         by_network[subnet.network_id].append(subnet)

@@ -114,7 +114,7 @@ class World:
     are loaded. `ledger` hands out addresses.
     `gaps` (pool, first address) are free parts of subnet pools: as many of the first that are large
     enough as the batch may use up, and those beside what it gives back. `pool_uses` (pool, project)
-    counts addresses, where a pool has a quota. `whole_scopes` are address scopes all of whose pools
+    counts addresses. `whole_scopes` are address scopes all of whose pools
     are loaded, `default_versions` the IP versions whose default pool is, if there is one.
     """
 

@@ -1,5 +1,6 @@
 """Subnet pools and address scopes, edge and core together, on both databases."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -32,6 +33,13 @@ async def whole(core: Core, database_url: str) -> AsyncIterator[None]:
     pools = (await client_of(core, "admin").get("/v2.0/subnetpools")).json["subnetpools"]
     subnets = (await client_of(core, "admin").get("/v2.0/subnets")).json["subnets"]
     assert_whole(rows, pools, subnets)
+    uses = await core._database.read(lambda tx: tx.rows("SELECT * FROM pool_use"))
+    expected: Counter[tuple[str, str]] = Counter()
+    for one in subnets:
+        if one["subnetpool_id"]:
+            key = (one["subnetpool_id"], one["project_id"])
+            expected[key] += cidr_range(one["cidr"]).size
+    assert {(pool, project): int(n) for pool, project, n in uses if int(n)} == dict(expected)
 
 
 def assert_whole(rows: Any, pools: Any, subnets: Any) -> None:
@@ -353,6 +361,18 @@ async def test_a_network_shows_the_scope_of_its_subnets_pools(admin: Client) -> 
     await changed(admin, "subnetpool", other, address_scope_id=scope)
     assert await scope_of(admin, network) == (scope, None)
     await admin.ask("DELETE", f"/v2.0/subnets/{second['id']}")
+    assert await scope_of(admin, network) == (None, None)
+
+
+async def test_a_large_pool_keeps_its_scope(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    scope = (await made(admin, "address_scope", ip_version=4))["id"]
+    pool = await a_pool(admin, default_prefixlen=24)
+    network = (await a_subnet(admin, pool))["network_id"]
+    await a_subnet(admin, pool)
+    for module in ("netwright.server.subnet_pools", "netwright.server.store.prefixes"):
+        monkeypatch.setattr(f"{module}.RESCOPED_SUBNETS_MAX", 1)
+    answer = await changed(admin, "subnetpool", pool, address_scope_id=scope)
+    assert (answer.status, answer.error["type"]) == (400, "IllegalSubnetPoolUpdate")
     assert await scope_of(admin, network) == (None, None)
 
 

@@ -47,7 +47,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     ports = list(world.ports.values())
     await load_routers_of(tx, world, ports)
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
-    of_pools = await networks_of_pools(tx, needs.rescoped_pools)
+    of_pools = await networks_of_pools(tx, world, needs.rescoped_pools)
     changed = needs.changed_networks | of_subnets | of_pools
     of_interfaces = await _networks_of_subnets(tx, subnets_of_interfaces(needs))
     known = needs.networks | of_interfaces | {port.network_id for port in ports}

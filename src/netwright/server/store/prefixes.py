@@ -1,4 +1,4 @@
-"""Loads and writes the free parts of subnet pools, and what else a decision about pools needs.
+"""Loads and writes the free parts of subnet pools, and what else decisions about pools need.
 
 The pool's row is read before its gaps: a gap that is newer than the row shows by the pool's event.
 """
@@ -11,7 +11,7 @@ import msgspec
 from netwright.db.transaction import Row, Transaction
 from netwright.ipam.addresses import AddressRange, cidr_range, from_key, to_key
 from netwright.ipam.prefixes import host_bits, largest
-from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.addressing import RESCOPED_SUBNETS_MAX, AddressScope, SubnetPool
 from netwright.model.resources import Subnet
 from netwright.server.needs import Needs, PrefixWish
 from netwright.server.store import schema
@@ -39,8 +39,10 @@ async def load_pools(tx: Transaction, world: World, needs: Needs) -> None:
         world.whole_scopes |= scopes
 
 
-async def networks_of_pools(tx: Transaction, pool_ids: set[str]) -> set[str]:
-    """The networks with a subnet of one of the pools."""
+async def networks_of_pools(tx: Transaction, world: World, pool_ids: set[str]) -> set[str]:
+    """The networks with a subnet of one of the pools; those of too large ones do not change."""
+    pools = (world.of(SubnetPool).loaded(pool_id) for pool_id in pool_ids)
+    pool_ids = {pool.id for pool in pools if pool and pool.subnets <= RESCOPED_SUBNETS_MAX}
     if not pool_ids:
         return set()
     sql = "SELECT DISTINCT network_id FROM subnet WHERE subnetpool_id = ANY($1)"
@@ -48,7 +50,7 @@ async def networks_of_pools(tx: Transaction, pool_ids: set[str]) -> set[str]:
 
 
 async def load_gaps(tx: Transaction, world: World, needs: Needs, gone: Iterable[Subnet]) -> None:
-    """The gaps that may be cut, those beside what `gone` subnets give back, and what quotas ask."""
+    """The gaps that may be cut, those beside what `gone` subnets give back, and uses."""
     given = [subnet for subnet in gone if subnet.subnetpool_id]
     if not (given or needs.prefix_wishes or needs.grown_pools):
         return
@@ -60,13 +62,12 @@ async def load_gaps(tx: Transaction, world: World, needs: Needs, gone: Iterable[
     for pool_id in needs.grown_pools:
         sql = f"SELECT {', '.join(_HOLDS)} FROM gap WHERE pool_id = $1"  # noqa: S608 - our names
         _keep_gaps(world, await tx.rows(sql, pool_id))
-    uses = {
-        (pool.id, wish.project_id): pool
-        for pool, wish in wishes
-        if pool.default_quota or pool.id in needs.changed_pools
-    }
-    for (_, project_id), pool in uses.items():
-        await _load_use(tx, world, pool, project_id)
+    await _load_uses(
+        tx,
+        world,
+        {(pool.id, wish.project_id) for pool, wish in wishes}
+        | {(str(subnet.subnetpool_id), subnet.project_id) for subnet in given},
+    )
 
 
 async def write_gaps(tx: Transaction, world: World) -> None:
@@ -76,6 +77,15 @@ async def write_gaps(tx: Transaction, world: World) -> None:
         return
     gone = [(pool_id,) for pool_id, _, pool in pools.changed() if pool is None]
     await tx.delete(schema.gap, gone, by=("pool_id",))
+    await tx.delete(schema.pool_use, gone, by=("pool_id",))
+    await tx.upsert(
+        schema.pool_use,
+        [
+            (*key, str(now or 0))
+            for key, _, now in world.pool_uses.changed()
+            if pools.get(key[0]) is not None
+        ],
+    )
     deletes: list[Row] = []
     updates: list[Row] = []
     inserts: list[Row] = []
@@ -145,18 +155,10 @@ async def _load_beside(tx: Transaction, world: World, given: list[Subnet]) -> No
     _keep_gaps(world, await tx.find(schema.gap, _HOLDS, after))
 
 
-async def _load_use(tx: Transaction, world: World, pool: SubnetPool, project_id: str) -> None:
-    """How many addresses of the pool the project's subnets have; the text tells each one's size."""
-    rows = await tx.rows(
-        "SELECT ltrim(cidr, '0123456789abcdef.:'), count(*) FROM subnet "
-        "WHERE subnetpool_id = $1 AND project_id = $2 GROUP BY 1",
-        pool.id,
-        project_id,
-    )
-    sizes = (
-        count << host_bits(int(slash.removeprefix("/")), pool.ip_version) for slash, count in rows
-    )
-    world.pool_uses.load((pool.id, project_id), sum(sizes))
+async def _load_uses(tx: Transaction, world: World, keys: set[tuple[str, str]]) -> None:
+    columns = ("pool_id", "project_id", "addresses")
+    for pool_id, project_id, addresses in await tx.find(schema.pool_use, columns, list(keys)):
+        world.pool_uses.load((pool_id, project_id), int(addresses))
 
 
 def _keep(world: World, rows: Iterable[Row]) -> None:

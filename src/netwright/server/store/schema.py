@@ -90,7 +90,7 @@ subnet = Table(
     Column("body", Text, nullable=False),
     Column("subnetpool_id", String),  # after `body`, where a migration can add it
     Index("subnet_name", "name"),
-    Index("subnet_subnetpool", "subnetpool_id", "project_id"),
+    Index("subnet_subnetpool", "subnetpool_id"),
     sqlite_with_rowid=False,
 )
 
@@ -137,6 +137,16 @@ gap = Table(
     Column("last_address", LargeBinary(16), nullable=False),
     Column("host_bits", Integer, nullable=False),  # of the largest prefix that lies in it
     Index("gap_last", "pool_id", "last_address", unique=True),
+    sqlite_with_rowid=False,
+)
+
+# How many of a pool's addresses a project's subnets have, in decimal: there may be 2^128.
+pool_use = Table(
+    "pool_use",
+    metadata,
+    Column("pool_id", String, primary_key=True),
+    Column("project_id", String, primary_key=True),
+    Column("addresses", String, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -33,13 +33,13 @@ def upgrade() -> None:
         _make_subnet_anew()
     else:
         op.add_column("subnet", sa.Column("subnetpool_id", sa.String(), nullable=True))
-    op.create_index("subnet_subnetpool", "subnet", ["subnetpool_id", "project_id"])
+    op.create_index("subnet_subnetpool", "subnet", ["subnetpool_id"])
 
 
 def downgrade() -> None:
     op.drop_index("subnet_subnetpool", "subnet")
     op.drop_column("subnet", "subnetpool_id")
-    for table in ("router", "gap", "subnetpool", "address_scope"):
+    for table in ("router", "pool_use", "gap", "subnetpool", "address_scope"):
         op.drop_table(table)
 
 
@@ -87,6 +87,14 @@ def _create_pools() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("gap_last", "gap", ["pool_id", "last_address"], unique=True)
+    op.create_table(
+        "pool_use",
+        sa.Column("pool_id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("addresses", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("pool_id", "project_id"),
+        sqlite_with_rowid=False,
+    )
 
 
 _SUBNET: Sequence[tuple[str, Any, bool]] = (
