@@ -372,6 +372,20 @@ async def test_projects_have_their_own_routers(core: Core) -> None:
     assert said(await add(owner, router, port_id=anothers["id"])) == (404, "PortNotFound")
 
 
+async def test_a_check_names_an_interface_without_its_port(
+    admin: Client, core: Core, database_url: str
+) -> None:
+    router = await a_router(admin)
+    port = (await add(admin, router, subnet_id=await a_subnet(admin, "10.0.0.0/24"))).json[
+        "port_id"
+    ]
+    sql = "UPDATE port SET device_owner = '{}' WHERE id = '{}'"
+    await core._database.write(lambda tx: tx.run(sql.format("", port)))
+    (wrong,) = (await check(database_url)).wrong
+    assert wrong.startswith(f"router {router} has 10.0.0.1 of subnet")
+    await core._database.write(lambda tx: tx.run(sql.format(ROUTER_INTERFACE, port)))
+
+
 async def test_many_routers_in_one_request(admin: Client) -> None:
     items = [{"name": f"r{n}"} for n in range(3)]
     answer = await admin.post("/v2.0/routers", {"routers": items})

@@ -13,6 +13,7 @@ import msgspec
 from netwright.db.transaction import Row, Transaction
 from netwright.ipam.addresses import from_key, to_text
 from netwright.model.resources import Port
+from netwright.model.routing import ROUTER_INTERFACE, Router
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.store import schema
@@ -58,7 +59,7 @@ async def _check(tx: Transaction, url: str) -> Findings:
         (rows[table.name],) = await tx.row(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - our names
     wrong: list[str] = []
     count = 0
-    for found in [one async for one in _strays(tx)]:
+    for found in [*[one async for one in _strays(tx)], *await _wrong_interfaces(tx)]:
         count += 1
         wrong.append(found)
     async for page in _pages(tx):
@@ -98,6 +99,23 @@ async def _strays(tx: Transaction) -> AsyncIterator[str]:
         )
         for stray in strays:
             yield words.format(*stray)
+
+
+async def _wrong_interfaces(tx: Transaction) -> list[str]:
+    """Interfaces that a router has and no port is, or in other subnets."""
+    decode = msgspec.json.Decoder(Router).decode
+    routers = [decode(body) for (body,) in await tx.rows("SELECT body FROM router ORDER BY id")]
+    sql = "SELECT body FROM port WHERE device_owner = $1"
+    bodies = [body for (body,) in await tx.rows(sql, ROUTER_INTERFACE)]
+    ports = map(msgspec.json.Decoder(Port).decode, bodies)
+    held = {(p.device_id, p.id, ip.subnet_id, ip.ip_address) for p in ports for ip in p.fixed_ips}
+    return [
+        f"router {router.id} has {each.ip_address} of subnet {each.subnet_id} by port "
+        f"{each.port_id}, which does not say so"
+        for router in routers
+        for each in router.interfaces
+        if (router.id, each.port_id, each.subnet_id, each.ip_address) not in held
+    ]
 
 
 async def _pages(tx: Transaction) -> AsyncIterator[Page]:
