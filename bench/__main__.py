@@ -17,6 +17,7 @@ from bench.result import Result, table
 
 MODULES = (
     "ipam_flatness",
+    "subnet_pools",
     "port_create",
     "watchers",
     "agent_memory",

@@ -7,8 +7,9 @@ from typing import Any
 import asyncpg
 
 _COLUMNS = """
-SELECT table_name, column_name, ordinal_position, data_type, character_maximum_length, is_nullable,
-       column_default
+SELECT table_name, column_name, -- and its place among those that were not dropped
+       row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position),
+       data_type, character_maximum_length, is_nullable, column_default
 FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 3
 """
 _INDEXES = "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"

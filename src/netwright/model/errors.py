@@ -94,7 +94,7 @@ class HTTPBadRequest(CallerError):
 
 
 class BadRequest(CallerError):
-    """What is asked for is not for a resource of this kind."""
+    """What is asked for can never be so. Neutron's name, as are those of its subclasses."""
 
 
 class Unauthenticated(CallerError):

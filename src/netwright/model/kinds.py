@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Value
+from netwright.model.routing import Router
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.wire import Kind
 
@@ -18,4 +20,7 @@ VALUE_OF: Mapping[Kind, type[Value]] = {
     Kind.GROUP_MEMBER: GroupMember,
     Kind.OPERATION: Operation,
     Kind.QUOTA: Quota,
+    Kind.ADDRESS_SCOPE: AddressScope,
+    Kind.SUBNET_POOL: SubnetPool,
+    Kind.ROUTER: Router,
 }

@@ -47,6 +47,8 @@ class Segment(Value, frozen=True, kw_only=True):
 
 
 class Network(Value, frozen=True, kw_only=True):
+    """A layer 2 network. The address scopes are those of its subnets' pools, by IP version."""
+
     id: str
     project_id: str
     segment: Segment
@@ -59,6 +61,8 @@ class Network(Value, frozen=True, kw_only=True):
     mtu: int = 1500
     labels: Mapping[str, str] = {}
     subnets: tuple[str, ...] = ()
+    ipv4_address_scope: str | None = None
+    ipv6_address_scope: str | None = None
     revision_number: int = 0
     created_at: float
     updated_at: float
@@ -77,6 +81,8 @@ class HostRoute(Value, frozen=True, kw_only=True):
 
 
 class Subnet(Value, frozen=True, kw_only=True):
+    """`subnetpool_id` is the pool that its prefix is of, and goes back to; None: of no pool."""
+
     id: str
     network_id: str
     project_id: str
@@ -92,6 +98,7 @@ class Subnet(Value, frozen=True, kw_only=True):
     host_routes: tuple[HostRoute, ...] = ()
     ipv6_address_mode: str | None = None
     ipv6_ra_mode: str | None = None
+    subnetpool_id: str | None = None
     revision_number: int = 0
     created_at: float
     updated_at: float

@@ -29,6 +29,9 @@ class Kind(StrEnum):
     GROUP_MEMBER = "group_member"
     OPERATION = "operation"
     QUOTA = "quota"
+    ADDRESS_SCOPE = "address_scope"
+    SUBNET_POOL = "subnet_pool"
+    ROUTER = "router"
 
 
 class LineType(StrEnum):

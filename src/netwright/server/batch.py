@@ -21,7 +21,28 @@ from netwright.ipam.ledger import Ledger
 from netwright.model.errors import InternalError, NetwrightError
 from netwright.model.quotas import NO_LIMITS
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
-from netwright.server import hosts, networks, news, operations, quotas, subnets, tags, topology
+from netwright.server import (
+    address_scopes,
+    hosts,
+    networks,
+    news,
+    operations,
+    quotas,
+    router_interfaces,
+    routers,
+    subnet_pools,
+    subnets,
+    tags,
+    topology,
+)
+from netwright.server.addressing_commands import (
+    CreateAddressScopes,
+    CreateSubnetPools,
+    DeleteAddressScope,
+    DeleteSubnetPool,
+    UpdateAddressScope,
+    UpdateSubnetPool,
+)
 from netwright.server.commands import (
     AcceptOperation,
     ActivateBinding,
@@ -68,6 +89,13 @@ from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports import preparing
 from netwright.server.ports.deadlines import pass_deadline
+from netwright.server.routing_commands import (
+    AddInterface,
+    CreateRouters,
+    DeleteRouter,
+    RemoveInterface,
+    UpdateRouter,
+)
 from netwright.server.security import decisions as security
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
@@ -300,5 +328,16 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     ChangeTags: tags.change,
     SetQuota: quotas.set_limits,
     ResetQuota: quotas.reset,
+    CreateRouters: routers.create,
+    UpdateRouter: routers.update,
+    DeleteRouter: routers.delete,
+    AddInterface: router_interfaces.add,
+    RemoveInterface: router_interfaces.remove,
+    CreateAddressScopes: address_scopes.create,
+    UpdateAddressScope: address_scopes.update,
+    DeleteAddressScope: address_scopes.delete,
+    CreateSubnetPools: subnet_pools.create,
+    UpdateSubnetPool: subnet_pools.update,
+    DeleteSubnetPool: subnet_pools.delete,
     Tick: _tick,
 }

@@ -82,12 +82,15 @@ class DeleteNetwork(Command, frozen=True, kw_only=True):
 
 
 class SubnetDraft(Value, frozen=True, kw_only=True):
-    """A subnet to be made; `cidr` is canonical, pools and gateway are UNSET for the defaults."""
+    """A subnet to be made; `cidr` is canonical, pools and gateway are UNSET for the defaults.
+
+    Without a CIDR ("") it gets one of its subnet pool, of `prefixlen` bits or the pool's default.
+    """
 
     id: str
     project_id: str
     network_id: str
-    cidr: str
+    cidr: str = ""
     ip_version: int
     name: str = ""
     description: str = ""
@@ -98,6 +101,9 @@ class SubnetDraft(Value, frozen=True, kw_only=True):
     host_routes: tuple[HostRoute, ...] = ()
     ipv6_address_mode: str | None = None
     ipv6_ra_mode: str | None = None
+    subnetpool_id: str | None = None
+    use_default_subnetpool: bool = False
+    prefixlen: int | None = None
 
 
 class CreateSubnets(Command, frozen=True, kw_only=True):

@@ -3,16 +3,26 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
 from netwright.ipam.addresses import Address, from_text
+from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.operations import Operation
 from netwright.model.resources import NetworkType, Value
+from netwright.model.routing import Router
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.segments import is_whole, segment_key
 from netwright.model.wire import Kind
+from netwright.server.addressing_commands import (
+    CreateAddressScopes,
+    CreateSubnetPools,
+    DeleteAddressScope,
+    DeleteSubnetPool,
+    UpdateAddressScope,
+    UpdateSubnetPool,
+)
 from netwright.server.commands import (
     AcceptOperation,
     ActivateBinding,
@@ -45,6 +55,7 @@ from netwright.server.commands import (
     ResetQuota,
     SeeDevices,
     SetQuota,
+    SubnetDraft,
     Tick,
     Together,
     UnfenceHost,
@@ -56,6 +67,31 @@ from netwright.server.commands import (
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
 from netwright.server.ports.macs import mac_candidates
+from netwright.server.routing_commands import (
+    AddInterface,
+    CreateRouters,
+    DeleteRouter,
+    RemoveInterface,
+    UpdateRouter,
+)
+
+
+class PrefixWish(NamedTuple):
+    """A prefix that a project wants of a pool, or of the default one; "" and None: any."""
+
+    pool_id: str | None
+    ip_version: int
+    project_id: str
+    cidr: str
+    prefixlen: int | None
+
+
+class InterfaceWish(NamedTuple):
+    """A router's interface in a subnet: to be made with this new port, or (None) to go."""
+
+    router_id: str
+    subnet_id: str
+    new_port_id: str | None
 
 
 @dataclass(slots=True)
@@ -77,6 +113,11 @@ class Needs:
     one may be wanted; `used_groups` those whose ports are counted, `deleted_groups` those that
     rules may name. `projects` are those that get something, and all whose resources are loaded if
     something `deletes`; `quotas` those whose limits are set.
+
+    Of subnet pools: `default_versions` are IP versions whose default pool is asked for,
+    `whole_scopes` scopes all of whose pools are, as are those of `changed_pools`. `grown_pools` get
+    other prefixes, `rescoped_pools` another scope, which their subnets' networks show.
+    Of `gateways`, subnets, whoever has the gateway's address is wanted.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -107,6 +148,14 @@ class Needs:
     projects: set[str] = field(default_factory=set)
     quotas: set[str] = field(default_factory=set)
     deletes: bool = False
+    default_versions: set[int] = field(default_factory=set)
+    whole_scopes: set[str] = field(default_factory=set)
+    changed_pools: set[str] = field(default_factory=set)
+    grown_pools: set[str] = field(default_factory=set)
+    rescoped_pools: set[str] = field(default_factory=set)
+    prefix_wishes: list[PrefixWish] = field(default_factory=list)
+    interfaces: list[InterfaceWish] = field(default_factory=list)
+    gateways: set[str] = field(default_factory=set)
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -213,10 +262,15 @@ def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
 def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
     needs.changed_networks.update(draft.network_id for draft in command.drafts)
     needs.projects.update(draft.project_id for draft in command.drafts)
+    for draft in command.drafts:
+        if draft.subnetpool_id is not None or draft.use_default_subnetpool:
+            _prefix_wish(needs, draft)
 
 
 def _update_subnet(needs: Needs, command: UpdateSubnet) -> None:
     needs.changed_subnets.add(command.id)
+    if command.gateway_ip is not UNSET:
+        needs.gateways.add(command.id)
 
 
 def _delete_subnet(needs: Needs, command: DeleteSubnet) -> None:
@@ -243,6 +297,81 @@ def _quota(needs: Needs, command: SetQuota | ResetQuota) -> None:
 
 def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
     """It replaces whatever was there."""
+
+
+def _prefix_wish(needs: Needs, draft: SubnetDraft) -> None:
+    pool_id = None if draft.use_default_subnetpool else draft.subnetpool_id
+    wish = PrefixWish(pool_id, draft.ip_version, draft.project_id, draft.cidr, draft.prefixlen)
+    needs.prefix_wishes.append(wish)
+    if pool_id is None:
+        needs.default_versions.add(draft.ip_version)
+    else:
+        needs.plain[SubnetPool].add(pool_id)
+
+
+def _create_subnet_pools(needs: Needs, command: CreateSubnetPools) -> None:
+    for draft in command.drafts:
+        if draft.is_default:
+            needs.default_versions.add(draft.ip_version)
+        if draft.address_scope_id is not None:
+            needs.plain[AddressScope].add(draft.address_scope_id)
+            needs.whole_scopes.add(draft.address_scope_id)
+
+
+def _update_subnet_pool(needs: Needs, command: UpdateSubnetPool) -> None:
+    needs.plain[SubnetPool].add(command.id)
+    needs.changed_pools.add(command.id)
+    if command.prefixes is not UNSET:
+        needs.grown_pools.add(command.id)
+    if command.address_scope_id is not UNSET:
+        needs.rescoped_pools.add(command.id)
+        if command.address_scope_id is not None:
+            needs.plain[AddressScope].add(command.address_scope_id)
+            needs.whole_scopes.add(command.address_scope_id)
+    if command.is_default is not UNSET:
+        needs.default_versions |= {4, 6}
+
+
+def _delete_subnet_pool(needs: Needs, command: DeleteSubnetPool) -> None:
+    needs.plain[SubnetPool].add(command.id)
+
+
+def _create_routers(needs: Needs, command: CreateRouters) -> None:
+    """Nothing: a new router has no interfaces."""
+
+
+def _change_router(needs: Needs, command: UpdateRouter | DeleteRouter) -> None:
+    needs.plain[Router].add(command.id)
+
+
+def _add_interface(needs: Needs, command: AddInterface) -> None:
+    needs.plain[Router].add(command.router_id)
+    if command.port_id is not None:
+        needs.ports.add(command.port_id)
+    elif command.subnet_id is not None:
+        wish = InterfaceWish(command.router_id, command.subnet_id, command.new_port_id)
+        needs.interfaces.append(wish)
+
+
+def _remove_interface(needs: Needs, command: RemoveInterface) -> None:
+    needs.plain[Router].add(command.router_id)
+    if command.port_id is not None:
+        needs.ports.add(command.port_id)
+    elif command.subnet_id is not None:
+        needs.interfaces.append(InterfaceWish(command.router_id, command.subnet_id, None))
+
+
+def _create_address_scopes(needs: Needs, command: CreateAddressScopes) -> None:
+    """Nothing: a new scope has no name or place that another could have."""
+
+
+def _update_address_scope(needs: Needs, command: UpdateAddressScope) -> None:
+    needs.plain[AddressScope].add(command.id)
+
+
+def _delete_address_scope(needs: Needs, command: DeleteAddressScope) -> None:
+    needs.plain[AddressScope].add(command.id)
+    needs.whole_scopes.add(command.id)
 
 
 def need_port(needs: Needs, draft: PortDraft) -> None:
@@ -365,4 +494,15 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     ChangeTags: _change_tags,
     SetQuota: _quota,
     ResetQuota: _quota,
+    CreateRouters: _create_routers,
+    UpdateRouter: _change_router,
+    DeleteRouter: _change_router,
+    AddInterface: _add_interface,
+    RemoveInterface: _remove_interface,
+    CreateAddressScopes: _create_address_scopes,
+    UpdateAddressScope: _update_address_scope,
+    DeleteAddressScope: _delete_address_scope,
+    CreateSubnetPools: _create_subnet_pools,
+    UpdateSubnetPool: _update_subnet_pool,
+    DeleteSubnetPool: _delete_subnet_pool,
 }

@@ -25,6 +25,7 @@ from netwright.server.commands import (
     UpdateNetwork,
 )
 from netwright.server.each import each
+from netwright.server.prefixes import give_back
 from netwright.server.segments import choose
 from netwright.server.world import World
 
@@ -63,6 +64,7 @@ def delete(world: World, command: DeleteNetwork) -> tuple[()]:
         )
     for subnet in world.subnets_of(network.id):
         world.subnets.put(subnet.id, None)
+        give_back(world, subnet)
     world.networks.put(network.id, None)
     world.segments.put(segment_key(network.segment), None)
     return ()

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from netwright.model.addressing import SubnetPool
 from netwright.model.quotas import Quota
 from netwright.model.resources import Subnet
+from netwright.model.routing import Router
 from netwright.model.security import SecurityGroup
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
@@ -42,6 +44,22 @@ class _Group(msgspec.Struct):
     rules: tuple[_Remote, ...] = ()
 
 
+class _Pooled(msgspec.Struct):
+    """Of a subnet pool, what others look for it by."""
+
+    ip_version: int
+    is_default: bool
+    address_scope_id: str | None
+
+
+class _Routed(msgspec.Struct):
+    """Of a router, where it is."""
+
+    interfaces: tuple[_Placed, ...]
+
+
+_pooled = msgspec.json.Decoder(_Pooled).decode
+_routed = msgspec.json.Decoder(_Routed).decode
 _placed = msgspec.json.Decoder(_Placed).decode
 _group = msgspec.json.Decoder(_Group).decode
 
@@ -56,13 +74,6 @@ def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
     return (
         _plain_concerns(world, needs, event) if concerns is None else concerns(world, needs, event)
     )
-
-
-def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
-    type_ = PLAIN_OF[event.kind]
-    loaded = world.of(type_).loaded(event.id)
-    known = world.usage.known if type_ is Quota else needs.plain[type_]
-    return _differs(loaded, event, event.id in known)
 
 
 def _network_concerns(world: World, needs: Needs, event: EventRow) -> bool:
@@ -94,6 +105,28 @@ def _subnet_concerns(world: World, _: Needs, event: EventRow) -> bool:
     if loaded is not None or event.body is None:
         return _differs(loaded, event, is_wanted=False)
     return world.networks.loaded(_subnet(event.body).network_id) is not None
+
+
+def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    type_ = PLAIN_OF[event.kind]
+    loaded = world.of(type_).loaded(event.id)
+    if type_ is SubnetPool and loaded is None and event.body is not None:
+        return event.id in needs.plain[type_] or _is_looked_for(world, _pooled(event.body))
+    if type_ is Router and loaded is None and event.body is not None:
+        return event.id in needs.plain[type_] or _enters(world, _routed(event.body))
+    known = world.usage.known if type_ is Quota else needs.plain[type_]
+    return _differs(loaded, event, event.id in known)
+
+
+def _is_looked_for(world: World, pool: _Pooled) -> bool:
+    """One more pool in a scope that was read whole, or a default one where that was read."""
+    in_scope = pool.address_scope_id in world.whole_scopes
+    return in_scope or (pool.is_default and pool.ip_version in world.default_versions)
+
+
+def _enters(world: World, router: _Routed) -> bool:
+    """Whether a router may have got the gateway's address in a network whose subnets change."""
+    return any(each.network_id in world.whole_networks for each in router.interfaces)
 
 
 def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:

@@ -6,9 +6,11 @@ Networks, subnets, ports and hosts have more to them. A new plain kind is a valu
 
 from collections.abc import Mapping
 
+from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
+from netwright.model.routing import Router
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.wire import Kind
 from netwright.server.operation_work import OperationWork
@@ -19,6 +21,9 @@ PLAIN: Mapping[type[Value], Kind | None] = {
     SecurityGroup: Kind.SECURITY_GROUP,
     GroupRule: None,  # told of with their group
     Quota: Kind.QUOTA,
+    AddressScope: Kind.ADDRESS_SCOPE,
+    SubnetPool: Kind.SUBNET_POOL,
+    Router: Kind.ROUTER,
 }
 """The plain types, each with the kind that watchers are told of it; None: they are not."""
 

@@ -6,10 +6,12 @@ from ipaddress import ip_address, ip_network
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from netwright.ipam.addresses import AddressRange, cidr_range, to_text
+from netwright.ipam.addresses import AddressRange, cidr_range, from_text, to_text
 from netwright.ipam.pools import checked_pools, default_gateway, default_pools
 from netwright.model.errors import InvalidInput, SubnetInUse, SubnetNotFound
 from netwright.model.resources import Network, Pool, Subnet
+from netwright.model.routing import ROUTER_INTERFACE
+from netwright.model.routing_errors import GatewayIpInUse
 from netwright.server.commands import (
     Caller,
     CreateSubnets,
@@ -19,7 +21,11 @@ from netwright.server.commands import (
 )
 from netwright.server.each import each
 from netwright.server.networks import check_revision, owned, touched
+from netwright.server.ports.addressing import SLAAC_MODES
+from netwright.server.prefixes import give_back, in_scope, pool_for, require_affinity, take
 from netwright.server.world import World
+
+_SLAAC_PREFIX_LENGTH = 64
 
 
 def create(world: World, command: CreateSubnets) -> tuple[Subnet, ...]:
@@ -39,6 +45,8 @@ def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:
     }
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     after = replace(subnet, **changes)
+    if after.gateway_ip != subnet.gateway_ip:
+        _check_no_interface(world, subnet)
     if command.allocation_pools is not UNSET:
         pools = checked_pools(after.cidr, command.allocation_pools, after.gateway_ip)
         after = replace(after, allocation_pools=_as_values(pools))
@@ -64,28 +72,36 @@ def delete(world: World, command: DeleteSubnet) -> tuple[()]:
             next=f"delete them first: openstack port list --fixed-ip subnet={subnet.id}",
         )
     world.subnets.put(subnet.id, None)
+    give_back(world, subnet)
     network = world.networks.get(subnet.network_id)
     if network is not None:
         rest = tuple(each for each in network.subnets if each != subnet.id)
+        left = [each for each in world.subnets_of(network.id) if each.subnetpool_id]
+        if not any(each.ip_version == subnet.ip_version for each in left):
+            network = in_scope(network, subnet.ip_version, None)
         touched(world, replace(network, subnets=rest))
     return ()
 
 
 def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
     network = owned(world, caller, draft.network_id)
-    _check_overlap(world, network, draft.cidr)
-    gateway = default_gateway(draft.cidr) if draft.gateway_ip is UNSET else draft.gateway_ip
+    pool = pool_for(world, caller, draft)
+    require_affinity(network, world.subnets_of(network.id), draft.ip_version, pool)
+    cidr = draft.cidr if pool is None else take(world, pool, draft)
+    check_slaac(cidr, draft.ipv6_address_mode)
+    _check_overlap(world, network, cidr)
+    gateway = default_gateway(cidr) if draft.gateway_ip is UNSET else draft.gateway_ip
     if draft.gateway_ip is not UNSET:
-        _check_gateway(draft.cidr, gateway)
+        _check_gateway(cidr, gateway)
     if draft.allocation_pools is UNSET:
-        pools = default_pools(draft.cidr, gateway)
+        pools = default_pools(cidr, gateway)
     else:
-        pools = checked_pools(draft.cidr, draft.allocation_pools, gateway)
+        pools = checked_pools(cidr, draft.allocation_pools, gateway)
     subnet = Subnet(
         id=draft.id,
         network_id=network.id,
         project_id=draft.project_id,
-        cidr=draft.cidr,
+        cidr=cidr,
         ip_version=draft.ip_version,
         gateway_ip=gateway,
         allocation_pools=_as_values(pools),
@@ -96,13 +112,27 @@ def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
         host_routes=draft.host_routes,
         ipv6_address_mode=draft.ipv6_address_mode,
         ipv6_ra_mode=draft.ipv6_ra_mode,
+        subnetpool_id=None if pool is None else pool.id,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,
     )
     world.subnets.put(subnet.id, subnet)
+    if pool is not None:
+        network = in_scope(network, pool.ip_version, pool.address_scope_id)
     touched(world, replace(network, subnets=(*network.subnets, subnet.id)))
     return subnet
+
+
+def check_slaac(cidr: str, ipv6_address_mode: str | None) -> None:
+    """Raises InvalidInput when instances could not make their own addresses in the prefix."""
+    prefixlen = int(cidr.partition("/")[2])
+    if ipv6_address_mode in SLAAC_MODES and prefixlen != _SLAAC_PREFIX_LENGTH:
+        raise InvalidInput(
+            "Invalid input for cidr. Reason: an instance gives itself the lower 64 bits of its "
+            f"address by {ipv6_address_mode} (RFC 4862), so the prefix has 64 bits too, not "
+            f"{prefixlen}."
+        )
 
 
 def _owned(world: World, caller: Caller, subnet_id: str) -> Subnet:
@@ -110,6 +140,21 @@ def _owned(world: World, caller: Caller, subnet_id: str) -> Subnet:
     if subnet is None or not caller.may_touch(subnet.project_id):
         raise SubnetNotFound(f"Subnet {subnet_id} could not be found.")
     return subnet
+
+
+def _check_no_interface(world: World, subnet: Subnet) -> None:
+    """Raises GatewayIpInUse when a router has the gateway's address."""
+    if subnet.gateway_ip is None:
+        return
+    held = world.allocations.get((subnet.id, from_text(subnet.gateway_ip)))
+    port = world.ports.get(held.port_id) if held is not None and held.port_id is not None else None
+    if port is not None and port.device_owner == ROUTER_INTERFACE:
+        raise GatewayIpInUse(
+            f"Current gateway ip {subnet.gateway_ip} already in use by port {port.id}. Unable to "
+            "update.",
+            next=f"remove the interface first: openstack router remove port {port.device_id} "
+            f"{port.id}",
+        )
 
 
 def _check_overlap(world: World, network: Network, cidr: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from netwright.server.addressing_commands import CreateAddressScopes, CreateSubnetPools
 from netwright.server.commands import (
     ActivateBinding,
     AddSecurityGroupRules,
@@ -21,6 +22,7 @@ from netwright.server.commands import (
     Together,
     UpdatePorts,
 )
+from netwright.server.routing_commands import CreateRouters
 
 _BRIEF_MAX = 2
 
@@ -53,6 +55,9 @@ _COUNTS: Mapping[type[Command], Callable[[Any], int]] = {
     CreatePorts: lambda command: len(command.drafts),
     CreateNetworks: lambda command: len(command.drafts),
     CreateSubnets: lambda command: len(command.drafts),
+    CreateSubnetPools: lambda command: len(command.drafts),
+    CreateAddressScopes: lambda command: len(command.drafts),
+    CreateRouters: lambda command: len(command.drafts),
     CreateSecurityGroups: lambda command: len(command.drafts),
     AddSecurityGroupRules: lambda command: len(command.rules),
     UpdatePorts: lambda command: len(command.changes),

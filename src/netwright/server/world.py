@@ -8,9 +8,9 @@ what the store has to write.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from netwright.ipam.addresses import Address
+from netwright.ipam.addresses import Address, AddressRange
 from netwright.ipam.fill import Fill
 from netwright.ipam.ledger import Ledger
 from netwright.ipam.resting import Allocation, FormerMac
@@ -37,6 +37,13 @@ V = TypeVar("V")
 Plain = TypeVar("Plain", bound=Value)
 
 Journal = list[Callable[[], None]]
+
+
+class Gap(NamedTuple):
+    """A part of a subnet pool that no subnet has, as long as it can be (`ipam.prefixes`)."""
+
+    pool_id: str
+    range: AddressRange
 
 
 class Rows(Generic[K, V]):
@@ -126,6 +133,11 @@ class World:
     `group_projects` says whose the security groups are that ports and rules name, and
     `default_groups` which is a project's own; `group_uses` counts the ports in those that may go,
     as far as the batch's ports could take them out. `usage` is what projects have of their quotas.
+
+    `gaps` (pool, first address) are free parts of subnet pools: as many of the first that are large
+    enough as the batch may use up, and those beside what it gives back. `pool_uses` (pool, project)
+    counts addresses. `whole_scopes` are address scopes all of whose pools are loaded,
+    `default_versions` the IP versions whose default pool is, if there is one.
     """
 
     def __init__(
@@ -160,6 +172,8 @@ class World:
         self.group_projects: Rows[str, str] = Rows(self.journal)
         self.default_groups: Rows[str, str] = Rows(self.journal)
         self.group_uses: Rows[str, int] = Rows(self.journal)
+        self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
+        self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {
             each: Rows(self.journal) for each in PLAIN
         }
@@ -178,6 +192,8 @@ class World:
         self.choices: dict[str, str] = {}
         self.prepared: set[tuple[str, str]] = set()
         self.free_vnis: list[int | None] = []
+        self.whole_scopes: set[str] = set()
+        self.default_versions: set[int] = set()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

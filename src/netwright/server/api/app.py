@@ -9,13 +9,16 @@ from netwright.server.api.routing import Application
 from netwright.server.api.v1 import hosts, leases, operations, topology, trace, watch
 from netwright.server.api.v1 import ports as native_ports
 from netwright.server.api.v2 import extensions, port_bindings
+from netwright.server.api.v2.address_scopes import AddressScopes
 from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.quotas import Quotas
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.routers import Routers
 from netwright.server.api.v2.security_group_rules import SecurityGroupRules
 from netwright.server.api.v2.security_groups import SecurityGroups
+from netwright.server.api.v2.subnetpools import SubnetPools
 from netwright.server.api.v2.subnets import Subnets
 from netwright.server.api.v2.tags import Tags, is_tagged
 from netwright.server.census import CensusKept
@@ -29,6 +32,9 @@ def application(edge: Edge) -> Application:
         Ports(),
         SecurityGroups(),
         SecurityGroupRules(),
+        AddressScopes(),
+        SubnetPools(),
+        Routers(),
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),

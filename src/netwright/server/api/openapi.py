@@ -97,6 +97,17 @@ class _Schemas:
             }
         return self._found[repr(described)]
 
+    def with_some_fields(self, described: Any) -> dict[str, Any]:
+        """As `of`, for a reply of which the client may have asked for some attributes alone."""
+        ((name, view),) = described.items()
+        schema: dict[str, Any] = self.of(view)
+        in_list = "items" in schema
+        reference: str = (schema["items"] if in_list else schema)["$ref"]
+        whole = self.components[reference.rpartition("/")[2]]
+        some = {key: value for key, value in whole.items() if key != "required"}
+        shown = {"type": "array", "items": some} if in_list else some
+        return {"type": "object", "required": [name], "properties": {name: shown}}
+
 
 def _leaves(described: Any) -> list[Any]:
     if described is None:
@@ -198,6 +209,9 @@ def _success(route: Route, schemas: _Schemas) -> dict[str, Any]:
         success["content"] = {"application/x-ndjson": {"schema": schemas.of(route.response)}}
     elif route.path == "/metrics":
         success["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif any(parameter.name == "fields" for parameter in route.parameters):
+        schema = schemas.with_some_fields(route.response)
+        success["content"] = {"application/json": {"schema": schema}}
     elif route.response is not None:
         success["content"] = {"application/json": {"schema": schemas.of(route.response)}}
     return success

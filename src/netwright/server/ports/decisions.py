@@ -27,6 +27,7 @@ from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, take_back, unbind
 from netwright.server.ports.giving_back import give_back, held_addresses
+from netwright.server.ports.interfaces import require_as_attached, require_no_interface
 from netwright.server.ports.lifecycle import happen, may_answer, names_of
 from netwright.server.ports.macs import choose_mac, rests
 from netwright.server.ports.network_choice import create_where_free
@@ -43,15 +44,26 @@ def update(world: World, command: UpdatePorts) -> tuple[Port, ...]:
     return tuple(_update(world, command.caller, change) for change in command.changes)
 
 
+def change(world: World, caller: Caller, wanted: PortChange) -> Port:
+    """Change a port, also what only its router may."""
+    return _change(world, caller, wanted)
+
+
 def delete(world: World, command: DeletePorts) -> tuple[()]:
     for port_id in command.ids:
         port = owned(world, command.caller, port_id)
         check_revision(port.revision_number, command.if_match)
-        if port.unique_name is not None:
-            world.unique_names.put((port.project_id, port.unique_name), None)
-        port = unbind(world, port, Event.DELETE, actor=actor_of(command.caller))
-        release_if_unbound(world, port)
+        require_no_interface(world, port)
+        remove(world, port, actor=actor_of(command.caller))
     return ()
+
+
+def remove(world: World, port: Port, *, actor: str) -> None:
+    """The end of a port, or its beginning where hosts may answer for it."""
+    if port.unique_name is not None:
+        world.unique_names.put((port.project_id, port.unique_name), None)
+    port = unbind(world, port, Event.DELETE, actor=actor)
+    release_if_unbound(world, port)
 
 
 def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
@@ -108,6 +120,13 @@ def _create_in(world: World, caller: Caller, draft: PortDraft, network: Network)
 
 
 def _update(world: World, caller: Caller, change: PortChange) -> Port:
+    before = owned(world, caller, change.id)
+    after = _change(world, caller, change)
+    require_as_attached(world, before, after)
+    return after
+
+
+def _change(world: World, caller: Caller, change: PortChange) -> Port:
     port = owned(world, caller, change.id)
     check_revision(port.revision_number, change.if_match)
     network = world.networks.get(port.network_id)

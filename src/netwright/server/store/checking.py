@@ -13,6 +13,7 @@ import msgspec
 from netwright.db.transaction import Row, Transaction
 from netwright.ipam.addresses import from_key, to_text
 from netwright.model.resources import Port
+from netwright.model.routing import ROUTER_INTERFACE, Router
 from netwright.server.counted import COUNTED
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import due_at
@@ -61,7 +62,11 @@ async def _check(tx: Transaction, url: str) -> Findings:
         (rows[table.name],) = await tx.row(f"SELECT count(*) FROM {table.name}")  # noqa: S608 - our names
     wrong: list[str] = []
     wrong_count = 0
-    for found in [*[one async for one in _strays(tx)], *[one async for one in _miscounts(tx)]]:
+    for found in [
+        *[one async for one in _strays(tx)],
+        *[one async for one in _miscounts(tx)],
+        *await _wrong_interfaces(tx),
+    ]:
         wrong_count += 1
         wrong.append(found)
     memberships = 0
@@ -83,6 +88,14 @@ async def _check(tx: Transaction, url: str) -> Findings:
 _PARENTLESS = (
     ("port {0} is in network {1}, which is not there", "port", "id", "network_id", "network"),
     ("subnet {0} is in network {1}, which is not there", "subnet", "id", "network_id", "network"),
+    (
+        "subnet {0} is of subnet pool {1}, which is not there",
+        "subnet", "id", "subnetpool_id", "subnetpool",
+    ),
+    (
+        "subnet pool {0} is in address scope {1}, which is not there",
+        "subnetpool", "id", "address_scope_id", "address_scope",
+    ),
     (
         "port {0} holds an address of subnet {1}, which is not there",
         "allocation", "port_id", "subnet_id", "subnet",
@@ -108,7 +121,8 @@ async def _strays(tx: Transaction) -> AsyncIterator[str]:
         strays = await tx.rows(
             f"SELECT it.{name}, it.{parent_id} FROM {table} AS it "  # noqa: S608 - our names
             f"LEFT JOIN {parent} AS parent ON parent.id = it.{parent_id} "
-            f"WHERE parent.id IS NULL ORDER BY 1, 2 LIMIT {NAMED_MAX}"
+            f"WHERE it.{parent_id} IS NOT NULL AND parent.id IS NULL "
+            f"ORDER BY 1, 2 LIMIT {NAMED_MAX}"
         )
         for stray in strays:
             yield words.format(*stray)
@@ -121,6 +135,23 @@ async def _miscounts(tx: Transaction) -> AsyncIterator[str]:
         there = await count(tx, project_id, resource) if resource in COUNTED else used
         if there != used:
             yield f"project {project_id} has {there} {resource}, but its quota has {used} counted"
+
+
+async def _wrong_interfaces(tx: Transaction) -> list[str]:
+    """Interfaces that a router has and no port is, or in other subnets."""
+    decode = msgspec.json.Decoder(Router).decode
+    routers = [decode(body) for (body,) in await tx.rows("SELECT body FROM router ORDER BY id")]
+    sql = "SELECT body FROM port WHERE device_owner = $1"
+    bodies = [body for (body,) in await tx.rows(sql, ROUTER_INTERFACE)]
+    ports = map(msgspec.json.Decoder(Port).decode, bodies)
+    held = {(p.device_id, p.id, ip.subnet_id, ip.ip_address) for p in ports for ip in p.fixed_ips}
+    return [
+        f"router {router.id} has {each.ip_address} of subnet {each.subnet_id} by port "
+        f"{each.port_id}, which does not say so"
+        for router in routers
+        for each in router.interfaces
+        if (router.id, each.port_id, each.subnet_id, each.ip_address) not in held
+    ]
 
 
 async def _pages(tx: Transaction) -> AsyncIterator[Page]:

@@ -124,11 +124,6 @@ def _in_shared(values: tuple[str, ...]) -> _Condition:
     return schema.subnet.c.network_id.in_(select(schema.network.c.id).where(wanted))
 
 
-def _of_no_pool(values: tuple[str, ...]) -> _Condition:
-    """There are no subnet pools, so no subnet comes from one."""
-    return true() if "" in values else false()
-
-
 def _in_groups(values: tuple[str, ...]) -> _Condition:
     """Ports that are in any of the groups."""
     table = schema.membership
@@ -152,5 +147,4 @@ _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("security_group_rule", "revision_number"): _unchanged,
     ("security_group_rule", "remote_ip_prefix"): _prefix,
     ("subnet", "shared"): _in_shared,
-    ("subnet", "subnetpool_id"): _of_no_pool,
 }

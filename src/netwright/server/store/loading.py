@@ -19,8 +19,16 @@ from netwright.server.store import schema
 from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_plain
+from netwright.server.store.prefixes import load_gaps, load_pools, networks_of_pools
 from netwright.server.store.quotas import load_quotas
-from netwright.server.store.security import load_rules, load_security
+from netwright.server.store.routers import (
+    gateways_of_interfaces,
+    load_routers_of,
+    macs_of_interfaces,
+    ports_of_routers,
+    subnets_of_interfaces,
+)
+from netwright.server.store.security import load_rules, load_security, note_groups
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -38,11 +46,20 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     """Fill the world with what is needed. Runs in the batch's own transaction."""
     if needs.labelled:
         await choose_networks(tx, world, needs, memory)
+    await note_groups(tx, needs)
+    await load_plain(tx, world, needs)
+    load_rules(world)
+    await load_pools(tx, world, needs)
+    needs.ports |= await ports_of_routers(tx, world, needs)
     await _load_ports(tx, world, needs)
     ports = list(world.ports.values())
+    await load_routers_of(tx, world, ports)
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
-    changed = needs.changed_networks | of_subnets
-    network_ids = changed | needs.networks | {port.network_id for port in ports}
+    of_pools = await networks_of_pools(tx, world, needs.rescoped_pools)
+    changed = needs.changed_networks | of_subnets | of_pools
+    of_interfaces = await _networks_of_subnets(tx, subnets_of_interfaces(needs))
+    known = needs.networks | of_interfaces | {port.network_id for port in ports}
+    network_ids = changed | known
     hosts = needs.hosts | {binding.host for port in ports for binding in port.bindings}
     _remember(world, memory, network_ids, hosts)
     unread, unread_hosts = network_ids - memory.networks.keys(), hosts - memory.hosts.keys()
@@ -59,16 +76,15 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await _load_attachments(tx, world, attachments)
     await _load_all_attachments(tx, world, changed)
     world.whole_networks |= changed
-    macs = needs.macs | _in_networks(world, needs.port_macs)
+    macs = needs.macs | _in_networks(world, needs.port_macs) | macs_of_interfaces(world, needs)
     await _load_macs(tx, world, macs)
     await _load_former_macs(tx, world, macs | _remnant_macs(ports))
     await _load_allocations(tx, world, _addresses(world, needs, macs))
     await _load_revocations(tx, world, needs.revocations)
     await load_security(tx, world, needs, memory)
-    await load_plain(tx, world, needs)
-    load_rules(world)
     projects = needs.projects | (world.projects() if needs.deletes else set())
     await load_quotas(tx, world, memory, projects, needs.quotas)
+    await load_gaps(tx, world, needs, _gone(world, needs))
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     await _load_uses(tx, world, used)
 
@@ -260,7 +276,7 @@ def _addresses(world: World, needs: Needs, macs: set[tuple[str, str]]) -> set[tu
             if address in cidr_range(subnet.cidr):
                 wanted.add((subnet.id, address))
     given = _given_by_macs(world, macs | {(port.network_id, port.mac_address) for port in ports})
-    return wanted | given
+    return wanted | given | gateways_of_interfaces(world, needs)
 
 
 def _given_by_macs(world: World, macs: set[tuple[str, str]]) -> set[tuple[str, Address]]:
@@ -287,6 +303,18 @@ async def _load_allocations(tx: Transaction, world: World, keys: set[tuple[str, 
             rests_until=rests_until,
         )
         world.allocations.load((subnet_id, allocation.address), allocation)
+
+
+def _gone(world: World, needs: Needs) -> list[Subnet]:
+    """The subnets that may go in the batch."""
+    if not (needs.deletes_subnets or needs.deleted_networks):
+        return []
+    named = needs.changed_subnets if needs.deletes_subnets else set()
+    return [
+        subnet
+        for subnet in world.subnets.values()
+        if subnet.id in named or subnet.network_id in needs.deleted_networks
+    ]
 
 
 async def _load_uses(tx: Transaction, world: World, network_ids: set[str]) -> None:

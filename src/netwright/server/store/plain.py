@@ -1,6 +1,6 @@
 """Loads and writes plain resources (`server.plain`): a row is a value's columns and its body."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -8,9 +8,11 @@ from sqlalchemy import Table
 
 from netwright.db import statements
 from netwright.db.transaction import Transaction
+from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
+from netwright.model.routing import Router
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.server.needs import Needs
 from netwright.server.operation_work import OperationWork
@@ -24,6 +26,9 @@ TABLES: Mapping[type[Value], Table] = {
     SecurityGroup: schema.security_group,
     GroupRule: schema.security_group_rule,
     Quota: schema.quota,
+    AddressScope: schema.address_scope,
+    SubnetPool: schema.subnetpool,
+    Router: schema.router,
 }
 """Each plain type's table: every column but `body` is the value's attribute of that name."""
 
@@ -34,11 +39,17 @@ _DECODERS = {type_: msgspec.json.Decoder(type_) for type_ in PLAIN}
 async def load_plain(tx: Transaction, world: World, needs: Needs) -> None:
     """The plain resources that are needed by id."""
     for type_, ids in needs.plain.items():
-        if ids:
-            sql = f"SELECT id, body FROM {TABLES[type_].name} WHERE id = ANY($1)"  # noqa: S608 - our names
-            rows = world.of(type_)
-            for id_, body in await tx.rows(sql, list(ids)):
-                rows.load(id_, _DECODERS[type_].decode(body))
+        await load_of(tx, world, type_, ids)
+
+
+async def load_of(tx: Transaction, world: World, type_: type[Value], ids: Iterable[str]) -> None:
+    """Those of a type that are not loaded yet."""
+    rows = world.of(type_)
+    wanted = [id_ for id_ in ids if rows.loaded(id_) is None]
+    if wanted:
+        sql = f"SELECT id, body FROM {TABLES[type_].name} WHERE id = ANY($1)"  # noqa: S608 - our names
+        for id_, body in await tx.rows(sql, wanted):
+            rows.load(id_, _DECODERS[type_].decode(body))
 
 
 async def write_plain(tx: Transaction, world: World) -> None:

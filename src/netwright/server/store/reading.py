@@ -21,6 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.db.transaction import Database, Transaction
+from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.addressing_errors import AddressScopeNotFound, SubnetPoolNotFound
 from netwright.model.errors import (
     HTTPBadRequest,
     NetworkNotFound,
@@ -34,6 +36,8 @@ from netwright.model.errors import (
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
+from netwright.model.routing import Router
+from netwright.model.routing_errors import RouterNotFound
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.states import API_STATUS, PortState
 from netwright.model.topology import Topology
@@ -85,6 +89,19 @@ def _own_or_in_shared(project_id: str | None) -> ColumnElement[bool]:
     return or_(schema.subnet.c.project_id == project_id, schema.subnet.c.network_id.in_(shared))
 
 
+def _own_or_shared_in(table: Table) -> Readable:
+    def readable(project_id: str | None) -> ColumnElement[bool]:
+        if project_id is None:
+            return true()
+        return or_(table.c.project_id == project_id, table.c.shared)
+
+    return readable
+
+
+def _own_router(project_id: str | None) -> ColumnElement[bool]:
+    return true() if project_id is None else schema.router.c.project_id == project_id
+
+
 def _own_port(project_id: str | None) -> ColumnElement[bool]:
     return true() if project_id is None else schema.port.c.project_id == project_id
 
@@ -114,6 +131,16 @@ _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
         _own(schema.security_group_rule),
     ),
     Quota: Collection(schema.quota, Quota, TenantQuotaNotFound, _own_quota),
+    AddressScope: Collection(
+        schema.address_scope,
+        AddressScope,
+        AddressScopeNotFound,
+        _own_or_shared_in(schema.address_scope),
+    ),
+    SubnetPool: Collection(
+        schema.subnetpool, SubnetPool, SubnetPoolNotFound, _own_or_shared_in(schema.subnetpool)
+    ),
+    Router: Collection(schema.router, Router, RouterNotFound, _own_router),
 }
 
 
@@ -252,8 +279,8 @@ def _sortable(column: Column[Any]) -> ColumnElement[Any]:
     return func.coalesce(column, -1 if isinstance(column.type, Integer) else "")
 
 
-# What all have alike sorts nothing: networks are always ACTIVE, and there are no subnet pools.
-_CONSTANT = frozenset({("network", "status"), ("subnet", "subnetpool_id")})
+# What all have alike sorts nothing: networks and routers are always ACTIVE.
+_CONSTANT = frozenset({("network", "status"), ("router", "status")})
 _SORT_COLUMNS = {
     "tenant_id": "project_id",
     "remote_ip_prefix": "shown_prefix",

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0009"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
@@ -100,8 +100,10 @@ subnet = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),
+    Column("subnetpool_id", String),  # after `body`, where a migration can add it
     Index("subnet_name", "name"),
     Index("subnet_project", "project_id"),
+    Index("subnet_subnetpool", "subnetpool_id"),
     sqlite_with_rowid=False,
 )
 
@@ -420,6 +422,77 @@ tag = Table(
     Column("kind", String, primary_key=True),
     Column("tag", String, primary_key=True),
     Column("resource_id", String, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+address_scope = Table(
+    "address_scope",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("ip_version", Integer, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+subnetpool = Table(
+    "subnetpool",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("ip_version", Integer, nullable=False),
+    Column("min_prefixlen", Integer, nullable=False),
+    Column("max_prefixlen", Integer, nullable=False),
+    Column("default_prefixlen", Integer, nullable=False),
+    Column("default_quota", Integer),
+    Column("address_scope_id", String, index=True),
+    Column("is_default", Boolean, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("revision_number", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What no subnet has of a pool: ranges that do not touch. Whoever changes one writes the pool too.
+gap = Table(
+    "gap",
+    metadata,
+    Column("pool_id", String, primary_key=True),
+    Column("first_address", LargeBinary(16), primary_key=True),
+    Column("last_address", LargeBinary(16), nullable=False),
+    Column("host_bits", Integer, nullable=False),  # of the largest prefix that lies in it
+    Index("gap_last", "pool_id", "last_address", unique=True),
+    sqlite_with_rowid=False,
+)
+
+# How many of a pool's addresses a project's subnets have, in decimal: there may be 2^128.
+pool_use = Table(
+    "pool_use",
+    metadata,
+    Column("pool_id", String, primary_key=True),
+    Column("project_id", String, primary_key=True),
+    Column("addresses", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+router = Table(
+    "router",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, nullable=False, index=True),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("revision_number", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 

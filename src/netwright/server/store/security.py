@@ -10,9 +10,8 @@ from netwright.server.store.memory import Memory
 from netwright.server.world import World
 
 
-async def load_security(tx: Transaction, world: World, needs: Needs, memory: Memory) -> None:
-    """What decisions need of groups beyond their bodies; notes which bodies they need."""
-    await _load_projects(tx, world, needs, memory)
+async def note_groups(tx: Transaction, needs: Needs) -> None:
+    """Note which groups' bodies are needed: those of rules, and of rules that name what goes."""
     if needs.plain[GroupRule]:
         sql = "SELECT security_group_id FROM security_group_rule WHERE id = ANY($1)"
         rows = await tx.rows(sql, list(needs.plain[GroupRule]))
@@ -21,6 +20,11 @@ async def load_security(tx: Transaction, world: World, needs: Needs, memory: Mem
         sql = "SELECT security_group_id FROM security_group_rule WHERE remote_group_id = ANY($1)"
         rows = await tx.rows(sql, list(needs.deleted_groups))
         needs.plain[SecurityGroup].update(group_id for (group_id,) in rows)
+
+
+async def load_security(tx: Transaction, world: World, needs: Needs, memory: Memory) -> None:
+    """What decisions need of groups beyond their bodies."""
+    await _load_projects(tx, world, needs, memory)
     for group_id in needs.used_groups:  # whether any stays counts: the batch takes out no more
         (uses,) = await tx.row(
             "SELECT count(*) FROM (SELECT 1 FROM membership WHERE group_id = $1 LIMIT $2)"

@@ -24,6 +24,7 @@ from netwright.server.store import schema
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.outbox import write_notices
 from netwright.server.store.plain import write_plain
+from netwright.server.store.prefixes import write_gaps
 from netwright.server.store.quotas import write_usage
 from netwright.server.store.security import write_memberships
 from netwright.server.store.tags import write_tags
@@ -54,6 +55,7 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await write_plain(tx, world)
     await write_usage(tx, world)
     await write_tags(tx, world)
+    await write_gaps(tx, world)
     await _write_allocations(tx, world)
     await _write_ports(tx, world, seqs)
     await write_memberships(tx, world)
@@ -326,7 +328,7 @@ def _subnet_row(subnet: Subnet) -> tuple[Any, ...]:
         subnet.id, subnet.project_id, subnet.network_id, subnet.name, subnet.description,
         subnet.cidr, subnet.ip_version, subnet.gateway_ip, subnet.enable_dhcp,
         subnet.ipv6_address_mode, subnet.ipv6_ra_mode, subnet.revision_number, subnet.created_at,
-        subnet.updated_at, _encode(subnet).decode(),
+        subnet.updated_at, _encode(subnet).decode(), subnet.subnetpool_id,
     )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ async def test_only_json_is_understood(client: Client, media: str) -> None:
 
 
 async def test_unknown_paths_and_methods_in_both_forms(client: Client) -> None:
-    answer = await client.get("/v2.0/routers")
+    answer = await client.get("/v2.0/floatingips")
     assert (answer.status, answer.json["NeutronError"]["type"]) == (404, "HTTPNotFound")
     answer = await client.get("/v1/routers")
     assert (answer.status, answer.json["error"]["fault"]) == (404, "caller")
@@ -143,7 +143,7 @@ async def test_extensions(client: Client) -> None:
     assert {one["alias"] for one in listed} == extensions.announced()
     one = (await client.get("/v2.0/extensions/binding")).json["extension"]
     assert (one["alias"], one["links"]) == ("binding", [])
-    answer = await client.get("/v2.0/extensions/router")
+    answer = await client.get("/v2.0/extensions/qos")
     assert (answer.status, answer.error["type"]) == (404, "ExtensionNotFound")
 
 

@@ -82,7 +82,7 @@ async def test_every_attribute_reaches_the_command(client: Client, service: Serv
             {**SIX, "ipv6_ra_mode": "slaac", "ipv6_address_mode": "dhcpv6-stateful"},
             "ipv6_address_mode",
         ),
-        ({"subnetpool_id": NETWORK}, "subnetpool_id"),
+        ({"subnetpool_id": "prefix_delegation"}, "subnetpool_id"),
         ({"network_id": "x"}, "network_id"),
     ],
 )

@@ -7,10 +7,13 @@ from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 
 _EXTENSIONS = {
+    "address-scope": ("Address Scope", "Within a scope, pools of subnets share no address."),
     "allowed-address-pairs": ("Allowed Address Pairs", "Sources a port may use beside its own."),
     "binding": ("Port Binding", "The host of a port, and how its device is plugged there."),
     "binding-extended": ("Port Bindings Extended", "Several hosts of a port, one of them active."),
+    "default-subnetpools": ("Default Subnet Pools", "A subnet may come from the default pool."),
     "empty-string-filtering": ("Empty String Filtering", "Filters may ask for empty attributes."),
+    "extraroute": ("Extra Routes", "Static routes of a router."),
     "filter-validation": ("Filter Validation", "Unknown filters are refused."),
     "net-mtu": ("Network MTU", "The MTU of a network."),
     "net-mtu-writable": ("Network MTU (writable)", "The MTU of a network can be set."),
@@ -30,6 +33,7 @@ _EXTENSIONS = {
         "Normalized CIDR field for security group rules",
         "A rule's prefix without host bits, beside the prefix as it was given.",
     ),
+    "router": ("Router", "Routers between networks, without external gateways yet."),
     "sort-key-validation": ("Sort Key Validation", "Unknown sort keys are refused."),
     "sorting": ("Sorting", "Lists can be sorted."),
     "standard-attr-description": ("Descriptions", "Every resource has a description."),
@@ -42,6 +46,7 @@ _EXTENSIONS = {
     "standard-attr-timestamp": ("Timestamps", "Every resource says when it was made and changed."),
     "tag-creation": ("Tag Creation", "Tags are added many at once."),
     "tag-ports-during-bulk-creation": ("Tags of New Ports", "Ports are made with their tags."),
+    "subnet_allocation": ("Subnet Allocation", "Subnets get their prefixes from pools."),
 }
 _UPDATED = "2026-01-01T00:00:00-00:00"
 

@@ -97,6 +97,8 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     port_security_enabled: bool
     labels: Mapping[str, str]
     subnets: tuple[str, ...]
+    ipv4_address_scope: str | None
+    ipv6_address_scope: str | None
     network_type: str | UnsetType = UNSET
     physical_network: str | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
@@ -200,6 +202,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             port_security_enabled=value.port_security_enabled,
             labels=value.labels,
             subnets=value.subnets,
+            ipv4_address_scope=value.ipv4_address_scope,
+            ipv6_address_scope=value.ipv6_address_scope,
             network_type=segment.network_type if caller.is_admin else UNSET,
             physical_network=segment.physical_network if caller.is_admin else UNSET,
             segmentation_id=segment.segmentation_id if caller.is_admin else UNSET,

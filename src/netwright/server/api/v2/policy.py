@@ -20,6 +20,9 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     "port": {"binding:host_id": UNSET, "binding:profile": UNSET},
     "security_group": {},
     "security_group_rule": {},
+    "address_scope": {"shared": False},
+    "subnetpool": {"shared": False, "is_default": False},
+    "router": {},
 }
 
 # What only admins see, so only they may ask which ones have it.
@@ -35,6 +38,9 @@ ADMIN_ONLY_FILTERS = {
     "port": frozenset({"binding:host_id"}),
     "security_group": frozenset[str](),
     "security_group_rule": frozenset[str](),
+    "address_scope": frozenset[str](),
+    "subnetpool": frozenset[str](),
+    "router": frozenset[str](),
 }
 
 # Attributes by which a port could pass for another in a network that is shared with it.

@@ -265,10 +265,12 @@ class Resource(ABC, Generic[Value, Creation, Change]):
             )
 
     def missing(self, id_: str) -> NotFound:
-        return self.not_found(f"{self.name.capitalize()} {id_} could not be found.")
+        said = self.name.replace("_", " ").capitalize()
+        return self.not_found(f"{said} {id_} could not be found.")
 
     @property
     def path(self) -> str:
+        """Where the collection is: its name in bodies has `_` where its path has `-`."""
         return f"/v2.0/{self.collection.replace('_', '-')}"
 
     def routes(self) -> tuple[Route, ...]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from netwright.model.errors import SubnetNotFound
+from netwright.model.errors import BadRequest, SubnetNotFound
 from netwright.model.resources import HostRoute, Network, Pool, Subnet
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
@@ -27,9 +27,7 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.each import each
-from netwright.server.ports.addressing import SLAAC_MODES
-
-_SLAAC_PREFIX_LENGTH = 64
+from netwright.server.subnets import check_slaac
 
 Ipv6Mode = Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"]
 
@@ -62,7 +60,9 @@ class SubnetCreation(Body, frozen=True, kw_only=True):
     host_routes: Routes | None = None
     ipv6_address_mode: Ipv6Mode | None = None
     ipv6_ra_mode: Ipv6Mode | None = None
-    subnetpool_id: None = None
+    subnetpool_id: Uuid | None = None
+    use_default_subnetpool: bool = False
+    prefixlen: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
 
@@ -102,7 +102,7 @@ class SubnetView(msgspec.Struct, frozen=True, kw_only=True):
     host_routes: tuple[HostRoute, ...]
     ipv6_address_mode: str | None
     ipv6_ra_mode: str | None
-    subnetpool_id: str | None = None
+    subnetpool_id: str | None
     tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
@@ -194,7 +194,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             dns_nameservers=UNSET
             if item.dns_nameservers is UNSET
             else _nameservers(item.dns_nameservers),
-            host_routes=UNSET if item.host_routes is UNSET else _routes(item.host_routes),
+            host_routes=UNSET if item.host_routes is UNSET else host_routes(item.host_routes),
             if_match=if_match,
         )
 
@@ -228,6 +228,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             ipv6_address_mode=value.ipv6_address_mode,
             ipv6_ra_mode=value.ipv6_ra_mode,
             tags=value.tags,
+            subnetpool_id=value.subnetpool_id,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
@@ -235,27 +236,48 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
 
 
 def _draft(caller: Caller, item: SubnetCreation) -> SubnetDraft:
-    if item.cidr is None:
-        raise invalid("cidr", "a subnet needs one; there are no subnet pools to take it from")
-    prefix = _prefix(item.cidr, item.ip_version)
-    _check_ipv6_modes(item, prefix.prefixlen)
+    _check_source(item)
+    prefix = None if item.cidr is None else _prefix(item.cidr, item.ip_version)
+    _check_ipv6_modes(item)
+    if prefix is not None:
+        check_slaac(str(prefix), item.ipv6_address_mode)
     gateway, pools = item.gateway_ip, item.allocation_pools
     return SubnetDraft(
         id=new_id(),
         project_id=project_of(caller, item.project_id, item.tenant_id),
         network_id=item.network_id,
-        cidr=str(prefix),
+        cidr="" if prefix is None else str(prefix),
         ip_version=item.ip_version,
         name=item.name,
         description=item.description,
-        gateway_ip=_gateway(gateway, prefix) if isinstance(gateway, str) else gateway,
+        gateway_ip=_gateway(gateway, item.ip_version) if isinstance(gateway, str) else gateway,
         allocation_pools=UNSET if pools is UNSET or pools is None else _pools(pools, prefix),
         enable_dhcp=item.enable_dhcp,
         dns_nameservers=_nameservers(item.dns_nameservers),
-        host_routes=_routes(item.host_routes),
+        host_routes=host_routes(item.host_routes),
         ipv6_address_mode=item.ipv6_address_mode,
         ipv6_ra_mode=item.ipv6_ra_mode,
+        subnetpool_id=item.subnetpool_id,
+        use_default_subnetpool=item.use_default_subnetpool,
+        prefixlen=item.prefixlen,
     )
+
+
+def _check_source(item: SubnetCreation) -> None:
+    """A prefix is named, or comes from one pool."""
+    is_pooled = item.subnetpool_id is not None or item.use_default_subnetpool
+    if item.subnetpool_id is not None and item.use_default_subnetpool:
+        raise _bad("subnetpool_id and use_default_subnetpool cannot both be specified")
+    if item.cidr is not None and item.prefixlen is not None:
+        raise _bad("cidr and prefixlen must not be supplied together")
+    if item.cidr is None and not is_pooled:
+        raise invalid("cidr", "a subnet needs one, or a subnetpool_id to take it from")
+    if item.cidr is None and isinstance(item.allocation_pools, tuple):
+        raise _bad("allocation_pools allowed only for specific subnet requests: name a cidr too")
+
+
+def _bad(reason: str) -> BadRequest:
+    return BadRequest(f"Bad subnets request: {reason}.")
 
 
 def _prefix(text: str, version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -267,7 +289,7 @@ def _prefix(text: str, version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Ne
     return prefix
 
 
-def _check_ipv6_modes(item: SubnetCreation, prefix_length: int) -> None:
+def _check_ipv6_modes(item: SubnetCreation) -> None:
     modes = {item.ipv6_ra_mode, item.ipv6_address_mode} - {None}
     if not modes:
         return
@@ -278,18 +300,12 @@ def _check_ipv6_modes(item: SubnetCreation, prefix_length: int) -> None:
         raise invalid(name, "it cannot be set when enable_dhcp is false")
     if len(modes) > 1:
         raise invalid(name, "ipv6_address_mode and ipv6_ra_mode must be the same")
-    if item.ipv6_address_mode in SLAAC_MODES and prefix_length != _SLAAC_PREFIX_LENGTH:
-        raise invalid(
-            "cidr",
-            f"an instance gives itself the lower 64 bits of its address by {item.ipv6_address_mode}"
-            f" (RFC 4862), so the prefix has 64 bits too, not {prefix_length}",
-        )
 
 
-def _gateway(text: str, prefix: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
+def _gateway(text: str, ip_version: int) -> str:
     gateway = values.ip("gateway_ip", text)
-    if gateway.version != prefix.version:
-        raise invalid("gateway_ip", f"'{text}' does not match the ip_version {prefix.version}")
+    if gateway.version != ip_version:
+        raise invalid("gateway_ip", f"'{text}' does not match the ip_version {ip_version}")
     return str(gateway)
 
 
@@ -317,16 +333,19 @@ def _nameservers(nameservers: Sequence[str] | None) -> tuple[str, ...]:
     return found
 
 
-def _routes(routes: Sequence[RouteBody] | None) -> tuple[HostRoute, ...]:
-    found = tuple(_route(route) for route in routes or ())
+def host_routes(
+    routes: Sequence[RouteBody] | None, attribute: str = "host_routes"
+) -> tuple[HostRoute, ...]:
+    """Routes with canonical prefixes and next hops; raises InvalidInput."""
+    found = tuple(_route(route, attribute) for route in routes or ())
     if len(set(found)) != len(found):
-        raise invalid("host_routes", "one route is given twice")
+        raise invalid(attribute, "one route is given twice")
     return found
 
 
-def _route(route: RouteBody) -> HostRoute:
-    destination = values.cidr("host_routes", route.destination)
-    nexthop = values.ip("host_routes", route.nexthop)
+def _route(route: RouteBody, attribute: str) -> HostRoute:
+    destination = values.cidr(attribute, route.destination)
+    nexthop = values.ip(attribute, route.nexthop)
     if destination.version != nexthop.version:
-        raise invalid("host_routes", f"{nexthop} cannot lead to {destination}")
+        raise invalid(attribute, f"{nexthop} cannot lead to {destination}")
     return HostRoute(destination=str(destination), nexthop=str(nexthop))

@@ -1,0 +1,104 @@
+"""Decisions about routers. What is about their interfaces is in `router_interfaces`."""
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from netwright.ipam.addresses import cidr_range, from_text
+from netwright.model.resources import HostRoute
+from netwright.model.routing import Router
+from netwright.model.routing_errors import InvalidRoutes, RouterInUse, RouterNotFound
+from netwright.server.commands import Caller
+from netwright.server.networks import check_revision
+from netwright.server.routing_commands import (
+    CreateRouters,
+    DeleteRouter,
+    RouterDraft,
+    UpdateRouter,
+)
+from netwright.server.world import World
+
+
+def create(world: World, command: CreateRouters) -> tuple[Router, ...]:
+    return tuple(_create(world, draft) for draft in command.drafts)
+
+
+def update(world: World, command: UpdateRouter) -> tuple[Router, ...]:
+    router = owned(world, command.caller, command.id)
+    check_revision(router.revision_number, command.if_match)
+    wanted = {
+        "name": command.name,
+        "description": command.description,
+        "admin_state_up": command.admin_state_up,
+        "routes": command.routes,
+    }
+    after = replace(router, **{key: value for key, value in wanted.items() if value is not UNSET})
+    if after == router:
+        return (router,)
+    if after.routes != router.routes:
+        for route in after.routes:
+            _check_route(after, route)
+    return (touched(world, after),)
+
+
+def delete(world: World, command: DeleteRouter) -> tuple[()]:
+    router = owned(world, command.caller, command.id)
+    check_revision(router.revision_number, command.if_match)
+    if router.interfaces:
+        subnets = ", ".join(each.subnet_id for each in router.interfaces)
+        raise RouterInUse(
+            f"Router {router.id} still has ports: interfaces in {subnets}.",
+            next=f"remove them first: openstack router remove subnet {router.id} SUBNET",
+        )
+    world.of(Router).put(router.id, None)
+    return ()
+
+
+def owned(world: World, caller: Caller, router_id: str) -> Router:
+    """The router, if it is the caller's; another project's does not exist for it."""
+    router = world.of(Router).get(router_id)
+    if router is None or not caller.may_touch(router.project_id):
+        raise RouterNotFound(f"Router {router_id} could not be found.")
+    return router
+
+
+def touched(world: World, router: Router) -> Router:
+    """Put the router with the next revision."""
+    router = replace(router, revision_number=router.revision_number + 1, updated_at=world.now)
+    world.of(Router).put(router.id, router)
+    return router
+
+
+def leads_over(route: HostRoute, cidr: str) -> bool:
+    """Whether the route's next hop is in the subnet."""
+    return from_text(route.nexthop) in cidr_range(cidr)
+
+
+def _create(world: World, draft: RouterDraft) -> Router:
+    router = Router(
+        id=draft.id,
+        project_id=draft.project_id,
+        name=draft.name,
+        description=draft.description,
+        admin_state_up=draft.admin_state_up,
+        revision_number=1,
+        created_at=world.now,
+        updated_at=world.now,
+    )
+    world.of(Router).put(router.id, router)
+    return router
+
+
+def _check_route(router: Router, route: HostRoute) -> None:
+    said = f"{route.destination} via {route.nexthop}"
+    if not any(leads_over(route, each.cidr) for each in router.interfaces):
+        subnets = ", ".join(each.cidr for each in router.interfaces)
+        raise InvalidRoutes(
+            f"Invalid format for routes: {said}, the nexthop is not connected with router "
+            f"{router.id}.",
+            next=f"choose a next hop in one of its subnets: {subnets or 'it has none'}",
+        )
+    if any(each.ip_address == route.nexthop for each in router.interfaces):
+        raise InvalidRoutes(
+            f"Invalid format for routes: {said}, the nexthop is used by router {router.id}.",
+            next="choose the address of another router",
+        )
