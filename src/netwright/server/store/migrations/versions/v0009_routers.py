@@ -121,6 +121,7 @@ def _make_subnet_anew() -> None:
     op.rename_table("subnet", "subnet_before")
     op.drop_index("ix_subnet_network_id", "subnet_before")
     op.drop_index("subnet_name", "subnet_before")
+    op.drop_index("subnet_project", "subnet_before")
     op.create_table(
         "subnet",
         *(sa.Column(name, type_(), nullable=nullable) for name, type_, nullable in _SUBNET),
@@ -132,3 +133,4 @@ def _make_subnet_anew() -> None:
     op.drop_table("subnet_before")
     op.create_index("ix_subnet_network_id", "subnet", ["network_id"])
     op.create_index("subnet_name", "subnet", ["name"])
+    op.create_index("subnet_project", "subnet", ["project_id"])
