@@ -5,11 +5,11 @@ that has come, nothing of the port is changed: a filter that is half known would
 through, and what stands is as good as it was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.model.resources import Port, Value
-from netwright.model.security import SecurityGroup
+from netwright.model.security import Direction, SecurityGroup, SecurityGroupRule
 
 
 class KnownGroups(Value, frozen=True, kw_only=True):
@@ -49,13 +49,32 @@ def groups_of(port: Port, known: KnownGroups) -> PortGroups:
         return NOT_FILTERED
     own = frozenset(port.security_groups)
     groups = tuple(known.groups[one] for one in sorted(own) if one in known.groups)
+    rules = [rule for group in groups for rule in group.rules]
+    unfiltered = open_ethertypes(rules)
     remote = {
         rule.remote_group_id
-        for group in groups
-        for rule in group.rules
-        if rule.remote_group_id is not None
+        for rule in rules
+        if rule.remote_group_id is not None and rule.ethertype not in unfiltered
     }
     return PortGroups(groups=groups, needed=own | remote, missing=_missing(own, remote, known))
+
+
+def open_ethertypes(rules: Iterable[SecurityGroupRule]) -> frozenset[str]:
+    """The ethertypes of which these rules allow everything, both ways: the others add nothing."""
+    anything = {
+        (rule.ethertype, rule.direction)
+        for rule in rules
+        if rule.protocol is None
+        and rule.port_range_min is None
+        and rule.port_range_max is None
+        and rule.remote_group_id is None
+        and (rule.remote_ip_prefix is None or rule.remote_ip_prefix.endswith("/0"))
+    }
+    return frozenset(
+        ethertype
+        for ethertype, _ in anything
+        if {(ethertype, Direction.INGRESS), (ethertype, Direction.EGRESS)} <= anything
+    )
 
 
 def _missing(own: frozenset[str], remote: set[str], known: KnownGroups) -> str:

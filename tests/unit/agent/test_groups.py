@@ -13,6 +13,7 @@ from netwright.agent.desired import desired
 from netwright.agent.group_watches import WATCHES_MAX
 from netwright.agent.groups import KnownGroups
 from netwright.agent.members import address_key, bucket_of
+from netwright.agent.ovs.rules import port_filter
 from netwright.model.security import Direction, GroupMember, SecurityGroup, SecurityGroupRule
 from netwright.model.states import BindingState
 
@@ -190,3 +191,24 @@ def test_a_port_waits_and_says_for_what() -> None:
     assert desired("h1", ["physnet1"], ports, networks, both).groups == {"g1", "g2", "far"}
     all_ = msgspec.structs.replace(both, synced=frozenset({"g1", "g2", "far"}))
     assert wanted(all_) == {}
+
+
+def test_members_are_not_asked_for_where_everything_is_allowed() -> None:
+    """As OVS plans it, which then names no remote group either."""
+    everything = [
+        SecurityGroupRule(id=f"{direction}", direction=direction, ethertype="IPv4")
+        for direction in Direction
+    ]
+    named = [
+        SecurityGroupRule(
+            id=ethertype, direction=Direction.INGRESS, ethertype=ethertype, remote_group_id=remote
+        )
+        for ethertype, remote in (("IPv4", "four"), ("IPv6", "six"))
+    ]
+    made = SecurityGroup(id="g1", project_id="p", rules=(*everything, *named))
+    known = KnownGroups(groups={"g1": made}, synced=frozenset({"g1"}))
+    ports = {"p": port("p", binding(), security_groups=("g1",))}
+    wanted = desired("h1", ["physnet1"], ports, {"net-1": network()}, known)
+    assert wanted.groups == {"g1", "six"}
+    sets = port_filter([made]).filter.address_sets
+    assert {one.group for one in sets} == {"six"}

@@ -131,7 +131,6 @@ def filter_base() -> frozenset[Flow]:
     return frozenset(_filter_base())
 
 
-@functools.lru_cache(maxsize=8192)
 def filter_flows(endpoint: Endpoint, ofport: int, cookie: int) -> frozenset[Flow]:
     """What an endpoint's filter lets through, both ways; nothing when it needs none."""
     if not is_filtered(endpoint):
