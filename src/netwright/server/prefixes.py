@@ -31,11 +31,11 @@ def pool_for(world: World, caller: Caller, draft: SubnetDraft) -> SubnetPool | N
     Raises SubnetPoolNotFound, also for another project's that is not shared, and BadRequest.
     """
     if draft.use_default_subnetpool:
-        return _default_pool(world, draft.ip_version)
+        return _default_pool(world, caller, draft.ip_version)
     if draft.subnetpool_id is None:
         return None
     pool = world.of(SubnetPool).get(draft.subnetpool_id)
-    if pool is None or not (pool.shared or caller.may_touch(pool.project_id)):
+    if pool is None or not _may_see(caller, pool):
         raise SubnetPoolNotFound(f"Subnet pool {draft.subnetpool_id} could not be found.")
     if pool.ip_version != draft.ip_version:
         raise BadRequest(
@@ -132,14 +132,18 @@ def gaps_of(world: World, pool_id: str) -> list[AddressRange]:
     return [gap.range for gap in world.gaps.values() if gap.pool_id == pool_id]
 
 
-def _default_pool(world: World, ip_version: int) -> SubnetPool:
+def _default_pool(world: World, caller: Caller, ip_version: int) -> SubnetPool:
     for pool in world.of(SubnetPool).values():
-        if pool.is_default and pool.ip_version == ip_version:
+        if pool.is_default and pool.ip_version == ip_version and _may_see(caller, pool):
             return pool
     raise BadRequest(
         f"Bad subnets request: No default subnetpool found for IPv{ip_version}.",
         next="name a subnetpool_id, or ask an administrator to make a pool the default",
     )
+
+
+def _may_see(caller: Caller, pool: SubnetPool) -> bool:
+    return pool.shared or caller.may_touch(pool.project_id)
 
 
 def _prefixlen(pool: SubnetPool, draft: SubnetDraft) -> int:

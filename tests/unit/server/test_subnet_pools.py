@@ -450,6 +450,12 @@ async def test_whose_pools_and_scopes_a_project_may_use(core: Core) -> None:
     hidden = await a_pool(owner, default_prefixlen=24)
     taking = {"network_id": network}
     assert await no_subnet(other, hidden, **taking) == (404, "SubnetPoolNotFound")
+    default = await a_pool(admin, "10.8.0.0/16", is_default=True)
+    taken = {"network_id": network, "ip_version": 4, "use_default_subnetpool": True}
+    assert await refused(other, "subnet", **taken) == (400, "BadRequest")
+    assert (await admin.ask("DELETE", f"/v2.0/subnetpools/{default}")).status == 204
+    await a_pool(admin, "10.8.0.0/16", is_default=True, shared=True, default_prefixlen=24)
+    assert (await made(other, "subnet", **taken))["cidr"] == "10.8.0.0/24"
     scope = await made(owner, "address_scope", ip_version=4)
     given = {"name": "p", "prefixes": ["10.9.0.0/16"], "address_scope_id": scope["id"]}
     assert await refused(other, "subnetpool", **given) == (404, "AddressScopeNotFound")
