@@ -15,8 +15,14 @@ def cpu_seconds(pid: int) -> float:
 
 def cpu_seconds_of_family(pid: int) -> float:
     """The process and its children, also those that have ended (proc(5), cutime)."""
-    of_parent = sum(map(int, _stat(pid)[11:15])) / TICKS_PER_SECOND
-    return of_parent + sum(cpu_seconds(child) for child in children(pid))
+    while True:
+        user, kernel = ended = _stat(pid)[13:15]
+        try:
+            living = sum(cpu_seconds(each) for each in (pid, *children(pid)))
+        except FileNotFoundError:
+            continue
+        if _stat(pid)[13:15] == ended:  # else one has ended meanwhile: the parent has its time
+            return (int(user) + int(kernel)) / TICKS_PER_SECOND + living
 
 
 def children(pid: int) -> list[int]:
