@@ -203,23 +203,29 @@ class PostgresDatabase:
             except TimeoutError:
                 pool.terminate()
 
-    async def notify(self, channel: str) -> None:
-        """Wake all who listen."""
+    async def look(self, work: Work[T]) -> T:
+        """Run `work`, which is one statement: it sees a snapshot of its own."""
+        async with self._connection(READERS_MAX) as connection:
+            return await work(PostgresTransaction(connection))
+
+    async def notify(self, channel: str, said: str) -> None:
+        """Wake all who listen. Nobody waits for the disk: it is no loss if it is lost."""
+        sql = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"
         async with self._connection(WRITERS_MAX) as connection:
-            await connection.execute("SELECT pg_notify($1, '')", channel)
+            await connection.fetch(sql, channel, said)
 
     @asynccontextmanager
     async def listening(
-        self, channel: str, wake: Callable[[], None]
+        self, channel: str, hear: Callable[[str], None]
     ) -> AsyncIterator[asyncio.Event]:
-        """Call `wake` at each notification, on a connection of its own; the event: it has ended."""
+        """Call `hear` at each notification, on a connection of its own; the event: it has ended."""
         with unavailable_when_gone(self.url):
             connection = await asyncpg.connect(self.url, timeout=CONNECT_S)
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         try:
             with unavailable_when_gone(self.url):
-                await connection.add_listener(channel, lambda *_: wake())
+                await connection.add_listener(channel, lambda *heard: hear(heard[-1]))
             yield ended
         finally:
             connection.terminate()

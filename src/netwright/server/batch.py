@@ -51,7 +51,6 @@ from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.ports.macs import NeedsMacs
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
-from netwright.server.store.events import events_after, last_seq
 from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load, load_more_macs
 from netwright.server.store.memory import Memory
@@ -70,11 +69,13 @@ _LOADS_AMID_DECISION_MAX = 16
 class Decided(NamedTuple):
     """A batch that is written: an outcome for each command; what watchers and the log get of it.
 
+    `others` are events that other processes have committed, as far as they were read on the way.
     `remember` is to be called once it is committed.
     """
 
     outcomes: list[Outcome]
     events: list[EventRow]
+    others: list[EventRow]
     news: list[news.Line]
     remember: Callable[[], None]
 
@@ -104,8 +105,7 @@ async def run(
         await aside(partial(chores, world=world, heard=tick.heard))  # first: it changes rows
     if turn_first:
         await tx.take_turn()
-    seen = await last_seq(tx)
-    memory.begin(seen)
+    others = await memory.catch_up(tx) or []
     await load(tx, world, needs, memory)
     adapt_ledger(world)
     try:
@@ -113,20 +113,20 @@ async def run(
         outcomes = [await _outcome(tx, aside, world, command, epoch) for command in commands]
     except SubnetChanged as error:
         raise Overtaken from error
-    last = seen
     if not turn_first and await tx.take_turn():
-        last = await last_seq(tx)
-        if last != seen and is_outdated(world, needs, await events_after(tx, seen, last - seen)):
+        meanwhile = await memory.catch_up(tx)
+        if meanwhile is None or is_outdated(world, needs, meanwhile):
             raise Overtaken
-        if last != seen and await _macs_were_held(tx, world):
+        if meanwhile and await _macs_were_held(tx, world):
             raise Overtaken
+        others += meanwhile
+    last = memory.seq
     try:
         events = await write(tx, world, last)
-        return Decided(
-            outcomes, events, _news(world), partial(memory.commit, world, last, last + len(events))
-        )
     except KeyTaken as error:
         raise Overtaken(_wanted(world)) from error
+    remember = partial(memory.commit, world, last + len(events))
+    return Decided(outcomes, events, others, _news(world), remember)
 
 
 class Overtaken(Exception):

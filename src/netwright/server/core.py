@@ -84,7 +84,7 @@ class Core:
             opened.epoch,
             self._ledger,
             clock,
-            self._feed.note if self._feed else self._publish,
+            self._feed.note if self._feed else self._publish_own,
             observe_commit=observe_commit,
             vlan_ranges=vlan_ranges,
             history=history,
@@ -111,7 +111,13 @@ class Core:
         """Other processes share PostgreSQL; a SQLite file is this process's own."""
         if not isinstance(opened.database, PostgresDatabase):
             return None
-        return Feed(opened.database, opened.last_seq, self._publish, self._hub.cut_off)
+        return Feed(
+            opened.database,
+            opened.last_seq,
+            self._publish,
+            self._hub.cut_off,
+            lambda: self._committer.is_committing,
+        )
 
     async def start(self) -> None:
         self._committer.start()
@@ -203,6 +209,10 @@ class Core:
             log.warning("leases were not given back; they end by themselves", why=error.message)
         finally:
             await self._database.close()
+
+    def _publish_own(self, events: Sequence[EventRow], _others: Sequence[EventRow]) -> None:
+        """On SQLite there are no others."""
+        self._publish(events)
 
     def _publish(self, events: Sequence[EventRow]) -> None:
         """Events in the order of the log, each once."""

@@ -31,8 +31,8 @@ ROUNDS_MAX = 8
 ObserveCommit = Callable[[int, float], None]
 """Told of each commit: how many commands it held, how many seconds it took."""
 
-Told = Callable[[Sequence[EventRow]], None]
-"""Told of the events of each commit of this process, in order."""
+Told = Callable[[Sequence[EventRow], Sequence[EventRow]], None]
+"""Told of each commit, in order: its events, and those of others that were read for it."""
 
 
 class Decider:
@@ -75,11 +75,11 @@ class Decider:
         for line in decided.news:
             (log.warning if line.is_warning else log.info)(line.event, **line.fields)
         loop = asyncio.get_running_loop()  # after the replies, which are given next
-        loop.call_soon(loop.call_soon, self._tell, decided.events, len(commands), took_s)
+        loop.call_soon(loop.call_soon, self._tell, decided, len(commands), took_s)
         return decided.outcomes
 
-    def _tell(self, events: Sequence[EventRow], commands: int, took_s: float) -> None:
-        self._told(events)
+    def _tell(self, decided: batch.Decided, commands: int, took_s: float) -> None:
+        self._told(decided.events, decided.others)
         self._observe_commit(commands, took_s)
 
     async def _write(self, commands: Sequence[Command]) -> batch.Decided:

@@ -68,6 +68,8 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if event.id in needs.ports or world.ports.loaded(event.id) is not None:
         return True
     hosts = (event.hosts or frozenset()) | event.left_hosts
+    if not hosts and not len(world.port_counts):
+        return False
     if hosts & (needs.ports_on | needs.refused_on):
         return True
     if event.body is None:

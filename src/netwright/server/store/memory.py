@@ -1,14 +1,24 @@
 """Networks, subnets and hosts that this process has read, true up to a place in the event log.
 
-Every change of them is an event. As long as the log's last event is one that this process knows of,
-they are in the database as they are here, and a batch need not read them again. On SQLite that is
-always; where other processes write, only until the next of their commits.
+Every change of them is an event. A batch first reads what the log has got since the last one, from
+other processes; what that does not name is in the database as it is here, and is not read again.
 """
 
+from collections.abc import Iterable
+
+import msgspec
+
+from netwright.db.transaction import Transaction
 from netwright.model.resources import Host, Network, Subnet
+from netwright.model.wire import Kind
+from netwright.server.store.events import events_after, last_seq
+from netwright.server.store.writing import EventRow
 from netwright.server.world import World
 
+_subnet = msgspec.json.Decoder(Subnet).decode
+
 _KEPT_MAX = 4_096  # of each kind; one more, and they are read anew
+_BEHIND_MAX = 2_000  # events; to read more takes longer than to read anew what a batch needs
 
 
 class Memory:
@@ -19,11 +29,24 @@ class Memory:
         self.networks: dict[str, tuple[Network, tuple[Subnet, ...]]] = {}
         self.hosts: dict[str, Host] = {}
 
-    def begin(self, seq: int) -> None:
-        """A transaction sees the log up to `seq`: forget what may have changed since."""
-        if seq != self._seq:
-            self.forget()
-            self._seq = seq
+    @property
+    def seq(self) -> int:
+        """The place in the log up to which all that is remembered is true; -1: nothing is."""
+        return self._seq
+
+    async def catch_up(self, tx: Transaction) -> list[EventRow] | None:
+        """The events that others have added to the log; what they change is forgotten.
+
+        None: there may be more than were read, and everything was forgotten.
+        """
+        if self._seq >= 0:
+            events = await events_after(tx, self._seq, _BEHIND_MAX)
+            if len(events) < _BEHIND_MAX and (not events or events[0].seq == self._seq + 1):
+                self._follow(events)
+                return events
+        self.forget()
+        self._seq = await last_seq(tx)
+        return None
 
     def forget(self) -> None:
         self._seq = -1
@@ -45,11 +68,8 @@ class Memory:
             if host is not None:
                 self.hosts[name] = host
 
-    def commit(self, world: World, last: int, end: int) -> None:
-        """A batch that followed the event `last` was committed, up to the event `end`."""
-        if last != self._seq:  # others committed in between
-            self.forget()
-            return
+    def commit(self, world: World, end: int) -> None:
+        """A batch was committed that followed the last event known here, up to the event `end`."""
         self._seq = end
         for network_id, _, _ in world.networks.changed():
             self.networks.pop(network_id, None)
@@ -58,3 +78,19 @@ class Memory:
                 self.networks.pop(subnet.network_id, None)
         for name, _, _ in world.hosts.changed():
             self.hosts.pop(name, None)
+
+    def _follow(self, events: Iterable[EventRow]) -> None:
+        for event in events:
+            self._seq = event.seq
+            if event.kind is Kind.NETWORK:
+                self.networks.pop(event.id, None)
+            elif event.kind is Kind.SUBNET:
+                self._forget_network_of(event)
+            elif event.kind is Kind.HOST:
+                self.hosts.pop(event.id, None)
+
+    def _forget_network_of(self, event: EventRow) -> None:
+        if event.body is not None:
+            self.networks.pop(_subnet(event.body).network_id, None)
+        else:  # what is gone does not say of which network it was
+            self.networks.clear()
