@@ -31,6 +31,9 @@ READERS_MAX = 6
 WRITERS_MAX = 4
 """Of their own, so that whoever has the turn never waits behind those who read."""
 
+COPIED_ROWS_MIN = 16
+"""So many rows go by COPY: a round trip more, and two thirds of the work of arrays (ADR 11)."""
+
 STATEMENT_S = 5.0
 IDLE_S = 5.0
 CONNECT_S = 5.0
@@ -99,7 +102,14 @@ class PostgresTransaction:
         return rows
 
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
-        await self._write(statements.postgres_insert(table), rows)
+        if len(rows) < COPIED_ROWS_MIN:
+            await self._write(statements.postgres_insert(table), rows)
+            return
+        columns = statements.columns_of(table)
+        try:
+            await self.connection.copy_records_to_table(table.name, records=rows, columns=columns)
+        except asyncpg.UniqueViolationError as error:
+            raise KeyTaken(str(error)) from error
 
     async def upsert(self, table: Table, rows: Sequence[Row]) -> None:
         await self._write(statements.postgres_upsert(table), rows)
