@@ -31,7 +31,7 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
-from netwright.server.ports.macs import mac_candidates
+from netwright.server.ports.macs import first_candidate
 
 
 @dataclass(slots=True)
@@ -140,7 +140,7 @@ def _port_draft(needs: Needs, draft: PortDraft) -> None:
     if draft.mac_address is not None:
         needs.macs.add((draft.network_id, draft.mac_address))
     else:
-        needs.macs.add((draft.network_id, mac_candidates(draft.id)[0]))
+        needs.macs.add((draft.network_id, first_candidate(draft.id)))
     if draft.unique_name is not None:
         needs.unique_names.add((draft.project_id, draft.unique_name))
     if draft.fixed_ips is UNSET:

@@ -26,10 +26,24 @@ class NeedsMacs(Exception):
 
 
 @lru_cache(maxsize=1024)  # a batch asks twice: what to load, and what to choose
+def first_candidate(port_id: str) -> str:
+    """The MAC that a port gets if it is free, as it mostly is."""
+    return _candidate(_digest(port_id), 0)
+
+
 def mac_candidates(port_id: str) -> tuple[str, ...]:
     """The MACs that a port may get, first choice first: of its id, so that no dice are thrown."""
-    digest = blake2s(port_id.encode(), digest_size=3 * MAC_ATTEMPTS).digest().hex(":").split(":")
-    return tuple(":".join([MAC_PREFIX, *digest[3 * n : 3 * n + 3]]) for n in range(MAC_ATTEMPTS))
+    digest = _digest(port_id)
+    return tuple(_candidate(digest, n) for n in range(MAC_ATTEMPTS))
+
+
+def _digest(port_id: str) -> str:
+    return blake2s(port_id.encode(), digest_size=3 * MAC_ATTEMPTS).hexdigest()
+
+
+def _candidate(digest: str, n: int) -> str:
+    own = digest[6 * n : 6 * n + 6]
+    return f"{MAC_PREFIX}:{own[:2]}:{own[2:4]}:{own[4:]}"
 
 
 def choose_mac(
@@ -65,9 +79,10 @@ def rests(world: World, network_id: str, mac: str | None) -> bool:
 
 def _free_candidate(world: World, network: Network, port_id: str) -> str:
     """Mostly the first, so the others are loaded only when it is not."""
-    first, *others = mac_candidates(port_id)
+    first = first_candidate(port_id)
     if _is_free(world, network.id, first):
         return first
+    others = mac_candidates(port_id)[1:]
     keys = tuple((network.id, mac) for mac in others)
     if not world.more_macs.issuperset(keys):
         raise NeedsMacs(keys)
