@@ -19,6 +19,7 @@ MODULES = (
     "ipam_flatness",
     "port_create",
     "postgres_ports",
+    "postgres_flat",
     "watchers",
     "agent_memory",
     "lab_up",

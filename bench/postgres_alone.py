@@ -10,7 +10,6 @@ import asyncio
 import re
 import subprocess
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -90,25 +89,44 @@ async def _prepare(url: str, pattern_url: str) -> None:
     opened = await open_store(url, "bench")
     await opened.database.close()
     source = await asyncpg.connect(pattern_url)
-    port = await source.fetchrow("SELECT * FROM port ORDER BY id LIMIT 1")
-    of_port = partial(source.fetchrow)
-    allocation = await of_port("SELECT * FROM allocation WHERE port_id = $1", port["id"])
-    event = await of_port("SELECT * FROM event WHERE id = $1 ORDER BY seq LIMIT 1", port["id"])
+    pattern = await pattern_of(source)
     await source.close()
     made = await asyncpg.connect(url)
-    await made.execute(_function(port, allocation, event))
+    await made.execute(_FUNCTION.format(**pattern.columns()))
     await made.close()
 
 
-def _function(port: Any, allocation: Any, event: Any) -> str:
-    address = str(allocation["address"][12:].hex())
-    ip = ".".join(str(int(address[n : n + 2], 16)) for n in range(0, 8, 2))
-    body = {"id": str(port["id"]), "mac": str(port["mac_address"]), "ip": ip}
-    return _FUNCTION.format(
-        **_columns(schema.port, port, body, id="id", mac_address="mac", event_seq="number"),
-        **_columns(schema.allocation, allocation, body, address="key", port_id="id"),
-        **_columns(schema.event, event, body, seq="number", id="id"),
-    )
+class Pattern(NamedTuple):
+    """The rows of a port that the server has made, of which others are made."""
+
+    port: Any
+    allocation: Any
+    event: Any
+
+    def columns(self, **own: str) -> dict[str, str]:
+        """Each table's columns, and what they are in SQL: the pattern's, but for a port's own.
+
+        `own` are further attributes of the port, and the SQL of each.
+        """
+        address = ".".join(str(byte) for byte in self.allocation["address"][12:])
+        body = {"id": self.port["id"], "mac": self.port["mac_address"], "ip": address}
+        body |= {sql: self.port[name] for name, sql in own.items()}
+        return {
+            **_columns(
+                schema.port, self.port, body, id="id", mac_address="mac", event_seq="number", **own
+            ),
+            **_columns(schema.allocation, self.allocation, body, address="key", port_id="id"),
+            **_columns(schema.event, self.event, body, seq="number", id="id"),
+        }
+
+
+async def pattern_of(connection: asyncpg.Connection) -> Pattern:
+    """That of the database's first port."""
+    port = await connection.fetchrow("SELECT * FROM port ORDER BY created_at LIMIT 1")
+    sql = "SELECT * FROM allocation WHERE port_id = $1"
+    allocation = await connection.fetchrow(sql, port["id"])
+    sql = "SELECT * FROM event WHERE id = $1 ORDER BY seq LIMIT 1"
+    return Pattern(port, allocation, await connection.fetchrow(sql, port["id"]))
 
 
 def _columns(table: Table, row: Any, body: dict[str, str], **own: str) -> dict[str, str]:
@@ -123,9 +141,9 @@ def _value(name: str, value: Any, body: dict[str, str]) -> str:
         return "NULL"
     if name == "body":
         text = _quoted(value).replace("%", "%%")
-        for place, (_, part) in enumerate(body.items(), start=1):
-            assert part in text, f"the pattern's body has no {part}"
-            text = text.replace(part, f"%{place}$s")
+        for place, part in enumerate(body.values(), start=1):
+            assert f'"{part}"' in text, f"the pattern's body has no {part}"
+            text = text.replace(f'"{part}"', f'"%{place}$s"')
         return f"format({text}, {_listed(list(body))})"
     return _quoted(value) if isinstance(value, str) else str(value)
 

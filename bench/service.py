@@ -32,6 +32,10 @@ class Service(NamedTuple):
         """For setting the scene, never within a measurement."""
         return self._ask("POST", path, body)
 
+    def delete(self, path: str, body: Any) -> None:
+        """As `post`."""
+        self._ask("DELETE", path, body)
+
     def put(self, path: str, body: Any) -> Any:
         """As `post`."""
         return self._ask("PUT", path, body)
@@ -44,7 +48,7 @@ class Service(NamedTuple):
             method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or b"null")
 
 
 @contextmanager

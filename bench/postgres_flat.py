@@ -1,0 +1,180 @@
+"""Whether ports on PostgreSQL cost the same however many there are, and however full a subnet is.
+
+Rows are filled in by SQL, as the server would have written them. Then two server processes a
+database make, list and find ports over HTTP. Loads that are compared take turns; what they made is
+deleted after each.
+"""
+
+import asyncio
+import http.client
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+from tests.doubles.postgres import Postgres, postgres
+
+from bench import load
+from bench.postgres_filling import fill
+from bench.result import Result, at_most
+from bench.service import Service, running, vlan_network
+
+WORKERS = 2
+SIZES = (1_000, 100_000, 1_000_000)
+NEARLY_FULL = 0.99
+ROUNDS = 3
+LOAD_S = 2
+FULL_LOAD_S = 1  # a hundredth of a /12 is 10,000 addresses
+CLIENTS = 256
+FLAT_MAX = 1.3
+FULL_MAX = 1.5
+LISTED = 20_000
+LISTS = 5
+FIRST_BYTE_MS = 20.0
+LISTED_S = 0.5
+FILTERED_MS = 3.0
+
+
+class Place(NamedTuple):
+    """A database with its servers, and the network whose ports were filled in."""
+
+    url: str
+    service: Service
+    network_id: str
+    directory: Path
+
+    def rate(self, network_id: str = "", seconds: int = LOAD_S) -> float:
+        """Ports a second that clients make; they are gone afterwards."""
+        one = {"port": {"network_id": network_id or self.network_id}}
+        made = load.post(
+            f"{self.service.url}/v2.0/ports",
+            one,
+            clients=CLIENTS,
+            seconds=seconds,
+            directory=self.directory,
+        )
+        self._delete_made()
+        return made.per_second
+
+    def _delete_made(self) -> None:
+        ids = [row[0] for row in _asked(self.url, "SELECT id FROM port WHERE name = ''")]
+        for start in range(0, len(ids), 1_000):
+            some = [{"id": each} for each in ids[start : start + 1_000]]
+            self.service.delete("/v2.0/ports", {"ports": some})
+
+
+def run() -> list[Result]:
+    # Not /tmp, which may be in memory.
+    with (
+        postgres() as database,
+        tempfile.TemporaryDirectory(prefix="nwb-", dir="/var/tmp") as directory,
+        ExitStack() as stack,
+    ):
+        places = [
+            stack.enter_context(_filled(database, Path(directory), size, "10.0.0.0/10"))
+            for size in SIZES
+        ]
+        results = [*_by_size(places), *_filtered(places[-1])]
+    with (
+        postgres() as database,
+        tempfile.TemporaryDirectory(prefix="nwb-", dir="/var/tmp") as directory,
+    ):
+        with _filled(database, Path(directory), (1 << 20) - 3, "10.0.0.0/12", NEARLY_FULL) as place:
+            results += _by_fullness(place)
+        with _filled(database, Path(directory), LISTED, "10.0.0.0/12") as place:
+            results += _listed(place)
+    return results
+
+
+@contextmanager
+def _filled(
+    database: Postgres, directory: Path, count: int, cidr: str, fraction: float = 1.0
+) -> Iterator[Place]:
+    """Servers with so many ports in one network."""
+    (own := directory / f"{count}").mkdir()
+    url = database.new_database()
+    with running(own, url, workers=WORKERS) as service:
+        network_id = vlan_network(service, cidr)
+        pattern = {"network_id": network_id, "name": "name", "device_id": "device"}
+        service.post("/v2.0/ports", {"port": pattern})
+    asyncio.run(fill(url, count, fraction))
+    with running(own, url, workers=WORKERS) as service:
+        yield Place(url, service, network_id, own)
+
+
+def _by_size(places: Sequence[Place]) -> list[Result]:
+    for place in places:
+        place.rate(seconds=1)  # warm
+    rounds = [[place.rate() for place in places] for _ in range(ROUNDS)]
+    first = [rates[0] for rates in rounds]
+    results = [Result(f"{SIZES[0]:,} ports, {CLIENTS} clients", _median(first), "ports/s")]
+    for n, size in enumerate(SIZES[1:], start=1):
+        slower = _median(rates[0] / rates[n] for rates in rounds)
+        results.append(at_most(f"  … slower at {size:,} ports", slower, FLAT_MAX))
+    return results
+
+
+def _by_fullness(place: Place) -> list[Result]:
+    empty = vlan_network(place.service, "10.0.0.0/12", vlan=101)
+    held, capacity = len(_asked(place.url, "SELECT 1 FROM allocation")), (1 << 20) - 3
+    turns = (empty, place.network_id)
+    _warm, *rounds = [[place.rate(each, FULL_LOAD_S) for each in turns] for _ in range(ROUNDS + 1)]
+    slower = _median(of_empty / of_full for of_empty, of_full in rounds)
+    name = f"  … slower in one that is {held / capacity:.1%} full"
+    return [
+        Result("an empty subnet, /12", _median(rates[0] for rates in rounds), "ports/s"),
+        at_most(name, slower, FULL_MAX),
+    ]
+
+
+def _filtered(place: Place) -> list[Result]:
+    found = []
+    for what, value in (("device_id", "device-54321"), ("name", "name-54321")):
+        url = f"{place.service.url}/v2.0/ports?{what}={value}"
+        load.get(url, clients=1, seconds=1)
+        p50_s = load.get(url, clients=1, seconds=LOAD_S).p50_s
+        name = f"{SIZES[-1]:,} ports, the one with a {what}, p50"
+        found.append(at_most(name, p50_s * 1e3, FILTERED_MS, "ms"))
+    return found
+
+
+def _listed(place: Place) -> list[Result]:
+    lists = [_list(place) for _ in range(LISTS)]
+    first_s, total_s = (_median(part) for part in zip(*lists, strict=True))
+    return [
+        at_most(f"{LISTED:,} ports listed, first byte", first_s * 1e3, FIRST_BYTE_MS, "ms"),
+        at_most("  … all of them", total_s, LISTED_S, "s"),
+    ]
+
+
+def _list(place: Place) -> tuple[float, float]:
+    """Seconds until the first byte of a list of all ports is there, and until the last one."""
+    connection = http.client.HTTPConnection(place.service.host, place.service.port, timeout=30)
+    connection.connect()
+    began = time.perf_counter()
+    connection.request("GET", "/v2.0/ports")
+    reply = connection.getresponse()
+    first = reply.read(1)
+    first_s = time.perf_counter() - began
+    whole = first + reply.read()
+    total_s = time.perf_counter() - began
+    connection.close()
+    assert whole.count(b'"mac_address"') >= LISTED
+    return first_s, total_s
+
+
+def _asked(url: str, sql: str) -> Sequence[asyncpg.Record]:
+    async def ask() -> Sequence[asyncpg.Record]:
+        connection = await asyncpg.connect(url)
+        rows: Sequence[asyncpg.Record] = await connection.fetch(sql)
+        await connection.close()
+        return rows
+
+    return asyncio.run(ask())
+
+
+_median = statistics.median
