@@ -101,6 +101,15 @@ class PostgresTransaction:
         rows: Sequence[Row] = await self.connection.fetch(sql, *zip(*keys, strict=True))
         return rows
 
+    async def find_between(
+        self, table: Table, columns: Sequence[str], within: Row, ranges: Sequence[tuple[Any, Any]]
+    ) -> Sequence[Row]:
+        if not ranges:
+            return ()
+        sql = statements.postgres_find_between(table, tuple(columns))
+        rows: Sequence[Row] = await self.connection.fetch(sql, *within, *zip(*ranges, strict=True))
+        return rows
+
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
         if len(rows) < COPIED_ROWS_MIN:
             await self._write(statements.postgres_insert(table), rows)

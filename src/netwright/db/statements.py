@@ -32,6 +32,16 @@ def sqlite_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) ->
 
 
 @cache
+def sqlite_find_between(table: Table, columns: tuple[str, ...]) -> str:
+    *within, last = key_of(table)
+    low = len(within) + 1
+    return (
+        f"SELECT {', '.join(columns)} FROM {table.name} "  # noqa: S608 - our names
+        f"WHERE {_equal(within)} AND {last} BETWEEN ?{low} AND ?{low + 1}"
+    )
+
+
+@cache
 def sqlite_insert(table: Table) -> str:
     columns = columns_of(table)
     return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({_places(len(columns))})"  # noqa: S608 - our names
@@ -64,6 +74,19 @@ def postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) 
     return (
         f"SELECT {wanted} FROM {table.name} "  # noqa: S608 - our names
         f"JOIN {_unnest(table, key)} AS given ({', '.join(key)}) ON {_joined(table, key)}"
+    )
+
+
+@cache
+def postgres_find_between(table: Table, columns: tuple[str, ...]) -> str:
+    """Two arrays come after the key's first values: the ranges' low and high ends."""
+    *within, last = key_of(table)
+    low, array = len(within) + 1, _array(table.c[last])
+    equal = " AND ".join(f"{table.name}.{name} = ${n}" for n, name in enumerate(within, start=1))
+    return (
+        f"SELECT {', '.join(f'{table.name}.{column}' for column in columns)} "  # noqa: S608 - our names
+        f"FROM unnest(${low}::{array}, ${low + 1}::{array}) AS given (low, high) "
+        f"JOIN {table.name} ON {equal} AND {table.name}.{last} BETWEEN given.low AND given.high"
     )
 
 

@@ -47,6 +47,14 @@ class Transaction(Protocol):
         Or with these values of the columns named by `by`, which are a key of the table too.
         """
 
+    async def find_between(
+        self, table: Table, columns: Sequence[str], within: Row, ranges: Sequence[tuple[Any, Any]]
+    ) -> Sequence[Row]:
+        """These columns of the rows whose primary key is `within`, then a value in a range.
+
+        The ranges, both ends inside, lie apart.
+        """
+
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """Rows with all the table's columns, in order. Raises KeyTaken."""
 

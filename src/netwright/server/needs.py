@@ -42,7 +42,8 @@ class Needs:
     its addresses' rows; a network's subnets. Those that change bring all their attachments, since
     their hosts must hear of it; those that go, what still uses them.
     `ports_on` are hosts all of whose ports are wanted, `refused_on` those of which only the ports
-    that were refused or fenced are. `addresses` are asked for by name, in a network, since the
+    that were refused or fenced are. `first_macs` are the first choices of ports to be made, which
+    have others if those are not free. `addresses` are asked for by name, in a network, since the
     subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
     counts addresses that any subnet of the network may give, so that blocks are leased before and
     not amid the decisions.
@@ -56,6 +57,7 @@ class Needs:
     segments: set[str] = field(default_factory=set)
     every_segment: bool = False
     macs: set[tuple[str, str]] = field(default_factory=set)
+    first_macs: dict[tuple[str, str], str] = field(default_factory=dict)
     port_macs: set[tuple[str, str]] = field(default_factory=set)
     unique_names: set[tuple[str, str]] = field(default_factory=set)
     addresses: set[tuple[str, Address]] = field(default_factory=set)
@@ -140,7 +142,9 @@ def _port_draft(needs: Needs, draft: PortDraft) -> None:
     if draft.mac_address is not None:
         needs.macs.add((draft.network_id, draft.mac_address))
     else:
-        needs.macs.add((draft.network_id, first_candidate(draft.id)))
+        choice = (draft.network_id, first_candidate(draft.id))
+        needs.macs.add(choice)
+        needs.first_macs[choice] = draft.id
     if draft.unique_name is not None:
         needs.unique_names.add((draft.project_id, draft.unique_name))
     if draft.fixed_ips is UNSET:

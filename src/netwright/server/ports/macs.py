@@ -71,6 +71,12 @@ def choose_mac(
     return wanted
 
 
+def is_free(world: World, network_id: str, mac: str) -> bool:
+    """Whether no port of the network has this MAC, or had it lately, as far as is loaded."""
+    key = (network_id, mac)
+    return world.macs.get(key) is None and world.former_macs.get(key) is None
+
+
 def rests(world: World, network_id: str, mac: str | None) -> bool:
     """Whether the MAC rests: who may take it before the end must let it rest again."""
     former = world.former_macs.get((network_id, mac)) if mac is not None else None
@@ -80,25 +86,20 @@ def rests(world: World, network_id: str, mac: str | None) -> bool:
 def _free_candidate(world: World, network: Network, port_id: str) -> str:
     """Mostly the first, so the others are loaded only when it is not."""
     first = first_candidate(port_id)
-    if _is_free(world, network.id, first):
+    if is_free(world, network.id, first):
         return first
     others = mac_candidates(port_id)[1:]
     keys = tuple((network.id, mac) for mac in others)
     if not world.more_macs.issuperset(keys):
         raise NeedsMacs(keys)
     for mac in others:
-        if _is_free(world, network.id, mac):
+        if is_free(world, network.id, mac):
             return mac
     raise MacAddressGenerationFailure(
         f"Unable to generate unique mac on network {network.id}: the candidates for port "
         f"{port_id} are all in use.",
         next="send the request again: another port id gives other candidates",
     )
-
-
-def _is_free(world: World, network_id: str, mac: str) -> bool:
-    key = (network_id, mac)
-    return world.macs.get(key) is None and world.former_macs.get(key) is None
 
 
 def _check_former(world: World, former: FormerMac, port_id: str, project_id: str) -> None:

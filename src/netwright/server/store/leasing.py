@@ -169,6 +169,8 @@ async def _leases(
         missing=gap.missing,
         now=world.now,
         round_=min(round_, 6),
+        block_yield=gap.block_yield,
+        ahead=gap.ahead,
     )
 
 
@@ -254,16 +256,10 @@ async def _views(
     blocks: tuple[Address, ...],
 ) -> list[BlockView]:
     """What the table shows in the blocks; a full one is marked, so that nobody looks again."""
-    addresses: list[Address] = []
-    for block in blocks:
-        span = geometry.block_range(block)
-        rows = await tx.rows(
-            "SELECT address FROM allocation WHERE subnet_id = $1 AND address BETWEEN $2 AND $3",
-            subnet_id,
-            to_key(span.first),
-            to_key(span.last),
-        )
-        addresses += [from_key(key) for (key,) in rows]
+    spans = [geometry.block_range(block) for block in blocks]
+    keys = [(to_key(span.first), to_key(span.last)) for span in spans]
+    rows = await tx.find_between(schema.allocation, ("address",), (subnet_id,), keys)
+    addresses = [from_key(key) for (key,) in rows]
     views = geometry.views(blocks, addresses)
     full = [(subnet_id, to_key(view.block), None, None, True) for view in views if view.is_full]
     await tx.update(schema.block, ("owner", "expires_at", "is_full"), full)
