@@ -17,7 +17,7 @@ _PORTS = """
       || ':' || substr(hex, 5, 2) || ':' || substr(hex, 7, 2) AS mac,
       '\\x00000000000000000000ffff'::bytea || int4send((167772160 + number)::int) AS key,
       'name-' || number AS name, 'device-' || number AS device
-    FROM numbered ORDER BY id
+    FROM numbered WHERE hex <> '{taken_hex}' ORDER BY id
   ), ports AS (
     INSERT INTO port ({port_columns}) SELECT {port_values} FROM named
   )
@@ -54,6 +54,7 @@ async def fill(url: str, count: int, fraction: float = 1.0) -> None:
                 first=FIRST,
                 last=FIRST + count - 1,
                 which=f"{own} AND {fractional}",
+                taken_hex="00" + pattern.port["mac_address"][9:].replace(":", ""),
                 **columns,
             )
         )

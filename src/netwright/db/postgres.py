@@ -101,14 +101,14 @@ class PostgresTransaction:
         rows: Sequence[Row] = await self.connection.fetch(sql, *zip(*keys, strict=True))
         return rows
 
-    async def find_between(
-        self, table: Table, columns: Sequence[str], within: Row, ranges: Sequence[tuple[Any, Any]]
-    ) -> Sequence[Row]:
+    async def last_bytes(
+        self, table: Table, within: Row, ranges: Sequence[tuple[bytes, bytes]]
+    ) -> Sequence[bytes]:
         if not ranges:
             return ()
-        sql = statements.postgres_find_between(table, tuple(columns))
-        rows: Sequence[Row] = await self.connection.fetch(sql, *within, *zip(*ranges, strict=True))
-        return rows
+        sql = statements.postgres_last_bytes(table)
+        rows = await self.connection.fetch(sql, *within, *zip(*ranges, strict=True))
+        return [last_bytes for (last_bytes,) in rows]
 
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
         if len(rows) < COPIED_ROWS_MIN:

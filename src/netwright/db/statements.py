@@ -32,11 +32,11 @@ def sqlite_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) ->
 
 
 @cache
-def sqlite_find_between(table: Table, columns: tuple[str, ...]) -> str:
+def sqlite_last_bytes(table: Table) -> str:
     *within, last = key_of(table)
     low = len(within) + 1
     return (
-        f"SELECT {', '.join(columns)} FROM {table.name} "  # noqa: S608 - our names
+        f"SELECT {last} FROM {table.name} "  # noqa: S608 - our names
         f"WHERE {_equal(within)} AND {last} BETWEEN ?{low} AND ?{low + 1}"
     )
 
@@ -78,15 +78,16 @@ def postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) 
 
 
 @cache
-def postgres_find_between(table: Table, columns: tuple[str, ...]) -> str:
+def postgres_last_bytes(table: Table) -> str:
     """Two arrays come after the key's first values: the ranges' low and high ends."""
     *within, last = key_of(table)
-    low, array = len(within) + 1, _array(table.c[last])
-    equal = " AND ".join(f"{table.name}.{name} = ${n}" for n, name in enumerate(within, start=1))
+    low = len(within) + 1
+    equal = " AND ".join(f"{name} = ${n}" for n, name in enumerate(within, start=1))
     return (
-        f"SELECT {', '.join(f'{table.name}.{column}' for column in columns)} "  # noqa: S608 - our names
-        f"FROM unnest(${low}::{array}, ${low + 1}::{array}) AS given (low, high) "
-        f"JOIN {table.name} ON {equal} AND {table.name}.{last} BETWEEN given.low AND given.high"
+        f"SELECT (SELECT coalesce(string_agg(substr({last}, length({last})), ''), '') "  # noqa: S608 - our names
+        f"FROM {table.name} WHERE {equal} AND {last} BETWEEN given.low AND given.high) "
+        f"FROM unnest(${low}::bytea[], ${low + 1}::bytea[]) WITH ORDINALITY "
+        "AS given (low, high, place) ORDER BY place"
     )
 
 

@@ -47,12 +47,12 @@ class Transaction(Protocol):
         Or with these values of the columns named by `by`, which are a key of the table too.
         """
 
-    async def find_between(
-        self, table: Table, columns: Sequence[str], within: Row, ranges: Sequence[tuple[Any, Any]]
-    ) -> Sequence[Row]:
-        """These columns of the rows whose primary key is `within`, then a value in a range.
+    async def last_bytes(
+        self, table: Table, within: Row, ranges: Sequence[tuple[bytes, bytes]]
+    ) -> Sequence[bytes]:
+        """For each range, the last bytes of the keys in it, in any order.
 
-        The ranges, both ends inside, lie apart.
+        Of the rows whose primary key is `within`, then bytes in the range, both ends inside.
         """
 
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:

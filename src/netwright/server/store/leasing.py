@@ -258,9 +258,8 @@ async def _views(
     """What the table shows in the blocks; a full one is marked, so that nobody looks again."""
     spans = [geometry.block_range(block) for block in blocks]
     keys = [(to_key(span.first), to_key(span.last)) for span in spans]
-    rows = await tx.find_between(schema.allocation, ("address",), (subnet_id,), keys)
-    addresses = [from_key(key) for (key,) in rows]
-    views = geometry.views(blocks, addresses)
+    taken = await tx.last_bytes(schema.allocation, (subnet_id,), keys)
+    views = [geometry.view_of(*seen) for seen in zip(blocks, taken, strict=True)]
     full = [(subnet_id, to_key(view.block), None, None, True) for view in views if view.is_full]
     await tx.update(schema.block, ("owner", "expires_at", "is_full"), full)
     return views
