@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,8 @@ from bench.result import Result, at_most
 from bench.service import Service, running, vlan_network
 
 WORKERS = 2
-SIZES = (1_000, 100_000, 1_000_000)
+SMALLER = (1_000, 100_000)
+LARGEST = (1 << 20) - 3  # a /12 less its own address, gateway and broadcast, 99 % of them
 NEARLY_FULL = 0.99
 ROUNDS = 3
 LOAD_S = 2
@@ -41,31 +43,29 @@ FILTERED_MS = 3.0
 
 
 class Place(NamedTuple):
-    """A database with its servers, and the network whose ports were filled in."""
+    """A database with its servers, ports, the network that these are in, and one without any."""
 
     url: str
     service: Service
-    network_id: str
+    ports: int
+    filled_id: str
+    empty_id: str
     directory: Path
 
-    def rate(self, network_id: str = "", seconds: int = LOAD_S) -> float:
-        """Ports a second that clients make; they are gone afterwards."""
-        one = {"port": {"network_id": network_id or self.network_id}}
+    def rate(self, network_id: str, seconds: int) -> float:
+        """Ports a second that clients make in a network; they are gone afterwards."""
         made = load.post(
             f"{self.service.url}/v2.0/ports",
-            one,
+            {"port": {"network_id": network_id}},
             clients=CLIENTS,
             seconds=seconds,
             directory=self.directory,
         )
-        self._delete_made()
-        return made.per_second
-
-    def _delete_made(self) -> None:
         ids = [row[0] for row in _asked(self.url, "SELECT id FROM port WHERE name = ''")]
         for start in range(0, len(ids), 1_000):
             some = [{"id": each} for each in ids[start : start + 1_000]]
             self.service.delete("/v2.0/ports", {"ports": some})
+        return made.per_second
 
 
 def run() -> list[Result]:
@@ -75,57 +75,50 @@ def run() -> list[Result]:
         tempfile.TemporaryDirectory(prefix="nwb-", dir="/var/tmp") as directory,
         ExitStack() as stack,
     ):
-        places = [
-            stack.enter_context(_filled(database, Path(directory), size, "10.0.0.0/10"))
-            for size in SIZES
-        ]
-        results = [*_by_size(places), *_filtered(places[-1])]
-    with (
-        postgres() as database,
-        tempfile.TemporaryDirectory(prefix="nwb-", dir="/var/tmp") as directory,
-    ):
-        with _filled(database, Path(directory), (1 << 20) - 3, "10.0.0.0/12", NEARLY_FULL) as place:
-            results += _by_fullness(place)
-        with _filled(database, Path(directory), LISTED, "10.0.0.0/12") as place:
-            results += _listed(place)
-    return results
+        filled = partial(_filled, database, Path(directory))
+        with filled(LISTED) as place:
+            lists = _listed(place)
+        smaller = [stack.enter_context(filled(size)) for size in SMALLER]
+        largest = stack.enter_context(filled(LARGEST, NEARLY_FULL))
+        sizes = _by_size([*smaller, largest])
+        return [*sizes, *_by_fullness(largest), *_filtered(largest), *lists]
 
 
 @contextmanager
 def _filled(
-    database: Postgres, directory: Path, count: int, cidr: str, fraction: float = 1.0
+    database: Postgres, directory: Path, count: int, fraction: float = 1.0
 ) -> Iterator[Place]:
-    """Servers with so many ports in one network."""
+    """Servers with so many ports, or this fraction of them, in one network."""
     (own := directory / f"{count}").mkdir()
     url = database.new_database()
     with running(own, url, workers=WORKERS) as service:
-        network_id = vlan_network(service, cidr)
+        network_id = vlan_network(service, "10.0.0.0/12")
         pattern = {"network_id": network_id, "name": "name", "device_id": "device"}
         service.post("/v2.0/ports", {"port": pattern})
     asyncio.run(fill(url, count, fraction))
     with running(own, url, workers=WORKERS) as service:
-        yield Place(url, service, network_id, own)
+        empty_id = vlan_network(service, "10.64.0.0/12", vlan=101)
+        ((ports,),) = _asked(url, "SELECT count(*) FROM port")
+        yield Place(url, service, ports, network_id, empty_id, own)
 
 
 def _by_size(places: Sequence[Place]) -> list[Result]:
     for place in places:  # and until most pages are in the log since the last checkpoint
-        place.rate(seconds=WARM_S)
-    rounds = [[place.rate() for place in places] for _ in range(ROUNDS)]
+        place.rate(place.empty_id, WARM_S)
+    rounds = [[place.rate(place.empty_id, LOAD_S) for place in places] for _ in range(ROUNDS)]
     first = [rates[0] for rates in rounds]
-    results = [Result(f"{SIZES[0]:,} ports, {CLIENTS} clients", _median(first), "ports/s")]
-    for n, size in enumerate(SIZES[1:], start=1):
+    results = [Result(f"{places[0].ports:,} ports, {CLIENTS} clients", _median(first), "ports/s")]
+    for n, place in enumerate(places[1:], start=1):
         slower = _median(rates[0] / rates[n] for rates in rounds)
-        results.append(at_most(f"  … slower at {size:,} ports", slower, FLAT_MAX))
+        results.append(at_most(f"  … slower at {place.ports:,} ports", slower, FLAT_MAX))
     return results
 
 
 def _by_fullness(place: Place) -> list[Result]:
-    empty = vlan_network(place.service, "10.0.0.0/12", vlan=101)
-    held, capacity = len(_asked(place.url, "SELECT 1 FROM allocation")), (1 << 20) - 3
-    turns = (empty, place.network_id)
+    turns = (place.empty_id, place.filled_id)
     _warm, *rounds = [[place.rate(each, FULL_LOAD_S) for each in turns] for _ in range(ROUNDS + 1)]
     slower = _median(of_empty / of_full for of_empty, of_full in rounds)
-    name = f"  … slower in one that is {held / capacity:.1%} full"
+    name = f"  … slower in one that is {place.ports / LARGEST:.1%} full"
     return [
         Result("an empty subnet, /12", _median(rates[0] for rates in rounds), "ports/s"),
         at_most(name, slower, FULL_MAX),
@@ -134,11 +127,12 @@ def _by_fullness(place: Place) -> list[Result]:
 
 def _filtered(place: Place) -> list[Result]:
     found = []
-    for what, value in (("device_id", "device-54321"), ("name", "name-54321")):
+    one = _asked(place.url, "SELECT device_id, name FROM port ORDER BY id LIMIT 1")[0]
+    for what, value in one.items():
         url = f"{place.service.url}/v2.0/ports?{what}={value}"
         load.get(url, clients=1, seconds=1)
         p50_s = load.get(url, clients=1, seconds=LOAD_S).p50_s
-        name = f"{SIZES[-1]:,} ports, the one with a {what}, p50"
+        name = f"{place.ports:,} ports, the one with a {what}, p50"
         found.append(at_most(name, p50_s * 1e3, FILTERED_MS, "ms"))
     return found
 

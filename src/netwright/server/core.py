@@ -79,7 +79,7 @@ class Core:
         self._liveness = Liveness(opened.hosts, time.monotonic())
         self._hearing = Hearing(self._liveness, clock, opened.heard)
         self.reader = StoreReader(opened.database, self._hearing.host)
-        decider = Decider(
+        self._decider = Decider(
             opened.database,
             opened.epoch,
             self._ledger,
@@ -89,7 +89,7 @@ class Core:
             vlan_ranges=vlan_ranges,
             history=history,
         )
-        self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
+        self._committer: Committer[Command, Any] = Committer(self._decider.commit, weight)
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self._host_deleted: Callable[[], None] = lambda: None
@@ -216,6 +216,7 @@ class Core:
 
     def _publish(self, events: Sequence[EventRow]) -> None:
         """Events in the order of the log, each once."""
+        self._decider.follow(events)
         self._learn_hosts(events)
         self._hub.publish(map(self._hearing.event, events))
 

@@ -59,6 +59,7 @@ class Decider:
         self._observe_commit = observe_commit
         self._vlan_ranges = vlan_ranges
         self._history = history
+        self._is_deciding = False
 
     async def commit(self, commands: Sequence[Command]) -> Sequence[Any]:
         """An outcome for each command, once they are durable. Raises Unavailable."""
@@ -82,7 +83,22 @@ class Decider:
         self._told(decided.events, decided.others)
         self._observe_commit(commands, took_s)
 
+    def follow(self, events: Sequence[EventRow]) -> None:
+        """Events of the log, in its order, whoever wrote them: the next batch need not read them.
+
+        One that is being decided reads itself what others do meanwhile.
+        """
+        if not self._is_deciding:
+            self._memory.follow(events)
+
     async def _write(self, commands: Sequence[Command]) -> batch.Decided:
+        self._is_deciding = True
+        try:
+            return await self._decided(commands)
+        finally:
+            self._is_deciding = False
+
+    async def _decided(self, commands: Sequence[Command]) -> batch.Decided:
         """Decide the batch and commit it; whatever this raises, nothing of it is stored."""
         brief = len(commands) == 1 and is_brief(commands[0])
         for round_ in range(1, ROUNDS_MAX + 1):

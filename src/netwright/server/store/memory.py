@@ -4,7 +4,7 @@ Every change of them is an event. A batch first reads what the log has got since
 other processes; what that does not name is in the database as it is here, and is not read again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -47,6 +47,17 @@ class Memory:
         self.forget()
         self._seq = await last_seq(tx)
         return None
+
+    def follow(self, events: Sequence[EventRow]) -> None:
+        """Events next to each other in the log, read by somebody else: no batch need read them.
+
+        Not while a batch is decided: that must see itself what others did meanwhile.
+        """
+        if self._seq < 0 or not events or events[-1].seq <= self._seq:
+            return
+        new = [event for event in events if event.seq > self._seq]
+        if new[0].seq == self._seq + 1:
+            self._follow(new)
 
     def forget(self) -> None:
         self._seq = -1

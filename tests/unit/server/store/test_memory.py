@@ -13,6 +13,7 @@ from netwright.model.resources import Port
 from netwright.model.wire import Kind
 from netwright.server.commands import CreateSubnets, DeleteNetwork, SubnetDraft, UpdateNetwork
 from netwright.server.store import memory
+from netwright.server.store.writing import EventRow
 
 SIX = SubnetDraft(id="six", project_id="p", network_id="net", cidr="fd00::/64", ip_version=6)
 UNPROTECTED = UpdateNetwork(caller=ADMIN, id="net", port_security_enabled=False)
@@ -100,6 +101,26 @@ def test_who_is_far_behind_reads_all_again(store: Store, monkeypatch: pytest.Mon
     assert (
         store.events[-1].seq == store.connection.execute("SELECT max(seq) FROM event").fetchone()[0]
     )
+
+
+def test_events_that_were_read_elsewhere_are_not_read_again(store: Store) -> None:
+    store.do(create("p1"))
+    for each in range(3):
+        others(store, Kind.PORT, f"q{each}", "{}")
+    seq = store.memory.seq
+    rows = [event(seq + n) for n in (1, 2, 3)]
+    store.memory.follow(rows[1:])  # one is missing
+    assert store.memory.seq == seq
+    store.memory.follow(rows[:2])
+    store.memory.follow(rows[:1])  # again
+    assert store.memory.seq == seq + 2
+    store.memory.follow([rows[2]._replace(kind=Kind.NETWORK, id="net")])
+    assert "network" in selects(store, "p2")
+    assert store.memory.seq == seq + 4
+
+
+def event(seq: int) -> EventRow:
+    return EventRow(seq, Kind.PORT, "q", frozenset(), frozenset(), b"{}")
 
 
 async def test_what_another_process_changes_is_read_again(tmp_path: Path) -> None:
