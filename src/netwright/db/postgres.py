@@ -28,7 +28,7 @@ from netwright.model.errors import Unavailable
 T = TypeVar("T")
 
 READERS_MAX = 6
-WRITERS_MAX = 4
+WRITERS_MAX = 5
 """Of their own, so that whoever has the turn never waits behind those who read."""
 
 COPIED_ROWS_MIN = 16
@@ -223,8 +223,8 @@ class PostgresDatabase:
                 pool.terminate()
 
     async def look(self, work: Work[T]) -> T:
-        """Run `work`, which is one statement: it sees a snapshot of its own."""
-        async with self._connection(READERS_MAX) as connection:
+        """Run `work`, which is one statement that finds rows by a key, on a snapshot of its own."""
+        async with self._connection(WRITERS_MAX) as connection:
             return await work(PostgresTransaction(connection))
 
     async def notify(self, channel: str, said: str) -> None:
