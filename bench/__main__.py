@@ -19,6 +19,8 @@ MODULES = (
     "ipam_flatness",
     "subnet_pools",
     "port_create",
+    "postgres_ports",
+    "postgres_flat",
     "watchers",
     "agent_memory",
     "lab_up",

@@ -23,7 +23,8 @@ import uvloop
 from aiohttp import web
 
 from bench.result import Result, at_most
-from bench.rig import resident_megabytes, running_lab
+from bench.rig import running_lab
+from bench.usage import resident_megabytes
 from netwright.agent.agent import Agent
 from netwright.agent.config import AgentSettings, DatapathType
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships, address_key

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -26,11 +26,18 @@ _PORT = 5432  # of the socket's name only
 class Postgres:
     """One server. `url(name)` is of a database of that name, made when it is asked for."""
 
-    def __init__(self, directory: Path, *, durable: bool) -> None:
+    def __init__(self, directory: Path, *, durable: bool, settings: Sequence[str] = ()) -> None:
         self.directory = directory
+        self.settings = tuple(settings)
         self.durable = durable
         self._names = count(1)
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the running server; all its other processes are that one's children."""
+        assert self._process is not None
+        return self._process.pid
 
     def new_database(self, name: str = "") -> str:
         """The URL of an empty database."""
@@ -51,6 +58,7 @@ class Postgres:
             "listen_addresses=",
             f"unix_socket_directories={self.directory}",
             "max_connections=200",
+            *self.settings,
         )
         arguments = [str(PROGRAMS / "postgres"), "-D", str(self.directory / "data")]
         if not self.durable:
@@ -107,12 +115,12 @@ def with_pause(process: subprocess.Popen[bytes] | None) -> None:
 
 
 @contextmanager
-def postgres(*, durable: bool = True) -> Iterator[Postgres]:
-    """A running server, which is stopped and removed at the end."""
+def postgres(*, durable: bool = True, settings: Sequence[str] = ()) -> Iterator[Postgres]:
+    """A running server, which is stopped and removed at the end; `settings` are `name=value`."""
     directory = Path(tempfile.mkdtemp(prefix="nwp-", dir="/var/tmp"))
     if os.geteuid() == 0:
         shutil.chown(directory, USER)
-    server = Postgres(directory, durable=durable)
+    server = Postgres(directory, durable=durable, settings=settings)
     try:
         server.create()
         server.start()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,15 @@ PAUSE_S = 1.2  # longer than a stopping worker waits for an idle client's next r
 
 @contextmanager
 def workers(
-    state: Path, postgres_server: Postgres, auth: str = "none", **settings: str
+    state: Path,
+    postgres_server: Postgres,
+    auth: str = "none",
+    count: int = WORKERS,
+    **settings: str,
 ) -> Iterator[Server]:
     url = postgres_server.new_database()
-    with running(state, auth, "--workers", str(WORKERS), database=url, **settings) as server:
-        within(20, lambda: len(pids_of(server)) == WORKERS and server.log.count(" serving") == 2)
+    with running(state, auth, "--workers", str(count), database=url, **settings) as server:
+        within(20, lambda: len(pids_of(server)) == count == server.log.count(" serving"))
         yield server
 
 
@@ -89,21 +94,23 @@ class Connection:
         self._http.close()
 
 
-def to_each_worker(server: Server, clients: ExitStack, token: str = "") -> list[Connection]:
+def to_each_worker(
+    server: Server, clients: ExitStack, token: str = "", count: int = WORKERS
+) -> list[Connection]:
     """One connection to each worker."""
     found: dict[int, Connection] = {}
     for _ in range(CONNECTIONS_MAX):
         connection = Connection(server, token)
         clients.callback(connection.close)
         found.setdefault(connection.worker(), connection)
-        if len(found) == WORKERS:
+        if len(found) == count:
             return list(found.values())
     raise AssertionError(f"{CONNECTIONS_MAX} connections all went to worker {list(found)}")
 
 
-def make_network(connection: Connection) -> str:
+def make_network(connection: Connection, cidr: str = "10.0.0.0/16") -> str:
     made: str = connection.ask("POST", "/v2.0/networks", {"network": NETWORK})["network"]["id"]
-    subnet = {"network_id": made, "ip_version": 4, "cidr": "10.0.0.0/16"}
+    subnet = {"network_id": made, "ip_version": 4, "cidr": cidr}
     connection.ask("POST", "/v2.0/subnets", {"subnet": subnet})
     return made
 
@@ -246,6 +253,35 @@ def test_workers_are_renewed_without_a_failed_request(
         assert len(pids_of(server)) == WORKERS
         assert server.stop() == 0
         assert "Traceback" not in server.log
+
+
+def test_four_workers_find_the_last_address_of_a_small_subnet_and_none_twice(
+    tmp_path: Path, postgres_server: Postgres
+) -> None:
+    with workers(tmp_path, postgres_server, count=4) as server, ExitStack() as clients:
+        each = to_each_worker(server, clients, count=4)
+        network = make_network(each[0], "10.0.0.0/28")
+        body = {"port": {"network_id": network}}
+        with ThreadPoolExecutor(len(each)) as pool:
+            answers = [
+                answer
+                for _ in range(4)
+                for answer in pool.map(lambda one: one.send("POST", "/v2.0/ports", body), each)
+            ]
+        made = [json.loads(content)["port"] for status, content in answers if status == 201]
+        addresses = {port["fixed_ips"][0]["ip_address"] for port in made}
+        assert addresses == {f"10.0.0.{n}" for n in range(2, 15)}
+        assert len(made) == len(addresses)
+        refused = [content for status, content in answers if status != 201]
+        assert len(refused) == 3
+        assert all(b"IpAddressGenerationFailure" in content for content in refused), refused
+        for one in each:  # whoever frees it, whoever asks finds the one address that is left
+            freed = made.pop()
+            each[0].ask("DELETE", f"/v2.0/ports/{freed['id']}")
+            again = one.ask("POST", "/v2.0/ports", body)["port"]
+            assert again["fixed_ips"] == freed["fixed_ips"]
+            made.insert(0, again)
+        assert server.stop() == 0
 
 
 def test_a_credential_that_one_worker_revokes_is_refused_by_all(

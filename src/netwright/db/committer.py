@@ -41,6 +41,7 @@ class Committer(Generic[CommandT, ResultT]):
         self._queued_items = 0
         self._filled = asyncio.Event()
         self._closing = False
+        self._is_committing = False
         self._worker: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -72,6 +73,11 @@ class Committer(Generic[CommandT, ResultT]):
     def queued_items(self) -> int:
         """How many items wait for the next batches."""
         return self._queued_items
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether a commit is in flight."""
+        return self._is_committing
 
     async def close(self) -> None:
         """Commit what is queued, then stop."""
@@ -105,10 +111,13 @@ class Committer(Generic[CommandT, ResultT]):
 
     async def _commit(self, batch: list[tuple[CommandT, asyncio.Future[ResultT]]]) -> None:
         outcomes: Sequence[ResultT | Exception]
+        self._is_committing = True
         try:
             outcomes = await self._commit_batch([command for command, _ in batch])
         except Exception as error:  # noqa: BLE001 - whoever's fault: it belongs to the callers, and the worker lives on
             outcomes = [error] * len(batch)
+        finally:
+            self._is_committing = False
         for (_, done), outcome in zip(batch, outcomes, strict=True):
             if done.done():  # the caller has gone; what is committed stays
                 continue

@@ -89,6 +89,13 @@ class SqliteTransaction:
         found = (self.connection.execute(sql, key).fetchone() for key in keys)
         return [row for row in found if row is not None]
 
+    async def last_bytes(
+        self, table: Table, within: Row, ranges: Sequence[tuple[bytes, bytes]]
+    ) -> Sequence[bytes]:
+        sql = statements.sqlite_last_bytes(table)
+        found = (self.connection.execute(sql, (*within, *ends)) for ends in ranges)
+        return [b"".join(key[-1:] for (key,) in keys) for keys in found]
+
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
         self._execute_many(statements.sqlite_insert(table), rows)
 

@@ -32,6 +32,16 @@ def sqlite_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) ->
 
 
 @cache
+def sqlite_last_bytes(table: Table) -> str:
+    *within, last = key_of(table)
+    low = len(within) + 1
+    return (
+        f"SELECT {last} FROM {table.name} "  # noqa: S608 - our names
+        f"WHERE {_equal(within)} AND {last} BETWEEN ?{low} AND ?{low + 1}"
+    )
+
+
+@cache
 def sqlite_insert(table: Table) -> str:
     columns = columns_of(table)
     return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({_places(len(columns))})"  # noqa: S608 - our names
@@ -64,6 +74,20 @@ def postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) 
     return (
         f"SELECT {wanted} FROM {table.name} "  # noqa: S608 - our names
         f"JOIN {_unnest(table, key)} AS given ({', '.join(key)}) ON {_joined(table, key)}"
+    )
+
+
+@cache
+def postgres_last_bytes(table: Table) -> str:
+    """Two arrays come after the key's first values: the ranges' low and high ends."""
+    *within, last = key_of(table)
+    low = len(within) + 1
+    equal = " AND ".join(f"{name} = ${n}" for n, name in enumerate(within, start=1))
+    return (
+        f"SELECT (SELECT coalesce(string_agg(substr({last}, length({last})), ''), '') "  # noqa: S608 - our names
+        f"FROM {table.name} WHERE {equal} AND {last} BETWEEN given.low AND given.high) "
+        f"FROM unnest(${low}::bytea[], ${low + 1}::bytea[]) WITH ORDINALITY "
+        "AS given (low, high, place) ORDER BY place"
     )
 
 

@@ -47,6 +47,14 @@ class Transaction(Protocol):
         Or with these values of the columns named by `by`, which are a key of the table too.
         """
 
+    async def last_bytes(
+        self, table: Table, within: Row, ranges: Sequence[tuple[bytes, bytes]]
+    ) -> Sequence[bytes]:
+        """For each range, the last bytes of the keys in it, in any order.
+
+        Of the rows whose primary key is `within`, then bytes in the range, both ends inside.
+        """
+
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """Rows with all the table's columns, in order. Raises KeyTaken."""
 

@@ -61,8 +61,8 @@ def from_text(text: str) -> Address:
 
 def to_text(address: Address) -> str:
     """The canonical text: dotted quad, or RFC 5952."""
-    if is_ipv4(address):
-        return str(IPv4Address(address & 0xFFFF_FFFF))
+    if is_ipv4(address):  # written here: a port is told its address, and the library takes thrice
+        return f"{address >> 24 & 255}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
     return str(IPv6Address(address))
 
 

@@ -12,6 +12,7 @@ from netwright.model.resources import Value
 
 # Small subnets are cut fine, so that several processes find a block each; large ones coarse, so
 # that a batch of 500 needs two leases and a /8 has no more than 65,536 rows.
+_BITS = [1 << bit for bit in range(256)]  # a block is no larger than that
 _SMALL_BITS = 6
 _LARGE_BITS = 8
 _SMALL_CAPACITY = 64 * 256
@@ -77,6 +78,11 @@ class Geometry(Value, frozen=True, kw_only=False):
         for address in addresses:
             if address in wanted:
                 occupied |= 1 << (address - block)
+        return BlockView(block, self.mask(block) & ~occupied)
+
+    def view_of(self, block: Address, last_bytes: bytes) -> "BlockView":
+        """A block as the table shows it, given the last byte of each of its addresses there."""
+        occupied = sum(map(_BITS.__getitem__, last_bytes)) >> (block & 255)
         return BlockView(block, self.mask(block) & ~occupied)
 
     def views(self, blocks: Iterable[Address], addresses: Iterable[Address]) -> list["BlockView"]:

@@ -6,10 +6,14 @@ are walked downwards from a place that differs by process, away from where their
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from netwright.ipam.addresses import Address
 from netwright.ipam.blocks import BlockView, Geometry
+
+_SOON_S = 10.0
+_AHEAD_MAX = 4_096
+_AHEAD_PART = 64  # of the subnet's capacity: others need addresses too
 
 
 class _Block:
@@ -52,6 +56,9 @@ class Holding:
     def __init__(self, geometry: Geometry, start: Address) -> None:
         self.geometry = geometry
         self.last_used_at = 0.0
+        self.block_yield = 0
+        self.ahead = 0
+        self._leased_until = 0.0
         self._leased: dict[Address, _Block] = {}
         self._queue: deque[_Block] = deque()  # leased blocks that may have a free address
         self._seen: set[Address] = set()  # leased or surveyed in this batch
@@ -61,6 +68,8 @@ class Holding:
 
     def lease(self, views: Iterable[BlockView], trusted_until: float) -> None:
         """Add leased blocks, or see them anew; a full one is forgotten, its lease is no use."""
+        views = list(views)
+        self._learn_yield(views, trusted_until)
         for view in views:
             self._seen.add(view.block)
             self._forget(self._surveyed.get(view.block))
@@ -74,6 +83,19 @@ class Holding:
             block.free = view.free
             block.trusted_until = trusted_until
             self._enqueue(block)
+
+    def _learn_yield(self, views: Sequence[BlockView], trusted_until: float) -> None:
+        """Who leases again soon leases more, twice as much each time, unless addresses are rare."""
+        found = sum(view.free.bit_count() for view in views)
+        self.block_yield = max(found // max(len(views), 1), 1)
+        is_soon = trusted_until - self._leased_until < _SOON_S
+        is_rare = self.block_yield < self.geometry.block_size // 2
+        most = min(self.geometry.capacity // _AHEAD_PART, _AHEAD_MAX)
+        if is_soon and not is_rare and most >= self.geometry.block_size:
+            self.ahead = min(2 * max(self.ahead, found), most)
+        else:
+            self.ahead = 0
+        self._leased_until = trusted_until
 
     def survey(self, views: Iterable[BlockView]) -> None:
         """Add blocks for this batch, seen just now.

@@ -48,11 +48,14 @@ class Shortfall(Value, frozen=True, kw_only=True):
     """A subnet for which the ledger knows of `missing` fewer addresses than wanted.
 
     `held` are blocks that need not be leased, for they have addresses left or were seen in this
-    batch; `surveyed` are those that need not be surveyed.
+    batch; `surveyed` are those that need not be surveyed. `block_yield` is how many addresses a
+    block has had lately, 0 if that is not known; `ahead`, how many more to lease for later batches.
     """
 
     subnet_id: str
     missing: int
+    block_yield: int = 0
+    ahead: int = 0
     held: frozenset[Address] = frozenset()
     surveyed: frozenset[Address] = frozenset()
 
@@ -252,6 +255,8 @@ class Ledger:
         return Shortfall(
             subnet_id=subnet_id,
             missing=wanted - holding.free_count(now),
+            block_yield=holding.block_yield,
+            ahead=holding.ahead,
             held=holding.held(now),
             surveyed=holding.surveyed(),
         )

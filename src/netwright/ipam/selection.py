@@ -59,15 +59,18 @@ def choose_leases(
     now: float,
     lease_s: float = LEASE_S,
     round_: int = 0,
+    block_yield: int = 0,
+    ahead: int = 0,
 ) -> tuple[Address, ...]:
-    """The blocks that `owner` shall lease to get `missing` more addresses.
+    """The blocks that `owner` shall lease to get `missing` more addresses, and some `ahead`.
 
     First those that it has on paper only (lapsed, spent or in doubt), then those least recently
-    leased, so that a released address is not soon handed out again, then new ones. `held` and
-    `missing` are the ledger's (`Shortfall`). Each further `round_` for one batch doubles the
-    number, because in a nearly full subnet a block yields an address or two.
+    leased, so that a released address is not soon handed out again, then new ones. `held`,
+    `missing`, `block_yield` and `ahead` are the ledger's (`Shortfall`). Each further `round_` for
+    one batch doubles the number, because in a nearly full subnet a block yields an address or two.
     """
-    wanted = min(_LEASES_MAX, -(-missing // geometry.block_size) << round_)
+    of_block = block_yield or geometry.block_size
+    wanted = min(_LEASES_MAX, -(-(missing + ahead) // of_block) << round_)
     leasable = [
         row
         for row in table.open_rows

@@ -99,7 +99,6 @@ from netwright.server.routing_commands import (
 from netwright.server.security import decisions as security
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
-from netwright.server.store.events import events_after, last_seq
 from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load
 from netwright.server.store.memory import Memory
@@ -119,11 +118,13 @@ _LOADS_AMID_DECISION_MAX = 16
 class Decided(NamedTuple):
     """A batch that is written: an outcome for each command; what watchers and the log get of it.
 
+    `others` are events that other processes have committed, as far as they were read on the way.
     `notices` counts those that wait for Nova now. `remember` is to be called once it is committed.
     """
 
     outcomes: list[Outcome]
     events: list[EventRow]
+    others: list[EventRow]
     news: list[news.Line]
     notices: int
     remember: Callable[[], None]
@@ -157,8 +158,7 @@ async def run(
         await aside(partial(chores, world=world, heard=tick.heard))  # first: it changes rows
     if turn_first:
         await tx.take_turn()
-    seen = await last_seq(tx)
-    memory.begin(seen)
+    others = await memory.catch_up(tx) or []
     await load(tx, world, needs, memory)
     adapt_ledger(world)
     try:
@@ -167,20 +167,21 @@ async def run(
         outcomes = [await _outcome(world, command, epoch, more) for command in commands]
     except SubnetChanged as error:
         raise Overtaken from error
-    last = seen
     if not turn_first and await tx.take_turn():
-        last = await last_seq(tx)
-        if last != seen and await _is_overtaken(tx, world, needs, seen, last):
+        meanwhile = await memory.catch_up(tx)
+        if meanwhile is None or await _is_overtaken(tx, world, needs, meanwhile):
             raise Overtaken
+        others += meanwhile
     if tells_nova:
         changes = ((before, now) for _, before, now in world.ports.changed())
         world.notices.extend(notices.of_ports(changes))
+    last = memory.seq
     try:
         events = await write(tx, world, last)
-        remember = partial(memory.commit, world, last, last + len(events))
-        return Decided(outcomes, events, _news(world), len(world.notices), remember)
     except KeyTaken as error:
         raise Overtaken(_wanted(world)) from error
+    remember = partial(memory.commit, world, last + len(events))
+    return Decided(outcomes, events, others, _news(world), len(world.notices), remember)
 
 
 class Overtaken(Exception):
@@ -194,9 +195,13 @@ class Overtaken(Exception):
         self.wanted = wanted
 
 
-async def _is_overtaken(tx: Transaction, world: World, needs: Needs, seen: int, last: int) -> bool:
-    """Whether what the batch was decided on is another since the event `seen`."""
-    if is_outdated(world, needs, await events_after(tx, seen, last - seen)):
+async def _is_overtaken(
+    tx: Transaction, world: World, needs: Needs, meanwhile: Sequence[EventRow]
+) -> bool:
+    """Whether what the batch was decided on is another by what others have committed meanwhile."""
+    if not meanwhile:
+        return False
+    if is_outdated(world, needs, meanwhile):
         return True
     return await _macs_were_held(tx, world) or await rebase_usage(tx, world)
 

@@ -106,19 +106,19 @@ class Core:
         self._hearing = Hearing(self._liveness, clock, opened.heard)
         self.reader = StoreReader(opened.database, self._hearing.host)
         self._sender = self._sender_of(opened, nova) if nova else None
-        decider = Decider(
+        self._decider = Decider(
             opened.database,
             opened.epoch,
             self._ledger,
             clock,
-            self._feed.note if self._feed else self._publish,
+            self._feed.note if self._feed else self._publish_own,
             observe_commit=observe_commit,
             segment_rules=segment_rules,
             history=history,
             noticed=self._sender.wake if self._sender else None,
             quota_defaults=quota_defaults,
         )
-        self._committer: Committer[Command, Any] = Committer(decider.commit, weight)
+        self._committer: Committer[Command, Any] = Committer(self._decider.commit, weight)
         self._performer = Performer(
             self._committer.submit,
             lambda until, limit: opened.database.read(
@@ -158,7 +158,13 @@ class Core:
         """Other processes share PostgreSQL; a SQLite file is this process's own."""
         if not isinstance(opened.database, PostgresDatabase):
             return None
-        return Feed(opened.database, opened.last_seq, self._publish, self._hub.cut_off)
+        return Feed(
+            opened.database,
+            opened.last_seq,
+            self._publish,
+            self._hub.cut_off,
+            lambda: self._committer.is_committing,
+        )
 
     def _sender_of(self, opened: Opened, nova: ToldNova) -> Sender:
         is_shared = isinstance(opened.database, PostgresDatabase)
@@ -279,8 +285,13 @@ class Core:
         finally:
             await self._database.close()
 
+    def _publish_own(self, events: Sequence[EventRow], _others: Sequence[EventRow]) -> None:
+        """On SQLite there are no others."""
+        self._publish(events)
+
     def _publish(self, events: Sequence[EventRow]) -> None:
         """Events in the order of the log, each once."""
+        self._decider.follow(events)
         self._learn_hosts(events)
         self._performer.note(events)
         self._hub.publish(map(self._hearing.event, events))

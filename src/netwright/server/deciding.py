@@ -34,8 +34,8 @@ ObserveCommit = Callable[[int, float], None]
 Noticed = Callable[[], None]
 """Called after each commit of this process that left notices for Nova."""
 
-Told = Callable[[Sequence[EventRow]], None]
-"""Told of the events of each commit of this process, in order."""
+Told = Callable[[Sequence[EventRow], Sequence[EventRow]], None]
+"""Told of each commit, in order: its events, and those of others that were read for it."""
 
 
 class Decider:
@@ -69,6 +69,7 @@ class Decider:
         self._history = history
         self._noticed = noticed
         self._quota_defaults = quota_defaults
+        self._is_deciding = False
 
     async def commit(self, commands: Sequence[Command]) -> Sequence[Any]:
         """An outcome for each command, once they are durable. Raises Unavailable."""
@@ -85,16 +86,31 @@ class Decider:
         for line in decided.news:
             (log.warning if line.is_warning else log.info)(line.event, **line.fields)
         loop = asyncio.get_running_loop()  # after the replies, which are given next
-        loop.call_soon(loop.call_soon, self._tell, decided.events, len(commands), took_s)
+        loop.call_soon(loop.call_soon, self._tell, decided, len(commands), took_s)
         if decided.notices and self._noticed is not None:
             loop.call_soon(loop.call_soon, self._noticed)
         return decided.outcomes
 
-    def _tell(self, events: Sequence[EventRow], commands: int, took_s: float) -> None:
-        self._told(events)
+    def _tell(self, decided: batch.Decided, commands: int, took_s: float) -> None:
+        self._told(decided.events, decided.others)
         self._observe_commit(commands, took_s)
 
+    def follow(self, events: Sequence[EventRow]) -> None:
+        """Events of the log, in its order, whoever wrote them: the next batch need not read them.
+
+        One that is being decided reads itself what others do meanwhile.
+        """
+        if not self._is_deciding:
+            self._memory.follow(events)
+
     async def _write(self, commands: Sequence[Command]) -> batch.Decided:
+        self._is_deciding = True
+        try:
+            return await self._decided(commands)
+        finally:
+            self._is_deciding = False
+
+    async def _decided(self, commands: Sequence[Command]) -> batch.Decided:
         """Decide the batch and commit it; whatever this raises, nothing of it is stored."""
         brief = len(commands) == 1 and is_brief(commands[0])
         for round_ in range(1, ROUNDS_MAX + 1):

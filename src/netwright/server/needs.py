@@ -66,7 +66,7 @@ from netwright.server.commands import (
 )
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
-from netwright.server.ports.macs import mac_candidates
+from netwright.server.ports.macs import first_candidate
 from netwright.server.routing_commands import (
     AddInterface,
     CreateRouters,
@@ -102,7 +102,8 @@ class Needs:
     its addresses' rows; a network's subnets. Those that change bring all their attachments, since
     their hosts must hear of it; those that go, what still uses them.
     `ports_on` are hosts all of whose ports are wanted, `refused_on` those of which only the ports
-    that were refused or fenced are. `addresses` are asked for by name, in a network, since the
+    that were refused or fenced are. `first_macs` are the first choices of ports to be made, which
+    have others if those are not free. `addresses` are asked for by name, in a network, since the
     subnet may not be known yet; `port_addresses` and `port_macs` in a port's network. `draws`
     counts addresses that any subnet of the network may give, so that blocks are leased before and
     not amid the decisions. `segment_choices` are networks whose segment is to be chosen, with its
@@ -128,6 +129,7 @@ class Needs:
     segments: set[str] = field(default_factory=set)
     segment_choices: dict[str, NetworkType | None] = field(default_factory=dict)
     macs: set[tuple[str, str]] = field(default_factory=set)
+    first_macs: dict[tuple[str, str], str] = field(default_factory=dict)
     port_macs: set[tuple[str, str]] = field(default_factory=set)
     unique_names: set[tuple[str, str]] = field(default_factory=set)
     addresses: set[tuple[str, Address]] = field(default_factory=set)
@@ -381,7 +383,9 @@ def need_port(needs: Needs, draft: PortDraft) -> None:
     if draft.mac_address is not None:
         needs.macs.add((draft.network_id, draft.mac_address))
     else:
-        needs.macs.add((draft.network_id, mac_candidates(draft.id)[0]))
+        choice = (draft.network_id, first_candidate(draft.id))
+        needs.macs.add(choice)
+        needs.first_macs[choice] = draft.id
     if draft.fixed_ips is UNSET:
         needs.draws[draft.network_id] += 1
     else:

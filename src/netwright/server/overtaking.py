@@ -134,6 +134,8 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if event.id in needs.ports or world.ports.loaded(event.id) is not None:
         return True
     hosts = (event.hosts or frozenset()) | event.left_hosts
+    if not (hosts or len(world.port_counts) or needs.used_groups):
+        return False
     if hosts & (needs.ports_on | needs.refused_on):
         return True
     if event.body is None:
@@ -141,9 +143,8 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
         return bool(hosts & left)
     placed = _placed(event.body)
     network_id = placed.network_id
-    if world.port_counts.loaded(network_id) is not None:
-        return True
-    if needs.used_groups and not needs.used_groups.isdisjoint(placed.security_groups or ()):
+    is_counted = world.port_counts.loaded(network_id) is not None
+    if is_counted or not needs.used_groups.isdisjoint(placed.security_groups or ()):
         return True
     return any(_fewer(world, (network_id, host)) for host in hosts)
 

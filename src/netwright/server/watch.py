@@ -138,9 +138,10 @@ class Hub:
 
     def publish(self, events: Iterable[EventRow]) -> None:
         for event in events:
-            lines = _Lines(event, cursor_of(event.seq, self.epoch))
-            for watcher in self._concerned(event):
-                watcher.offer(lines)
+            if concerned := self._concerned(event):
+                lines = _Lines(event, cursor_of(event.seq, self.epoch))
+                for watcher in concerned:
+                    watcher.offer(lines)
             self.last_seq = event.seq
 
     def cut_off(self) -> None:

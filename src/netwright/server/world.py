@@ -194,6 +194,8 @@ class World:
         self.free_vnis: list[int | None] = []
         self.whole_scopes: set[str] = set()
         self.default_versions: set[int] = set()
+        self._subnets_of: dict[str, list[Subnet]] = {}  # of `_subnets_known` that were loaded
+        self._subnets_known = 0
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -247,5 +249,15 @@ class World:
 
     def subnets_of(self, network_id: str) -> list[Subnet]:
         """The network's subnets, oldest first."""
+        if self.subnets.is_touched:
+            return self._find_subnets(network_id)
+        if len(self.subnets) != self._subnets_known:
+            self._subnets_known = len(self.subnets)
+            self._subnets_of.clear()
+        if network_id not in self._subnets_of:
+            self._subnets_of[network_id] = self._find_subnets(network_id)
+        return self._subnets_of[network_id]
+
+    def _find_subnets(self, network_id: str) -> list[Subnet]:
         found = [subnet for subnet in self.subnets.values() if subnet.network_id == network_id]
         return sorted(found, key=lambda subnet: (subnet.created_at, subnet.id))

@@ -70,6 +70,8 @@ class Process:
                 missing=gaps[0].missing,
                 now=self.now,
                 round_=round_,
+                block_yield=gaps[0].block_yield,
+                ahead=gaps[0].ahead,
             )
             if blocks:
                 for block in blocks:

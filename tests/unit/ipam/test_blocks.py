@@ -1,6 +1,8 @@
 from itertools import islice
 
-from netwright.ipam.addresses import from_text, to_text
+import pytest
+
+from netwright.ipam.addresses import AddressRange, from_text, to_text
 from netwright.ipam.blocks import Geometry, block_bits_for
 from netwright.ipam.pools import default_pools
 
@@ -67,3 +69,13 @@ def test_a_view_shows_what_is_free() -> None:
     assert [bit for bit in range(64) if view.free >> bit & 1] == list(range(4, 14))
     full = geometry.view(block, [from_text(f"10.0.0.{last}") for last in range(2, 15)])
     assert full.is_full
+
+
+@pytest.mark.parametrize("bits", [6, 8])
+def test_a_block_is_seen_by_its_addresses_last_bytes(bits: int) -> None:
+    geometry = Geometry((AddressRange(0x1001, 0x11FE),), bits)
+    for block in geometry.blocks_after(None):
+        taken = [block, block + 7, block + geometry.block_size - 1]
+        last_bytes = bytes(address & 255 for address in taken)
+        assert geometry.view_of(block, last_bytes) == geometry.view(block, taken)
+        assert geometry.view_of(block, b"") == geometry.view(block, [])

@@ -104,7 +104,9 @@ def test_after_a_conflict_all_blocks_of_the_subnet_are_seen_anew_and_the_cursor_
     ledger.commit()
     assert _allocate(ledger, 3) == [0, 1, 2]
     ledger.abort(["s", "unknown"])
-    assert ledger.shortfall({"s": 9, "t": 8}, NOW) == (Shortfall(subnet_id="s", missing=9),)
+    assert ledger.shortfall({"s": 9, "t": 8}, NOW) == (
+        Shortfall(subnet_id="s", missing=9, block_yield=8),
+    )
     ledger.lease("s", GEOMETRY, _views(0, 1, taken=(2, 5)), NOW + 60)
     assert _allocate(ledger, 14) == [3, 4, 6, 7, *range(8, 16), 0, 1]
 
@@ -247,7 +249,7 @@ def test_what_was_seen_in_a_transaction_that_failed_is_in_doubt() -> None:
     ledger = Ledger("me")
     ledger.lease("s", GEOMETRY, _views(0), NOW + 60)
     ledger.abort()
-    assert ledger.shortfall({"s": 1}, NOW) == (Shortfall(subnet_id="s", missing=1),)
+    assert ledger.shortfall({"s": 1}, NOW) == (Shortfall(subnet_id="s", missing=1, block_yield=8),)
 
 
 def test_a_command_that_needs_blocks_asks_for_more_than_its_rollback_gives_back() -> None:
@@ -265,3 +267,22 @@ def test_a_subnet_without_pools_is_exhausted_not_broken() -> None:
     ledger.survey("s", Geometry((), 6), [], Fullness(capacity=0))
     with pytest.raises(Exhausted):
         ledger.allocate("s", NOW)
+
+
+def test_who_leases_soon_again_leases_ahead_and_more_each_time() -> None:
+    large = Geometry((AddressRange(0x1000, 0x1000 + 0xFFFF),), 8)  # 256 blocks of 256
+    ledger = Ledger("me")
+    blocks = iter(large.blocks_after(None))
+
+    def ahead(now: float, taken: int) -> tuple[int, int]:
+        block = next(blocks)
+        ledger.lease("s", large, large.views([block], range(block, block + taken)), now + 60)
+        (gap,) = ledger.shortfall({"s": 100_000}, now)
+        return gap.block_yield, gap.ahead
+
+    assert ahead(NOW, taken=0) == (256, 0)
+    assert ahead(NOW + 1, taken=0) == (256, 512)
+    assert ahead(NOW + 2, taken=0) == (256, 1_024)
+    assert ahead(NOW + 3, taken=0) == (256, 1_024)  # a 64th of the subnet, and no more
+    assert ahead(NOW + 4, taken=250) == (6, 0)  # addresses are rare
+    assert ahead(NOW + 60, taken=0) == (256, 0)

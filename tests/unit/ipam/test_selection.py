@@ -13,7 +13,14 @@ GEOMETRY = Geometry((AddressRange(0x1000, 0x1FFF),), 4)  # 256 blocks of 16
 BLOCKS = list(GEOMETRY.blocks_after(None))
 
 
-def _choose(*rows: BlockRow, newest: int, missing: int = 1, round_: int = 0) -> list[int]:
+def _choose(
+    *rows: BlockRow,
+    newest: int,
+    missing: int = 1,
+    round_: int = 0,
+    block_yield: int = 0,
+    ahead: int = 0,
+) -> list[int]:
     chosen = choose_leases(
         GEOMETRY,
         BlockTable(open_rows=rows, newest=BLOCKS[newest]),
@@ -22,6 +29,8 @@ def _choose(*rows: BlockRow, newest: int, missing: int = 1, round_: int = 0) -> 
         missing=missing,
         now=NOW,
         round_=round_,
+        block_yield=block_yield,
+        ahead=ahead,
     )
     return [BLOCKS.index(block) for block in chosen]
 
@@ -46,6 +55,11 @@ def test_each_round_doubles_up_to_a_bound() -> None:
     assert len(_choose(newest=0, missing=17)) == 2
     assert len(_choose(newest=0, missing=17, round_=2)) == 8
     assert len(_choose(newest=0, missing=10_000, round_=3)) == 64
+
+
+def test_as_many_as_give_what_is_missing_if_they_give_what_others_gave() -> None:
+    assert len(_choose(newest=0, missing=17, block_yield=2)) == 9
+    assert len(_choose(newest=0, missing=17, ahead=32)) == 4
 
 
 def test_nothing_is_left_when_all_is_leased_to_others() -> None:

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
 
 from netwright.server.api.sender import Streams
-from netwright.server.connections import HEADER_BYTES_MAX, BoundedConnection
+from netwright.server.connections import HEADER_BYTES_MAX, BoundedConnection, _Gathering
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = b"x" * (32 << 20)  # more than socket buffers hold
@@ -191,3 +192,34 @@ async def test_a_stop_closes_what_stays_idle(monkeypatch: pytest.MonkeyPatch) ->
         place.server.should_exit = True
         assert BoundedConnection.DRAIN_S <= await closed_after_s(reader) < 2.0
         writer.close()
+
+
+async def test_head_and_body_of_a_reply_leave_together() -> None:
+    async with serving() as place:
+        reader, writer = await place.open()
+        for _ in range(3):
+            writer.write(REQUEST)
+            reply = await reader.read(65536)  # what has come by then, which is all of it
+            assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"done" in reply
+        writer.close()
+
+
+async def test_what_is_written_alone_leaves_at_the_end_of_the_turn() -> None:
+    sent: list[bytes] = []
+    transport = Mock(
+        write=sent.append,
+        writelines=lambda parts: sent.append(b"".join(parts)),
+        close=lambda: sent.append(b"closed"),
+    )
+    gathering = _Gathering(transport, asyncio.get_running_loop())
+    gathering.write(b"head")
+    assert sent == []
+    await asyncio.sleep(0)
+    assert sent == [b"head"]
+    gathering.write(b"chunk")
+    gathering.write(b"chunk")
+    gathering.write(b"last")
+    gathering.close()
+    await asyncio.sleep(0)
+    assert sent == [b"head", b"chunkchunk", b"last", b"closed"]

@@ -241,7 +241,7 @@ async def test_watchers_of_a_process_that_missed_what_was_forgotten_are_cut_off(
         async def away(_: Any) -> Any:
             raise Unavailable("away", next="wait")
 
-        monkeypatch.setattr(b._feed._database, "read", away)
+        monkeypatch.setattr(b._feed._database, "look", away)
         for n in range(30):
             await a.commit(port(f"p{n}"))
         await a.commit(Tick(caller=ADMIN))

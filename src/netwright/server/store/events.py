@@ -127,13 +127,21 @@ async def _snapshot(tx: Transaction, kinds: frozenset[Kind], host: str | None) -
     return found
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+_NOBODY: frozenset[str] = frozenset()
+
+
 def _event(row: Row) -> EventRow:
     seq, kind, resource_id, hosts, left, body = row
     return EventRow(
         seq,
-        Kind(kind),
+        _KINDS[kind],
         resource_id,
-        None if hosts is None else frozenset(hosts.split()),
-        frozenset(left.split()),
+        None if hosts is None else _hosts(hosts),
+        _hosts(left),
         None if body is None else body.encode(),
     )
+
+
+def _hosts(text: str) -> frozenset[str]:
+    return frozenset(text.split()) if text else _NOBODY

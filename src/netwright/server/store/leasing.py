@@ -140,18 +140,13 @@ async def _find(world: World, gap: Shortfall, round_: int, tx: Transaction) -> _
     assert subnet is not None, f"subnet {gap.subnet_id} was not loaded"
     await _require_as_loaded(tx, world, subnet.id)
     geometry = geometry_of(subnet)
-    rested = await _forget_rested(tx, subnet, world.now)
     if subnet.id in world.recuts:
         await forget_blocks(tx, [subnet.id])
-    leases = choose_leases(
-        geometry,
-        await _table(tx, subnet.id, _LEASABLE_ROWS_MAX),
-        owner=world.ledger.owner,
-        held=gap.held,
-        missing=gap.missing,
-        now=world.now,
-        round_=min(round_, 6),
-    )
+    rested: list[Address] = []
+    leases = await _leases(tx, world, subnet, gap, round_)
+    if not leases:  # before it is given up: what has rested since upkeep came by
+        rested = await _forget_rested(tx, subnet, world.now)
+        leases = await _leases(tx, world, subnet, gap, round_) if rested else ()
     if leases:
         await _write_leases(tx, world, subnet.id, leases)
         views = await _views(tx, subnet.id, geometry, leases)
@@ -161,6 +156,22 @@ async def _find(world: World, gap: Shortfall, round_: int, tx: Transaction) -> _
     views = await _views(tx, subnet.id, geometry, survey.blocks)
     full = await _fullness(tx, subnet.id, geometry) if survey.complete else None
     return _Supply(geometry, views, leased=False, full=full, rested=rested)
+
+
+async def _leases(
+    tx: Transaction, world: World, subnet: Subnet, gap: Shortfall, round_: int
+) -> tuple[Address, ...]:
+    return choose_leases(
+        geometry_of(subnet),
+        await _table(tx, subnet.id, _LEASABLE_ROWS_MAX),
+        owner=world.ledger.owner,
+        held=gap.held,
+        missing=gap.missing,
+        now=world.now,
+        round_=min(round_, 6),
+        block_yield=gap.block_yield,
+        ahead=gap.ahead,
+    )
 
 
 class SubnetChanged(Exception):
@@ -187,10 +198,13 @@ def _learn(world: World, subnet_id: str, found: _Supply) -> None:
 
 
 async def _forget_rested(tx: Transaction, subnet: Subnet, now: float) -> list[Address]:
-    """Delete the rows of addresses that have rested, and open their blocks."""
+    """Delete the rows of addresses that have rested, and open their blocks.
+
+    They are found among all that rest: whoever looked among the subnet's would read it whole.
+    """
     rows = await tx.rows(
-        "DELETE FROM allocation WHERE subnet_id = $1 AND address IN (SELECT address "
-        "FROM allocation WHERE subnet_id = $1 AND rests_until <= $2 FOR UPDATE SKIP LOCKED) "
+        "DELETE FROM allocation WHERE (subnet_id, address) IN (SELECT subnet_id, address "
+        "FROM allocation WHERE rests_until <= $2 AND subnet_id || '' = $1 FOR UPDATE SKIP LOCKED) "
         "RETURNING address",
         subnet.id,
         now,
@@ -242,17 +256,10 @@ async def _views(
     blocks: tuple[Address, ...],
 ) -> list[BlockView]:
     """What the table shows in the blocks; a full one is marked, so that nobody looks again."""
-    addresses: list[Address] = []
-    for block in blocks:
-        span = geometry.block_range(block)
-        rows = await tx.rows(
-            "SELECT address FROM allocation WHERE subnet_id = $1 AND address BETWEEN $2 AND $3",
-            subnet_id,
-            to_key(span.first),
-            to_key(span.last),
-        )
-        addresses += [from_key(key) for (key,) in rows]
-    views = geometry.views(blocks, addresses)
+    spans = [geometry.block_range(block) for block in blocks]
+    keys = [(to_key(span.first), to_key(span.last)) for span in spans]
+    taken = await tx.last_bytes(schema.allocation, (subnet_id,), keys)
+    views = [geometry.view_of(*seen) for seen in zip(blocks, taken, strict=True)]
     full = [(subnet_id, to_key(view.block), None, None, True) for view in views if view.is_full]
     await tx.update(schema.block, ("owner", "expires_at", "is_full"), full)
     return views

@@ -14,6 +14,7 @@ from netwright.model.states import PortState
 from netwright.server.needs import Needs
 from netwright.server.ports.addressing import eui64, is_slaac
 from netwright.server.ports.giving_back import held_addresses
+from netwright.server.ports.macs import is_free, mac_candidates
 from netwright.server.segments import vni_candidates
 from netwright.server.store import schema
 from netwright.server.store.labelled import choose_networks
@@ -80,6 +81,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await _load_macs(tx, world, macs)
     await _load_former_macs(tx, world, macs | _remnant_macs(ports))
     await _load_allocations(tx, world, _addresses(world, needs, macs))
+    await _load_second_choices(tx, world, needs)
     await _load_revocations(tx, world, needs.revocations)
     await load_security(tx, world, needs, memory)
     projects = needs.projects | (world.projects() if needs.deletes else set())
@@ -96,6 +98,18 @@ async def load_more_macs(tx: Transaction, world: World, keys: Iterable[tuple[str
     await _load_former_macs(tx, world, macs)
     await _load_allocations(tx, world, _given_by_macs(world, macs))
     world.more_macs |= macs
+
+
+async def _load_second_choices(tx: Transaction, world: World, needs: Needs) -> None:
+    """For all ports at once whose first MAC is not free: one in sixteen, beside a million."""
+    keys = {
+        (network_id, mac)
+        for (network_id, first), port_id in needs.first_macs.items()
+        if not is_free(world, network_id, first)
+        for mac in mac_candidates(port_id)[1:]
+    }
+    if keys:
+        await load_more_macs(tx, world, keys)
 
 
 async def subnets(tx: Transaction, ids: Iterable[str]) -> list[Subnet]:

@@ -1,20 +1,28 @@
 """Networks, subnets, hosts, quotas, whose which security group is: true up to a place in the log.
 
-Every change of them is an event. As long as the log's last event is one that this process knows of,
-they are in the database as they are here, and a batch need not read them again. On SQLite that is
-always; where other processes write, only until the next of their commits.
+Every change of them is an event. A batch first reads what the log has got since the last one, from
+other processes; what that does not name is in the database as it is here, and is not read again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
+from netwright.db.transaction import Transaction
 from netwright.ipam.fill import Fill
 from netwright.model.quotas import Quota
 from netwright.model.resources import Host, Network, Subnet
 from netwright.model.security import SecurityGroup
+from netwright.model.wire import Kind
+from netwright.server.store.events import events_after, last_seq
+from netwright.server.store.writing import EventRow
 from netwright.server.world import World
 
+_subnet = msgspec.json.Decoder(Subnet).decode
+
 _KEPT_MAX = 4_096  # of each kind; one more, and they are read anew
+_BEHIND_MAX = 2_000  # events; to read more takes longer than to read anew what a batch needs
 
 
 class CountedFill(NamedTuple):
@@ -37,11 +45,35 @@ class Memory:
         self.quotas: dict[str, Quota | None] = {}
         self.usage: dict[str, dict[str, int]] = {}
 
-    def begin(self, seq: int) -> None:
-        """A transaction sees the log up to `seq`: forget what may have changed since."""
-        if seq != self._seq:
-            self.forget()
-            self._seq = seq
+    @property
+    def seq(self) -> int:
+        """The place in the log up to which all that is remembered is true; -1: nothing is."""
+        return self._seq
+
+    async def catch_up(self, tx: Transaction) -> list[EventRow] | None:
+        """The events that others have added to the log; what they change is forgotten.
+
+        None: there may be more than were read, and everything was forgotten.
+        """
+        if self._seq >= 0:
+            events = await events_after(tx, self._seq, _BEHIND_MAX)
+            if len(events) < _BEHIND_MAX and (not events or events[0].seq == self._seq + 1):
+                self._follow(events)
+                return events
+        self.forget()
+        self._seq = await last_seq(tx)
+        return None
+
+    def follow(self, events: Sequence[EventRow]) -> None:
+        """Events next to each other in the log, read by somebody else: no batch need read them.
+
+        Not while a batch is decided: that must see itself what others did meanwhile.
+        """
+        if self._seq < 0 or not events or events[-1].seq <= self._seq:
+            return
+        new = [event for event in events if event.seq > self._seq]
+        if new[0].seq == self._seq + 1:
+            self._follow(new)
 
     def forget(self) -> None:
         self._seq = -1
@@ -90,14 +122,11 @@ class Memory:
             self.usage.clear()
         self.quotas.update(quotas)
 
-    def commit(self, world: World, last: int, end: int) -> None:
-        """A batch that followed the event `last` was committed, up to the event `end`."""
+    def commit(self, world: World, end: int) -> None:
+        """A batch was committed that followed the last event known here, up to the event `end`."""
         for network_id, fill in world.fills.items():
             if network_id in self.fills:
                 self.fills[network_id] = self.fills[network_id]._replace(fill=fill)
-        if last != self._seq:  # others committed in between
-            self.forget()
-            return
         self._seq = end
         for network_id, _, _ in world.networks.changed():
             self.networks.pop(network_id, None)
@@ -124,3 +153,24 @@ class Memory:
             known = self.usage.get(project_id)
             if known is not None and used is not None:
                 known[resource] = used
+
+    def _follow(self, events: Iterable[EventRow]) -> None:
+        for event in events:
+            self._seq = event.seq
+            if event.kind is Kind.NETWORK:
+                self.networks.pop(event.id, None)
+            elif event.kind is Kind.SUBNET:
+                self._forget_network_of(event)
+            elif event.kind is Kind.HOST:
+                self.hosts.pop(event.id, None)
+            elif event.kind is Kind.SECURITY_GROUP:
+                self._forget_groups()  # what is gone does not say whose default one it was
+            elif event.kind is Kind.QUOTA:
+                self.quotas.pop(event.id, None)
+            self.usage.clear()  # they may have made or deleted what is counted
+
+    def _forget_network_of(self, event: EventRow) -> None:
+        if event.body is not None:
+            self.networks.pop(_subnet(event.body).network_id, None)
+        else:  # what is gone does not say of which network it was
+            self.networks.clear()
