@@ -38,11 +38,11 @@ from netwright.server.commands import (
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.news import Line
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.loading import revocations
 from netwright.server.store.memory import Memory
 from netwright.server.store.upkeep import heard, overdue_ports
-from netwright.server.store.writing import EventRow
 
 ADMIN = Caller(project_id="p", is_admin=True)
 EPOCH = "e"

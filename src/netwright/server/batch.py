@@ -99,12 +99,13 @@ from netwright.server.routing_commands import (
 from netwright.server.security import decisions as security
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.leasing import Aside, SubnetChanged, adapt_ledger, demand_of, supply
 from netwright.server.store.loading import load
 from netwright.server.store.memory import Memory
 from netwright.server.store.quotas import rebase_usage
 from netwright.server.store.upkeep import chores
-from netwright.server.store.writing import EventRow, write
+from netwright.server.store.writing import write
 from netwright.server.weighing import weight
 from netwright.server.world import World
 

@@ -45,6 +45,7 @@ from netwright.server.liveness import Liveness
 from netwright.server.nova.sender import LEASE_MARGIN_S, Endpoint, ObserveTold, Sender
 from netwright.server.performing import Performer
 from netwright.server.store import leases
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.leasing import return_leases
 from netwright.server.store.opening import Opened, open_store
@@ -57,7 +58,6 @@ from netwright.server.store.upkeep import (
     overdue_ports,
     pending_operations,
 )
-from netwright.server.store.writing import EventRow
 from netwright.server.watch import Hub
 from netwright.server.weighing import weight
 

@@ -20,8 +20,8 @@ from netwright.model.segments import SegmentRules
 from netwright.server import batch
 from netwright.server.commands import Command
 from netwright.server.history import HistoryKept
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.memory import Memory
-from netwright.server.store.writing import EventRow
 from netwright.server.weighing import is_brief
 
 log = structlog.get_logger(__name__)

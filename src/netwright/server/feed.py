@@ -16,8 +16,8 @@ import structlog
 
 from netwright.db.postgres import PostgresDatabase
 from netwright.model.errors import Unavailable
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import events_after
-from netwright.server.store.writing import EventRow
 
 log = structlog.get_logger(__name__)
 

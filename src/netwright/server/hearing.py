@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from netwright.model.resources import Host
 from netwright.model.wire import Kind
 from netwright.server.liveness import Liveness
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture
-from netwright.server.store.writing import EventRow
 
 _decode = msgspec.json.Decoder(Host).decode
 _encode = msgspec.json.Encoder().encode

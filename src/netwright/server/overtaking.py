@@ -18,7 +18,7 @@ from netwright.model.security import SecurityGroup
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
 from netwright.server.plain import PLAIN_OF
-from netwright.server.store.writing import EventRow
+from netwright.server.store.event_rows import EventRow
 from netwright.server.world import World
 
 _subnet = msgspec.json.Decoder(Subnet).decode

@@ -27,7 +27,7 @@ from netwright.server.commands import (
 )
 from netwright.server.operation_work import OperationWork, steps_of
 from netwright.server.operations import failure_of
-from netwright.server.store.writing import EventRow
+from netwright.server.store.event_rows import EventRow
 
 log = structlog.get_logger(__name__)
 

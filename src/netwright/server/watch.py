@@ -17,8 +17,8 @@ import msgspec
 from netwright.model.wire import Kind, LineType, WatchLine
 from netwright.server.security.members import group_in
 from netwright.server.store.cursors import cursor_of, seq_of
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture
-from netwright.server.store.writing import EventRow
 
 HEARTBEAT_S = 5.0
 QUEUE_LINES_MAX = 10_000

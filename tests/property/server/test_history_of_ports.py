@@ -60,7 +60,7 @@ from netwright.server.commands import (
 )
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import due_at, was_told
-from netwright.server.store.writing import EventRow
+from netwright.server.store.event_rows import EventRow
 
 AGENTS = ("h1", "h2")
 HOSTS = (*AGENTS, "h3")  # "h3" never registers: bindings there are refused

@@ -11,7 +11,7 @@ from netwright.db.postgres import PostgresDatabase
 from netwright.model.wire import Kind
 from netwright.server import feed as feed_module
 from netwright.server.feed import Feed
-from netwright.server.store.writing import EventRow
+from netwright.server.store.event_rows import EventRow
 
 
 def event(seq: int) -> EventRow:

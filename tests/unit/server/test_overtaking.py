@@ -11,7 +11,7 @@ from netwright.model.states import AttachmentState
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
 from netwright.server.overtaking import is_outdated
-from netwright.server.store.writing import EventRow
+from netwright.server.store.event_rows import EventRow
 from netwright.server.world import World
 
 NETWORK = network("net")

@@ -6,8 +6,8 @@ from contextlib import aclosing
 import msgspec
 
 from netwright.model.wire import Kind, LineType, WatchLine
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture
-from netwright.server.store.writing import EventRow
 from netwright.server.watch import QUEUE_LINES_MAX, Hub
 
 EPOCH = "e"

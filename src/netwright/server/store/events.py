@@ -9,9 +9,9 @@ from sqlalchemy import select
 from netwright.db.transaction import Row, Transaction
 from netwright.model.wire import Kind
 from netwright.server.plain import PLAIN_OF
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.group_pictures import Told, all_members, snapshot_of_groups
 from netwright.server.store.plain import TABLES
-from netwright.server.store.writing import EventRow
 
 EVENTS_KEPT = 100_000
 """How many events a watcher may be behind before it gets a snapshot."""

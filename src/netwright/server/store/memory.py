@@ -15,8 +15,8 @@ from netwright.model.quotas import Quota
 from netwright.model.resources import Host, Network, Subnet
 from netwright.model.security import SecurityGroup
 from netwright.model.wire import Kind
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import events_after, last_seq
-from netwright.server.store.writing import EventRow
 from netwright.server.world import World
 
 _subnet = msgspec.json.Decoder(Subnet).decode

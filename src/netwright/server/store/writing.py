@@ -6,7 +6,7 @@ also handed back, for the hub.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -21,6 +21,7 @@ from netwright.server.plain import PLAIN_OF
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.security import members
 from netwright.server.store import schema
+from netwright.server.store.event_rows import EventRow
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.outbox import write_notices
 from netwright.server.store.plain import write_plain
@@ -31,17 +32,6 @@ from netwright.server.store.tags import write_tags
 from netwright.server.world import World
 
 _encode = msgspec.json.Encoder().encode
-
-
-class EventRow(NamedTuple):
-    """A line of the event log. `hosts` None: it concerns every host."""
-
-    seq: int
-    kind: Kind
-    id: str
-    hosts: frozenset[str] | None
-    left_hosts: frozenset[str]
-    body: bytes | None
 
 
 async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:

@@ -12,7 +12,7 @@ from netwright.model.security import Direction, GroupMember, SecurityGroup, Secu
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
 from netwright.server.overtaking import is_outdated
-from netwright.server.store.writing import EventRow
+from netwright.server.store.event_rows import EventRow
 from netwright.server.world import World
 
 GROUP = SecurityGroup(id="web", project_id="p", name="web")

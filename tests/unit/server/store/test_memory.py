@@ -14,7 +14,7 @@ from netwright.model.resources import Port
 from netwright.model.wire import Kind
 from netwright.server.commands import CreateSubnets, DeleteNetwork, SubnetDraft, UpdateNetwork
 from netwright.server.store import memory
-from netwright.server.store.writing import EventRow
+from netwright.server.store.event_rows import EventRow
 
 SIX = SubnetDraft(id="six", project_id="p", network_id="net", cidr="fd00::/64", ip_version=6)
 UNPROTECTED = UpdateNetwork(caller=ADMIN, id="net", port_security_enabled=False)
