@@ -79,9 +79,8 @@ class PostgresTransaction:
         await self.connection.fetch(translate(sql), *_bound(parameters))
 
     async def select(self, statement: Select[Any]) -> Sequence[Row]:
-        compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
-        bound = [compiled.params[name] for name in compiled.positiontup or ()]
-        rows: Sequence[Row] = await self.connection.fetch(str(compiled), *bound)
+        sql, bound = composed(statement)
+        rows: Sequence[Row] = await self.connection.fetch(sql, *bound)
         return rows
 
     async def find(
@@ -129,6 +128,12 @@ def translate(sql: str) -> str:
         given = f"json_array_elements(${number}::text::json)"
         sql = f"{before}(SELECT value ->> 0 AS a, value ->> 1 AS b FROM {given}){after}"  # noqa: S608 - our text
     return sql
+
+
+def composed(statement: Select[Any]) -> tuple[str, Sequence[Any]]:
+    """A statement that was composed, and its parameters, as PostgreSQL reads them."""
+    compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+    return str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]
 
 
 def _bound(parameters: Sequence[Any]) -> list[Any]:

@@ -36,8 +36,8 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
-_dialect = sqlite.dialect(paramstyle="qmark")
-_ANY = re.compile(r"= ANY\(\$(\d+)\)")
+_dialect = sqlite.dialect(paramstyle="numeric_dollar")
+_ANY = re.compile(r"= ANY ?\(\$(\d+)\)")
 _PAIRS = re.compile(r"PAIRS\(\$(\d+)\)")
 _LOCK = re.compile(r" FOR (UPDATE SKIP LOCKED|SHARE)")
 _PLACE = re.compile(r"\$(\d+)")
@@ -78,9 +78,8 @@ class SqliteTransaction:
         self._execute(sql, parameters)
 
     async def select(self, statement: Select[Any]) -> Sequence[Row]:
-        compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
-        bound = [compiled.params[name] for name in compiled.positiontup or ()]
-        return self.connection.execute(str(compiled), bound).fetchall()
+        sql, bound = composed(statement)
+        return self.connection.execute(sql, bound).fetchall()
 
     async def find(
         self, table: Table, columns: Sequence[str], keys: Sequence[Row], by: Sequence[str] = ()
@@ -107,8 +106,7 @@ class SqliteTransaction:
         return False
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
-        bound = [_json(each) if isinstance(each, list | set) else each for each in parameters]
-        return self.connection.execute(translate(sql), bound)
+        return self.connection.execute(translate(sql), _bound(parameters))
 
     def _execute_many(self, sql: str, rows: Sequence[Row]) -> None:
         if not rows:  # most tables have none, and a statement without rows costs as much as a row
@@ -122,6 +120,17 @@ class SqliteTransaction:
 @cache
 def translate(sql: str) -> str:
     """The statement as SQLite reads it: see `db.transaction` for what it may hold."""
+    return _translated(sql)
+
+
+def composed(statement: Select[Any]) -> tuple[str, Sequence[Any]]:
+    """A statement that was composed, and its parameters, as SQLite reads them."""
+    compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+    bound = [compiled.params[name] for name in compiled.positiontup or ()]
+    return _translated(str(compiled)), _bound(bound)  # not `translate`: clients compose any number
+
+
+def _translated(sql: str) -> str:
     sql = _ANY.sub(r"IN (SELECT value FROM json_each($\1))", sql)
     sql = _PAIRS.sub(r"(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each($\1))", sql)
     return _PLACE.sub(r"?\1", _LOCK.sub("", sql))
@@ -284,6 +293,10 @@ def _run(work: Work[T], connection: sqlite3.Connection) -> T:
         return await work(SqliteTransaction(connection))
 
     return run_now(run())
+
+
+def _bound(parameters: Iterable[Any]) -> list[Any]:
+    return [_json(each) if isinstance(each, list | set) else each for each in parameters]
 
 
 def _json(keys: Iterable[Any]) -> str:

@@ -37,7 +37,7 @@ class Transaction(Protocol):
         """Run a statement whose rows, if any, do not matter."""
 
     async def select(self, statement: Select[Any]) -> Sequence[Row]:
-        """All rows of a statement that was composed."""
+        """All rows of a statement that was composed; sets of keys in it are `any_` of a list."""
 
     async def find(
         self, table: Table, columns: Sequence[str], keys: Sequence[Row], by: Sequence[str] = ()
