@@ -18,6 +18,7 @@ from bench.result import Result, table
 MODULES = (
     "ipam_flatness",
     "port_create",
+    "postgres_ports",
     "watchers",
     "agent_memory",
     "lab_up",

@@ -3,7 +3,8 @@
 import time
 
 from bench.result import Result, at_most
-from bench.rig import agent_pid, cpu_seconds, resident_megabytes, running_lab
+from bench.rig import agent_pid, running_lab
+from bench.usage import cpu_seconds, resident_megabytes
 from netwright.lab.orchestrator import Wanted
 
 INSTANCES = 20

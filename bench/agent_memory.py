@@ -14,7 +14,8 @@ import msgspec
 from aiohttp import web
 
 from bench.result import Result, at_most
-from bench.rig import agent_pid, resident_megabytes, running_lab
+from bench.rig import agent_pid, running_lab
+from bench.usage import resident_megabytes
 from netwright.client.networking import Collection, Networking
 from netwright.lab import faults, instances, services
 from netwright.lab.nodes import ovs

@@ -29,8 +29,9 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from bench.result import Result, at_most
-from bench.rig import agent_pid, living_children, page_faults_of_children, running_lab
+from bench.rig import agent_pid, running_lab
 from bench.sqlite_alone import Replay, reports
+from bench.usage import children, page_faults_of_children
 from netwright.agent.ovs.changes import FlowChange
 from netwright.agent.ovs.openflow import OpenFlowClient
 from netwright.agent.ovs.operations import cfg_number, taking_up
@@ -102,7 +103,7 @@ def _in_turns(orchestrator: Orchestrator, pid: int, commits: Replay) -> _Took:
         time.sleep(CAUGHT_UP_S)
         faults = page_faults_of_children(pid)
         took.agent.extend(orchestrator.ask(partial(_one_by_one, rundir, ours[turn])))
-        took.started.append(living_children(pid) > 0 or page_faults_of_children(pid) != faults)
+        took.started.append(len(children(pid)) > 0 or page_faults_of_children(pid) != faults)
     return took
 
 

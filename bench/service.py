@@ -30,23 +30,35 @@ class Service(NamedTuple):
 
     def post(self, path: str, body: Any) -> Any:
         """For setting the scene, never within a measurement."""
+        return self._ask("POST", path, body)
+
+    def put(self, path: str, body: Any) -> Any:
+        """As `post`."""
+        return self._ask("PUT", path, body)
+
+    def _ask(self, method: str, path: str, body: Any) -> Any:
         request = urllib.request.Request(
             self.url + path,
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
+            method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Service]:
-    """A server with an empty database on the disk of this directory."""
+def running(directory: Path, database: str = "", workers: int = 1) -> Iterator[Service]:
+    """A server, on an empty SQLite file in this directory if no other database is named."""
     port = _free_port()
     program = str(Path(sys.executable).with_name("netwright"))
-    arguments = ("server", "--listen", f"127.0.0.1:{port}", "--auth", "none")
+    arguments = ["server", "--listen", f"127.0.0.1:{port}", "--auth", "none"]
+    if database:
+        arguments += ["--database", database, "--workers", str(workers)]
     environment = {"PATH": os.environ["PATH"], "NETWRIGHT_CONFIG": "/dev/null"}
     environment["NETWRIGHT_SERVER_STATE_DIRECTORY"] = str(directory)
+    if "PYTHONPATH" in os.environ:  # the code beside this benchmark, not what is installed
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
     process = subprocess.Popen(
         [program, *arguments], env=environment, stderr=(directory / "log").open("wb")
     )

@@ -1,7 +1,9 @@
 """Load generators that are not the bottleneck: wrk, and small C programs built when needed."""
 
 import json
+import os
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,13 +32,44 @@ def post(url: str, body: Any, *, clients: int, seconds: int, directory: Path) ->
     """POST one body from so many clients, each with one request in flight."""
     file = directory / "body.json"
     file.write_text(json.dumps(body), encoding="utf-8")
+    return _wrk(url, clients, seconds, "post.lua", str(file))
+
+
+def each(
+    url: str,
+    method: str,
+    paths: Iterable[str],
+    body: Any = None,
+    *,
+    clients: int,
+    seconds: int,
+    directory: Path,
+) -> Summary:
+    """One request for each of the paths, from so many clients; there must be more than are used."""
+    listed = directory / "paths"
+    listed.write_text("\n".join(paths), encoding="utf-8")
+    arguments = [method, str(listed)]
+    if body is not None:
+        file = directory / "body.json"
+        file.write_text(json.dumps(body), encoding="utf-8")
+        arguments.append(str(file))
+    return _wrk(url, clients, seconds, "each.lua", *arguments)
+
+
+def get(url: str, *, clients: int, seconds: int) -> Summary:
+    """GET one address again and again."""
+    return _wrk(url, clients, seconds, "summary.lua")
+
+
+def _wrk(url: str, clients: int, seconds: int, script: str, *arguments: str) -> Summary:
     options = ("-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "10s")
     said = subprocess.run(
-        ["wrk", *options, "-s", str(_HERE / "post.lua"), url, "--", str(file)],
+        ["wrk", *options, "-s", str(_HERE / script), url, "--", *arguments],
         check=True,
         capture_output=True,
         text=True,
         timeout=seconds + 30,
+        env={"PATH": os.environ["PATH"], "LUA_PATH": f"{_HERE}/?.lua"},
     ).stdout
     line = next(line for line in said.splitlines() if line.startswith("SUMMARY "))
     summary = msgspec.json.decode(line.removeprefix("SUMMARY "), type=Summary)

@@ -32,6 +32,12 @@ class Postgres:
         self._names = count(1)
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the running server; all its other processes are that one's children."""
+        assert self._process is not None
+        return self._process.pid
+
     def new_database(self, name: str = "") -> str:
         """The URL of an empty database."""
         name = name or f"netwright{next(self._names)}"

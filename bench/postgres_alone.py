@@ -1,0 +1,138 @@
+"""The physical limit of creating ports: PostgreSQL alone, writing the product's own rows.
+
+One SQL function makes a hundred ports in one statement, in tables that the server's own code made,
+with all their indexes: for each port an address, the port itself, and its line of the event log. A
+port that the server has made is the pattern of their rows. pgbench calls it, so that neither
+Python nor a round trip a row is in the way.
+"""
+
+import asyncio
+import re
+import subprocess
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import asyncpg
+from sqlalchemy import Table
+from tests.doubles.postgres import PROGRAMS, USER, Postgres
+
+from netwright.server.store import schema
+from netwright.server.store.opening import open_store
+
+PORTS = 100
+CONNECTIONS = (1, 2, 4, 8)
+
+_FUNCTION = """
+CREATE SEQUENCE bench_number;
+CREATE FUNCTION bench_create(count integer) RETURNS void LANGUAGE sql AS $body$
+  WITH made AS MATERIALIZED (
+    SELECT gen_random_uuid()::text AS id, nextval('bench_number') AS number
+    FROM generate_series(1, count)
+  ), scattered AS (  -- MACs that come once in 2^24, in no order
+    SELECT *, encode(int4send((number * 10368889 % 16777216)::int), 'hex') AS hex FROM made
+  ), named AS MATERIALIZED (
+    SELECT *, host('10.0.0.0'::inet + number) AS ip, 'fa:16:3e:' || substr(hex, 3, 2)
+      || ':' || substr(hex, 5, 2) || ':' || substr(hex, 7, 2) AS mac,
+      '\\x00000000000000000000ffff'::bytea || int4send((167772160 + number)::int) AS key
+    FROM scattered
+  ), ports AS (
+    INSERT INTO port ({port_columns}) SELECT {port_values} FROM named
+  ), allocations AS (
+    INSERT INTO allocation ({allocation_columns}) SELECT {allocation_values} FROM named
+  )
+  INSERT INTO event ({event_columns}) SELECT {event_values} FROM named
+$body$;
+"""
+
+
+class Alone(NamedTuple):
+    """A database of the server's own form, with the function in it."""
+
+    postgres: Postgres
+    name: str
+    connections: int = 1
+
+    def ports_per_second(self, seconds: int) -> float:
+        """What so many connections make, each calling back to back."""
+        said = subprocess.run(
+            [
+                *(str(PROGRAMS / "pgbench"), "--no-vacuum", "--protocol", "prepared"),
+                *("--client", str(self.connections), "--time", str(seconds)),
+                *("--file", "-", "--host", str(self.postgres.directory), "--username", USER),
+                self.name,
+            ],
+            input=f"SELECT bench_create({PORTS});",
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=seconds + 30,
+        ).stdout
+        found = re.search(r"^tps = ([\d.]+) ", said, re.MULTILINE)
+        assert found is not None, said
+        assert "number of failed transactions: 0 " in said, said
+        return float(found[1]) * PORTS
+
+    def at_its_best(self) -> "Alone":
+        """With as many connections as make the most."""
+        tried = [self._replace(connections=each) for each in CONNECTIONS]
+        return max(tried, key=lambda alone: alone.ports_per_second(2))
+
+
+def alone(postgres: Postgres, name: str, pattern_of: str) -> Alone:
+    """A new database, whose ports are like the one that `pattern_of`, another database, has."""
+    postgres.new_database(name)
+    asyncio.run(_prepare(postgres.url(name), postgres.url(pattern_of)))
+    return Alone(postgres, name)
+
+
+async def _prepare(url: str, pattern_url: str) -> None:
+    opened = await open_store(url, "bench")
+    await opened.database.close()
+    source = await asyncpg.connect(pattern_url)
+    port = await source.fetchrow("SELECT * FROM port ORDER BY id LIMIT 1")
+    of_port = partial(source.fetchrow)
+    allocation = await of_port("SELECT * FROM allocation WHERE port_id = $1", port["id"])
+    event = await of_port("SELECT * FROM event WHERE id = $1 ORDER BY seq LIMIT 1", port["id"])
+    await source.close()
+    made = await asyncpg.connect(url)
+    await made.execute(_function(port, allocation, event))
+    await made.close()
+
+
+def _function(port: Any, allocation: Any, event: Any) -> str:
+    address = str(allocation["address"][12:].hex())
+    ip = ".".join(str(int(address[n : n + 2], 16)) for n in range(0, 8, 2))
+    body = {"id": str(port["id"]), "mac": str(port["mac_address"]), "ip": ip}
+    return _FUNCTION.format(
+        **_columns(schema.port, port, body, id="id", mac_address="mac", event_seq="number"),
+        **_columns(schema.allocation, allocation, body, address="key", port_id="id"),
+        **_columns(schema.event, event, body, seq="number", id="id"),
+    )
+
+
+def _columns(table: Table, row: Any, body: dict[str, str], **own: str) -> dict[str, str]:
+    """The table's columns, and what each is: the pattern's, but for those that are a port's own."""
+    names = [column.name for column in table.columns]
+    values = [own.get(name) or _value(name, row[name], body) for name in names]
+    return {f"{table.name}_columns": _listed(names), f"{table.name}_values": _listed(values)}
+
+
+def _value(name: str, value: Any, body: dict[str, str]) -> str:
+    if value is None:
+        return "NULL"
+    if name == "body":
+        text = _quoted(value).replace("%", "%%")
+        for place, (_, part) in enumerate(body.items(), start=1):
+            assert part in text, f"the pattern's body has no {part}"
+            text = text.replace(part, f"%{place}$s")
+        return f"format({text}, {_listed(list(body))})"
+    return _quoted(value) if isinstance(value, str) else str(value)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return ", ".join(parts)
