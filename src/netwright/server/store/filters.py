@@ -1,11 +1,30 @@
-"""What the Networking API's filters mean in the tables."""
+"""What the Networking API's filters mean in the tables.
 
-from collections.abc import Callable
+What clients filter ports by is answered from an index, however many ports there are
+(`docs/adr/0014`). Indexes that leave out what is empty are used only when the statement says, in
+the index's own words, that nothing empty is wanted (`schema.present`).
+"""
 
-from sqlalchemy import Boolean, Integer, Table, and_, false, or_, select, true
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Integer,
+    Select,
+    Table,
+    and_,
+    any_,
+    bindparam,
+    false,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
-from netwright.ipam.addresses import from_text, to_key
+from netwright.ipam.addresses import Address, from_text, prefixes_of, to_key
 from netwright.model.errors import HTTPBadRequest, InvalidInput
 from netwright.server.store import schema
 
@@ -16,7 +35,6 @@ _COLUMNS = {
     "provider:network_type": "network_type",
     "provider:physical_network": "physical_network",
     "provider:segmentation_id": "segmentation_id",
-    "binding:host_id": "host",
     "binding:vnic_type": "vnic_type",
     "binding:vif_type": "vif_type",
 }
@@ -42,13 +60,23 @@ def condition(table: Table, attribute: str, values: tuple[str, ...]) -> _Conditi
         numbers = [_integer(attribute, value) for value in values]
         return column.in_([number for number in numbers if -(2**31) <= number < 2**31])
     if name == "mac_address":
-        return column.in_([value.lower() for value in values])
-    if name in {"host", "gateway_ip"}:
-        # An unbound port's host is "" in the API and NULL here.
-        wanted = [value for value in values if value]
-        absent = column.is_(None) if "" in values else false()
-        return or_(column.in_(wanted), absent)
-    return column.in_(values)
+        return one_of(column, [value.lower() for value in values])
+    if name == "gateway_ip":
+        # A gateway that is not there is "" in the API and NULL here; so is an unbound port's host.
+        wanted = one_of(column, [value for value in values if value])
+        return or_(wanted, column.is_(None)) if "" in values else wanted
+    return one_of(column, values)
+
+
+def one_of(column: Column[Any], values: Sequence[str]) -> _Condition:
+    """Rows that have one of these texts in a column. One statement for any number of them."""
+    if len(values) == 1:
+        wanted = column == values[0]  # databases expect fewer rows of this than of a set
+    else:
+        wanted = column == any_(bindparam(None, list(values)))
+    if "" not in values and column in schema.SPARSE:
+        return and_(wanted, schema.present(column))
+    return wanted
 
 
 def _integer(attribute: str, value: str) -> int:
@@ -70,18 +98,38 @@ def _fixed_ips(values: tuple[str, ...]) -> _Condition:
         if key in {"subnet_id", "subnet"}:
             subnets.append(wanted)
         elif key == "ip_address":
-            addresses.append(to_key(from_text(wanted)))
+            addresses.append(from_text(wanted))
         else:
             raise InvalidInput(
                 f"Invalid input for fixed_ips. Reason: '{value}' is neither subnet_id=ID nor "
                 "ip_address=ADDRESS."
             )
-    wanted_rows = [table.c.port_id.isnot(None)]
+    wanted_rows: list[_Condition] = [table.c.port_id.isnot(None)]
     if subnets:
-        wanted_rows.append(table.c.subnet_id.in_(subnets))
+        wanted_rows.append(one_of(table.c.subnet_id, subnets))
+    elif addresses:
+        wanted_rows.append(table.c.subnet_id.in_(_subnets_around(addresses)))
     if addresses:
-        wanted_rows.append(table.c.address.in_(addresses))
+        wanted_rows.append(table.c.address.in_(map(to_key, addresses)))
     return schema.port.c.id.in_(select(table.c.port_id).where(and_(*wanted_rows)))
+
+
+def _subnets_around(addresses: Sequence[Address]) -> Select[Any]:
+    """The subnets that could hold these addresses: allocations are found by subnet and address.
+
+    An address is in no more prefixes than it has bits, and subnets are found by theirs.
+    """
+    prefixes = {prefix for address in addresses for prefix in prefixes_of(address)}
+    return select(schema.subnet.c.id).where(one_of(schema.subnet.c.cidr, sorted(prefixes)))
+
+
+def _on_hosts(values: tuple[str, ...]) -> _Condition:
+    """Ports whose active binding is on one of these hosts; "": on none."""
+    port, binding = schema.port, schema.binding
+    hosts = [value for value in values if value]
+    bound = select(binding.c.port_id).where(one_of(binding.c.host, hosts))
+    wanted = and_(port.c.id.in_(bound), one_of(port.c.host, hosts))
+    return or_(wanted, port.c.host.is_(None)) if "" in values else wanted
 
 
 def _in_shared(values: tuple[str, ...]) -> _Condition:
@@ -97,6 +145,7 @@ def _of_no_pool(values: tuple[str, ...]) -> _Condition:
 
 _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "fixed_ips"): _fixed_ips,
+    ("port", "binding:host_id"): _on_hosts,
     ("subnet", "shared"): _in_shared,
     ("subnet", "subnetpool_id"): _of_no_pool,
 }

@@ -15,6 +15,7 @@ from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.rows import How, Made, moment
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import (
     Body,
@@ -102,6 +103,17 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
 
 
 _ATTRIBUTES = frozenset(NetworkView.__struct_encode_fields__)
+_SEGMENT = {"segment": Segment}
+
+_SHOWN: How = {
+    "tenant_id": "project_id",
+    "status": Made(lambda _: "ACTIVE", {}),
+    "provider:network_type": Made(lambda row: row.segment.network_type, _SEGMENT),
+    "provider:physical_network": Made(lambda row: row.segment.physical_network, _SEGMENT),
+    "provider:segmentation_id": Made(lambda row: row.segment.segmentation_id, _SEGMENT),
+    "created_at": moment("created_at"),
+    "updated_at": moment("updated_at"),
+}
 
 
 class Networks(Resource[Network, NetworkCreation, NetworkChange]):
@@ -113,6 +125,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     create_shape = Shape[Any](NetworkCreationBody, wrapped=True, read_only=_ATTRIBUTES)
     update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES)
     change_type = NetworkChange
+    shown = _SHOWN
+    admin_only = frozenset(_WIRE.values())
     listable = listing.Listable(
         collection=collection,
         filters={

@@ -15,6 +15,7 @@ from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.rows import How, Made, moment
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import (
@@ -118,6 +119,14 @@ def _gateway_filter(name: str, value: str) -> str:
     return values.address(name, value) if value else ""
 
 
+_SHOWN: How = {
+    "tenant_id": "project_id",
+    "subnetpool_id": Made(lambda _: None, {}),
+    "created_at": moment("created_at"),
+    "updated_at": moment("updated_at"),
+}
+
+
 class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     name = "subnet"
     collection = "subnets"
@@ -127,6 +136,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     create_shape = Shape[Any](SubnetCreationBody, wrapped=True, read_only=_ATTRIBUTES)
     update_shape = Shape[Any](SubnetChangeBody, wrapped=True, read_only=_ATTRIBUTES)
     change_type = SubnetChange
+    shown = _SHOWN
     listable = listing.Listable(
         collection=collection,
         filters={
