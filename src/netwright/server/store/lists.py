@@ -32,13 +32,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from netwright.db.hints import unindexed
 from netwright.db.transaction import Database, Row, Transaction
 from netwright.model.errors import HTTPBadRequest, NotFound
 from netwright.model.resources import Value
 from netwright.model.states import API_STATUS
 from netwright.server.queries import Page, Query
 from netwright.server.store import schema
-from netwright.server.store.filters import condition
+from netwright.server.store.filters import PAGE, READABLE, condition, leading
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -140,9 +141,8 @@ async def _looked_up(
         return ids, page(first, rows, more=len(ids) > FIRST_ROWS)
 
     async def look_up(tx: Transaction, wanted: list[str], *, more: bool) -> Page[T]:
-        statement = _matching(collection, query, table.c.id, table.c.body)
-        among = table.c.id == any_(bindparam(None, wanted))
-        return page(wanted, await tx.select(statement.where(among)), more=more)
+        statement = _matching(collection, query, table.c.id, table.c.body, ids=wanted)
+        return page(wanted, await tx.select(statement), more=more)
 
     def page(wanted: Sequence[str], rows: Sequence[Row], *, more: bool) -> Page[T]:
         bodies: dict[str, str] = dict(rows)
@@ -169,12 +169,22 @@ async def _in_order(
     return statement if query.limit is None else statement.limit(query.limit)
 
 
-def _matching(collection: Collection[Any], query: Query, *columns: Column[Any]) -> Select[Any]:
-    """The rows that the query is about, in no order."""
-    statement = select(*columns).where(collection.readable(query.project_id), collection.alive)
-    for attribute, values in query.filters:
-        statement = statement.where(_condition(collection.table, attribute, values))
-    return statement
+def _matching(
+    collection: Collection[Any], query: Query, *columns: Column[Any], ids: list[str] | None = None
+) -> Select[Any]:
+    """The rows that the query is about, in no order; of these `ids`, if they are given."""
+    table = collection.table
+    conditions = {name: _condition(table, name, values) for name, values in query.filters}
+    if query.project_id is not None:
+        conditions[READABLE] = collection.readable(query.project_id)
+    if ids is not None:
+        conditions[PAGE] = table.c.id == any_(bindparam(None, ids))
+    vague = {name for name, values in query.filters if "" in values}
+    lead = leading(table, conditions.keys() - vague)
+    return select(*columns).where(
+        collection.alive,
+        *(each if name in lead else unindexed(each) for name, each in conditions.items()),
+    )
 
 
 def _condition(table: Table, attribute: str, values: tuple[str, ...]) -> ColumnElement[bool]:
