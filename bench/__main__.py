@@ -25,6 +25,7 @@ MODULES = (
     "agent_idle",
     "device_up",
     "round_trips",
+    "lists",
 )
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
