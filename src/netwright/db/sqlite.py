@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from sqlalchemy import Select, Table
+from sqlalchemy import ClauseElement, Table
 from sqlalchemy.dialects import sqlite
 
 from netwright.db import statements
@@ -77,7 +77,7 @@ class SqliteTransaction:
     async def run(self, sql: str, *parameters: Any) -> None:
         self._execute(sql, parameters)
 
-    async def select(self, statement: Select[Any]) -> Sequence[Row]:
+    async def select(self, statement: ClauseElement) -> Sequence[Row]:
         sql, bound = composed(statement)
         return self.connection.execute(sql, bound).fetchall()
 
@@ -123,7 +123,7 @@ def translate(sql: str) -> str:
     return _translated(sql)
 
 
-def composed(statement: Select[Any]) -> tuple[str, Sequence[Any]]:
+def composed(statement: ClauseElement) -> tuple[str, Sequence[Any]]:
     """A statement that was composed, and its parameters, as SQLite reads them."""
     compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
     bound = [compiled.params[name] for name in compiled.positiontup or ()]
@@ -184,6 +184,9 @@ class SqliteDatabase:
 
     async def read(self, work: Work[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    async def select(self, statement: ClauseElement) -> Sequence[Row]:
+        return await self.read(lambda tx: tx.select(statement))
 
     async def aside(self, within: Transaction, work: Work[T]) -> T:
         return await work(within)

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from sqlalchemy import (
     Boolean,
+    ClauseElement,
     Column,
     Integer,
     Select,
@@ -30,6 +31,8 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.db.hints import unindexed
@@ -70,10 +73,16 @@ class Collection(Generic[V]):
         self.decode = msgspec.json.Decoder(kind).decode
 
 
-async def listed(tx: Transaction, collection: Collection[V], query: Query) -> list[V]:
+async def listed(database: Database, collection: Collection[V], query: Query) -> list[V]:
     """All of a list at once: for a few."""
-    statement = await _in_order(tx, collection, query, collection.table.c.body)
-    values = [collection.decode(body) for (body,) in await tx.select(statement)]
+    order = _order(collection.table, query.sort)
+
+    def compose(after: ColumnElement[bool]) -> Select[Any]:
+        found = _matching(collection, query, collection.table.c.body).where(after)
+        return found.order_by(*_directed(order, query)).limit(query.limit)
+
+    rows = await _after(database, collection, query, order, compose)
+    values = [collection.decode(body) for (body,) in rows]
     return values[::-1] if query.page_reverse else values
 
 
@@ -98,79 +107,109 @@ def _is_walk(query: Query) -> bool:
 async def _walked(
     database: Database, collection: Collection[Any], query: Query, decode: Callable[[str], T]
 ) -> AsyncIterator[Page[T]]:
-    table = collection.table
-    order = _order(table, query.sort)
+    key = collection.table.c.id
+    order = _order(collection.table, query.sort)
     ((_, ascending),) = order
 
-    async def read(tx: Transaction, after: str | None, size: int) -> Page[T]:
-        statement = _matching(collection, query, table.c.id, table.c.body)
-        if after is not None:
-            statement = statement.where(table.c.id > after if ascending else table.c.id < after)
-        elif query.marker is not None:
-            statement = statement.where(await _after_marker(tx, collection, query, order))
-        by = table.c.id if ascending else table.c.id.desc()
-        rows = await tx.select(statement.order_by(by).limit(size))
-        return Page([id_ for id_, _ in rows], [decode(body) for _, body in rows], more=False)
+    def compose(after: ColumnElement[bool], size: int) -> Select[Any]:
+        found = _matching(collection, query, key, collection.table.c.body).where(after)
+        return found.order_by(*_directed(order, query)).limit(size)
 
-    after, left, size = None, query.limit, FIRST_ROWS
+    size = FIRST_ROWS if query.limit is None else min(FIRST_ROWS, query.limit)
+    left = query.limit
+    rows = await _after(database, collection, query, order, partial(compose, size=size))
     while True:
-        size = size if left is None else min(size, left)
-        page = await database.read(partial(read, after=after, size=size))
-        if left is not None:
-            left -= size
-        more = len(page.ids) == size and left != 0
-        yield page._replace(more=more)
+        left = None if left is None else left - size
+        more = len(rows) == size and left != 0
+        yield Page([id_ for id_, _ in rows], [decode(body) for _, body in rows], more=more)
         if not more:
             return
-        after, size = page.ids[-1], PAGE_ROWS
+        last = rows[-1][0]
+        size = PAGE_ROWS if left is None else min(PAGE_ROWS, left)
+        rows = await database.select(compose(key > last if ascending else key < last, size))
 
 
 async def _looked_up(
     database: Database, collection: Collection[Any], query: Query, decode: Callable[[str], T]
 ) -> AsyncIterator[Page[T]]:
-    table = collection.table
-
-    async def find(tx: Transaction) -> tuple[list[str], Page[T]]:
-        statement = await _in_order(tx, collection, query, table.c.id)
-        ids = [id_ for (id_,) in await tx.select(statement)]
-        if query.page_reverse:
-            ids.reverse()
-        first = ids[:FIRST_ROWS]
-        sql = f"SELECT id, body FROM {table.name} WHERE id = ANY($1)"  # noqa: S608 - our names
-        rows = await tx.rows(sql, first) if first else ()
-        return ids, page(first, rows, more=len(ids) > FIRST_ROWS)
-
-    async def look_up(tx: Transaction, wanted: list[str], *, more: bool) -> Page[T]:
-        statement = _matching(collection, query, table.c.id, table.c.body, ids=wanted)
-        return page(wanted, await tx.select(statement), more=more)
-
-    def page(wanted: Sequence[str], rows: Sequence[Row], *, more: bool) -> Page[T]:
-        bodies: dict[str, str] = dict(rows)
-        there = [id_ for id_ in wanted if id_ in bodies]
-        return Page(there, [decode(bodies[id_]) for id_ in there], more=more)
-
-    ids, first = await database.read(find)
-    yield first
-    for start in range(FIRST_ROWS, len(ids), PAGE_ROWS):
-        end = start + PAGE_ROWS
-        yield await database.read(partial(look_up, wanted=ids[start:end], more=end < len(ids)))
-
-
-async def _in_order(
-    tx: Transaction, collection: Collection[Any], query: Query, column: Column[Any]
-) -> Select[Any]:
-    statement = _matching(collection, query, column)
+    key, body = collection.table.c.id, collection.table.c.body
     order = _order(collection.table, query.sort)
-    if query.marker is not None:
-        statement = statement.where(await _after_marker(tx, collection, query, order))
-    for by, ascending in order:
-        forwards = ascending is not query.page_reverse
-        statement = statement.order_by(by.asc() if forwards else by.desc())
-    return statement if query.limit is None else statement.limit(query.limit)
+
+    def compose(after: ColumnElement[bool]) -> ClauseElement:
+        by = [column.label(f"by{n}") for n, (column, _) in enumerate(order)]
+        found = _matching(collection, query, key, *by).where(after)
+        if query.limit is not None:
+            found = found.order_by(*_directed(order, query)).limit(query.limit)
+        return placed(found, collection.table, [ascending for _, ascending in order])
+
+    def page(rows: Sequence[Row], *, more: bool) -> Page[T]:
+        return Page([id_ for id_, _ in rows], [decode(body) for _, body in rows], more=more)
+
+    rows = await _after(database, collection, query, order, compose)
+    yield page(rows[:FIRST_ROWS], more=len(rows) > FIRST_ROWS)
+    ids = [id_ for id_, _ in rows]
+    for start in range(FIRST_ROWS, len(ids), PAGE_ROWS):
+        wanted = ids[start : start + PAGE_ROWS]
+        bodies: dict[str, str] = dict(
+            await database.select(_matching(collection, query, key, body, ids=wanted))
+        )
+        there = [(id_, bodies[id_]) for id_ in wanted if id_ in bodies]
+        yield page(there, more=start + PAGE_ROWS < len(ids))
+
+
+async def _after(
+    database: Database,
+    collection: Collection[Any],
+    query: Query,
+    order: "_Order",
+    compose: Callable[[ColumnElement[bool]], ClauseElement],
+) -> Sequence[Row]:
+    """The rows of a statement that is composed of where it begins: after the query's marker."""
+    if query.marker is None:
+        return await database.select(compose(true()))
+
+    async def read(tx: Transaction) -> Sequence[Row]:
+        return await tx.select(compose(await _after_marker(tx, collection, query, order)))
+
+    return await database.read(read)
+
+
+def _directed(order: "_Order", query: Query) -> list[ColumnElement[Any]]:
+    """The order that rows are read in: backwards for a page before the marker."""
+    return [by.desc() if ascending is query.page_reverse else by.asc() for by, ascending in order]
+
+
+class placed(ClauseElement):  # noqa: N801 - reads as a function, as `select` does
+    """All ids that a statement finds, in order, the first of them with their bodies.
+
+    The statement has the columns `id` and `by0`, `by1`, … to order by. Text around it: to compose
+    this of SQLAlchemy's parts takes longer than a look-up.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, found: Select[Any], table: Table, ascending: Sequence[bool]) -> None:
+        self.found = found
+        self.table = table
+        self.by = ", ".join(f"by{n} {'ASC' if up else 'DESC'}" for n, up in enumerate(ascending))
+
+
+@compiles(placed)
+def _compile_placed(element: placed, compiler: SQLCompiler, **how: Any) -> str:
+    body = f"SELECT its.body FROM {element.table.name} AS its WHERE its.id = placed.id"  # noqa: S608 - our names
+    found = compiler.process(element.found, **how)
+    return (
+        f"SELECT id, CASE WHEN place <= {FIRST_ROWS} THEN ({body}) END FROM "  # noqa: S608 - our names
+        f"(SELECT id, row_number() OVER (ORDER BY {element.by}) AS place FROM ({found}) AS found)"
+        " AS placed ORDER BY place"
+    )
 
 
 def _matching(
-    collection: Collection[Any], query: Query, *columns: Column[Any], ids: list[str] | None = None
+    collection: Collection[Any],
+    query: Query,
+    *columns: ColumnElement[Any],
+    ids: list[str] | None = None,
 ) -> Select[Any]:
     """The rows that the query is about, in no order; of these `ids`, if they are given."""
     table = collection.table

@@ -67,7 +67,7 @@ class StoreReader:
 
     async def many(self, type_: type[V], query: Query) -> Sequence[V]:
         collection: Collection[V] = _COLLECTIONS[type_]
-        return await self._database.read(lambda tx: listed(tx, collection, query))
+        return await listed(self._database, collection, query)
 
     def pages(self, type_: type[Value], query: Query, row: type[T]) -> AsyncIterator[Page[T]]:
         return pages(self._database, _COLLECTIONS[type_], query, msgspec.json.Decoder(row).decode)
@@ -105,7 +105,7 @@ class StoreReader:
         statement = select(collection.table.c.body).where(
             collection.table.c.id == resource_id, collection.alive
         )
-        found = await self._database.read(lambda tx: tx.select(statement))
+        found = await self._database.select(statement)
         return collection.decode(found[0][0]) if found else None
 
     async def _bodies(self, sql: str, keys: tuple[Any, ...], kind: type[T]) -> list[T]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -15,7 +16,7 @@ from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing
 from netwright.server.api.v2.resource import Resource
-from netwright.server.api.v2.rows import How, Made, moment
+from netwright.server.api.v2.rows import How, Made, constant, moment
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import (
     Body,
@@ -103,14 +104,13 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
 
 
 _ATTRIBUTES = frozenset(NetworkView.__struct_encode_fields__)
-_SEGMENT = {"segment": Segment}
 
 _SHOWN: How = {
     "tenant_id": "project_id",
-    "status": Made(lambda _: "ACTIVE", {}),
-    "provider:network_type": Made(lambda row: row.segment.network_type, _SEGMENT),
-    "provider:physical_network": Made(lambda row: row.segment.physical_network, _SEGMENT),
-    "provider:segmentation_id": Made(lambda row: row.segment.segmentation_id, _SEGMENT),
+    "status": constant("ACTIVE"),
+    "provider:network_type": Made(attrgetter("network_type"), "segment", Segment),
+    "provider:physical_network": Made(attrgetter("physical_network"), "segment", Segment),
+    "provider:segmentation_id": Made(attrgetter("segmentation_id"), "segment", Segment),
     "created_at": moment("created_at"),
     "updated_at": moment("updated_at"),
 }

@@ -143,23 +143,21 @@ class _BindingRow(msgspec.Struct, gc=False):
 
 
 def _of_active_binding(attribute: str, unbound: Any) -> Made:
-    def make(row: Any) -> Any:
-        for binding in row.bindings:
+    def make(bindings: Sequence[_BindingRow]) -> Any:
+        for binding in bindings:
             if binding.active:
                 return getattr(binding, attribute)
         return unbound
 
-    return Made(make, {"bindings": tuple[_BindingRow, ...]})
+    return Made(make, "bindings", tuple[_BindingRow, ...])
 
 
 _STATUS = {state.value: status for state, status in API_STATUS.items()}
 
 _SHOWN: How = {
     "tenant_id": "project_id",
-    "status": Made(lambda row: _STATUS[row.state], {"state": str}),
-    "security_groups": Made(
-        lambda row: row.security_groups or (), {"security_groups": tuple[str, ...] | None}
-    ),
+    "status": Made(_STATUS.__getitem__, "state", str),
+    "security_groups": Made(lambda ids: ids or (), "security_groups", tuple[str, ...] | None),
     "binding:vnic_type": "vnic_type",
     "binding:host_id": _of_active_binding("host", ""),
     "binding:vif_type": _of_active_binding("vif_type", VifType.UNBOUND),

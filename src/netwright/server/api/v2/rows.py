@@ -7,6 +7,7 @@ that `fields` makes a list cheaper. `docs/adr/0014` has the measurements.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -16,13 +17,11 @@ from msgspec.structs import FieldInfo
 
 
 class Made(NamedTuple):
-    """How an attribute is made of stored ones: `make` takes an object that has those of `stored`.
-
-    `stored` says as what each of them is read.
-    """
+    """An attribute that is made of a stored one, which is read as this type."""
 
     make: Callable[[Any], Any]
-    stored: Mapping[str, Any]
+    stored: str
+    type: Any
 
 
 How = Mapping[str, str | Made]
@@ -38,8 +37,18 @@ class Rows(NamedTuple):
 
 def moment(stored: str) -> Made:
     """A time in whole seconds, as the API shows it."""
-    seconds = attrgetter(stored)
-    return Made(lambda row: datetime.fromtimestamp(int(seconds(row)), UTC), {stored: float})
+    return Made(lambda at: _in_words(int(at)), stored, float)
+
+
+@lru_cache(maxsize=4096)  # what is made together has its time together
+def _in_words(seconds: int) -> str:
+    """As msgspec writes a datetime (RFC 3339)."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def constant(value: Any) -> Made:
+    """What all have alike."""
+    return Made(lambda _: value, "id", Raw)
 
 
 def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> Rows:
@@ -48,8 +57,7 @@ def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> Ro
     copied = {name: way for name, way in ways.items() if isinstance(way, str)}
     made = {name: way for name, way in ways.items() if isinstance(way, Made)}
     read: dict[str, Any] = dict.fromkeys(copied.values(), Raw)
-    for way in made.values():
-        read.update(way.stored)
+    read.update((way.stored, way.type) for way in made.values())
     known = {field.name: field for field in msgspec.structs.fields(value_type)}
     row_type = msgspec.defstruct(
         f"{value_type.__name__}Row",
@@ -61,10 +69,16 @@ def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> Ro
     shown_type = msgspec.defstruct(
         f"{value_type.__name__}Shown", list(shown), rename=shown, gc=False
     )
-    copy, makes = _getter(list(copied.values())), [way.make for way in made.values()]
+    values = _getter([*copied.values(), *(way.stored for way in made.values())])
+    makes, first = [way.make for way in made.values()], len(copied)
 
     def show(found: Sequence[Any]) -> Sequence[Any]:
-        return [shown_type(*copy(row), *[make(row) for make in makes]) for row in found]
+        shown_rows = []
+        for row in found:
+            all_ = values(row)
+            others = [make(value) for make, value in zip(makes, all_[first:], strict=True)]
+            shown_rows.append(shown_type(*all_[:first], *others))
+        return shown_rows
 
     return Rows(row_type, show)
 
