@@ -20,6 +20,7 @@ import msgspec
 import structlog
 from sqlalchemy import ClauseElement, Table
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from netwright.db import statements
 from netwright.db.transaction import KeyTaken, Row, Transaction, Work
@@ -133,6 +134,7 @@ def translate(sql: str) -> str:
 def composed(statement: ClauseElement) -> tuple[str, Sequence[Any]]:
     """A statement that was composed, and its parameters, as PostgreSQL reads them."""
     compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+    assert isinstance(compiled, SQLCompiler)
     return str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]
 
 

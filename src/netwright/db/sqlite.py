@@ -25,6 +25,7 @@ import msgspec
 import structlog
 from sqlalchemy import ClauseElement, Table
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from netwright.db import statements
 from netwright.db.lock import FileLock
@@ -126,6 +127,7 @@ def translate(sql: str) -> str:
 def composed(statement: ClauseElement) -> tuple[str, Sequence[Any]]:
     """A statement that was composed, and its parameters, as SQLite reads them."""
     compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+    assert isinstance(compiled, SQLCompiler)
     bound = [compiled.params[name] for name in compiled.positiontup or ()]
     return _translated(str(compiled)), _bound(bound)  # not `translate`: clients compose any number
 
