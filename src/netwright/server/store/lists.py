@@ -48,9 +48,10 @@ T = TypeVar("T")
 V = TypeVar("V", bound=Value)
 
 FIRST_ROWS = 100
-"""Of the first page, which the client waits for."""
+"""Of the first page of many, which the client waits for."""
 
 PAGE_ROWS = 1_000
+"""Of the others; and what a client asks for in one piece (`limit`) it gets so, up to these."""
 
 Readable = Callable[[str | None], ColumnElement[bool]]
 
@@ -109,14 +110,13 @@ async def _walked(
 ) -> AsyncIterator[Page[T]]:
     key = collection.table.c.id
     order = _order(collection.table, query.sort)
-    ((_, ascending),) = order
+    ascending = order[0][1]  # its id decides, whatever else is named: there are no equals
 
     def compose(after: ColumnElement[bool], size: int) -> Select[Any]:
         found = _matching(collection, query, key, collection.table.c.body).where(after)
         return found.order_by(*_directed(order, query)).limit(size)
 
-    size = FIRST_ROWS if query.limit is None else min(FIRST_ROWS, query.limit)
-    left = query.limit
+    left, size = query.limit, _first(query)
     rows = await _after(database, collection, query, order, partial(compose, size=size))
     while True:
         left = None if left is None else left - size
@@ -134,27 +134,34 @@ async def _looked_up(
 ) -> AsyncIterator[Page[T]]:
     key, body = collection.table.c.id, collection.table.c.body
     order = _order(collection.table, query.sort)
+    size = _first(query)
 
     def compose(after: ColumnElement[bool]) -> ClauseElement:
         by = [column.label(f"by{n}") for n, (column, _) in enumerate(order)]
         found = _matching(collection, query, key, *by).where(after)
         if query.limit is not None:
             found = found.order_by(*_directed(order, query)).limit(query.limit)
-        return placed(found, collection.table, [ascending for _, ascending in order])
+        return placed(found, collection.table, [ascending for _, ascending in order], size)
 
     def page(rows: Sequence[Row], *, more: bool) -> Page[T]:
         return Page([id_ for id_, _ in rows], [decode(body) for _, body in rows], more=more)
 
     rows = await _after(database, collection, query, order, compose)
-    yield page(rows[:FIRST_ROWS], more=len(rows) > FIRST_ROWS)
+    yield page(rows[:size], more=len(rows) > size)
     ids = [id_ for id_, _ in rows]
-    for start in range(FIRST_ROWS, len(ids), PAGE_ROWS):
+    del rows
+    for start in range(size, len(ids), PAGE_ROWS):
         wanted = ids[start : start + PAGE_ROWS]
         bodies: dict[str, str] = dict(
             await database.select(_matching(collection, query, key, body, ids=wanted))
         )
         there = [(id_, bodies[id_]) for id_ in wanted if id_ in bodies]
         yield page(there, more=start + PAGE_ROWS < len(ids))
+
+
+def _first(query: Query) -> int:
+    """How many rows the first page has at most."""
+    return FIRST_ROWS if query.limit is None or query.limit > PAGE_ROWS else query.limit
 
 
 async def _after(
@@ -188,9 +195,12 @@ class placed(ClauseElement):  # noqa: N801 - reads as a function, as `select` do
 
     inherit_cache = False
 
-    def __init__(self, found: Select[Any], table: Table, ascending: Sequence[bool]) -> None:
+    def __init__(
+        self, found: Select[Any], table: Table, ascending: Sequence[bool], bodies: int
+    ) -> None:
         self.found = found
         self.table = table
+        self.bodies = bodies
         self.by = ", ".join(f"by{n} {'ASC' if up else 'DESC'}" for n, up in enumerate(ascending))
 
 
@@ -199,7 +209,7 @@ def _compile_placed(element: placed, compiler: SQLCompiler, **how: Any) -> str:
     body = f"SELECT its.body FROM {element.table.name} AS its WHERE its.id = placed.id"  # noqa: S608 - our names
     found = compiler.process(element.found, **how)
     return (
-        f"SELECT id, CASE WHEN place <= {FIRST_ROWS} THEN ({body}) END FROM "  # noqa: S608 - our names
+        f"SELECT id, CASE WHEN place <= {element.bodies} THEN ({body}) END FROM "  # noqa: S608 - our names
         f"(SELECT id, row_number() OVER (ORDER BY {element.by}) AS place FROM ({found}) AS found)"
         " AS placed ORDER BY place"
     )
