@@ -1,8 +1,12 @@
 """Lists over HTTP: 20,000 ports, against what the database alone reads; filters at a million ports.
 
 One server process on each database. What the database does alone is the same rows' bodies read by
-one statement (PostgreSQL: COPY), by turns with the lists. The client that takes a long list is a
-bare socket; wrk asks for the short ones, one at a time.
+one statement (PostgreSQL: COPY), by turns with the lists; filters, by turns with showing a port by
+its id. The client that takes a long list is a bare socket; wrk asks for the short ones, one at a
+time.
+
+On an idle machine a list shall begin within 20 ms and end within 500, and a filter take 3 ms; the
+limits here are ratios, which hold on a busy one too.
 """
 
 import asyncio
@@ -29,12 +33,12 @@ from bench.usage import most_resident_megabytes
 
 LISTED = 20_000
 ROUNDS = 9
-LOAD_S = 2
-FIRST_BYTE_MS = 20.0
-TOTAL_MS = 500.0
-FLOOR_MAX = 10.0
+FILTER_ROUNDS = 5
+LOAD_S = 1
+TOTAL_MAX = 8.0
+FIRST_BYTE_MAX = 0.1
 FIELDS_MAX = 0.6
-FILTERED_P50_MS = 3.0
+FILTERED_MAX = 4.0
 RESIDENT_MB = 300.0
 _PATHS = 20_000  # more than a load asks for
 _BODIES = "SELECT body FROM port ORDER BY id"
@@ -101,17 +105,14 @@ def _long_lists(database: Database, url: str, directory: Path) -> list[Result]:
             some.append(_take(service, "/v2.0/ports?fields=id&fields=device_id").total_ms)
         resident_mb = most_resident_megabytes([service.pid])
     total_ms = _median([each.total_ms for each in whole])
-    name = database.name
+    first_ms = _median([each.first_ms for each in whole])
+    name, size = database.name, whole[0].size / 1e6
     return [
         Result(f"{name}: the bodies of {LISTED:,} ports, read alone", _median(alone), "ms"),
-        at_most(
-            f"{name}: list of {LISTED:,} ports ({whole[0].size / 1e6:.1f} MB), first byte",
-            _median([each.first_ms for each in whole]),
-            FIRST_BYTE_MS,
-            "ms",
-        ),
-        at_most("  … the last byte", total_ms, TOTAL_MS, "ms"),
-        at_most("  … / read alone", total_ms / _median(alone), FLOOR_MAX),
+        Result(f"{name}: list of {LISTED:,} ports ({size:.1f} MB), last byte", total_ms, "ms"),
+        at_most("  … / read alone", total_ms / _median(alone), TOTAL_MAX),
+        Result("  … first byte", first_ms, "ms"),
+        at_most("  … first byte / last byte", first_ms / total_ms, FIRST_BYTE_MAX),
         at_most("  … two fields of each / all of them", _median(some) / total_ms, FIELDS_MAX),
         at_most("  … the server's memory at its most", resident_mb, RESIDENT_MB, "MB"),
     ]
@@ -128,23 +129,30 @@ def _filters(database: Database, url: str, directory: Path) -> list[Result]:
             f"network_id={network_id(ports.network(n))}&device_owner=network:dhcp" for n in owned
         ],
     }
-    results = []
+    shown = [f"/v2.0/ports/{ports.id(n)}" for n in owned]
+    results: list[Result] = []
     with running(directory, url) as service:
+
+        def p50_ms(paths: Sequence[str]) -> float:
+            summary = load.each(
+                service.url, "GET", paths, clients=1, seconds=LOAD_S, directory=directory
+            )
+            return summary.p50_s * 1e3
+
         for name, asked in queries.items():
             found = _ask(service, asked[0])
             assert found == (name != "network_id and device_owner"), (name, found)
-            seen = load.each(
-                service.url,
-                "GET",
-                [f"/v2.0/ports?{query}" for query in asked],
-                clients=1,
-                seconds=LOAD_S,
-                directory=directory,
-            )
-            what = f"{database.name}: ports of {ports.count:,} by {name}, p50"
-            results.append(at_most(what, seen.p50_s * 1e3, FILTERED_P50_MS, "ms"))
+            paths = [f"/v2.0/ports?{query}" for query in asked]
+            pairs = [(p50_ms(paths), p50_ms(shown)) for _ in range(FILTER_ROUNDS)]
+            what = f"{database.name}: of {ports.count:,} ports by {name}, p50"
+            ratio = _median([filtered / by_id for filtered, by_id in pairs])
+            results += [
+                Result(what, _median([filtered for filtered, _ in pairs]), "ms"),
+                at_most("  … / one shown by its id", ratio, FILTERED_MAX),
+            ]
         resident_mb = most_resident_megabytes([service.pid])
-    return [*results, at_most("  … the server's memory", resident_mb, RESIDENT_MB, "MB")]
+    memory = at_most("  … the server's memory at its most", resident_mb, RESIDENT_MB, "MB")
+    return [*results, memory]
 
 
 def _ask(service: Service, query: str) -> int:
