@@ -241,7 +241,7 @@ EXPECTED: dict[str, Cost] = {
     "GET /v1/hosts/{name}": Cost(_of("/v1/hosts/h1"), 1, 1),
     "PUT /v1/hosts/{name}": Cost(_host("", {**REGISTRATION, "epoch": "f"}), 5, 7),
     "DELETE /v1/hosts/{name}": Cost(_host("", fenced=True), 8, 10),
-    "POST /v1/hosts/{name}/heartbeat": Cost(_host("/heartbeat", {"epoch": "e"}), 0, 0),
+    "POST /v1/hosts/{name}/heartbeat": Cost(_of("/v1/hosts/h1/heartbeat", {"epoch": "e"}), 0, 0),
     "POST /v1/hosts/{name}/devices": Cost(_devices, 11, 13),
     "POST /v1/hosts/{name}/fence": Cost(_host("/fence", {"reason": "gone"}), 5, 7),
     "POST /v1/hosts/{name}/unfence": Cost(_host("/unfence", fenced=True), 4, 6),
