@@ -29,6 +29,7 @@ MODULES = (
     "group_members",
     "round_trips",
     "quotas",
+    "lists",
 )
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
@@ -37,7 +38,7 @@ from netwright.server.census import Census, census
 from netwright.server.commands import Caller, Command, Step
 from netwright.server.counted import COUNTED
 from netwright.server.nova.notices import Telling
-from netwright.server.queries import Query
+from netwright.server.queries import Page, Query
 
 V = TypeVar("V")
 NOW = 1_700_000_000.0
@@ -75,6 +76,14 @@ class ServiceDouble:
 
     async def many(self, type_: type[V], query: Query) -> Sequence[V]:
         return self._many(type_, query)
+
+    async def pages(self, type_: type[Any], query: Query, row: type[V]) -> AsyncIterator[Page[V]]:
+        """Two of a page, whatever was asked for; each value as it would be stored."""
+        found = self._many(type_, query)
+        rows = [msgspec.json.decode(msgspec.json.encode(value), type=row) for value in found]
+        ids = [value.id for value in found]
+        for n in range(0, len(ids) or 1, 2):
+            yield Page(ids[n : n + 2], rows[n : n + 2], more=n + 2 < len(ids))
 
     async def port(self, port_id: str, *, releasing: bool = False) -> Port | None:
         return self._get(Port, port_id)

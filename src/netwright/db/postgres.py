@@ -1,7 +1,7 @@
 """PostgreSQL as a durable store, shared by any number of server processes.
 
     write   READ COMMITTED; `take_turn` is an advisory lock that lasts until the commit
-    read    REPEATABLE READ, READ ONLY: one snapshot
+    read    REPEATABLE READ, READ ONLY: one snapshot; a lone statement is one by itself
     aside   REPEATABLE READ on a connection of its own; begun anew when another was faster
 
 No statement runs longer than `STATEMENT_S`, no transaction idles longer than `IDLE_S`: a process
@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 import structlog
-from sqlalchemy import Select, Table
+from sqlalchemy import ClauseElement, Table
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from netwright.db import statements
 from netwright.db.transaction import KeyTaken, Row, Transaction, Work
@@ -85,10 +86,9 @@ class PostgresTransaction:
     async def run(self, sql: str, *parameters: Any) -> None:
         await self.connection.fetch(translate(sql), *_bound(parameters))
 
-    async def select(self, statement: Select[Any]) -> Sequence[Row]:
-        compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
-        bound = [compiled.params[name] for name in compiled.positiontup or ()]
-        rows: Sequence[Row] = await self.connection.fetch(str(compiled), *bound)
+    async def select(self, statement: ClauseElement) -> Sequence[Row]:
+        sql, bound = composed(statement)
+        rows: Sequence[Row] = await self.connection.fetch(sql, *bound)
         return rows
 
     async def find(
@@ -154,6 +154,13 @@ def translate(sql: str) -> str:
     return sql
 
 
+def composed(statement: ClauseElement) -> tuple[str, Sequence[Any]]:
+    """A statement that was composed, and its parameters, as PostgreSQL reads them."""
+    compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+    assert isinstance(compiled, SQLCompiler)
+    return str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]
+
+
 def _bound(parameters: Sequence[Any]) -> list[Any]:
     return [_keys(each) if isinstance(each, list | set) else each for each in parameters]
 
@@ -197,6 +204,10 @@ class PostgresDatabase:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await work(PostgresTransaction(connection))
+
+    async def select(self, statement: ClauseElement) -> Sequence[Row]:
+        async with self._connection(READERS_MAX) as connection:  # BEGIN and COMMIT would be waits
+            return await PostgresTransaction(connection).select(statement)
 
     async def aside(self, within: Transaction, work: Work[T]) -> T:  # noqa: ARG002 - the form of both databases
         for _ in range(_ASIDE_ROUNDS_MAX):

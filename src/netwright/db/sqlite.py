@@ -23,8 +23,9 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from sqlalchemy import Select, Table
+from sqlalchemy import ClauseElement, Table
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from netwright.db import statements
 from netwright.db.lock import FileLock
@@ -36,8 +37,8 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
-_dialect = sqlite.dialect(paramstyle="qmark")
-_ANY = re.compile(r"= ANY\(\$(\d+)\)")
+_dialect = sqlite.dialect(paramstyle="numeric_dollar")
+_ANY = re.compile(r"= ANY ?\(\$(\d+)\)")
 _PAIRS = re.compile(r"PAIRS\(\$(\d+)\)")
 _LOCK = re.compile(r" FOR (UPDATE SKIP LOCKED|SHARE)")
 _PLACE = re.compile(r"\$(\d+)")
@@ -77,10 +78,9 @@ class SqliteTransaction:
     async def run(self, sql: str, *parameters: Any) -> None:
         self._execute(sql, parameters)
 
-    async def select(self, statement: Select[Any]) -> Sequence[Row]:
-        compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
-        bound = [compiled.params[name] for name in compiled.positiontup or ()]
-        return self.connection.execute(str(compiled), bound).fetchall()
+    async def select(self, statement: ClauseElement) -> Sequence[Row]:
+        sql, bound = composed(statement)
+        return self.connection.execute(sql, bound).fetchall()
 
     async def find(
         self, table: Table, columns: Sequence[str], keys: Sequence[Row], by: Sequence[str] = ()
@@ -114,8 +114,7 @@ class SqliteTransaction:
         return False
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
-        bound = [_json(each) if isinstance(each, list | set) else each for each in parameters]
-        return self.connection.execute(translate(sql), bound)
+        return self.connection.execute(translate(sql), _bound(parameters))
 
     def _execute_many(self, sql: str, rows: Sequence[Row]) -> None:
         if not rows:  # most tables have none, and a statement without rows costs as much as a row
@@ -129,6 +128,18 @@ class SqliteTransaction:
 @cache
 def translate(sql: str) -> str:
     """The statement as SQLite reads it: see `db.transaction` for what it may hold."""
+    return _translated(sql)
+
+
+def composed(statement: ClauseElement) -> tuple[str, Sequence[Any]]:
+    """A statement that was composed, and its parameters, as SQLite reads them."""
+    compiled = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+    assert isinstance(compiled, SQLCompiler)
+    bound = [compiled.params[name] for name in compiled.positiontup or ()]
+    return _translated(str(compiled)), _bound(bound)  # not `translate`: clients compose any number
+
+
+def _translated(sql: str) -> str:
     sql = _ANY.sub(r"IN (SELECT value FROM json_each($\1))", sql)
     sql = _PAIRS.sub(r"(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each($\1))", sql)
     return _PLACE.sub(r"?\1", _LOCK.sub("", sql))
@@ -182,6 +193,9 @@ class SqliteDatabase:
 
     async def read(self, work: Work[T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    async def select(self, statement: ClauseElement) -> Sequence[Row]:
+        return await self.read(lambda tx: tx.select(statement))
 
     async def aside(self, within: Transaction, work: Work[T]) -> T:
         return await work(within)
@@ -291,6 +305,10 @@ def _run(work: Work[T], connection: sqlite3.Connection) -> T:
         return await work(SqliteTransaction(connection))
 
     return run_now(run())
+
+
+def _bound(parameters: Iterable[Any]) -> list[Any]:
+    return [_json(each) if isinstance(each, list | set) else each for each in parameters]
 
 
 def _json(keys: Iterable[Any]) -> str:

@@ -13,7 +13,7 @@ databases want many rows at once in different ways.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import Select, Table
+from sqlalchemy import ClauseElement, Table
 
 T = TypeVar("T")
 
@@ -36,8 +36,8 @@ class Transaction(Protocol):
     async def run(self, sql: str, *parameters: Any) -> None:
         """Run a statement whose rows, if any, do not matter."""
 
-    async def select(self, statement: Select[Any]) -> Sequence[Row]:
-        """All rows of a statement that was composed."""
+    async def select(self, statement: ClauseElement) -> Sequence[Row]:
+        """All rows of a statement that was composed; sets of keys in it are `any_` of a list."""
 
     async def find(
         self, table: Table, columns: Sequence[str], keys: Sequence[Row], by: Sequence[str] = ()
@@ -88,6 +88,9 @@ class Database(Protocol):
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one snapshot of committed state."""
+
+    async def select(self, statement: ClauseElement) -> Sequence[Row]:
+        """As `read` with `Transaction.select` alone: a statement is a snapshot of its own."""
 
     async def aside(self, within: Transaction, work: Work[T]) -> T:
         """Run `work` on one snapshot, and commit it at once, before the transaction `within`.

@@ -90,3 +90,11 @@ def cidr_range(cidr: str) -> AddressRange:
     return AddressRange(
         from_text(str(network.network_address)), from_text(str(network.broadcast_address))
     )
+
+
+def prefixes_of(address: Address) -> list[str]:
+    """Every CIDR that holds the address, as text: 33 of IPv4, 129 of IPv6."""
+    parsed = ip_address(to_text(address))
+    bits = parsed.max_prefixlen
+    rests = range(bits, -1, -1)
+    return [f"{type(parsed)(int(parsed) >> rest << rest)}/{bits - rest}" for rest in rests]

@@ -4,7 +4,7 @@
                  ▲      └─▶ request in flight (its body has bounds of its own: `api.body`)
                  └───────── reply sent; idle for uvicorn's timeout_keep_alive ─▶ closed
     stopping, and no header has begun ─(DRAIN_S)─▶ closed; replies from now on say so
-    closed or stopping, and the client has not read all ─(UNREAD_S, STOP_UNREAD_S)─▶ cut off
+    a reply waits, and the client reads nothing of it ─(UNREAD_S, STOP_UNREAD_S)─▶ cut off
 
 At a stop uvicorn closes what is idle at once, and with it the request that is on its way. Here a
 client that asks more often than DRAIN_S is told by a reply (`Connection: close`, RFC 9112 section
@@ -64,6 +64,17 @@ class BoundedConnection(HttpToolsProtocol):
         if self._unread_due is not None:
             self._unread_due.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """More waits than the transport likes: a long list's next page waits for the client too."""
+        super().pause_writing()
+        self._await_reader(self.STOP_UNREAD_S if self._stopping else self.UNREAD_S)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread_due is not None and not self._stopping:
+            self._unread_due.cancel()
+            self._unread_due = None
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()

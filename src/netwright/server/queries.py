@@ -1,7 +1,7 @@
 """What can be read: a query is a value; the store answers it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from netwright.model.resources import (
     Attachment,
@@ -14,6 +14,7 @@ from netwright.model.topology import Topology
 from netwright.server.census import Census
 from netwright.server.nova.notices import Telling
 
+T = TypeVar("T")
 V = TypeVar("V", bound=Value)
 
 
@@ -36,6 +37,14 @@ class Query(Value, frozen=True, kw_only=True):
     page_reverse: bool = False
 
 
+class Page(NamedTuple, Generic[T]):
+    """A part of a list: rows in order, and their ids; whether there may be `more`."""
+
+    ids: Sequence[str]
+    rows: Sequence[T]
+    more: bool
+
+
 class Reader(Protocol):
     """Committed state. A missing one is None; errors are `Unavailable`.
 
@@ -44,6 +53,14 @@ class Reader(Protocol):
 
     async def one(self, type_: type[V], id_: str) -> V | None: ...
     async def many(self, type_: type[V], query: Query) -> Sequence[V]: ...
+
+    def pages(self, type_: type[Value], query: Query, row: type[T]) -> AsyncIterator[Page[T]]:
+        """A list in pages, at least one, its rows decoded as `row`: some of `type_`'s attributes.
+
+        What is wrong with the query is raised with the first page. Pages are read as they are asked
+        for, each at its time: see `store.lists`.
+        """
+
     async def port(self, port_id: str, *, releasing: bool = False) -> Port | None: ...
     async def host(self, name: str) -> Host | None: ...
     async def hosts(self) -> Sequence[Host]: ...

@@ -1,3 +1,5 @@
+from ipaddress import ip_address, ip_network
+
 import pytest
 
 from netwright.ipam.addresses import (
@@ -6,6 +8,7 @@ from netwright.ipam.addresses import (
     from_key,
     from_text,
     is_ipv4,
+    prefixes_of,
     to_key,
     to_text,
 )
@@ -44,3 +47,15 @@ def test_a_cidr_is_a_range() -> None:
     for wrong in ("10.0.0.1/24", "10.0.0.0/33", "::ffff:0:0/120"):
         with pytest.raises(InvalidInput):
             cidr_range(wrong)
+
+
+@pytest.mark.parametrize(
+    "text", ["10.3.201.170", "255.255.255.255", "0.0.0.0", "2001:db8::9", "::1"]
+)
+def test_every_prefix_around_an_address(text: str) -> None:
+    address = ip_address(text)
+    found = prefixes_of(from_text(text))
+    assert len(found) == address.max_prefixlen + 1
+    assert all(address in ip_network(prefix) for prefix in found)
+    assert [str(ip_network(prefix)) for prefix in found] == found, "as subnets are stored"
+    assert len(set(found)) == len(found)

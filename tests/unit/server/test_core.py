@@ -294,8 +294,8 @@ async def test_a_command_that_cannot_be_written_fails_alone(
             raise ValueError("no column can hold this")
         return row(port, seq)
 
-    row = writing._port_row
-    monkeypatch.setattr(writing, "_port_row", defective)
+    row = writing.port_row
+    monkeypatch.setattr(writing, "port_row", defective)
     made = [create(core, f"p{n}", name="bad" if n == 5 else "good") for n in range(11)]
     outcomes = await asyncio.gather(*made, return_exceptions=True)
     assert [n for n, each in enumerate(outcomes) if isinstance(each, Exception)] == [5]

@@ -10,13 +10,17 @@ NDJSON = b"application/x-ndjson"
 
 
 class Reply(NamedTuple):
-    """What goes back: a whole body, or `stream` in place of it."""
+    """What goes back: a whole body, or one that is not made yet.
+
+    A `stream` is whole wherever it ends; of `parts` the client learns when one is missing.
+    """
 
     status: int
     body: bytes = b""
     content_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
     stream: AsyncIterator[bytes] | None = None
+    parts: AsyncIterator[bytes] | None = None
 
 
 _encode = msgspec.json.Encoder().encode

@@ -1,11 +1,31 @@
-"""What the Networking API's filters mean in the tables."""
+"""What the Networking API's filters mean in the tables.
 
-from collections.abc import Callable
+What clients filter ports by is answered from an index, however many ports there are
+(`docs/adr/0016`). Indexes that leave out what is empty are used only when the statement says, in
+the index's own words, that nothing empty is wanted (`schema.present`).
+"""
 
-from sqlalchemy import Boolean, Integer, Table, and_, false, or_, select, true
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Integer,
+    Select,
+    Table,
+    and_,
+    any_,
+    bindparam,
+    false,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
-from netwright.ipam.addresses import from_text, to_key
+from netwright.ipam.addresses import Address, from_text, prefixes_of, to_key
 from netwright.model.errors import HTTPBadRequest, InvalidInput
 from netwright.model.labels import Operator, Requirement, Selector, parse_selector
 from netwright.server.store import schema
@@ -18,12 +38,46 @@ _COLUMNS = {
     "provider:network_type": "network_type",
     "provider:physical_network": "physical_network",
     "provider:segmentation_id": "segmentation_id",
-    "binding:host_id": "host",
     "binding:vnic_type": "vnic_type",
     "binding:vif_type": "vif_type",
 }
 _NEVER = frozenset({"body", "event_seq", "segment_key", "created_at", "updated_at"})
 _TRUE = frozenset({"true", "1", "t", "yes", "y", "on"})
+
+PAGE = "(of a page)"
+READABLE = "(readable)"
+"""What a list is limited to besides its filters: to a page's ids, to what a project may see."""
+
+# Conditions that find a few rows by an index, the fewest first: those of one line do it together.
+_LEADS: Mapping[str, Sequence[frozenset[str]]] = {
+    "network": [
+        frozenset(names)
+        for names in ({PAGE}, {"id"}, {"name"}, {"project_id"}, {READABLE}, {"shared"})
+    ],
+    "subnet": [
+        frozenset(names)
+        for names in (
+            *({PAGE}, {"id"}, {"cidr"}, {"name"}, {"network_id"}, {"project_id"}, {READABLE}),
+        )
+    ],
+    "port": [
+        frozenset(names)
+        for names in (
+            *({PAGE}, {"id"}, {"unique_name"}, {"device_id"}),
+            *({"mac_address", "network_id"}, {"mac_address"}, {"fixed_ips"}, {"name"}),
+            *({"binding:host_id"}, {"network_id", "device_owner"}, {"network_id"}),
+            *({"project_id"}, {READABLE}, {"device_owner"}),
+        )
+    ],
+}
+
+
+def leading(table: Table, names: AbstractSet[str]) -> AbstractSet[str]:
+    """Which of these conditions shall find the rows, so that the others only test them.
+
+    All of them where nothing is known.
+    """
+    return next((lead for lead in _LEADS.get(table.name, ()) if lead <= names), names)
 
 
 def condition(table: Table, attribute: str, values: tuple[str, ...]) -> _Condition:
@@ -55,14 +109,22 @@ def _of_column(table: Table, attribute: str, values: tuple[str, ...]) -> _Condit
     if isinstance(column.type, Integer):
         numbers = [_integer(attribute, value) for value in values]
         return column.in_([number for number in numbers if -(2**31) <= number < 2**31])
-    if name == "mac_address":
-        return column.in_([value.lower() for value in values])
     if column.nullable:
         # What is absent is NULL here, and "" for who asks: an unbound port's host.
-        wanted = [value for value in values if value]
-        absent = column.is_(None) if "" in values else false()
-        return or_(column.in_(wanted), absent)
-    return column.in_(values)
+        wanted = one_of(column, [value for value in values if value])
+        return or_(wanted, column.is_(None)) if "" in values else wanted
+    return one_of(column, values)
+
+
+def one_of(column: Column[Any], values: Sequence[str]) -> _Condition:
+    """Rows that have one of these texts in a column. One statement for any number of them."""
+    if len(values) == 1:
+        wanted = column == values[0]  # databases expect fewer rows of this than of a set
+    else:
+        wanted = column == any_(bindparam(None, list(values)))
+    if "" not in values and column in schema.SPARSE:
+        return and_(wanted, schema.present(column))
+    return wanted
 
 
 def _integer(attribute: str, value: str) -> int:
@@ -75,6 +137,16 @@ def _integer(attribute: str, value: str) -> int:
     return number
 
 
+def _mac_address(values: tuple[str, ...]) -> _Condition:
+    """In whichever network: MACs are found by network, so a look-up in each of them finds all.
+
+    An index over MACs alone would cost every new port 13 % (`docs/adr/0016`).
+    """
+    port = schema.port
+    wanted = one_of(port.c.mac_address, [value.lower() for value in values])
+    return and_(wanted, port.c.network_id.in_(select(schema.network.c.id)))
+
+
 def _fixed_ips(values: tuple[str, ...]) -> _Condition:
     """Ports with an address that is any of the `ip_address`es in any of the `subnet_id`s named."""
     table = schema.allocation
@@ -84,17 +156,19 @@ def _fixed_ips(values: tuple[str, ...]) -> _Condition:
         if key in {"subnet_id", "subnet"}:
             subnets.append(wanted)
         elif key == "ip_address":
-            addresses.append(to_key(from_text(wanted)))
+            addresses.append(from_text(wanted))
         else:
             raise InvalidInput(
                 f"Invalid input for fixed_ips. Reason: '{value}' is neither subnet_id=ID nor "
                 "ip_address=ADDRESS."
             )
-    wanted_rows = [table.c.port_id.isnot(None)]
+    wanted_rows: list[_Condition] = [table.c.port_id.isnot(None)]
     if subnets:
-        wanted_rows.append(table.c.subnet_id.in_(subnets))
+        wanted_rows.append(one_of(table.c.subnet_id, subnets))
+    elif addresses:
+        wanted_rows.append(table.c.subnet_id.in_(_subnets_around(addresses)))
     if addresses:
-        wanted_rows.append(table.c.address.in_(addresses))
+        wanted_rows.append(table.c.address.in_(map(to_key, addresses)))
     return schema.port.c.id.in_(select(table.c.port_id).where(and_(*wanted_rows)))
 
 
@@ -116,6 +190,24 @@ def _label_condition(requirement: Requirement) -> _Condition:
 def _labels(values: tuple[str, ...]) -> _Condition:
     """Networks whose labels match any of the selectors."""
     return or_(*(labels_match(parse_selector(value)) for value in values))
+
+
+def _subnets_around(addresses: Sequence[Address]) -> Select[Any]:
+    """The subnets that could hold these addresses: allocations are found by subnet and address.
+
+    An address is in no more prefixes than it has bits, and subnets are found by theirs.
+    """
+    prefixes = {prefix for address in addresses for prefix in prefixes_of(address)}
+    return select(schema.subnet.c.id).where(one_of(schema.subnet.c.cidr, sorted(prefixes)))
+
+
+def _on_hosts(values: tuple[str, ...]) -> _Condition:
+    """Ports whose active binding is on one of these hosts; "": on none."""
+    port, binding = schema.port, schema.binding
+    hosts = [value for value in values if value]
+    bound = select(binding.c.port_id).where(one_of(binding.c.host, hosts))
+    wanted = and_(port.c.id.in_(bound), one_of(port.c.host, hosts))
+    return or_(wanted, port.c.host.is_(None)) if "" in values else wanted
 
 
 def _in_shared(values: tuple[str, ...]) -> _Condition:
@@ -146,5 +238,7 @@ _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "security_groups"): _in_groups,
     ("security_group_rule", "revision_number"): _unchanged,
     ("security_group_rule", "remote_ip_prefix"): _prefix,
+    ("port", "mac_address"): _mac_address,
+    ("port", "binding:host_id"): _on_hosts,
     ("subnet", "shared"): _in_shared,
 }

@@ -1,32 +1,17 @@
 """Answers queries from committed state."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Integer,
-    Select,
-    Table,
-    and_,
-    cast,
-    false,
-    func,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import Table, or_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
-from netwright.db.transaction import Database, Transaction
+from netwright.db.transaction import Database
 from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.addressing_errors import AddressScopeNotFound, SubnetPoolNotFound
 from netwright.model.errors import (
-    HTTPBadRequest,
     NetworkNotFound,
-    NotFound,
     PortNotFound,
     SecurityGroupNotFound,
     SecurityGroupRuleNotFound,
@@ -39,41 +24,21 @@ from netwright.model.resources import Attachment, Host, Network, Port, Subnet, T
 from netwright.model.routing import Router
 from netwright.model.routing_errors import RouterNotFound
 from netwright.model.security import GroupRule, SecurityGroup
-from netwright.model.states import API_STATUS, PortState
+from netwright.model.states import PortState
 from netwright.model.topology import Topology
 from netwright.server.census import Census
 from netwright.server.nova.notices import Telling
-from netwright.server.queries import Query
+from netwright.server.queries import Page, Query
 from netwright.server.store import schema
 from netwright.server.store.counting import count
-from netwright.server.store.filters import condition
 from netwright.server.store.group_pictures import watchable_groups
+from netwright.server.store.lists import Collection, Readable, listed, pages
 from netwright.server.store.loading import revocations
 from netwright.server.store.outbox import of_port
 from netwright.server.store.quotas import usage_of
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
-
-Readable = Callable[[str | None], ColumnElement[bool]]
-
-
-class Collection(Generic[V]):
-    """One resource: its table, how its rows become values, and what a project may see of it."""
-
-    def __init__(
-        self,
-        table: Table,
-        kind: type[V],
-        missing: type[NotFound],
-        readable: Readable,
-        alive: ColumnElement[bool] | None = None,
-    ) -> None:
-        self.table = table
-        self.missing = missing
-        self.readable = readable
-        self.alive = true() if alive is None else alive
-        self.decode = msgspec.json.Decoder(kind).decode
 
 
 def _own_or_shared(project_id: str | None) -> ColumnElement[bool]:
@@ -161,8 +126,11 @@ class StoreReader:
         return found
 
     async def many(self, type_: type[V], query: Query) -> Sequence[V]:
-        found: Sequence[V] = await self._list(_COLLECTIONS[type_], query)
-        return found
+        collection: Collection[V] = _COLLECTIONS[type_]
+        return await listed(self._database, collection, query)
+
+    def pages(self, type_: type[Value], query: Query, row: type[T]) -> AsyncIterator[Page[T]]:
+        return pages(self._database, _COLLECTIONS[type_], query, msgspec.json.Decoder(row).decode)
 
     async def port(self, port_id: str, *, releasing: bool = False) -> Port | None:
         return await self._one(_ALL_PORTS if releasing else _COLLECTIONS[Port], port_id)
@@ -212,106 +180,10 @@ class StoreReader:
         statement = select(collection.table.c.body).where(
             collection.table.c.id == resource_id, collection.alive
         )
-        found = await self._database.read(lambda tx: tx.select(statement))
+        found = await self._database.select(statement)
         return collection.decode(found[0][0]) if found else None
-
-    async def _list(self, collection: Collection[V], query: Query) -> Sequence[V]:
-        async def read(tx: Transaction) -> list[V]:
-            statement = await _listing(tx, collection, query)
-            values = [collection.decode(body) for (body,) in await tx.select(statement)]
-            return values[::-1] if query.page_reverse else values
-
-        return await self._database.read(read)
 
     async def _bodies(self, sql: str, keys: tuple[Any, ...], kind: type[T]) -> list[T]:
         decode = msgspec.json.Decoder(kind).decode
         rows = await self._database.read(lambda tx: tx.rows(sql, *keys))
         return [decode(body) for (body,) in rows]
-
-
-async def _listing(tx: Transaction, collection: Collection[V], query: Query) -> Select[Any]:
-    table = collection.table
-    statement = select(table.c.body).where(collection.readable(query.project_id), collection.alive)
-    for attribute, values in query.filters:
-        statement = statement.where(_condition(table, attribute, values))
-    order = _order(table, query.sort)
-    if query.marker is not None:
-        statement = statement.where(await _after_marker(tx, collection, query, order))
-    for column, ascending in order:
-        forwards = ascending is not query.page_reverse
-        statement = statement.order_by(column.asc() if forwards else column.desc())
-    return statement if query.limit is None else statement.limit(query.limit)
-
-
-def _condition(table: Table, attribute: str, values: tuple[str, ...]) -> ColumnElement[bool]:
-    if table is schema.port and attribute == "status":
-        states = [state for state, status in API_STATUS.items() if status in values]
-        return table.c.state.in_(states)
-    if attribute == "status":
-        return true() if "ACTIVE" in values else false()
-    return condition(table, attribute, values)
-
-
-_Order = list[tuple[ColumnElement[Any], bool]]
-
-
-def _order(table: Table, sort: tuple[tuple[str, bool], ...]) -> _Order:
-    """The columns to sort by; the id decides among equals, so that pages never overlap."""
-    order: _Order = []
-    for attribute, ascending in sort:
-        if (table.name, attribute) in _CONSTANT:
-            continue
-        column = table.c.get(_SORT_COLUMNS.get(attribute, attribute))
-        if column is None:
-            raise HTTPBadRequest(f"[{attribute!r}] is invalid attribute for sort_key")
-        order.append((_sortable(column), ascending))
-    if all(attribute != "id" for attribute, _ in sort):
-        order.append((table.c.id, sort[0][1] if sort else True))
-    return order
-
-
-def _sortable(column: Column[Any]) -> ColumnElement[Any]:
-    """As it compares in both databases: absent is first, and PostgreSQL orders no booleans."""
-    if isinstance(column.type, Boolean):
-        return cast(column, Integer)
-    if not column.nullable:
-        return column
-    return func.coalesce(column, -1 if isinstance(column.type, Integer) else "")
-
-
-# What all have alike sorts nothing: networks and routers are always ACTIVE.
-_CONSTANT = frozenset({("network", "status"), ("router", "status")})
-_SORT_COLUMNS = {
-    "tenant_id": "project_id",
-    "remote_ip_prefix": "shown_prefix",
-    "status": "state",
-    "provider:network_type": "network_type",
-    "provider:physical_network": "physical_network",
-    "provider:segmentation_id": "segmentation_id",
-    "binding:host_id": "host",
-    "binding:vnic_type": "vnic_type",
-    "binding:vif_type": "vif_type",
-}
-
-
-async def _after_marker(
-    tx: Transaction, collection: Collection[V], query: Query, order: _Order
-) -> ColumnElement[bool]:
-    """Rows after the marker's in this order: a keyset, so that a page costs the same anywhere.
-
-    A marker that the project may not read is one that is not there.
-    """
-    columns = [column for column, _ in order]
-    marker = and_(collection.table.c.id == query.marker, collection.readable(query.project_id))
-    marked = await tx.select(select(*columns).where(marker))
-    if not marked:
-        raise collection.missing(
-            f"The marker {query.marker} could not be found.",
-            next="it was deleted meanwhile: begin the list anew",
-        )
-    beyond: list[ColumnElement[bool]] = []
-    for n, ((column, ascending), value) in enumerate(zip(order, marked[0], strict=True)):
-        forwards = ascending is not query.page_reverse
-        equal = [c == v for c, v in zip(columns[:n], marked[0][:n], strict=True)]
-        beyond.append(and_(*equal, column > value if forwards else column < value))
-    return or_(*beyond)

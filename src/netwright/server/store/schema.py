@@ -7,6 +7,8 @@ schema's: (subnet, address), (network, MAC), (project, unique name), (physical n
 Addresses are 16 bytes, IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2): they sort by value in both.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,15 +22,29 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.elements import ColumnElement
 
-SCHEMA_VERSION = "0009"
+SCHEMA_VERSION = "0010"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
+
+
+def present(column: Column[Any]) -> ColumnElement[bool]:
+    """What an index over a text column says that leaves out the empty ones."""
+    return column != literal_column("''")
+
+
+def _sparse(name: str, *columns: str) -> Index:
+    """An index over what most rows leave empty, so that these rows do not pay for it."""
+    where = present(Column(columns[0], String))
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
 
 # alembic's own, by its name: which revision the database is at.
 alembic_version = Table(
@@ -69,6 +85,7 @@ network = Table(
     Index("network_project", "project_id"),
     # Which VLANs are in use; the VNIs from one on.
     Index("network_segment", "network_type", "segmentation_id"),
+    Index("network_shared", "shared"),
     sqlite_with_rowid=False,
 )
 
@@ -104,6 +121,7 @@ subnet = Table(
     Index("subnet_name", "name"),
     Index("subnet_project", "project_id"),
     Index("subnet_subnetpool", "subnetpool_id"),
+    Index("subnet_cidr", "cidr"),
     sqlite_with_rowid=False,
 )
 
@@ -113,12 +131,12 @@ port = Table(
     Column("id", String, primary_key=True),
     Column("project_id", String, nullable=False, index=True),
     Column("network_id", String, nullable=False),
-    Column("name", String, nullable=False, index=True),
+    Column("name", String, nullable=False),
     # Empty while RELEASING: a deleted port's name is free at once, its address is not.
     Column("unique_name", String),
     Column("description", String, nullable=False),
     Column("mac_address", String, nullable=False),
-    Column("device_id", String, nullable=False, index=True),
+    Column("device_id", String, nullable=False),
     Column("device_owner", String, nullable=False),
     Column("admin_state_up", Boolean, nullable=False),
     Column("port_security_enabled", Boolean, nullable=False),
@@ -131,10 +149,24 @@ port = Table(
     Column("updated_at", Float, nullable=False),
     Column("event_seq", BigInteger, nullable=False),  # of its last event: what a cursor has seen
     Column("body", Text, nullable=False),
+    # None holds `state`: what wires a port and unwires it would then write every index (ADR 16).
     Index("port_mac", "network_id", "mac_address", unique=True),
-    Index("port_unique_name", "project_id", "unique_name", unique=True),
+    Index(
+        "port_unique_name",
+        "unique_name",
+        "project_id",
+        unique=True,
+        sqlite_where=Column("unique_name").isnot(None),
+        postgresql_where=Column("unique_name").isnot(None),
+    ),
+    _sparse("port_name", "name"),
+    _sparse("port_device", "device_id"),
+    _sparse("port_owner", "device_owner", "network_id"),
     sqlite_with_rowid=False,
 )
+
+SPARSE = frozenset({port.c.name, port.c.device_id, port.c.device_owner})
+"""The columns whose index leaves out what is empty."""
 
 allocation = Table(
     "allocation",

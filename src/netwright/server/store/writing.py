@@ -142,7 +142,7 @@ async def _write_networks(tx: Transaction, world: World) -> None:
         if network is None:
             gone.append((network_id,))
         else:
-            puts.append(_network_row(network))
+            puts.append(network_row(network))
         had, has = before.labels if before else {}, network.labels if network else {}
         if had != has:
             relabelled.append((network_id,))
@@ -161,7 +161,7 @@ async def _write_subnets(tx: Transaction, world: World) -> None:
         if subnet is None:
             gone.append((subnet_id,))
         else:
-            puts.append(_subnet_row(subnet))
+            puts.append(subnet_row(subnet))
         if before is None or subnet is None or before.allocation_pools != subnet.allocation_pools:
             recut.append(subnet_id)
     await tx.delete(schema.subnet, gone)
@@ -233,7 +233,7 @@ async def _write_ports(tx: Transaction, world: World, seqs: dict[str, int]) -> N
         if port is None:
             gone.append((port_id,))
             continue
-        row = _port_row(port, seqs[port_id])
+        row = port_row(port, seqs[port_id])
         if before is None:
             inserts.append(row)
         elif _keys(before) == _keys(port):
@@ -303,7 +303,7 @@ async def _write_attachments(tx: Transaction, world: World) -> None:
     await tx.upsert(schema.attachment, puts)
 
 
-def _network_row(network: Network) -> tuple[Any, ...]:
+def network_row(network: Network) -> tuple[Any, ...]:
     segment = network.segment
     return (
         network.id, network.project_id, network.name, network.description, segment.network_type,
@@ -313,7 +313,7 @@ def _network_row(network: Network) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _subnet_row(subnet: Subnet) -> tuple[Any, ...]:
+def subnet_row(subnet: Subnet) -> tuple[Any, ...]:
     return (
         subnet.id, subnet.project_id, subnet.network_id, subnet.name, subnet.description,
         subnet.cidr, subnet.ip_version, subnet.gateway_ip, subnet.enable_dhcp,
@@ -330,7 +330,7 @@ def _keys(port: Port) -> tuple[str, str | None]:
     return port.mac_address, None if port.state is PortState.RELEASING else port.unique_name
 
 
-def _port_row(port: Port, seq: int) -> tuple[Any, ...]:
+def port_row(port: Port, seq: int) -> tuple[Any, ...]:
     active = port.active_binding
     mac_address, unique_name = _keys(port)
     return (

@@ -113,9 +113,16 @@ def parse(listable: Listable, query_string: bytes, project_id: str | None) -> Li
 
 
 def links(
-    request: ListRequest, ids: Sequence[str], url: str, query_string: bytes
+    request: ListRequest,
+    edges: tuple[str | None, str | None],
+    count: int,
+    url: str,
+    query_string: bytes,
 ) -> list[dict[str, str]]:
-    """Links to the pages around this one, when it is a page: `next`, `previous`."""
+    """Links to the pages around this one, when it is a page: `next`, `previous`.
+
+    `edges` are the ids of its first and its last item, `count` is how many it has.
+    """
     query = request.query
     if query.limit is None:
         return []
@@ -124,17 +131,18 @@ def links(
         for name, value in _parameters(query_string)
         if name not in ("marker", "page_reverse")
     ]
-    full = len(ids) >= query.limit
+    full = count >= query.limit
+    first, last = edges
 
-    def link(rel: str, marker: Sequence[str], turn: Sequence[tuple[str, str]]) -> dict[str, str]:
-        where = [("marker", value) for value in marker]
+    def link(rel: str, marker: str | None, turn: Sequence[tuple[str, str]]) -> dict[str, str]:
+        where = [] if marker is None else [("marker", marker)]
         return {"rel": rel, "href": f"{url}?{urlencode([*kept, *where, *turn])}"}
 
     found = []
     if full or query.page_reverse:
-        found.append(link("next", ids[-1:], ()))
+        found.append(link("next", last, ()))
     if full or not query.page_reverse:
-        found.append(link("previous", ids[:1], [("page_reverse", "True")]))
+        found.append(link("previous", first, [("page_reverse", "True")]))
     return found
 
 

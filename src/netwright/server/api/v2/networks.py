@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +18,7 @@ from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.rows import How, Made, constant, moment
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import (
     Body,
@@ -110,6 +112,16 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
 
 _ATTRIBUTES = frozenset(NetworkView.__struct_encode_fields__)
 
+_SHOWN: How = {
+    "tenant_id": "project_id",
+    "status": constant("ACTIVE"),
+    "provider:network_type": Made(attrgetter("network_type"), "segment", Segment),
+    "provider:physical_network": Made(attrgetter("physical_network"), "segment", Segment),
+    "provider:segmentation_id": Made(attrgetter("segmentation_id"), "segment", Segment),
+    "created_at": moment("created_at"),
+    "updated_at": moment("updated_at"),
+}
+
 
 class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     name = "network"
@@ -120,6 +132,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     create_shape = Shape[Any](NetworkCreationBody, wrapped=True, read_only=_ATTRIBUTES)
     update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES)
     change_type = NetworkChange
+    shown = _SHOWN
+    admin_only = frozenset(_WIRE.values())
     listable = listing.Listable(
         collection=collection,
         filters={

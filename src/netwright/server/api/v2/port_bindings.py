@@ -115,7 +115,8 @@ async def _list(call: Call) -> Reply:
         found.reverse()
     shown: dict[str, Any] = {"bindings": [listing.project(view, request.fields) for view in found]}
     url = f"{call.base_url}/v2.0/ports/{call.path['id']}/bindings"
-    if links := listing.links(request, [view.host for view in found], url, call.query):
+    edges = (found[0].host, found[-1].host) if found else (None, None)
+    if links := listing.links(request, edges, len(found), url, call.query):
         shown["bindings_links"] = links
     return json_reply(shown)
 

@@ -16,6 +16,7 @@ from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.resource import Resource, given
+from netwright.server.api.v2.rows import How, Made, moment
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import Body, Name, ProjectId, Tag, Text, Uuid, project_of
 from netwright.server.commands import (
@@ -133,6 +134,41 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
 _ATTRIBUTES = frozenset(PortView.__struct_encode_fields__)
 
 
+class _BindingRow(msgspec.Struct, gc=False):
+    """What a list shows of a binding."""
+
+    active: bool
+    host: str
+    vif_type: str
+    vif_details: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+def _of_active_binding(attribute: str, unbound: Any) -> Made:
+    def make(bindings: Sequence[_BindingRow]) -> Any:
+        for binding in bindings:
+            if binding.active:
+                return getattr(binding, attribute)
+        return unbound
+
+    return Made(make, "bindings", tuple[_BindingRow, ...])
+
+
+_STATUS = {state.value: status for state, status in API_STATUS.items()}
+
+_SHOWN: How = {
+    "tenant_id": "project_id",
+    "status": Made(_STATUS.__getitem__, "state", str),
+    "security_groups": Made(lambda ids: ids or (), "security_groups", tuple[str, ...] | None),
+    "binding:vnic_type": "vnic_type",
+    "binding:host_id": _of_active_binding("host", ""),
+    "binding:vif_type": _of_active_binding("vif_type", VifType.UNBOUND),
+    "binding:vif_details": _of_active_binding("vif_details", {}),
+    "binding:profile": "profile",
+    "created_at": moment("created_at"),
+    "updated_at": moment("updated_at"),
+}
+
+
 class Ports(Resource[Port, PortCreation, PortUpdate]):
     name = "port"
     collection = "ports"
@@ -142,6 +178,10 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
     create_shape = Shape[Any](PortCreationBody, wrapped=True, read_only=_ATTRIBUTES)
     update_shape = Shape[Any](PortUpdateBody, wrapped=True, read_only=_ATTRIBUTES)
     change_type = PortUpdate
+    shown = _SHOWN
+    admin_only = frozenset(
+        {"binding:host_id", "binding:vif_type", "binding:vif_details", "binding:profile"}
+    )
     listable = listing.Listable(
         collection=collection,
         filters={

@@ -1,10 +1,9 @@
 """Serves a collection of the Networking API: list, create, show, update, delete."""
 
-import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from types import GenericAlias
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -21,6 +20,8 @@ from netwright.server.api.route import Access, Call, Parameter, Route
 from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.deferral import ASYNC, deferred
 from netwright.server.api.v2.outcomes import LENIENT, described, each_by_itself
+from netwright.server.api.v2.pages import ListBody
+from netwright.server.api.v2.rows import How, Rows, rows
 from netwright.server.api.v2.sight import Owned, Sight, networks_of, of_ids
 from netwright.server.api.v2.values import Body
 from netwright.server.commands import Caller, Command
@@ -28,7 +29,6 @@ from netwright.server.each import each
 from netwright.server.queries import Reader
 
 BULK_ITEMS_MAX = 1000
-_ITEMS_AT_ONCE = 500
 _IF_MATCH = re.compile(rb'"?revision_number=([0-9]{1,18})"?')
 
 Value = TypeVar("Value", bound=Owned)
@@ -49,6 +49,10 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     update_shape: ClassVar[Shape[Any]]
     change_type: ClassVar[type[Body]]
     view_type: ClassVar[type[msgspec.Struct]]
+    shown: ClassVar[How | None] = None
+    """How a list's rows are made of what is stored; None: by way of the values, as `view` says."""
+    admin_only: ClassVar[frozenset[str]] = frozenset()
+    """What `view` shows to admins only, for `shown`."""
 
     @abstractmethod
     def creation(
@@ -105,19 +109,28 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         request = listing.parse(self.listable, call.query, project_id)
         wanted = (attribute for attribute, _ in request.query.filters)
         policy.require_admin_to_filter(caller, self.name, wanted)
-        found: Sequence[Value] = await reader.many(self.value_type, request.query)
+        rows = self.rows(caller, request.fields)
+        pages = reader.pages(self.value_type, request.query, rows.type)
         url = f"{call.base_url}{self.path}"
-        links = listing.links(request, [value.id for value in found], url, call.query)
-        tail = b"]" + (b"," + _member(f"{self.collection}_links", links) if links else b"") + b"}"
-        chunks: list[bytes] = [b'{"%s":[' % self.collection.encode()]
-        for start in range(0, len(found), _ITEMS_AT_ONCE):
-            if start:
-                chunks.append(b",")
-                await asyncio.sleep(0)  # a long list must not hold up everybody else
-            part = found[start : start + _ITEMS_AT_ONCE]
-            views = [listing.project(self.view(caller, value), request.fields) for value in part]
-            chunks.append(msgspec.json.encode(views)[1:-1])
-        return Reply(200, b"".join([*chunks, tail]))
+        body = ListBody(self.collection, request, rows, url, call.query)
+        first = await anext(pages)  # with what is wrong, if anything is
+        if first.more:
+            return Reply(200, parts=body.parts(first, pages))
+        return Reply(200, body.part(first))
+
+    def rows(self, caller: Caller, fields: frozenset[str]) -> Rows:
+        """How a list's rows come to be shown to this caller, or these fields of them."""
+        if self.shown is None:
+            return Rows(
+                self.value_type,
+                lambda found: [listing.project(self.view(caller, each), fields) for each in found],
+            )
+        names = [
+            name
+            for name in self.view_type.__struct_encode_fields__
+            if (not fields or name in fields) and (caller.is_admin or name not in self.admin_only)
+        ]
+        return _rows(type(self), tuple(names))
 
     async def create(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
@@ -327,6 +340,12 @@ class Resource(ABC, Generic[Value, Creation, Change]):
             raise self.missing(id_)
 
 
+@lru_cache(maxsize=256)
+def _rows(resource: type[Resource[Any, Any, Any]], names: tuple[str, ...]) -> Rows:
+    assert resource.shown is not None
+    return rows(resource.value_type, resource.shown, names)
+
+
 def _list_parameters(listable: listing.Listable) -> tuple[Parameter, ...]:
     return (
         *(Parameter(name, repeated=True) for name in sorted(listable.filters)),
@@ -346,10 +365,6 @@ def given(item: msgspec.Struct) -> Mapping[str, Any]:
         for field, wire in zip(item.__struct_fields__, item.__struct_encode_fields__, strict=True)
         if getattr(item, field) is not UNSET
     }
-
-
-def _member(name: str, value: Any) -> bytes:
-    return msgspec.json.encode({name: value})[1:-1]
 
 
 def if_match(call: Call) -> int | None:

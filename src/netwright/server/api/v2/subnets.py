@@ -16,6 +16,7 @@ from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.rows import How, moment
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import (
@@ -121,6 +122,13 @@ def _gateway_filter(name: str, value: str) -> str:
     return values.address(name, value) if value else ""
 
 
+_SHOWN: How = {
+    "tenant_id": "project_id",
+    "created_at": moment("created_at"),
+    "updated_at": moment("updated_at"),
+}
+
+
 class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     name = "subnet"
     collection = "subnets"
@@ -130,6 +138,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     create_shape = Shape[Any](SubnetCreationBody, wrapped=True, read_only=_ATTRIBUTES)
     update_shape = Shape[Any](SubnetChangeBody, wrapped=True, read_only=_ATTRIBUTES)
     change_type = SubnetChange
+    shown = _SHOWN
     listable = listing.Listable(
         collection=collection,
         filters={
