@@ -4,6 +4,10 @@
 
 Batches fill by themselves under load, and a lone command waits for nothing. A reply is given after
 the commit only (law 4). `docs/adr/0002` has the measurements.
+
+After a large batch its callers ask again, one after the other. Who took the first of them alone
+would have all others wait for a commit: they are waited for, as long as turns of the loop bring
+more (`docs/adr/0011`).
 """
 
 import asyncio
@@ -18,6 +22,9 @@ ResultT = TypeVar("ResultT")
 
 BATCH_ITEMS_MAX = 500
 QUEUE_ITEMS_MAX = 20_000
+
+GATHERED_ITEMS_MIN = 16
+_TURNS_WITHOUT_MAX = 4  # of the loop: a request is submitted some turns after its bytes have come
 
 CommitBatch = Callable[[Sequence[CommandT]], Awaitable[Sequence[ResultT | Exception]]]
 
@@ -39,6 +46,7 @@ class Committer(Generic[CommandT, ResultT]):
         self._weigh = weigh
         self._queue: deque[tuple[CommandT, int, asyncio.Future[ResultT]]] = deque()
         self._queued_items = 0
+        self._last_items = 0
         self._filled = asyncio.Event()
         self._closing = False
         self._is_committing = False
@@ -94,7 +102,20 @@ class Committer(Generic[CommandT, ResultT]):
                 self._filled.clear()
                 await self._filled.wait()
                 continue
+            await self._gather()
             await self._commit(self._take())
+
+    async def _gather(self) -> None:
+        """Let the callers of a large batch ask again before one of them is served alone."""
+        turns = 0
+        while (
+            GATHERED_ITEMS_MIN <= self._last_items > self._queued_items
+            and turns < _TURNS_WITHOUT_MAX
+            and not self._closing
+        ):
+            before = self._queued_items
+            await asyncio.sleep(0)
+            turns = turns + 1 if self._queued_items == before else 0
 
     def _take(self) -> list[tuple[CommandT, asyncio.Future[ResultT]]]:
         batch: list[tuple[CommandT, asyncio.Future[ResultT]]] = []
@@ -107,6 +128,7 @@ class Committer(Generic[CommandT, ResultT]):
             items += weight
             batch.append((command, done))
         self._queued_items -= items
+        self._last_items = items
         return batch
 
     async def _commit(self, batch: list[tuple[CommandT, asyncio.Future[ResultT]]]) -> None:

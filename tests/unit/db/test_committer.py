@@ -102,3 +102,26 @@ async def test_close_commits_what_is_queued_and_refuses_the_rest(log: Log) -> No
     assert await task == "A"
     with pytest.raises(Unavailable, match="stopping"):
         await committer.submit("b")
+
+
+async def test_those_who_come_one_by_one_after_a_large_batch_go_together() -> None:
+    batches: list[int] = []
+
+    async def commit(commands: Sequence[int]) -> Sequence[int]:
+        batches.append(len(commands))
+        return commands
+
+    committer: Committer[int, int] = Committer(commit)
+    committer.start()
+    await asyncio.gather(*(committer.submit(each) for each in range(40)))
+
+    async def later(turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await committer.submit(turns)
+
+    await asyncio.gather(*(later(2 * each) for each in range(30)))
+    await committer.submit(0)  # alone: after those it is waited for some turns, and no longer
+    await committer.submit(0)
+    await committer.close()
+    assert batches == [40, 30, 1, 1]
