@@ -28,7 +28,7 @@ from netwright.agent.ovs.errors import (
     OvsUnreachableError,
     TransactionRefusedError,
 )
-from netwright.agent.ovs.firewall import guard_cookie
+from netwright.agent.ovs.guarding import guard_cookie
 from netwright.agent.ovs.openflow import OpenFlowClient
 from netwright.agent.ovs.operations import cfg_number, operations, taking_up
 from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable

@@ -28,7 +28,6 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from netwright.agent.ovs.flows import (
-    NETWORK,
     ZONE,
     Action,
     Commit,
@@ -37,18 +36,16 @@ from netwright.agent.ovs.flows import (
     Goto,
     Match,
     Normal,
-    SetRegister,
     Track,
     Untrack,
     match_on,
     owner_cookie,
 )
-from netwright.agent.ovs.wiring import AddressSet, Endpoint, Permit, link_local
+from netwright.agent.ovs.wiring import AddressSet, Endpoint, Permit
 
 EGRESS, DESTINATION, INGRESS, EXIT = 20, 30, 40, 50
 
 ETHERTYPES: Final[Mapping[int, int]] = {4: 0x0800, 6: 0x86DD}
-ANY_MULTICAST: Final = "01:00:00:00:00:00/01:00:00:00:00:00"
 
 _ARP, _UDP, _ICMPV6 = 0x0806, 17, 58
 _ICMP6: Final = {"eth_type": 0x86DD, "ip_proto": _ICMPV6}
@@ -103,11 +100,6 @@ SETS = owner_cookie("address sets")
 
 def stage(*, ingress: bool) -> Stage:
     return RECEIVING if ingress else SENDING
-
-
-def guard_cookie(port_id: str) -> int:
-    """Owner of what leads frames for an endpoint into its filter."""
-    return owner_cookie(f"guard {port_id}")
 
 
 def conj_id(group: str, *, stateful: bool) -> int:
@@ -169,45 +161,6 @@ def is_filtered(endpoint: Endpoint) -> bool:
         and endpoint.filter is not None
         and endpoint.filter.open_versions != frozenset(ETHERTYPES)
     )
-
-
-@functools.lru_cache(maxsize=8192)
-def guard_flows(
-    endpoint: Endpoint, macs: tuple[str, ...], ofport: int, local_vlan: int
-) -> frozenset[Flow]:
-    """Lead frames that are for an endpoint into its filter: by its MAC, or by its own address.
-
-    The latter are frames to many, which a host takes though it drops nothing for its IP address.
-    """
-    if not is_filtered(endpoint):
-        return frozenset()
-    cookie = guard_cookie(endpoint.port_id)
-    actions = (SetRegister(ZONE, ofport), Goto(INGRESS))
-    network = {f"reg{NETWORK}": local_vlan}
-    matches = [match_on(**network, eth_dst=mac) for mac in macs]
-    for address in (*endpoint.addresses, link_local(endpoint.mac.lower())):
-        version = 6 if ":" in address else 4
-        target = match_on(
-            **network,
-            eth_dst=ANY_MULTICAST,
-            eth_type=ETHERTYPES[version],
-            **{f"ipv{version}_dst": address},
-        )
-        matches.append(target)
-    return frozenset(Flow(DESTINATION, 50, match, actions, cookie) for match in matches)
-
-
-def shut(flow: Flow) -> Flow:
-    """The same guard, and nothing passes: while the endpoint's filter is not all there."""
-    return Flow(flow.table, flow.priority, flow.match, (), flow.cookie)
-
-
-def guarded_port(flow: Flow) -> int | None:
-    """The OpenFlow port of an open guard's endpoint."""
-    for action in flow.actions:
-        if isinstance(action, SetRegister) and action.register == ZONE:
-            return action.value
-    return None
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,8 +10,8 @@ import msgspec
 
 from netwright.agent.ovs.actual import FlowsByCookie
 from netwright.agent.ovs.changes import FlowChange
-from netwright.agent.ovs.firewall import shut
 from netwright.agent.ovs.flows import COOKIE_MARK, COOKIE_MARK_MASK, Flow, FlowKey
+from netwright.agent.ovs.guarding import shut
 
 _NOTHING: frozenset[Flow] = frozenset()
 

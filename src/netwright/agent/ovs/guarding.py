@@ -1,84 +1,141 @@
-"""Whose filters a frame must pass by its target's MAC: guards, and MACs that ports share. Pure.
+"""Guards: what leads frames for a filtered endpoint into its filter, by their target. Pure.
 
-A port's own MAC is its alone. A MAC of an allowed address pair may be claimed by several ports of a
-network, and by some elsewhere (VRRP's, say): who has it now is NORMAL's to know. So a frame to such
-a MAC must pass the filters of all ports here that may have it, one after the other.
+A target is the endpoint's MAC, one of its allowed address pairs, or, of frames to many, its own IP
+address, for a host takes what names that. A target is as a rule one endpoint's alone. A MAC of an
+address pair may be claimed by several ports of a network, and by some elsewhere (VRRP's, say): who
+has it now is NORMAL's to know. So a frame to a shared target must pass the filters of all ports
+here that claim it, one after the other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from netwright.agent.ovs.firewall import DESTINATION, EXIT, INGRESS
+import msgspec
+
+from netwright.agent.ovs.firewall import DESTINATION, ETHERTYPES, EXIT, INGRESS, is_filtered
 from netwright.agent.ovs.flows import (
     NETWORK,
     ZONE,
+    Field,
     Flow,
     Goto,
+    Match,
     Resubmit,
     SetRegister,
     match_on,
     owner_cookie,
 )
-from netwright.agent.ovs.wiring import Endpoint, NetworkSegment
+from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, link_local
 
-SharedMacs: TypeAlias = Mapping[tuple[NetworkSegment, str], tuple[str, ...]]
-"""(network, MAC) → ids of the ports whose filters guard it, in their order."""
+Target: TypeAlias = Match
+"""Fields of frames for an endpoint, beside their network's."""
 
-NOTHING_SHARED: Final[SharedMacs] = {}
+ANY_MULTICAST: Final = "01:00:00:00:00:00/01:00:00:00:00:00"
+_GUARD = 50
+_NOTHING: frozenset[Target] = frozenset()
 
 
-def shared_macs(filtered: Sequence[Endpoint]) -> SharedMacs:
-    """The MACs that more than one of these endpoints of a network may have."""
-    claims: dict[tuple[NetworkSegment, str], set[str]] = {}
+class Shared(msgspec.Struct, frozen=True):
+    """Targets that several filtered endpoints of a network claim.
+
+    `claims`: (network, target) → ids of the ports, in their order; `by_port`: a port's among them.
+    """
+
+    claims: Mapping[tuple[NetworkSegment, Target], tuple[str, ...]] = {}
+    by_port: Mapping[str, frozenset[Target]] = {}
+
+    def of(self, port_id: str) -> frozenset[Target]:
+        return self.by_port.get(port_id, _NOTHING)
+
+
+def shared_targets(filtered: Iterable[Endpoint]) -> Shared:
+    """What these endpoints claim more than once."""
+    claims: dict[tuple[NetworkSegment, Target], set[str]] = {}
     for one in filtered:
-        for mac in _macs_of_pairs(one):
-            claims.setdefault((one.segment, mac), set()).add(one.port_id)
-    if not claims:
-        return NOTHING_SHARED
-    for one in filtered:
-        owned = claims.get((one.segment, one.mac.lower()))
-        if owned is not None:
-            owned.add(one.port_id)
-    return {
-        place: tuple(sorted(claims[place]))
-        for place in sorted(claims, key=str)
-        if len(claims[place]) > 1
-    }
+        for target in _targets(one):
+            claims.setdefault((one.segment, target), set()).add(one.port_id)
+    shared = {place: ports for place, ports in claims.items() if len(ports) > 1}
+    by_port: dict[str, set[Target]] = {}
+    for (_, target), ports in shared.items():
+        for port_id in ports:
+            by_port.setdefault(port_id, set()).add(target)
+    return Shared(
+        {place: tuple(sorted(shared[place])) for place in sorted(shared, key=str)},
+        {port_id: frozenset(targets) for port_id, targets in by_port.items()},
+    )
 
 
-def guarded_macs(endpoint: Endpoint, shared: SharedMacs) -> tuple[str, ...]:
-    """The MACs that are the endpoint's alone."""
-    own = endpoint.mac.lower()
-    if not shared and not endpoint.allowed_pairs:
-        return (own,)
-    macs = {own, *_macs_of_pairs(endpoint)}
-    return tuple(sorted(mac for mac in macs if (endpoint.segment, mac) not in shared))
+def guard_cookie(port_id: str) -> int:
+    """Owner of the guards of an endpoint's own targets."""
+    return owner_cookie(f"guard {port_id}")
 
 
-def shared_cookie(segment: NetworkSegment, mac: str) -> int:
-    return owner_cookie(f"shared MAC {segment} {mac}")
+def shared_cookie(segment: NetworkSegment, target: Target) -> int:
+    return owner_cookie(f"shared target {segment} {target}")
+
+
+@functools.lru_cache(maxsize=8192)
+def guard_flows(
+    endpoint: Endpoint, shared: frozenset[Target], ofport: int, local_vlan: int
+) -> frozenset[Flow]:
+    """The guards of all targets but the shared ones."""
+    if not is_filtered(endpoint):
+        return frozenset()
+    cookie = guard_cookie(endpoint.port_id)
+    actions = (SetRegister(ZONE, ofport), Goto(INGRESS))
+    return frozenset(
+        Flow(DESTINATION, _GUARD, _match(target, local_vlan), actions, cookie)
+        for target in _targets(endpoint)
+        if target not in shared
+    )
 
 
 def shared_flows(
-    segment: NetworkSegment, mac: str, ofports: Iterable[int], local_vlan: int
+    segment: NetworkSegment, target: Target, ofports: Iterable[int], local_vlan: int
 ) -> frozenset[Flow]:
-    """Lead frames for a MAC through the filters of these ports, one after the other."""
-    return frozenset(_chain(shared_cookie(segment, mac), mac, [*ofports], local_vlan))
+    """Lead frames for a target through the filters of these ports, one after the other."""
+    cookie = shared_cookie(segment, target)
+    return frozenset(_chain(cookie, target, [*ofports], local_vlan))
 
 
-def _chain(cookie: int, mac: str, ofports: list[int], local_vlan: int) -> Iterator[Flow]:
-    target: dict[str, int | str] = {f"reg{NETWORK}": local_vlan, "eth_dst": mac}
+def shut(flow: Flow) -> Flow:
+    """The same guard, and nothing passes: while the endpoint's filter is not all there."""
+    return Flow(flow.table, flow.priority, flow.match, (), flow.cookie)
+
+
+def guarded_port(flow: Flow) -> int | None:
+    """The OpenFlow port of an open guard's endpoint."""
+    for action in flow.actions:
+        if isinstance(action, SetRegister) and action.register == ZONE:
+            return action.value
+    return None
+
+
+def _chain(cookie: int, target: Target, ofports: list[int], local_vlan: int) -> Iterator[Flow]:
     for number, ofport in enumerate(ofports):
         enter = SetRegister(ZONE, ofport)
         if not number:
-            yield Flow(DESTINATION, 50, match_on(**target), (enter, Goto(INGRESS)), cookie)
+            first = _match(target, local_vlan)
+            yield Flow(DESTINATION, _GUARD, first, (enter, Goto(INGRESS)), cookie)
             continue
-        passed = match_on(**target, **{f"reg{ZONE}": ofports[number - 1]})
-        yield Flow(EXIT, 50, passed, (enter, Resubmit(INGRESS)), cookie)
+        passed = _match(target, local_vlan, (f"reg{ZONE}", ofports[number - 1]))
+        yield Flow(EXIT, _GUARD, passed, (enter, Resubmit(INGRESS)), cookie)
 
 
-def _macs_of_pairs(endpoint: Endpoint) -> Iterator[str]:
+def _match(target: Target, local_vlan: int, *more: Field) -> Match:
+    return tuple(sorted((*target, (f"reg{NETWORK}", local_vlan), *more)))
+
+
+def _targets(endpoint: Endpoint) -> Iterator[Target]:
     own = endpoint.mac.lower()
-    for pair in endpoint.allowed_pairs:
-        if pair.mac is not None and pair.mac.lower() != own:
-            yield pair.mac.lower()
+    pairs = {pair.mac.lower() for pair in endpoint.allowed_pairs if pair.mac is not None}
+    for mac in sorted({own, *pairs}):
+        yield match_on(eth_dst=mac)
+    for address in dict.fromkeys((*endpoint.addresses, link_local(own))):
+        version = 6 if ":" in address else 4
+        yield match_on(
+            eth_dst=ANY_MULTICAST,
+            eth_type=ETHERTYPES[version],
+            **{f"ipv{version}_dst": address},
+        )

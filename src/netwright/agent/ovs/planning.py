@@ -22,10 +22,10 @@ from netwright.agent.ovs.changes import (
     SetColumns,
     Status,
 )
-from netwright.agent.ovs.firewall import SETS, guard_cookie
+from netwright.agent.ovs.firewall import SETS
 from netwright.agent.ovs.flow_diff import difference
 from netwright.agent.ovs.flows import Flow
-from netwright.agent.ovs.guarding import guarded_macs
+from netwright.agent.ovs.guarding import Target, guard_cookie
 from netwright.agent.ovs.local_vlans import local_vlans, segment_of
 from netwright.agent.ovs.pipeline import BASE, port_cookie, segment_cookie
 from netwright.agent.ovs.port_rows import mtu_row, port_row
@@ -44,7 +44,7 @@ class Settled(msgspec.Struct, frozen=True):
     guard: int
     flows: frozenset[Flow]
     guard_flows: frozenset[Flow] | None
-    guarded_macs: tuple[str, ...]
+    shared: frozenset[Target]
     segment_text: str
     up: EndpointState
 
@@ -56,10 +56,7 @@ class Settled(msgspec.Struct, frozen=True):
         return (
             self.flows is have.get(self.cookie)
             and self.guard_flows is have.get(self.guard)
-            and (
-                endpoint is None
-                or self.guarded_macs == guarded_macs(endpoint, together.shared_macs)
-            )
+            and self.shared == together.shared.of(device.port_id)
             and self.wired.endpoint is endpoint
             and before.port is device.port
             and before.interface is device.interface
@@ -335,7 +332,7 @@ class Planning:
                 guard,
                 flows,
                 self.inner_flows.get(guard),
-                guarded_macs(wired.endpoint, self.together.shared_macs),
+                self.together.shared.of(port_id),
                 str(wired.segment),
                 EndpointState(port_id, "up"),
             )

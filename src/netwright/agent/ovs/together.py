@@ -3,12 +3,12 @@
 import msgspec
 
 from netwright.agent.ovs.firewall import conj_id, is_filtered
-from netwright.agent.ovs.guarding import NOTHING_SHARED, SharedMacs, shared_macs
+from netwright.agent.ovs.guarding import Shared, shared_targets
 from netwright.agent.ovs.wiring import AddressSet, Endpoint
 
 
 class Together(msgspec.Struct, frozen=True):
-    """The remote groups that filters name, MACs that several claim.
+    """The remote groups that filters name, targets that several endpoints claim.
 
     `ambiguous` are groups that a conjunction cannot tell from another one here (some 10⁻⁶ with a
     hundred groups): rules that name them would let the other's members through. `users` are the
@@ -16,7 +16,7 @@ class Together(msgspec.Struct, frozen=True):
     """
 
     sets: frozenset[AddressSet] = frozenset()
-    shared_macs: SharedMacs = NOTHING_SHARED
+    shared: Shared = Shared()
     ambiguous: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
 
@@ -43,7 +43,7 @@ def together(endpoints: tuple[Endpoint, ...]) -> Together:
                 sets |= named
     if not filtered:
         return Together()
-    return Together(frozenset(sets), shared_macs(filtered), _ambiguous(sets), frozenset(users))
+    return Together(frozenset(sets), shared_targets(filtered), _ambiguous(sets), frozenset(users))
 
 
 def _ambiguous(sets: set[AddressSet]) -> frozenset[str]:

@@ -13,14 +13,17 @@ from netwright.agent.ovs.firewall import (
     DESTINATION,
     EXIT,
     SETS,
+    set_flows,
+)
+from netwright.agent.ovs.flows import ZONE, Flow
+from netwright.agent.ovs.guarding import (
     guard_cookie,
     guard_flows,
     guarded_port,
-    set_flows,
+    shared_cookie,
+    shared_flows,
     shut,
 )
-from netwright.agent.ovs.flows import ZONE, Flow
-from netwright.agent.ovs.guarding import guarded_macs, shared_cookie, shared_flows
 from netwright.agent.ovs.pipeline import (
     BASE,
     endpoint_flows,
@@ -105,30 +108,30 @@ class Wants(msgspec.Struct, frozen=True, kw_only=True):
         vlan = self.vlans.get(wired.segment)
         if vlan is None:
             return {}
-        macs = guarded_macs(endpoint, self.together.shared_macs)
+        shared = self.together.shared.of(device.port_id)
         if device.ofport is None:
-            return {guard: frozenset(map(shut, guard_flows(endpoint, macs, 0, vlan)))}
+            return {guard: frozenset(map(shut, guard_flows(endpoint, shared, 0, vlan)))}
         return {
             cookie: endpoint_flows(endpoint, device.ofport, vlan),
-            guard: guard_flows(endpoint, macs, device.ofport, vlan),
+            guard: guard_flows(endpoint, shared, device.ofport, vlan),
         }
 
     def _of_nobody_alone(self) -> dict[int, frozenset[Flow]]:
-        """Shared MACs, the ends of conjunctions."""
+        """Shared targets, the ends of conjunctions."""
         found = {SETS: set_flows(self.together.sets)}
-        if not self.together.shared_macs:
+        if not self.together.shared.claims:
             return found
         ofports = {one.device.port_id: one.device.ofport for one in (*self.wired, *self.settled)}
-        for (segment, mac), ports in self.together.shared_macs.items():
+        for (segment, target), ports in self.together.shared.claims.items():
             here = [ofport for port in ports if (ofport := ofports.get(port)) is not None]
             if here and (vlan := self.vlans.get(segment)) is not None:
-                found[shared_cookie(segment, mac)] = shared_flows(segment, mac, here, vlan)
+                found[shared_cookie(segment, target)] = shared_flows(segment, target, here, vlan)
         return found
 
     def _untold(
         self, inner: Mapping[int, frozenset[Flow]]
     ) -> Iterator[tuple[int, frozenset[Flow]]]:
-        """What stands of conjunctions, and of MACs that ports share, of which nothing is said yet.
+        """What stands of conjunctions and of targets that ports share, of which nobody told us yet.
 
         Whose the latter are no cookie tells: they are guards of no port that is known here.
         """

@@ -456,3 +456,18 @@ def test_a_restarted_agent_keeps_the_guards_of_macs_that_ports_share() -> None:
     assert tables.forwards(frame | {"tcp_dst": 80})
     assert not tables.forwards(frame | {"tcp_dst": 82})
     assert make_plan(desired(endpoints[0], in_sync=False), bench.switch.actual()).empty
+
+
+def test_an_address_that_two_ports_claim_must_pass_both_filters_and_settles() -> None:
+    """It should not be; were it so, each frame to it would have to please both."""
+    bench, endpoints = sharing()
+    twins = [msgspec.structs.replace(one, addresses=("10.0.0.9",)) for one in endpoints]
+    bench.switch.converge(desired(*twins))
+    frame: dict[str, int | str] = {
+        "in_port": bench.switch.ofport("int-br-bond"), "vlan_vid": 0x1000 | 101,
+        "eth_src": FAR_MAC, "eth_dst": "ff:ff:ff:ff:ff:ff", "eth_type": 0x0800,
+        "ipv4_src": "10.0.0.100", "ipv4_dst": "10.0.0.9", "ip_proto": 6, "tcp_src": 5000,
+    }  # fmt: skip
+    tables = Tables(bench.switch.flows["br-int"].values())
+    assert tables.forwards(frame | {"tcp_dst": 80})
+    assert not tables.forwards(frame | {"tcp_dst": 81})

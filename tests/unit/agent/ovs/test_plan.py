@@ -18,12 +18,11 @@ from netwright.agent.ovs.firewall import (
     DESTINATION,
     clause_place,
     conj_id,
-    guard_flows,
     is_filtered,
     set_flows,
 )
 from netwright.agent.ovs.flows import COOKIE_MARK, Flow, Normal, match_on
-from netwright.agent.ovs.guarding import guarded_macs, shared_flows, shared_macs
+from netwright.agent.ovs.guarding import guard_flows, shared_flows, shared_targets
 from netwright.agent.ovs.pipeline import (
     endpoint_flows,
     inbound,
@@ -241,9 +240,9 @@ def check(switch: SimSwitch, want: Desired, states: tuple[EndpointState, ...]) -
         assert vlans.setdefault(wanted.segment, port.tag) == port.tag
         assert wanted.mtu in (None, switch.interface(device).mtu_request or 1500)
         ofport = switch.ofport(device)
-        macs = guarded_macs(wanted, shared_macs([e for e in want.endpoints if is_filtered(e)]))
+        shared = shared_targets([e for e in want.endpoints if is_filtered(e)])
         expected["br-int"] |= endpoint_flows(wanted, ofport, port.tag)
-        expected["br-int"] |= guard_flows(wanted, macs, ofport, port.tag)
+        expected["br-int"] |= guard_flows(wanted, shared.of(wanted.port_id), ofport, port.tag)
         inner, outer = (switch.ofport(f"{end}-{physical.name}") for end in ("int", "phy"))
         expected["br-int"] |= inbound(wanted.segment, port.tag, inner)
         expected[physical.name] |= outbound(wanted.segment, port.tag, outer, physical)
@@ -259,7 +258,7 @@ def check(switch: SimSwitch, want: Desired, states: tuple[EndpointState, ...]) -
 def expected_together(
     switch: SimSwitch, want: Desired, vlans: dict[NetworkSegment, int]
 ) -> set[Flow]:
-    """Flows of no port alone, made the long way: remote groups' addresses, shared MACs."""
+    """Flows of no port alone, made the long way: remote groups' addresses, shared targets."""
     filtered = [e for e in want.endpoints if is_filtered(e) and e.filter is not None]
     sets = frozenset(one for e in filtered if e.filter for one in e.filter.address_sets)
     flows = set(set_flows(sets))
@@ -272,7 +271,7 @@ def expected_together(
         clauses = tuple((*place, tuple(sorted(ids))) for place, ids in sorted(places.items()))
         flows |= {change.flow for change in added(AddressChange(key, (), clauses))}
     devices = plugged(switch)
-    for (segment, mac), ports in shared_macs(filtered).items():
+    for (segment, target), ports in shared_targets(filtered).claims.items():
         wired = [
             e.port_id
             for e in want.endpoints
@@ -280,7 +279,7 @@ def expected_together(
         ]
         if wired:
             ofports = [switch.ofport(devices[port_id]) for port_id in sorted(wired)]
-            flows |= shared_flows(segment, mac, ofports, vlans[segment])
+            flows |= shared_flows(segment, target, ofports, vlans[segment])
     return flows
 
 
