@@ -83,7 +83,8 @@ from netwright.server.commands import (
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.missing import MISSING, Missing, load_missing
-from netwright.server.needs import Needs, note
+from netwright.server.needs import Needs
+from netwright.server.noting import note
 from netwright.server.nova import notices
 from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports

@@ -1,79 +1,18 @@
-"""What a command must have loaded before it can be decided."""
+"""What a batch must have loaded before it can be decided; `noting` says what each command needs."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import UNSET
 
 from netwright.ipam.addresses import Address, from_text
-from netwright.model.addressing import AddressScope, SubnetPool
-from netwright.model.operations import Operation
 from netwright.model.resources import NetworkType, Value
-from netwright.model.routing import Router
-from netwright.model.security import GroupRule, SecurityGroup
-from netwright.model.segments import is_whole, segment_key
-from netwright.model.wire import Kind
-from netwright.server.addressing_commands import (
-    CreateAddressScopes,
-    CreateSubnetPools,
-    DeleteAddressScope,
-    DeleteSubnetPool,
-    UpdateAddressScope,
-    UpdateSubnetPool,
-)
 from netwright.server.commands import (
-    AcceptOperation,
-    ActivateBinding,
     AddressWish,
-    AddSecurityGroupRules,
-    ApplyReports,
-    ChangeBinding,
-    ChangeTags,
-    Command,
-    CreateNetworks,
-    CreatePorts,
-    CreateSecurityGroups,
-    CreateSubnets,
-    DeleteBinding,
-    DeleteHost,
-    DeleteNetwork,
-    DeletePorts,
-    DeleteSecurityGroup,
-    DeleteSubnet,
-    EnsureDefaultGroup,
-    FailOperation,
-    FenceHost,
-    HeartbeatHost,
-    PerformOperation,
     PortDraft,
-    PrepareBinding,
-    RegisterHost,
-    RemoveSecurityGroupRule,
-    ReplaceTopology,
-    ResetQuota,
-    SeeDevices,
-    SetQuota,
-    SubnetDraft,
-    Tick,
-    Together,
-    UnfenceHost,
-    UpdateNetwork,
-    UpdatePorts,
-    UpdateSecurityGroup,
-    UpdateSubnet,
 )
-from netwright.server.operation_work import OperationWork
-from netwright.server.plain import PLAIN_OF
 from netwright.server.ports.macs import first_candidate
-from netwright.server.routing_commands import (
-    AddInterface,
-    CreateRouters,
-    DeleteRouter,
-    RemoveInterface,
-    UpdateRouter,
-)
 
 
 class PrefixWish(NamedTuple):
@@ -161,221 +100,6 @@ class Needs:
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
-def note(needs: Needs, command: Command) -> None:
-    """Add what the command needs."""
-    _NOTES[type(command)](needs, command)
-
-
-def _create_ports(needs: Needs, command: CreatePorts) -> None:
-    for draft in command.drafts:
-        if draft.unique_name is not None:
-            needs.unique_names.add((draft.project_id, draft.unique_name))
-        if draft.network_labels:
-            needs.labelled.append(draft)
-        else:
-            need_port(needs, draft)
-
-
-def _delete_ports(needs: Needs, command: DeletePorts) -> None:
-    needs.ports.update(command.ids)
-    needs.deletes = True
-
-
-def _binding(
-    needs: Needs, command: PrepareBinding | ChangeBinding | ActivateBinding | DeleteBinding
-) -> None:
-    needs.ports.add(command.port_id)
-    needs.hosts.add(command.host)
-
-
-def _see_devices(needs: Needs, command: SeeDevices) -> None:
-    needs.hosts.add(command.host)
-    needs.refused_on.add(command.host)
-    needs.ports.update(command.devices.port_ids)
-
-
-def _together(needs: Needs, command: Together) -> None:
-    for each in command.commands:
-        note(needs, each)
-
-
-def _accept_operation(needs: Needs, command: AcceptOperation) -> None:
-    """It is made of itself alone."""
-
-
-def _perform_operation(needs: Needs, command: PerformOperation) -> None:
-    _fail_operation(needs, command)
-    for step in command.steps:
-        if isinstance(step, Command):
-            note(needs, step)
-
-
-def _fail_operation(needs: Needs, command: PerformOperation | FailOperation) -> None:
-    needs.plain[Operation].add(command.id)
-    needs.plain[OperationWork].add(command.id)
-
-
-def _tick(needs: Needs, command: Tick) -> None:
-    needs.plain[Operation].update(command.old_operations)
-    needs.hosts.update(command.silent_hosts)
-    needs.ports.update(command.overdue_ports)
-
-
-def _hear_host(needs: Needs, command: RegisterHost | HeartbeatHost) -> None:
-    needs.hosts.add(command.host)
-    needs.refused_on.add(command.host)
-
-
-def _fence_host(needs: Needs, command: FenceHost) -> None:
-    needs.hosts.add(command.host)
-    needs.ports_on.add(command.host)
-
-
-def _unfence_host(needs: Needs, command: UnfenceHost) -> None:
-    needs.hosts.add(command.host)
-
-
-def _delete_host(needs: Needs, command: DeleteHost) -> None:
-    needs.hosts.add(command.host)
-    needs.ports_on.add(command.host)
-    needs.revocations.add(command.host)
-
-
-def _create_networks(needs: Needs, command: CreateNetworks) -> None:
-    for draft in command.drafts:
-        needs.projects.add(draft.project_id)
-        if draft.segment is not None and is_whole(draft.segment):
-            needs.segments.add(segment_key(draft.segment))
-        else:
-            kind = draft.segment.network_type if draft.segment else None
-            needs.segment_choices[draft.id] = kind
-
-
-def _update_network(needs: Needs, command: UpdateNetwork) -> None:
-    needs.changed_networks.add(command.id)
-
-
-def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
-    needs.changed_networks.add(command.id)
-    needs.deleted_networks.add(command.id)
-    needs.deletes = True
-
-
-def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
-    needs.changed_networks.update(draft.network_id for draft in command.drafts)
-    needs.projects.update(draft.project_id for draft in command.drafts)
-    for draft in command.drafts:
-        if draft.subnetpool_id is not None or draft.use_default_subnetpool:
-            _prefix_wish(needs, draft)
-
-
-def _update_subnet(needs: Needs, command: UpdateSubnet) -> None:
-    needs.changed_subnets.add(command.id)
-    if command.gateway_ip is not UNSET:
-        needs.gateways.add(command.id)
-
-
-def _delete_subnet(needs: Needs, command: DeleteSubnet) -> None:
-    needs.changed_subnets.add(command.id)
-    needs.deletes_subnets = True
-    needs.deletes = True
-
-
-def _change_tags(needs: Needs, command: ChangeTags) -> None:
-    match command.kind:
-        case Kind.NETWORK:
-            needs.changed_networks.add(command.id)
-        case Kind.SUBNET:
-            needs.changed_subnets.add(command.id)
-        case Kind.PORT:
-            needs.ports.add(command.id)
-        case kind:
-            needs.plain[PLAIN_OF[kind]].add(command.id)
-
-
-def _quota(needs: Needs, command: SetQuota | ResetQuota) -> None:
-    needs.quotas.add(command.project_id)
-
-
-def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
-    """It replaces whatever was there."""
-
-
-def _prefix_wish(needs: Needs, draft: SubnetDraft) -> None:
-    pool_id = None if draft.use_default_subnetpool else draft.subnetpool_id
-    wish = PrefixWish(pool_id, draft.ip_version, draft.project_id, draft.cidr, draft.prefixlen)
-    needs.prefix_wishes.append(wish)
-    if pool_id is None:
-        needs.default_versions.add(draft.ip_version)
-    else:
-        needs.plain[SubnetPool].add(pool_id)
-
-
-def _create_subnet_pools(needs: Needs, command: CreateSubnetPools) -> None:
-    for draft in command.drafts:
-        if draft.is_default:
-            needs.default_versions.add(draft.ip_version)
-        if draft.address_scope_id is not None:
-            needs.plain[AddressScope].add(draft.address_scope_id)
-            needs.whole_scopes.add(draft.address_scope_id)
-
-
-def _update_subnet_pool(needs: Needs, command: UpdateSubnetPool) -> None:
-    needs.plain[SubnetPool].add(command.id)
-    needs.changed_pools.add(command.id)
-    if command.prefixes is not UNSET:
-        needs.grown_pools.add(command.id)
-    if command.address_scope_id is not UNSET:
-        needs.rescoped_pools.add(command.id)
-        if command.address_scope_id is not None:
-            needs.plain[AddressScope].add(command.address_scope_id)
-            needs.whole_scopes.add(command.address_scope_id)
-    if command.is_default is not UNSET:
-        needs.default_versions |= {4, 6}
-
-
-def _delete_subnet_pool(needs: Needs, command: DeleteSubnetPool) -> None:
-    needs.plain[SubnetPool].add(command.id)
-
-
-def _create_routers(needs: Needs, command: CreateRouters) -> None:
-    """Nothing: a new router has no interfaces."""
-
-
-def _change_router(needs: Needs, command: UpdateRouter | DeleteRouter) -> None:
-    needs.plain[Router].add(command.id)
-
-
-def _add_interface(needs: Needs, command: AddInterface) -> None:
-    needs.plain[Router].add(command.router_id)
-    if command.port_id is not None:
-        needs.ports.add(command.port_id)
-    elif command.subnet_id is not None:
-        wish = InterfaceWish(command.router_id, command.subnet_id, command.new_port_id)
-        needs.interfaces.append(wish)
-
-
-def _remove_interface(needs: Needs, command: RemoveInterface) -> None:
-    needs.plain[Router].add(command.router_id)
-    if command.port_id is not None:
-        needs.ports.add(command.port_id)
-    elif command.subnet_id is not None:
-        needs.interfaces.append(InterfaceWish(command.router_id, command.subnet_id, None))
-
-
-def _create_address_scopes(needs: Needs, command: CreateAddressScopes) -> None:
-    """Nothing: a new scope has no name or place that another could have."""
-
-
-def _update_address_scope(needs: Needs, command: UpdateAddressScope) -> None:
-    needs.plain[AddressScope].add(command.id)
-
-
-def _delete_address_scope(needs: Needs, command: DeleteAddressScope) -> None:
-    needs.plain[AddressScope].add(command.id)
-    needs.whole_scopes.add(command.id)
-
-
 def need_port(needs: Needs, draft: PortDraft) -> None:
     """What a port needs that is to be made in the network that its draft names."""
     needs.networks.add(draft.network_id)
@@ -389,7 +113,7 @@ def need_port(needs: Needs, draft: PortDraft) -> None:
     if draft.fixed_ips is UNSET:
         needs.draws[draft.network_id] += 1
     else:
-        _wishes(needs, draft.network_id, draft.fixed_ips)
+        need_addresses(needs, draft.network_id, draft.fixed_ips)
     if draft.security_groups is not UNSET:
         needs.groups.update(draft.security_groups)
     elif draft.port_security_enabled is not False:
@@ -399,114 +123,9 @@ def need_port(needs: Needs, draft: PortDraft) -> None:
         needs.attachments.add((draft.network_id, draft.host))
 
 
-def _wishes(needs: Needs, network_id: str, wishes: tuple[AddressWish, ...]) -> None:
+def need_addresses(needs: Needs, network_id: str, wishes: tuple[AddressWish, ...]) -> None:
     for wish in wishes:
         if wish.ip_address is not None:
             needs.addresses.add((network_id, from_text(wish.ip_address)))
         elif wish.subnet_id is not None:
             needs.subnet_draws[wish.subnet_id] += 1
-
-
-def _port_changes(needs: Needs, command: UpdatePorts) -> None:
-    for change in command.changes:
-        needs.ports.add(change.id)
-        if change.host is not UNSET and change.host:
-            needs.hosts.add(change.host)
-        if change.security_groups is not UNSET:
-            needs.groups.update(change.security_groups)
-        if change.mac_address is not UNSET:
-            needs.port_macs.add((change.id, change.mac_address))
-        if change.fixed_ips is not UNSET:
-            for wish in change.fixed_ips:
-                if wish.ip_address is not None:
-                    needs.port_addresses.add((change.id, from_text(wish.ip_address)))
-                elif wish.subnet_id is not None:
-                    needs.subnet_draws[wish.subnet_id] += 1
-
-
-def _reports(needs: Needs, command: ApplyReports) -> None:
-    batch = command.batch
-    needs.hosts.add(batch.host)
-    needs.refused_on.add(batch.host)
-    needs.ports.update(report.port_id for report in batch.reports if report.port_id is not None)
-    if batch.full_set_at is not None:
-        needs.ports_on.add(batch.host)
-
-
-def _create_groups(needs: Needs, command: CreateSecurityGroups) -> None:
-    needs.default_groups.update(draft.project_id for draft in command.drafts)
-
-
-def _ensure_default_group(needs: Needs, command: EnsureDefaultGroup) -> None:
-    needs.default_groups.add(command.project_id)
-
-
-def _update_group(needs: Needs, command: UpdateSecurityGroup) -> None:
-    needs.plain[SecurityGroup].add(command.id)
-    if command.stateful is not UNSET:
-        needs.used_groups.add(command.id)
-
-
-def _delete_group(needs: Needs, command: DeleteSecurityGroup) -> None:
-    needs.plain[SecurityGroup].add(command.id)
-    needs.used_groups.add(command.id)
-    needs.deleted_groups.add(command.id)
-
-
-def _add_rules(needs: Needs, command: AddSecurityGroupRules) -> None:
-    needs.plain[SecurityGroup].add(command.group_id)
-    needs.groups.update(rule.remote_group_id for rule in command.rules if rule.remote_group_id)
-
-
-def _remove_rule(needs: Needs, command: RemoveSecurityGroupRule) -> None:
-    needs.plain[GroupRule].add(command.id)
-
-
-_NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
-    CreatePorts: _create_ports,
-    UpdatePorts: _port_changes,
-    DeletePorts: _delete_ports,
-    PrepareBinding: _binding,
-    ChangeBinding: _binding,
-    ActivateBinding: _binding,
-    DeleteBinding: _binding,
-    ApplyReports: _reports,
-    SeeDevices: _see_devices,
-    Together: _together,
-    AcceptOperation: _accept_operation,
-    PerformOperation: _perform_operation,
-    FailOperation: _fail_operation,
-    Tick: _tick,
-    RegisterHost: _hear_host,
-    HeartbeatHost: _hear_host,
-    FenceHost: _fence_host,
-    UnfenceHost: _unfence_host,
-    DeleteHost: _delete_host,
-    CreateNetworks: _create_networks,
-    UpdateNetwork: _update_network,
-    DeleteNetwork: _delete_network,
-    CreateSubnets: _create_subnets,
-    UpdateSubnet: _update_subnet,
-    DeleteSubnet: _delete_subnet,
-    ReplaceTopology: _replace_topology,
-    CreateSecurityGroups: _create_groups,
-    EnsureDefaultGroup: _ensure_default_group,
-    UpdateSecurityGroup: _update_group,
-    DeleteSecurityGroup: _delete_group,
-    AddSecurityGroupRules: _add_rules,
-    RemoveSecurityGroupRule: _remove_rule,
-    ChangeTags: _change_tags,
-    SetQuota: _quota,
-    ResetQuota: _quota,
-    CreateRouters: _create_routers,
-    UpdateRouter: _change_router,
-    DeleteRouter: _change_router,
-    AddInterface: _add_interface,
-    RemoveInterface: _remove_interface,
-    CreateAddressScopes: _create_address_scopes,
-    UpdateAddressScope: _update_address_scope,
-    DeleteAddressScope: _delete_address_scope,
-    CreateSubnetPools: _create_subnet_pools,
-    UpdateSubnetPool: _update_subnet_pool,
-    DeleteSubnetPool: _delete_subnet_pool,
-}
