@@ -7,7 +7,10 @@ not: nobody could tell from the API what fills the quota, nor free it (Neutron l
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from netwright.model.addressing import SubnetPool
 from netwright.model.resources import Network, Port, Subnet, Value
+from netwright.model.routing import Router
+from netwright.model.security import SecurityGroup
 from netwright.model.states import PortState
 
 
@@ -22,6 +25,10 @@ def _one(_value: Value) -> int:
     return 1
 
 
+def _rules(group: SecurityGroup) -> int:
+    return len(group.rules)
+
+
 def _if_alive(port: Port) -> int:
     return 0 if port.state is PortState.RELEASING else 1
 
@@ -30,4 +37,8 @@ COUNTED: Mapping[str, Counted] = {
     "network": Counted(Network, _one),
     "subnet": Counted(Subnet, _one),
     "port": Counted(Port, _if_alive),
+    "router": Counted(Router, _one),
+    "subnetpool": Counted(SubnetPool, _one),
+    "security_group": Counted(SecurityGroup, _one),
+    "security_group_rule": Counted(SecurityGroup, _rules),
 }

@@ -65,6 +65,10 @@ async def limit(admin: Client, project: str = "p", **limits: Any) -> Answer:
     return await admin.put(f"/v2.0/quotas/{project}", {"quota": limits})
 
 
+DEFAULT_GROUP = {**dict.fromkeys(COUNTED, 0), "security_group": 1, "security_group_rule": 4}
+"""What a project has that has nothing else."""
+
+
 @pytest.fixture
 def admin(core: Core) -> Client:
     return client_of(core, "admin")
@@ -86,7 +90,7 @@ async def test_a_limit_is_never_exceeded(core: Core, admin: Client, owner: Clien
     assert (await used(core))["port"] == 2
     assert (await ports(owner, network)).status == 201
     assert (await ports(owner, network)).status == 409
-    assert await used(core) == {"network": 1, "subnet": 1, "port": 3}
+    assert await used(core) == DEFAULT_GROUP | {"network": 1, "subnet": 1, "port": 3}
 
 
 async def test_what_is_deleted_counts_no_more(core: Core, admin: Client, owner: Client) -> None:
@@ -97,7 +101,7 @@ async def test_what_is_deleted_counts_no_more(core: Core, admin: Client, owner: 
     assert (await owner.ask("DELETE", "/v2.0/ports", bulk)).status == 204
     assert (await used(core))["port"] == 0
     assert (await owner.ask("DELETE", f"/v2.0/networks/{network}")).status == 204
-    assert await used(core) == dict.fromkeys(COUNTED, 0), "its subnet goes with a network"
+    assert await used(core) == DEFAULT_GROUP, "its subnet goes with a network"
     await a_network(admin)
     body = {"network": {"provider:network_type": "flat", "provider:physical_network": "x"}}
     body["network"]["project_id"] = "p"
@@ -319,3 +323,21 @@ def test_configured_defaults_are_of_what_is_counted() -> None:
         given("prot=5")
     with pytest.raises(InvalidConfiguration, match="at least -1"):
         given("port=-2")
+
+
+async def test_groups_and_their_rules_are_counted(core: Core, admin: Client, owner: Client) -> None:
+    assert (await limit(admin, security_group=2, security_group_rule=8)).status == 200
+    made = await owner.post("/v2.0/security-groups", {"security_group": {"name": "web"}})
+    group = made.json["security_group"]["id"]  # beside the default one, with two rules of its own
+    assert await used(core) == DEFAULT_GROUP | {"security_group": 2, "security_group_rule": 6}
+    refused = await owner.post("/v2.0/security-groups", {"security_group": {"name": "db"}})
+    assert (refused.status, refused.error["type"]) == (409, "OverQuota")
+    statuses = []
+    for port in (80, 81, 82):
+        rule = {"security_group_id": group, "direction": "ingress", "protocol": "tcp",
+                "port_range_min": port, "port_range_max": port}  # fmt: skip
+        answer = await owner.post("/v2.0/security-group-rules", {"security_group_rule": rule})
+        statuses.append(answer.status)
+    assert statuses == [201, 201, 409]
+    assert (await owner.ask("DELETE", f"/v2.0/security-groups/{group}")).status == 204
+    assert await used(core) == DEFAULT_GROUP

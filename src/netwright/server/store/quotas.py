@@ -37,7 +37,10 @@ _PORTS = (
     "WHERE project_id = $1 AND state = 'RELEASING' "
     "AND id IN (SELECT port_id FROM binding WHERE state = 'withdrawing'))"
 )
-_COUNTS: Mapping[str, str] = {"port": _PORTS}
+_COUNTS: Mapping[str, str] = {
+    "port": _PORTS,
+    "security_group_rule": "SELECT count(*) FROM security_group_rule WHERE project_id = $1",
+}
 """How to count a project's; one that is not here has a row for each, with its `project_id`."""
 
 
