@@ -57,6 +57,7 @@ class Feed:
         for event in (*others, *events):
             if event.seq > self._last_seq and len(self._known) < _KNOWN_MAX:
                 self._known[event.seq] = event
+        self._publish_known()  # now: a read of the log may be under way, and take long
         self._notify_due = self._notify_due or bool(events)
         self._wake.set()
 
@@ -134,10 +135,13 @@ class Feed:
         if not events:  # what was heard of is in a log that has begun anew
             self._heard_seq = min(self._heard_seq, heard_seq, after)
             return False
-        if events[0].seq != after + 1:  # forgotten meanwhile: a snapshot has it all
-            log.warning("watchers are cut off", missed=events[0].seq - after - 1)
+        new = [event for event in events if event.seq > self._last_seq]  # others came meanwhile
+        if new and new[0].seq != self._last_seq + 1:  # forgotten: a snapshot has it all
+            log.warning("watchers are cut off", missed=new[0].seq - self._last_seq - 1)
             self._cut_off()
-        self._go_to(events)
+            self._known = {seq: each for seq, each in self._known.items() if seq > new[0].seq}
+        if new:
+            self._go_to(new)
         self._publish_known()
         return True
 
