@@ -46,29 +46,24 @@ from netwright.server.addressing_commands import (
 from netwright.server.commands import (
     AcceptOperation,
     ActivateBinding,
-    AddSecurityGroupRules,
     ApplyReports,
     ChangeBinding,
     ChangeTags,
     Command,
     CreateNetworks,
     CreatePorts,
-    CreateSecurityGroups,
     CreateSubnets,
     DeleteBinding,
     DeleteHost,
     DeleteNetwork,
     DeletePorts,
-    DeleteSecurityGroup,
     DeleteSubnet,
-    EnsureDefaultGroup,
     FailOperation,
     FenceHost,
     HeartbeatHost,
     PerformOperation,
     PrepareBinding,
     RegisterHost,
-    RemoveSecurityGroupRule,
     ReplaceTopology,
     ResetQuota,
     SeeDevices,
@@ -78,7 +73,6 @@ from netwright.server.commands import (
     UnfenceHost,
     UpdateNetwork,
     UpdatePorts,
-    UpdateSecurityGroup,
     UpdateSubnet,
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
@@ -98,6 +92,14 @@ from netwright.server.routing_commands import (
     UpdateRouter,
 )
 from netwright.server.security import decisions as security
+from netwright.server.security.commands import (
+    AddSecurityGroupRules,
+    CreateSecurityGroups,
+    DeleteSecurityGroup,
+    EnsureDefaultGroup,
+    RemoveSecurityGroupRule,
+    UpdateSecurityGroup,
+)
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.event_rows import EventRow

@@ -18,7 +18,6 @@ from netwright.model.resources import (
     Value,
     VnicType,
 )
-from netwright.model.security import SecurityGroupRule
 from netwright.model.topology import Topology
 from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, Kind, ReportBatch
 
@@ -228,51 +227,6 @@ class ActivateBinding(Command, frozen=True, kw_only=True):
 class DeleteBinding(Command, frozen=True, kw_only=True):
     port_id: str
     host: str
-
-
-class SecurityGroupDraft(Value, frozen=True, kw_only=True):
-    id: str
-    project_id: str
-    name: str = ""
-    description: str = ""
-    stateful: bool = True
-
-
-class CreateSecurityGroups(Command, frozen=True, kw_only=True):
-    drafts: tuple[SecurityGroupDraft, ...]
-
-
-class EnsureDefaultGroup(Command, frozen=True, kw_only=True):
-    """Make the project's default group with this id, unless there is one."""
-
-    id: str
-    project_id: str
-
-
-class UpdateSecurityGroup(Command, frozen=True, kw_only=True):
-    id: str
-    name: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    stateful: bool | UnsetType = UNSET
-    if_match: int | None = None
-
-
-class DeleteSecurityGroup(Command, frozen=True, kw_only=True):
-    id: str
-    if_match: int | None = None
-
-
-class AddSecurityGroupRules(Command, frozen=True, kw_only=True):
-    """Add rules to a group. `project_id` is whose the caller says the group is, if it says so."""
-
-    group_id: str
-    rules: tuple[SecurityGroupRule, ...]
-    project_id: str | None = None
-
-
-class RemoveSecurityGroupRule(Command, frozen=True, kw_only=True):
-    id: str
-    if_match: int | None = None
 
 
 class ChangeTags(Command, frozen=True, kw_only=True):

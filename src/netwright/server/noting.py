@@ -23,29 +23,24 @@ from netwright.server.addressing_commands import (
 from netwright.server.commands import (
     AcceptOperation,
     ActivateBinding,
-    AddSecurityGroupRules,
     ApplyReports,
     ChangeBinding,
     ChangeTags,
     Command,
     CreateNetworks,
     CreatePorts,
-    CreateSecurityGroups,
     CreateSubnets,
     DeleteBinding,
     DeleteHost,
     DeleteNetwork,
     DeletePorts,
-    DeleteSecurityGroup,
     DeleteSubnet,
-    EnsureDefaultGroup,
     FailOperation,
     FenceHost,
     HeartbeatHost,
     PerformOperation,
     PrepareBinding,
     RegisterHost,
-    RemoveSecurityGroupRule,
     ReplaceTopology,
     ResetQuota,
     SeeDevices,
@@ -56,7 +51,6 @@ from netwright.server.commands import (
     UnfenceHost,
     UpdateNetwork,
     UpdatePorts,
-    UpdateSecurityGroup,
     UpdateSubnet,
 )
 from netwright.server.needs import InterfaceWish, Needs, PrefixWish, need_port
@@ -68,6 +62,14 @@ from netwright.server.routing_commands import (
     DeleteRouter,
     RemoveInterface,
     UpdateRouter,
+)
+from netwright.server.security.commands import (
+    AddSecurityGroupRules,
+    CreateSecurityGroups,
+    DeleteSecurityGroup,
+    EnsureDefaultGroup,
+    RemoveSecurityGroupRule,
+    UpdateSecurityGroup,
 )
 
 

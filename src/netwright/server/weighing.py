@@ -6,13 +6,11 @@ from typing import Any
 from netwright.server.addressing_commands import CreateAddressScopes, CreateSubnetPools
 from netwright.server.commands import (
     ActivateBinding,
-    AddSecurityGroupRules,
     ApplyReports,
     ChangeBinding,
     Command,
     CreateNetworks,
     CreatePorts,
-    CreateSecurityGroups,
     CreateSubnets,
     DeleteBinding,
     DeletePorts,
@@ -23,6 +21,7 @@ from netwright.server.commands import (
     UpdatePorts,
 )
 from netwright.server.routing_commands import CreateRouters
+from netwright.server.security.commands import AddSecurityGroupRules, CreateSecurityGroups
 
 _BRIEF_MAX = 2
 

@@ -16,15 +16,17 @@ from netwright.model.security import Direction, SecurityGroupRule
 from netwright.model.wire import Kind, ReportStatus
 from netwright.server.commands import (
     AddressWish,
-    AddSecurityGroupRules,
     Command,
     CreatePorts,
-    CreateSecurityGroups,
-    DeleteSecurityGroup,
     FenceHost,
     PairWish,
-    SecurityGroupDraft,
     UnfenceHost,
+)
+from netwright.server.security.commands import (
+    AddSecurityGroupRules,
+    CreateSecurityGroups,
+    DeleteSecurityGroup,
+    SecurityGroupDraft,
 )
 from netwright.server.security.members import groups_of
 from netwright.server.store.events import picture

@@ -19,9 +19,10 @@ from netwright.model.security_errors import (
     SecurityGroupInUse,
     SecurityGroupRuleExists,
 )
-from netwright.server.commands import (
+from netwright.server.commands import Caller
+from netwright.server.networks import check_revision
+from netwright.server.security.commands import (
     AddSecurityGroupRules,
-    Caller,
     CreateSecurityGroups,
     DeleteSecurityGroup,
     EnsureDefaultGroup,
@@ -29,7 +30,6 @@ from netwright.server.commands import (
     SecurityGroupDraft,
     UpdateSecurityGroup,
 )
-from netwright.server.networks import check_revision
 from netwright.server.security.members import groups_of
 from netwright.server.security.rules import ETHERTYPES, says
 from netwright.server.world import World

@@ -13,16 +13,12 @@ from tests.doubles.store import update as change
 from netwright.model.security import Direction, GroupMember, SecurityGroup, SecurityGroupRule
 from netwright.model.security_errors import SecurityGroupInUse
 from netwright.model.wire import Kind, ReportStatus
-from netwright.server.commands import (
-    AddressWish,
+from netwright.server.commands import AddressWish, FenceHost, PairWish, Together, UnfenceHost
+from netwright.server.security.commands import (
     AddSecurityGroupRules,
     CreateSecurityGroups,
     DeleteSecurityGroup,
-    FenceHost,
-    PairWish,
     SecurityGroupDraft,
-    Together,
-    UnfenceHost,
 )
 
 

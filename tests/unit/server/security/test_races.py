@@ -17,21 +17,17 @@ from netwright.model.errors import SecurityGroupNotFound
 from netwright.model.resources import Port
 from netwright.model.security import Direction, GroupRule, SecurityGroup, SecurityGroupRule
 from netwright.model.security_errors import SecurityGroupInUse, SecurityGroupRuleExists
-from netwright.server.commands import (
+from netwright.server.commands import Command, CreatePorts, PortChange, PortDraft, UpdatePorts
+from netwright.server.core import Core
+from netwright.server.queries import Query
+from netwright.server.security.commands import (
     AddSecurityGroupRules,
-    Command,
-    CreatePorts,
     CreateSecurityGroups,
     DeleteSecurityGroup,
     EnsureDefaultGroup,
-    PortChange,
-    PortDraft,
     SecurityGroupDraft,
-    UpdatePorts,
     UpdateSecurityGroup,
 )
-from netwright.server.core import Core
-from netwright.server.queries import Query
 
 Pair = tuple[Core, Core]
 

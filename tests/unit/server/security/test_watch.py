@@ -18,24 +18,26 @@ from netwright.server.api.edge import Edge
 from netwright.server.auth import TokenAuthenticator
 from netwright.server.commands import (
     AddressWish,
-    AddSecurityGroupRules,
     Caller,
     CreateNetworks,
     CreatePorts,
-    CreateSecurityGroups,
     CreateSubnets,
     DeletePorts,
-    DeleteSecurityGroup,
     NetworkDraft,
     PortChange,
     PortDraft,
     RegisterHost,
-    SecurityGroupDraft,
     SubnetDraft,
     UpdatePorts,
 )
 from netwright.server.core import Core
 from netwright.server.metrics import Metrics
+from netwright.server.security.commands import (
+    AddSecurityGroupRules,
+    CreateSecurityGroups,
+    DeleteSecurityGroup,
+    SecurityGroupDraft,
+)
 from netwright.server.store import events
 from netwright.server.watch import OF_GROUPS
 

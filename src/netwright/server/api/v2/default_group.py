@@ -4,8 +4,8 @@ from netwright.model.security import SecurityGroup
 from netwright.server.api.ids import new_id
 from netwright.server.api.route import Call
 from netwright.server.api.v2 import listing
-from netwright.server.commands import EnsureDefaultGroup
 from netwright.server.queries import Query
+from netwright.server.security.commands import EnsureDefaultGroup
 
 
 async def ensure_default(call: Call, listable: listing.Listable) -> None:

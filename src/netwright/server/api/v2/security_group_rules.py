@@ -26,12 +26,8 @@ from netwright.server.api.v2.default_group import ensure_default
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
-from netwright.server.commands import (
-    AddSecurityGroupRules,
-    Caller,
-    Command,
-    RemoveSecurityGroupRule,
-)
+from netwright.server.commands import Caller, Command
+from netwright.server.security.commands import AddSecurityGroupRules, RemoveSecurityGroupRule
 from netwright.server.security.rules import RuleDraft, checked
 
 _NumberOrName = Annotated[str, Meta(max_length=40)]

@@ -20,9 +20,8 @@ from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.security_group_rules import RuleView, rule_view
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import Body, Name, ProjectId, project_of
-from netwright.server.commands import (
-    Caller,
-    Command,
+from netwright.server.commands import Caller, Command
+from netwright.server.security.commands import (
     CreateSecurityGroups,
     DeleteSecurityGroup,
     SecurityGroupDraft,
