@@ -7,12 +7,14 @@ wire is the truth, which the server does not know: by port id, what a plugged de
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 import msgspec
 from tests.doubles.store import ADMIN, EPOCH, Store
 
 from netwright.agent import devices
 from netwright.agent.desired import Desired, desired
+from netwright.agent.groups import KnownGroups
 from netwright.agent.reports import Acknowledged, Statement, acknowledge, due, full_set, statements
 from netwright.agent.wiring import Endpoint, Outcome, Wired, WiringStatus
 from netwright.model.resources import Network, Port
@@ -72,12 +74,17 @@ class AgentDouble:
         plane `refuses` stays as it was.
         """
         self._hear(store)
-        wanted = desired(self.host, PHYSICAL, self.ports, self.networks)
+        wanted = desired(self.host, PHYSICAL, self.ports, self.networks, self._groups())
         wired = self._apply(wanted, sweeps=sweeps, refuses=refuses)
         if speaks:
             stated = dict(statements(self.host, self.ports, wanted, wired))
             self._report(stated, is_settled=not (wired.standing or wanted.waiting))
             self._ask(wired, {**wanted.waiting, **wanted.moving}, store.now)
+
+    def _groups(self) -> KnownGroups:
+        """Its watch of groups is in sync; what they allow is not this double's matter."""
+        named = (port.security_groups or () for port in self.ports.values())
+        return KnownGroups(synced=frozenset(chain.from_iterable(named)))
 
     def answered(self, message: Message, outcome: object, now: float) -> None:
         if isinstance(outcome, DeviceAnswers):
