@@ -43,11 +43,15 @@ def update(world: World, command: UpdateAddressScope) -> tuple[AddressScope, ...
 def delete(world: World, command: DeleteAddressScope) -> tuple[()]:
     scope = _owned(world, command.caller, command.id)
     check_revision(scope.revision_number, command.if_match)
-    pools = [pool.id for pool in world.of(SubnetPool).values() if pool.address_scope_id == scope.id]
+    pools = [pool for pool in world.of(SubnetPool).values() if pool.address_scope_id == scope.id]
     if pools:
+        seen = [
+            pool.id for pool in pools if pool.shared or command.caller.may_touch(pool.project_id)
+        ]
+        among = f"{min(seen)} among them" if seen else "all of other projects"
         raise AddressScopeInUse(
             f"Unable to complete operation on address scope {scope.id}. There are one or more "
-            f"subnet pools in use on the address scope ({len(pools)}, {min(pools)} among them).",
+            f"subnet pools in use on the address scope ({len(pools)}, {among}).",
             next="delete them first, or take them out of it: openstack subnet pool set "
             "--no-address-scope POOL",
         )

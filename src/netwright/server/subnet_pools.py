@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from netwright.ipam.addresses import AddressRange
 from netwright.ipam.prefixes import compacted, difference, overlap, ranges_of, to_cidr, union
 from netwright.model.addressing import RESCOPED_SUBNETS_MAX, AddressScope, SubnetPool
 from netwright.model.addressing_errors import (
@@ -203,11 +204,22 @@ def _check_scope(world: World, caller: Caller, pool: SubnetPool) -> None:
             continue
         for theirs in ranges_of(other.prefixes):
             if any(overlap(theirs, each) for each in own):
-                raise AddressScopePrefixConflict(
-                    "Failed to associate address scope: subnetpools within an address scope must "
-                    f"have unique prefixes; subnet pool {other.id} has {to_cidr(theirs)}.",
-                    next="choose other prefixes, or another scope",
-                )
+                raise _overlapping(caller, other, theirs)
+
+
+def _overlapping(
+    caller: Caller, other: SubnetPool, theirs: AddressRange
+) -> AddressScopePrefixConflict:
+    """Says whose prefix it is to who may see the pool: a shared scope has others' pools too."""
+    seen = other.shared or caller.may_touch(other.project_id)
+    whose = (
+        f"subnet pool {other.id} has {to_cidr(theirs)}" if seen else "another project's has them"
+    )
+    return AddressScopePrefixConflict(
+        "Failed to associate address scope: subnetpools within an address scope must have unique "
+        f"prefixes; {whose}.",
+        next="choose other prefixes, or another scope",
+    )
 
 
 def _rescope(world: World, pool: SubnetPool) -> None:

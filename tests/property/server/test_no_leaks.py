@@ -6,8 +6,8 @@ sent twice, with a value of `a`'s and with one alike that nobody has: the answer
 but for that value, and nothing of `a`'s may be in either. What a route takes comes from
 /openapi.json, so that one added later is asked too; a new collection needs a line in `MAKE`.
 
-What is shared is the exception, by design: project `c` shares a network. Its subnet and itself may
-be seen, its ports, its segment and its hosts may not.
+What is shared is the exception, by design: project `c` shares a network, an address scope and a
+subnet pool. They and the network's subnet may be seen; its ports, segment and hosts may not.
 """
 
 import copy
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from tests.doubles.http import Answer, Client
 from tests.unit.server.projects import client_of
@@ -30,9 +31,20 @@ HOST, PHYSNET = "zq-host", "zqphys"
 Ids = Mapping[str, str]
 
 MAKE: Mapping[str, Callable[[Ids], dict[str, Any]]] = {
+    "address-scopes": lambda _: {"ip_version": 4},
+    "subnetpools": lambda ids: {
+        "prefixes": [ids["prefix"]],
+        "address_scope_id": ids["address-scopes"],
+    },
+    "security-groups": lambda _: {},
+    "security-group-rules": lambda ids: {
+        "security_group_id": ids["security-groups"],
+        "direction": "ingress",
+    },
     "networks": lambda _: {},
     "subnets": lambda ids: {"network_id": ids["networks"], "ip_version": 4, "cidr": ids["cidr"]},
     "ports": lambda ids: {"network_id": ids["networks"]},
+    "routers": lambda _: {},
 }
 """The body that makes one of each collection, given the ids of those before it."""
 
@@ -42,8 +54,13 @@ ADMINS: Mapping[str, Mapping[str, Any]] = {
 }
 """What only an administrator gives, and only administrators are shown."""
 
-VISIBLE = frozenset({"networks", "subnets"})  # of a shared network
+SHARED = frozenset({"address-scopes", "subnetpools", "networks"})
+VISIBLE = SHARED | {"subnets"}  # of a shared network
 
+WORDS = {"address-scopes": ("name",), "security-group-rules": ("description",)}
+"""What each can be told in words, if it is not both a name and a description."""
+
+DEFERRED = {"prefer": "respond-async"}
 GHOST = "0190c9d2-0000-7000-8000-00000000dead"
 THEIRS = ("zq-u-port", "02:00:00:aa:bb:01", "10.77.0.77", "zqproj-a")
 """Texts of a's that may stand in texts of b's, too."""
@@ -74,17 +91,24 @@ class Pair(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-async def made(admin: Client, project: str, vlan: int, prefix: str, **network: Any) -> Owned:
+async def made(
+    admin: Client, project: str, vlan: int, prefix: str, *, shared: bool = False
+) -> Owned:
     """One of each collection, with words in it that are its own alone."""
-    ids = {"cidr": f"{prefix}.0.0/24"}
+    ids = {"cidr": f"{prefix}.0.0/24", "prefix": f"{prefix}.64.0/24"}
     secrets: set[str] = {project, str(vlan)}
     for collection, body in MAKE.items():
-        name = collection[:-1]
-        words = {key: f"zq-{project}-{name}-{key}" for key in ("name", "description")}
+        name = name_of(collection)
+        named = WORDS.get(collection, ("name", "description"))
+        words = {key: f"zq-{project}-{name}-{key}" for key in named}
         tags = [f"zq-{project}-{name}-tag"]
         whole = {**body(ids), **words, **ADMINS.get(collection, {}), "project_id": project}
         if collection == "networks":
-            whole |= {"provider:segmentation_id": vlan, **network}
+            whole |= {"provider:segmentation_id": vlan}
+        if collection in SHARED:
+            whole |= {"shared": shared}
+        if collection == "security-group-rules":
+            whole |= {"remote_ip_prefix": f"{prefix}.80.0/24", "protocol": "tcp"}
         if collection == "ports":
             whole |= {
                 "device_id": f"zq-{project}-device",
@@ -93,6 +117,7 @@ async def made(admin: Client, project: str, vlan: int, prefix: str, **network: A
                 "mac_address": f"02:00:00:aa:bb:{vlan % 100:02x}",
                 "fixed_ips": [{"ip_address": f"{prefix}.0.77"}],
                 "allowed_address_pairs": [{"ip_address": f"{prefix}.0.200"}],
+                "security_groups": [ids["security-groups"]],
             }
         answer = await admin.post(f"/v2.0/{collection}", {name: whole})
         assert answer.status == 201, answer
@@ -100,16 +125,45 @@ async def made(admin: Client, project: str, vlan: int, prefix: str, **network: A
         ids[collection] = one["id"]
         path = f"/v2.0/{collection}/{one['id']}"
         assert (await admin.put(f"{path}/tags", {"tags": tags})).status in {200, 404}
-        if not (network.get("shared") and collection in VISIBLE):
+        if not (shared and collection in VISIBLE):
             secrets |= {one["id"], *words.values(), *tags}
             if collection == "ports":
                 secrets |= {whole[key] for key in ("device_id", "device_owner", "unique_name")}
                 secrets |= {whole["mac_address"], f"{prefix}.0.77", f"{prefix}.0.200"}
-    if network.get("shared"):
+    if shared:
         secrets -= {project}
     else:
-        secrets |= {ids["cidr"], f"{prefix}.0.1"}
+        secrets |= {ids["cidr"], ids["prefix"], f"{prefix}.0.1"}
+    secrets |= {f"{prefix}.80.0/24", *await defaults(admin, project)}
     return Owned(ids, frozenset(secrets | {HOST, PHYSNET, "zq-profile"}))
+
+
+async def defaults(admin: Client, project: str) -> set[str]:
+    """The ids of the project's security groups and their rules: its default ones, too."""
+    found = set()
+    for collection in ("security-groups", "security-group-rules"):
+        listed = (await admin.get(f"/v2.0/{collection}?project_id={project}")).json
+        found |= {one["id"] for one in listed[collection.replace("-", "_")]}
+    assert len(found) > 3, "a default group with rules"
+    return found
+
+
+async def with_operation(core: Core, project: str, owned: Owned) -> Owned:
+    """And an operation of its own, done."""
+    client = client_of(core, project)
+    path = f"/v2.0/networks/{owned.ids['networks']}"
+    change = {"network": {"admin_state_up": True}}
+    asked = await client.ask("PUT", path, change, headers=DEFERRED)
+    assert asked.status == 202, asked
+    id_ = asked.json["id"]
+    ended = await client.ask("GET", f"/v1/operations/{id_}", headers={"prefer": "wait=9"})
+    assert ended.json["state"] == "done", ended
+    return Owned({**owned.ids, "operations": id_}, owned.secrets | {id_})
+
+
+def name_of(collection: str) -> str:
+    """What one of them is called in bodies."""
+    return collection[:-1].replace("-", "_")
 
 
 _DEPTH_MAX = 4
@@ -198,12 +252,17 @@ def at(value: Any, path: tuple[Any, ...]) -> Any:
 
 
 class Spy:
-    """Project b, who asks. `sent` are the words that it has put into texts of its own."""
+    """Project b, who asks.
+
+    `ghosts` look like the ids of others; `sent` are the words that it has put into its own texts.
+    """
 
     def __init__(self, client: Client, foreign: list[Owned]) -> None:
         self._client = client
         self.secrets = frozenset[str]().union(*(each.secrets for each in foreign))
-        self._ids = {each.ids[kind] for each in foreign for kind in MAKE} & self.secrets
+        self._ids = {id_ for each in foreign for id_ in each.ids.values() if len(id_) == len(GHOST)}
+        self._ids &= self.secrets
+        self.ghosts = frozenset(map(alike, self._ids))
         self.sent: set[str] = set()
         self.asked = 0
 
@@ -223,6 +282,9 @@ class Spy:
             answer = await self._client.ask(pair.method, target, body, headers=pair.headers)
             self.asked += 1
             self._look_for_secrets(pair.method, target, body, answer)
+            if answer.status == 202:
+                answer = await self._ended(answer)
+                self._look_for_secrets(pair.method, target, body, answer)
             told.append(_shown(pair.method, answer, value))
             await self._undo(pair.method, target, answer)
         assert told[0] == told[1], (pair, told)
@@ -232,6 +294,13 @@ class Spy:
         self.asked += 1
         self._look_for_secrets(method, target, None, answer)
 
+    async def _ended(self, accepted: Answer) -> Answer:
+        """What became of an operation, as the answer that the request would have had."""
+        path = f"/v1/operations/{accepted.json['id']}"
+        ended = (await self._client.ask("GET", path, headers={"prefer": "wait=9"})).json
+        body = ended["result"] if ended["error"] is None else {"error": ended["error"]}
+        return Answer(ended["status"], {}, msgspec.json.encode(body))
+
     async def _undo(self, method: str, target: str, answer: Answer) -> None:
         """Delete what was made, so that the other form finds things as this one did."""
         collection = target.removeprefix("/v2.0/")
@@ -239,7 +308,7 @@ class Spy:
             return
         (found,) = answer.json.values()
         for one in found if isinstance(found, list) else [found]:
-            id_ = one.get(collection[:-1], one).get("id")
+            id_ = one.get(name_of(collection), one).get("id")
             gone = await self._client.ask("DELETE", f"{target}/{id_}")
             assert gone.status == 204 or one.get("status", 0) >= 400, gone
 
@@ -296,8 +365,8 @@ def _bases(method: str, collection: str, own: Ids, shared: Ids) -> Iterator[Any]
     if collection not in MAKE or method == "DELETE":
         yield {}
     elif method == "POST":
-        for ids in (own, {**own, "networks": shared["networks"]}):
-            yield {**MAKE[collection]({**ids, "cidr": "10.5.0.0/24"})}
+        for ids in (own, {**own, **{each: shared[each] for each in SHARED}}):
+            yield {**MAKE[collection]({**ids, "cidr": "10.5.0.0/24", "prefix": "10.5.64.0/24"})}
     else:
         yield {}
         yield {"id": own[collection]}
@@ -317,6 +386,8 @@ def _of_bodies(
             for values in pairs:
                 bodies = (replaced(body, path, values[0]), replaced(body, path, values[1]))
                 yield Pair(method, (target, target), bodies, values)
+                if method != "DELETE" and values[1] in spy.ghosts:
+                    yield Pair(method, (target, target), bodies, values, DEFERRED)
                 if method != "POST" or next(iter(body)).endswith("s"):
                     lenient = {"prefer": "handling=lenient"}
                     yield Pair(method, (target, target), bodies, values, lenient)
@@ -346,6 +417,10 @@ async def acting(database_url: str) -> AsyncIterator[Cast]:
     a = await made(admin, "zqproj-a", 3701, "10.77")
     b = await made(admin, "b", 3702, "10.78")
     c = await made(admin, "zqproj-c", 3703, "10.79", shared=True)
+    a, b, c = [
+        await with_operation(core, project, owned)
+        for project, owned in (("zqproj-a", a), ("b", b), ("zqproj-c", c))
+    ]
     for project in ("zqproj-a", "zqproj-c"):
         assert (await admin.put(f"/v2.0/quotas/{project}", {"quota": {"port": 37}})).status == 200
     yield core, a, b, c
@@ -404,15 +479,39 @@ async def test_lists_and_public_pages_hold_nothing_of_anothers(cast: Cast) -> No
         names = {each["name"] for each in operation.get("parameters", ())}
         if "sort_key" in names:
             listed = (await client.get(path)).json
-            (collection,) = (name for name in listed if not name.endswith("_links"))
-            keys = {key for one in listed[collection] for key in one}
+            (field,) = (name for name in listed if not name.endswith("_links"))
+            collection = path.removeprefix("/v2.0/")
+            keys = {key for one in listed[field] for key in one}
             for key in sorted(keys):
                 for query in (f"sort_key={key}&sort_dir=desc&limit=1", f"fields={key}"):
                     await spy.ask(method, f"{path}?{query}")
-            seen = {one["id"] for one in listed[collection] if "id" in one}
-            theirs = {b.ids[collection]} if collection in b.ids else seen
-            shared = {c.ids[collection]} if collection in VISIBLE else set()
-            assert seen == theirs | shared, collection
+            assert b.ids[collection] in {one["id"] for one in listed[field]}, collection
+            others = {one["id"] for one in listed[field] if one["project_id"] != "b"}
+            assert others == ({c.ids[collection]} if collection in VISIBLE else set()), collection
+
+
+async def test_who_is_in_a_shared_scope_is_not_told(cast: Cast) -> None:
+    """That a prefix is another's has to be told, as one may not have it: not whose."""
+    core, _, _, c = cast
+    scope = {"address_scope_id": c.ids["address-scopes"]}
+    theirs = {"name": "p", "prefixes": ["10.99.0.0/24"], "project_id": "zqproj-a", **scope}
+    admin = client_of(core, "admin")
+    pool = (await admin.post("/v2.0/subnetpools", {"subnetpool": theirs})).json["subnetpool"]
+    ours = {"name": "p", "prefixes": ["10.99.0.0/16"], **scope}
+    for project in ("b", "zqproj-c"):
+        client = client_of(core, project)
+        answer = await client.post("/v2.0/subnetpools", {"subnetpool": ours})
+        assert answer.error["type"] == "AddressScopePrefixConflict"
+        assert "another project" in answer.error["message"]
+        assert pool["id"] not in answer.body.decode()
+        assert "10.99.0.0/24" not in answer.body.decode()
+    owner = client_of(core, "zqproj-c")
+    assert (await owner.ask("DELETE", f"/v2.0/subnetpools/{c.ids['subnetpools']}")).status == 204
+    answer = await owner.ask("DELETE", f"/v2.0/address-scopes/{c.ids['address-scopes']}")
+    assert answer.error["type"] == "AddressScopeInUse"
+    assert pool["id"] not in answer.body.decode()
+    to_admin = await admin.post("/v2.0/subnetpools", {"subnetpool": ours})
+    assert pool["id"] in to_admin.error["message"], "who may see it is told which"
 
 
 async def _everything(admin: Client, *projects: Owned) -> list[Any]:

@@ -7,11 +7,13 @@ forms those of Neutron's own tests (`plugins/ml2/test_port_binding.py`), but for
 from typing import Any
 
 import pytest
+from neutron_lib.api.definitions import portbindings_extended
 from tests.doubles.http import Answer, Client
 from tests.unit.server.projects import client_of
 
 from netwright.model.resources import NetworkType, Segment
 from netwright.model.wire import HostRegistration
+from netwright.server.api.v2 import port_bindings
 from netwright.server.api.v2.port_bindings import BindingChange, BindingCreation, BindingView
 from netwright.server.commands import (
     Caller,
@@ -27,16 +29,12 @@ ADMIN = Caller(project_id="p", is_admin=True)
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 NETWORK = "10000000-0000-4000-8000-000000000000"
 
-# neutron_lib.api.definitions.portbindings_extended: allow_post, allow_put, is_visible, is_filter.
-# project_id is in the map, but Neutron's ML2 shows it in no binding.
+_MAP = portbindings_extended.SUB_RESOURCE_ATTRIBUTE_MAP["bindings"]["parameters"]
+_FLAGS = ("allow_post", "allow_put", "is_visible", "is_filter")
 NEUTRON = {
-    "host": (True, True, True, True),
-    "vif_type": (False, False, True, True),
-    "vif_details": (False, False, True, False),
-    "vnic_type": (True, True, True, True),
-    "profile": (True, True, True, False),
-    "status": (False, False, True, True),
-    "project_id": (True, False, False, False),
+    name: tuple(bool(says.get(flag)) for flag in _FLAGS)
+    for name, says in _MAP.items()
+    if name != "project_id"  # in the map, but Neutron's ML2 shows it in no binding
 }
 
 
@@ -81,9 +79,12 @@ def test_the_attributes_are_neutrons() -> None:
         n for n, (_, _, seen, _) in NEUTRON.items() if seen
     }
     creation = {name for name, (post, *_) in NEUTRON.items() if post}
-    assert set(BindingCreation.__struct_fields__) == creation | {"tenant_id"}
+    assert set(BindingCreation.__struct_fields__) == creation | {"project_id", "tenant_id"}
     assert set(BindingChange.__struct_fields__) == {n for n, (_, put, *_) in NEUTRON.items() if put}
-    assert BindingCreation(host="h").vnic_type == "normal"
+    assert BindingCreation(host="h").vnic_type == _MAP["vnic_type"]["default"]
+    listing = port_bindings.routes()[0]
+    filters = {parameter.name for parameter in listing.parameters} - {"fields"}
+    assert filters == {n for n, (*_, filtered) in NEUTRON.items() if filtered}
 
 
 async def test_a_binding_is_prepared_shown_and_deleted(client: Client, port: str) -> None:

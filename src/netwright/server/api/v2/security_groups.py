@@ -91,7 +91,7 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
         },
         sort_keys=frozenset(
             {
-                *("id", "name", "description", "project_id", "tenant_id", "stateful"),
+                *("id", "name", "description", "project_id", "tenant_id"),
                 *("revision_number", "created_at", "updated_at"),
             }
         ),

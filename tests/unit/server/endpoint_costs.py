@@ -1,0 +1,353 @@
+"""What each endpoint may cost in SQL statements, and how its request is made."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from tests.unit.server.scene import REGISTRATION, Request, Scene
+
+Make = Callable[[Scene], Any]
+
+
+def _of(path: str, body: Any = None) -> Make:
+    async def make(_: Scene) -> Request:
+        return Request(path, body)
+
+    return make
+
+
+async def _empty_network(scene: Scene) -> str:
+    return await scene.network()
+
+
+async def _empty_subnet(scene: Scene) -> str:
+    return await scene.subnet(await scene.network())
+
+
+def _one(collection: str, new: Callable[[Scene], Any], body: Any = None) -> Make:
+    async def make(scene: Scene) -> Request:
+        return Request(f"/v2.0/{collection}/{await new(scene)}", body)
+
+    return make
+
+
+def _two(collection: str, new: Callable[[Scene], Any], **change: Any) -> Make:
+    async def make(scene: Scene) -> Request:
+        items = [{"id": await new(scene), **change} for _ in range(2)]
+        return Request(f"/v2.0/{collection}", {collection.replace("-", "_"): items})
+
+    return make
+
+
+def _host(path: str, body: Any = None, *, fenced: bool = False) -> Make:
+    async def make(scene: Scene) -> Request:
+        name = await (scene.fenced() if fenced else scene.host())
+        return Request(f"/v1/hosts/{name}{path}", body)
+
+    return make
+
+
+async def _new_network(scene: Scene) -> Request:
+    return Request("/v2.0/networks", scene.new_network())
+
+
+async def _new_subnet(scene: Scene) -> Request:
+    return Request("/v2.0/subnets", scene.new_subnet(await scene.network()))
+
+
+async def _new_port(scene: Scene) -> Request:
+    return Request("/v2.0/ports", scene.new_port())
+
+
+async def _bound_port(scene: Scene) -> str:
+    return await scene.port(bound=True)
+
+
+async def _devices(scene: Scene) -> Request:
+    return Request("/v1/hosts/h1/devices", {"epoch": "e", "port_ids": [await _bound_port(scene)]})
+
+
+async def _reports(scene: Scene) -> Request:
+    up = {"plane": "underlay", "generation": 1, "status": "up"}
+    ports = [{**up, "port_id": await _bound_port(scene)} for _ in range(2)]
+    return Request("/v1/reports", {"host": "h1", "epoch": "e", "reports": ports})
+
+
+async def _trace(scene: Scene) -> Request:
+    source, target = scene.bound[:2]
+    return Request(f"/v1/trace?src={quote(source)}&dst={quote(target)}")
+
+
+async def _history(scene: Scene) -> Request:
+    return Request(f"/v1/ports/{scene.bound[0]}/history")
+
+
+async def _explain(scene: Scene) -> Request:
+    return Request(f"/v1/ports/{scene.bound[0]}/explain")
+
+
+async def _watch(scene: Scene) -> Request:
+    scene.core.end_watches()  # it then ends with its picture; so it comes last
+    return Request("/v1/watch")
+
+
+def _below(path: str, new: Callable[[Scene], Any], rest: str, body: Any = None) -> Make:
+    async def make(scene: Scene) -> Request:
+        return Request(f"{path}/{await new(scene)}{rest}", body)
+
+    return make
+
+
+def _new(collection: str, new: Callable[[Scene], Any]) -> Make:
+    async def make(scene: Scene) -> Request:
+        return Request(f"/v2.0/{collection}", {collection.replace("-", "_")[:-1]: new(scene)})
+
+    return make
+
+
+async def _new_pooled_subnet(scene: Scene) -> Request:
+    return Request("/v2.0/subnets", scene.pooled_subnet(await scene.network()))
+
+
+async def _new_guarded_port(scene: Scene) -> Request:
+    new = scene.new_port()
+    new["port"]["security_groups"] = scene.groups[:2]
+    return Request("/v2.0/ports", new)
+
+
+async def _new_deferred_port(scene: Scene) -> Request:
+    return Request("/v2.0/ports", scene.new_port(), {"prefer": "respond-async"})
+
+
+async def _new_interface(scene: Scene) -> Request:
+    path = f"/v2.0/routers/{scene.routers[0]}/add_router_interface"
+    return Request(path, {"subnet_id": await scene.routable_subnet()})
+
+
+async def _old_interface(scene: Scene) -> Request:
+    path = f"/v2.0/routers/{scene.routers[0]}/remove_router_interface"
+    return Request(path, {"subnet_id": await scene.interface()})
+
+
+async def _tagged_network(scene: Scene) -> str:
+    return await _tagged(scene, "networks", await scene.network())
+
+
+async def _tagged_subnet(scene: Scene) -> str:
+    return await _tagged(scene, "subnets", await _empty_subnet(scene))
+
+
+async def _tagged_port(scene: Scene) -> str:
+    return await _tagged(scene, "ports", await scene.port())
+
+
+async def _tagged(scene: Scene, collection: str, id_: str) -> str:
+    await scene.done("PUT", f"/v2.0/{collection}/{id_}/tags", {"tags": ["a", "b"]})
+    return id_
+
+
+async def _instances_port(scene: Scene) -> str:
+    new = scene.new_port(bound=True)
+    new["port"]["device_owner"] = "compute:nova"
+    return str((await scene.done("POST", "/v2.0/ports", new))["port"]["id"])
+
+
+async def _prepared_port(scene: Scene) -> str:
+    id_ = await _instances_port(scene)
+    await scene.done("POST", f"/v2.0/ports/{id_}/bindings", {"binding": {"host": "h2"}})
+    return id_
+
+
+async def _limited(scene: Scene) -> str:
+    project = f"l{await scene.network()}"
+    await scene.done("PUT", f"/v2.0/quotas/{project}", {"quota": {"port": 9}})
+    return project
+
+
+async def _new_limit(scene: Scene) -> Request:
+    return Request(f"/v2.0/quotas/{await _limited(scene)}", {"quota": {"port": 99}})
+
+
+class Cost(NamedTuple):
+    """Statements on SQLite, where each row that is written is one, and on PostgreSQL."""
+
+    make: Make
+    on_sqlite: int
+    on_postgres: int
+
+
+EXPECTED: dict[str, Cost] = {
+    "GET /": Cost(_of("/"), 0, 0),
+    "GET /v2.0": Cost(_of("/v2.0"), 0, 0),
+    "GET /healthz": Cost(_of("/healthz"), 0, 0),
+    "GET /readyz": Cost(_of("/readyz"), 1, 1),
+    "GET /metrics": Cost(_of("/metrics"), 5, 5),
+    "GET /openapi.json": Cost(_of("/openapi.json"), 0, 0),
+    "GET /v2.0/extensions": Cost(_of("/v2.0/extensions"), 0, 0),
+    "GET /v2.0/extensions/{id}": Cost(_of("/v2.0/extensions/binding"), 0, 0),
+    "GET /v2.0/networks": Cost(_of("/v2.0/networks"), 1, 1),
+    "POST /v2.0/networks": Cost(_new_network, 5, 7),
+    "PUT /v2.0/networks": Cost(_two("networks", _empty_network, name="x"), 8, 8),
+    "DELETE /v2.0/networks": Cost(_two("networks", _empty_network), 10, 10),
+    "GET /v2.0/networks/{id}": Cost(_one("networks", _empty_network), 1, 1),
+    "PUT /v2.0/networks/{id}": Cost(
+        _one("networks", _empty_network, {"network": {"name": "x"}}), 6, 8
+    ),
+    "DELETE /v2.0/networks/{id}": Cost(_one("networks", _empty_network), 7, 9),
+    "GET /v2.0/subnets": Cost(_of("/v2.0/subnets"), 1, 1),
+    "POST /v2.0/subnets": Cost(_new_subnet, 9, 10),
+    "PUT /v2.0/subnets": Cost(_two("subnets", _empty_subnet, name="x"), 9, 9),
+    "DELETE /v2.0/subnets": Cost(_two("subnets", _empty_subnet), 21, 16),
+    "GET /v2.0/subnets/{id}": Cost(_one("subnets", _empty_subnet), 1, 1),
+    "PUT /v2.0/subnets/{id}": Cost(_one("subnets", _empty_subnet, {"subnet": {"name": "x"}}), 7, 9),
+    "DELETE /v2.0/subnets/{id}": Cost(_one("subnets", _empty_subnet), 13, 14),
+    "GET /v2.0/ports": Cost(_of("/v2.0/ports"), 1, 1),
+    "POST /v2.0/ports": Cost(_new_port, 7, 9),
+    "PUT /v2.0/ports": Cost(_two("ports", Scene.port, name="x"), 8, 7),
+    "DELETE /v2.0/ports": Cost(_two("ports", Scene.port), 19, 12),
+    "GET /v2.0/ports/{id}": Cost(_one("ports", _bound_port), 1, 1),
+    "PUT /v2.0/ports/{id}": Cost(
+        _one("ports", Scene.port, {"port": {"binding:host_id": "h1"}}), 11, 12
+    ),
+    "DELETE /v2.0/ports/{id}": Cost(_one("ports", Scene.port), 11, 12),
+    "POST /v2.0/subnets (from a pool)": Cost(_new_pooled_subnet, 17, 17),
+    "POST /v2.0/ports (with two groups)": Cost(_new_guarded_port, 8, 9),
+    "POST /v2.0/ports (deferred)": Cost(_new_deferred_port, 4, 6),
+    "GET /v2.0/security-groups": Cost(_of("/v2.0/security-groups"), 2, 2),
+    "POST /v2.0/security-groups": Cost(_new("security-groups", lambda _: {"name": "x"}), 6, 7),
+    "PUT /v2.0/security-groups": Cost(_two("security-groups", Scene.group, name="x"), 6, 6),
+    "DELETE /v2.0/security-groups": Cost(_two("security-groups", Scene.group), 13, 10),
+    "GET /v2.0/security-groups/{id}": Cost(_one("security-groups", Scene.group), 1, 1),
+    "PUT /v2.0/security-groups/{id}": Cost(
+        _one("security-groups", Scene.group, {"security_group": {"name": "x"}}), 4, 6
+    ),
+    "DELETE /v2.0/security-groups/{id}": Cost(_one("security-groups", Scene.group), 8, 9),
+    "GET /v2.0/security-group-rules": Cost(_of("/v2.0/security-group-rules?limit=9"), 2, 2),
+    "POST /v2.0/security-group-rules": Cost(_new("security-group-rules", Scene.new_rule), 5, 7),
+    "DELETE /v2.0/security-group-rules": Cost(_two("security-group-rules", Scene.rule), 8, 9),
+    "GET /v2.0/security-group-rules/{id}": Cost(_one("security-group-rules", Scene.rule), 1, 1),
+    "DELETE /v2.0/security-group-rules/{id}": Cost(_one("security-group-rules", Scene.rule), 7, 9),
+    "GET /v2.0/address-scopes": Cost(_of("/v2.0/address-scopes"), 1, 1),
+    "POST /v2.0/address-scopes": Cost(
+        _new("address-scopes", lambda _: {"name": "x", "ip_version": 4}), 3, 5
+    ),
+    "PUT /v2.0/address-scopes": Cost(_two("address-scopes", Scene.scope, name="x"), 6, 6),
+    "DELETE /v2.0/address-scopes": Cost(_two("address-scopes", Scene.scope), 7, 7),
+    "GET /v2.0/address-scopes/{id}": Cost(_one("address-scopes", Scene.scope), 1, 1),
+    "PUT /v2.0/address-scopes/{id}": Cost(
+        _one("address-scopes", Scene.scope, {"address_scope": {"name": "x"}}), 4, 6
+    ),
+    "DELETE /v2.0/address-scopes/{id}": Cost(_one("address-scopes", Scene.scope), 5, 7),
+    "GET /v2.0/subnetpools": Cost(_of("/v2.0/subnetpools"), 1, 1),
+    "POST /v2.0/subnetpools": Cost(_new("subnetpools", Scene.new_pool), 6, 8),
+    "PUT /v2.0/subnetpools": Cost(_two("subnetpools", Scene.pool, name="x"), 8, 8),
+    "DELETE /v2.0/subnetpools": Cost(_two("subnetpools", Scene.pool), 10, 8),
+    "GET /v2.0/subnetpools/{id}": Cost(_one("subnetpools", Scene.pool), 1, 1),
+    "PUT /v2.0/subnetpools/{id}": Cost(
+        _one("subnetpools", Scene.pool, {"subnetpool": {"name": "x"}}), 6, 8
+    ),
+    "DELETE /v2.0/subnetpools/{id}": Cost(_one("subnetpools", Scene.pool), 6, 8),
+    "GET /v2.0/routers": Cost(_of("/v2.0/routers"), 1, 1),
+    "POST /v2.0/routers": Cost(_new("routers", lambda _: {"name": "x"}), 3, 5),
+    "PUT /v2.0/routers": Cost(_two("routers", Scene.router, name="x"), 6, 6),
+    "DELETE /v2.0/routers": Cost(_two("routers", Scene.router), 6, 6),
+    "GET /v2.0/routers/{id}": Cost(_one("routers", Scene.router), 1, 1),
+    "PUT /v2.0/routers/{id}": Cost(_one("routers", Scene.router, {"router": {"name": "x"}}), 4, 6),
+    "DELETE /v2.0/routers/{id}": Cost(_one("routers", Scene.router), 4, 6),
+    "PUT /v2.0/routers/{id}/add_router_interface": Cost(_new_interface, 13, 14),
+    "PUT /v2.0/routers/{id}/remove_router_interface": Cost(_old_interface, 13, 13),
+    "GET /v2.0/networks/{id}/tags": Cost(_below("/v2.0/networks", _tagged_network, "/tags"), 1, 1),
+    "PUT /v2.0/networks/{id}/tags": Cost(
+        _below("/v2.0/networks", _tagged_network, "/tags", {"tags": ["b", "c"]}), 8, 10
+    ),
+    "POST /v2.0/networks/{id}/tags": Cost(
+        _below("/v2.0/networks", _tagged_network, "/tags", {"tags": ["b", "c"]}), 7, 9
+    ),
+    "DELETE /v2.0/networks/{id}/tags": Cost(
+        _below("/v2.0/networks", _tagged_network, "/tags"), 8, 9
+    ),
+    "GET /v2.0/networks/{id}/tags/{tag}": Cost(
+        _below("/v2.0/networks", _tagged_network, "/tags/a"), 1, 1
+    ),
+    "PUT /v2.0/networks/{id}/tags/{tag}": Cost(
+        _below("/v2.0/networks", _tagged_network, "/tags/c"), 7, 9
+    ),
+    "DELETE /v2.0/networks/{id}/tags/{tag}": Cost(
+        _below("/v2.0/networks", _tagged_network, "/tags/a"), 7, 9
+    ),
+    "GET /v2.0/subnets/{id}/tags": Cost(_below("/v2.0/subnets", _tagged_subnet, "/tags"), 1, 1),
+    "PUT /v2.0/subnets/{id}/tags": Cost(
+        _below("/v2.0/subnets", _tagged_subnet, "/tags", {"tags": ["b", "c"]}), 9, 11
+    ),
+    "POST /v2.0/subnets/{id}/tags": Cost(
+        _below("/v2.0/subnets", _tagged_subnet, "/tags", {"tags": ["b", "c"]}), 8, 10
+    ),
+    "DELETE /v2.0/subnets/{id}/tags": Cost(_below("/v2.0/subnets", _tagged_subnet, "/tags"), 9, 10),
+    "GET /v2.0/subnets/{id}/tags/{tag}": Cost(
+        _below("/v2.0/subnets", _tagged_subnet, "/tags/a"), 1, 1
+    ),
+    "PUT /v2.0/subnets/{id}/tags/{tag}": Cost(
+        _below("/v2.0/subnets", _tagged_subnet, "/tags/c"), 8, 10
+    ),
+    "DELETE /v2.0/subnets/{id}/tags/{tag}": Cost(
+        _below("/v2.0/subnets", _tagged_subnet, "/tags/a"), 8, 10
+    ),
+    "GET /v2.0/ports/{id}/tags": Cost(_below("/v2.0/ports", _tagged_port, "/tags"), 1, 1),
+    "PUT /v2.0/ports/{id}/tags": Cost(
+        _below("/v2.0/ports", _tagged_port, "/tags", {"tags": ["b", "c"]}), 7, 9
+    ),
+    "POST /v2.0/ports/{id}/tags": Cost(
+        _below("/v2.0/ports", _tagged_port, "/tags", {"tags": ["b", "c"]}), 6, 8
+    ),
+    "DELETE /v2.0/ports/{id}/tags": Cost(_below("/v2.0/ports", _tagged_port, "/tags"), 7, 8),
+    "GET /v2.0/ports/{id}/tags/{tag}": Cost(_below("/v2.0/ports", _tagged_port, "/tags/a"), 1, 1),
+    "PUT /v2.0/ports/{id}/tags/{tag}": Cost(_below("/v2.0/ports", _tagged_port, "/tags/c"), 6, 8),
+    "DELETE /v2.0/ports/{id}/tags/{tag}": Cost(
+        _below("/v2.0/ports", _tagged_port, "/tags/a"), 6, 8
+    ),
+    "GET /v2.0/ports/{id}/bindings": Cost(_below("/v2.0/ports", _prepared_port, "/bindings"), 1, 1),
+    "POST /v2.0/ports/{id}/bindings": Cost(
+        _below("/v2.0/ports", _instances_port, "/bindings", {"binding": {"host": "h2"}}), 11, 12
+    ),
+    "GET /v2.0/ports/{id}/bindings/{host}": Cost(
+        _below("/v2.0/ports", _prepared_port, "/bindings/h2"), 1, 1
+    ),
+    "PUT /v2.0/ports/{id}/bindings/{host}": Cost(
+        _below("/v2.0/ports", _prepared_port, "/bindings/h2", {"binding": {"profile": {"a": 1}}}),
+        11,
+        12,
+    ),
+    "DELETE /v2.0/ports/{id}/bindings/{host}": Cost(
+        _below("/v2.0/ports", _prepared_port, "/bindings/h2"), 10, 12
+    ),
+    "PUT /v2.0/ports/{id}/bindings/{host}/activate": Cost(
+        _below("/v2.0/ports", _prepared_port, "/bindings/h2/activate"), 11, 12
+    ),
+    "GET /v2.0/quotas": Cost(_of("/v2.0/quotas"), 1, 1),
+    "GET /v2.0/quotas/project": Cost(_of("/v2.0/quotas/project"), 0, 0),
+    "GET /v2.0/quotas/tenant": Cost(_of("/v2.0/quotas/tenant"), 0, 0),
+    "GET /v2.0/quotas/{id}": Cost(_of("/v2.0/quotas/q1"), 1, 1),
+    "PUT /v2.0/quotas/{id}": Cost(_new_limit, 4, 6),
+    "DELETE /v2.0/quotas/{id}": Cost(_below("/v2.0/quotas", _limited, ""), 5, 7),
+    "GET /v2.0/quotas/{id}/default": Cost(_of("/v2.0/quotas/q1/default"), 0, 0),
+    "GET /v2.0/quotas/{id}/details": Cost(_of("/v2.0/quotas/p/details"), 5, 5),
+    "GET /v2.0/quotas/{id}/details.json": Cost(_of("/v2.0/quotas/p/details.json"), 5, 5),
+    "GET /v1/operations/{id}": Cost(_below("/v1/operations", Scene.operation, ""), 2, 2),
+    "GET /v1/hosts": Cost(_of("/v1/hosts"), 1, 1),
+    "GET /v1/hosts/{name}": Cost(_of("/v1/hosts/h1"), 1, 1),
+    "PUT /v1/hosts/{name}": Cost(_host("", {**REGISTRATION, "epoch": "f"}), 5, 7),
+    "DELETE /v1/hosts/{name}": Cost(_host("", fenced=True), 8, 10),
+    "POST /v1/hosts/{name}/heartbeat": Cost(_of("/v1/hosts/h1/heartbeat", {"epoch": "e"}), 0, 0),
+    "POST /v1/hosts/{name}/devices": Cost(_devices, 11, 13),
+    "POST /v1/hosts/{name}/fence": Cost(_host("/fence", {"reason": "gone"}), 5, 7),
+    "POST /v1/hosts/{name}/unfence": Cost(_host("/unfence", fenced=True), 4, 6),
+    "POST /v1/hosts/{name}/credential": Cost(_host("/credential"), 0, 0),
+    "POST /v1/reports": Cost(_reports, 17, 13),
+    "GET /v1/ports/{id}/history": Cost(_history, 1, 1),
+    "GET /v1/ports/{id}/explain": Cost(_explain, 5, 5),
+    "POST /v1/leases/{name}": Cost(_of("/v1/leases/l", {"holder": "x", "ttl_s": 9}), 1, 1),
+    "GET /v1/topology": Cost(_of("/v1/topology"), 1, 1),
+    "PUT /v1/topology": Cost(_of("/v1/topology", {}), 2, 4),
+    "GET /v1/trace": Cost(_trace, 9, 9),
+    "GET /v1/watch": Cost(_watch, 13, 13),
+}

@@ -1,0 +1,166 @@
+"""A server with few or many of everything, to count what a request costs in it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tests.doubles.http import Client
+
+from netwright.server.api.app import application
+from netwright.server.api.edge import Edge
+from netwright.server.auth import OpenAuthenticator
+from netwright.server.core import Core
+from netwright.server.metrics import Metrics
+
+REGISTRATION = {"epoch": "e", "driver": "ovs", "physical_networks": {"physnet1": "br"}}
+
+
+class Request(NamedTuple):
+    target: str
+    body: Any = None
+    headers: Mapping[str, str] = {}
+
+
+class Scene:
+    """A server with so many of everything.
+
+    What grows by what it holds is there once with so much in it: `groups[0]` has so many rules,
+    `scopes[0]` so many pools, `pools[0]` so many subnets, `routers[0]` so many interfaces.
+    """
+
+    def __init__(self, core: Core, count: int) -> None:
+        edge = Edge(core, OpenAuthenticator(b"x"), Metrics(), body_bytes_max=1 << 22)
+        self.core = core
+        self.client = Client(application(edge), {"x-project-id": "p"})
+        self.count = count
+        self.networks: list[str] = []
+        self.subnets: list[str] = []
+        self.ports: list[str] = []
+        self.bound: list[str] = []
+        self.groups: list[str] = []
+        self.scopes: list[str] = []
+        self.pools: list[str] = []
+        self.routers: list[str] = []
+        self._made = 0
+        self._vlan = 0
+
+    async def fill(self) -> None:
+        for _ in range(self.count):
+            await self.host()
+        self.networks = [await self.network() for _ in range(self.count)]
+        self.subnets = [await self.subnet(id_) for id_ in self.networks]
+        self.ports = [await self.port() for _ in range(self.count)]
+        self.bound = [await self.port(bound=True) for _ in range(self.count)]
+        self.groups = [await self.group() for _ in range(self.count)]
+        self.scopes = [await self.scope() for _ in range(self.count)]
+        self.pools = [await self.pool() for _ in range(self.count)]
+        self.routers = [await self.router() for _ in range(self.count)]
+        for number in range(self.count):
+            await self.rule()
+            new = self.pooled_subnet(await self.network())
+            await self.done("POST", "/v2.0/subnets", new)
+            await self.interface()
+            await self.done("PUT", f"/v2.0/quotas/q{number}", {"quota": {"port": 9}})
+
+    async def network(self) -> str:
+        return str((await self.done("POST", "/v2.0/networks", self.new_network()))["network"]["id"])
+
+    async def subnet(self, network_id: str) -> str:
+        made = await self.done("POST", "/v2.0/subnets", self.new_subnet(network_id))
+        return str(made["subnet"]["id"])
+
+    async def port(self, *, bound: bool = False) -> str:
+        made = await self.done("POST", "/v2.0/ports", self.new_port(bound=bound))
+        return str(made["port"]["id"])
+
+    async def group(self) -> str:
+        return await self._one("security-groups", {"name": f"g{self._next()}"})
+
+    async def rule(self) -> str:
+        return await self._one("security-group-rules", self.new_rule())
+
+    async def scope(self) -> str:
+        return await self._one("address-scopes", {"name": f"s{self._next()}", "ip_version": 4})
+
+    async def pool(self) -> str:
+        return await self._one("subnetpools", self.new_pool())
+
+    async def router(self) -> str:
+        return await self._one("routers", {"name": f"r{self._next()}"})
+
+    async def interface(self) -> str:
+        """A subnet that has come to be on the router with the most of them."""
+        subnet_id = await self.routable_subnet()
+        path = f"/v2.0/routers/{self.routers[0]}/add_router_interface"
+        await self.done("PUT", path, {"subnet_id": subnet_id})
+        return subnet_id
+
+    async def routable_subnet(self) -> str:
+        new = self.new_subnet(await self.network())
+        number = self._next()
+        cidr = f"172.{16 + number // 256}.{number % 256}.0/24"
+        made = await self.done("POST", "/v2.0/subnets", {"subnet": {**new["subnet"], "cidr": cidr}})
+        return str(made["subnet"]["id"])
+
+    async def operation(self) -> str:
+        """One that is done."""
+        asked = {"prefer": "respond-async"}
+        answer = await self.client.ask("POST", "/v2.0/networks", self.new_network(), headers=asked)
+        assert answer.status == 202, answer
+        id_ = str(answer.json["id"])
+        wait = {"prefer": "wait=9"}
+        ended = await self.client.ask("GET", f"/v1/operations/{id_}", headers=wait)
+        assert ended.json["state"] == "done", ended
+        return id_
+
+    async def host(self) -> str:
+        name = f"h{self._next()}"
+        await self.done("PUT", f"/v1/hosts/{name}", REGISTRATION)
+        return name
+
+    async def fenced(self) -> str:
+        name = await self.host()
+        await self.done("POST", f"/v1/hosts/{name}/fence", {"reason": "gone"})
+        return name
+
+    def new_network(self) -> dict[str, Any]:
+        self._vlan += 1
+        segment = {
+            "provider:network_type": "vlan",
+            "provider:physical_network": "physnet1",
+            "provider:segmentation_id": self._vlan,
+        }
+        return {"network": {"name": f"n{self._next()}", **segment}}
+
+    def new_subnet(self, network_id: str) -> dict[str, Any]:
+        return {"subnet": {"network_id": network_id, "ip_version": 4, "cidr": "10.0.0.0/16"}}
+
+    def pooled_subnet(self, network_id: str) -> dict[str, Any]:
+        pool = {"subnetpool_id": self.pools[0], "prefixlen": 28}
+        return {"subnet": {"network_id": network_id, "ip_version": 4, **pool}}
+
+    def new_pool(self) -> dict[str, Any]:
+        number = self._next()
+        high, low = 11 + number // 128, 2 * (number % 128)
+        prefixes = [f"{high}.{low}.0.0/16", f"{high}.{low + 1}.0.0/24"]
+        return {"name": f"p{number}", "prefixes": prefixes, "address_scope_id": self.scopes[0]}
+
+    def new_rule(self) -> dict[str, Any]:
+        port = {"port_range_min": self._next(), "port_range_max": 60000, "protocol": "tcp"}
+        return {"security_group_id": self.groups[0], "direction": "ingress", **port}
+
+    def new_port(self, *, bound: bool = False) -> dict[str, Any]:
+        host = {"binding:host_id": "h1"} if bound else {}
+        return {"port": {"network_id": self.networks[0], "name": f"p{self._next()}", **host}}
+
+    def _next(self) -> int:
+        self._made += 1
+        return self._made
+
+    async def _one(self, path: str, new: Any) -> str:
+        name = path.replace("-", "_")[:-1]
+        return str((await self.done("POST", f"/v2.0/{path}", {name: new}))[name]["id"])
+
+    async def done(self, method: str, target: str, body: Any = None) -> Any:
+        answer = await self.client.ask(method, target, body)
+        assert answer.status < 300, (method, target, answer)
+        return answer.json if answer.body else None
