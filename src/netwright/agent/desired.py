@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from netwright.agent.groups import NO_GROUPS, KnownGroups, groups_of
+from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups
 from netwright.agent.wiring import Endpoint
 from netwright.model.planes import planes_on
 from netwright.model.resources import Binding, Network, NetworkType, Port, Value, VifType
@@ -55,6 +55,7 @@ def desired(
     moving: dict[str, str] = {}
     by_hand: set[str] = set()
     needed: set[str] = set()
+    filters = Filters(known)
     for port in ports.values():
         binding = live_binding(port, host)
         if binding is None:
@@ -67,12 +68,12 @@ def desired(
         elif refusal := _refusal(network, host, available):
             refusals[port.id] = refusal
         elif binding.is_standby:
-            needed |= groups_of(port, known).needed  # known by the time that it is activated
+            needed |= filters.of(port).needed  # known by the time that it is activated
             endpoints[port.id] = silent(endpoint(port, network))
         elif elsewhere := _still_wired_on(port, host):
             moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
         else:
-            of_port = groups_of(port, known)
+            of_port = filters.of(port)
             needed |= of_port.needed
             if of_port.missing:
                 waiting[port.id] = of_port.missing

@@ -40,14 +40,27 @@ class PortGroups(Value, frozen=True, kw_only=True):
 NOT_FILTERED = PortGroups()
 
 
-def groups_of(port: Port, known: KnownGroups) -> PortGroups:
-    """What the port's filter is made of.
+class Filters:
+    """What ports' filters are made of. Most ports are in the same groups: those are looked at once.
 
     A group that is synced and not there was deleted: it lets nothing through.
     """
-    if port.security_groups is None or not port.port_security_enabled:
-        return NOT_FILTERED
-    own = frozenset(port.security_groups)
+
+    def __init__(self, known: KnownGroups) -> None:
+        self._known = known
+        self._found: dict[tuple[str, ...], PortGroups] = {}
+
+    def of(self, port: Port) -> PortGroups:
+        if port.security_groups is None or not port.port_security_enabled:
+            return NOT_FILTERED
+        found = self._found.get(port.security_groups)
+        if found is None:
+            found = self._found[port.security_groups] = _made_of(port.security_groups, self._known)
+        return found
+
+
+def _made_of(named: tuple[str, ...], known: KnownGroups) -> PortGroups:
+    own = frozenset(named)
     groups = tuple(known.groups[one] for one in sorted(own) if one in known.groups)
     rules = [rule for group in groups for rule in group.rules]
     unfiltered = open_ethertypes(rules)
