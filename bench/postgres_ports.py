@@ -72,9 +72,11 @@ class Load(NamedTuple):
 class Round(NamedTuple):
     """Loads by turns. Each of the limits was measured before and after its load.
 
-    `limit_ms` is what PostgreSQL alone uses for a port.
+    `limit_ms` is what PostgreSQL alone uses for a port. `one_caller` is its rate when one connection
+    alone calls: one transaction after another, as those who want their events in an order must.
     """
 
+    one_caller: float
     single: Load
     single_limit: float
     limit_ms: float
@@ -120,6 +122,7 @@ class Bench:
         used_s = cpu_seconds_of_family(self._database.pid)
         before = self.limit.ports_per_second(LIMIT_S)
         used_s = cpu_seconds_of_family(self._database.pid) - used_s
+        one_caller = self.limit._replace(connections=1).ports_per_second(LIMIT_S)
         single = self._measured(1, lambda: self._create(self._one, CLIENTS, LOAD_S))
         between = self.limit.ports_per_second(LIMIT_S)
         bulk = self._measured(PORTS, lambda: self._create(self._many, BULK_CLIENTS, LOAD_S))
@@ -129,6 +132,7 @@ class Bench:
         self._bind_more()
         which = "host IS NOT NULL AND state <> 'RELEASING'"
         return Round(
+            one_caller=one_caller,
             single=single,
             single_limit=(before + between) / 2,
             limit_ms=used_s / (before * LIMIT_S) * 1e3,
@@ -205,15 +209,23 @@ def _creations(limit: Alone, rounds: Sequence[Round]) -> list[Result]:
     return [
         Result(alone_name, _median(each.single_limit for each in rounds), "ports/s"),
         Result("  … its CPU, a port", _median(each.limit_ms for each in rounds), "ms"),
+        Result("  … one connection", _median(each.one_caller for each in rounds), "ports/s"),
         Result(f"HTTP, {CLIENTS} clients", _median(each.rate for each in singles), "ports/s"),
         at_least("  … / PostgreSQL alone", of_single, SINGLES_MIN),
+        Result("  … / one connection", _of_one(rounds, singles)),
         Result("  … p50", _median(each.p50_s for each in singles) * 1e3, "ms"),
         at_most("  … p99", _median(each.p99_s for each in singles) * 1e3, SINGLES_P99_MS, "ms"),
         *_costs(singles, SINGLE_CPU_MS),
         Result(f"HTTP, bulk of {PORTS}", _median(each.rate for each in bulks), "ports/s"),
         at_least("  … / PostgreSQL alone", of_bulk, BULK_MIN),
+        Result("  … / one connection", _of_one(rounds, bulks)),
         *_costs(bulks, BULK_CPU_MS),
     ]
+
+
+def _of_one(rounds: Sequence[Round], loads: Sequence[Load]) -> float:
+    pairs = zip(rounds, loads, strict=True)
+    return _median(load.rate / each.one_caller for each, load in pairs)
 
 
 def _costs(loads: Sequence[Load], cpu_ms: float) -> list[Result]:
