@@ -72,8 +72,8 @@ class Load(NamedTuple):
 class Round(NamedTuple):
     """Loads by turns. Each of the limits was measured before and after its load.
 
-    `limit_ms` is what PostgreSQL alone uses for a port. `one_caller` is its rate when one connection
-    alone calls: one transaction after another, as those who want their events in an order must.
+    `limit_ms` is what PostgreSQL alone uses for a port. `one_caller` is its rate when there is one
+    connection: one transaction after another, as who wants the events in an order must have it.
     """
 
     one_caller: float

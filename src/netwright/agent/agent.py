@@ -172,7 +172,8 @@ class Agent:
             if self.last is not None:
                 endpoints = self.last.desired.endpoints.values()
                 silent = frozenset(one.port_id for one in endpoints if not one.admin_state_up)
-                self._groups.want(self.last.desired.groups)
+                wanted = self.last.desired
+                self._groups.want(wanted.groups, wanted.remote_groups)
                 _say(self._news.ports(self.last.wired, self._unwired(self.last), silent))
         except WiringError:
             self._wiring_moved = True

@@ -25,7 +25,8 @@ class Desired(Value, frozen=True, kw_only=True):
 
     `waiting` are ports of which too little is known; `moving` ones wait for another host, and are
     unwired here until then. `by_hand` are bound here and need no wiring of ours, as bare metal on
-    a VLAN. `groups` are the security groups that must be known for all that.
+    a VLAN. `groups` are the security groups that must be known for all that, `remote_groups` those
+    whose members must be.
     """
 
     endpoints: Mapping[str, Endpoint] = {}
@@ -34,6 +35,7 @@ class Desired(Value, frozen=True, kw_only=True):
     moving: Mapping[str, str] = {}
     by_hand: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    remote_groups: frozenset[str] = frozenset()
 
 
 def desired(
@@ -55,6 +57,7 @@ def desired(
     moving: dict[str, str] = {}
     by_hand: set[str] = set()
     needed: set[str] = set()
+    remote: set[str] = set()
     filters = Filters(known)
     for port in ports.values():
         binding = live_binding(port, host)
@@ -68,13 +71,16 @@ def desired(
         elif refusal := _refusal(network, host, available):
             refusals[port.id] = refusal
         elif binding.is_standby:
-            needed |= filters.of(port).needed  # known by the time that it is activated
+            of_port = filters.of(port)  # known by the time that it is activated
+            needed |= of_port.needed
+            remote |= of_port.remote
             endpoints[port.id] = silent(endpoint(port, network))
         elif elsewhere := _still_wired_on(port, host):
             moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
         else:
             of_port = filters.of(port)
             needed |= of_port.needed
+            remote |= of_port.remote
             if of_port.missing:
                 waiting[port.id] = of_port.missing
             else:
@@ -86,6 +92,7 @@ def desired(
         moving=moving,
         by_hand=frozenset(by_hand),
         groups=frozenset(needed),
+        remote_groups=frozenset(remote),
     )
 
 

@@ -56,17 +56,22 @@ class GroupWatches:
         self._jitter = jitter
         self._on_change = on_change
         self._wanted: frozenset[str] = frozenset()
+        self._remote: frozenset[str] = frozenset()
         self._members = Members()
         self._watched: list[_Watched] = []
         self._replacing: list[_Watched] = []
         self._is_refused = False
         self._due = asyncio.Event()
 
-    def want(self, groups: frozenset[str]) -> None:
-        """From now on these are needed; `run` sees to it."""
+    def want(self, groups: frozenset[str], remote: frozenset[str]) -> None:
+        """From now on these are needed, and the members of the `remote`; `run` sees to it."""
         if groups != self._wanted:
             self._wanted = groups
             self._due.set()
+        if remote != self._remote:
+            self._remote = remote
+            self._members.change(self._all_members())
+            self._tell(rules_changed=False)
 
     async def run(self) -> NoReturn:
         """Hold the watches until cancelled."""
@@ -149,14 +154,18 @@ class GroupWatches:
             return
         members = watched.mirror.group_members
         self._members.change(
-            {key.id: members.get(key.id) for key in changed if key.kind is Kind.GROUP_MEMBER}
+            {key.id: members.get(key.id) for key in changed if self._is_wanted_member(key)}
         )
         self._tell(rules_changed=any(key.kind is Kind.SECURITY_GROUP for key in changed))
+
+    def _is_wanted_member(self, key: Key) -> bool:
+        return key.kind is Kind.GROUP_MEMBER and key.id.rpartition("@")[2] in self._remote
 
     def _all_members(self) -> dict[str, GroupMember | None]:
         found: dict[str, GroupMember | None] = dict.fromkeys(self._members.ids())
         for watched in self._watched:
-            found.update(watched.mirror.group_members)
+            members = watched.mirror.group_members.items()
+            found.update({id_: one for id_, one in members if one.group_id in self._remote})
         return found
 
     def _tell(self, *, rules_changed: bool) -> None:
@@ -170,10 +179,20 @@ class GroupWatches:
                 for one in self._watched
                 for group_id, group in one.mirror.security_groups.items()
             }
+        before, memberships = self.known, self._members.memberships
+        is_same = groups is before.groups and memberships is before.memberships
         self.known = KnownGroups(
-            groups=groups, synced=synced, memberships=self._members.memberships
+            groups=groups,
+            synced=synced,
+            members_of=synced & self._remote,
+            memberships=memberships,
         )
-        self._on_change()
+        if not (is_same and self._stands(before)):
+            self._on_change()
+
+    def _stands(self, before: KnownGroups) -> bool:
+        now = self.known
+        return (now.synced, now.members_of) == (before.synced, before.members_of)
 
 
 def _watches_of(groups: Iterable[str]) -> list[_Watched]:

@@ -15,11 +15,13 @@ from netwright.model.security import Direction, SecurityGroup, SecurityGroupRule
 class KnownGroups(Value, frozen=True, kw_only=True):
     """Groups by id, as they were told; `synced` are those that are told of, there or not.
 
-    `memberships` are of all synced groups.
+    `memberships` are of `members_of`: of groups that rules name. Whoever joins another group
+    changes nothing here.
     """
 
     groups: Mapping[str, SecurityGroup] = {}
     synced: frozenset[str] = frozenset()
+    members_of: frozenset[str] = frozenset()
     memberships: Memberships = NO_MEMBERSHIPS
 
 
@@ -29,11 +31,13 @@ NO_GROUPS = KnownGroups()
 class PortGroups(Value, frozen=True, kw_only=True):
     """A port's groups: `groups` None when it is not filtered.
 
-    `needed` are all groups that its filter is made of; `missing` says what of them has not come.
+    `needed` are all groups that its filter is made of, `remote` those whose members are wanted;
+    `missing` says what of them has not come.
     """
 
     groups: tuple[SecurityGroup, ...] | None = None
     needed: frozenset[str] = frozenset()
+    remote: frozenset[str] = frozenset()
     missing: str = ""
 
 
@@ -64,12 +68,14 @@ def _made_of(named: tuple[str, ...], known: KnownGroups) -> PortGroups:
     groups = tuple(known.groups[one] for one in sorted(own) if one in known.groups)
     rules = [rule for group in groups for rule in group.rules]
     unfiltered = open_ethertypes(rules)
-    remote = {
+    remote = frozenset(
         rule.remote_group_id
         for rule in rules
         if rule.remote_group_id is not None and rule.ethertype not in unfiltered
-    }
-    return PortGroups(groups=groups, needed=own | remote, missing=_missing(own, remote, known))
+    )
+    return PortGroups(
+        groups=groups, needed=own | remote, remote=remote, missing=_missing(own, remote, known)
+    )
 
 
 def open_ethertypes(rules: Iterable[SecurityGroupRule]) -> frozenset[str]:
@@ -90,9 +96,9 @@ def open_ethertypes(rules: Iterable[SecurityGroupRule]) -> frozenset[str]:
     )
 
 
-def _missing(own: frozenset[str], remote: set[str], known: KnownGroups) -> str:
+def _missing(own: frozenset[str], remote: frozenset[str], known: KnownGroups) -> str:
     for group in sorted(own - known.synced):
         return f"security group {group} has not come from the server yet"
-    for group in sorted(remote - known.synced):
+    for group in sorted(remote - known.members_of):
         return f"the members of security group {group} have not come from the server yet"
     return ""

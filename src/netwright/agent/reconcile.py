@@ -94,7 +94,8 @@ async def reconcile(
 
 def _are_the_same_rules(one: KnownGroups, other: KnownGroups) -> bool:
     """Whether they differ in members alone, of which `desired` is not made."""
-    return one.groups is other.groups and one.synced == other.synced
+    known, others = (one.synced, one.members_of), (other.synced, other.members_of)
+    return one.groups is other.groups and known == others
 
 
 def _holds(last: Pass, wanted: Desired, known: KnownGroups, *, sweep: bool) -> bool:

@@ -114,6 +114,23 @@ async def test_rules_and_members_reach_the_data_plane_as_they_change() -> None:
 
 
 @simulated
+async def test_who_joins_a_group_that_no_rule_names_changes_nothing() -> None:
+    server, wiring = serving("p1", g1=("",)), WiringDouble()
+    wiring.plug("p1")
+    async with running(server, wiring):
+        await asyncio.sleep(1)
+        applied = wiring.applied
+        server.put_group(member("g1", "x", "10.0.0.9"))
+        await asyncio.sleep(0.01)
+        assert wiring.applied == applied
+        assert groups_at(wiring, "10.0.0.9") == ()
+        server.put_group(group("g1", "g1"))  # now one does
+        await asyncio.sleep(0.01)
+        assert groups_at(wiring, "10.0.0.9") == ("g1",)
+    assert server.group_watches == [("g1",)]
+
+
+@simulated
 async def test_many_sets_of_groups_become_one_watch_and_nothing_is_lost_on_the_way() -> None:
     count = WATCHES_MAX + 2
     server, wiring = serving(), WiringDouble()
@@ -189,8 +206,10 @@ def test_a_port_waits_and_says_for_what() -> None:
     why = "the members of security group far have not come from the server yet"
     assert wanted(both) == {"p": why}
     assert desired("h1", ["physnet1"], ports, networks, both).groups == {"g1", "g2", "far"}
-    all_ = msgspec.structs.replace(both, synced=frozenset({"g1", "g2", "far"}))
-    assert wanted(all_) == {}
+    assert desired("h1", ["physnet1"], ports, networks, both).remote_groups == {"far"}
+    told = msgspec.structs.replace(both, synced=frozenset({"g1", "g2", "far"}))
+    assert wanted(told) == {"p": why}
+    assert wanted(msgspec.structs.replace(told, members_of=frozenset({"far"}))) == {}
 
 
 def test_members_are_not_asked_for_where_everything_is_allowed() -> None:
