@@ -5,6 +5,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+ANSWERS_S = 10.0
+"""How long an answer that must come is waited for: TCP sends again after ever longer pauses."""
+
+REFUSED_S = 0.7
+"""How long one that must not come is."""
+
 _SERVE = """
 import asyncio, socket, sys
 class Echo(asyncio.DatagramProtocol):
@@ -32,10 +38,10 @@ asyncio.run(main())
 """
 _ASK = """
 import socket, sys
-kind, to, port, source = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+kind, to, port, source, patience_s = sys.argv[1:]
 family = socket.AF_INET6 if ":" in to else socket.AF_INET
 peer = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
-peer.settimeout(0.7)
+peer.settimeout(float(patience_s))
 if source: peer.bind((source, 0))
 def echoed():
     try:
@@ -44,11 +50,12 @@ def echoed():
     except OSError:
         return False
 try:
-    peer.connect((to, port))
+    peer.connect((to, int(port)))
 except OSError:
     print("no", flush=True)
     sys.exit()
-for _ in iter(sys.stdin.readline, ""):
+for patience_s in iter(sys.stdin.readline, ""):
+    peer.settimeout(float(patience_s))
     print("yes" if echoed() else "no", flush=True)
 """
 
@@ -77,11 +84,18 @@ class Conversation:
         self._process = process
 
     def goes_on(self) -> bool:
-        """Whether what is said now is answered."""
+        """Whether what is said now is answered, sooner or later."""
+        return self._is_answered(ANSWERS_S)
+
+    def is_cut(self) -> bool:
+        """Whether what is said now is not answered."""
+        return not self._is_answered(REFUSED_S)
+
+    def _is_answered(self, patience_s: float) -> bool:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            self._process.stdin.write("\n")
+            self._process.stdin.write(f"{patience_s}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             return False
@@ -90,10 +104,10 @@ class Conversation:
 
 @contextlib.contextmanager
 def conversation(
-    netns: str, kind: str, to: str, port: int, source: str = ""
+    netns: str, kind: str, to: str, port: int, source: str = "", *, patience_s: float = ANSWERS_S
 ) -> Iterator[Conversation]:
     with subprocess.Popen(
-        _enter(netns, _ASK, kind, to, str(port), source),
+        _enter(netns, _ASK, kind, to, str(port), source, str(patience_s)),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         yield Conversation(process)
@@ -109,3 +123,11 @@ def reaches(netns: str, kind: str, to: str, port: int = 0, source: str = "") -> 
         return subprocess.run(enter + ping, check=False, stdout=subprocess.DEVNULL).returncode == 0
     with conversation(netns, kind, to, port, source) as asked:
         return asked.goes_on()
+
+
+def is_refused(netns: str, kind: str, to: str, port: int = 0, source: str = "") -> bool:
+    """Whether neither a packet nor a connection to a server is answered."""
+    if kind == "icmp":
+        return not reaches(netns, kind, to)
+    with conversation(netns, kind, to, port, source, patience_s=REFUSED_S) as asked:
+        return asked.is_cut()
