@@ -11,6 +11,7 @@ from netwright.model.resources import Port
 from netwright.server import batch
 from netwright.server.commands import AddressWish, CreatePorts, PortDraft, UpdateNetwork
 from netwright.server.core import Core
+from netwright.server.missing import load_missing
 from netwright.server.ports.network_choice import NeedsNetwork
 from netwright.server.queries import Query
 from netwright.server.store.checking import check
@@ -38,7 +39,6 @@ async def test_an_address_that_another_takes_meanwhile_stays_the_others(
         await a.commit(labelled("counted"))
         full = PortDraft(id="full", project_id="p", network_id="l1")
         await b.commit(CreatePorts(caller=ADMIN, drafts=(full,)))
-        load_missing = batch.load_missing
         taken: list[str] = []
 
         async def late(*given: Any) -> None:
