@@ -1,7 +1,8 @@
 """What quotas count. One more resource is a line here, and one in `store.quotas` if it needs SQL.
 
 A resource counts for the project that its value names. A deleted port that still withdraws does
-not: nobody could tell from the API what fills the quota, nor free it (Neutron likewise).
+not: nobody could tell from the API what fills the quota, nor free it (Neutron likewise). A
+project's default security group counts, but no limit holds it up: nobody asked for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,6 +32,16 @@ def _rules(group: SecurityGroup) -> int:
 
 def _if_alive(port: Port) -> int:
     return 0 if port.state is PortState.RELEASING else 1
+
+
+def is_held_to_limits(before: Value | None, after: Value | None) -> bool:
+    """Whether a limit can refuse the change: not that a default group is there.
+
+    It is made for whoever looks at a project's groups or makes its first port; a full quota of
+    groups, which the project does not know it needs another of, must not refuse that.
+    """
+    is_new_default = before is None and isinstance(after, SecurityGroup) and after.is_default
+    return not is_new_default
 
 
 COUNTED: Mapping[str, Counted] = {

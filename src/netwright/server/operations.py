@@ -22,6 +22,7 @@ from netwright.server.commands import (
     Together,
 )
 from netwright.server.operation_work import OperationWork, stored
+from netwright.server.security.commands import AddSecurityGroupRules
 from netwright.server.world import World
 
 Decide = Callable[[Command], Any]
@@ -91,8 +92,14 @@ def _outcomes(action: Action, step: Step, decide: Decide) -> Sequence[ItemOutcom
         values = tuple(chain.from_iterable(values))
     if action is Action.DELETE:
         return [ItemOutcome(status=204)]
-    made = {draft.id for draft in getattr(step, "drafts", ())}  # the others were there already
+    made = _to_make(step)  # the others were there already
     return [ItemOutcome(status=201 if each.id in made else 200, id=each.id) for each in values]
+
+
+def _to_make(step: Step) -> set[str]:
+    """The ids of what the step makes, unless a port of its unique name is there."""
+    drafts = step.rules if isinstance(step, AddSecurityGroupRules) else getattr(step, "drafts", ())
+    return {draft.id for draft in drafts}
 
 
 def _end(world: World, operation: Operation) -> Operation:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from netwright.model.errors import HTTPBadRequest, OverQuota, TenantQuotaNotFound
 from netwright.model.quotas import UNLIMITED, Quota
 from netwright.server.commands import ResetQuota, SetQuota
-from netwright.server.counted import COUNTED, Counted
+from netwright.server.counted import COUNTED, Counted, is_held_to_limits
 
 if TYPE_CHECKING:
     from netwright.server.world import Rows, World
@@ -59,7 +59,8 @@ class Usage:
         if used is None:
             return
         used += now - was
-        if now > was and self.is_exceeded(project_id, resource, used):
+        is_held = now > was and is_held_to_limits(before, after)
+        if is_held and self.is_exceeded(project_id, resource, used):
             raise _over(project_id, resource, self.limit(project_id, resource), used)
         self.rows.put((project_id, resource), used)
 

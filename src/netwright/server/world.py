@@ -56,7 +56,17 @@ class Rows(Generic[K, V]):
         self.watchers: list[Callable[[V | None, V | None], None]] = []
 
     def load(self, key: K, value: V) -> None:
+        """What the table holds. What the batch has changed stays as it was read before that.
+
+        Else another process's row that came meanwhile would be changed in place of the batch's own.
+        """
+        if key not in self._now:
+            self._loaded[key] = value
+
+    def rebase(self, key: K, value: V, now: V) -> None:
+        """The table holds another value by now: the batch's change begins there, and ends so."""
         self._loaded[key] = value
+        self.put(key, now)
 
     def unload(self, key: K) -> None:
         """The row is gone from the table since it was loaded."""

@@ -101,7 +101,19 @@ def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
 def _choose(world: World, port: Addressee, subnet: Subnet) -> FixedIp:
     if is_slaac(subnet):
         return _take(world, port, subnet, eui64(subnet.cidr, port.mac))
-    return _hold(world, port, subnet, world.ledger.allocate(subnet.id, world.now))
+    address = world.ledger.allocate(subnet.id, world.now)
+    while _is_held(world, subnet, address):
+        address = world.ledger.allocate(subnet.id, world.now)
+    return _hold(world, port, subnet, address)
+
+
+def _is_held(world: World, subnet: Subnet, address: Address) -> bool:
+    """Whether the ledger is behind: another process has given the address away since it looked.
+
+    That shows at the key, unless the batch has read the row, for another port: it would change it.
+    """
+    held = world.allocations.get((subnet.id, address))
+    return held is not None and not has_rested(held, world.now)
 
 
 def _take(world: World, port: Addressee, subnet: Subnet, text: str) -> FixedIp:

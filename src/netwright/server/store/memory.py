@@ -149,8 +149,9 @@ class Memory:
         for project_id, _, quota in world.of(Quota).changed():
             self.quotas[project_id] = quota
             self.usage.pop(project_id, None)
-        for (project_id, resource), _, used in world.usage.rows.changed():
-            known = self.usage.get(project_id)
+        rows = world.usage.rows
+        for project_id, resource in world.usage.fresh.union(key for key, _, _ in rows.changed()):
+            known, used = self.usage.get(project_id), rows.get((project_id, resource))
             if known is not None and used is not None:
                 known[resource] = used
 

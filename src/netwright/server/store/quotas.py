@@ -92,8 +92,7 @@ async def rebase_usage(tx: Transaction, world: World) -> bool:
         now = stored + used - before
         if used > before and stored != before and world.usage.is_exceeded(*key, now):
             return True
-        rows.load(key, stored)
-        rows.put(key, now)
+        rows.rebase(key, stored, now)
     return False
 
 
