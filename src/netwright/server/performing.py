@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from netwright.model.errors import NetwrightError, Unavailable
+from netwright.model.errors import InternalError, NetwrightError, Unavailable
 from netwright.model.operations import Operation
 from netwright.model.wire import Kind
 from netwright.server.commands import (
@@ -67,7 +67,12 @@ class Performer:
     async def resume(self, accepted_until: float) -> None:
         """Begin what was accepted by then and is not done: a process may have died over it."""
         for work in await self._pending(accepted_until, _AT_ONCE_MAX):
-            self._begin(PerformOperation(caller=work.caller, id=work.id, steps=steps_of(work)))
+            try:
+                steps = steps_of(work)
+            except (KeyError, msgspec.ValidationError) as error:
+                await self._give_up(work, error)
+                continue
+            self._begin(PerformOperation(caller=work.caller, id=work.id, steps=steps))
 
     def note(self, events: Iterable[EventRow]) -> None:
         """Wake who waits for an operation that has ended."""
@@ -99,6 +104,17 @@ class Performer:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _give_up(self, work: OperationWork, error: Exception) -> None:
+        """It was accepted by another release, and must not hold up those after it."""
+        log.error("an operation cannot be read", id=work.id, why=repr(error))
+        why = InternalError(
+            f"Operation {work.id} was accepted by a release of the server that wrote what is to be "
+            "done in a form that this one cannot read; nothing was changed.",
+            next="send the request again",
+        )
+        command = FailOperation(caller=work.caller, id=work.id, failure=failure_of(why))
+        await self._commit(command)
 
     def _forget(self, operation_id: str, wake: asyncio.Event) -> None:
         waiting = self._waiting.get(operation_id, [])

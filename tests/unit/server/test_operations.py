@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from tests.doubles.http import Client
 from tests.doubles.postgres import Postgres
@@ -15,11 +16,14 @@ from netwright.model.resources import Port
 from netwright.model.wire import Kind
 from netwright.server.commands import AcceptOperation, Caller, CreatePorts, PortDraft, Step
 from netwright.server.core import Core
+from netwright.server.operation_work import StoredStep
 from netwright.server.queries import Query
 
 ASYNC = {"prefer": "respond-async"}
 WAIT = {"prefer": "wait=20"}
 ADMIN = Caller(project_id="admin", is_admin=True)
+UNREADABLE = StoredStep(type="CreateNothing", fields=msgspec.Raw(b"{}"))
+UNREAD = ("unreadable", "readable")
 
 
 @pytest.fixture
@@ -209,6 +213,29 @@ async def test_an_operation_survives_a_restart(database_url: str) -> None:
         assert operation.state is OperationState.DONE
         assert [(one.status, one.id) for one in operation.outcomes] == [(201, "a"), (201, "b")]
         assert {port.id for port in await ports(core)} == {"a", "b"}
+    finally:
+        await core.close()
+
+
+async def test_what_another_release_wrote_holds_nobody_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = await Core.open(database_url)
+    await core.start()
+    network_id = await a_network(client_of(core, "admin"))
+    with monkeypatch.context() as other:
+        other.setattr("netwright.server.operations.stored", lambda _: (UNREADABLE,))
+        await accepted(core, "unreadable", drafts(network_id, "a"))
+    await accepted(core, "readable", drafts(network_id, "b"))
+    await core.close()
+    core = await Core.open(database_url)
+    await core.start()
+    try:
+        unreadable, readable = [await core.operation(each, 20) for each in UNREAD]
+        assert unreadable is not None
+        assert readable is not None
+        assert (unreadable.state, readable.state) == (OperationState.FAILED, OperationState.DONE)
+        assert {port.id for port in await ports(core)} == {"b"}
     finally:
         await core.close()
 

@@ -22,6 +22,8 @@ _COUNT_EVERY_S = 5.0
 _COUNT_COST_S = 1e-6
 """What an address costs to be counted, about."""
 
+_FILLS_MAX = 100_000
+
 _COST_MAX = 0.005
 """A count may take this part of the time until the next: the fuller, the seldomer."""
 
@@ -61,6 +63,8 @@ def _drawn(world: World, network_id: str) -> int:
 
 
 async def _fills(tx: Transaction, world: World, memory: Memory, network_ids: set[str]) -> None:
+    if len(memory.fills) > _FILLS_MAX:
+        memory.fills.clear()
     stale = {each for each in network_ids if _is_stale(memory.fills.get(each), world.now)}
     for network_id, fill in (await _count(tx, stale, world.now)).items():
         memory.fills[network_id] = CountedFill(fill, world.now)
