@@ -276,3 +276,13 @@ class InternalError(NetwrightError):
     """A defect of ours; the log has the trace."""
 
     type = "InternalServerError"
+
+
+class DeviceError(NetwrightError):
+    """A switch refused, timed out, or hung up halfway; the message names it and what it was asked.
+
+    What it was changing is read back before anything else is said of it.
+    """
+
+    fault = Fault.DEVICE
+    category = Category.UNAVAILABLE

@@ -216,14 +216,29 @@ class Port(Value, frozen=True, kw_only=True):
         return next((binding for binding in self.bindings if binding.host == host), None)
 
 
+class AccessPort(Value, frozen=True, kw_only=True):
+    """A leaf's interface that a bare-metal machine hangs on, untagged."""
+
+    switch: str
+    interface: str
+
+
 class Attachment(Value, frozen=True, kw_only=True):
-    """A network on a host: one, however many of its ports are bound there."""
+    """A network on a host: one, however many of its ports are bound there.
+
+    On a fabric network `vlan` is the network's in the host's VLAN domain, the same for all its
+    hosts; `access` are the interfaces of bare metal, which needs no VLAN. `generation` counts the
+    attachment's lives, so that a report about an earlier one is known as such (law 3).
+    """
 
     network_id: str
     host: str
     state: AttachmentState
     since: float
     cause: str = ""
+    vlan: int | None = None
+    access: tuple[AccessPort, ...] = ()
+    generation: int = 0
 
 
 class HostState(StrEnum):

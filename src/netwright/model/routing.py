@@ -14,12 +14,14 @@ class RouterInterface(Value, frozen=True, kw_only=True):
     subnet_id: str
     ip_address: str
     cidr: str
+    mac_address: str = ""
 
 
 class Router(Value, frozen=True, kw_only=True):
     """A router with all its interfaces, so that one event tells a fabric controller everything.
 
-    `routes` are static ones beside those to its interfaces' subnets.
+    `routes` are static ones beside those to its interfaces' subnets. `vni` is its transit VNI
+    (L3VNI), if it needs one: for symmetric routing, or through a border to a provider network.
     """
 
     id: str
@@ -29,6 +31,7 @@ class Router(Value, frozen=True, kw_only=True):
     admin_state_up: bool = True
     interfaces: tuple[RouterInterface, ...] = ()
     routes: tuple[HostRoute, ...] = ()
+    vni: int | None = None
     revision_number: int = 0
     created_at: float = 0.0
     updated_at: float = 0.0

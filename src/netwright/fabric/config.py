@@ -1,0 +1,116 @@
+"""What a switch shall be, and what it is: one vendor-neutral form for the plan and for reading back.
+
+A plan gives each switch a `SwitchConfig`; a driver reads the switch's own back in the same form,
+and only of what bears our mark. Their difference is what there is to do (`diff`). Pure values.
+
+    SwitchConfig ─ vrfs        VPC → VRF, its L3VNI and route targets
+                 ─ segments    VNI → VLAN, anycast gateway, VRF, route targets
+                 ─ interfaces  host-facing: which VLANs it carries of which VNI, what is fenced there
+                 ─ gateways    core and border: addresses in VLANs of the provider networks
+                 ─ routes      core: static ones, by VRF or in the switch's own table
+"""
+
+from collections.abc import Mapping
+
+from netwright.model.resources import Value
+
+
+class RouteTargets(Value, frozen=True, kw_only=True):
+    """RFC 4364: extended communities in the form `65000:1001`, sorted."""
+
+    imports: tuple[str, ...]
+    exports: tuple[str, ...]
+
+
+class AnycastGateway(Value, frozen=True, kw_only=True):
+    """The same on all leaves. `addresses` with prefix length (`10.8.0.1/24`), sorted."""
+
+    addresses: tuple[str, ...]
+    mac_address: str
+
+
+class Segment(Value, frozen=True, kw_only=True):
+    """A network on a switch: its VNI, and the VLAN that is local to the switch's VLAN domain.
+
+    `vlan` None: no tagged host carries it, as on a leaf with untagged bare metal alone. `vrf` and
+    `gateway` come with a VPC. `rd` is the route distinguisher, `LOOPBACK:NUMBER`.
+    """
+
+    vni: int
+    network_id: str
+    vlan: int | None = None
+    vrf: str | None = None
+    gateway: AnycastGateway | None = None
+    rd: str
+    route_targets: RouteTargets
+    mtu: int = 1500
+
+
+class Vrf(Value, frozen=True, kw_only=True):
+    """A VPC on a switch. `l3vni` None: asymmetric routing, without a transit VNI.
+
+    `name` is short enough for an interface or namespace of Linux (15 octets).
+    """
+
+    name: str
+    router_id: str
+    l3vni: int | None = None
+    rd: str
+    route_targets: RouteTargets
+
+
+class Fenced(Value, frozen=True, kw_only=True):
+    """What an interface drops of a host that no longer may speak for a port (law 5)."""
+
+    port_id: str
+    mac_address: str
+    addresses: tuple[str, ...] = ()
+
+
+class Interface(Value, frozen=True, kw_only=True):
+    """A host-facing interface: `tagged` VLAN → VNI, and the VNI of untagged frames.
+
+    `is_down`: held down, as host ports of a switch that is not complete yet.
+    """
+
+    name: str
+    tagged: Mapping[int, int] = {}
+    untagged: int | None = None
+    fenced: tuple[Fenced, ...] = ()
+    is_down: bool = False
+
+
+class VlanGateway(Value, frozen=True, kw_only=True):
+    """Addresses (with prefix length) of a core or border in a provider network's VLAN.
+
+    `vlan` None: the physical network's flat network. `vrf` None: the switch's own table.
+    """
+
+    interface: str
+    physical_network: str
+    vlan: int | None
+    network_id: str
+    addresses: tuple[str, ...]
+    mac_address: str | None = None
+    vrf: str | None = None
+
+
+class Route(Value, frozen=True, kw_only=True):
+    """A static route. `vrf` None: the switch's own table."""
+
+    destination: str
+    nexthop: str
+    vrf: str | None = None
+
+
+class SwitchConfig(Value, frozen=True, kw_only=True):
+    """All that is ours on a switch. Two are equal when the switch would be the same."""
+
+    vrfs: Mapping[str, Vrf] = {}
+    segments: Mapping[int, Segment] = {}
+    interfaces: Mapping[str, Interface] = {}
+    gateways: Mapping[str, VlanGateway] = {}
+    routes: frozenset[Route] = frozenset()
+
+
+EMPTY = SwitchConfig()

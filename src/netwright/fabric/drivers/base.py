@@ -1,0 +1,65 @@
+"""What the controller asks of a driver: read a switch back, change it in order, tell of its links.
+
+A driver keeps no memory of what it has set: `read` asks the switch. What bears no mark of ours on
+a switch is neither read as ours nor touched. Every method is bounded in time by the driver, and
+raises `DeviceError` naming the switch, and the interface and network where there is one.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+from netwright.fabric.changes import Change
+from netwright.fabric.config import SwitchConfig
+from netwright.model.resources import Value
+
+
+class Actual(Value, frozen=True, kw_only=True):
+    """A switch as it is: our configuration on it, and its interfaces' links (name → up).
+
+    `boot_id` changes when the switch has started anew, so that it is known to have been empty.
+    """
+
+    config: SwitchConfig
+    links: Mapping[str, bool]
+    boot_id: str
+
+
+class Learned(Value, frozen=True, kw_only=True):
+    """What a switch knows of a VNI by EVPN: its own multicast route's RD and targets, and VTEPs.
+
+    `remote_vteps` are those from which it imported the VNI's type-3 routes.
+    """
+
+    vni: int
+    rd: str
+    export_targets: frozenset[str]
+    import_targets: frozenset[str]
+    remote_vteps: frozenset[str]
+
+
+class Driver(Protocol):
+    """One switch. Calls for one switch are serial; the controller sees to that."""
+
+    async def read(self) -> Actual:
+        """What is ours on the switch now."""
+        ...
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Carry the changes out, in this order. Raises at the first that fails; none is undone.
+
+        What stands then is read back by the controller, which rolls back or says which half stands.
+        """
+        ...
+
+    async def learned(self, vnis: Sequence[int]) -> Mapping[int, Learned]:
+        """What the switch's control plane says of these VNIs; those it does not know are absent."""
+        ...
+
+    def watch(self) -> AsyncIterator[None]:
+        """Yields whenever something on the switch may have changed (links, configuration).
+
+        It may be early or twice, but is never late by more than a second: the controller reads then.
+        """
+        ...
+
+    async def close(self) -> None: ...

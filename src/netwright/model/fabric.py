@@ -1,0 +1,93 @@
+"""What a fabric controller and the server say to each other, beside the watch.
+
+The controller acts with the token of the lease `fabric` (law 3): the server refuses what an older
+holder says. Attachments are keyed (network, host); `generation` is the attachment's, so that a
+report about an earlier life of it changes nothing.
+"""
+
+from enum import StrEnum
+
+from netwright.model.resources import Value
+from netwright.model.topology import End, Name
+from netwright.model.wire import Message, ReportStatus
+
+LEASE = "fabric"
+"""The name of the lease that the active controller holds."""
+
+
+class AttachmentReport(Message, frozen=True, kw_only=True):
+    """What the controller found of a network's overlay on the leaves of a host.
+
+    `up`: read back on every leaf of the host that lives, and verified. `withdrawn`: nothing of it
+    is on any leaf of the host.
+    """
+
+    network_id: Name
+    host: Name
+    generation: int
+    status: ReportStatus
+    cause: str = ""
+
+
+class LinkReport(Message, frozen=True, kw_only=True):
+    """The link of a leaf's port towards a host: the second witness of the host's life (law 5)."""
+
+    end: End
+    is_up: bool
+
+
+class SwitchStatus(StrEnum):
+    IN_SYNC = "in_sync"
+    APPLYING = "applying"
+    DRIFTED = "drifted"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+
+
+class SwitchReport(Message, frozen=True, kw_only=True):
+    """How a switch stands to its plan; `drift` is the difference in words, one line an element."""
+
+    switch: Name
+    status: SwitchStatus
+    cause: str = ""
+    drift: tuple[str, ...] = ()
+
+
+class FabricReports(Message, frozen=True, kw_only=True):
+    """`POST /v1/fabric/reports`: what changed since the last, in one request.
+
+    `clear_at`: everything that the log said up to this cursor to be gone (networks, VPCs, hosts) is
+    off every switch that is not decommissioned, so that its VLANs and VNIs may be given out again.
+    """
+
+    token: int
+    attachments: tuple[AttachmentReport, ...] = ()
+    links: tuple[LinkReport, ...] = ()
+    switches: tuple[SwitchReport, ...] = ()
+    clear_at: str | None = None
+
+
+class SwitchState(Value, frozen=True, kw_only=True):
+    """A switch as last reported; watched as kind `switch`, by its name."""
+
+    name: str
+    status: SwitchStatus
+    cause: str = ""
+    drift: tuple[str, ...] = ()
+    since: float
+
+
+class LinkState(Value, frozen=True, kw_only=True):
+    """A link that the inventory, a leaf or an agent speaks of, and what each says.
+
+    `heard` is the neighbour that the host's LLDP heard, `SWITCH/INTERFACE`; `contradiction` says
+    in words where inventory and LLDP differ. None: nobody has said.
+    """
+
+    host: str
+    interface: str
+    declared: str | None = None
+    heard: str | None = None
+    is_up: bool | None = None
+    contradiction: str = ""
+    since: float
