@@ -21,7 +21,7 @@ class Verb(StrEnum):
 
 
 class Change(Value, frozen=True, kw_only=True):
-    """One element of a switch: what it was (None: was not there), and what it becomes (None: goes)."""
+    """An element of a switch: what it was (None: not there), and what it becomes (None: goes)."""
 
     verb: Verb
     before: Vrf | Segment | Interface | VlanGateway | Route | None = None

@@ -1,11 +1,11 @@
-"""What a switch shall be, and what it is: one vendor-neutral form for the plan and for reading back.
+"""What a switch shall be, and what it is: one neutral form for the plan and for reading back.
 
 A plan gives each switch a `SwitchConfig`; a driver reads the switch's own back in the same form,
-and only of what bears our mark. Their difference is what there is to do (`diff`). Pure values.
+and only of what bears our mark. Their difference is what there is to do (`changes`). Pure values.
 
     SwitchConfig ─ vrfs        VPC → VRF, its L3VNI and route targets
                  ─ segments    VNI → VLAN, anycast gateway, VRF, route targets
-                 ─ interfaces  host-facing: which VLANs it carries of which VNI, what is fenced there
+                 ─ interfaces  host-facing: VLANs and their VNIs, and what is fenced there
                  ─ gateways    core and border: addresses in VLANs of the provider networks
                  ─ routes      core: static ones, by VRF or in the switch's own table
 """

@@ -58,7 +58,7 @@ class Driver(Protocol):
     def watch(self) -> AsyncIterator[None]:
         """Yields whenever something on the switch may have changed (links, configuration).
 
-        It may be early or twice, but is never late by more than a second: the controller reads then.
+        It may be early or twice, never late by more than a second: the controller reads then.
         """
         ...
 
