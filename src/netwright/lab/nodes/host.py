@@ -59,7 +59,8 @@ def wire_by_stand_in(lab: Lab, link: HostLink) -> None:
     """
     arguments = stand_in_arguments(lab.name, link.nics)
     ovs.vsctl(lab, link.host, arguments)
-    management = Configuration(BOND_BRIDGE, (link.management_ip,))
+    addresses = (link.management_ip,) if link.management_ip is not None else ()
+    management = Configuration(BOND_BRIDGE, addresses)
     links.configure(lab.namespace(link.host), lab.mark, [management])
 
 
