@@ -6,7 +6,7 @@ from pathlib import Path
 from netwright.lab import links
 from netwright.lab.layout import MANAGEMENT_INTERFACE, HostLink, Kind, Node
 from netwright.lab.links import Configuration
-from netwright.lab.nodes import frr, host, observer, ovs, router, switch
+from netwright.lab.nodes import frr, host, observer, ovs, reached, router, switch
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
 
@@ -44,6 +44,8 @@ def _install_switch(lab: Lab, node: Node) -> None:
 def _install_router(lab: Lab, node: Node) -> None:
     _install_switch(lab, node)
     router.bring_up(lab, node.name)
+    if lab.layout.fabric:
+        reached.start(lab, node.name)
 
 
 def _install_fabric_switch(lab: Lab, node: Node) -> None:
@@ -54,7 +56,7 @@ def _install_management(lab: Lab, _node: Node) -> None:
     namespace, interface = lab.namespace(MANAGEMENT_NODE), "eth0"
     if lab.spec.management.is_out_of_band:
         interface = _MANAGEMENT_BRIDGE
-        ends = [cable.upper.interface for cable in lab.layout.cables_at(MANAGEMENT_NODE)]
+        ends = [end.interface for end in lab.layout.ends_at(MANAGEMENT_NODE)]
         links.bridge(namespace, lab.mark, interface, ends)
     wanted = Configuration(interface, (lab.layout.server_ip,), checksum_offload=False)
     links.configure(namespace, lab.mark, [wanted])

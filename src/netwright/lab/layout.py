@@ -92,13 +92,13 @@ class Gateway(Struct, frozen=True):
 class HostLink(Struct, frozen=True):
     """What whoever wires a host (the agent, or its stand-in) must know.
 
-    `management_ip` is None where it lies not on the NICs but on `mgmt0`. A host of a fabric hangs
+    `management_ip` is "" where it lies not on the NICs but on `mgmt0`. A host of a fabric hangs
     on two leaves, which speak no BFD with it.
     """
 
     host: str
     nics: tuple[str, ...]
-    management_ip: str | None
+    management_ip: str
     on_fabric: bool = False
 
 
@@ -135,8 +135,8 @@ class Layout(Struct, frozen=True):
         wanted = {one, other}
         return [c for c in self.cables if {c.lower.node, c.upper.node} == wanted]
 
-    def cables_at(self, node: str) -> list[Cable]:
-        return [c for c in self.cables if node in (c.lower.node, c.upper.node)]
+    def ends_at(self, node: str) -> list[End]:
+        return [end for c in self.cables for end in (c.lower, c.upper) if end.node == node]
 
     def cable_at(self, node: str, interface: str) -> Cable | None:
         end = End(node, interface)
@@ -181,7 +181,7 @@ def _hosts(spec: Spec) -> tuple[HostLink, ...]:
         HostLink(
             host=name,
             nics=tuple(f"eth{i}" for i in range(len(switches))),
-            management_ip=None
+            management_ip=""
             if spec.management.is_out_of_band
             else _management_ip(spec, HOST_OFFSET + number),
             on_fabric=name in on_fabric,

@@ -139,7 +139,8 @@ class Orchestrator:
             here = [one for one in made if one.host == host]
             if self.lab.node(host).kind == "baremetal":
                 for one in here:
-                    vlan = self.lab.spec.networks[one.network].vlan
+                    described = self.lab.spec.networks.get(one.network)
+                    vlan = described.vlan if described else None
                     instances.attach_baremetal(self.lab, host, vlan, one.instance)
             else:
                 instances.spawn(self.lab, host, [one.instance for one in here])
@@ -152,9 +153,9 @@ class Orchestrator:
         async def work(client: Client) -> None:
             api = Networking(client)
             for port_id, host in hosts.items():
-                wish = {"binding:host_id": host}
+                wish: dict[str, Any] = {"binding:host_id": host}
                 if host and self.lab.node(host).kind == "baremetal":
-                    wish["binding:vnic_type"] = "baremetal"
+                    wish |= self._baremetal_binding(host)
                 await api.update(Collection.PORTS, port_id, wish)
 
         self.ask(work)
@@ -215,6 +216,15 @@ class Orchestrator:
                 await Networking(client).delete(Collection.PORTS, port_id)
 
         self.ask(work)
+
+    def _baremetal_binding(self, node: str) -> dict[str, Any]:
+        """As Ironic says where a machine hangs; switches of the classic tree are set by hand."""
+        wish: dict[str, Any] = {"binding:vnic_type": "baremetal"}
+        port = instances.baremetal_port(self.lab, node)
+        if self.lab.node(port.node).has_frr:
+            link = {"switch_info": port.node, "port_id": port.interface}
+            wish["binding:profile"] = {"local_link_information": [link]}
+        return wish
 
     def _let_all_in(self) -> None:
         if not self._lets_all_in:
