@@ -1,7 +1,7 @@
 """Has the fabric converged? Asked of the switches themselves.
 
-It has when every BGP session that a switch is configured for is established for EVPN, and every
-leaf has a path over each spine to every other leaf's and border's loopback.
+It has when every BGP session that a switch is configured for is established for EVPN, BFD watches
+it, and every leaf has a path over each spine to every other leaf's and border's loopback.
 """
 
 import socket
@@ -49,6 +49,8 @@ def lacks(lab: Lab, switch: FabricSwitch) -> str:
         return f"sessions not established: {', '.join(down)}"
     if len(sessions) < expected:
         return f"{len(sessions)} sessions of {expected}"
+    if len(watched := _watched(lab, switch.speaker.node)) < len(switch.fabric_ports):
+        return f"BFD watches {len(watched)} sessions of {len(switch.fabric_ports)}"
     if switch.speaker.kind == "spine":
         return ""
     paths = netns.run_in(lab.namespace(switch.speaker.node), _paths)
@@ -68,6 +70,13 @@ def _sessions(lab: Lab, node: str) -> dict[str, str]:
     command = "show bgp l2vpn evpn summary json"
     answer = msgspec.json.decode(vty.ask(frr.vty_path(lab, node, "bgpd"), command))
     return {name: peer["state"] for name, peer in answer.get("peers", {}).items()}
+
+
+def _watched(lab: Lab, node: str) -> list[str]:
+    """The interfaces whose other side BFD hears."""
+    path = frr.vty_path(lab, node, "bfdd")
+    peers = msgspec.json.decode(vty.ask(path, "enable", "show bfd peers json"))
+    return [peer["interface"] for peer in peers if peer["status"] == "up"]
 
 
 def _paths() -> dict[str, int]:

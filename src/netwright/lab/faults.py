@@ -98,7 +98,7 @@ def heal(lab: Lab, what: str) -> None:
         case ProcessOf():
             process = processes.find(lab, target.node, target.name)
             if not processes.is_alive(process):
-                processes.restart(lab, target.node, target.name)
+                _restart(lab, target)
             elif processes.is_stopped(process):
                 processes.send(process, signal.SIGCONT)
                 switch.forget_places(lab)
@@ -170,6 +170,13 @@ def _cables(lab: Lab, target: Link | Nic) -> list[Cable]:
         )
     msg = f"lab {lab.name}: there is not {what}; there are: {', '.join(there)}"
     raise UnknownLabObjectError(msg)
+
+
+def _restart(lab: Lab, target: ProcessOf) -> None:
+    if lab.node(target.node).has_frr and target.name == frr.ZEBRA:
+        frr.restart_daemons(lab, frr.fabric_switch(lab, target.node))
+    else:
+        processes.restart(lab, target.node, target.name)
 
 
 def _break(lab: Lab, cables: Iterable[Cable], *, silent: bool) -> None:

@@ -8,6 +8,7 @@ removes the file. Another port that is down, somebody took down. How it is reach
 """
 
 import shutil
+import signal
 from pathlib import Path
 
 from netwright.lab import links, netns, processes
@@ -22,6 +23,7 @@ from netwright.lab.state import Lab, write_atomically
 UNDERLAY_MTU = 1600
 """Room for an Ethernet frame of 1,500 octets in VXLAN (RFC 7348: 50 octets more)."""
 
+ZEBRA = "zebra"
 _PROGRAMS = Path("/usr/lib/frr")
 _USER = "frr"
 
@@ -71,6 +73,19 @@ def boot(lab: Lab, switch: FabricSwitch, *, hold: bool = False) -> None:
         processes.start(lab, node, name, _command(directory, name, pid))
 
 
+def restart_daemons(lab: Lab, switch: FabricSwitch) -> None:
+    """All of them, as watchfrr does when zebra is dead.
+
+    FRR 8.4's others do not tell a new zebra all that they told the old one: routes and BFD sessions
+    would stay away.
+    """
+    node = switch.speaker.node
+    for name in reversed(daemons(switch)):
+        processes.stop(processes.find(lab, node, name), signal.SIGKILL)
+    for name in daemons(switch):
+        processes.restart(lab, node, name)
+
+
 def power_off(lab: Lab, switch: FabricSwitch) -> None:
     """Like pulling its plug: processes and configuration are gone, neighbours see no carrier.
 
@@ -106,7 +121,7 @@ def _directory(lab: Lab, node: str) -> Path:
 def _command(directory: Path, daemon: str, pid: int) -> Command:
     arguments = ["-d", "-F", "datacenter", "-A", "127.0.0.1", "-P", "0"]
     arguments += ["-f", f"/run/frr/{daemon}.conf", "-i", f"/run/frr/{daemon}.pid"]
-    arguments += ["--log", f"file:/run/frr/{daemon}.log", *(["-n"] if daemon == "zebra" else [])]
+    arguments += ["--log", f"file:/run/frr/{daemon}.log", *(["-n"] if daemon == ZEBRA else [])]
     argv = (*reached.in_mounts_of(pid), str(_PROGRAMS / daemon), *arguments)
     return Command(argv, pidfile=str(directory / f"{daemon}.pid"))
 
