@@ -18,7 +18,8 @@ from tests.doubles.values import network, port
 from tests.doubles.wiring import Standing, WiringDouble
 
 from netwright.agent.agent import Agent
-from netwright.agent.desired import LIVE, endpoint, silent
+from netwright.agent.desired import endpoint, silent
+from netwright.agent.live import LIVE
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Endpoint
 from netwright.model.resources import Port
@@ -229,7 +230,8 @@ class Chaos:
                 assert binding.state in allowed, (one.id, binding)
 
     def endpoint_on(self, one: Port, host: str) -> Endpoint:
-        wired = endpoint(one, self.server.networks[one.network_id])
+        network = self.server.networks[one.network_id]
+        wired = endpoint(one, network, network.segment)
         binding = one.binding_on(host)
         return silent(wired) if binding is not None and binding.is_standby else wired
 

@@ -53,21 +53,27 @@ class WatchLine(Value, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HostRegistration(Message, frozen=True, kw_only=True):
-    """`PUT /v1/hosts/NAME`. `epoch` is chosen anew by each life of the agent."""
+    """`PUT /v1/hosts/NAME`. `epoch` is chosen anew by each life of the agent.
+
+    `neighbours` is what the host's NICs hear by LLDP: NIC → `SWITCH/INTERFACE`. None: nobody there
+    listens.
+    """
 
     epoch: str
     driver: str
     physical_networks: Mapping[str, str] = {}
     nics: tuple[Nic, ...] = ()
     management_ip: str | None = None
+    neighbours: Mapping[str, str] | None = None
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """`POST /v1/hosts/NAME/heartbeat`, every 5 s; the NICs when they changed."""
+    """`POST /v1/hosts/NAME/heartbeat`, every 5 s; NICs, neighbours (LLDP) when they changed."""
 
     epoch: str
     nics: tuple[Nic, ...] | None = None
     conditions: Mapping[str, str] | None = None
+    neighbours: Mapping[str, str] | None = None
 
 
 class ReportStatus(StrEnum):
