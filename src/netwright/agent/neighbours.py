@@ -15,6 +15,7 @@ import structlog
 PERIOD_S = 5.0
 ANSWER_S_MAX = 5.0
 ANSWER_BYTES_MAX = 1 << 20
+ERROR_BYTES_MAX = 1 << 12
 NICS_MAX = 64
 NAME_LENGTH_MAX = 255
 
@@ -83,16 +84,15 @@ async def ask(socket: str) -> bytes:
     assert process.stderr is not None
     try:
         async with asyncio.timeout(ANSWER_S_MAX):
-            answer, errors = await asyncio.gather(
-                _bounded(process.stdout), _bounded(process.stderr)
-            )
+            answer = await _bounded(process.stdout)
+            errors = await process.stderr.read(ERROR_BYTES_MAX)
             await process.wait()
     except TimeoutError:
         raise UnheardError(f"lldpd does not answer within {ANSWER_S_MAX:g} s at {socket}") from None
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()  # its end is told only once its pipes are empty
     if process.returncode:
         said = errors.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise UnheardError(f"lldpd at {socket} does not answer: {said[-1][:NAME_LENGTH_MAX]}")
