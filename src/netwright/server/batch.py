@@ -83,6 +83,7 @@ from netwright.server.nova import notices
 from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports import preparing
+from netwright.server.ports.bindings import retry_refused
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.routing_commands import (
     AddInterface,
@@ -300,6 +301,8 @@ def _tick(world: World, command: Tick) -> tuple[()]:
         hosts.fall_silent(world, name, command.heard.get(name))
     for port_id in command.overdue_ports:
         pass_deadline(world, port_id)
+    for port_id in command.refused_ports:
+        retry_refused(world, port_id)
     for operation_id in command.old_operations:
         operations.forget(world, operation_id)
     return ()

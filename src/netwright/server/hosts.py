@@ -38,6 +38,7 @@ from netwright.server.commands import (
     SeeDevices,
     UnfenceHost,
 )
+from netwright.server.overlay.attachments import end
 from netwright.server.ports.bindings import (
     offer,
     retry,
@@ -167,6 +168,9 @@ def decommission(world: World, command: DeleteHost) -> int:
     for port, standby in here:
         after = withdraw(world, port, standby, Event.UNBIND)
         happen(world, after, Event.UNBIND, actor="operator", binding=standby)
+    for attachment in list(world.attachments.values()):
+        if attachment.host == name and attachment.generation:
+            end(world, attachment)  # nobody will confirm that it is gone from there
     times = (world.revocations.get(name) or 0) + 1
     world.revocations.put(name, times)
     world.hosts.put(name, None)

@@ -53,7 +53,7 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
-from netwright.server.needs import InterfaceWish, Needs, PrefixWish, need_port
+from netwright.server.needs import InterfaceWish, Needs, PrefixWish, need_access, need_port
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
 from netwright.server.routing_commands import (
@@ -98,6 +98,8 @@ def _binding(
 ) -> None:
     needs.ports.add(command.port_id)
     needs.hosts.add(command.host)
+    if isinstance(command, PrepareBinding | ChangeBinding):
+        need_access(needs, command.vnic_type, command.profile)
 
 
 def _see_devices(needs: Needs, command: SeeDevices) -> None:
@@ -131,6 +133,7 @@ def _tick(needs: Needs, command: Tick) -> None:
     needs.plain[Operation].update(command.old_operations)
     needs.hosts.update(command.silent_hosts)
     needs.ports.update(command.overdue_ports)
+    needs.ports.update(command.refused_ports)
 
 
 def _hear_host(needs: Needs, command: RegisterHost | HeartbeatHost) -> None:
@@ -151,6 +154,7 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
     needs.hosts.add(command.host)
     needs.ports_on.add(command.host)
     needs.revocations.add(command.host)
+    needs.ended_hosts.add(command.host)
 
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
@@ -209,8 +213,9 @@ def _quota(needs: Needs, command: SetQuota | ResetQuota) -> None:
     needs.quotas.add(command.project_id)
 
 
-def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
-    """It replaces whatever was there."""
+def _replace_topology(needs: Needs, _command: ReplaceTopology) -> None:
+    needs.inventory = True
+    needs.all_attachments = True
 
 
 def _prefix_wish(needs: Needs, draft: SubnetDraft) -> None:
@@ -291,6 +296,7 @@ def _delete_address_scope(needs: Needs, command: DeleteAddressScope) -> None:
 def _port_changes(needs: Needs, command: UpdatePorts) -> None:
     for change in command.changes:
         needs.ports.add(change.id)
+        need_access(needs, change.vnic_type, change.profile)
         if change.host is not UNSET and change.host:
             needs.hosts.add(change.host)
         if change.security_groups is not UNSET:

@@ -13,6 +13,7 @@ from netwright.server.store.loading import subnets
 from netwright.server.world import World
 
 _OVERDUE_MAX = 500
+_REFUSED_MAX = 200
 _RESTED_MAX = 2_000
 _TRANSITIONS_MAX = 10_000
 _OPERATIONS_MAX = 1_000
@@ -24,6 +25,18 @@ async def overdue_ports(tx: Transaction, now: float) -> tuple[str, ...]:
     """Ports with a binding whose deadline has passed."""
     rows = await tx.rows(
         "SELECT DISTINCT port_id FROM binding WHERE due_at <= $1 LIMIT $2", now, _OVERDUE_MAX
+    )
+    return tuple(port_id for (port_id,) in rows)
+
+
+async def refused_ports(tx: Transaction, after: str) -> tuple[str, ...]:
+    """Ports of fabric networks with a refused binding, by id after the one given, some of them."""
+    rows = await tx.rows(
+        "SELECT DISTINCT b.port_id FROM binding AS b JOIN network AS n ON n.id = b.network_id "
+        "WHERE b.state = 'refused' AND b.port_id > $1 AND n.network_type = 'vxlan' "
+        "ORDER BY b.port_id LIMIT $2",
+        after,
+        _REFUSED_MAX,
     )
     return tuple(port_id for (port_id,) in rows)
 
