@@ -1,6 +1,7 @@
 """A node's own lldpd: it tells neighbours the node's name and interface, and hears theirs.
 
-Each has a socket and a configuration of its own in NODE/. What it locks itself into is /run/lldpd,
+Each has a socket and a configuration of its own in NODE/ (its client runs as user _lldpd, whoever
+calls it, and must be able to come there). What it locks itself into is /run/lldpd,
 where Debian's package puts it; nothing of a node is kept there, so all nodes may share it. It hears
 on NICs that Open vSwitch has as well, also on members of a bond that stand by.
 """
