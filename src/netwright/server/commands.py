@@ -347,6 +347,7 @@ class Tick(Command, frozen=True, kw_only=True):
     silent_hosts: tuple[str, ...] = ()
     overdue_ports: tuple[str, ...] = ()
     refused_ports: tuple[str, ...] = ()
+    overdue_attachments: tuple[tuple[str, str], ...] = ()
     old_operations: tuple[str, ...] = ()
     heard: Mapping[str, float] = {}
 

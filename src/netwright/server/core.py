@@ -56,6 +56,7 @@ from netwright.server.store.upkeep import (
     heard,
     note_heard,
     old_operations,
+    overdue_attachments,
     overdue_ports,
     pending_operations,
     refused_ports,
@@ -351,17 +352,19 @@ class Core:
         to_note = self._liveness.to_note(time.monotonic())
         now = self._clock()
         overdue = await self._database.read(lambda tx: overdue_ports(tx, now))
+        late = await self._database.read(lambda tx: overdue_attachments(tx, now))
         refused = await self._refused.next(is_time=time.monotonic() >= chores_at)
         old: tuple[str, ...] = ()
         if is_due := time.monotonic() >= chores_at:
             await self._performer.resume(now - _RESUME_AFTER_S if chores_at else now)
             old = await self._database.read(lambda tx: old_operations(tx, now - _OPERATIONS_KEPT_S))
-        if silent or overdue or refused or is_due:
+        if silent or overdue or late or refused or is_due:
             await self._committer.submit(
                 Tick(
                     caller=_ITSELF,
                     silent_hosts=silent,
                     overdue_ports=overdue,
+                    overdue_attachments=late,
                     refused_ports=refused,
                     old_operations=old,
                     heard=self._hearing.of({*silent, *to_note}),

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from msgspec import UNSET, UnsetType
 
 from netwright.ipam.addresses import Address, from_text
+from netwright.model.fabric import AttachmentReport
 from netwright.model.resources import NetworkType, Value, VnicType
+from netwright.model.topology import End
 from netwright.server.commands import (
     AddressWish,
     PortDraft,
@@ -60,7 +62,9 @@ class Needs:
     `whole_scopes` scopes all of whose pools are, as are those of `changed_pools`. `grown_pools` get
     other prefixes, `rescoped_pools` another scope, which their subnets' networks show.
     Of the fabric: its `inventory`, where no network on a host needs it already; all attachments of
-    its networks, or those of `ended_hosts`; `access` are leaf interfaces that bare metal names.
+    its networks, or those of `ended_hosts`; `access` are leaf interfaces that bare metal names. `reported` (network, host)
+    are attachments that change, `linked` leaf interfaces whose links do, with their hosts; with their ports, by a report if there is one; who reports shows
+    the controller's `lease`.
     Of `gateways`, subnets, whoever has the gateway's address is wanted.
     """
 
@@ -103,6 +107,9 @@ class Needs:
     gateways: set[str] = field(default_factory=set)
     inventory: bool = False
     all_attachments: bool = False
+    lease: bool = False
+    linked: set[End] = field(default_factory=set)
+    reported: dict[tuple[str, str], AttachmentReport | None] = field(default_factory=dict)
     ended_hosts: set[str] = field(default_factory=set)
     access: set[tuple[str, str]] = field(default_factory=set)
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))

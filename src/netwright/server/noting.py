@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from netwright.ipam.addresses import from_text
 from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.routing import Router
 from netwright.model.security import GroupRule, SecurityGroup
@@ -53,6 +54,7 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.fabric_commands import ApplyFabricReports
 from netwright.server.needs import InterfaceWish, Needs, PrefixWish, need_access, need_port
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
@@ -134,11 +136,16 @@ def _tick(needs: Needs, command: Tick) -> None:
     needs.hosts.update(command.silent_hosts)
     needs.ports.update(command.overdue_ports)
     needs.ports.update(command.refused_ports)
+    if command.overdue_attachments:
+        needs.inventory = True
+        needs.reported.update(dict.fromkeys(command.overdue_attachments))
 
 
 def _hear_host(needs: Needs, command: RegisterHost | HeartbeatHost) -> None:
     needs.hosts.add(command.host)
     needs.refused_on.add(command.host)
+    if isinstance(command, HeartbeatHost) and command.heartbeat.neighbours is not None:
+        needs.inventory = True
 
 
 def _fence_host(needs: Needs, command: FenceHost) -> None:
@@ -320,6 +327,16 @@ def _reports(needs: Needs, command: ApplyReports) -> None:
         needs.ports_on.add(batch.host)
 
 
+def _fabric_reports(needs: Needs, command: ApplyFabricReports) -> None:
+    reports = command.reports
+    needs.lease = needs.inventory = True
+    for report in reports.attachments:
+        needs.reported[report.network_id, report.host] = report
+    needs.plain[SwitchState].update(report.switch for report in reports.switches)
+    needs.plain[LeafLink].update(str(report.end) for report in reports.links)
+    needs.linked.update(report.end for report in reports.links)
+
+
 def _create_groups(needs: Needs, command: CreateSecurityGroups) -> None:
     needs.default_groups.update(draft.project_id for draft in command.drafts)
 
@@ -376,6 +393,7 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     UpdateSubnet: _update_subnet,
     DeleteSubnet: _delete_subnet,
     ReplaceTopology: _replace_topology,
+    ApplyFabricReports: _fabric_reports,
     CreateSecurityGroups: _create_groups,
     EnsureDefaultGroup: _ensure_default_group,
     UpdateSecurityGroup: _update_group,

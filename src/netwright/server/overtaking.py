@@ -155,7 +155,7 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     hosts = (event.hosts or frozenset()) | event.left_hosts
     if not (hosts or len(world.port_counts) or needs.used_groups):
         return False
-    if hosts & (needs.ports_on | needs.refused_on):
+    if hosts & (needs.ports_on | needs.refused_on) or _is_reported(needs, event, hosts):
         return True
     if event.body is None:
         left = {host for (_, host), before, now in world.binding_counts.changed() if before != now}
@@ -166,6 +166,14 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if is_counted or not needs.used_groups.isdisjoint(placed.security_groups or ()):
         return True
     return any(_fewer(world, (network_id, host)) for host in hosts)
+
+
+def _is_reported(needs: Needs, event: EventRow, hosts: frozenset[str]) -> bool:
+    """One more port where an attachment changes: it must follow."""
+    if event.body is None or not needs.reported:
+        return False
+    network_id = _placed(event.body).network_id
+    return any((network_id, host) in needs.reported for host in hosts)
 
 
 def _group_concerns(world: World, needs: Needs, event: EventRow) -> bool:

@@ -15,6 +15,7 @@ from netwright.model.topology_checks import check
 from netwright.server.commands import ReplaceTopology
 from netwright.server.overlay.attachments import release
 from netwright.server.overlay.inventory import Inventory
+from netwright.server.overlay.leaf_links import review
 from netwright.server.overlay.vlans import place_of
 from netwright.server.world import World
 
@@ -32,6 +33,7 @@ def replace(world: World, command: ReplaceTopology) -> Topology:
     inventory = Inventory(command.topology)
     standing = _standing(world, inventory)
     _move_vlans(world, _vlans(inventory, standing))
+    review(world, inventory)
     world.topologies.put(KEY, command.topology)
     return command.topology
 

@@ -29,7 +29,7 @@ from netwright.model.topology import Topology
 from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.nova.notices import Notice
-from netwright.server.overlay.holds import AccessHold
+from netwright.server.overlay.holds import AccessHold, HeldLease
 from netwright.server.overlay.inventory import Inventory
 from netwright.server.plain import PLAIN
 from netwright.server.quotas import Usage
@@ -133,7 +133,10 @@ class FabricRows:
     `inventory` is there once it was needed; `vlans` (domain, network) are those given, and
     `vlan_holders` whose each is (`overlay.vlans.place_of`), all of those in `whole_domains`;
     `access` (leaf, interface) is bare metal's. `read_attachments` were looked for to see whether
-    one is there. `has_controller`: a fabric controller has once held its lease.
+    one is there; `ports_on` (network, host) are the ids of the ports that are bound where the
+    controller has reported something new. `has_controller`: a fabric controller has once held its
+    lease, which is `lease`, if that was needed. What the log said up to `clear_up_to` to be gone is
+    off every switch.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -144,6 +147,9 @@ class FabricRows:
         self.access: Rows[tuple[str, str], AccessHold] = Rows(journal)
         self.whole_domains: set[str] = set()
         self.read_attachments: set[tuple[str, str]] = set()
+        self.ports_on: dict[tuple[str, str], set[str]] = {}
+        self.lease: HeldLease | None = None
+        self.clear_up_to = -1
 
 
 class World:

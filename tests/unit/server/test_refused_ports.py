@@ -7,7 +7,7 @@ from tests.doubles.store import ADMIN
 from tests.unit.server.overlay_scene import fabric_network, replaced, topology
 
 from netwright.model.states import PortState
-from netwright.model.wire import HostRegistration
+from netwright.model.wire import HostRegistration, Kind
 from netwright.server import core as core_module
 from netwright.server.commands import CreatePorts, PortDraft, RegisterHost
 from netwright.server.core import Core
@@ -24,10 +24,9 @@ async def test_another_inventory_is_enough(core: Core, monkeypatch: pytest.Monke
     assert port.state is PortState.ERROR
     await core.commit(replaced(topology()))
     async with asyncio.timeout(10):
-        while port.state is PortState.ERROR:
-            await asyncio.sleep(0.01)
-            port = await core.reader.port("a")
-    assert port.state is PortState.WIRING
+        async for chunk in core.watch(after=None, kinds=frozenset({Kind.PORT}), host=None):
+            if b'"state":"WIRING"' in chunk:
+                break
 
 
 async def test_those_whose_cause_stays_do_not_keep_others_waiting() -> None:

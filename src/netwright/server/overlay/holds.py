@@ -9,3 +9,10 @@ class AccessHold(NamedTuple):
     network_id: str
     host: str
     port_id: str
+
+
+class HeldLease(NamedTuple):
+    """Who held a lease last, and the token that its holder shows."""
+
+    holder: str
+    token: int

@@ -180,12 +180,13 @@ def happen(
     actor: str,
     binding: Binding | None = None,
     cause: str = "",
+    plane: Plane | None = None,
 ) -> Port:
     """Put the port as it is after the event, with its history; returns it.
 
     `port` already holds what the event changed (its bindings, its admin state); its stored state is
-    the one before. `binding` is the one that the event is about. Addresses that no host can answer
-    for after it are given back. Raises `TransitionRefused`.
+    the one before. `binding` and `plane` are those that the event is about. Addresses that no host
+    can answer for after it are given back. Raises `TransitionRefused`.
     """
     network = world.networks.get(port.network_id)
     if network is None:
@@ -220,6 +221,7 @@ def happen(
             from_state=port.state,
             to_state=state,
             binding_state=binding.state if binding else None,
+            plane=plane,
             cause=cause or (binding.cause if binding else "") or why,
         )
     )

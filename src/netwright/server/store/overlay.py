@@ -9,23 +9,28 @@ from itertools import chain
 import msgspec
 
 from netwright.db.transaction import Transaction
-from netwright.model.fabric import LEASE
-from netwright.model.resources import Attachment, Port, VnicType
-from netwright.model.topology import Topology
+from netwright.model.fabric import LEASE, AttachmentReport, LeafLink
+from netwright.model.resources import Attachment, Host, Port, VnicType
+from netwright.model.states import AttachmentState
+from netwright.model.topology import End, Topology
 from netwright.model.vlan_domains import VlanDomain
+from netwright.model.wire import ReportStatus
 from netwright.server.needs import Needs
 from netwright.server.overlay.attachments import is_fabric
-from netwright.server.overlay.holds import AccessHold
+from netwright.server.overlay.holds import AccessHold, HeldLease
 from netwright.server.overlay.inventory import Inventory
 from netwright.server.overlay.links import named_by
+from netwright.server.overlay.reporting import OVERLAY_DEADLINE_S, changes
 from netwright.server.overlay.vlans import candidates, place_of
 from netwright.server.store import schema
 from netwright.server.store.memory import Memory
+from netwright.server.store.plain import load_of
 from netwright.server.world import World
 
 Keys = Collection[tuple[str, str]]
 
 _attachment = msgspec.json.Decoder(Attachment).decode
+_host = msgspec.json.Decoder(Host).decode
 _topology = msgspec.json.Decoder(Topology).decode
 
 
@@ -48,6 +53,7 @@ async def load_overlay(
     if needs.ended_hosts or not world.fabric.has_controller:  # what ends may be its domain's last
         await load_domain_attachments(tx, world, fabric)
     await _load_access(tx, world, needs, fabric)
+    await _load_ends(tx, world, needs)
     if needs.all_attachments:
         await _load_all(tx, world)
 
@@ -75,10 +81,32 @@ async def _load_all(tx: Transaction, world: World) -> None:
     for (body,) in await tx.rows(sql):
         attachment = _attachment(body)
         world.attachments.load((attachment.network_id, attachment.host), attachment)
+    for (body,) in await tx.rows("SELECT body FROM host"):
+        host = _host(body)
+        world.hosts.load(host.name, host)
     for domain, network_id, vlan in await tx.rows(
         "SELECT domain, network_id, vlan FROM domain_vlan"
     ):
         _put_vlan(world, domain, network_id, vlan)
+
+
+async def ports_of_reports(tx: Transaction, world: World, needs: Needs) -> set[str]:
+    """The ports that are bound where something new is reported; the attachments are loaded."""
+    await load_attachments(tx, world, needs.reported)
+    changed = []
+    for key, report in needs.reported.items():
+        attachment = world.attachments.loaded(key)
+        if attachment is not None and (report is None or changes(attachment, report)):
+            changed.append(key)
+    if not changed:
+        return set()
+    sql = (
+        "SELECT b.network_id, b.host, b.port_id FROM PAIRS($1) AS wanted JOIN binding AS b "
+        "ON b.network_id = wanted.a AND b.host = wanted.b"
+    )
+    for network_id, host, port_id in await tx.rows(sql, changed):
+        world.fabric.ports_on.setdefault((network_id, host), set()).add(port_id)
+    return set().union(*world.fabric.ports_on.values())
 
 
 async def load_inventory(tx: Transaction, world: World, memory: Memory) -> None:
@@ -103,6 +131,39 @@ async def load_domain_attachments(tx: Transaction, world: World, keys: Keys) -> 
         for other in domain.hosts
     }
     await load_attachments(tx, world, wanted)
+
+
+async def _load_ends(tx: Transaction, world: World, needs: Needs) -> None:
+    """What says whether a VLAN is free when an attachment is reported gone; whose the lease is."""
+    gone = [key for key, report in needs.reported.items() if report and _ends(report)]
+    if gone:
+        await load_domain_attachments(tx, world, gone)
+        found = (
+            (domain, network_id)
+            for network_id, host in gone
+            if (domain := _inventory(world).domain_of(host)) is not None
+        )
+        await _load_vlans(tx, world, {(domain.name, id_): domain for domain, id_ in found})
+    if needs.linked:
+        await _load_linked(tx, world, needs.linked)
+    if needs.lease:
+        rows = await tx.rows("SELECT holder, token FROM lease WHERE name = $1", LEASE)
+        world.fabric.lease = HeldLease(*rows[0]) if rows else None
+
+
+async def _load_linked(tx: Transaction, world: World, ends: Collection[End]) -> None:
+    """The hosts that hang on these leaf interfaces, and what was reported of all their links."""
+    inventory = _inventory(world)
+    names = {there.node for end in ends if (there := inventory.neighbour(end)) is not None}
+    for (body,) in await tx.rows("SELECT body FROM host WHERE name = ANY($1)", list(names)):
+        host = _host(body)
+        world.hosts.load(host.name, host)
+    uppers = {str(link.upper) for name in names for link in inventory.links_of(name)}
+    await load_of(tx, world, LeafLink, uppers)
+
+
+def _ends(report: AttachmentReport) -> bool:
+    return report.status is ReportStatus.WITHDRAWN
 
 
 async def load_attachments(tx: Transaction, world: World, keys: Keys) -> None:
@@ -200,6 +261,8 @@ def _inventory(world: World) -> Inventory:
 
 async def write_overlay(tx: Transaction, world: World) -> None:
     """VLANs given and given back, interfaces taken and released. Raises KeyTaken."""
+    if world.attachments.is_touched:
+        await _write_deadlines(tx, world)
     if world.fabric.vlans.is_touched:
         changed = list(world.fabric.vlans.changed())
         gone = [key for key, before, _ in changed if before is not None]
@@ -214,3 +277,20 @@ async def write_overlay(tx: Transaction, world: World) -> None:
         taken = list(world.fabric.access.changed())
         await tx.delete(schema.access_port, [key for key, before, _ in taken if before])
         await tx.insert(schema.access_port, [(*key, *held) for key, _, held in taken if held])
+
+
+async def _write_deadlines(tx: Transaction, world: World) -> None:
+    due, over = [], []
+    for key, before, attachment in world.attachments.changed():
+        was = before is not None and _waits(before)
+        if attachment is not None and _waits(attachment):
+            due.append((*key, attachment.since + OVERLAY_DEADLINE_S))
+        elif was:
+            over.append(key)
+    await tx.delete(schema.attachment_due, over)
+    await tx.upsert(schema.attachment_due, due)
+
+
+def _waits(attachment: Attachment) -> bool:
+    """Whether the controller is to bring it up; a provider network's has no generation."""
+    return attachment.generation > 0 and attachment.state is AttachmentState.WANTED
