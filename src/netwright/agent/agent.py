@@ -48,7 +48,7 @@ class Agent:
     """`run` works until it is cancelled, and leaves everything on the host in place.
 
     `jitter` gives numbers in [0, 1) that spread what many agents would do at once. Without
-    `neighbours` nobody listens for them.
+    `neighbours` nobody listens for them, and none are heard.
     """
 
     def __init__(
@@ -295,7 +295,7 @@ class Agent:
             more = len(named) - UNWIRED_NAMED_MAX
             tail = [f"and {more} more"] if more > 0 else []
             conditions["devices not wired"] = "; ".join(named[:UNWIRED_NAMED_MAX] + tail)
-        heard = None
+        heard: Mapping[str, str] | None = {}
         if self._neighbours is not None:
             heard = self._neighbours.heard()
             if trouble := self._neighbours.trouble():

@@ -28,7 +28,7 @@ class Neighbours(Protocol):
     async def run(self, changed: Callable[[], None]) -> NoReturn: ...
 
     def heard(self) -> Mapping[str, str] | None:
-        """By NIC: `SWITCH/INTERFACE`. None: nobody listens."""
+        """By NIC: `SWITCH/INTERFACE`. None: nobody has answered yet."""
 
     def trouble(self) -> str:
         """Why nothing is heard; "" when listening works."""

@@ -51,7 +51,7 @@ class Identity(Value, frozen=True, kw_only=True):
 
 
 class Health(Value, frozen=True, kw_only=True):
-    """What a heartbeat may carry. `neighbours` None: nobody listens for them here."""
+    """What a heartbeat may carry. `neighbours` None: not known yet, since the agent just began."""
 
     nics: tuple[Nic, ...] = ()
     conditions: Mapping[str, str] = {}
@@ -83,7 +83,6 @@ class Session:
                 driver=identity.driver,
                 physical_networks=identity.physical_networks,
                 nics=health.nics,
-                neighbours=health.neighbours,
                 management_ip=identity.management_ip,
             )
             await self._server.register_host(identity.host, registration)

@@ -56,18 +56,13 @@ class WatchLine(Value, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HostRegistration(Message, frozen=True, kw_only=True):
-    """`PUT /v1/hosts/NAME`. `epoch` is chosen anew by each life of the agent.
-
-    `neighbours` is what the host's NICs hear by LLDP: NIC → `SWITCH/INTERFACE`. None: nobody there
-    listens.
-    """
+    """`PUT /v1/hosts/NAME`. `epoch` is chosen anew by each life of the agent."""
 
     epoch: str
     driver: str
     physical_networks: Mapping[str, str] = {}
     nics: tuple[Nic, ...] = ()
     management_ip: str | None = None
-    neighbours: Mapping[str, str] | None = None
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):

@@ -59,7 +59,7 @@ class Site:
         self.server.bind("p", "h1")
         self.wiring = WiringDouble()
         self.wiring.plug("p")
-        self.neighbours = Hearing()
+        self.neighbours: Hearing | None = Hearing()
 
     @property
     def state(self) -> BindingState:
@@ -103,8 +103,9 @@ async def test_a_port_waits_for_its_networks_vlan_and_is_wired_on_it(site: Site)
     with capture_logs() as logs:
         async with site.running() as agent:
             assert (site.vlan, site.state) == (None, BindingState.PREPARING)
-            (why,) = agent.state()["later"]  # type: ignore[misc]
-            assert why == "p: the server has given fabric network net-1 no VLAN to host h1 yet"
+            assert agent.state()["later"] == [
+                "p: the server has given fabric network net-1 no VLAN to host h1 yet"
+            ]
             assert site.server.ports["p"].bindings[0].device_seen_at is not None
             site.server.attach(attachment(2000))
             await asyncio.sleep(0.1)
@@ -171,6 +172,7 @@ async def test_ports_speak_again_once_the_fabric_carries_them(site: Site) -> Non
 @simulated
 async def test_what_nics_hear_is_told_when_it_changes(site: Site) -> None:
     async with site.running():
+        assert site.neighbours is not None
         site.neighbours.hear({"eth0": "leaf1/swp1"})
         await asyncio.sleep(0.1)
         told = [beat.neighbours for _, beat in site.server.heartbeats]
@@ -182,8 +184,26 @@ async def test_what_nics_hear_is_told_when_it_changes(site: Site) -> None:
 
 
 @simulated
+async def test_until_lldpd_has_answered_nothing_is_said_of_neighbours(site: Site) -> None:
+    """The server keeps what it knew from the agent's life before."""
+    async with site.running():
+        await asyncio.sleep(12)
+        assert {beat.neighbours for _, beat in site.server.heartbeats} == {None}
+
+
+@simulated
+async def test_where_nobody_listens_nothing_is_heard(site: Site) -> None:
+    """Though the agent's life before may have listened."""
+    site.neighbours = None
+    async with site.running():
+        _, beat = site.server.heartbeats[0]
+        assert beat.neighbours == {}
+
+
+@simulated
 async def test_that_nobody_listens_any_more_is_a_condition_of_the_host(site: Site) -> None:
     async with site.running():
+        assert site.neighbours is not None
         site.neighbours.hear({}, "lldpd at /run/lldpd.socket does not answer")
         await asyncio.sleep(0.1)
         _, beat = site.server.heartbeats[-1]

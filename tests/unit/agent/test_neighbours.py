@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,7 @@ def test_another_form_is_no_answer(said: bytes) -> None:
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An lldpcli of the test's own; the fixture's value is its script."""
     path = tmp_path / "lldpcli"
     path.write_text("#!/bin/sh\n")
