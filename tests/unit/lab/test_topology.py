@@ -10,7 +10,7 @@ from netwright.model.topology import (
     VlanInterval,
     VniInterval,
 )
-from netwright.server.topology import check
+from netwright.model.topology_checks import check
 
 
 def test_the_preset_vlan() -> None:

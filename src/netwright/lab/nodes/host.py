@@ -10,7 +10,7 @@ from pathlib import Path
 from netwright.lab import links
 from netwright.lab.layout import HostLink
 from netwright.lab.links import Configuration
-from netwright.lab.nodes import ovs, switch
+from netwright.lab.nodes import lldp, ovs, switch
 from netwright.lab.state import Lab, write_atomically
 
 BOND_BRIDGE = "br-bond"
@@ -56,6 +56,8 @@ def agent_configuration(lab: Lab, link: HostLink, token_file: Path | None) -> st
         lines.append(f'management_ip = "{link.management_ip}"')
     if token_file is not None:
         lines.append(f"token_file = {json.dumps(str(token_file))}")
+    if lldp.runs_on(lab, link.host):
+        lines.append(f"lldp_socket = {json.dumps(str(lldp.socket_path(lab, link.host)))}")
     return "\n".join(lines) + "\n"
 
 
