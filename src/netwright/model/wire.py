@@ -17,7 +17,7 @@ class Kind(StrEnum):
     """What a watch line is about.
 
     An `attachment`'s id is `NETWORK@HOST`, a `group_member`'s `PORT@GROUP`, a `host`'s its name,
-    a `quota`'s its project.
+    a `quota`'s its project, a `switch`'s its name.
     """
 
     NETWORK = "network"
@@ -32,6 +32,8 @@ class Kind(StrEnum):
     ADDRESS_SCOPE = "address_scope"
     SUBNET_POOL = "subnet_pool"
     ROUTER = "router"
+    TOPOLOGY = "topology"
+    SWITCH = "switch"
 
 
 class LineType(StrEnum):
