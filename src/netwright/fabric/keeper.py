@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from netwright.client.backoff import Backoff
 from netwright.fabric import changes, elements, words
 from netwright.fabric.bringing import READ_S_MAX, Bringer
-from netwright.fabric.config import EMPTY, Interface, SwitchConfig
+from netwright.fabric.config import Interface, SwitchConfig
 from netwright.fabric.drivers.base import Actual, Driver, Learned, OvertakenError
 from netwright.fabric.elements import ElementKey
 from netwright.fabric.lease import LeaseLost
@@ -37,6 +37,8 @@ WATCH_S_MIN = 0.2
 
 COMPLETE_S_MAX = 60.0
 """A switch that started anew opens its host ports then, though its peers have not confirmed."""
+
+COMPLETE_POLL_S = 0.3
 
 UNREACHABLE_AGAIN = Backoff(first_s=0.3, max_s=3.0)
 DRIFT_LINES_MAX = 50
@@ -188,6 +190,8 @@ class Keeper:
         return self._next_s()
 
     def _next_s(self) -> float:
+        if self._down_since is not None:
+            return COMPLETE_POLL_S
         next_try_at = self._bringer.next_try_at()
         if next_try_at is None:
             return POLL_S
@@ -308,7 +312,7 @@ class Keeper:
     async def _settle_on(self, actual: Actual, left: Collection[ElementKey]) -> None:
         """What stands now is what it was brought to, but for drift that is left."""
         if self._down_since is not None:
-            return  # still in its first hours: whoever takes over now goes on holding it down
+            return  # not complete yet: whoever takes over now goes on holding it down
         config = actual.config
         if left and self._settled is not None:
             was, kept = elements.elements(self._settled.config), elements.elements(config)
@@ -374,7 +378,6 @@ class Keeper:
         stands = not changes.difference(actual.config, wanted)
         if not (stands and self._is_complete(self.name)):
             if waited_s < COMPLETE_S_MAX:
-                self._woken.set()
                 return
             log.warning("host ports are raised though it is not complete", switch=self.name)
         self._down_since = None
@@ -384,6 +387,3 @@ class Keeper:
 
 async def _nothing(_aim: SwitchConfig) -> None:
     """Nothing is to be kept of it."""
-
-
-NO_GOAL = Goal(config=EMPTY, number=0, policy=DriftPolicy.REPAIR)
