@@ -89,6 +89,10 @@ def _attachment_concerns(world: World, _needs: Needs, event: EventRow) -> bool:
     return world.attachments.is_known((network_id, host)) or network_id in world.whole_networks
 
 
+def _topology_concerns(world: World, _needs: Needs, _event: EventRow) -> bool:
+    return world.inventory is not None
+
+
 def _member_concerns(_world: World, _needs: Needs, _event: EventRow) -> bool:
     """It follows from its port, whose event is in the log too."""
     return False
@@ -181,4 +185,5 @@ _CONCERNS: Mapping[Kind, Callable[[World, Needs, EventRow], bool]] = {
     Kind.PORT: _port_concerns,
     Kind.SECURITY_GROUP: _group_concerns,
     Kind.GROUP_MEMBER: _member_concerns,
+    Kind.TOPOLOGY: _topology_concerns,
 }

@@ -29,6 +29,7 @@ from netwright.model.topology import Topology
 from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.nova.notices import Notice
+from netwright.server.overlay.inventory import Inventory
 from netwright.server.plain import PLAIN
 from netwright.server.quotas import Usage
 
@@ -201,6 +202,7 @@ class World:
         self.recounted: set[tuple[str, str]] = set()
         self.choices: dict[str, str] = {}
         self.prepared: set[tuple[str, str]] = set()
+        self.inventory: Inventory | None = None
         self.free_vnis: list[int | None] = []
         self.whole_scopes: set[str] = set()
         self.default_versions: set[int] = set()

@@ -1,8 +1,8 @@
 """Writes what a batch has changed: rows, history and events, each table with one statement.
 
-One event a changed resource, in the order plain ones, networks, subnets, hosts, attachments,
-ports, members of groups, so that a watcher knows a port's network before the port. The events are
-also handed back, for the hub.
+One event a changed resource, in the order topology, plain ones, networks, subnets, hosts,
+attachments, ports, members of groups, so that a watcher knows a port's network before the port. The
+events are also handed back, for the hub.
 """
 
 from collections.abc import Iterator
@@ -63,6 +63,8 @@ _NOBODY: frozenset[str] = frozenset()
 
 
 def _drafts(world: World) -> Iterator[_Draft]:
+    for name, _, topology in world.topologies.changed():
+        yield Kind.TOPOLOGY, name, _NOBODY, _NOBODY, _body(topology)
     for kind, type_ in PLAIN_OF.items():
         for resource_id, _, value in world.of(type_).changed():
             yield kind, resource_id, _NOBODY, _NOBODY, _body(value)
