@@ -24,6 +24,7 @@ from netwright.fabric.drivers.base import Actual, Driver, Learned, OvertakenErro
 from netwright.fabric.elements import ElementKey
 from netwright.fabric.lease import LeaseLost
 from netwright.fabric.store import Settled
+from netwright.fabric.views import View
 from netwright.model.errors import DeviceError
 from netwright.model.fabric import SwitchStatus
 from netwright.model.resources import Value
@@ -44,24 +45,6 @@ UNREACHABLE_AGAIN = Backoff(first_s=0.3, max_s=3.0)
 DRIFT_LINES_MAX = 50
 
 log = structlog.get_logger(__name__)
-
-
-class View(Value, frozen=True, kw_only=True):
-    """What is known of a switch after a pass. `actual` None: it does not answer.
-
-    `number` is the plan that the pass was for; `is_clear`: nothing stands that that plan does not
-    want. `refusals` says why elements are not as planned.
-    """
-
-    name: str
-    status: SwitchStatus
-    cause: str = ""
-    drift: tuple[str, ...] = ()
-    actual: Actual | None = None
-    learned: Mapping[int, Learned] = {}
-    refusals: Mapping[ElementKey, str] = {}
-    number: int = 0
-    is_clear: bool = False
 
 
 class Goal(Value, frozen=True, kw_only=True):
@@ -183,7 +166,7 @@ class Keeper:
             return self._unreachable(error.message)
         except LeaseLost:
             raise
-        except Exception as error:  # noqa: BLE001 - a driver's defect is one switch's trouble
+        except Exception as error:  # a driver's defect is one switch's trouble
             log.exception("a driver failed", switch=self.name)
             return self._unreachable(f"The driver of switch {self.name} failed: {error!r}.")
         self._failures = 0

@@ -1,22 +1,24 @@
 """Whether an attachment is up: by what the leaves say, never by what was sent to them. Pure.
 
-    tuple     (leaf, interface, VLAN, VNI, VRF) read back as planned
-    route     the VNI's type-3 route of that leaf, with the planned route targets: by its own word
-              and, where there is an observer, as it was seen announced
-    import    another leaf that has the VNI has imported it, when there is one
+tuple     (leaf, interface, VLAN, VNI, VRF) read back as planned
+route     the VNI's type-3 route of that leaf, with the planned route targets: by its own word
+          and, where there is an observer, as it was seen announced
+import    another leaf that has the VNI has imported it, when there is one
 
-    all three on every leaf of the host that lives ─▶ up
-    a tuple is missing, or no leaf lives            ─▶ down
-    a leaf refused, or the plan did                 ─▶ refused
-    only routes or imports are missing              ─▶ pending; up stays up by one whole leaf
+all three on every leaf of the host that lives ─▶ up
+a tuple is missing, or no leaf lives            ─▶ down
+a leaf refused, or the plan did                 ─▶ refused
+only routes or imports are missing              ─▶ pending; up stays up by one whole leaf
 """
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+import msgspec
+
 from netwright.fabric.config import Interface, Segment, SwitchConfig, Vrf
 from netwright.fabric.elements import ElementKey
-from netwright.fabric.keeper import View
+from netwright.fabric.views import View
 from netwright.model.resources import Value
 from netwright.model.wire import ReportStatus
 
@@ -33,7 +35,10 @@ class Place(Value, frozen=True, kw_only=True):
 
 
 class Placement(Value, frozen=True, kw_only=True):
-    """Where an attachment belongs. `refusal`: why the plan has no place for it."""
+    """Where an attachment belongs.
+
+    `refusal`: why the plan has no place for it; `is_off`: since somebody wants it so.
+    """
 
     network_id: str
     host: str
@@ -41,6 +46,7 @@ class Placement(Value, frozen=True, kw_only=True):
     vni: int
     places: tuple[Place, ...]
     refusal: str = ""
+    is_off: bool = False
 
     @property
     def subject(self) -> str:
@@ -53,36 +59,55 @@ class Fabric(Value, frozen=True, kw_only=True):
     wanted: Mapping[str, SwitchConfig]
     views: Mapping[str, View]
     loopbacks: Mapping[str, str]
+    drained: frozenset[str] = frozenset()
     observed: Observed | None = None
 
 
 class Verdict(Value, frozen=True, kw_only=True):
-    """`status` None: pending. `ask`: (switch, VNI) whose control planes would tell more."""
+    """`status` None: pending. `ask`: (switch, VNI) whose control planes would tell more.
+
+    `stands`: the tuple was read back wherever it belongs.
+    """
 
     status: ReportStatus | None
     cause: str = ""
+    stands: bool = False
     ask: tuple[tuple[str, int], ...] = ()
 
 
 def verdict(placement: Placement, fabric: Fabric, *, was_up: bool) -> Verdict:
     """What is to be said of an attachment now."""
-    if placement.refusal:
-        return Verdict(status=ReportStatus.REFUSED, cause=placement.refusal)
+    if placement.refusal or not placement.places:
+        return _unplanned(placement)
+    if unread := [one.switch for one in placement.places if one.switch not in fabric.views]:
+        return Verdict(status=None, cause=f"Switch {', '.join(unread)} was not read yet.")
     living, dead = _split(placement, fabric)
     if not living:
-        cause = f"No leaf of host {placement.host} answers: {'; '.join(dead)}."
-        return Verdict(status=ReportStatus.DOWN if dead else None, cause=cause)
+        cause = f"No leaf of host {placement.host} serves it: {'; '.join(dead)}."
+        return Verdict(status=ReportStatus.DOWN, cause=cause)
     if refused := [why for place in living if (why := _refusal(place, placement.vni, fabric))]:
         return Verdict(status=ReportStatus.REFUSED, cause=" ".join(refused))
+    not_up = ReportStatus.DOWN if was_up else None
     if missing := [why for place in living if (why := _tuple(place, placement, fabric))]:
-        status = ReportStatus.DOWN if was_up else None
-        return Verdict(status=status, cause=" ".join(missing))
-    found = {place: _route(place.switch, placement.vni, fabric) for place in living}
-    unheard = [why for why, _ in found.values() if why]
-    ask = tuple(dict.fromkeys(one for why, asked in found.values() if why for one in asked))
-    if not unheard or (was_up and len(unheard) < len(living)):
-        return Verdict(status=ReportStatus.UP, cause=" ".join((*unheard, *dead)), ask=ask)
-    return Verdict(status=ReportStatus.DOWN if was_up else None, cause=" ".join(unheard), ask=ask)
+        return Verdict(status=not_up, cause=" ".join(missing))
+    routes = {place.switch: _route(place.switch, placement.vni, fabric) for place in living}
+    unheard = [why for why, _ in routes.values() if why]
+    ask = tuple(dict.fromkeys(one for why, asked in routes.values() if why for one in asked))
+    is_up = not unheard or (was_up and len(unheard) < len(routes))
+    return Verdict(
+        status=ReportStatus.UP if is_up else not_up,
+        cause=" ".join((*unheard, *dead)),
+        stands=True,
+        ask=ask,
+    )
+
+
+def _unplanned(placement: Placement) -> Verdict:
+    cause = placement.refusal or (
+        f"No switch that is configured from here carries host {placement.host}."
+    )
+    status = ReportStatus.DOWN if placement.is_off else ReportStatus.REFUSED
+    return Verdict(status=status, cause=cause)
 
 
 def withdrawn(placement: Placement, fabric: Fabric) -> Verdict:
@@ -110,10 +135,12 @@ def _split(placement: Placement, fabric: Fabric) -> tuple[Sequence[Place], Seque
     """The places on leaves that answer, and why each of the others does not."""
     living, dead = [], []
     for place in placement.places:
-        view = fabric.views.get(place.switch)
-        if view is not None and view.actual is not None:
+        view = fabric.views[place.switch]
+        if place.switch in fabric.drained:
+            dead.append(f"switch {place.switch} is drained")
+        elif view.actual is not None:
             living.append(place)
-        elif view is not None:
+        else:
             dead.append(f"switch {place.switch}: {view.cause}")
     return living, dead
 
@@ -136,23 +163,28 @@ def _tuple(place: Place, placement: Placement, fabric: Fabric) -> str:
     """What is not read back as planned; "" when all is."""
     view, vni = fabric.views[place.switch], placement.vni
     assert view.actual is not None
-    actual, wanted = view.actual.config, fabric.wanted[place.switch].segments.get(vni)
+    actual = view.actual.config
+    if why := _segment(place.switch, placement, actual, fabric):
+        return why
     where = f"{place.switch}/{place.interface}"
-    if wanted is None:
-        return f"Network {placement.network_id} is not planned on {where} yet."
-    segment = actual.segments.get(vni)
-    if segment is None:
-        return f"VNI {vni} of network {placement.network_id} is not on switch {place.switch}."
-    if segment != wanted:
-        return f"VNI {vni} on switch {place.switch} is not as planned: {_differs(segment, wanted)}."
-    if wanted.vrf is not None and wanted.vrf not in actual.vrfs:
-        return f"VRF {wanted.vrf} of VNI {vni} is not on switch {place.switch}."
     interface = actual.interfaces.get(place.interface)
     if not _has(interface, place, vni):
         of = f"VLAN {place.vlan}" if place.vlan is not None else "Untagged traffic"
         return f"{of} on {where} does not lead to VNI {vni} of network {placement.network_id}."
-    if interface is not None and interface.is_down:
-        return f"{where} is held down."
+    return f"{where} is held down." if interface is not None and interface.is_down else ""
+
+
+def _segment(switch: str, placement: Placement, actual: SwitchConfig, fabric: Fabric) -> str:
+    vni = placement.vni
+    wanted, segment = fabric.wanted[switch].segments.get(vni), actual.segments.get(vni)
+    if wanted is None:
+        return f"Network {placement.network_id} is not planned on switch {switch} yet."
+    if segment is None:
+        return f"VNI {vni} of network {placement.network_id} is not on switch {switch}."
+    if segment != wanted:
+        return f"VNI {vni} on switch {switch} is not as planned: {_differs(segment, wanted)}."
+    if wanted.vrf is not None and wanted.vrf not in actual.vrfs:
+        return f"VRF {wanted.vrf} of VNI {vni} is not on switch {switch}."
     return ""
 
 
@@ -198,17 +230,13 @@ def _imported(
 
 
 def _has(interface: Interface | None, place: Place, vni: int) -> bool:
+    """Whether the place is in this VNI; in any, for a network that is not known any more (0)."""
     if interface is None:
         return False
-    if place.vlan is None:
-        return interface.untagged == vni
-    return interface.tagged.get(place.vlan) == vni
+    found = interface.untagged if place.vlan is None else interface.tagged.get(place.vlan)
+    return found is not None and vni in {0, found}
 
 
 def _differs(actual: Segment, wanted: Segment) -> str:
-    names = [name for name in Segment.__struct_fields__ if _value(actual, name) != _value(wanted, name)]
-    return ", ".join(f"{name} is {_value(actual, name)}" for name in names)
-
-
-def _value(segment: Segment, name: str) -> object:
-    return getattr(segment, name)
+    is_, shall = msgspec.structs.asdict(actual), msgspec.structs.asdict(wanted)
+    return ", ".join(f"{name} is {value}" for name, value in is_.items() if value != shall[name])

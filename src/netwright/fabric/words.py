@@ -37,29 +37,37 @@ def _parts(element: Element) -> Iterator[tuple[str, str]]:
     """(what, its value) of all that is said of an element; what it has none of is left out."""
     match element:
         case Vrf():
-            yield from _given(("L3VNI", element.l3vni), ("RD", element.rd))
+            yield from _given(("L3VNI", element.l3vni), ("RD", element.rd or None))
             yield from _targets(element)
         case Segment():
-            yield from _given(("VLAN", element.vlan), ("VRF", element.vrf))
-            if element.gateway is not None:
-                addresses = " ".join(element.gateway.addresses)
-                yield "gateway", f"{addresses} at {element.gateway.mac_address}"
-            yield from _given(("RD", element.rd), ("MTU", element.mtu))
-            yield from _targets(element)
+            yield from _segment(element)
         case Interface():
-            for vlan, vni in sorted(element.tagged.items()):
-                yield f"VLAN {vlan}", f"in VNI {vni}"
-            if element.untagged is not None:
-                yield "untagged", f"in VNI {element.untagged}"
-            for fenced in element.fenced:
-                yield f"port {fenced.port_id}", f"fenced, {fenced.mac_address}"
-            if element.is_down:
-                yield "held", "down"
+            yield from _interface(element)
         case VlanGateway():
             yield "addresses", " ".join(element.addresses)
             yield from _given(("MAC", element.mac_address), ("VRF", element.vrf))
         case Route():
             return
+
+
+def _segment(segment: Segment) -> Iterator[tuple[str, str]]:
+    yield from _given(("VLAN", segment.vlan), ("VRF", segment.vrf))
+    if segment.gateway is not None:
+        addresses = " ".join(segment.gateway.addresses)
+        yield "gateway", f"{addresses} at {segment.gateway.mac_address}"
+    yield from _given(("RD", segment.rd), ("MTU", segment.mtu))
+    yield from _targets(segment)
+
+
+def _interface(interface: Interface) -> Iterator[tuple[str, str]]:
+    for vlan, vni in sorted(interface.tagged.items()):
+        yield f"VLAN {vlan}", f"in VNI {vni}"
+    if interface.untagged is not None:
+        yield "untagged", f"in VNI {interface.untagged}"
+    for fenced in interface.fenced:
+        yield f"port {fenced.port_id}", f"fenced, {fenced.mac_address}"
+    if interface.is_down:
+        yield "held", "down"
 
 
 def _targets(element: Vrf | Segment) -> Iterator[tuple[str, str]]:

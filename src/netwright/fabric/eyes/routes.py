@@ -47,27 +47,30 @@ class Rib:
         self.routes: dict[RouteKey, EvpnRoute] = {}
         self.is_synced = False
         self.is_full = False
+        self._observed: Observed = {}
+        self._is_stale = False
 
     def feed(self, line: bytes) -> None:
         """Take in one line. Raises ValueError for what is no array of paths."""
-        paths = msgspec.json.decode(line)
-        if not isinstance(paths, list):
-            raise ValueError("it is no array of paths")
-        for path in paths:
+        for path in msgspec.json.decode(line, type=list[dict[str, Any]]):
             self._take(path)
         self.is_synced = True
+        if self._is_stale:
+            self._observed, self._is_stale = observed(self.routes), False
 
     def observed(self) -> Observed | None:
-        """Which VTEP announces which VNI with which targets; None while that is not known whole."""
-        if not self.is_synced or self.is_full:
-            return None
-        return observed(self.routes)
+        """Which VTEP announces which VNI with which targets; None while that is not known whole.
+
+        The same object for as long as nothing of it changed.
+        """
+        return self._observed if self.is_synced and not self.is_full else None
 
     def _take(self, path: Mapping[str, Any]) -> None:
         nlri = path["nlri"]
         if nlri.get("type") not in _TYPES:
             return
         key = _key(nlri)
+        self._is_stale = self._is_stale or key.type == MULTICAST
         if path.get("withdrawal"):
             self.routes.pop(key, None)
         elif key in self.routes or len(self.routes) < ROUTES_MAX:
