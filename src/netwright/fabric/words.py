@@ -1,79 +1,138 @@
-"""Changes of a switch in words, a line each, for people: `+ VNI 5001: VLAN 100, VRF …`. Pure."""
+"""Changes in words, one line each, for people; and as JSON. Pure.
 
-from collections.abc import Iterator, Sequence
++ segment 1001: network net-1, VLAN 10, VRF vpc-00000001aaa, gateway 10.8.0.1/24 (fa:16:…), …
+~ interface swp7: VLAN 10 → VNI 1001 comes; VLAN 11 → VNI 1002 goes
+- route 10.8.0.0/24 by 192.0.2.9
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netwright.fabric.changes import Change, Element
-from netwright.fabric.config import Interface, Route, Segment, VlanGateway, Vrf
-from netwright.fabric.elements import key_of
+import msgspec
+
+from netwright.fabric.changes import Change, Element, Verb
+from netwright.fabric.config import (
+    AnycastGateway,
+    Fenced,
+    Interface,
+    Route,
+    RouteTargets,
+    Segment,
+    VlanGateway,
+    Vrf,
+)
+
+_SIGN: Mapping[Verb, str] = {Verb.ADD: "+", Verb.REPLACE: "~", Verb.REMOVE: "-"}
+_KIND: Mapping[type[Element], str] = {
+    Vrf: "vrf",
+    Segment: "segment",
+    Interface: "interface",
+    VlanGateway: "gateway",
+    Route: "route",
+}
 
 
-def lines(changes: Sequence[Change]) -> tuple[str, ...]:
-    return tuple(line(change) for change in changes)
-
-
-def line(change: Change) -> str:
-    """`+` comes, `-` goes, `~` becomes another: only what differs."""
-    if change.after is None:
+def words(change: Change) -> str:
+    """One line: `+` comes, `~` changes and into what, `-` goes."""
+    head = f"{_SIGN[change.verb]} {title(change.element)}"
+    if change.verb is Verb.REPLACE:
         assert change.before is not None
-        return f"- {key_of(change.before)}"
-    if change.before is None:
-        return f"+ {key_of(change.after)}: {', '.join(_said(change.after))}".rstrip(": ")
-    before, after = dict(_parts(change.before)), dict(_parts(change.after))
-    differing = [
-        f"{name} {before.get(name, 'none')} → {after.get(name, 'none')}"
-        for name in dict.fromkeys((*before, *after))
-        if before.get(name) != after.get(name)
-    ]
-    return f"~ {key_of(change.after)}: {', '.join(differing) or 'made anew'}"
+        assert change.after is not None
+        return f"{head}: {'; '.join(_altered(change.before, change.after))}"
+    traits = [f"{name} {text}" if text else name for name, text in _traits(change.element)]
+    return f"{head}: {', '.join(traits)}" if traits else head
 
 
-def _said(element: Element) -> Iterator[str]:
-    for name, value in _parts(element):
-        yield f"{name} {value}"
-
-
-def _parts(element: Element) -> Iterator[tuple[str, str]]:
-    """(what, its value) of all that is said of an element; what it has none of is left out."""
+def title(element: Element) -> str:
+    """What kind of element it is, and which."""
     match element:
         case Vrf():
-            yield from _given(("L3VNI", element.l3vni), ("RD", element.rd or None))
-            yield from _targets(element)
+            return f"VRF {element.name}"
         case Segment():
-            yield from _segment(element)
+            return f"segment {element.vni}"
         case Interface():
-            yield from _interface(element)
+            return f"interface {element.name}"
         case VlanGateway():
-            yield "addresses", " ".join(element.addresses)
-            yield from _given(("MAC", element.mac_address), ("VRF", element.vrf))
+            within = f" in VRF {element.vrf}" if element.vrf else ""
+            return f"gateway on {element.interface}{within}"
         case Route():
-            return
+            within = f" in VRF {element.vrf}" if element.vrf else ""
+            return f"route {element.destination}{within}"
 
 
-def _segment(segment: Segment) -> Iterator[tuple[str, str]]:
-    yield from _given(("VLAN", segment.vlan), ("VRF", segment.vrf))
-    if segment.gateway is not None:
-        addresses = " ".join(segment.gateway.addresses)
-        yield "gateway", f"{addresses} at {segment.gateway.mac_address}"
-    yield from _given(("RD", segment.rd), ("MTU", segment.mtu))
-    yield from _targets(segment)
+def document(change: Change) -> dict[str, Any]:
+    """For JSON: `verb`, `element` (its kind), `before` and `after`, null where there is nothing."""
+    return {
+        "verb": change.verb.value,
+        "element": _KIND[type(change.element)],
+        "before": msgspec.to_builtins(change.before, str_keys=True),
+        "after": msgspec.to_builtins(change.after, str_keys=True),
+    }
 
 
-def _interface(interface: Interface) -> Iterator[tuple[str, str]]:
-    for vlan, vni in sorted(interface.tagged.items()):
-        yield f"VLAN {vlan}", f"in VNI {vni}"
-    if interface.untagged is not None:
-        yield "untagged", f"in VNI {interface.untagged}"
-    for fenced in interface.fenced:
-        yield f"port {fenced.port_id}", f"fenced, {fenced.mac_address}"
-    if interface.is_down:
-        yield "held", "down"
+def _traits(element: Element) -> Iterator[tuple[str, str]]:
+    """What an element is, as names with texts. A trait that several may be has them as names."""
+    match element:
+        case Vrf():
+            yield "router", element.router_id
+            yield from _maybe("transit VNI", element.l3vni)
+            yield from _maybe("RD", element.rd)
+            yield from _targets(element.route_targets)
+        case Segment():
+            yield "network", element.network_id
+            yield from _maybe("VLAN", element.vlan)
+            yield from _maybe("VRF", element.vrf)
+            yield from _maybe("gateway", _gateway(element.gateway))
+            yield "RD", element.rd
+            yield from _targets(element.route_targets)
+            yield "MTU", str(element.mtu)
+        case Interface():
+            for vlan, vni in sorted(element.tagged.items()):
+                yield f"VLAN {vlan} → VNI {vni}", ""
+            if element.untagged is not None:
+                yield f"untagged → VNI {element.untagged}", ""
+            for fenced in element.fenced:
+                yield _dropped(fenced), ""
+            if element.is_down:
+                yield "held down", ""
+        case VlanGateway():
+            yield "network", element.network_id
+            yield "physical network", element.physical_network
+            yield from _maybe("VLAN", element.vlan)
+            yield "addresses", " ".join(element.addresses)
+            yield from _maybe("MAC", element.mac_address)
+        case Route():
+            yield "by", element.nexthop
 
 
-def _targets(element: Vrf | Segment) -> Iterator[tuple[str, str]]:
-    yield "imports", " ".join(element.route_targets.imports)
-    yield "exports", " ".join(element.route_targets.exports)
+def _altered(before: Element, after: Element) -> Iterator[str]:
+    old, new = dict(_traits(before)), dict(_traits(after))
+    for name in sorted(old.keys() | new.keys(), key=[*old, *new].index):
+        if name not in new:
+            yield f"{name} {old[name]} goes" if old[name] else f"{name} goes"
+        elif name not in old:
+            yield f"{name} {new[name]} comes" if new[name] else f"{name} comes"
+        elif old[name] != new[name]:
+            yield f"{name} {old[name]} → {new[name]}"
 
 
-def _given(*parts: tuple[str, Any]) -> Iterator[tuple[str, str]]:
-    return ((name, str(value)) for name, value in parts if value is not None)
+def _maybe(name: str, value: object) -> Iterator[tuple[str, str]]:
+    if value not in {None, ""}:
+        yield name, str(value)
+
+
+def _targets(targets: RouteTargets) -> Iterator[tuple[str, str]]:
+    if targets.imports == targets.exports:
+        yield from _maybe("route target", " ".join(targets.imports))
+        return
+    yield "imports", " ".join(targets.imports) or "none"
+    yield "exports", " ".join(targets.exports) or "none"
+
+
+def _gateway(gateway: AnycastGateway | None) -> str:
+    return "" if gateway is None else f"{' '.join(gateway.addresses)} ({gateway.mac_address})"
+
+
+def _dropped(fenced: Fenced) -> str:
+    addresses = f" {' '.join(fenced.addresses)}" if fenced.addresses else ""
+    return f"drops {fenced.mac_address}{addresses} of port {fenced.port_id}"
