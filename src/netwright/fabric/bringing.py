@@ -9,17 +9,18 @@ A held element is tried again later. Where also its rolling back fails, `half` s
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 import structlog
 
 from netwright.client.backoff import Backoff
-from netwright.fabric import changes, elements, words
+from netwright.fabric import changes, elements
 from netwright.fabric.changes import Change, Element
 from netwright.fabric.config import SwitchConfig
 from netwright.fabric.drivers.base import Actual, Driver, OvertakenError
 from netwright.fabric.elements import ElementKey
+from netwright.fabric.words import words
 from netwright.model.errors import DeviceError, NetwrightError
 from netwright.model.resources import Value
 
@@ -32,6 +33,10 @@ FRUITLESS_ROUNDS_MAX = 3
 REFUSED_AGAIN = Backoff(first_s=1.0, max_s=60.0)
 
 log = structlog.get_logger(__name__)
+
+
+def lines(found: Iterable[Change]) -> tuple[str, ...]:
+    return tuple(map(words, found))
 
 
 class Hold(Value, frozen=True, kw_only=True):
@@ -105,13 +110,13 @@ class Bringer:
                 continue
             failed = elements.key_of(rest[0].element)
             if failed in held:
-                self.half = words.lines(changes.summary(actual.config, aim))
+                self.half = lines(changes.summary(actual.config, aim))
                 return actual
             self._hold(failed, wanted, rest[0], error)
             fruitless = fruitless + 1 if len(rest) >= len(todo) else 0
             if fruitless == FRUITLESS_ROUNDS_MAX:
                 break
-        self.half = words.lines(changes.summary(actual.config, wanted))
+        self.half = lines(changes.summary(actual.config, wanted))
         return actual
 
     def next_try_at(self) -> float | None:
@@ -129,7 +134,7 @@ class Bringer:
         except DeviceError as error:
             log.warning("not all was applied", switch=self._switch, why=error.message)
             return error
-        log.info("applied", switch=self._switch, changes=list(words.lines(todo[:20])), of=len(todo))
+        log.info("applied", switch=self._switch, changes=list(lines(todo[:20])), of=len(todo))
         return None
 
     async def _read_back(self, todo: Sequence[Change]) -> Actual:
@@ -138,7 +143,7 @@ class Bringer:
         except DeviceError as error:
             error.message = (
                 f"{error.message} It was being configured ({len(todo)} changes, the first: "
-                f"{words.line(todo[0])}): what stands of them is not known until it answers."
+                f"{words(todo[0])}): what stands of them is not known until it answers."
             )
             raise
 
@@ -164,7 +169,7 @@ class Bringer:
             error.message
             if error is not None
             else f"Switch {self._switch} took the change of {key}, and reads back otherwise: "
-            f"{words.line(change)}."
+            f"{words(change)}."
         )
         delay_s = REFUSED_AGAIN.delay_s(failures, self._jitter())
         self.held[key] = Hold(

@@ -11,7 +11,7 @@ everything is read from the switches.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeAlias
 
 import structlog
 
@@ -33,6 +33,8 @@ from netwright.model.topology import Switch
 AGAIN = Backoff(first_s=0.2, max_s=10.0)
 STEPS_WAITING_MAX = 50_000
 
+Changed: TypeAlias = frozenset[str]
+
 log = structlog.get_logger(__name__)
 
 
@@ -51,7 +53,7 @@ class Controller:
     """`run` until cancelled; what is on the switches stays.
 
     `clock` counts seconds, `now` is the time of day; `jitter` gives numbers in [0, 1). `eye` is
-    made with what it shall call when it saw something.
+    made with what it shall call when it saw something; `aside` runs what may take seconds.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Controller:
         now: Callable[[], float],
         jitter: Callable[[], float],
         eye: Callable[[Callable[[], None]], Eye] | None = None,
+        aside: Callable[[Callable[[], Changed]], Awaitable[Changed]] = asyncio.to_thread,
     ) -> None:
         self.clock = clock
         self.jitter = jitter
@@ -74,6 +77,7 @@ class Controller:
         self._server = server
         self._store = store
         self._drivers = drivers
+        self._aside = aside
         self._now = now
         self._planner = Planner()
         self._planned: Planned | None = None
@@ -168,7 +172,7 @@ class Controller:
         before = self._planned
         if before is None or before.told.intent.topology is not told.intent.topology:
             # A whole plan may take seconds, which the lease does not have.
-            changed = await asyncio.to_thread(self._planner.update, told.intent)
+            changed = await self._aside(lambda: self._planner.update(told.intent))
         else:
             changed = self._planner.update(told.intent)
         plan = self._planner.plan

@@ -34,7 +34,7 @@ class ElementKey(NamedTuple):
 
 _NAME: Mapping[type[Element], str] = {
     Vrf: "VRF",
-    Segment: "VNI",
+    Segment: "segment",
     Interface: "interface",
     VlanGateway: "gateway",
     Route: "route",
@@ -159,7 +159,7 @@ def held_down(config: SwitchConfig) -> SwitchConfig:
 def leftovers(actual: SwitchConfig, wanted: SwitchConfig) -> tuple[str, ...]:
     """What is still there of what shall be gone, in words; while there is any, nothing is clear."""
     found = [str(ElementKey(Vrf, name)) for name in actual.vrfs.keys() - wanted.vrfs.keys()]
-    found += [f"VNI {vni}" for vni in actual.segments.keys() - wanted.segments.keys()]
+    found += [f"segment {vni}" for vni in actual.segments.keys() - wanted.segments.keys()]
     for name, one in actual.interfaces.items():
         other = wanted.interfaces.get(name) or Interface(name=name)
         found += [

@@ -17,7 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from netwright.client.backoff import Backoff
-from netwright.fabric import changes, elements, words
+from netwright.fabric import changes, elements
 from netwright.fabric.bringing import READ_S_MAX, Bringer
 from netwright.fabric.config import Interface, SwitchConfig
 from netwright.fabric.drivers.base import Actual, Driver, Learned, OvertakenError
@@ -25,7 +25,8 @@ from netwright.fabric.elements import ElementKey
 from netwright.fabric.lease import LeaseLost
 from netwright.fabric.store import Settled
 from netwright.fabric.views import View
-from netwright.model.errors import DeviceError
+from netwright.fabric.words import words
+from netwright.model.errors import DeviceError, NetwrightError
 from netwright.model.fabric import SwitchStatus
 from netwright.model.resources import Value
 from netwright.model.topology import DriftPolicy
@@ -141,6 +142,8 @@ class Keeper:
                     await asyncio.sleep(WATCH_S_MIN)
             except DeviceError as error:
                 log.info("a switch's own word is not heard", switch=self.name, why=error.message)
+            except Exception:
+                log.exception("a driver's watch failed", switch=self.name)
             await asyncio.sleep(POLL_S)
 
     async def _wait(self, delay_s: float) -> None:
@@ -166,6 +169,10 @@ class Keeper:
             return self._unreachable(error.message)
         except LeaseLost:
             raise
+        except NetwrightError as error:  # our own store: the switch is not to blame
+            log.warning("a switch waits", switch=self.name, why=error.message)
+            self._read_due = True
+            return POLL_S
         except Exception as error:  # a driver's defect is one switch's trouble
             log.exception("a driver failed", switch=self.name)
             return self._unreachable(f"The driver of switch {self.name} failed: {error!r}.")
@@ -203,7 +210,7 @@ class Keeper:
         self._read_due = False
         repair, self._repair_due = self._repair_due, False
         actual = await self._bringer.read()
-        await self._meet(actual, goal)
+        actual = await self._meet(actual, goal)
         drift = self._drift(actual)
         left = self._left(goal, drift) if not repair else frozenset()
         drift_words = self._say_drift(actual, drift, left, goal)
@@ -217,13 +224,13 @@ class Keeper:
         self._show(self._seen(goal, actual, learned, drift_words if left else ()))
         self._open_when_complete(actual, wanted)
 
-    async def _meet(self, actual: Actual, goal: Goal) -> None:
+    async def _meet(self, actual: Actual, goal: Goal) -> Actual:
         """What a switch needs that is seen for the first time, again, or in another life."""
         if self._claimed_boot != actual.boot_id:
             await self._bringer.claim()
             self._claimed_boot = actual.boot_id
         if self._settled is None or self._settled.boot_id == actual.boot_id:
-            return
+            return actual
         if self._down_since is None:
             log.warning("a switch has started anew; its host ports are held down", switch=self.name)
             self._note(self.name, "started anew", "its host ports are held down until complete")
@@ -235,7 +242,7 @@ class Keeper:
         }
         # Before anything else, so that no bond trusts it.
         closed = replace(actual.config, interfaces={**actual.config.interfaces, **down})
-        await self._bringer.bring(actual, closed, begin=_nothing)
+        return await self._bringer.bring(actual, closed, begin=_nothing)
 
     def _drift(self, actual: Actual) -> frozenset[ElementKey]:
         if self._settled is None:
@@ -261,7 +268,7 @@ class Keeper:
         if not drift or self._settled is None:
             return ()
         found = changes.summary(self._settled.config, actual.config)
-        said = [words.line(one) for one in found if elements.key_of(one.element) in drift]
+        said = [words(one) for one in found if elements.key_of(one.element) in drift]
         lines = tuple(said[:DRIFT_LINES_MAX])
         if self.view is None or self.view.drift != lines:
             log.warning("a switch has drifted", switch=self.name, drift=lines, left=len(left))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -84,25 +84,32 @@ class Settled(Value, frozen=True, kw_only=True):
     goal: SwitchConfig | None = None
 
 
+class Runner(Protocol):
+    """Where work is done: `db.worker.Worker`, a thread; in tests with virtual time, here."""
+
+    async def run(self, work: Callable[[], T]) -> T: ...
+    def close(self) -> None: ...
+
+
 class Store:
     """`close` it at the end. All methods but `load` run in a thread of its own, in their order."""
 
-    def __init__(self, path: Path, lock: FileLock) -> None:
+    def __init__(self, path: Path, lock: FileLock, worker: Runner) -> None:
         self._path = path
         self._lock = lock
-        self._worker = Worker("store")
+        self._worker = worker
         with unavailable_when_broken(path):
             self._connection = connect(path)
             self._connection.executescript(_SCHEMA)
 
     @classmethod
-    def open(cls, directory: Path) -> "Store":
+    def open(cls, directory: Path, worker: Runner | None = None) -> "Store":
         """Make it if need be. Raises LockHeld, Unavailable, OSError."""
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / "fabric.db"
         lock = FileLock.take(directory / "fabric.lock")
         try:
-            return cls(path, lock)
+            return cls(path, lock, worker or Worker("store"))
         except BaseException:
             lock.release()
             raise

@@ -157,9 +157,9 @@ class Tenure:
         for name, keeper in list(self.keepers.items()):
             if _way(wanted.get(name)) != _way(self._reached[name]):
                 del self.keepers[name], self._reached[name]
-                self._running.pop(name).cancel()
                 self._reporter.forget_switch(name)
-                self._tasks.create_task(keeper.close(), name=f"close {name}")
+                leaving = _leave(keeper, self._running.pop(name))
+                self._tasks.create_task(leaving, name=f"leave {name}")
         for name, switch in wanted.items():
             if name not in self.keepers:
                 self._keep(switch)
@@ -174,7 +174,7 @@ class Tenure:
         try:
             driver = self._around.driver(switch)
         except NetwrightError as error:
-            log.error("a switch has no driver", switch=switch.name, why=error.message)
+            log.warning("a switch has no driver", switch=switch.name, why=error.message)
             self._reporter.switch(
                 SwitchReport(switch=switch.name, status=SwitchStatus.REFUSED, cause=error.message)
             )
@@ -263,6 +263,12 @@ class Tenure:
             jitter=self._around.jitter,
             ends_by=LeaseLost,
         )
+
+
+async def _leave(keeper: Keeper, task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+    await keeper.close()
 
 
 def _way(switch: Switch | None) -> tuple[str, str] | None:
