@@ -26,7 +26,6 @@ from netwright.model.topology import (
     Topology,
 )
 
-
 _ANY = Capacities()
 
 
