@@ -76,6 +76,18 @@ class SwitchState(Value, frozen=True, kw_only=True):
     drift: tuple[str, ...] = ()
     since: float
 
+    @property
+    def id(self) -> str:
+        return self.name
+
+
+class LeafLink(Value, frozen=True, kw_only=True):
+    """The link of a leaf's interface as last reported; by `SWITCH/INTERFACE`."""
+
+    id: str
+    is_up: bool
+    since: float
+
 
 class LinkState(Value, frozen=True, kw_only=True):
     """A link that the inventory, a leaf or an agent speaks of, and what each says.

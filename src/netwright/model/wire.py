@@ -66,11 +66,15 @@ class HostRegistration(Message, frozen=True, kw_only=True):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """`POST /v1/hosts/NAME/heartbeat`, every 5 s; the NICs when they changed."""
+    """`POST /v1/hosts/NAME/heartbeat`, every 5 s; the NICs when they changed.
+
+    `neighbours` are what each NIC hears by LLDP: `{"eth0": "SWITCH/INTERFACE"}`.
+    """
 
     epoch: str
     nics: tuple[Nic, ...] | None = None
     conditions: Mapping[str, str] | None = None
+    neighbours: Mapping[str, str] | None = None
 
 
 class ReportStatus(StrEnum):

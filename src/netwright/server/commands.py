@@ -337,7 +337,8 @@ class ReplaceTopology(Command, frozen=True, kw_only=True):
 class Tick(Command, frozen=True, kw_only=True):
     """Time has passed: hosts fell silent, deadlines went by, addresses have rested.
 
-    `old_operations` ended long ago, and are forgotten.
+    `old_operations` ended long ago, and are forgotten. `refused_ports` have bindings that the
+    server refused; they are tried again, since what stood in the way may be gone.
 
     `heard` says when hosts were last heard (Unix seconds), of the silent ones and of those whose
     stored time is old; of a host that this process never heard, what is stored stands.
@@ -345,6 +346,8 @@ class Tick(Command, frozen=True, kw_only=True):
 
     silent_hosts: tuple[str, ...] = ()
     overdue_ports: tuple[str, ...] = ()
+    refused_ports: tuple[str, ...] = ()
+    overdue_attachments: tuple[tuple[str, str], ...] = ()
     old_operations: tuple[str, ...] = ()
     heard: Mapping[str, float] = {}
 

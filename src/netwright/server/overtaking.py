@@ -84,13 +84,28 @@ def _host_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     return _differs(world.hosts.loaded(event.id), event, event.id in needs.hosts)
 
 
-def _attachment_concerns(world: World, _needs: Needs, event: EventRow) -> bool:
+def _attachment_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    """One that was read or looked for; or one less of a network whose VLAN there was read."""
+    if needs.all_attachments:
+        return True
     network_id, _, host = event.id.partition("@")
-    return world.attachments.is_known((network_id, host)) or network_id in world.whole_networks
+    key = (network_id, host)
+    if host in needs.ended_hosts:
+        return True
+    if world.attachments.is_known(key) or key in world.fabric.read_attachments:
+        return True
+    if network_id in world.whole_networks:
+        return True
+    domain = (
+        world.fabric.inventory.domain_of(host)
+        if world.fabric.inventory and event.body is None
+        else None
+    )
+    return domain is not None and world.fabric.vlans.is_known((domain.name, network_id))
 
 
 def _topology_concerns(world: World, _needs: Needs, _event: EventRow) -> bool:
-    return world.inventory is not None
+    return world.fabric.inventory is not None
 
 
 def _member_concerns(_world: World, _needs: Needs, _event: EventRow) -> bool:
@@ -140,7 +155,7 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     hosts = (event.hosts or frozenset()) | event.left_hosts
     if not (hosts or len(world.port_counts) or needs.used_groups):
         return False
-    if hosts & (needs.ports_on | needs.refused_on):
+    if hosts & (needs.ports_on | needs.refused_on) or _is_reported(needs, event, hosts):
         return True
     if event.body is None:
         left = {host for (_, host), before, now in world.binding_counts.changed() if before != now}
@@ -151,6 +166,14 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if is_counted or not needs.used_groups.isdisjoint(placed.security_groups or ()):
         return True
     return any(_fewer(world, (network_id, host)) for host in hosts)
+
+
+def _is_reported(needs: Needs, event: EventRow, hosts: frozenset[str]) -> bool:
+    """One more port where an attachment changes: it must follow."""
+    if event.body is None or not needs.reported:
+        return False
+    network_id = _placed(event.body).network_id
+    return any((network_id, host) in needs.reported for host in hosts)
 
 
 def _group_concerns(world: World, needs: Needs, event: EventRow) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from netwright.model.topology import End, SwitchKind, Topology
+from netwright.model.topology import End, Link, SwitchKind, Topology
 from netwright.model.vlan_domains import LEAVES, VlanDomain, host_links, vlan_domains
 
 
@@ -22,6 +22,9 @@ class Inventory:
             if leaf not in self._leaves.get(host, ()):
                 self._leaves[host] = (*self._leaves.get(host, ()), leaf)
                 self._hosts[leaf] = (*self._hosts.get(leaf, ()), host)
+        self._links: dict[str, tuple[Link, ...]] = {}
+        for link in host_links(topology):
+            self._links[link.lower.node] = (*self._links.get(link.lower.node, ()), link)
         self._neighbour: dict[str, End] = {}
         for link in topology.links:
             self._neighbour[str(link.lower)] = link.upper
@@ -41,6 +44,10 @@ class Inventory:
 
     def leaves_of(self, host: str) -> tuple[str, ...]:
         return self._leaves.get(host, ())
+
+    def links_of(self, host: str) -> tuple[Link, ...]:
+        """Its links to leaves, in the order of the inventory."""
+        return self._links.get(host, ())
 
     def hosts_on(self, leaf: str) -> tuple[str, ...]:
         return self._hosts.get(leaf, ())

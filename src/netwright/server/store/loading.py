@@ -19,6 +19,7 @@ from netwright.server.segments import vni_candidates
 from netwright.server.store import schema
 from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
+from netwright.server.store.overlay import load_overlay, ports_of_reports
 from netwright.server.store.plain import load_plain
 from netwright.server.store.prefixes import load_gaps, load_pools, networks_of_pools
 from netwright.server.store.quotas import load_quotas
@@ -52,6 +53,8 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     load_rules(world)
     await load_pools(tx, world, needs)
     needs.ports |= await ports_of_routers(tx, world, needs)
+    if needs.reported:
+        needs.ports |= await ports_of_reports(tx, world, needs)
     await _load_ports(tx, world, needs)
     ports = list(world.ports.values())
     await load_routers_of(tx, world, ports)
@@ -75,6 +78,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
         for host in {binding.host for binding in port.bindings} | needs.hosts
     }
     await _load_attachments(tx, world, attachments)
+    await load_overlay(tx, world, needs, memory, attachments)
     await _load_all_attachments(tx, world, changed)
     world.whole_networks |= changed
     macs = needs.macs | _in_networks(world, needs.port_macs) | macs_of_interfaces(world, needs)

@@ -24,6 +24,7 @@ from netwright.server.store import schema
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.outbox import write_notices
+from netwright.server.store.overlay import write_overlay
 from netwright.server.store.plain import write_plain
 from netwright.server.store.prefixes import write_gaps
 from netwright.server.store.quotas import write_usage
@@ -51,6 +52,7 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await write_memberships(tx, world)
     await _write_former_macs(tx, world)
     await _write_attachments(tx, world)
+    await write_overlay(tx, world)
     await _write_transitions(tx, world)
     await write_notices(tx, world.notices, seqs, world.now)
     await tx.insert(schema.event, [_event_row(event) for event in events])
