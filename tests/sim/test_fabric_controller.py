@@ -326,7 +326,7 @@ def test_a_standby_takes_over_within_ten_seconds_and_begins_where_it_was(
                 async def silent(*_: object) -> None:
                     await asyncio.Event().wait()
 
-                first.lease._ask = silent  # type: ignore[method-assign,assignment]  # noqa: SLF001
+                first.lease._ask = silent  # type: ignore[method-assign,assignment]
                 await world.server.put_attachment(TWO)
                 assert await world.until_up(*SUBJECTS, within_s=10.0) > 1.0
 
@@ -367,8 +367,8 @@ def test_a_paused_controller_that_wakes_cannot_write(run: Callable[..., None]) -
                 for one in world.fabric.switches.values()
                 if one.config.interfaces
             ]
-            old.lease._clock = lambda: 0.0  # noqa: SLF001 - its clock stands still with it
-            old.lease._server = _Deaf()  # type: ignore[assignment]  # noqa: SLF001
+            old.lease._clock = lambda: 0.0
+            old.lease._server = _Deaf()  # type: ignore[assignment]
             async with world.controller("new") as new:
                 await world.until(lambda: new.tenure is not None, 10.0)
                 await world.until_up(*SUBJECTS, within_s=5.0)
@@ -400,7 +400,7 @@ def test_a_restart_plans_from_what_was_saved_and_asks_for_no_snapshot(
         async with world.controller() as controller:
             await asyncio.sleep(5)
             assert controller.listener.is_known
-            assert set(controller._planner.plan.switches) >= {"leaf1", "leaf2"}  # noqa: SLF001
+            assert set(controller._planner.plan.switches) >= {"leaf1", "leaf2"}
             assert world["leaf1"].config == EMPTY  # without the lease nothing is written
             world.server.come_back()
             await world.until(lambda: world["leaf1"].config.segments.keys() == {1001}, 15.0)
@@ -428,7 +428,7 @@ def test_the_history_has_the_steps_in_their_order(run: Callable[..., None], tmp_
 
 
 def _any_change(switch: Any) -> Any:
-    from netwright.fabric.changes import difference  # noqa: PLC0415
+    from netwright.fabric.changes import difference
 
     return difference(switch.config, EMPTY)[0]
 

@@ -18,6 +18,9 @@ from netwright.model.wire import ReportStatus
 
 ASK_FIRST_S = 0.05
 ASK_S_MAX = 1.0
+TIMER_S = 0.001
+"""Timers may be so early: what is nearly due is due, or it would be looked at over and over."""
+
 PENDING_S = 2.0
 """What is not up after so long is said to be down, with what is missing."""
 
@@ -97,7 +100,7 @@ class Judge:
             self._pending.pop(subject, None)
             return ()
         pending = self._pending.get(subject, Pending(since=now))
-        if now < pending.ask_at:
+        if now < pending.ask_at - TIMER_S:
             self._pending[subject] = pending
             return ()
         delay_s = min(ASK_FIRST_S * 2.0 ** min(pending.asks, 10), ASK_S_MAX)

@@ -60,8 +60,8 @@ class Keeper:
     """`run` until cancelled; what is on the switch stays.
 
     `on_view` is called after each pass and must return at once; `note` keeps a step of the
-    switch's history; `is_complete` says whether the other switches have heard all that this one
-    has to say, which only the controller knows.
+    switch's history; `is_complete` says whether the other switches have heard since then all that
+    this one has to say, which only the controller knows.
     """
 
     def __init__(
@@ -76,10 +76,12 @@ class Keeper:
         settle: Callable[[str, Settled], Awaitable[None]],
         note: Callable[[str, str, str], None],
         on_view: Callable[[View], None],
-        is_complete: Callable[[str], bool],
+        is_complete: Callable[[str, float], bool],
     ) -> None:
         self.name = name
         self.view: View | None = None
+        self.learned_at: dict[int, float] = {}
+        """When the switch was last asked about each VNI, by the clock."""
         self._driver = driver
         self._bringer = Bringer(name, driver, token=token, clock=clock, jitter=jitter)
         self._clock = clock
@@ -97,6 +99,7 @@ class Keeper:
         self._claimed_boot: str | None = None
         self._down_since: float | None = None
         """Since when the host ports are held down, by the clock; None: they are not."""
+        self._brought_at = 0.0
         self._repaired = ""
         self._failures = 0
 
@@ -235,6 +238,7 @@ class Keeper:
             log.warning("a switch has started anew; its host ports are held down", switch=self.name)
             self._note(self.name, "started anew", "its host ports are held down until complete")
         self._down_since = self._clock()
+        self._brought_at = 0.0
         self._settled = None
         down = {
             name: replace(actual.config.interfaces.get(name, Interface(name=name)), is_down=True)
@@ -317,12 +321,15 @@ class Keeper:
     async def _learned(self, vnis: Collection[int]) -> Mapping[int, Learned]:
         try:
             async with asyncio.timeout(READ_S_MAX):
-                return await self._driver.learned(sorted(vnis)) if vnis else {}
+                asked_at = self._clock()
+                learned = await self._driver.learned(sorted(vnis)) if vnis else {}
         except TimeoutError:
             raise DeviceError(
                 f"The control plane of switch {self.name} did not answer within {READ_S_MAX:g} s.",
                 next="Look at it; the controller asks again.",
             ) from None
+        self.learned_at |= dict.fromkeys(vnis, asked_at)
+        return learned
 
     def _seen(
         self,
@@ -364,9 +371,13 @@ class Keeper:
         """Raise the host ports of a switch that started anew, once nothing is missing."""
         if self._down_since is None:
             return
-        waited_s = self._clock() - self._down_since
-        stands = not changes.difference(actual.config, wanted)
-        if not (stands and self._is_complete(self.name)):
+        now = self._clock()
+        waited_s = now - self._down_since
+        if changes.difference(actual.config, wanted):
+            self._brought_at = 0.0
+        elif not self._brought_at:
+            self._brought_at = now
+        if not (self._brought_at and self._is_complete(self.name, self._brought_at)):
             if waited_s < COMPLETE_S_MAX:
                 return
             log.warning("host ports are raised though it is not complete", switch=self.name)

@@ -13,7 +13,7 @@ import structlog
 
 from netwright.client.backoff import Backoff
 from netwright.client.errand import Errand
-from netwright.fabric import verify
+from netwright.fabric import completeness
 from netwright.fabric.drivers.base import Driver
 from netwright.fabric.judging import Judge
 from netwright.fabric.keeper import Goal, Keeper
@@ -88,6 +88,7 @@ class Tenure:
         self._reporting = self._errand("reporting", self._report)
 
     async def run(self, planned: Planned | None) -> None:
+        lost: LeaseLost | None = None
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._lease.keep(), name="lease")
@@ -98,11 +99,13 @@ class Tenure:
                     self.follow(planned, frozenset(planned.plan.switches))
         except* LeaseLost as group:
             self._lease.drop()
-            raise _first(group) from None
+            lost = _first(group)
         finally:
             await asyncio.gather(
                 *(keeper.close() for keeper in self.keepers.values()), return_exceptions=True
             )
+        if lost is not None:
+            raise lost
 
     def follow(self, planned: Planned, changed: frozenset[str]) -> None:
         """Another plan; `changed` are the subjects and switches that it changed."""
@@ -189,12 +192,20 @@ class Tenure:
             settle=self._around.settle,
             note=self._around.note,
             on_view=self._on_view,
-            is_complete=lambda name: verify.is_whole(name, self.fabric()),
+            is_complete=self._is_complete,
         )
         self.keepers[switch.name] = keeper
         self._reached[switch.name] = switch
         task = self._tasks.create_task(keeper.run(), name=f"switch {switch.name}")
         self._running[switch.name] = task
+
+    def _is_complete(self, name: str, since: float) -> bool:
+        """Whether the others have heard, after `since`, all that a switch has to say."""
+        heard_at = {one.name: one.learned_at for one in self.keepers.values()}
+        asks = completeness.asks(name, self.fabric(), heard_at, since)
+        for switch, vnis in (asks or {}).items():
+            self.keepers[switch].ask(vnis)
+        return asks is None
 
     def _on_view(self, view: View) -> None:
         is_news = self._reporter.switch(

@@ -125,12 +125,6 @@ def withdrawn(placement: Placement, fabric: Fabric) -> Verdict:
     return Verdict(status=ReportStatus.WITHDRAWN)
 
 
-def is_whole(switch: str, fabric: Fabric) -> bool:
-    """Whether all that a switch has to say is announced, and imported by another that lives."""
-    vnis = fabric.wanted[switch].segments if switch in fabric.wanted else ()
-    return not any(_route(switch, vni, fabric)[0] for vni in vnis)
-
-
 def _split(placement: Placement, fabric: Fabric) -> tuple[Sequence[Place], Sequence[str]]:
     """The places on leaves that answer, and why each of the others does not."""
     living, dead = [], []
