@@ -220,7 +220,8 @@ def _quota(needs: Needs, command: SetQuota | ResetQuota) -> None:
     needs.quotas.add(command.project_id)
 
 
-def _replace_topology(needs: Needs, _command: ReplaceTopology) -> None:
+def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
+    needs.new_fabric = command.topology.fabric
     needs.inventory = True
     needs.all_attachments = True
 
@@ -272,6 +273,7 @@ def _change_router(needs: Needs, command: UpdateRouter | DeleteRouter) -> None:
 
 def _add_interface(needs: Needs, command: AddInterface) -> None:
     needs.plain[Router].add(command.router_id)
+    needs.transit = True
     if command.port_id is not None:
         needs.ports.add(command.port_id)
     elif command.subnet_id is not None:
