@@ -33,7 +33,7 @@ class Segment(Value, frozen=True, kw_only=True):
     """A network on a switch: its VNI, and the VLAN that is local to the switch's VLAN domain.
 
     `vlan` None: no tagged host carries it, as on a leaf with untagged bare metal alone. `vrf` and
-    `gateway` come with a VPC. `rd` is the route distinguisher, `LOOPBACK:NUMBER`.
+    `gateway` come with a VPC. `rd` is the route distinguisher (`naming.distinguisher`).
     """
 
     vni: int
@@ -49,7 +49,8 @@ class Segment(Value, frozen=True, kw_only=True):
 class Vrf(Value, frozen=True, kw_only=True):
     """A VPC on a switch. `l3vni` None: asymmetric routing, without a transit VNI.
 
-    `name` is short enough for an interface or namespace of Linux (15 octets).
+    `name` is short enough for an interface or namespace of Linux (15 octets). Without a transit
+    VNI nothing of the VRF itself is told by BGP: then `rd` is empty, and it has no route targets.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Fenced(Value, frozen=True, kw_only=True):
 class Interface(Value, frozen=True, kw_only=True):
     """A host-facing interface: `tagged` VLAN → VNI, and the VNI of untagged frames.
 
-    `is_down`: held down, as host ports of a switch that is not complete yet.
+    `fenced` is sorted. `is_down`: held down, as host ports of a switch that is not complete yet.
     """
 
     name: str
@@ -83,6 +84,8 @@ class Interface(Value, frozen=True, kw_only=True):
 class VlanGateway(Value, frozen=True, kw_only=True):
     """Addresses (with prefix length) of a core or border in a provider network's VLAN.
 
+    `interface` bears the addresses: one that the inventory names for this VLAN, or `TRUNK.VLAN` of
+    a trunk that it names for the physical network, which the driver makes when it is not there.
     `vlan` None: the physical network's flat network. `vrf` None: the switch's own table.
     """
 
@@ -93,6 +96,11 @@ class VlanGateway(Value, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     mac_address: str | None = None
     vrf: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name in a `SwitchConfig`. Several VPCs may have a gateway each in one VLAN."""
+        return self.interface if self.vrf is None else f"{self.interface}@{self.vrf}"
 
 
 class Route(Value, frozen=True, kw_only=True):
