@@ -9,11 +9,15 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from netwright.fabric.drivers.bpf import kernel, programs
+from netwright.fabric.drivers.linux import filters
+from netwright.fabric.drivers.linux.netlink import Netlink
 from netwright.lab import netns
 
 FABRIC_MTU = 1600
@@ -174,6 +178,24 @@ class Rig:
         for namespace, interface in ends:
             run("ip", "link", "set", interface, "mtu", str(mtu), "up", node=namespace)
 
+    def dress(
+        self, host: str, address: str, *, vlan: int | None = None, gateway: str | None = None
+    ) -> None:
+        """A host's one address: on its NIC, or in a VLAN of it (an interface `app` of its own).
+
+        The kernel here has no 8021q: the host uses the leaf's programs, mirrored.
+        """
+        namespace = self.namespace(host)
+        run("ip", "addr", "flush", "dev", "eth0", "scope", "global", node=namespace)
+        subprocess.run(["ip", "-n", namespace, "link", "del", "app"], capture_output=True, check=False)
+        interface = "eth0"
+        if vlan is not None:
+            interface = "app"
+            netns.run_in(namespace, lambda: _tag(vlan))
+        run("ip", "addr", "add", address, "dev", interface, node=namespace)
+        if gateway:
+            run("ip", "route", "replace", "default", "via", gateway, node=namespace)
+
     def tear_down(self) -> None:
         for router in self.routers.values():
             with suppress(OSError):
@@ -189,6 +211,30 @@ class Rig:
         run("ip", "link", "set", "lo", "up", node=namespace)
         self.nodes.append(name)
         return namespace
+
+
+def _tag(vlan: int) -> None:
+    """An interface `app` whose frames leave by eth0 with the tag, and the other way round."""
+    subprocess.run(["tc", "qdisc", "del", "dev", "eth0", "clsact"], capture_output=True, check=False)
+    for line in (
+        "ip link add app type veth peer name tagger",
+        "ethtool -K app tx off", "ip link set app up", "ip link set tagger up",
+        "tc qdisc add dev eth0 clsact", "tc qdisc add dev tagger clsact",
+    ):  # fmt: skip
+        subprocess.run(line.split(), check=True, capture_output=True)
+    eth0, tagger = socket.if_nametoindex("eth0"), socket.if_nametoindex("tagger")
+    maps = {form.name: kernel.create_map(form) for form in programs.MAPS}
+    descriptors = {name: each.descriptor for name, each in maps.items()}
+    key, veth = programs.tagged_key(eth0, vlan), struct.pack("=I", tagger)
+    maps[programs.TAGGED.name].put(key, veth)
+    maps[programs.PORTS.name].put(veth, key)
+    from_wire = kernel.load("tagger_in", programs.from_host().assemble(descriptors))
+    to_wire = kernel.load("tagger_out", programs.to_host().assemble(descriptors))
+    with Netlink() as netlink:
+        netlink.tell([filters.set_filter(eth0, "tagger-in", from_wire, "eth0")])
+        netlink.tell([filters.set_filter(tagger, "tagger-out", to_wire, "tagger")])
+    for descriptor in (from_wire, to_wire, *descriptors.values()):
+        os.close(descriptor)
 
 
 def _answers(path: Path) -> bool:

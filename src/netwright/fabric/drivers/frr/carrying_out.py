@@ -120,11 +120,8 @@ class Workshop:
                 raise
         finally:
             os.close(descriptor)
-        # zebra itself would look after a second only; it may also have been quicker than we.
-        try:
-            self._session.vty("zebra").configure((f"vrf {operation.name}", f"netns {operation.name}"))
-        except VtyError:
-            pass
+        # Told by the directory, it looks at once; when it is quicker than the mount, a second later.
+        # (`vrf NAME`, `netns NAME` at its vty instead is a race that both may lose for good.)
         wait_until(
             f"zebra lists VRF {operation.name}",
             lambda: operation.name in shows.active_vrfs(self._show("zebra", shows.SHOW_VRFS)),
