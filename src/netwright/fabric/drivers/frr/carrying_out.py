@@ -252,22 +252,22 @@ class Workshop:
     def _map_vlan(self, operation: MapVlan) -> None:
         maps = self._session.maps(self._filters, create=operation.veth is not None)
         key = programs.tagged_key(operation.port, operation.vlan)
-        if not maps:
-            return
-        tagged, ports = maps[programs.TAGGED.name], maps[programs.PORTS.name]
+        tagged, ports = maps.get(programs.TAGGED.name), maps.get(programs.PORTS.name)
         if operation.veth is None:
-            for held, value in tagged.items():
-                if held == key:
-                    ports.delete(value)
-            tagged.delete(key)
+            if tagged is not None:
+                tagged.delete(key)
+            for veth in [veth for veth, place in ports.items() if place == key] if ports else ():
+                ports.delete(veth)
             return
+        assert tagged is not None
+        assert ports is not None
         index = struct.pack("=I", self._index("", operation.veth))
         ports.put(index, key)
         tagged.put(key, index)
 
     def _fence(self, operation: Fence) -> None:
         maps = self._session.maps(self._filters, create=operation.port_id is not None)
-        if not maps:
+        if programs.FENCED.name not in maps:
             return
         key = programs.fenced_key(operation.port, operation.sender)
         if operation.port_id is None:

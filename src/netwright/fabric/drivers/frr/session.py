@@ -30,7 +30,7 @@ class Session:
         self.loopback = loopback
         self._sockets: dict[str, Netlink] = {}
         self._daemons: dict[str, Vty] = {}
-        self._maps: Mapping[str, Map] | None = None
+        self._maps: dict[str, Map] | None = None
         self._programs: dict[str, int] = {}
 
     def __enter__(self) -> "Session":
@@ -78,34 +78,22 @@ class Session:
 
     def maps(self, known: Mapping[int, Filter], *, create: bool = False) -> Mapping[str, Map]:
         """Those of the programs that run on this switch; {} when none does, unless `create`."""
-        if self._maps:
-            return self._maps
-        found: dict[str, Map] = {}
-        for each in known.values():
-            if not each.program or len(found) == len(programs.MAPS):
-                continue
-            descriptor = kernel.program_by_id(each.program)
-            for name, map_ in kernel.maps_of(descriptor, programs.MAPS).items():
-                if name in found:
-                    map_.close()
-                else:
-                    found[name] = map_
-            os.close(descriptor)
+        if self._maps is None:
+            self._maps = _running_maps(known)
         if create:
             for form in programs.MAPS:
-                if form.name not in found:
-                    found[form.name] = kernel.create_map(form)
-        self._maps = found
-        return found
+                if form.name not in self._maps:
+                    self._maps[form.name] = kernel.create_map(form)
+        return self._maps
 
     def program(self, name: str, known: Mapping[int, Filter]) -> int:
         """A descriptor: of the one that runs already under this name, or loaded anew."""
         source = programs.TO_HOST if name == programs.TO_HOST else programs.FROM_HOST
         if source not in self._programs:
-            running = next((each for each in known.values() if each.name == source), None)
-            if running is not None and running.program:
-                self._programs[source] = kernel.program_by_id(running.program)
-            else:
+            running = next((each.program for each in known.values() if each.name == source), 0)
+            try:
+                self._programs[source] = kernel.program_by_id(running)
+            except FileNotFoundError:  # none, or the last one has gone meanwhile
                 maps = {n: m.descriptor for n, m in self.maps(known, create=True).items()}
                 is_out = source == programs.TO_HOST
                 program = programs.to_host() if is_out else programs.from_host()
@@ -127,3 +115,21 @@ class Session:
 
     def _vty_directory(self) -> Path:
         return self.node.directory / "frr"
+
+
+def _running_maps(known: Mapping[int, Filter]) -> dict[str, Map]:
+    found: dict[str, Map] = {}
+    for number in {each.program for each in known.values()}:
+        if len(found) == len(programs.MAPS):
+            break
+        try:
+            descriptor = kernel.program_by_id(number)
+        except FileNotFoundError:  # it went after the filters were read
+            continue
+        for name, map_ in kernel.maps_of(descriptor, programs.MAPS).items():
+            if name in found:
+                map_.close()
+            else:
+                found[name] = map_
+        os.close(descriptor)
+    return found
