@@ -8,7 +8,7 @@ seen is forgotten then, and read whole again.
 
 import asyncio
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -21,7 +21,7 @@ from netwright.fabric.verify import Observed
 LINE_BYTES_MAX = 256 * 1024 * 1024
 ALIVE_S = 5.0
 AGAIN = Backoff(first_s=0.5, max_s=10.0)
-PROGRAM = "gobgp"
+PROGRAM = ("gobgp",)
 
 log = structlog.get_logger(__name__)
 
@@ -35,10 +35,10 @@ class GobgpEye:
         *,
         on_change: Callable[[], None],
         jitter: Callable[[], float],
-        program: str = PROGRAM,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         host, _, port = address.rpartition(":")
-        self._command = (program, "--host", host.strip("[]"), "--port", port)
+        self._command = (*program, "--host", host.strip("[]"), "--port", port)
         self._address = address
         self._on_change = on_change
         self._jitter = jitter
