@@ -46,6 +46,8 @@ async def load_overlay(
     fabric = {key for key in keys if _is_fabric(world, key[0])}
     if needs.ended_hosts:
         fabric |= await _load_attachments_on(tx, world, needs.ended_hosts)
+    if needs.lease:
+        await _load_lease(tx, world)
     held = [router.vni for router in world.of(Router).values() if router.vni is not None]
     await load_segments(tx, world, [vni_key(vni) for vni in held])
     if fabric or held or any(_is_fabric(world, id_) for id_ in needs.deleted_networks):
@@ -151,7 +153,7 @@ async def load_domain_attachments(tx: Transaction, world: World, keys: Keys) -> 
 
 
 async def _load_ends(tx: Transaction, world: World, needs: Needs) -> None:
-    """What says whether a VLAN is free when an attachment is reported gone; whose the lease is."""
+    """What says whether a VLAN is free when an attachment is reported gone; hosts at links."""
     gone = [key for key, report in needs.reported.items() if report and _ends(report)]
     if gone:
         await load_domain_attachments(tx, world, gone)
@@ -163,9 +165,6 @@ async def _load_ends(tx: Transaction, world: World, needs: Needs) -> None:
         await _load_vlans(tx, world, {(domain.name, id_): domain for domain, id_ in found})
     if needs.linked:
         await _load_linked(tx, world, needs.linked)
-    if needs.lease:
-        rows = await tx.rows("SELECT holder, token FROM lease WHERE name = $1", LEASE)
-        world.fabric.lease = HeldLease(*rows[0]) if rows else None
 
 
 async def _load_linked(tx: Transaction, world: World, ends: Collection[End]) -> None:
@@ -181,6 +180,11 @@ async def _load_linked(tx: Transaction, world: World, ends: Collection[End]) -> 
 
 def _ends(report: AttachmentReport) -> bool:
     return report.status is ReportStatus.WITHDRAWN
+
+
+async def _load_lease(tx: Transaction, world: World) -> None:
+    rows = await tx.rows("SELECT holder, token FROM lease WHERE name = $1", LEASE)
+    world.fabric.lease = HeldLease(*rows[0]) if rows else None
 
 
 async def load_routers(tx: Transaction, world: World, needs: Needs) -> set[str]:
