@@ -19,7 +19,7 @@ from typing import NoReturn
 import structlog
 
 from netwright.agent import devices
-from netwright.agent.errand import Errand
+from netwright.client.errand import Errand
 from netwright.agent.group_watches import GroupWatches
 from netwright.agent.neighbours import Neighbours
 from netwright.agent.news import Line, News

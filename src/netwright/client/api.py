@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from netwright.client.http import Http
 from netwright.client.watch import SILENCE_S, LineFramer
+from netwright.model.fabric import FabricReports
 from netwright.model.resources import Host, Transition, Value
 from netwright.model.topology import Topology
 from netwright.model.trace import Trace
@@ -16,6 +17,8 @@ from netwright.model.wire import (
     Heartbeat,
     HostRegistration,
     Kind,
+    LeaseGrant,
+    LeaseRequest,
     ReportBatch,
     ReportResults,
     WatchLine,
@@ -93,6 +96,15 @@ class Client(Http):
     async def port_explain(self, port_id: str) -> dict[str, Any]:
         path = f"/v1/ports/{quote(port_id, safe='')}/explain"
         return await self.call("GET", path, dict[str, Any])
+
+    async def take_lease(self, name: str, wish: LeaseRequest) -> LeaseGrant:
+        """Take or renew a lease; `ttl_s` 0 gives it back. Raises LeaseHeld while another has it."""
+        path = f"/v1/leases/{quote(name, safe='')}"
+        return await self.call("POST", path, LeaseGrant, body=wish)
+
+    async def report_fabric(self, reports: FabricReports) -> None:
+        """Raises a Conflict when the token is not that of the lease any more."""
+        await self.call("POST", "/v1/fabric/reports", Any, body=reports)
 
     async def topology(self) -> Topology:
         return await self.call("GET", "/v1/topology", Topology)

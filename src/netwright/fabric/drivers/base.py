@@ -10,6 +10,7 @@ from typing import Protocol
 
 from netwright.fabric.changes import Change
 from netwright.fabric.config import SwitchConfig
+from netwright.model.errors import DeviceError
 from netwright.model.resources import Value
 
 
@@ -37,6 +38,10 @@ class Learned(Value, frozen=True, kw_only=True):
     remote_vteps: frozenset[str]
 
 
+class OvertakenError(DeviceError):
+    """The switch has seen a higher token: another controller holds the lease now."""
+
+
 class Driver(Protocol):
     """One switch. Calls for one switch are serial; the controller sees to that."""
 
@@ -44,10 +49,17 @@ class Driver(Protocol):
         """What is ours on the switch now."""
         ...
 
-    async def apply(self, changes: Sequence[Change]) -> None:
+    async def apply(self, changes: Sequence[Change], *, token: int) -> None:
         """Carry the changes out, in this order. Raises at the first that fails; none is undone.
 
         What stands then is read back by the controller, which rolls back or says which half stands.
+
+        `token` is that of the lease (law 3). The switch itself keeps the highest token that wrote
+        to it, with our mark: a lower one raises `OvertakenError` and changes nothing, a higher one
+        is kept before the first change. Both before every change, not only the first, so that a
+        controller that was paused halfway writes at most the one change that it was in. Without
+        changes it only takes the switch over: a new holder does so everywhere before it plans. A
+        switch that has started anew may have forgotten the token.
         """
         ...
 

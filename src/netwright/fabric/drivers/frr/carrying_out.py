@@ -1,0 +1,348 @@
+"""Operations, done on a switch one by one. Blocks; raises OSError at the first that fails."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from netwright.fabric.config import Segment, Vrf
+from netwright.fabric.drivers.bpf import programs
+from netwright.fabric.drivers.frr import shows
+from netwright.fabric.drivers.frr.observed import Observed
+from netwright.fabric.drivers.frr.operations import (
+    AcceptArp,
+    AddBridge,
+    AddNamespace,
+    AddVeth,
+    AddVxlan,
+    Attach,
+    ChangeAddress,
+    ChangeRoute,
+    Configure,
+    DeleteLink,
+    Detach,
+    DisableChecksumOffload,
+    Fence,
+    MapVlan,
+    Operation,
+    RemoveNamespace,
+    Set,
+    SetTunnelPort,
+    Silence,
+)
+from netwright.fabric.drivers.frr.session import Session
+from netwright.fabric.drivers.frr.vty import VtyError
+from netwright.fabric.drivers.linux import filters, links
+from netwright.fabric.drivers.linux.codec import Request
+from netwright.fabric.drivers.linux.links import Link
+
+IN_FORCE_TIMEOUT_S = 4.0
+"""zebra looks a second after a namespace was made, and tells bgpd; all else takes milliseconds."""
+_POLL_S = 0.004
+_ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
+_SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
+
+VRF_SETTINGS = {
+    "ipv4/ip_forward": "1",
+    "ipv4/conf/all/rp_filter": "0",
+    "ipv4/conf/default/rp_filter": "0",
+    "ipv4/fib_multipath_hash_policy": "1",
+    "ipv6/conf/all/forwarding": "1",
+    "ipv6/conf/default/accept_dad": "0",
+    "ipv6/conf/all/accept_dad": "0",
+    "ipv6/conf/default/accept_untracked_na": "1",
+}
+"""Of a VRF's namespace. Duplicate address detection is off: all leaves have the same gateway."""
+
+
+class Workshop:
+    """Carries out operations in one session; `observed` is what it looked like before them."""
+
+    def __init__(self, session: Session, observed: Observed) -> None:
+        self._session = session
+        self._filters = dict(observed.filters)
+        self._links: dict[tuple[str, str], Link] = {}
+
+    def do(self, operation: Operation) -> None:  # noqa: C901, PLR0912 (one line an operation)
+        match operation:
+            case AddNamespace():
+                self._add_namespace(operation)
+            case RemoveNamespace(name):
+                self._remove_namespace(name)
+            case Configure():
+                self._configure(operation)
+            case AddBridge(space, name, alias, mac, mtu):
+                self._tell(space, links.add_bridge(name, mac, mtu), links.mark(name, alias))
+            case AddVxlan():
+                self._add_vxlan(operation)
+            case AddVeth():
+                self._add_veth(operation)
+            case Set():
+                self._set(operation)
+            case SetTunnelPort(space, name):
+                index = self._index(space, name)
+                self._tell(space, links.set_bridge_port(index, name, learning=False, suppress=True))
+            case AcceptArp(space, name):
+                self._tell(space, links.set_arp_accept(self._index(space, name), name))
+            case Silence(space, name):
+                self._tell(space, links.silence(self._index(space, name), name))
+            case DeleteLink(space, name):
+                self._delete(space, name)
+            case ChangeAddress(space, name, address, add):
+                request = links.change_address(self._index(space, name), address, name, add=add)
+                self._tell(space, request, absent_is_fine=not add)
+            case ChangeRoute(space, destination, nexthop, add):
+                request = links.change_route(destination, nexthop, add=add)
+                self._tell(space, request, absent_is_fine=not add)
+            case Attach(name, filter_):
+                self._attach(name, filter_)
+            case Detach(name):
+                self._detach(name)
+            case DisableChecksumOffload(name):
+                self._disable_checksum_offload(name)
+            case MapVlan():
+                self._map_vlan(operation)
+            case Fence():
+                self._fence(operation)
+
+    def _add_namespace(self, operation: AddNamespace) -> None:
+        node = self._session.node
+        node.add_namespace(operation.name, VRF_SETTINGS, operation.alias)
+        descriptor = node.open_namespace(operation.name)
+        try:
+            self._session.netlink("").tell([links.name_namespace(descriptor)])
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+        finally:
+            os.close(descriptor)
+        # Told by the directory, it looks at once; when it is quicker than the mount, a second later.
+        # (`vrf NAME`, `netns NAME` at its vty instead is a race that both may lose for good.)
+        wait_until(
+            f"zebra lists VRF {operation.name}",
+            lambda: operation.name in shows.active_vrfs(self._show("zebra", shows.SHOW_VRFS)),
+        )
+
+    def _remove_namespace(self, name: str) -> None:
+        self._session.forget(name)
+        self._session.node.remove_namespace(name)
+        wait_until(
+            f"zebra leaves VRF {name}",
+            lambda: name not in shows.active_vrfs(self._show("zebra", shows.SHOW_VRFS)),
+        )
+        try:
+            self._session.vty("zebra").configure((f"no vrf {name}",))
+        except VtyError:  # it knew it by the namespace alone
+            pass
+
+    def _configure(self, operation: Configure) -> None:
+        vty = self._session.vty(operation.daemon)
+        if not operation.patient:
+            vty.configure(operation.lines)
+            return
+        refusals: list[str] = []
+
+        def attempt() -> bool:
+            try:
+                vty.configure(operation.lines)
+            except VtyError as error:
+                refusals.append(str(error))
+                return False
+            return True
+
+        wait_until(f"{operation.daemon} takes `{operation.lines[-1]}`", attempt, refusals)
+
+    def _add_vxlan(self, operation: AddVxlan) -> None:
+        descriptor = self._session.node.open_namespace(operation.space)
+        try:
+            request = links.add_vxlan(
+                operation.name,
+                operation.vni,
+                self._session.loopback,
+                operation.mtu,
+                descriptor,
+            )
+            self._tell("", request)
+        finally:
+            os.close(descriptor)
+        self._tell(operation.space, links.mark(operation.name, operation.alias))
+
+    def _add_veth(self, operation: AddVeth) -> None:
+        descriptor = self._session.node.open_namespace(operation.space)
+        try:
+            request = links.add_veth(
+                operation.outer, operation.inner, descriptor, operation.mtu
+            )
+            self._tell("", request, links.mark(operation.outer, operation.alias))
+        finally:
+            os.close(descriptor)
+        self._tell(operation.space, links.mark(operation.inner, operation.alias))
+
+    def _set(self, operation: Set) -> None:
+        space, name = operation.space, operation.name
+        master = operation.master
+        index = self._index(space, name)
+        descriptor = None
+        if operation.move is not None:
+            descriptor = self._session.node.open_namespace(operation.move)
+        try:
+            request = links.set_link(
+                index,
+                str(operation),
+                up=operation.up,
+                alias=operation.alias,
+                mac_address=operation.mac_address,
+                mtu=operation.mtu,
+                master=self._index(space, master) if master else (None if master is None else 0),
+                namespace=descriptor,
+            )
+            self._tell(space, request)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+                self._links.pop((space, name), None)
+        if operation.up and space == "":
+            _release(self._session, name)
+
+    def _delete(self, space: str, name: str) -> None:
+        link = self._session.link(space, name)
+        if link is not None:
+            self._tell(space, links.delete_link(link.index, name), absent_is_fine=True)
+        self._links.clear()
+
+    def _attach(self, name: str, filter_: str) -> None:
+        index = self._index("", name)
+        try:
+            self._tell("", filters.add_hook(index, name))
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+        program = self._session.program(filter_, self._filters)
+        self._tell("", filters.set_filter(index, filter_, program, name))
+
+    def _detach(self, name: str) -> None:
+        """The hook goes as well, unless somebody else's filter is at it."""
+        link = self._session.link("", name)
+        if link is None:
+            return
+        self._tell("", filters.delete_filter(link.index, name), absent_is_fine=True)
+        netlink = self._session.netlink("")
+        for parent in (filters.INGRESS, filters.EGRESS):
+            if netlink.dump(filters.dump_filters(link.index, parent)):
+                return
+        self._tell("", filters.delete_hook(link.index, name), absent_is_fine=True)
+
+    def _disable_checksum_offload(self, name: str) -> None:
+        """A tag or tunnel header makes the kernel's promise of a later checksum void."""
+        self._session.node.enter("")
+        value = struct.pack("=II", _ETHTOOL_STXCSUM, 0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            buffer = ctypes.create_string_buffer(value, len(value))
+            request = struct.pack("@16sP16x", name.encode(), ctypes.addressof(buffer))
+            try:
+                fcntl.ioctl(any_socket, _SIOCETHTOOL, request)
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:  # hardware that has none to turn off
+                    raise
+
+    def _map_vlan(self, operation: MapVlan) -> None:
+        maps = self._session.maps(self._filters, create=operation.veth is not None)
+        key = programs.tagged_key(operation.port, operation.vlan)
+        tagged, ports = maps.get(programs.TAGGED.name), maps.get(programs.PORTS.name)
+        if operation.veth is None:
+            if tagged is not None:
+                tagged.delete(key)
+            for veth in [veth for veth, place in ports.items() if place == key] if ports else ():
+                ports.delete(veth)
+            return
+        assert tagged is not None
+        assert ports is not None
+        index = struct.pack("=I", self._index("", operation.veth))
+        ports.put(index, key)
+        tagged.put(key, index)
+
+    def _fence(self, operation: Fence) -> None:
+        maps = self._session.maps(self._filters, create=operation.port_id is not None)
+        if programs.FENCED.name not in maps:
+            return
+        key = programs.fenced_key(operation.port, operation.sender)
+        if operation.port_id is None:
+            maps[programs.FENCED.name].delete(key)
+        else:
+            maps[programs.FENCED.name].put(key, operation.port_id.encode())
+
+    def _index(self, space: str, name: str) -> int:
+        if (space, name) not in self._links:
+            link = self._session.link(space, name)
+            if link is None:
+                raise OSError(errno.ENODEV, f"no interface {name} in {space or 'the switch'}")
+            self._links[space, name] = link
+        return self._links[space, name].index
+
+    def _tell(self, space: str, *requests: Request, absent_is_fine: bool = False) -> None:
+        try:
+            self._session.netlink(space).tell(requests)
+        except OSError as error:
+            if not (absent_is_fine and error.errno in _ABSENT):
+                raise
+
+    def _show(self, daemon: str, line: str) -> str:
+        return self._session.vty(daemon).ask(line)
+
+
+
+def settle(session: Session, segments: dict[int, Segment | None], vrfs: dict[str, Vrf]) -> None:
+    """Until what was applied is in force in the daemons. None: a VNI that shall be gone."""
+
+    def segments_in_force() -> bool:
+        vnis = shows.vnis_in_force(session.vty("bgpd").ask(shows.SHOW_VNIS))
+        return all(
+            (now := vnis.get(vni)) is None
+            if wanted is None
+            else (now := vnis.get(vni)) is not None
+            and (now.rd, now.targets) == (wanted.rd, wanted.route_targets)
+            for vni, wanted in segments.items()
+        )
+
+    def l3vnis_in_force() -> bool:
+        shown = shows.l3vnis(session.vty("zebra").ask(shows.SHOW_VRF_VNIS))
+        return all(shown.get(name) == vrf.l3vni for name, vrf in vrfs.items())
+
+    if segments:
+        names = ", ".join(map(str, sorted(segments)))
+        wait_until(f"bgpd has VNI {names} as applied", segments_in_force)
+    if vrfs:
+        wait_until(f"zebra has the transit VNI of {', '.join(sorted(vrfs))}", l3vnis_in_force)
+
+
+def wait_until(what: str, condition: Callable[[], bool], said: list[str] | None = None) -> None:
+    """Asks again and again: nobody tells. Raises TimeoutError saying what did not come."""
+    give_up = time.monotonic() + IN_FORCE_TIMEOUT_S
+    while not condition():
+        if time.monotonic() > give_up:
+            msg = f"not within {IN_FORCE_TIMEOUT_S:.0f} s: {what}"
+            raise TimeoutError(f"{msg}: {said[-1]}" if said else msg)
+        time.sleep(_POLL_S)
+
+
+def _release(session: Session, port: str) -> None:
+    """A port that the switch left down when it started has been raised: it is not held any more."""
+    path = session.node.directory / "hold"
+    try:
+        names = path.read_text().split()
+    except FileNotFoundError:
+        return
+    if port not in names:
+        return
+    left = [each for each in names if each != port]
+    if not left:
+        path.unlink(missing_ok=True)
+        return
+    part = path.with_name(".hold.part")
+    part.write_text("".join(f"{each}\n" for each in left))
+    part.replace(path)
+

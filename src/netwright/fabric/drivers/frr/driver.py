@@ -1,0 +1,154 @@
+"""The driver `frr`: one thread a switch, so that the controller's event loop never waits for one."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from netwright.fabric.changes import Change
+from netwright.fabric.config import Segment, Vrf
+from netwright.fabric.drivers.base import Actual, Learned, OvertakenError
+from netwright.fabric.drivers.frr import (
+    carrying_out,
+    observing,
+    planning,
+    reading,
+    router_macs,
+    shows,
+    watching,
+)
+from netwright.fabric.drivers.frr.carrying_out import Workshop
+from netwright.fabric.drivers.frr.planned import PlanError
+from netwright.fabric.drivers.frr.session import Session
+from netwright.fabric.drivers.linux.node import Node
+from netwright.fabric.drivers.wording import element_words
+from netwright.model.errors import DeviceError
+
+T = TypeVar("T")
+
+
+class FrrDriver:
+    """`directory` is the switch's, `loopback` its VTEP's address."""
+
+    def __init__(self, name: str, directory: Path, loopback: str) -> None:
+        self._name = name
+        self._node = Node(directory)
+        self._loopback = loopback
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"switch-{name}")
+        self._token = 0
+
+    async def read(self) -> Actual:
+        return await self._run(self._read)
+
+    async def apply(self, changes: Sequence[Change], *, token: int) -> None:
+        await self._run(lambda session: self._apply(session, changes, token))
+
+    async def learned(self, vnis: Sequence[int]) -> Mapping[int, Learned]:
+        return await self._run(lambda session: self._learned(session, vnis))
+
+    async def watch(self) -> AsyncIterator[None]:
+        """Events of the kernel at once, what FRR is told by others within a second."""
+
+        async def look() -> watching.Fingerprint:
+            return await self._run(self._look)
+
+        async def listen() -> socket.socket:
+            return await self._run(watching.listener)
+
+        async for _ in watching.watch(look, listen):
+            yield
+
+    async def close(self) -> None:
+        self._thread.shutdown(wait=False)
+
+    def _read(self, session: Session) -> Actual:
+        boot_id = session.node.boot_id()
+        observed = observing.observe(session)
+        return Actual(
+            config=reading.config(observed, observing.held(session), self._loopback),
+            links={
+                link.name: link.is_up and link.has_carrier
+                for link in observed.own.links.values()
+                if link.name != "lo" and not link.name.startswith("nw") and link.kind != "bridge"
+            },
+            boot_id=boot_id,
+        )
+
+    def _apply(self, session: Session, changes: Sequence[Change], token: int) -> None:
+        self._hold_token(session, token)
+        if not changes:
+            return
+        observed = observing.observe(session)
+        workshop = Workshop(session, observed)
+        state = planning.Plan(observed, observing.held(session), self._loopback)
+        for change in changes:
+            self._hold_token(session, token)
+            try:
+                for operation in planning.operations(state, change):
+                    workshop.do(operation)
+            except (OSError, PlanError) as error:
+                raise DeviceError(
+                    f"switch {self._name}, {element_words(change)}: {error}. What stands now is "
+                    "read back; the change is tried again."
+                ) from error
+        segments: dict[int, Segment | None] = {}
+        vrfs: dict[str, Vrf] = {}
+        for change in changes:
+            if isinstance(change.before, Segment):
+                segments[change.before.vni] = None
+            if isinstance(change.before, Vrf):
+                vrfs.pop(change.before.name, None)
+            if isinstance(change.after, Segment):
+                segments[change.after.vni] = change.after
+            if isinstance(change.after, Vrf):
+                vrfs[change.after.name] = change.after
+        carrying_out.settle(session, segments, vrfs)
+
+    def _hold_token(self, session: Session, token: int) -> None:
+        """Raises OvertakenError when the switch has seen a higher one."""
+        kept = session.token()
+        if kept > token:
+            raise OvertakenError(
+                f"switch {self._name} was written to by a newer controller (token {kept}, ours is "
+                f"{token}): this one changes nothing more; it waits for the lease."
+            )
+        if kept < token:
+            session.keep_token(token)
+        self._token = token
+
+    def _learned(self, session: Session, vnis: Sequence[int]) -> Mapping[int, Learned]:
+        in_force = shows.vnis_in_force(session.vty("bgpd").ask(shows.SHOW_VNIS))
+        vteps = shows.remote_vteps(session.vty("zebra").ask(shows.SHOW_EVPN))
+        return {
+            vni: Learned(
+                vni=vni,
+                rd=in_force[vni].rd,
+                export_targets=frozenset(in_force[vni].targets.exports),
+                import_targets=frozenset(in_force[vni].targets.imports),
+                remote_vteps=vteps.get(vni, frozenset()),
+            )
+            for vni in vnis
+            if vni in in_force
+        }
+
+    def _look(self, session: Session) -> watching.Fingerprint:
+        """Router MACs are repaired only by the controller that wrote last."""
+        if self._token and session.token() == self._token:
+            router_macs.repair(session)
+        return watching.fingerprint(session)
+
+    async def _run(self, work: Callable[[Session], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
+
+    def _do(self, work: Callable[[Session], T]) -> T:
+        """In the switch's thread; whatever goes wrong with the switch is a DeviceError."""
+        try:
+            with Session(self._node, self._loopback) as session:
+                return work(session)
+        except (OSError, ValueError) as error:
+            raise DeviceError(
+                f"switch {self._name} does not answer at local:{self._node.directory}: {error}. "
+                "Is it running, and its address in the inventory right?"
+            ) from error

@@ -1,0 +1,35 @@
+"""Our mark on interfaces: an alias that begins with `netwright`, and says what the thing is for.
+
+    bridge of a VNI          netwright vni=5001 network=UUID vlan=1001
+    its vxlan                netwright vni=5001
+    ends of a VLAN's veth    netwright port=swp1 vlan=1001      (0: untagged)
+    loopback of a VRF        netwright router=UUID
+    transit VNI's devices    netwright l3vni=9001
+    gateway's veth           netwright gateway=KEY port=core1 vlan=101 physical=physnet1 network=UUID
+    who may write            netwright token=17                 (the bridge `netwright`)
+"""
+
+from collections.abc import Mapping
+
+MARK = "netwright"
+TOKEN_LINK = "netwright"  # noqa: S105 (an interface's name)
+
+
+def write(**values: object) -> str:
+    """None is left out."""
+    words = [f"{key}={value}" for key, value in values.items() if value is not None]
+    return " ".join([MARK, *words])
+
+
+def read(alias: str) -> Mapping[str, str] | None:
+    """None: not ours."""
+    mark, *words = alias.split(" ")
+    if mark != MARK:
+        return None
+    return {key: value for key, _, value in (word.partition("=") for word in words)}
+
+
+def read_number(values: Mapping[str, str] | None, key: str) -> int | None:
+    """None: not ours, without it, or written by somebody else's hand."""
+    text = (values or {}).get(key, "")
+    return int(text) if text.isdecimal() else None

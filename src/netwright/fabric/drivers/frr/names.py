@@ -1,0 +1,37 @@
+"""How what we make is called on a switch; names are for people, marks and indexes say what is ours.
+
+    br5001      bridge of VNI 5001         nw12.1001  outer end of the veth of VLAN 1001 at the
+    vni5001     vxlan of VNI 5001                     interface with index 12
+    nwi12.1001  its inner end, in the bridge's namespace; a gateway's inner end likewise
+"""
+
+import ipaddress
+import re
+
+_MADE = re.compile(r"(br|vni)\d+|nwi\d+\.\d+")
+
+
+def bridge(vni: int) -> str:
+    return f"br{vni}"
+
+
+def vxlan(vni: int) -> str:
+    return f"vni{vni}"
+
+
+def outer(port: int, vlan: int) -> str:
+    return f"nw{port}.{vlan}"
+
+
+def inner(port: int, vlan: int) -> str:
+    return f"nwi{port}.{vlan}"
+
+
+def is_made(name: str) -> bool:
+    """Whether we name what we put into VRFs so."""
+    return _MADE.fullmatch(name) is not None
+
+
+def router_mac(loopback: str) -> str:
+    """Of a leaf's transit VNIs: its own (RFC 9135), locally administered."""
+    return (b"\x02\x4e" + ipaddress.IPv4Address(loopback).packed).hex(":")

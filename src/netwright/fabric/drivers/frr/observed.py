@@ -1,0 +1,57 @@
+"""A switch as its kernel and its daemons tell it: values, not yet judged."""
+
+from collections.abc import Iterator, Mapping
+
+from netwright.fabric.drivers.frr import marks
+from netwright.fabric.drivers.frr.shows import BgpConfiguration, Instance
+from netwright.fabric.drivers.linux.filters import Filter
+from netwright.fabric.drivers.linux.links import KernelRoute, Link
+from netwright.model.resources import Value
+
+
+class Space(Value, frozen=True):
+    """A network namespace: links by index, addresses by the link's index."""
+
+    links: Mapping[int, Link]
+    addresses: Mapping[int, tuple[str, ...]] = {}
+    routes: frozenset[KernelRoute] = frozenset()
+
+    def find(self, name: str) -> Link | None:
+        return next((link for link in self.links.values() if link.name == name), None)
+
+
+class Observed(Value, frozen=True):
+    """`spaces`: "" is the switch's own namespace; the others are VRFs, ours or not.
+
+    `filters` are ours by the interface's index. `tagged`, `ports`, `fenced` are the maps of
+    `bpf.programs`. `vnis` are in force in bgpd, `l3vnis` in zebra.
+    """
+
+    spaces: Mapping[str, Space]
+    filters: Mapping[int, Filter] = {}
+    tagged: Mapping[tuple[int, int], int] = {}
+    ports: Mapping[int, tuple[int, int]] = {}
+    fenced: Mapping[tuple[int, str], str] = {}
+    bgp: BgpConfiguration = BgpConfiguration()
+    vnis: Mapping[int, Instance] = {}
+    l3vnis: Mapping[str, int] = {}
+
+    @property
+    def own(self) -> Space:
+        return self.spaces[""]
+
+    def marked(self) -> Iterator[tuple[str, Link, Mapping[str, str]]]:
+        """Interfaces that bear our mark, with their namespaces and what the mark says."""
+        for name, space in self.spaces.items():
+            for link in space.links.values():
+                mark = marks.read(link.alias) if link.alias else None
+                if mark is not None:
+                    yield name, link, mark
+
+    def with_number(self, key: str, number: int) -> list[tuple[str, Link]]:
+        """Those whose mark has this number under this key."""
+        return [
+            (space, link)
+            for space, link, mark in self.marked()
+            if marks.read_number(mark, key) == number
+        ]

@@ -1,0 +1,101 @@
+"""Ask the kernel and the daemons for everything that `observed` holds. Blocks."""
+
+import struct
+from collections.abc import Mapping
+
+from netwright.fabric.drivers.bpf import programs
+from netwright.fabric.drivers.frr import marks, shows
+from netwright.fabric.drivers.frr.observed import Observed, Space
+from netwright.fabric.drivers.frr.session import Session
+from netwright.fabric.drivers.linux import links
+from netwright.fabric.drivers.linux.filters import Filter
+from netwright.fabric.drivers.linux.links import KernelRoute, Link
+
+
+def observe(session: Session) -> Observed:
+    """Raises OSError when the switch or a daemon does not answer."""
+    spaces = {"": _space(session, "")}
+    for name in session.node.namespaces():
+        try:
+            spaces[name] = _space(session, name)
+        except OSError:  # one that goes at this moment, or a file that names no namespace
+            continue
+    found = filters(session, spaces[""].links)
+    tagged, ports, fenced = _maps(session, found)
+    bgpd, zebra = session.vty("bgpd"), session.vty("zebra")
+    return Observed(
+        spaces=spaces,
+        filters=found,
+        tagged=tagged,
+        ports=ports,
+        fenced=fenced,
+        bgp=shows.bgp_configuration(bgpd.ask(shows.SHOW_RUNNING)),
+        vnis=shows.vnis_in_force(bgpd.ask(shows.SHOW_VNIS)),
+        l3vnis=shows.l3vnis(zebra.ask(shows.SHOW_VRF_VNIS)),
+    )
+
+
+def held(session: Session) -> frozenset[str]:
+    """Host ports that the switch left down when it started, until it is complete."""
+    try:
+        text = (session.node.directory / "hold").read_text()
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(text.split())
+
+
+def filters(session: Session, own: Mapping[int, Link] | None = None) -> dict[int, Filter]:
+    """Ours, by interface; of interfaces that may have one."""
+    if own is None:
+        found_links = map(links.parse_link, session.netlink("").dump(links.dump_links()))
+        own = {link.index: link for link in found_links}
+    found = {}
+    for link in own.values():
+        if link.kind in {"bridge", "vxlan"} or link.name == "lo":
+            continue
+        if link.name.startswith(("nwi", "nwg")) and marks.read(link.alias) is not None:
+            continue
+        if (filter_ := session.filter_at(link.index)) is not None:
+            found[link.index] = filter_
+    return found
+
+
+def _space(session: Session, name: str) -> Space:
+    netlink = session.netlink(name)
+    found = map(links.parse_link, netlink.dump(links.dump_links()))
+    addresses: dict[int, list[str]] = {}
+    for address in map(links.parse_address, netlink.dump(links.dump_addresses())):
+        if address is not None:
+            addresses.setdefault(address.index, []).append(address.address)
+    routes: set[KernelRoute] = set()
+    for route in map(links.parse_route, netlink.dump(links.dump_routes())):
+        if route is not None:
+            routes.add(route)
+    return Space(
+        links={link.index: link for link in found},
+        addresses={index: tuple(sorted(each)) for index, each in addresses.items()},
+        routes=frozenset(routes),
+    )
+
+
+def _maps(
+    session: Session, found: dict[int, Filter]
+) -> tuple[
+    dict[tuple[int, int], int], dict[int, tuple[int, int]], dict[tuple[int, str], str]
+]:
+    maps = session.maps(found)
+    tagged: dict[tuple[int, int], int] = {}
+    ports: dict[int, tuple[int, int]] = {}
+    fenced: dict[tuple[int, str], str] = {}
+    if map_ := maps.get(programs.TAGGED.name):
+        for key, value in map_.items():
+            port, vlan = struct.unpack("=II", key)
+            tagged[port, vlan] = struct.unpack("=I", value)[0]
+    if map_ := maps.get(programs.PORTS.name):
+        for key, value in map_.items():
+            port, vlan = struct.unpack("=II", value)
+            ports[struct.unpack("=I", key)[0]] = port, vlan
+    if map_ := maps.get(programs.FENCED.name):
+        for key, value in map_.items():
+            fenced[programs.parse_fenced_key(key)] = value.rstrip(b"\0").decode(errors="replace")
+    return tagged, ports, fenced

@@ -1,0 +1,222 @@
+"""What is done on a switch, one value each, with interfaces by name. Pure; `str` is for people.
+
+`space` is the network namespace: a VRF's name, "" the switch's own.
+"""
+
+from netwright.model.resources import Value
+
+
+class AddNamespace(Value, frozen=True):
+    name: str
+    alias: str
+
+    def __str__(self) -> str:
+        return f"vrf {self.name}: add ({self.alias})"
+
+
+class RemoveNamespace(Value, frozen=True):
+    name: str
+
+    def __str__(self) -> str:
+        return f"vrf {self.name}: remove"
+
+
+class Configure(Value, frozen=True):
+    """Lines of a daemon's configuration. `patient`: what bars them is about to go in the daemon."""
+
+    daemon: str
+    lines: tuple[str, ...]
+    patient: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.daemon}: {' / '.join(self.lines)}"
+
+
+class AddBridge(Value, frozen=True):
+    space: str
+    name: str
+    alias: str
+    mac_address: str | None
+    mtu: int
+
+    def __str__(self) -> str:
+        mac = f" address {self.mac_address}" if self.mac_address else ""
+        return f"{_in(self.space)}: bridge {self.name} mtu {self.mtu}{mac} ({self.alias})"
+
+
+class AddVxlan(Value, frozen=True):
+    space: str
+    name: str
+    alias: str
+    vni: int
+    mtu: int
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: vxlan {self.name} id {self.vni} mtu {self.mtu} ({self.alias})"
+
+
+class AddVeth(Value, frozen=True):
+    """The outer end in the switch's own namespace, the inner in `space`."""
+
+    outer: str
+    inner: str
+    space: str
+    alias: str
+    mtu: int
+
+    def __str__(self) -> str:
+        return f"veth {self.outer} to {self.inner} in {_in(self.space)} ({self.alias})"
+
+
+class Set(Value, frozen=True):
+    """`master` "" takes it out of its bridge; `move` is another namespace."""
+
+    space: str
+    name: str
+    up: bool | None = None
+    alias: str | None = None
+    mac_address: str | None = None
+    mtu: int | None = None
+    master: str | None = None
+    move: str | None = None
+
+    def __str__(self) -> str:
+        words = [
+            f"{key} {value}"
+            for key in ("alias", "mac_address", "mtu", "master", "move")
+            if (value := getattr(self, key)) is not None
+        ]
+        words += [] if self.up is None else ["up" if self.up else "down"]
+        return f"{_in(self.space)}: {self.name} {', '.join(words)}"
+
+
+class SetTunnelPort(Value, frozen=True):
+    """A vxlan's part in its bridge: EVPN teaches it, and it answers for whom EVPN knows."""
+
+    space: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: {self.name} learning off, neigh_suppress on"
+
+
+class AcceptArp(Value, frozen=True):
+    space: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: {self.name} arp_accept"
+
+
+class Silence(Value, frozen=True):
+    """No IPv6 address of its own."""
+
+    space: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: {self.name} addr_gen_mode none"
+
+
+class DeleteLink(Value, frozen=True):
+    space: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: delete {self.name}"
+
+
+class ChangeAddress(Value, frozen=True):
+    space: str
+    name: str
+    address: str
+    add: bool
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: {self.name} {_verb(self.add)} {self.address}"
+
+
+class ChangeRoute(Value, frozen=True):
+    space: str
+    destination: str
+    nexthop: str
+    add: bool
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: route {_verb(self.add)} {self.destination} via {self.nexthop}"
+
+
+class Attach(Value, frozen=True):
+    """A filter on an interface's ingress; `filter` as `bpf.programs` and `reading` name it."""
+
+    name: str
+    filter: str
+
+    def __str__(self) -> str:
+        return f"tc {self.name}: {self.filter}"
+
+
+class Detach(Value, frozen=True):
+    name: str
+
+    def __str__(self) -> str:
+        return f"tc {self.name}: none of ours"
+
+
+class DisableChecksumOffload(Value, frozen=True):
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: tx checksum off"
+
+
+class MapVlan(Value, frozen=True):
+    """VLAN (0: untagged) of a port to the outer end of a veth, and back; None: to nowhere."""
+
+    port: int
+    vlan: int
+    veth: str | None
+
+    def __str__(self) -> str:
+        return f"map port {self.port} vlan {self.vlan} to {self.veth or 'nowhere'}"
+
+
+class Fence(Value, frozen=True):
+    """A MAC or address that a port drops; `port_id` None: no longer."""
+
+    port: int
+    sender: str
+    port_id: str | None
+
+    def __str__(self) -> str:
+        return f"fence port {self.port}: {self.sender} {self.port_id or 'no longer'}"
+
+
+Operation = (
+    AddNamespace
+    | RemoveNamespace
+    | Configure
+    | AddBridge
+    | AddVxlan
+    | AddVeth
+    | Set
+    | SetTunnelPort
+    | AcceptArp
+    | Silence
+    | DeleteLink
+    | ChangeAddress
+    | ChangeRoute
+    | Attach
+    | Detach
+    | DisableChecksumOffload
+    | MapVlan
+    | Fence
+)
+
+
+def _in(space: str) -> str:
+    return space or "switch"
+
+
+def _verb(add: bool) -> str:  # noqa: FBT001 (a verb of two)
+    return "add" if add else "remove"

@@ -1,0 +1,135 @@
+"""One task's connections to a switch: netlink by namespace, vty by daemon, BPF maps. Blocks.
+
+Opened when first used and closed with the task: an open socket would keep a namespace alive that
+somebody removed, and a daemon that started anew would not be noticed.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from netwright.fabric.drivers.bpf import kernel, programs
+from netwright.fabric.drivers.bpf.kernel import Map
+from netwright.fabric.drivers.frr import marks
+from netwright.fabric.drivers.frr.vty import Vty
+from netwright.fabric.drivers.linux import filters, links
+from netwright.fabric.drivers.linux.filters import Filter
+from netwright.fabric.drivers.linux.links import Link
+from netwright.fabric.drivers.linux.netlink import Netlink
+from netwright.fabric.drivers.linux.node import Node
+
+_OURS = "netwright-"
+
+
+class Session:
+    """A context: leaving it closes everything."""
+
+    def __init__(self, node: Node, loopback: str) -> None:
+        self.node = node
+        self.loopback = loopback
+        self._sockets: dict[str, Netlink] = {}
+        self._daemons: dict[str, Vty] = {}
+        self._maps: dict[str, Map] | None = None
+        self._programs: dict[str, int] = {}
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        for each in (*self._sockets.values(), *self._daemons.values()):
+            each.close()
+        for map_ in (self._maps or {}).values():
+            map_.close()
+        for program in self._programs.values():
+            os.close(program)
+
+    def netlink(self, space: str) -> Netlink:
+        if space not in self._sockets:
+            self._sockets[space] = self.node.open_netlink(space)
+        return self._sockets[space]
+
+    def forget(self, space: str) -> None:
+        """Closes what keeps a namespace alive."""
+        if space in self._sockets:
+            self._sockets.pop(space).close()
+
+    def vty(self, daemon: str) -> Vty:
+        if daemon not in self._daemons:
+            self._daemons[daemon] = Vty(self._vty_directory(), daemon)
+        return self._daemons[daemon]
+
+    def link(self, space: str, name: str) -> Link | None:
+        body = self.netlink(space).get(links.get_link(name))
+        return links.parse_link(body) if body is not None else None
+
+    def filter_at(self, index: int) -> Filter | None:
+        """Ours on an interface's ingress."""
+        try:
+            found = self.netlink("").dump(filters.dump_filters(index))
+        except OSError:  # there is no hook, or no such interface any more
+            return None
+        for each in map(filters.parse_filter, found):
+            if each and each.priority == filters.PRIORITY and each.name.startswith(_OURS):
+                return each
+        return None
+
+    def maps(self, known: Mapping[int, Filter], *, create: bool = False) -> Mapping[str, Map]:
+        """Those of the programs that run on this switch; {} when none does, unless `create`."""
+        if self._maps is None:
+            self._maps = _running_maps(known)
+        if create:
+            for form in programs.MAPS:
+                if form.name not in self._maps:
+                    self._maps[form.name] = kernel.create_map(form)
+        return self._maps
+
+    def program(self, name: str, known: Mapping[int, Filter]) -> int:
+        """A descriptor: of the one that runs already under this name, or loaded anew."""
+        source = programs.TO_HOST if name == programs.TO_HOST else programs.FROM_HOST
+        if source not in self._programs:
+            running = next((each.program for each in known.values() if each.name == source), 0)
+            try:
+                self._programs[source] = kernel.program_by_id(running)
+            except FileNotFoundError:  # none, or the last one has gone meanwhile
+                maps = {n: m.descriptor for n, m in self.maps(known, create=True).items()}
+                is_out = source == programs.TO_HOST
+                program = programs.to_host() if is_out else programs.from_host()
+                short = "nw_to_host" if is_out else "nw_from_host"
+                self._programs[source] = kernel.load(short, program.assemble(maps))
+        return self._programs[source]
+
+    def token(self) -> int:
+        """The highest that has written to the switch; 0: none."""
+        link = self.link("", marks.TOKEN_LINK)
+        return marks.read_number(marks.read(link.alias), "token") or 0 if link else 0
+
+    def keep_token(self, token: int) -> None:
+        alias = marks.write(token=token)
+        link = self.link("", marks.TOKEN_LINK)
+        if link is None:
+            self.netlink("").tell([links.add_bridge(marks.TOKEN_LINK, None, 1500)])
+        self.netlink("").tell([links.mark(marks.TOKEN_LINK, alias)])
+
+    def _vty_directory(self) -> Path:
+        return self.node.directory / "frr"
+
+
+def _running_maps(known: Mapping[int, Filter]) -> dict[str, Map]:
+    found: dict[str, Map] = {}
+    for number in {each.program for each in known.values()}:
+        if len(found) == len(programs.MAPS):
+            break
+        try:
+            descriptor = kernel.program_by_id(number)
+        except FileNotFoundError:  # it went after the filters were read
+            continue
+        for name, map_ in kernel.maps_of(descriptor, programs.MAPS).items():
+            if name in found:
+                map_.close()
+            else:
+                found[name] = map_
+        os.close(descriptor)
+    return found

@@ -1,0 +1,144 @@
+"""What FRR 8.4 shows, as values. Pure; tests hold recorded outputs."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from netwright.fabric.config import RouteTargets
+from netwright.model.resources import Value
+
+SHOW_RUNNING = "show running-config"
+SHOW_VNIS = "show bgp l2vpn evpn vni json"
+SHOW_EVPN = "show evpn vni json"
+SHOW_VRFS = "show vrf"
+SHOW_VRF_VNIS = "show vrf vni json"
+SHOW_ROUTER_MACS = "show evpn rmac vni all json"
+SHOW_NEXT_HOPS = "show evpn next-hops vni all json"
+
+_ACTIVE_VRF = re.compile(r"^vrf (\S+) id \d+ netns", re.MULTILINE)
+
+
+class Instance(Value, frozen=True):
+    """Of a VNI or VRF: `lines` are those of its configuration that are neither RD nor target."""
+
+    rd: str = ""
+    targets: RouteTargets = RouteTargets(imports=(), exports=())
+    lines: frozenset[str] = frozenset()
+
+
+class BgpConfiguration(Value, frozen=True):
+    """`asn` None: no BGP instance of the default VRF."""
+
+    asn: int | None = None
+    vnis: Mapping[int, Instance] = {}
+    vrfs: Mapping[str, Instance] = {}
+
+
+def bgp_configuration(running: str) -> BgpConfiguration:
+    """Of `show running-config` of bgpd."""
+    asn: int | None = None
+    vnis: dict[int, Instance] = {}
+    vrfs: dict[str, Instance] = {}
+    for head, lines in _blocks(running):
+        words = head.split()
+        if words[:2] != ["router", "bgp"]:
+            continue
+        if "vrf" in words:
+            vrfs[words[-1]] = _instance(lines)
+        elif "view" not in words:
+            asn = int(words[2])
+            vnis = {vni: _instance(own) for vni, own in _vni_blocks(lines)}
+    return BgpConfiguration(asn=asn, vnis=vnis, vrfs=vrfs)
+
+
+def vnis_in_force(shown: str) -> dict[int, Instance]:
+    """Of SHOW_VNIS: those that are in the kernel."""
+    found = {}
+    for key, value in _decode(shown).items():
+        if key.isdecimal() and value.get("type") == "L2" and value.get("inKernel") == "True":
+            targets = _targets(value.get("importRTs", ()), value.get("exportRTs", ()))
+            found[int(key)] = Instance(rd=value.get("rd", ""), targets=targets)
+    return found
+
+
+def remote_vteps(shown: str) -> dict[int, frozenset[str]]:
+    """Of SHOW_EVPN: to whom zebra floods, by VNI."""
+    return {
+        int(key): frozenset(value.get("remoteVteps", ()))
+        for key, value in _decode(shown).items()
+        if key.isdecimal() and value.get("type") == "L2"
+    }
+
+
+def active_vrfs(shown: str) -> frozenset[str]:
+    """Of SHOW_VRFS: those whose namespace zebra is in."""
+    return frozenset(_ACTIVE_VRF.findall(shown))
+
+
+def l3vnis(shown: str) -> dict[str, int]:
+    """Of SHOW_VRF_VNIS: those that are up."""
+    vrfs = _decode(shown).get("vrfs", ())
+    return {vrf["vrf"]: vrf["vni"] for vrf in vrfs if vrf.get("state") == "Up"}
+
+
+def _instance(lines: list[str]) -> Instance:
+    rd = ""
+    imports: list[str] = []
+    exports: list[str] = []
+    others = set()
+    family = ""
+    for line in (each.strip() for each in lines):
+        match line.split():
+            case ["rd", value]:
+                rd = value
+            case ["route-target", way, *values]:
+                imports += values if way in {"import", "both"} else ()
+                exports += values if way in {"export", "both"} else ()
+            case ["address-family", *words]:
+                family = " ".join(words)
+            case ["exit-address-family"]:
+                family = ""
+            case []:
+                pass
+            case _ if line != "!":
+                others.add(f"{family}: {line}" if family else line)
+    return Instance(rd=rd, targets=_targets(imports, exports), lines=frozenset(others))
+
+
+def _blocks(running: str) -> Iterator[tuple[str, list[str]]]:
+    """Top-level lines, each with what is indented below it."""
+    head, lines = "", list[str]()
+    for line in running.splitlines():
+        if line.startswith(" "):
+            lines.append(line)
+        else:
+            if head:
+                yield head, lines
+            head, lines = ("" if line.startswith(("!", "exit")) else line), []
+    if head:
+        yield head, lines
+
+
+def _vni_blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    vni: int | None = None
+    own: list[str] = []
+    for line in (each.strip() for each in lines):
+        match line.split():
+            case ["vni", number]:
+                vni, own = int(number), []
+            case ["exit-vni"] if vni is not None:
+                yield vni, own
+                vni = None
+            case _:
+                own.append(line)
+
+
+def _targets(imports: Any, exports: Any) -> RouteTargets:
+    return RouteTargets(imports=tuple(sorted(imports)), exports=tuple(sorted(exports)))
+
+
+def _decode(shown: str) -> dict[str, Any]:
+    """FRR answers nothing where there is nothing."""
+    return dict(msgspec.json.decode(shown)) if shown.strip() else {}

@@ -1,0 +1,268 @@
+"""Links, addresses and routes: requests of rtnetlink, and its answers as values. Pure.
+
+Numbers are those of linux/if_link.h, if_addr.h, rtnetlink.h.
+"""
+
+import ipaddress
+import socket
+import struct
+
+from netwright.fabric.drivers.linux.codec import (
+    CREATE,
+    EXCLUSIVE,
+    REPLACE,
+    Request,
+    attribute,
+    attributes,
+    nested,
+    number,
+    text,
+)
+from netwright.model.resources import Value
+
+PROTOCOL = 119
+"""Routes of ours carry it (RFC 3549 `rtm_protocol`)."""
+
+NEW_LINK, DELETE_LINK, GET_LINK = 16, 17, 18
+NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
+NEW_ROUTE, DELETE_ROUTE, GET_ROUTE = 24, 25, 26
+NEW_NAMESPACE_ID = 88
+
+_UP, _LOWER_UP = 0x1, 0x10000
+_ADDRESS, _NAME, _MTU, _PEER, _MASTER, _INFO = 1, 3, 4, 5, 10, 18
+_NAMESPACE_PID, _ALIAS, _AF_SPEC, _NAMESPACE_FD = 19, 20, 26, 28
+_INFO_KIND, _INFO_DATA, _INFO_SLAVE_DATA = 1, 2, 5
+_VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 4, 7, 15
+_PORT_LEARNING, _PORT_SUPPRESS = 8, 32
+_ARP_ACCEPT = 21
+_LINK = struct.Struct("=BBHiII")
+_IPV4_ADDRESS = struct.Struct("=BBBBi")
+_ROUTE = struct.Struct("=BBBBBBBBI")
+_VXLAN_UDP_PORT = 4789  # RFC 7348
+_MAIN_TABLE = 254
+_IFLA_EXT_MASK_SKIP_STATS = attribute(29, 8)
+
+
+class Link(Value, frozen=True):
+    """An interface of one namespace. `peer` is a veth's other end's index, in its own namespace."""
+
+    index: int
+    name: str
+    kind: str = ""
+    alias: str = ""
+    mac_address: str = ""
+    mtu: int = 0
+    master: int = 0
+    peer: int = 0
+    is_up: bool = False
+    has_carrier: bool = False
+    vni: int = 0
+    local: str = ""
+    learns: bool = False
+    suppresses: bool = False
+    accepts_arp: bool = False
+
+
+class Address(Value, frozen=True):
+    index: int
+    address: str
+
+
+class KernelRoute(Value, frozen=True):
+    destination: str
+    nexthop: str
+
+
+def dump_links() -> Request:
+    return Request(GET_LINK, _LINK.pack(0, 0, 0, 0, 0, 0) + _IFLA_EXT_MASK_SKIP_STATS, 0, "links")
+
+
+def get_link(name: str) -> Request:
+    return Request(GET_LINK, _LINK.pack(0, 0, 0, 0, 0, 0) + attribute(_NAME, name), 0, name)
+
+
+def parse_link(body: bytes) -> Link:
+    _, _, _, index, flags, _ = _LINK.unpack_from(body)
+    values = attributes(body, _LINK.size)
+    info = attributes(values.get(_INFO, b""))
+    kind = text(info, _INFO_KIND)
+    data = attributes(info.get(_INFO_DATA, b"")) if kind == "vxlan" else {}
+    port = attributes(info.get(_INFO_SLAVE_DATA, b""))
+    family = attributes(values.get(_AF_SPEC, b"")).get(socket.AF_INET, b"")
+    settings = attributes(family).get(1, b"")
+    accept = settings[(_ARP_ACCEPT - 1) * 4 : _ARP_ACCEPT * 4]
+    local = data.get(_VXLAN_LOCAL)
+    return Link(
+        index=index,
+        name=text(values, _NAME),
+        kind=kind,
+        alias=text(values, _ALIAS),
+        mac_address=values.get(_ADDRESS, b"").hex(":"),
+        mtu=number(values.get(_MTU)),
+        master=number(values.get(_MASTER)),
+        peer=number(values.get(_PEER)),
+        is_up=bool(flags & _UP),
+        has_carrier=bool(flags & _LOWER_UP),
+        vni=number(data.get(_VXLAN_ID)),
+        local=str(ipaddress.ip_address(local)) if local else "",
+        learns=bool(number(port.get(_PORT_LEARNING))),
+        suppresses=bool(number(port.get(_PORT_SUPPRESS))),
+        accepts_arp=number(accept) == 1,
+    )
+
+
+def mark(name: str, alias: str) -> Request:
+    """To follow an `add_…` in the same message: the kernel takes no alias at creation."""
+    head = _LINK.pack(0, 0, 0, 0, 0, 0)
+    body = head + attribute(_NAME, name) + attribute(_ALIAS, alias.encode())
+    return Request(NEW_LINK, body, 0, f"the mark on {name}")
+
+
+def add_bridge(name: str, mac_address: str | None, mtu: int) -> Request:
+    """Without spanning tree and snooping: frames pass as soon as it is up."""
+    data = attribute(1, 0) + attribute(5, 0) + attribute(23, b"\0")
+    parts = attribute(_NAME, name) + attribute(_MTU, mtu)
+    if mac_address is not None:
+        parts += attribute(_ADDRESS, bytes.fromhex(mac_address.replace(":", "")))
+    info = nested(_INFO, attribute(_INFO_KIND, "bridge"), nested(_INFO_DATA, data))
+    return _new(parts + info, f"bridge {name}")
+
+
+def add_vxlan(name: str, vni: int, local: str, mtu: int, namespace: int) -> Request:
+    """Told to the underlay's namespace, where its tunnel stays; it appears in the other one."""
+    data = (
+        attribute(_VXLAN_ID, vni)
+        + attribute(_VXLAN_LOCAL, ipaddress.IPv4Address(local).packed)
+        + attribute(_VXLAN_LEARNING, b"\0")
+        + attribute(_VXLAN_PORT, struct.pack(">H", _VXLAN_UDP_PORT))
+    )
+    parts = attribute(_NAME, name) + attribute(_MTU, mtu) + attribute(_NAMESPACE_FD, namespace)
+    info = nested(_INFO, attribute(_INFO_KIND, "vxlan"), nested(_INFO_DATA, data))
+    return _new(parts + info, f"vxlan {name}")
+
+
+def add_veth(name: str, peer: str, namespace: int, mtu: int) -> Request:
+    """One end here, the other in the namespace of the descriptor."""
+    other = _LINK.pack(0, 0, 0, 0, 0, 0) + attribute(_NAME, peer) + attribute(_MTU, mtu)
+    other += attribute(_NAMESPACE_FD, namespace)
+    info = nested(_INFO, attribute(_INFO_KIND, "veth"), nested(_INFO_DATA, nested(1, other)))
+    own = attribute(_NAME, name) + attribute(_MTU, mtu)
+    return _new(own + info, f"veth {name}")
+
+
+def set_link(
+    index: int,
+    what: str,
+    *,
+    up: bool | None = None,
+    alias: str | None = None,
+    mac_address: str | None = None,
+    mtu: int | None = None,
+    master: int | None = None,
+    namespace: int | None = None,
+) -> Request:
+    """`master` 0 takes it out of its bridge."""
+    parts = b""
+    if alias is not None:
+        parts += attribute(_ALIAS, alias.encode())
+    if mac_address is not None:
+        parts += attribute(_ADDRESS, bytes.fromhex(mac_address.replace(":", "")))
+    if mtu is not None:
+        parts += attribute(_MTU, mtu)
+    if master is not None:
+        parts += attribute(_MASTER, master)
+    if namespace is not None:
+        parts += attribute(_NAMESPACE_FD, namespace)
+    flags, mask = (0, 0) if up is None else (int(up), _UP)
+    return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, flags, mask) + parts, 0, what)
+
+
+def set_bridge_port(index: int, what: str, *, learning: bool, suppress: bool) -> Request:
+    port = nested(
+        5, attribute(_PORT_LEARNING, bytes([learning])), attribute(_PORT_SUPPRESS, bytes([suppress]))
+    )
+    data = nested(_INFO, attribute(4, "bridge"), port)
+    return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + data, 0, what)
+
+
+def set_arp_accept(index: int, what: str) -> Request:
+    """An announcement makes a neighbour entry, so that EVPN tells MAC and address together."""
+    family = nested(socket.AF_INET, nested(1, attribute(_ARP_ACCEPT, 1)))
+    body = _LINK.pack(0, 0, 0, index, 0, 0) + nested(_AF_SPEC, family)
+    return Request(NEW_LINK, body, 0, what)
+
+
+def silence(index: int, what: str) -> Request:
+    """No IPv6 address of its own: the kernel must not speak on an interface that only forwards."""
+    family = nested(socket.AF_INET6, attribute(8, b"\1"))
+    return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + nested(_AF_SPEC, family), 0, what)
+
+
+def delete_link(index: int, what: str) -> Request:
+    return Request(DELETE_LINK, _LINK.pack(0, 0, 0, index, 0, 0), 0, f"removing {what}")
+
+
+def dump_addresses() -> Request:
+    return Request(GET_ADDRESS, _IPV4_ADDRESS.pack(0, 0, 0, 0, 0), 0, "addresses")
+
+
+def parse_address(body: bytes) -> Address | None:
+    """None: one that the kernel gave itself (of link scope)."""
+    _, prefix, _, scope, index = _IPV4_ADDRESS.unpack_from(body)
+    values = attributes(body, _IPV4_ADDRESS.size)
+    packed = values.get(2) or values.get(1)
+    if packed is None or scope:
+        return None
+    return Address(index=index, address=f"{ipaddress.ip_address(packed)}/{prefix}")
+
+
+def change_address(index: int, address: str, what: str, *, add: bool) -> Request:
+    """IPv6 without duplicate address detection: all leaves have the same one."""
+    value = ipaddress.ip_interface(address)
+    family = socket.AF_INET if value.version == 4 else socket.AF_INET6  # noqa: PLR2004 (IP version)
+    no_detection = 0x02 if family == socket.AF_INET6 else 0
+    body = _IPV4_ADDRESS.pack(family, value.network.prefixlen, no_detection, 0, index)
+    body += attribute(2, value.packed) + attribute(1, value.packed)
+    if add:
+        return Request(NEW_ADDRESS, body, CREATE | REPLACE, f"address {address} on {what}")
+    return Request(DELETE_ADDRESS, body, 0, f"removing address {address} from {what}")
+
+
+def dump_routes() -> Request:
+    """Those with our protocol number alone: the kernel sifts."""
+    body = _ROUTE.pack(0, 0, 0, 0, 0, PROTOCOL, 0, 0, 0)
+    return Request(GET_ROUTE, body, 0, "routes")
+
+
+def parse_route(body: bytes) -> KernelRoute | None:
+    family, length, _, _, _, protocol, _, kind, _ = _ROUTE.unpack_from(body)
+    values = attributes(body, _ROUTE.size)
+    if protocol != PROTOCOL or kind != 1 or 5 not in values:
+        return None
+    bits = 4 if family == socket.AF_INET else 16
+    packed = values.get(1, bytes(bits))
+    destination = f"{ipaddress.ip_address(packed)}/{length}"
+    return KernelRoute(destination=destination, nexthop=str(ipaddress.ip_address(values[5])))
+
+
+def change_route(destination: str, nexthop: str, *, add: bool) -> Request:
+    network, via = ipaddress.ip_network(destination), ipaddress.ip_address(nexthop)
+    family = socket.AF_INET if network.version == 4 else socket.AF_INET6  # noqa: PLR2004 (IP version)
+    head = (family, network.prefixlen, 0, 0, _MAIN_TABLE, PROTOCOL, 0, 1, 0)
+    body = _ROUTE.pack(*head) + attribute(1, network.network_address.packed)
+    body += attribute(5, via.packed)
+    what = f"route to {destination} by {nexthop}"
+    if add:
+        return Request(NEW_ROUTE, body, CREATE | EXCLUSIVE, what)
+    return Request(DELETE_ROUTE, body, 0, f"removing the {what}")
+
+
+def name_namespace(descriptor: int) -> Request:
+    """Gives another namespace a number in this one, which zebra asks for."""
+    body = b"\0\0\0\0" + attribute(3, descriptor) + attribute(1, struct.pack("=i", -1))
+    return Request(NEW_NAMESPACE_ID, body, 0, "a number for the VRF's namespace")
+
+
+def _new(parts: bytes, what: str) -> Request:
+    head = _LINK.pack(0, 0, 0, 0, 0, 0)
+    return Request(NEW_LINK, head + parts, CREATE | EXCLUSIVE, what)

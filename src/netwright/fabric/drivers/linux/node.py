@@ -1,0 +1,140 @@
+"""A switch that is a process of this machine: its namespaces, entered by /proc/PID.
+
+An interface lives in a network namespace, and a namespace lives as long as a socket in it is open:
+sockets are therefore opened for one task and closed with it. Everything here blocks, and moves the
+thread that calls it: it belongs in a thread of the driver's own.
+"""
+
+import ctypes
+import errno
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from netwright.fabric.drivers.linux import links
+from netwright.fabric.drivers.linux.netlink import Netlink
+
+T = TypeVar("T")
+
+_CLONE_FS, _CLONE_NEWNS, _CLONE_NEWNET = 0x200, 0x20000, 0x40000000
+_MS_BIND, _MNT_DETACH = 4096, 2
+_START_TIME_FIELD = 19  # of /proc/PID/stat after the name, see proc(5)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Node:
+    """`directory` has a file `pid`: who it names is the switch, as long as it lives."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def pid(self) -> int:
+        """Raises OSError or ValueError when there is no switch, or none of its own namespaces."""
+        pid = int((self.directory / "pid").read_text())
+        for kind in ("net", "mnt"):
+            theirs, ours = Path(f"/proc/{pid}/ns/{kind}"), Path(f"/proc/thread-self/ns/{kind}")
+            if kind == "mnt" and theirs.stat().st_ino == ours.stat().st_ino:
+                msg = f"process {pid} has no mount namespace of its own"
+                raise OSError(errno.EINVAL, msg)
+        return pid
+
+    def boot_id(self) -> str:
+        pid = self.pid()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return f"{pid}-{fields[_START_TIME_FIELD]}"
+
+    def namespaces(self) -> list[str]:
+        """Those that zebra sees as VRFs, whoever made them."""
+        return sorted(os.listdir(self._folder()))
+
+    def open_namespace(self, name: str) -> int:
+        """A descriptor; "" is the switch's own. Raises FileNotFoundError."""
+        path = Path(f"/proc/{self.pid()}/ns/net") if not name else self._folder() / name
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def open_netlink(self, name: str) -> Netlink:
+        """Moves the calling thread there."""
+        self.enter(name)
+        return Netlink()
+
+    def enter(self, name: str) -> None:
+        descriptor = self.open_namespace(name)
+        try:
+            _check(_libc.setns(descriptor, _CLONE_NEWNET), f"entering namespace {name or 'own'}")
+        finally:
+            os.close(descriptor)
+
+    def add_namespace(self, name: str, settings: Mapping[str, str], alias: str) -> None:
+        """Named in the switch's own mount namespace once it is as it shall be.
+
+        `settings` are files below /proc/sys/net; those that the kernel does not have are left out.
+        `alias` is the loopback's, which is up.
+        """
+        path = f"/run/netns/{name}"
+
+        def work() -> None:
+            self._enter_mounts()
+            _check(_libc.unshare(_CLONE_NEWNET), f"a namespace {name}")
+            for setting, value in settings.items():
+                with suppress(FileNotFoundError):
+                    Path("/proc/sys/net", setting).write_text(value)
+            with Netlink() as netlink:
+                netlink.tell([links.set_link(1, "loopback", up=True, alias=alias)])
+            os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+            source = b"/proc/thread-self/ns/net"
+            done = _libc.mount(source, path.encode(), b"none", _MS_BIND, None)
+            if done != 0:
+                number = ctypes.get_errno()
+                os.unlink(path)
+                raise OSError(number, f"naming namespace {name}: {os.strerror(number)}")
+
+        _in_thread(work)
+
+    def remove_namespace(self, name: str) -> None:
+        """Its name goes; it goes itself with whoever uses it last."""
+
+        def work() -> None:
+            self._enter_mounts()
+            path = f"/run/netns/{name}"
+            _libc.umount2(path.encode(), _MNT_DETACH)
+            os.unlink(path)
+
+        _in_thread(work)
+
+    def _folder(self) -> Path:
+        return Path(f"/proc/{self.pid()}/root/run/netns")
+
+    def _enter_mounts(self) -> None:
+        descriptor = os.open(f"/proc/{self.pid()}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _check(_libc.unshare(_CLONE_FS), "a root directory of the thread's own")
+            _check(_libc.setns(descriptor, _CLONE_NEWNS), "entering the switch's mount namespace")
+        finally:
+            os.close(descriptor)
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    """In a thread that ends afterwards, since there is no way back from a mount namespace."""
+    errors: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 (raised again in the caller's thread)
+            errors.append(error)
+
+    thread = threading.Thread(target=guarded, name="in-switch")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
