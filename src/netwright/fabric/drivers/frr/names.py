@@ -10,6 +10,8 @@ import re
 
 _MADE = re.compile(r"(br|vni)\d+|nwi\d+\.\d+")
 
+_OUTER = re.compile(r"nw\d+\.\d+")
+
 
 def bridge(vni: int) -> str:
     return f"br{vni}"
@@ -30,6 +32,10 @@ def inner(port: int, vlan: int) -> str:
 def is_made(name: str) -> bool:
     """Whether we name what we put into VRFs so."""
     return _MADE.fullmatch(name) is not None
+
+
+def is_outer(name: str) -> bool:
+    return _OUTER.fullmatch(name) is not None
 
 
 def router_mac(loopback: str) -> str:

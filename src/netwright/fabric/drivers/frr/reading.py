@@ -19,7 +19,7 @@ from netwright.fabric.config import (
     Vrf,
 )
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import marks
+from netwright.fabric.drivers.frr import marks, names
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux.links import Link
@@ -90,9 +90,8 @@ def outer_ends(observed: Observed, key: str, port: str) -> dict[int, Link]:
     for link in observed.own.links.values():
         mark = marks.read(link.alias) if link.kind == "veth" and link.alias else None
         vlan = marks.read_number(mark, "vlan")
-        if mark and mark.get(key) == port and vlan is not None and link.name.startswith("nw"):
-            if not link.name.startswith("nwi"):
-                found[vlan] = link
+        if mark and mark.get(key) == port and vlan is not None and names.is_outer(link.name):
+            found[vlan] = link
     return found
 
 

@@ -22,6 +22,7 @@ from netwright.model.resources import Value
 
 PROTOCOL = 119
 """Routes of ours carry it (RFC 3549 `rtm_protocol`)."""
+BGP_PROTOCOL = 186
 
 NEW_LINK, DELETE_LINK, GET_LINK = 16, 17, 18
 NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
@@ -228,9 +229,9 @@ def change_address(index: int, address: str, what: str, *, add: bool) -> Request
     return Request(DELETE_ADDRESS, body, 0, f"removing address {address} from {what}")
 
 
-def dump_routes() -> Request:
-    """Those with our protocol number alone: the kernel sifts."""
-    body = _ROUTE.pack(0, 0, 0, 0, 0, PROTOCOL, 0, 0, 0)
+def dump_routes(protocol: int = PROTOCOL) -> Request:
+    """Those with this protocol number alone: the kernel sifts."""
+    body = _ROUTE.pack(0, 0, 0, 0, 0, protocol, 0, 0, 0)
     return Request(GET_ROUTE, body, 0, "routes")
 
 
@@ -243,6 +244,22 @@ def parse_route(body: bytes) -> KernelRoute | None:
     packed = values.get(1, bytes(bits))
     destination = f"{ipaddress.ip_address(packed)}/{length}"
     return KernelRoute(destination=destination, nexthop=str(ipaddress.ip_address(values[5])))
+
+
+def next_hops_by(body: bytes, index: int) -> frozenset[str]:
+    """A route's gateways out of this interface, IPv4."""
+    values = attributes(body, _ROUTE.size)
+    hops = [(number(values.get(4)), values.get(5))]
+    offset, several = 0, values.get(9, b"")
+    while offset + 8 <= len(several):  # struct rtnexthop, each with attributes of its own
+        length, _, _, out = struct.unpack_from("=HBBi", several, offset)
+        hops.append((out, attributes(several[offset + 8 : offset + length]).get(5)))
+        offset += max((length + 3) & ~3, 8)
+    return frozenset(
+        str(ipaddress.IPv4Address(via))
+        for out, via in hops
+        if out == index and via is not None and len(via) == 4  # noqa: PLR2004 (IPv4)
+    )
 
 
 def change_route(destination: str, nexthop: str, *, add: bool) -> Request:
