@@ -29,6 +29,7 @@ COMMANDS = {
     "host": Command("netwright.cli.host", "Hosts: list, show, credential, fence, unfence, delete."),
     "port": Command("netwright.cli.port", "Ports: list, show, history, explain."),
     "server": Command("netwright.cli.server", "Run the network service."),
+    "top": Command("netwright.cli.top", "Ports by state and place, live."),
     "topology": Command("netwright.cli.topology", "The fabric's inventory: apply, show."),
     "trace": Command("netwright.cli.trace", "The devices between two ports."),
 }

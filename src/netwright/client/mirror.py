@@ -9,14 +9,15 @@ off has changed nothing. Every other line carries a cursor and changes the state
 state is at all times that of the server at `cursor`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from netwright.model.errors import InternalError
 from netwright.model.kinds import VALUE_OF
-from netwright.model.resources import Attachment, Host, Network, Port, Subnet
+from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Value
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.wire import Kind, LineType, WatchLine
 
@@ -35,15 +36,22 @@ _DECODER: Mapping[Kind, msgspec.json.Decoder[Any]] = {
 }
 
 
+Decode: TypeAlias = Callable[[Key, WatchLine], tuple[Any, str]]
+
+
 class Mirror:
     """The server's state at `cursor`, typed.
 
     `complete` says whether a whole snapshot ever came: before that, absence means nothing.
     `broken` are resources that this release cannot read, with the reason: they keep their last
-    readable value, and absence of those from the state proves nothing either.
+    readable value, and absence of those from the state proves nothing either. `instead` are the
+    types, by kind, of those who want a glance of each value and not the whole: the typed properties
+    then speak of these.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, instead: Mapping[Kind, type[Value]] = MappingProxyType({})) -> None:
+        glances = {kind: msgspec.json.Decoder(type_) for kind, type_ in instead.items()}
+        self._decoders = {**_DECODER, **glances}
         self.cursor: str | None = None
         self.complete = False
         self.broken: Mapping[Key, str] = {}
@@ -92,7 +100,7 @@ class Mirror:
 
     def opened(self) -> None:
         """A new stream begins, asked for after `cursor`: a snapshot that broke off is void."""
-        self._snapshot = _Snapshot() if self.cursor is None else None
+        self._snapshot = self._begin() if self.cursor is None else None
 
     def feed(self, line: WatchLine) -> frozenset[Key]:
         """Take in one line of the stream; return what it changed.
@@ -120,7 +128,7 @@ class Mirror:
             raise InternalError(f"A watch line of type {line.type} names no resource.")
         key = Key(line.kind, line.id)
         if self._snapshot is None and not line.cursor:
-            self._snapshot = _Snapshot()
+            self._snapshot = self._begin()
         if self._snapshot is not None:
             self._snapshot.take(key, line, self._objects)
             return frozenset()
@@ -135,7 +143,7 @@ class Mirror:
             objects.pop(key.id, None)
             self._mend(key)
             return before is not None
-        value, reason = _decoded(key, line)
+        value, reason = self._decoded(key, line)
         if reason:
             self.broken = {**self.broken, key: reason}
             return False
@@ -143,13 +151,25 @@ class Mirror:
         objects[key.id] = value
         return bool(value != before)
 
+    def _decoded(self, key: Key, line: WatchLine) -> tuple[Any, str]:
+        """(value, "") or (None, why it cannot be read)."""
+        if line.object is msgspec.UNSET:
+            return None, "the line holds no object"
+        try:
+            return self._decoders[key.kind].decode(line.object), ""
+        except msgspec.DecodeError as error:
+            return None, str(error)
+
+    def _begin(self) -> "_Snapshot":
+        return _Snapshot(self._decoded)
+
     def _mend(self, key: Key) -> None:
         if key in self.broken:
             self.broken = {other: why for other, why in self.broken.items() if other != key}
 
     def _end_snapshot(self, line: WatchLine) -> frozenset[Key]:
         before = self._objects
-        snapshot = self._snapshot or _Snapshot()  # a snapshot of nothing has no puts
+        snapshot = self._snapshot or self._begin()  # a snapshot of nothing has no puts
         self._objects, self.broken = snapshot.objects, snapshot.broken
         self._snapshot = None
         self.cursor = line.cursor
@@ -165,31 +185,22 @@ class Mirror:
 class _Snapshot:
     """A state under construction."""
 
-    def __init__(self) -> None:
+    def __init__(self, decoded: Decode) -> None:
         self.objects = _empty()
         self.broken: dict[Key, str] = {}
+        self._decoded = decoded
 
     def take(self, key: Key, line: WatchLine, live: Objects) -> None:
         if line.type is LineType.DELETE:
             self.objects[key.kind].pop(key.id, None)
             self.broken.pop(key, None)
             return
-        value, reason = _decoded(key, line)
+        value, reason = self._decoded(key, line)
         if reason:
             self.broken[key] = reason
             value = live[key.kind].get(key.id)
         if value is not None:
             self.objects[key.kind][key.id] = value
-
-
-def _decoded(key: Key, line: WatchLine) -> tuple[Any, str]:
-    """(value, "") or (None, why it cannot be read)."""
-    if line.object is msgspec.UNSET:
-        return None, "the line holds no object"
-    try:
-        return _DECODER[key.kind].decode(line.object), ""
-    except msgspec.DecodeError as error:
-        return None, str(error)
 
 
 def _empty() -> Objects:

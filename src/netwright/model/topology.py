@@ -40,7 +40,8 @@ class Capacities(Message, frozen=True, kw_only=True):
 class Switch(Message, frozen=True, kw_only=True):
     """`driver` configures it, reached at `address` (the driver's own form); "": nobody of ours.
 
-    `asn` and `loopback` (the VTEP's address) are its own in the underlay; leaves need both.
+    `asn` and `loopback` (the VTEP's address) are its own in the underlay; leaves need both. `zone`
+    is where it stands; a host stands where the switches do that it hangs on.
     """
 
     name: Name
@@ -49,6 +50,7 @@ class Switch(Message, frozen=True, kw_only=True):
     address: str = ""
     asn: Annotated[int, Meta(ge=1, le=4294967295)] | None = None
     loopback: str = ""
+    zone: str = ""
     capacities: Capacities = Capacities()
 
 
