@@ -109,6 +109,11 @@ class Client(Http):
         answer = await self.call("POST", _host(name, "credential"), dict[str, str])
         return answer["token"]
 
+    async def fabric_credential(self) -> str:
+        """The token that makes its bearer the fabric controller; for admins only."""
+        answer = await self.call("POST", "/v1/fabric/credential", dict[str, str])
+        return answer["token"]
+
     async def port_history(self, port_id: str) -> tuple[Transition, ...]:
         path = f"/v1/ports/{quote(port_id, safe='')}/history"
         return (await self.call("GET", path, History)).history
