@@ -1,4 +1,4 @@
-"""A server as a fabric controller sees it: the watch, the lease, reports; and switches with EVPN."""
+"""A server as a fabric controller sees it: watch, lease, reports; and switches with EVPN."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -12,7 +12,15 @@ from netwright.fabric.changes import Change
 from netwright.fabric.config import RouteTargets, SwitchConfig
 from netwright.fabric.drivers.base import Actual, Learned, OvertakenError
 from netwright.model.errors import LeaseHeld, StaleEpoch, Unavailable
-from netwright.model.fabric import AttachmentReport, FabricReports, SwitchReport
+from netwright.model.fabric import (
+    AttachmentReport,
+    FabricReports,
+    OperationAnswer,
+    SwitchReport,
+    SwitchState,
+    SwitchStatus,
+)
+from netwright.model.operations import FABRIC, Action, Operation
 from netwright.model.resources import Attachment
 from netwright.model.states import AttachmentState
 from netwright.model.topology import Switch, Topology
@@ -62,6 +70,8 @@ class FabricServer:
         self.is_away = False
         self.objects: dict[tuple[Kind, str], Any] = {}
         self.asked_after: list[str | None] = []
+        self.answers: list[OperationAnswer] = []
+        self._asked = 0
         self._clock = clock
         self._log: list[tuple[Kind, str, Any]] = []
         self._news = asyncio.Condition()
@@ -81,8 +91,10 @@ class FabricServer:
         found = self.objects.get((Kind.ATTACHMENT, subject))
         return found.state if found is not None else None
 
-    def status(self, switch: str) -> SwitchReport | None:
-        return next((one for one in reversed(self.switches) if one.switch == switch), None)
+    def status(self, switch: str) -> SwitchReport:
+        """As last reported; unreachable before it ever was."""
+        nothing = SwitchReport(switch=switch, status=SwitchStatus.UNREACHABLE, cause="not reported")
+        return next((one for one in reversed(self.switches) if one.switch == switch), nothing)
 
     async def put(self, kind: Kind, id_: str, value: Any) -> None:
         self.objects[kind, id_] = value
@@ -120,6 +132,42 @@ class FabricServer:
         self.clear_at = reports.clear_at or self.clear_at
         for report in reports.attachments:
             await self._apply(report)
+        for one in reports.switches:
+            state = SwitchState(
+                name=one.switch,
+                status=one.status,
+                cause=one.cause,
+                drift=one.drift,
+                drained=one.drained,
+                since=0.0,
+            )
+            if self.objects.get((Kind.SWITCH, one.switch)) != state:
+                await self.put(Kind.SWITCH, one.switch, state)
+
+    async def answer_operation(self, id_: str, answer: OperationAnswer) -> None:
+        self._reach()
+        if answer.token != self._token:
+            raise StaleEpoch("A newer controller holds the lease.")
+        self.answers.append(answer)
+        operation = self.objects[Kind.OPERATION, id_]
+        await self.put(
+            Kind.OPERATION, id_, replace(operation, state=answer.state, result=answer.result)
+        )
+
+    async def ask(self, action: Action, **arguments: Any) -> OperationAnswer:
+        """Ask the controller, and wait for its answer."""
+        self._asked += 1
+        operation = Operation(
+            id=f"op-{self._asked}",
+            project_id="p",
+            collection=FABRIC,
+            action=action,
+            arguments=arguments,
+        )
+        await self.put(Kind.OPERATION, operation.id, operation)
+        while not self.objects[Kind.OPERATION, operation.id].state.is_final:
+            await asyncio.sleep(0.01)
+        return self.answers[-1]
 
     async def watch(
         self,
@@ -213,9 +261,9 @@ class EvpnSwitch(SimulatedSwitch):
         for vni, learned in own.items():
             if vni in self.announces:
                 exports = frozenset(self.announces[vni].exports)
-                own[vni] = learned = replace(learned, export_targets=exports)
+                own[vni] = replace(learned, export_targets=exports)
             vteps = self._fabric.vteps(self, vni, learned.import_targets)
-            own[vni] = replace(learned, remote_vteps=vteps)
+            own[vni] = replace(own[vni], remote_vteps=vteps)
         return own
 
     def exports(self, vni: int) -> frozenset[str]:

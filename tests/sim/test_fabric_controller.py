@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from tests.doubles import fabrics, virtual_time
 from tests.doubles.fabric_server import EvpnFabric, FabricServer, Here, here
 
-from netwright.fabric.config import EMPTY, RouteTargets
+from netwright.fabric.config import EMPTY, RouteTargets, SwitchConfig
 from netwright.fabric.controller import Controller
 from netwright.fabric.drivers.base import Driver
 from netwright.fabric.store import Store
 from netwright.model.fabric import SwitchStatus
+from netwright.model.operations import Action, OperationState
 from netwright.model.resources import Attachment, Network
 from netwright.model.states import AttachmentState
 from netwright.model.topology import DriftPolicy, Switch, Topology
@@ -259,10 +260,7 @@ def test_a_switch_that_hangs_up_halfway_is_finished_when_it_is_back(
         await world.fill(ONE)
         async with world.controller():
             await world.until(
-                lambda: (
-                    (found := world.server.status("leaf1")) is not None
-                    and found.status is SwitchStatus.UNREACHABLE
-                ),
+                lambda: "configured" in world.server.status("leaf1").cause,
                 5.0,
             )
             assert "not known until it answers" in world.server.status("leaf1").cause
@@ -286,10 +284,10 @@ def test_a_rebooted_leaf_holds_its_host_ports_down_until_complete(
             planned = world["leaf1"].config
             opened: list[bool] = []
 
-            def observe(config: object) -> None:
-                for one in config.interfaces.values():  # type: ignore[attr-defined]
+            def observe(config: SwitchConfig) -> None:
+                for one in config.interfaces.values():
                     if not one.is_down:
-                        opened.append(config == planned or 1001 in config.segments)  # type: ignore[attr-defined]
+                        opened.append(1001 in config.segments)  # noqa: PERF401
 
             world["leaf1"].observe = observe
             world["leaf1"].is_mute = True  # its routes take their time
@@ -425,6 +423,57 @@ def test_the_history_has_the_steps_in_their_order(run: Callable[..., None], tmp_
     events = [step.event for step in steps]
     assert events[:6] == ["told", "saved", "planned", "applied", "verified", "reported"]
     assert "leaf1/h1 VLAN 10" in next(step.detail for step in steps if step.event == "planned")
+
+
+def test_operators_ask_for_plan_apply_and_drain(run: Callable[..., None]) -> None:
+    topology = fabrics.topology()
+    topology = replace(topology, fabric=replace(topology.fabric, drift=DriftPolicy.ALARM))
+
+    async def scenario(world: World) -> None:
+        await world.fill(ONE)
+        async with world.controller():
+            await world.until_up("net-1@host1")
+            planned = world["leaf1"].config
+            world["leaf1"].become(EMPTY)
+            plan = await world.server.ask(Action.PLAN)
+            said = plan.result["switches"]["leaf1"]
+            assert [line.split(":")[0] for line in said["words"]] == [
+                "+ segment 1001",
+                "+ interface h1",
+            ]
+            assert [one["verb"] for one in said["changes"]] == ["add", "add"]
+            assert plan.result["switches"]["leaf2"]["words"] == []
+            assert world["leaf1"].config == EMPTY
+            applied = await world.server.ask(Action.APPLY, switches=["leaf1"])
+            assert applied.state is OperationState.DONE
+            assert applied.result["switches"]["leaf1"]["words"] == said["words"]
+            assert world["leaf1"].config == planned
+
+            drained = await world.server.ask(Action.DRAIN, switch="leaf1")
+            assert drained.state is OperationState.DONE
+            assert drained.result["cut_off"] == []
+            assert all(one.is_down for one in world["leaf1"].config.interfaces.values())
+            assert world.server.state("net-1@host1") is UP
+            assert "drained" in world.server.attachment("net-1@host1").cause
+            last = await world.server.ask(Action.DRAIN, switch="leaf2")
+            assert last.result["cut_off"] == ["host1", "host2"]
+            await world.until(
+                lambda: world.server.state("net-1@host1") is AttachmentState.DRIFTED, 5.0
+            )
+        async with world.controller("another"):  # which learns it from the server
+            await world.until(lambda: world.server.status("leaf1").drained, 10.0)
+            await asyncio.sleep(5)
+            assert all(one.is_down for one in world["leaf1"].config.interfaces.values())
+            for leaf in ("leaf1", "leaf2"):
+                await world.server.ask(Action.UNDRAIN, switch=leaf)
+            await world.until_up("net-1@host1")
+            assert world["leaf1"].config == planned
+            unknown = await world.server.ask(Action.DRAIN, switch="spine1")
+            assert unknown.state is OperationState.FAILED
+            assert unknown.error is not None
+            assert "spine1" in unknown.error.message
+
+    run(scenario, topology)
 
 
 def _any_change(switch: Any) -> Any:

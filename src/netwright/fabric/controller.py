@@ -23,9 +23,9 @@ from netwright.fabric.judging import described
 from netwright.fabric.lease import Lease, LeaseLost, Leases
 from netwright.fabric.placements import Placements
 from netwright.fabric.plan import Planner
-from netwright.fabric.reports import Server as ReportServer
 from netwright.fabric.store import Settled, Step, Store
 from netwright.fabric.tenure import Planned, Tenure
+from netwright.fabric.tenure import Server as TenureServer
 from netwright.fabric.told import Listener
 from netwright.fabric.verify import Observed
 from netwright.model.topology import Switch
@@ -38,7 +38,7 @@ Changed: TypeAlias = frozenset[str]
 log = structlog.get_logger(__name__)
 
 
-class Server(WatchSource, Leases, ReportServer, Protocol):
+class Server(WatchSource, Leases, TenureServer, Protocol):
     """What the controller needs of the server: `client.api.Client`, or a test's double."""
 
 
@@ -163,6 +163,7 @@ class Controller:
         delay_s = await self.listener.save()
         if self.tenure is not None:
             self.tenure.told_again()
+            self.tenure.told_operations(self.listener.told.operations)
         return delay_s
 
     async def _plan(self) -> None:

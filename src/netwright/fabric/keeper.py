@@ -18,14 +18,14 @@ from msgspec.structs import replace
 
 from netwright.client.backoff import Backoff
 from netwright.fabric import changes, elements
+from netwright.fabric import drift as drifts
 from netwright.fabric.bringing import READ_S_MAX, Bringer
 from netwright.fabric.config import Interface, SwitchConfig
+from netwright.fabric.drift import Drift
 from netwright.fabric.drivers.base import Actual, Driver, Learned, OvertakenError
-from netwright.fabric.elements import ElementKey
 from netwright.fabric.lease import LeaseLost
 from netwright.fabric.store import Settled
 from netwright.fabric.views import View
-from netwright.fabric.words import words
 from netwright.model.errors import DeviceError, NetwrightError
 from netwright.model.fabric import SwitchStatus
 from netwright.model.resources import Value
@@ -43,7 +43,6 @@ COMPLETE_S_MAX = 60.0
 COMPLETE_POLL_S = 0.3
 
 UNREACHABLE_AGAIN = Backoff(first_s=0.3, max_s=3.0)
-DRIFT_LINES_MAX = 50
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +101,10 @@ class Keeper:
         self._brought_at = 0.0
         self._repaired = ""
         self._failures = 0
+        self._turn = asyncio.Lock()
+        self._begun = self._done = 0
+        """Passes, counted, also those that found the switch unreachable."""
+        self._ended = asyncio.Event()
 
     def want(self, goal: Goal) -> None:
         """The switch shall be so from now on."""
@@ -134,6 +137,19 @@ class Keeper:
                 await self._wait(delay_s)
                 delay_s = await self._work()
 
+    async def compare(self) -> tuple[SwitchConfig, SwitchConfig]:
+        """(what it is, what it shall be), by what the switch says now. Raises DeviceError."""
+        async with self._turn:
+            actual = (await self._bringer.read()).config
+        return actual, actual if self._goal is None else self._goal.config
+
+    async def passed(self) -> View:
+        """Wait for a pass that begins after this; the view that it leaves."""
+        number = self._begun + 1
+        while self._done < number or self.view is None:
+            await self._ended.wait()
+        return self.view
+
     async def close(self) -> None:
         await self._driver.close()
 
@@ -161,9 +177,18 @@ class Keeper:
         self._woken.clear()
         if self._goal is None:
             return POLL_S
+        async with self._turn:
+            delay_s = await self._take_turn(self._goal)
+        ended, self._ended = self._ended, asyncio.Event()
+        ended.set()
+        return delay_s
+
+    async def _take_turn(self, goal: Goal) -> float:
+        is_pass = self._read_due
+        self._begun += is_pass
         try:
-            if self._read_due:
-                await self._pass(self._goal)
+            if is_pass:
+                await self._pass(goal)
             else:
                 await self._answer()
         except OvertakenError as error:
@@ -179,6 +204,8 @@ class Keeper:
         except Exception as error:  # a driver's defect is one switch's trouble
             log.exception("a driver failed", switch=self.name)
             return self._unreachable(f"The driver of switch {self.name} failed: {error!r}.")
+        finally:
+            self._done += is_pass
         self._failures = 0
         return self._next_s()
 
@@ -214,17 +241,18 @@ class Keeper:
         repair, self._repair_due = self._repair_due, False
         actual = await self._bringer.read()
         actual = await self._meet(actual, goal)
-        drift = self._drift(actual)
-        left = self._left(goal, drift) if not repair else frozenset()
-        drift_words = self._say_drift(actual, drift, left, goal)
+        policy = DriftPolicy.REPAIR if repair else goal.policy
+        drift = drifts.found(actual.config, self._settled, goal.config, policy)
+        self._say_drift(actual, drift, goal)
         wanted = goal.config if self._down_since is None else elements.held_down(goal.config)
-        actual = await self._bringer.bring(actual, wanted, left=left, begin=self._beginning(actual))
-        await self._settle_on(actual, left)
+        begin = self._beginning(actual)
+        actual = await self._bringer.bring(actual, wanted, left=drift.left, begin=begin)
+        await self._settle_on(actual, drift)
         learned = await self._learned(goal.config.segments.keys() | self._asked)
         self._asked.clear()
         if self._down_since is None:
             self._bringer.settle(actual.config, goal.config)
-        self._show(self._seen(goal, actual, learned, drift_words if left else ()))
+        self._show(self._seen(goal, actual, learned, drift.lines if drift.left else ()))
         self._open_when_complete(actual, wanted)
 
     async def _meet(self, actual: Actual, goal: Goal) -> Actual:
@@ -248,50 +276,28 @@ class Keeper:
         closed = replace(actual.config, interfaces={**actual.config.interfaces, **down})
         return await self._bringer.bring(actual, closed, begin=_nothing)
 
-    def _drift(self, actual: Actual) -> frozenset[ElementKey]:
-        if self._settled is None:
-            return frozenset()
-        return elements.drifted(actual.config, self._settled.config, self._settled.goal)
-
-    def _left(self, goal: Goal, drift: frozenset[ElementKey]) -> frozenset[ElementKey]:
-        """What drifted and is only alarmed: all of it that the plan wants as it was before."""
-        if goal.policy is DriftPolicy.REPAIR or self._settled is None:
-            return frozenset()
-        wanted = elements.elements(goal.config)
-        brought = elements.elements(self._settled.config)
-        return frozenset(key for key in drift if wanted.get(key) == brought.get(key))
-
-    def _say_drift(
-        self,
-        actual: Actual,
-        drift: frozenset[ElementKey],
-        left: frozenset[ElementKey],
-        goal: Goal,
-    ) -> tuple[str, ...]:
-        """The drift in words; shown and noted when it is new."""
-        if not drift or self._settled is None:
-            return ()
-        found = changes.summary(self._settled.config, actual.config)
-        said = [words(one) for one in found if elements.key_of(one.element) in drift]
-        lines = tuple(said[:DRIFT_LINES_MAX])
-        if self.view is None or self.view.drift != lines:
-            log.warning("a switch has drifted", switch=self.name, drift=lines, left=len(left))
-            self._note(self.name, "drifted", "; ".join(lines))
+    def _say_drift(self, actual: Actual, drift: Drift, goal: Goal) -> None:
+        """Show it, and note it when it is new."""
+        if not drift.keys:
+            return
+        if self.view is None or self.view.drift != drift.lines:
+            left = len(drift.left)
+            log.warning("a switch has drifted", switch=self.name, drift=drift.lines, left=left)
+            self._note(self.name, "drifted", "; ".join(drift.lines))
             before = self.view or View(name=self.name, status=SwitchStatus.DRIFTED)
             self._show(
                 replace(
                     before,
                     status=SwitchStatus.DRIFTED,
                     cause="Somebody else changed it.",
-                    drift=lines,
+                    drift=drift.lines,
                     actual=actual,
                     number=goal.number,
                     is_clear=False,
                 )
             )
-        if len(drift) > len(left):
-            self._repaired = f"Repaired what somebody else had changed: {'; '.join(lines)}."
-        return lines
+        if drift.is_repaired:
+            self._repaired = f"Repaired what somebody else had changed: {'; '.join(drift.lines)}."
 
     def _beginning(self, actual: Actual) -> Callable[[SwitchConfig], Awaitable[None]]:
         async def begin(aim: SwitchConfig) -> None:
@@ -303,16 +309,11 @@ class Keeper:
 
         return begin
 
-    async def _settle_on(self, actual: Actual, left: Collection[ElementKey]) -> None:
+    async def _settle_on(self, actual: Actual, drift: Drift) -> None:
         """What stands now is what it was brought to, but for drift that is left."""
         if self._down_since is not None:
             return  # not complete yet: whoever takes over now goes on holding it down
-        config = actual.config
-        if left and self._settled is not None:
-            was, kept = elements.elements(self._settled.config), elements.elements(config)
-            kept = {key: one for key, one in kept.items() if key not in left}
-            kept |= {key: was[key] for key in left if key in was}
-            config = elements.composed(kept)
+        config = drifts.kept(actual.config, self._settled, drift)
         settled = Settled(boot_id=actual.boot_id, config=config)
         if settled != self._settled:
             self._settled = settled
@@ -342,7 +343,7 @@ class Keeper:
         refusals = {key: hold.cause for key, hold in bringer.held.items()}
         status, cause = SwitchStatus.IN_SYNC, self._repaired
         if bringer.half:
-            standing = "; ".join(bringer.half[:DRIFT_LINES_MAX])
+            standing = "; ".join(bringer.half[: drifts.LINES_MAX])
             status, cause = SwitchStatus.REFUSED, f"It stands half changed; missing: {standing}."
         if refusals:
             status, cause = SwitchStatus.REFUSED, f"{'; '.join(refusals.values())} {cause}".strip()

@@ -6,8 +6,8 @@ plan ──▶ keepers, one a switch, side by side ──views──▶ judge �
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import structlog
 
@@ -18,15 +18,20 @@ from netwright.fabric.drivers.base import Driver
 from netwright.fabric.judging import Judge
 from netwright.fabric.keeper import Goal, Keeper
 from netwright.fabric.lease import Lease, LeaseLost
+from netwright.fabric.performing import Performer
+from netwright.fabric.performing import Server as AnswerServer
 from netwright.fabric.placements import Placements
 from netwright.fabric.plan import Plan
-from netwright.fabric.reports import AGAIN_S, Reporter, Server
+from netwright.fabric.refusals import Refusal
+from netwright.fabric.reports import AGAIN_S, Reporter
+from netwright.fabric.reports import Server as ReportServer
 from netwright.fabric.store import Settled
 from netwright.fabric.told import Told
 from netwright.fabric.verify import Fabric, Observed
 from netwright.fabric.views import View
 from netwright.model.errors import Conflict, NetwrightError
 from netwright.model.fabric import LinkReport, SwitchReport, SwitchStatus
+from netwright.model.operations import Operation
 from netwright.model.resources import Value
 from netwright.model.topology import End, Switch, SwitchKind, Topology
 from netwright.model.vlan_domains import LEAVES, host_links
@@ -37,6 +42,10 @@ CARRYING = LEAVES | {SwitchKind.CORE}
 SERVER_AGAIN = Backoff(first_s=0.3, max_s=5.0)
 
 log = structlog.get_logger(__name__)
+
+
+class Server(ReportServer, AnswerServer, Protocol):
+    """What a tenure needs of the server."""
 
 
 class Planned(Value, frozen=True, kw_only=True):
@@ -80,10 +89,14 @@ class Tenure:
         self._tasks: asyncio.TaskGroup | None = None
         self._planned: Planned | None = None
         self._cursors: dict[int, str | None] = {}
+        self._moved = asyncio.Event()
         self._ends: Mapping[str, tuple[str, ...]] = {}
         self._observed: Observed | None = None
         self.judge = Judge(around.placements, note=around.note)
         self._reporter = Reporter(token)
+        self._performer = Performer(self, server, token, self._spawn)
+        self._drained: frozenset[str] | None = None
+        """The switches that are out of service; None until we were told which."""
         self._judging = self._errand("judging", self._judge_all)
         self._reporting = self._errand("reporting", self._report)
 
@@ -111,6 +124,8 @@ class Tenure:
         """Another plan; `changed` are the subjects and switches that it changed."""
         before, self._planned = self._planned, planned
         told = planned.told
+        if self._drained is None:
+            self._drained = told.intent.drained
         self._cursors[told.number] = told.cursor
         topology = told.intent.topology
         if before is None or before.told.intent.topology is not topology:
@@ -125,6 +140,49 @@ class Tenure:
         self.judge.touch(changed)
         self._judging.wake()
         self._reporting.wake()
+        self._performer.follow(told.operations)
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def refusals(self) -> Iterable[Refusal]:
+        return self._planned.plan.refusals if self._planned is not None else ()
+
+    def cut_off(self, switch: str) -> Sequence[str]:
+        """The hosts that have no other leaf that serves them."""
+        if self._planned is None:
+            return ()
+        paths: dict[str, set[str]] = {}
+        for link in host_links(self._planned.told.intent.topology):
+            paths.setdefault(link.lower.node, set()).add(link.upper.node)
+        serving = {
+            name
+            for name, keeper in self.keepers.items()
+            if keeper.view is not None and keeper.view.actual is not None
+        } - (self._drained or frozenset())
+        return sorted(
+            host for host, on in paths.items() if switch in on and not (on - {switch}) & serving
+        )
+
+    async def drain(self, switch: str, *, drained: bool) -> None:
+        """Take a switch out of service, or back, and wait until it is so."""
+        assert self._drained is not None
+        self._drained = self._drained | {switch} if drained else self._drained - {switch}
+        keeper = self.keepers[switch]
+        if keeper.view is not None:
+            self._on_view(keeper.view)  # the server keeps it, and tells it to every controller
+        while self._planned is None or (switch in self._planned.told.intent.drained) is not drained:
+            await self._moved.wait()
+        keeper.look()
+        await keeper.passed()
+
+    def told_operations(self, operations: Mapping[str, Operation]) -> None:
+        """Begin what is asked, though nothing of the intent has changed."""
+        if self._planned is not None:
+            self._performer.follow(operations)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        assert self._tasks is not None
+        self._tasks.create_task(work, name=name)
 
     def watched(self) -> None:
         """The observer saw something."""
@@ -209,7 +267,13 @@ class Tenure:
 
     def _on_view(self, view: View) -> None:
         is_news = self._reporter.switch(
-            SwitchReport(switch=view.name, status=view.status, cause=view.cause, drift=view.drift)
+            SwitchReport(
+                switch=view.name,
+                status=view.status,
+                cause=view.cause,
+                drift=view.drift,
+                drained=view.name in (self._drained or ()),
+            )
         )
         if view.actual is not None:
             for interface in self._ends.get(view.name, ()):

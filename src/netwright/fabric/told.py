@@ -19,7 +19,7 @@ from netwright.fabric import intent as intents
 from netwright.fabric.intent import Intent
 from netwright.fabric.store import Step, Store
 from netwright.model.errors import NetwrightError
-from netwright.model.operations import Operation
+from netwright.model.operations import FABRIC, Operation
 from netwright.model.resources import Value
 from netwright.model.topology import Topology
 from netwright.model.wire import Kind
@@ -32,6 +32,7 @@ KINDS = (
     Kind.ATTACHMENT,
     Kind.HOST,
     Kind.OPERATION,
+    Kind.SWITCH,
 )
 
 CURSOR_S = 10.0
@@ -88,7 +89,8 @@ class Listener:
             return
         self.mirror.resume(saved.cursor, saved.objects)
         self.is_known = True
-        self._tell(saved.cursor, intents.gathered(saved.objects, _topology(self.mirror)))
+        topology, drained = _topology(self.mirror), _drained(self.mirror)
+        self._tell(saved.cursor, intents.gathered(saved.objects, topology, drained=drained))
         log.info("resumes", cursor=saved.cursor, attachments=len(self.mirror.attachments))
 
     async def run(self) -> None:
@@ -125,6 +127,10 @@ class Listener:
         if any(key.kind is Kind.TOPOLOGY for key in values):
             topologies = [value for key, value in values.items() if key.kind is Kind.TOPOLOGY]
             intent = replace(intent, topology=next(filter(None, topologies), Topology()))
+        if any(key.kind is Kind.SWITCH for key in values):
+            drained = _drained(self.mirror)
+            if drained != intent.drained:
+                intent = replace(intent, drained=drained)
         self._tell(cursor, intent)
 
     def _tell(self, cursor: str | None, intent: Intent) -> None:
@@ -133,7 +139,11 @@ class Listener:
             number=self.told.number + is_news,
             cursor=cursor,
             intent=intent,
-            operations=dict(self.mirror.of(Kind.OPERATION)),
+            operations={
+                id_: one
+                for id_, one in self.mirror.of(Kind.OPERATION).items()
+                if one.collection == FABRIC
+            },
         )
         self._on_told()
 
@@ -152,6 +162,10 @@ class Listener:
 
 def _topology(mirror: Mirror) -> Topology:
     return next(iter(mirror.of(Kind.TOPOLOGY).values()), Topology())
+
+
+def _drained(mirror: Mirror) -> frozenset[str]:
+    return frozenset(one.name for one in mirror.of(Kind.SWITCH).values() if one.drained)
 
 
 def _detail(value: Any) -> str:

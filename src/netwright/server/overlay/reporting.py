@@ -158,6 +158,7 @@ def _switch(world: World, report: SwitchReport) -> None:
         status=report.status,
         cause=report.cause,
         drift=report.drift,
+        drained=report.drained,
         since=before.since if before and before.status is report.status else world.now,
     )
     if after != before:
