@@ -30,6 +30,15 @@ class Document(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     routes: tuple[Route, ...] = ()
 
 
+_KINDS: dict[str, type[Value]] = {
+    "vrfs": Vrf,
+    "segments": Segment,
+    "interfaces": Interface,
+    "gateways": VlanGateway,
+    "routes": Route,
+}
+
+
 def write(document: Document) -> str:
     """Values that are as by default are left out."""
     values = msgspec.to_builtins(document)
@@ -39,9 +48,16 @@ def write(document: Document) -> str:
 def read(text: str) -> Document:
     """Raises ValueError saying where the text is wrong."""
     try:
-        return msgspec.convert(yaml.safe_load(text), Document, strict=False)
+        values = yaml.safe_load(text)
+        found = msgspec.convert(values, Document, strict=False)
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise ValueError(str(error)) from error
+    for kind, known in _KINDS.items():
+        names = {field.name for field in msgspec.structs.fields(known)}
+        for place, element in enumerate(values.get(kind) or ()):
+            if unknown := sorted(element.keys() - names):
+                raise ValueError(f"unknown key {unknown[0]!r} - at `$.{kind}[{place}]`")
+    return found
 
 
 def document(switch: str, token: int, config: SwitchConfig) -> Document:
@@ -111,7 +127,7 @@ def _without_nothing(value: object) -> object:
         return {
             key: _without_nothing(each)
             for key, each in value.items()
-            if each is not None and each is not False and each not in ((), [], {})
+            if each is not None and each is not False and each != {}
         }
     if isinstance(value, list | tuple):
         return [_without_nothing(each) for each in value]
