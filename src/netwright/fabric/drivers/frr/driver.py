@@ -1,4 +1,4 @@
-"""The driver `frr`: one thread a switch, so that the controller's event loop never waits for one."""
+"""The driver `frr`: a thread a switch, so that the controller's event loop never waits for one."""
 
 import asyncio
 import socket

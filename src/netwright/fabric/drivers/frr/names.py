@@ -1,8 +1,8 @@
 """How what we make is called on a switch; names are for people, marks and indexes say what is ours.
 
-    br5001      bridge of VNI 5001         nw12.1001  outer end of the veth of VLAN 1001 at the
-    vni5001     vxlan of VNI 5001                     interface with index 12
-    nwi12.1001  its inner end, in the bridge's namespace; a gateway's inner end likewise
+br5001      bridge of VNI 5001         nw12.1001  outer end of the veth of VLAN 1001 at the
+vni5001     vxlan of VNI 5001                     interface with index 12
+nwi12.1001  its inner end, in the bridge's namespace; a gateway's inner end likewise
 """
 
 import ipaddress

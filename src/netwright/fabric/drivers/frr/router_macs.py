@@ -4,18 +4,16 @@ Its routes by the transit VNI then stay in the kernel, to next hops whose MAC no
 black holes. Taking the VNI from the VRF and giving it back makes bgpd tell zebra everything anew.
 
     each second: zebra's router MACs ─ as before, and nothing was missing ─▶ done
-                                     └ routes' next hops − MACs = missing
+                                     └ routes' next hops without a MAC = missing
     missing, and was so a second ago: no vni ─▶ the routes have gone ─▶ vni
 """
 
 import time
 from collections.abc import Mapping
 
-import msgspec
-
-from netwright.fabric.drivers.frr import marks, names, shows
+from netwright.fabric.drivers.frr import names, shows
 from netwright.fabric.drivers.frr.session import Session
-from netwright.fabric.drivers.linux import links
+from netwright.fabric.drivers.linux import links, marks
 
 _ROUTES_GO_S = 1.5
 _POLL_S = 0.02
