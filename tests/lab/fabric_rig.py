@@ -12,7 +12,9 @@ import socket
 import struct
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from netwright.fabric.drivers.bpf import kernel, programs
@@ -60,7 +62,7 @@ class Router:
             "ip", "netns", "exec", self.namespace,
             "unshare", "-m", "sh", "-c", script, str(self.directory),
         )  # fmt: skip
-        _until(lambda: (self.directory / "pid").exists())
+        _until((self.directory / "pid").exists)
         sockets = self.directory / "frr"
         common = ("--vty_socket", str(sockets), "-A", "127.0.0.1",
                   "-z", str(sockets / "zserv.api"), "-F", "datacenter",
@@ -72,7 +74,7 @@ class Router:
                 str(_FRR / daemon), *extra, *common, "-i", str(sockets / f"{daemon}.pid"),
                 "-f", "/dev/null",
             )  # fmt: skip
-            _until(lambda daemon=daemon: _answers(sockets / f"{daemon}.vty"))
+            _until(partial(_answers, sockets / f"{daemon}.vty"))
 
     @property
     def pid(self) -> int:
@@ -187,7 +189,9 @@ class Rig:
         """
         namespace = self.namespace(host)
         run("ip", "addr", "flush", "dev", "eth0", "scope", "global", node=namespace)
-        subprocess.run(["ip", "-n", namespace, "link", "del", "app"], capture_output=True, check=False)
+        subprocess.run(
+            ["ip", "-n", namespace, "link", "del", "app"], capture_output=True, check=False
+        )
         interface = "eth0"
         if vlan is not None:
             interface = "app"
@@ -215,7 +219,9 @@ class Rig:
 
 def _tag(vlan: int) -> None:
     """An interface `app` whose frames leave by eth0 with the tag, and the other way round."""
-    subprocess.run(["tc", "qdisc", "del", "dev", "eth0", "clsact"], capture_output=True, check=False)
+    subprocess.run(
+        ["tc", "qdisc", "del", "dev", "eth0", "clsact"], capture_output=True, check=False
+    )
     for line in (
         "ip link add app type veth peer name tagger",
         "ethtool -K app tx off", "ip link set app up", "ip link set tagger up",
@@ -244,8 +250,8 @@ def _answers(path: Path) -> bool:
     return False
 
 
-def _until(condition: object) -> None:
+def _until(condition: Callable[[], bool]) -> None:
     give_up = time.monotonic() + _START_TIMEOUT_S
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < give_up, "a router did not start"
         time.sleep(0.02)

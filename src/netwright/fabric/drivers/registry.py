@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from netwright.fabric.drivers.base import Driver
+from netwright.fabric.drivers.file.driver import FileDriver
 from netwright.model.settings import InvalidConfiguration
 from netwright.model.topology import Switch
 
@@ -32,6 +33,16 @@ def _frr(switch: Switch) -> Driver:
     return FrrDriver(switch.name, _directory(switch), switch.loopback)
 
 
+def _core(switch: Switch) -> Driver:
+    from netwright.fabric.drivers.core.driver import CoreDriver  # noqa: PLC0415 (as above)
+
+    return CoreDriver(switch.name, _directory(switch))
+
+
+def _file(switch: Switch) -> Driver:
+    return FileDriver(switch.name, _directory(switch), switch.loopback)
+
+
 def _directory(switch: Switch) -> Path:
     if not switch.address.startswith(_LOCAL + "/"):
         raise InvalidConfiguration(
@@ -42,4 +53,8 @@ def _directory(switch: Switch) -> Path:
     return Path(switch.address.removeprefix(_LOCAL))
 
 
-_DRIVERS: Mapping[str, Callable[[Switch], Driver]] = {"frr": _frr}
+_DRIVERS: Mapping[str, Callable[[Switch], Driver]] = {
+    "core": _core,
+    "file": _file,
+    "frr": _frr,
+}

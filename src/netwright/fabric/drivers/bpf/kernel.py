@@ -61,7 +61,15 @@ class Map:
 
 def create_map(form: MapForm) -> Map:
     head = struct.pack(
-        "=IIIIIIII", _HASH, form.key_size, form.value_size, form.capacity, _NO_PREALLOCATION, 0, 0, 0
+        "=IIIIIIII",
+        _HASH,
+        form.key_size,
+        form.value_size,
+        form.capacity,
+        _NO_PREALLOCATION,
+        0,
+        0,
+        0,
     )
     return Map(_bpf(_MAP_CREATE, head[:28] + _name(form.name)), form)
 
@@ -103,7 +111,9 @@ def program_by_id(number: int) -> int:
 def maps_of(program: int, forms: tuple[MapForm, ...]) -> dict[str, Map]:
     """Those of a program's maps that have these names."""
     ids = ctypes.create_string_buffer(4 * _MAPS_PER_PROGRAM)
-    info = bytearray(_info(program, struct.pack("=52xIQ", _MAPS_PER_PROGRAM, ctypes.addressof(ids))))
+    info = bytearray(
+        _info(program, struct.pack("=52xIQ", _MAPS_PER_PROGRAM, ctypes.addressof(ids)))
+    )
     count = struct.unpack_from("=I", info, 52)[0]
     by_name = {form.name: form for form in forms}
     found = {}

@@ -69,7 +69,9 @@ def is_mac(sender: str) -> bool:
 def fenced_key(port: int, sender: str) -> bytes:
     """A MAC or an IP address."""
     if is_mac(sender):
-        return struct.pack("=II", port, MAC) + bytes.fromhex(sender.replace(":", "")).ljust(16, b"\0")
+        return struct.pack("=II", port, MAC) + bytes.fromhex(sender.replace(":", "")).ljust(
+            16, b"\0"
+        )
     address = ipaddress.ip_address(sender)
     return struct.pack("=II", port, address.version) + address.packed.ljust(16, b"\0")
 

@@ -1,13 +1,11 @@
 """Operations, done on a switch one by one. Blocks; raises OSError at the first that fails."""
 
-import ctypes
 import errno
-import fcntl
 import os
-import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from netwright.fabric.config import Segment, Vrf
 from netwright.fabric.drivers.bpf import programs
@@ -37,6 +35,7 @@ from netwright.fabric.drivers.frr.operations import (
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import filters, links
+from netwright.fabric.drivers.linux.checksums import disable_checksum_offload
 from netwright.fabric.drivers.linux.codec import Request
 from netwright.fabric.drivers.linux.links import Link
 
@@ -44,7 +43,6 @@ IN_FORCE_TIMEOUT_S = 4.0
 """zebra looks a second after a namespace was made, and tells bgpd; all else takes milliseconds."""
 _POLL_S = 0.004
 _ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
-_SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
 
 VRF_SETTINGS = {
     "ipv4/ip_forward": "1",
@@ -103,7 +101,8 @@ class Workshop:
             case Detach(name):
                 self._detach(name)
             case DisableChecksumOffload(name):
-                self._disable_checksum_offload(name)
+                self._session.node.enter("")
+                disable_checksum_offload(name)
             case MapVlan():
                 self._map_vlan(operation)
             case Fence():
@@ -120,7 +119,7 @@ class Workshop:
                 raise
         finally:
             os.close(descriptor)
-        # Told by the directory, it looks at once; when it is quicker than the mount, a second later.
+        # It looks when the directory tells; when it is quicker than the mount, a second later.
         # (`vrf NAME`, `netns NAME` at its vty instead is a race that both may lose for good.)
         wait_until(
             f"zebra lists VRF {operation.name}",
@@ -134,10 +133,8 @@ class Workshop:
             f"zebra leaves VRF {name}",
             lambda: name not in shows.active_vrfs(self._show("zebra", shows.SHOW_VRFS)),
         )
-        try:
+        with suppress(VtyError):  # it knew it by the namespace alone
             self._session.vty("zebra").configure((f"no vrf {name}",))
-        except VtyError:  # it knew it by the namespace alone
-            pass
 
     def _configure(self, operation: Configure) -> None:
         vty = self._session.vty(operation.daemon)
@@ -174,9 +171,7 @@ class Workshop:
     def _add_veth(self, operation: AddVeth) -> None:
         descriptor = self._session.node.open_namespace(operation.space)
         try:
-            request = links.add_veth(
-                operation.outer, operation.inner, descriptor, operation.mtu
-            )
+            request = links.add_veth(operation.outer, operation.inner, descriptor, operation.mtu)
             self._tell("", request, links.mark(operation.outer, operation.alias))
         finally:
             os.close(descriptor)
@@ -236,19 +231,6 @@ class Workshop:
                 return
         self._tell("", filters.delete_hook(link.index, name), absent_is_fine=True)
 
-    def _disable_checksum_offload(self, name: str) -> None:
-        """A tag or tunnel header makes the kernel's promise of a later checksum void."""
-        self._session.node.enter("")
-        value = struct.pack("=II", _ETHTOOL_STXCSUM, 0)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-            buffer = ctypes.create_string_buffer(value, len(value))
-            request = struct.pack("@16sP16x", name.encode(), ctypes.addressof(buffer))
-            try:
-                fcntl.ioctl(any_socket, _SIOCETHTOOL, request)
-            except OSError as error:
-                if error.errno != errno.EOPNOTSUPP:  # hardware that has none to turn off
-                    raise
-
     def _map_vlan(self, operation: MapVlan) -> None:
         maps = self._session.maps(self._filters, create=operation.veth is not None)
         key = programs.tagged_key(operation.port, operation.vlan)
@@ -256,8 +238,9 @@ class Workshop:
         if operation.veth is None:
             if tagged is not None:
                 tagged.delete(key)
-            for veth in [veth for veth, place in ports.items() if place == key] if ports else ():
-                ports.delete(veth)
+            if ports is not None:
+                for veth in [veth for veth, place in ports.items() if place == key]:
+                    ports.delete(veth)
             return
         assert tagged is not None
         assert ports is not None
@@ -292,7 +275,6 @@ class Workshop:
 
     def _show(self, daemon: str, line: str) -> str:
         return self._session.vty(daemon).ask(line)
-
 
 
 def settle(session: Session, segments: dict[int, Segment | None], vrfs: dict[str, Vrf]) -> None:
@@ -345,4 +327,3 @@ def _release(session: Session, port: str) -> None:
     part = path.with_name(".hold.part")
     part.write_text("".join(f"{each}\n" for each in left))
     part.replace(path)
-

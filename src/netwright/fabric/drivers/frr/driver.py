@@ -1,4 +1,4 @@
-"""The driver `frr`: one thread a switch, so that the controller's event loop never waits for one."""
+"""The driver `frr`: a thread a switch, so that the controller's event loop never waits for one."""
 
 import asyncio
 import socket
@@ -38,6 +38,7 @@ class FrrDriver:
         self._loopback = loopback
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"switch-{name}")
         self._token = 0
+        self._healer = router_macs.Healer()
 
     async def read(self) -> Actual:
         return await self._run(self._read)
@@ -136,7 +137,7 @@ class FrrDriver:
     def _look(self, session: Session) -> watching.Fingerprint:
         """Router MACs are repaired only by the controller that wrote last."""
         if self._token and session.token() == self._token:
-            router_macs.repair(session)
+            self._healer.look(session)
         return watching.fingerprint(session)
 
     async def _run(self, work: Callable[[Session], T]) -> T:

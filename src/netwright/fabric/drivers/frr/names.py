@@ -1,14 +1,16 @@
 """How what we make is called on a switch; names are for people, marks and indexes say what is ours.
 
-    br5001      bridge of VNI 5001         nw12.1001  outer end of the veth of VLAN 1001 at the
-    vni5001     vxlan of VNI 5001                     interface with index 12
-    nwi12.1001  its inner end, in the bridge's namespace; a gateway's inner end likewise
+br5001      bridge of VNI 5001         nw12.1001  outer end of the veth of VLAN 1001 at the
+vni5001     vxlan of VNI 5001                     interface with index 12
+nwi12.1001  its inner end, in the bridge's namespace; a gateway's inner end likewise
 """
 
 import ipaddress
 import re
 
 _MADE = re.compile(r"(br|vni)\d+|nwi\d+\.\d+")
+
+_OUTER = re.compile(r"nw\d+\.\d+")
 
 
 def bridge(vni: int) -> str:
@@ -30,6 +32,10 @@ def inner(port: int, vlan: int) -> str:
 def is_made(name: str) -> bool:
     """Whether we name what we put into VRFs so."""
     return _MADE.fullmatch(name) is not None
+
+
+def is_outer(name: str) -> bool:
+    return _OUTER.fullmatch(name) is not None
 
 
 def router_mac(loopback: str) -> str:

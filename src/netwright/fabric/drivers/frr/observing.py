@@ -4,10 +4,10 @@ import struct
 from collections.abc import Mapping
 
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import marks, shows
+from netwright.fabric.drivers.frr import shows
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.session import Session
-from netwright.fabric.drivers.linux import links
+from netwright.fabric.drivers.linux import links, marks
 from netwright.fabric.drivers.linux.filters import Filter
 from netwright.fabric.drivers.linux.links import KernelRoute, Link
 
@@ -80,9 +80,7 @@ def _space(session: Session, name: str) -> Space:
 
 def _maps(
     session: Session, found: dict[int, Filter]
-) -> tuple[
-    dict[tuple[int, int], int], dict[int, tuple[int, int]], dict[tuple[int, str], str]
-]:
+) -> tuple[dict[tuple[int, int], int], dict[int, tuple[int, int]], dict[tuple[int, str], str]]:
     maps = session.maps(found)
     tagged: dict[tuple[int, int], int] = {}
     ports: dict[int, tuple[int, int]] = {}

@@ -10,7 +10,7 @@ import zlib
 
 from netwright.fabric.config import VlanGateway
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import marks, plan_interfaces
+from netwright.fabric.drivers.frr import plan_interfaces
 from netwright.fabric.drivers.frr.operations import (
     AddBridge,
     AddVeth,
@@ -24,6 +24,7 @@ from netwright.fabric.drivers.frr.operations import (
 )
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
 from netwright.fabric.drivers.frr.reading import gateways, inner_end, is_whole, outer_ends
+from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.links import Link
 
 _MTU = 1500
@@ -122,7 +123,7 @@ def _ensure_access(plan: Plan, trunk: Link, tag: int) -> Link:
     other = inner_end(plan.observed, end) if end else None
     joined = other is not None and other[1].master == bridge.index and other[1].is_up
     if end is None or not joined or not is_whole(plan.observed, trunk, tag, end):
-        plan_interfaces.connect(plan, trunk, tag, "", bridge, "trunk")
+        plan_interfaces.connect(plan, trunk, tag, "", bridge, key="trunk")
     return bridge
 
 

@@ -2,7 +2,7 @@
 
 from netwright.fabric.config import Interface
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import marks, names
+from netwright.fabric.drivers.frr import names
 from netwright.fabric.drivers.frr.operations import (
     AddVeth,
     Attach,
@@ -21,6 +21,7 @@ from netwright.fabric.drivers.frr.planned import (
     fence_senders,
 )
 from netwright.fabric.drivers.frr.reading import inner_end, is_whole, outer_ends
+from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.links import Link
 
 
@@ -72,7 +73,7 @@ def leave(plan: Plan, port: Link, vlan: int, outer: Link | None) -> None:
         plan.add(DeleteLink("", outer.name))
 
 
-def connect(plan: Plan, port: Link, vlan: int, space: str, bridge: Link, key: str) -> None:
+def connect(plan: Plan, port: Link, vlan: int, space: str, bridge: Link, *, key: str) -> None:
     """A veth from a port's VLAN to a bridge; `key` names the port in its mark."""
     outer, inner = names.outer(port.index, vlan), names.inner(port.index, vlan)
     for place, name in (("", outer), (space, inner)):
@@ -101,7 +102,7 @@ def _join(plan: Plan, port: Link, vlan: int, vni: int, outer: Link | None) -> No
         if joined and end and end[1].is_up and is_whole(plan.observed, port, vlan, outer):
             return
         leave(plan, port, vlan, outer)
-    connect(plan, port, vlan, space, bridge, "port")
+    connect(plan, port, vlan, space, bridge, key="port")
 
 
 def _ensure_filter(plan: Plan, port: Link, name: str) -> None:

@@ -5,7 +5,7 @@ segment is seen as ours and broken.
 """
 
 from netwright.fabric.config import Segment
-from netwright.fabric.drivers.frr import marks, names
+from netwright.fabric.drivers.frr import names
 from netwright.fabric.drivers.frr.operations import (
     AcceptArp,
     AddBridge,
@@ -19,6 +19,7 @@ from netwright.fabric.drivers.frr.operations import (
 )
 from netwright.fabric.drivers.frr.plan_bgp import instance_lines
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
+from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.links import Link
 
 

@@ -1,7 +1,7 @@
 """VRFs: namespace, BGP instance, transit VNI (RFC 9135 symmetric routing). Pure."""
 
 from netwright.fabric.config import Vrf
-from netwright.fabric.drivers.frr import marks, names
+from netwright.fabric.drivers.frr import names
 from netwright.fabric.drivers.frr.operations import (
     AddBridge,
     AddNamespace,
@@ -17,6 +17,7 @@ from netwright.fabric.drivers.frr.plan_bgp import instance_lines
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
 from netwright.fabric.drivers.frr.reading import L3VNI_LINES
 from netwright.fabric.drivers.frr.shows import Instance
+from netwright.fabric.drivers.linux import marks
 
 _L3VNI_MTU = 1500
 

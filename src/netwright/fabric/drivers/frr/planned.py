@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import marks
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.operations import (
     AcceptArp,
@@ -31,6 +30,7 @@ from netwright.fabric.drivers.frr.operations import (
     Set,
     SetTunnelPort,
 )
+from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.filters import PRIORITY, Filter
 from netwright.fabric.drivers.linux.links import KernelRoute, Link
 
@@ -101,7 +101,7 @@ class Plan:
             self.operations.append(operation)
             self._project(operation)
 
-    def _project(self, operation: Operation) -> None:
+    def _project(self, operation: Operation) -> None:  # noqa: C901, PLR0912 (one line an operation)
         match operation:
             case AddNamespace(name, alias):
                 loopback = Link(index=1, name="lo", alias=alias, is_up=True)
@@ -188,9 +188,9 @@ class Plan:
             for each in list(other.links.values()):
                 if each.master == link.index and other_space == space:
                     self._put(space, msgspec.structs.replace(each, master=0))
-                if link.kind == each.kind == "veth" and each.peer == link.index:
-                    if each.index == link.peer:
-                        del self._links(other_space)[each.index]
+                is_pair = link.kind == each.kind == "veth"
+                if is_pair and (each.peer, link.peer) == (link.index, each.index):
+                    del self._links(other_space)[each.index]
         for index in (link.index, link.peer if link.kind == "veth" else 0):
             self._filters.pop(index, None)
 

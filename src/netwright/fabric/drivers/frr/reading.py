@@ -19,9 +19,10 @@ from netwright.fabric.config import (
     Vrf,
 )
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import marks
+from netwright.fabric.drivers.frr import names
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.shows import Instance
+from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.links import Link
 
 BROKEN_VNI = 0
@@ -90,9 +91,8 @@ def outer_ends(observed: Observed, key: str, port: str) -> dict[int, Link]:
     for link in observed.own.links.values():
         mark = marks.read(link.alias) if link.kind == "veth" and link.alias else None
         vlan = marks.read_number(mark, "vlan")
-        if mark and mark.get(key) == port and vlan is not None and link.name.startswith("nw"):
-            if not link.name.startswith("nwi"):
-                found[vlan] = link
+        if mark and mark.get(key) == port and vlan is not None and names.is_outer(link.name):
+            found[vlan] = link
     return found
 
 
@@ -154,10 +154,10 @@ def _l3vni(observed: Observed, name: str, space: Space, instance: Instance) -> i
         return None
     bridge, vxlan = devices.get(("bridge", shown)), devices.get(("vxlan", shown))
     whole = bridge is not None and vxlan is not None and len(devices) == 2  # noqa: PLR2004 (both)
-    if whole and bridge and vxlan and shown and instance.lines >= L3VNI_LINES:
-        if vxlan.vni == shown and vxlan.master == bridge.index and vxlan.is_up and bridge.is_up:
-            return shown
-    return BROKEN_VNI
+    if not (whole and bridge and vxlan and instance.lines >= L3VNI_LINES):
+        return BROKEN_VNI
+    joined = vxlan.vni == shown and vxlan.master == bridge.index
+    return shown if joined and vxlan.is_up and bridge.is_up else BROKEN_VNI
 
 
 def _segments(observed: Observed, loopback: str) -> dict[int, Segment]:
@@ -180,9 +180,9 @@ def _segments(observed: Observed, loopback: str) -> dict[int, Segment]:
         )
         addresses = observed.spaces[name].addresses.get(link.index, ())
         whole = whole and (link.accepts_arp or not addresses)
-        found[vni] = _segment(observed, vni, link, mark, name, addresses, whole=whole)
+        found[vni] = _segment(observed, vni, link, mark, name, addresses=addresses, whole=whole)
     for vni, (name, link) in vxlans.items():
-        found[vni] = _segment(observed, vni, link, {}, name, (), whole=False)
+        found[vni] = _segment(observed, vni, link, {}, name, addresses=(), whole=False)
     return found
 
 
@@ -204,8 +204,8 @@ def _segment(
     link: Link,
     mark: Mapping[str, str],
     space: str,
-    addresses: tuple[str, ...],
     *,
+    addresses: tuple[str, ...],
     whole: bool,
 ) -> Segment:
     instance = observed.vnis.get(vni, Instance()) if whole else Instance()
@@ -226,7 +226,9 @@ def _interfaces(
     observed: Observed, held: frozenset[str], places: Mapping[tuple[str, int], int]
 ) -> dict[str, Interface]:
     names = {
-        mark["port"] for _, link, mark in observed.marked() if link.kind == "veth" and "port" in mark
+        mark["port"]
+        for _, link, mark in observed.marked()
+        if link.kind == "veth" and "port" in mark
     }
     for link in observed.own.links.values():
         filter_ = observed.filters.get(link.index)

@@ -8,12 +8,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from netwright.fabric.drivers.bpf import kernel, programs
 from netwright.fabric.drivers.bpf.kernel import Map
-from netwright.fabric.drivers.frr import marks
 from netwright.fabric.drivers.frr.vty import Vty
-from netwright.fabric.drivers.linux import filters, links
+from netwright.fabric.drivers.linux import filters, links, marks
 from netwright.fabric.drivers.linux.filters import Filter
 from netwright.fabric.drivers.linux.links import Link
 from netwright.fabric.drivers.linux.netlink import Netlink
@@ -33,14 +33,19 @@ class Session:
         self._maps: dict[str, Map] | None = None
         self._programs: dict[str, int] = {}
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
-        for each in (*self._sockets.values(), *self._daemons.values()):
-            each.close()
+        for netlink in self._sockets.values():
+            netlink.close()
+        for daemon in self._daemons.values():
+            daemon.close()
         for map_ in (self._maps or {}).values():
             map_.close()
         for program in self._programs.values():

@@ -15,7 +15,6 @@ SHOW_EVPN = "show evpn vni json"
 SHOW_VRFS = "show vrf"
 SHOW_VRF_VNIS = "show vrf vni json"
 SHOW_ROUTER_MACS = "show evpn rmac vni all json"
-SHOW_NEXT_HOPS = "show evpn next-hops vni all json"
 
 _ACTIVE_VRF = re.compile(r"^vrf (\S+) id \d+ netns", re.MULTILINE)
 
@@ -81,6 +80,15 @@ def l3vnis(shown: str) -> dict[str, int]:
     """Of SHOW_VRF_VNIS: those that are up."""
     vrfs = _decode(shown).get("vrfs", ())
     return {vrf["vrf"]: vrf["vni"] for vrf in vrfs if vrf.get("state") == "Up"}
+
+
+def router_macs(shown: str) -> dict[int, frozenset[str]]:
+    """Of SHOW_ROUTER_MACS: the leaves whose router MAC zebra knows, by transit VNI."""
+    return {
+        int(vni): frozenset(mac["vtepIp"] for mac in macs.values() if isinstance(mac, dict))
+        for vni, macs in _decode(shown).items()
+        if vni.isdecimal()
+    }
 
 
 def _instance(lines: list[str]) -> Instance:

@@ -1,5 +1,6 @@
-"""FRR's vty unix sockets, which vtysh speaks as well: `command\\0`, answered by text, three zeros
-and a status octet. Blocks; belongs to a driver's own thread.
+"""FRR's vty unix sockets, which vtysh speaks as well. Blocks; belongs to a driver's own thread.
+
+A line ends in a zero; the answer is text, three zeros, and a status octet.
 """
 
 import socket

@@ -1,7 +1,7 @@
 """When something on a switch may have changed.
 
-    kernel's events (links, addresses, filters; VRFs' too) ─▶ at once
-    each second: boot, namespaces, bgpd's configuration, BPF maps ─▶ when they differ
+kernel's events (links, addresses, filters; VRFs' too) ─▶ at once
+each second: boot, namespaces, bgpd's configuration, BPF maps ─▶ when they differ
 """
 
 import asyncio
@@ -21,9 +21,7 @@ Fingerprint = tuple[object, ...]
 Look = Callable[[], Awaitable[Fingerprint]]
 
 
-async def watch(
-    look: Look, listen: Callable[[], Awaitable[socket.socket]]
-) -> AsyncIterator[None]:
+async def watch(look: Look, listen: Callable[[], Awaitable[socket.socket]]) -> AsyncIterator[None]:
     """`look` is asked each second; `listen` opens a socket for events (see `listener`)."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
@@ -64,9 +62,7 @@ def fingerprint(session: Session) -> Fingerprint:
         tuple(session.node.namespaces()),
         session.vty("bgpd").ask(shows.SHOW_RUNNING),
         session.vty("zebra").ask(shows.SHOW_VRF_VNIS),
-        tuple(
-            tuple(sorted(map_.items())) for _, map_ in sorted(session.maps(filters).items())
-        ),
+        tuple(tuple(sorted(map_.items())) for _, map_ in sorted(session.maps(filters).items())),
     )
 
 
@@ -74,7 +70,7 @@ def listener(session: Session) -> socket.socket:
     """Events of the switch's namespace, and of VRFs' by the numbers that they have there."""
     session.node.enter("")
     events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-    events.setblocking(False)
+    events.setblocking(False)  # noqa: FBT003 (its name says it)
     events.bind((0, _GROUPS))
     with suppress(OSError):  # without, changes in VRFs are seen when the controller looks itself
         events.setsockopt(_SOL_NETLINK, _LISTEN_ALL_NAMESPACES, 1)

@@ -14,6 +14,7 @@ from netwright.fabric.drivers.linux.codec import (
     Request,
     attribute,
     attributes,
+    each_attribute,
     nested,
     number,
     text,
@@ -22,15 +23,18 @@ from netwright.model.resources import Value
 
 PROTOCOL = 119
 """Routes of ours carry it (RFC 3549 `rtm_protocol`)."""
+BGP_PROTOCOL = 186
 
 NEW_LINK, DELETE_LINK, GET_LINK = 16, 17, 18
 NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
 NEW_ROUTE, DELETE_ROUTE, GET_ROUTE = 24, 25, 26
 NEW_NAMESPACE_ID = 88
+NEW_PROPERTY, DELETE_PROPERTY = 108, 109
 
 _UP, _LOWER_UP = 0x1, 0x10000
 _ADDRESS, _NAME, _MTU, _PEER, _MASTER, _INFO = 1, 3, 4, 5, 10, 18
 _NAMESPACE_PID, _ALIAS, _AF_SPEC, _NAMESPACE_FD = 19, 20, 26, 28
+_PROPERTIES, _ALTERNATIVE_NAME = 52, 53
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_DATA = 1, 2, 5
 _VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 4, 7, 15
 _PORT_LEARNING, _PORT_SUPPRESS = 8, 32
@@ -40,6 +44,8 @@ _IPV4_ADDRESS = struct.Struct("=BBBBi")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _VXLAN_UDP_PORT = 4789  # RFC 7348
 _MAIN_TABLE = 254
+_UNICAST = 1
+_OUT, _GATEWAY, _SEVERAL = 4, 5, 9
 _IFLA_EXT_MASK_SKIP_STATS = attribute(29, 8)
 
 
@@ -61,6 +67,7 @@ class Link(Value, frozen=True):
     learns: bool = False
     suppresses: bool = False
     accepts_arp: bool = False
+    alternative_names: tuple[str, ...] = ()
 
 
 class Address(Value, frozen=True):
@@ -108,6 +115,11 @@ def parse_link(body: bytes) -> Link:
         learns=bool(number(port.get(_PORT_LEARNING))),
         suppresses=bool(number(port.get(_PORT_SUPPRESS))),
         accepts_arp=number(accept) == 1,
+        alternative_names=tuple(
+            value.rstrip(b"\0").decode(errors="replace")
+            for kind_, value in each_attribute(values.get(_PROPERTIES, b""))
+            if kind_ == _ALTERNATIVE_NAME
+        ),
     )
 
 
@@ -179,7 +191,9 @@ def set_link(
 
 def set_bridge_port(index: int, what: str, *, learning: bool, suppress: bool) -> Request:
     port = nested(
-        5, attribute(_PORT_LEARNING, bytes([learning])), attribute(_PORT_SUPPRESS, bytes([suppress]))
+        5,
+        attribute(_PORT_LEARNING, bytes([learning])),
+        attribute(_PORT_SUPPRESS, bytes([suppress])),
     )
     data = nested(_INFO, attribute(4, "bridge"), port)
     return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + data, 0, what)
@@ -196,6 +210,14 @@ def silence(index: int, what: str) -> Request:
     """No IPv6 address of its own: the kernel must not speak on an interface that only forwards."""
     family = nested(socket.AF_INET6, attribute(8, b"\1"))
     return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + nested(_AF_SPEC, family), 0, what)
+
+
+def change_alternative_name(index: int, name: str, *, add: bool) -> Request:
+    kind = NEW_PROPERTY if add else DELETE_PROPERTY
+    body = _LINK.pack(0, 0, 0, index, 0, 0)
+    body += nested(_PROPERTIES, attribute(_ALTERNATIVE_NAME, name))
+    flags = CREATE | EXCLUSIVE if add else 0
+    return Request(kind, body, flags, f"alternative name {name}")
 
 
 def delete_link(index: int, what: str) -> Request:
@@ -228,21 +250,37 @@ def change_address(index: int, address: str, what: str, *, add: bool) -> Request
     return Request(DELETE_ADDRESS, body, 0, f"removing address {address} from {what}")
 
 
-def dump_routes() -> Request:
-    """Those with our protocol number alone: the kernel sifts."""
-    body = _ROUTE.pack(0, 0, 0, 0, 0, PROTOCOL, 0, 0, 0)
+def dump_routes(protocol: int = PROTOCOL) -> Request:
+    """Those with this protocol number alone: the kernel sifts."""
+    body = _ROUTE.pack(0, 0, 0, 0, 0, protocol, 0, 0, 0)
     return Request(GET_ROUTE, body, 0, "routes")
 
 
 def parse_route(body: bytes) -> KernelRoute | None:
     family, length, _, _, _, protocol, _, kind, _ = _ROUTE.unpack_from(body)
     values = attributes(body, _ROUTE.size)
-    if protocol != PROTOCOL or kind != 1 or 5 not in values:
+    if protocol != PROTOCOL or kind != _UNICAST or _GATEWAY not in values:
         return None
     bits = 4 if family == socket.AF_INET else 16
     packed = values.get(1, bytes(bits))
     destination = f"{ipaddress.ip_address(packed)}/{length}"
-    return KernelRoute(destination=destination, nexthop=str(ipaddress.ip_address(values[5])))
+    return KernelRoute(destination=destination, nexthop=str(ipaddress.ip_address(values[_GATEWAY])))
+
+
+def next_hops_by(body: bytes, index: int) -> frozenset[str]:
+    """A route's gateways out of this interface, IPv4."""
+    values = attributes(body, _ROUTE.size)
+    hops = [(number(values.get(_OUT)), values.get(_GATEWAY))]
+    offset, several = 0, values.get(_SEVERAL, b"")
+    while offset + 8 <= len(several):  # struct rtnexthop, each with attributes of its own
+        length, _, _, out = struct.unpack_from("=HBBi", several, offset)
+        hops.append((out, attributes(several[offset + 8 : offset + length]).get(_GATEWAY)))
+        offset += max((length + 3) & ~3, 8)
+    return frozenset(
+        str(ipaddress.IPv4Address(via))
+        for out, via in hops
+        if out == index and via is not None and len(via) == 4  # noqa: PLR2004 (IPv4)
+    )
 
 
 def change_route(destination: str, nexthop: str, *, add: bool) -> Request:

@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Iterable
 from types import TracebackType
+from typing import Self
 
 from netwright.fabric.drivers.linux import codec
 from netwright.fabric.drivers.linux.codec import Request
@@ -32,11 +33,14 @@ class Netlink:
         self._socket.bind((0, 0))
         self._sequence = 0
 
-    def __enter__(self) -> "Netlink":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self.close()
 

@@ -49,7 +49,7 @@ class Node:
 
     def namespaces(self) -> list[str]:
         """Those that zebra sees as VRFs, whoever made them."""
-        return sorted(os.listdir(self._folder()))
+        return sorted(each.name for each in self._folder().iterdir())
 
     def open_namespace(self, name: str) -> int:
         """A descriptor; "" is the switch's own. Raises FileNotFoundError."""
@@ -89,7 +89,7 @@ class Node:
             done = _libc.mount(source, path.encode(), b"none", _MS_BIND, None)
             if done != 0:
                 number = ctypes.get_errno()
-                os.unlink(path)
+                Path(path).unlink()
                 raise OSError(number, f"naming namespace {name}: {os.strerror(number)}")
 
         _in_thread(work)
@@ -101,7 +101,7 @@ class Node:
             self._enter_mounts()
             path = f"/run/netns/{name}"
             _libc.umount2(path.encode(), _MNT_DETACH)
-            os.unlink(path)
+            Path(path).unlink()
 
         _in_thread(work)
 

@@ -1,12 +1,12 @@
 """Our mark on interfaces: an alias that begins with `netwright`, and says what the thing is for.
 
-    bridge of a VNI          netwright vni=5001 network=UUID vlan=1001
-    its vxlan                netwright vni=5001
-    ends of a VLAN's veth    netwright port=swp1 vlan=1001      (0: untagged)
-    loopback of a VRF        netwright router=UUID
-    transit VNI's devices    netwright l3vni=9001
-    gateway's veth           netwright gateway=KEY port=core1 vlan=101 physical=physnet1 network=UUID
-    who may write            netwright token=17                 (the bridge `netwright`)
+bridge of a VNI          netwright vni=5001 network=UUID vlan=1001
+its vxlan                netwright vni=5001
+ends of a VLAN's veth    netwright port=swp1 vlan=1001      (0: untagged)
+loopback of a VRF        netwright router=UUID
+transit VNI's devices    netwright l3vni=9001
+gateway's veth           netwright gateway=KEY port=core1 vlan=101 physical=physnet1 network=UUID
+who may write            netwright token=17                 (the bridge `netwright`)
 """
 
 from collections.abc import Mapping

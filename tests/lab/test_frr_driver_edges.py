@@ -1,0 +1,203 @@
+"""The driver `frr`: transit VNIs that FRR forgets, a border's gateways, events of a switch."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.lab.fabric_rig import Rig, run
+
+from netwright.fabric.changes import Change, Verb
+from netwright.fabric.config import (
+    AnycastGateway,
+    Interface,
+    Route,
+    RouteTargets,
+    Segment,
+    SwitchConfig,
+    VlanGateway,
+    Vrf,
+)
+from netwright.fabric.drivers.frr.driver import FrrDriver
+
+pytestmark = pytest.mark.lab
+
+MAC = "02:00:5e:00:00:01"
+TOKEN = 3
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    """Two spines, a leaf, a border; a host at the leaf, a core at the border's trunk `core1`."""
+    directory = Path(tempfile.mkdtemp(prefix="nwf-"))
+    directory.chmod(0o755)  # FRR has a user of its own
+    rig = Rig("frr-e-", directory)
+    try:
+        rig.bring_up(spines=2, leaves=2)
+        rig.add_host("host", "l1", "swp1")
+        rig.add_host("core", "l2", "core1")
+        yield rig
+    finally:
+        rig.tear_down()
+
+
+@pytest.fixture
+async def leaf(rig: Rig) -> AsyncIterator[FrrDriver]:
+    async for driver in _driver(rig, "l1"):
+        yield driver
+
+
+@pytest.fixture
+async def border(rig: Rig) -> AsyncIterator[FrrDriver]:
+    async for driver in _driver(rig, "l2"):
+        yield driver
+
+
+async def _driver(rig: Rig, name: str) -> AsyncIterator[FrrDriver]:
+    router = rig.routers[name]
+    driver = FrrDriver(name, router.directory, router.loopback)
+    yield driver
+    config = (await driver.read()).config
+    parts = (config.routes, config.interfaces.values(), config.gateways.values(),
+             config.segments.values(), config.vrfs.values())  # fmt: skip
+    gone = [Change(verb=Verb.REMOVE, before=each) for part in parts for each in part]
+    await driver.apply(gone, token=TOKEN)
+    assert (await driver.read()).config == SwitchConfig()
+    await driver.close()
+
+
+def targets(number: int) -> RouteTargets:
+    return RouteTargets(imports=(f"65000:{number}",), exports=(f"65000:{number}",))
+
+
+def vrf(rig: Rig, switch: str, l3vni: int) -> Vrf:
+    rd = f"{rig.routers[switch].loopback}:{l3vni}"
+    return Vrf(name="vpc-e", router_id="r", l3vni=l3vni, rd=rd, route_targets=targets(l3vni))
+
+
+def adding(*elements: object) -> list[Change]:
+    return [Change(verb=Verb.ADD, after=each) for each in elements]  # type: ignore[arg-type]
+
+
+async def pings(rig: Rig, host: str, address: str) -> bool:
+    argv = ("ip", "netns", "exec", rig.namespace(host), "ping", "-c1", "-W1", address)
+    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.DEVNULL)
+    return await process.wait() == 0
+
+
+async def reaches(rig: Rig, host: str, address: str, *, within_s: float) -> bool:
+    give_up = time.monotonic() + within_s
+    while not await pings(rig, host, address):
+        if time.monotonic() > give_up:
+            return False
+    return True
+
+
+async def test_a_vpc_leaves_by_the_border_and_comes_back_after_frr_forgot_router_macs(
+    rig: Rig, leaf: FrrDriver, border: FrrDriver
+) -> None:
+    """Host, leaf, transit VNI, border, VLAN 101 of a trunk, core: both ways."""
+    gateway = AnycastGateway(addresses=("10.81.0.254/24",), mac_address=MAC)
+    inside = Segment(
+        vni=8101,
+        network_id="inside",
+        vrf="vpc-e",
+        gateway=gateway,
+        rd=f"{rig.routers['l1'].loopback}:8101",
+        route_targets=targets(8101),
+    )
+    outside = VlanGateway(
+        interface="core1.101",
+        physical_network="physnet1",
+        vlan=101,
+        network_id="outside",
+        addresses=("10.101.0.9/24",),
+        mac_address="02:00:5e:00:00:65",
+        vrf="vpc-e",
+    )
+    out = Route(destination="0.0.0.0/0", nexthop="10.101.0.1", vrf="vpc-e")
+    bare = Interface(name="swp1", untagged=8101)
+    await leaf.apply(adding(vrf(rig, "l1", 8900), inside, bare), token=TOKEN)
+    await border.apply(adding(vrf(rig, "l2", 8900), outside, out), token=TOKEN)
+    found = (await border.read()).config
+    assert found.gateways == {outside.key: outside}
+    assert found.routes == {out}
+    assert not found.interfaces  # a trunk is no host port
+    rig.dress("host", "10.81.0.1/24", gateway="10.81.0.254")
+    rig.dress("core", "10.101.0.1/24", vlan=101)
+    run("ip", "route", "add", "10.81.0.0/24", "via", "10.101.0.9", node=rig.namespace("core"))
+    assert await reaches(rig, "host", "10.101.0.1", within_s=5)
+
+    healing = [asyncio.ensure_future(_watch(each)) for each in (leaf, border)]
+    try:
+        for spine in ("s1", "s2"):  # FRR forgets when one of two paths goes, and the other after it
+            namespace = rig.namespace(spine)
+            run("ip", "link", "set", "l1", "down", node=namespace)
+            await asyncio.sleep(0.7)
+            run("ip", "link", "set", "l1", "up", node=namespace)
+            assert await reaches(rig, "host", "10.101.0.1", within_s=15)
+    finally:
+        for task in healing:
+            task.cancel()
+    assert (await border.read()).config == found
+
+
+async def test_gateways_of_two_vpcs_in_one_vlan(rig: Rig, border: FrrDriver) -> None:
+    """Each answers with its own MAC; the bridge of the VLAN goes with the last of them."""
+    made = []
+    for number in (1, 2):
+        vpc = Vrf(name=f"vpc-{number}", router_id="r", rd="", route_targets=targets(1))
+        vpc = Vrf(name=vpc.name, router_id="r", rd="",
+                  route_targets=RouteTargets(imports=(), exports=()))  # fmt: skip
+        made += [
+            vpc,
+            VlanGateway(
+                interface="core1.102",
+                physical_network="physnet1",
+                vlan=102,
+                network_id="outside",
+                addresses=(f"10.102.0.{number}/24",),
+                mac_address=f"02:00:5e:00:00:0{number}",
+                vrf=vpc.name,
+            ),
+        ]
+    await border.apply(adding(*made), token=TOKEN)
+    rig.dress("core", "10.102.0.9/24", vlan=102)
+    for number in (1, 2):
+        assert await reaches(rig, "core", f"10.102.0.{number}", within_s=3)
+    first = made[1]
+    await border.apply([Change(verb=Verb.REMOVE, before=first)], token=TOKEN)  # type: ignore[arg-type]
+    assert not await pings(rig, "core", "10.102.0.1")
+    assert await reaches(rig, "core", "10.102.0.2", within_s=3)
+
+
+async def test_watch_tells_of_links_at_once_and_of_daemons_within_a_second(
+    rig: Rig, leaf: FrrDriver
+) -> None:
+    router = rig.routers["l1"]
+    told = leaf.watch()
+    await anext(told)  # how it is at the start
+    waiting = await _quiet(told)
+    run("ip", "link", "set", "swp1", "down", node=rig.namespace("l1"))
+    await asyncio.wait_for(waiting, 0.5)
+    assert not (await leaf.read()).links["swp1"]
+    run("ip", "link", "set", "swp1", "up", node=rig.namespace("l1"))
+    waiting = await _quiet(told)
+    router.tell("bgpd", "configure terminal\nroute-map THEIRS permit 10\nend")
+    await asyncio.wait_for(waiting, 1.5)
+    router.tell("bgpd", "configure terminal\nno route-map THEIRS\nend")
+
+
+async def _quiet(told: AsyncIterator[None]) -> asyncio.Future[None]:
+    """The next word, once there was none for longer than a watch may be late."""
+    while True:
+        waiting = asyncio.ensure_future(anext(told))
+        if not (await asyncio.wait([waiting], timeout=1.5))[0]:
+            return waiting
+
+
+async def _watch(driver: FrrDriver) -> None:
+    async for _ in driver.watch():
+        pass

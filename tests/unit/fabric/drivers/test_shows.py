@@ -1,0 +1,60 @@
+"""What FRR 8.4.4 showed on a leaf with a VPC, a transit VNI and one network, as values."""
+
+from pathlib import Path
+
+from netwright.fabric.config import RouteTargets
+from netwright.fabric.drivers.frr import reading, shows
+
+RECORDED = Path(__file__).parent / "recorded"
+
+
+def recorded(line: str) -> str:
+    return (RECORDED / f"{line.replace(' ', '-')}.txt").read_text()
+
+
+def targets(number: int) -> RouteTargets:
+    return RouteTargets(imports=(f"65000:{number}",), exports=(f"65000:{number}",))
+
+
+def test_the_running_configuration() -> None:
+    found = shows.bgp_configuration(recorded(shows.SHOW_RUNNING))
+    assert found.asn == 65002
+    assert set(found.vnis) == {7901}
+    assert (found.vnis[7901].rd, found.vnis[7901].targets) == ("10.255.0.3:7901", targets(7901))
+    vrf = found.vrfs["vpc-s"]
+    assert (vrf.rd, vrf.targets) == ("10.255.0.3:9900", targets(9900))
+    assert vrf.lines >= reading.L3VNI_LINES
+
+
+def test_targets_for_both_ways_and_several_in_a_line() -> None:
+    running = """router bgp 65001 vrf vpc-x
+ address-family l2vpn evpn
+  route-target both 1:1
+  route-target import 2:2 3:3
+ exit-address-family
+exit
+"""
+    found = shows.bgp_configuration(running)
+    assert found.asn is None
+    assert found.vrfs["vpc-x"].targets == RouteTargets(
+        imports=("1:1", "2:2", "3:3"), exports=("1:1",)
+    )
+
+
+def test_vnis_in_force_are_those_of_the_kernel() -> None:
+    found = shows.vnis_in_force(recorded(shows.SHOW_VNIS))
+    assert set(found) == {7901}  # 9900 is a transit VNI
+    assert (found[7901].rd, found[7901].targets) == ("10.255.0.3:7901", targets(7901))
+    shown = recorded(shows.SHOW_VNIS).replace('"inKernel":"True"', '"inKernel":"False"')
+    assert shows.vnis_in_force(shown) == {}
+
+
+def test_what_zebra_shows() -> None:
+    assert shows.active_vrfs(recorded(shows.SHOW_VRFS)) == {"vpc-s"}
+    assert shows.active_vrfs("vrf vpc-d inactive (configured)\n") == frozenset()
+    assert shows.l3vnis(recorded(shows.SHOW_VRF_VNIS)) == {"vpc-s": 9900}
+    assert shows.remote_vteps(recorded(shows.SHOW_EVPN)) == {7901: frozenset()}
+    macs = shows.router_macs(recorded(shows.SHOW_ROUTER_MACS))
+    assert macs == {9900: frozenset({"10.255.0.4", "10.255.0.5"})}
+    for parse in (shows.l3vnis, shows.remote_vteps, shows.router_macs, shows.vnis_in_force):
+        assert parse("") == {}
