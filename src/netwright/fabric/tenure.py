@@ -217,8 +217,7 @@ class Tenure:
         wanted = {
             one.name: one
             for one in topology.switches
-            if one.driver
-            and (one.name in self._planned.plan.switches or one.kind not in CARRYING)
+            if one.driver and (one.name in self._planned.plan.switches or one.kind not in CARRYING)
         }
         for name, keeper in list(self.keepers.items()):
             if _way(wanted.get(name)) != _way(self._reached[name]):
