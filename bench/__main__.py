@@ -30,6 +30,7 @@ MODULES = (
     "round_trips",
     "quotas",
     "lists",
+    "fabric_plan",
 )
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -34,6 +34,7 @@ from netwright.server.commands import (
     RegisterHost,
     SeeDevices,
     SubnetDraft,
+    Tick,
     UpdatePorts,
 )
 from netwright.server.history import HISTORY_KEPT, HistoryKept
@@ -42,7 +43,7 @@ from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.loading import revocations
 from netwright.server.store.memory import Memory
-from netwright.server.store.upkeep import heard, overdue_ports
+from netwright.server.store.upkeep import heard, overdue_ports, refused_ports
 
 ADMIN = Caller(project_id="p", is_admin=True)
 EPOCH = "e"
@@ -152,6 +153,11 @@ class Store:
 
     def overdue_ports(self) -> tuple[str, ...]:
         return self.place.run(overdue_ports(self.place.tx, self.now))
+
+    def retry_refused(self) -> None:
+        """What upkeep does now and then."""
+        ids = self.place.run(refused_ports(self.place.tx, ""))
+        self.do(Tick(caller=ADMIN, refused_ports=ids))
 
     # shorthands
 

@@ -18,7 +18,7 @@ from typing import NoReturn
 import structlog
 
 from netwright.agent import devices
-from netwright.agent.errand import Errand
+from netwright.client.errand import Errand
 from netwright.agent.group_watches import GroupWatches
 from netwright.agent.news import Line, News
 from netwright.agent.reconcile import Pass, reconcile

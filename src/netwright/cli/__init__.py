@@ -26,6 +26,7 @@ COMMANDS = {
     "db": Command("netwright.cli.db", "The database: upgrade, check, backup, restore."),
     "demo": Command("netwright.cli.demo", "Build a lab and show the main job, step by step."),
     "lab": Command("netwright.cli.lab", "Labs: up, down, status, exec, fail, heal, spawn, kill."),
+    "fabric": Command("netwright.cli.fabric", "The fabric: run, plan, apply, diff, status, …"),
     "host": Command("netwright.cli.host", "Hosts: list, show, credential, fence, unfence, delete."),
     "port": Command("netwright.cli.port", "Ports: list, show, history, explain."),
     "server": Command("netwright.cli.server", "Run the network service."),

@@ -1,12 +1,17 @@
 """The native API, typed: one method a request (INTERFACES: hosts, reports, watch, history)."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from types import NoneType
 from typing import Any
 from urllib.parse import quote
 
+from netwright.client.errors import nonsense
 from netwright.client.http import Http
+from netwright.client.mirror import Mirror
 from netwright.client.watch import SILENCE_S, LineFramer
+from netwright.model.fabric import FabricReports, OperationAnswer
+from netwright.model.operations import Action, OperationState
 from netwright.model.resources import Host, Transition, Value
 from netwright.model.topology import Topology
 from netwright.model.trace import Trace
@@ -16,6 +21,8 @@ from netwright.model.wire import (
     Heartbeat,
     HostRegistration,
     Kind,
+    LeaseGrant,
+    LeaseRequest,
     ReportBatch,
     ReportResults,
     WatchLine,
@@ -30,6 +37,22 @@ class History(Value, frozen=True, kw_only=True):
     """A port's transitions, oldest first."""
 
     history: tuple[Transition, ...]
+
+
+class OperationError(Value, frozen=True, kw_only=True):
+    type: str
+    fault: str
+    message: str
+    next: str = ""
+
+
+class OperationStatus(Value, frozen=True, kw_only=True):
+    """`/v1/operations/ID`."""
+
+    id: str
+    state: OperationState
+    result: Any = None
+    error: OperationError | None = None
 
 
 class Client(Http):
@@ -86,6 +109,11 @@ class Client(Http):
         answer = await self.call("POST", _host(name, "credential"), dict[str, str])
         return answer["token"]
 
+    async def fabric_credential(self) -> str:
+        """The token that makes its bearer the fabric controller; for admins only."""
+        answer = await self.call("POST", "/v1/fabric/credential", dict[str, str])
+        return answer["token"]
+
     async def port_history(self, port_id: str) -> tuple[Transition, ...]:
         path = f"/v1/ports/{quote(port_id, safe='')}/history"
         return (await self.call("GET", path, History)).history
@@ -93,6 +121,40 @@ class Client(Http):
     async def port_explain(self, port_id: str) -> dict[str, Any]:
         path = f"/v1/ports/{quote(port_id, safe='')}/explain"
         return await self.call("GET", path, dict[str, Any])
+
+    async def take_lease(self, name: str, wish: LeaseRequest) -> LeaseGrant:
+        """Take or renew a lease; `ttl_s` 0 gives it back. Raises LeaseHeld while another has it."""
+        path = f"/v1/leases/{quote(name, safe='')}"
+        return await self.call("POST", path, LeaseGrant, body=wish)
+
+    async def report_fabric(self, reports: FabricReports) -> None:
+        """Raises a Conflict when the token is not that of the lease any more."""
+        await self.call("POST", "/v1/fabric/reports", Any, body=reports)
+
+    async def answer_operation(self, id_: str, answer: OperationAnswer) -> None:
+        """The fabric controller's word on an operation. Raises a Conflict as `report_fabric`."""
+        await self.call("PUT", f"/v1/operations/{quote(id_, safe='')}", Any, body=answer)
+
+    async def ask_fabric(self, action: Action, arguments: Mapping[str, Any]) -> OperationStatus:
+        """Ask the fabric controller for something; `operation` tells what became of it."""
+        return await self.call("POST", f"/v1/fabric/{action}", OperationStatus, body=arguments)
+
+    async def operation(self, id_: str, *, wait_s: int = 0) -> OperationStatus:
+        """An operation, when it has ended or after so long."""
+        headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
+        path = f"/v1/operations/{quote(id_, safe='')}"
+        return await self.call("GET", path, OperationStatus, headers=headers)
+
+    async def snapshot(self, kinds: Sequence[Kind]) -> Mirror:
+        """All that there is of these kinds now."""
+        mirror = Mirror()
+        async with aclosing(self.watch(kinds, None, None)) as stream:
+            async for lines in stream:
+                for line in lines:
+                    mirror.feed(line)
+                if mirror.complete:
+                    return mirror
+        raise nonsense(f"{self.server}/v1/watch", "it ended amid a snapshot")
 
     async def topology(self) -> Topology:
         return await self.call("GET", "/v1/topology", Topology)

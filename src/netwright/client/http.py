@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -62,6 +63,7 @@ class Http:
         *,
         body: Any = None,
         params: Mapping[str, str] | list[tuple[str, str]] | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> T:
         """Send a request and decode its answer; `answer` is `NoneType` for one without content.
 
@@ -70,10 +72,15 @@ class Http:
         """
         url = self.server + path
         data = None if body is None else msgspec.json.encode(body)
-        headers = {} if data is None else {"Content-Type": "application/json"}
+        given = {} if data is None else {"Content-Type": "application/json"}
         try:
             async with self._open().request(
-                method, url, data=data, params=params, headers=headers, timeout=self._timeout
+                method,
+                url,
+                data=data,
+                params=params,
+                headers={**given, **headers},
+                timeout=self._timeout,
             ) as response:
                 content = await response.read()
         except TimeoutError:

@@ -80,6 +80,16 @@ class Mirror:
         """By `PORT@GROUP`."""
         return self._objects[Kind.GROUP_MEMBER]
 
+    def of(self, kind: Kind) -> Mapping[str, Any]:
+        """All of a kind, by id."""
+        return self._objects[kind]
+
+    def resume(self, cursor: str | None, objects: Mapping[Kind, Mapping[str, Any]]) -> None:
+        """Go on from a state that was saved whole; without cursor a snapshot will replace it."""
+        self._objects = _empty() | {kind: dict(held) for kind, held in objects.items()}
+        self.cursor = cursor
+        self.complete = True
+
     def opened(self) -> None:
         """A new stream begins, asked for after `cursor`: a snapshot that broke off is void."""
         self._snapshot = _Snapshot() if self.cursor is None else None

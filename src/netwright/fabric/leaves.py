@@ -45,33 +45,62 @@ class Planned(NamedTuple):
     refusals: tuple[Refusal, ...] = ()
 
 
+class _Made(NamedTuple):
+    """A segment, and all that it was made of beside the leaf."""
+
+    overlay: Overlay
+    vlan: int | None
+    is_routed: bool
+    segment: Segment
+
+
 class Segments:
     """The segments of one leaf that were made, by network: taken again when nothing differs."""
 
     def __init__(self) -> None:
-        self._made: dict[str, tuple[Overlay, int | None, bool, Segment]] = {}
+        self._made: dict[str, _Made] = {}
+        self._overlays: Mapping[str, Overlay] = {}
+        self._vpcs: frozenset[str] = frozenset()
+        self._wanted: Mapping[str, int | None] = {}
+        self._segments: Mapping[int, Segment] = {}
 
-    def get(self, loopback: str, overlay: Overlay, vlan: int | None, *, routed: bool) -> Segment:
+    def of(
+        self, site: Site, wanted: Mapping[str, int | None], vpcs: Iterable[str]
+    ) -> Mapping[int, Segment]:
+        """Those of the leaf's networks (with their VLANs), by VNI, in the VRFs of these VPCs."""
+        routers = frozenset(vpcs)
+        if site.overlays is self._overlays and routers == self._vpcs:
+            old = self._wanted
+            segments = {**self._segments}
+            differing = dict(wanted.items() - old.items())
+            for network_id in old.keys() - wanted.keys():
+                del segments[site.overlays[network_id].vni]
+        else:
+            segments = {}
+            differing = {**wanted}
+        for network_id, vlan in differing.items():
+            segment = self._of(site, site.overlays[network_id], vlan, routers)
+            segments[segment.vni] = segment
+        if len(self._made) > 2 * len(wanted):
+            self._made = {network_id: self._made[network_id] for network_id in wanted}
+        self._overlays, self._vpcs = site.overlays, routers
+        self._wanted, self._segments = wanted, segments
+        return segments
+
+    def _of(
+        self, site: Site, overlay: Overlay, vlan: int | None, routers: frozenset[str]
+    ) -> Segment:
+        is_routed = overlay.vpc is not None and overlay.vpc.router_id in routers
         made = self._made.get(overlay.network_id)
-        if made is not None and made[0] is overlay and made[1] == vlan and made[2] is routed:
-            return made[3]
-        segment = Segment(
-            vni=overlay.vni,
-            network_id=overlay.network_id,
-            vlan=vlan,
-            vrf=overlay.vpc.name if routed and overlay.vpc else None,
-            gateway=overlay.gateway if routed else None,
-            rd=naming.distinguisher(loopback, overlay.vni),
-            route_targets=overlay.route_targets,
-            mtu=overlay.mtu,
-        )
-        self._made[overlay.network_id] = (overlay, vlan, routed, segment)
-        return segment
-
-    def keep(self, network_ids: Mapping[str, object]) -> None:
-        """Forget others, before they are as many again."""
-        if len(self._made) > 2 * len(network_ids):
-            self._made = {each: self._made[each] for each in network_ids}
+        if (
+            made is None
+            or made.overlay is not overlay
+            or made.vlan != vlan
+            or made.is_routed is not is_routed
+        ):
+            segment = _segment(site.switch.loopback, overlay, vlan, is_routed=is_routed)
+            made = self._made[overlay.network_id] = _Made(overlay, vlan, is_routed, segment)
+        return made.segment
 
 
 def plan_leaf(site: Site, segments: Segments) -> Planned:
@@ -94,12 +123,6 @@ class _Leaf:
         self._find_vpcs()
         wanted = self._wanted()
         loopback = self._site.switch.loopback
-        made: dict[int, Segment] = {}
-        for network_id, vlan in wanted.items():
-            overlay = self._overlays[network_id]
-            routed = overlay.vpc is not None and overlay.vpc.router_id in self._vpcs
-            made[overlay.vni] = segments.get(loopback, overlay, vlan, routed=routed)
-        segments.keep(wanted)
         routes = {
             route
             for vpc in self._vpcs.values()
@@ -110,7 +133,7 @@ class _Leaf:
         edge = self._site.edge
         config = SwitchConfig(
             vrfs={vpc.name: _vrf(vpc, loopback) for vpc in self._vpcs.values()},
-            segments=made,
+            segments=segments.of(self._site, wanted, self._vpcs),
             interfaces=self._interfaces(wanted),
             gateways={key: each for key, each in edge.gateways.items() if each.vrf in kept},
             routes=frozenset(routes | {each for each in edge.routes if each.vrf in kept}),
@@ -321,6 +344,19 @@ class _Leaf:
                 interface=interface,
             )
         )
+
+
+def _segment(loopback: str, overlay: Overlay, vlan: int | None, *, is_routed: bool) -> Segment:
+    return Segment(
+        vni=overlay.vni,
+        network_id=overlay.network_id,
+        vlan=vlan,
+        vrf=overlay.vpc.name if is_routed and overlay.vpc else None,
+        gateway=overlay.gateway if is_routed else None,
+        rd=naming.distinguisher(loopback, overlay.vni),
+        route_targets=overlay.route_targets,
+        mtu=overlay.mtu,
+    )
 
 
 def _vrf(vpc: Vpc, loopback: str) -> Vrf:

@@ -26,7 +26,7 @@ class Placed(NamedTuple):
     refusals: tuple[Refusal, ...] = ()
 
 
-_NOWHERE = Placed({})
+NOWHERE = Placed({})
 
 
 def place(attachment: Attachment, fabric: FabricIndex, overlays: Overlays) -> Placed:
@@ -35,9 +35,16 @@ def place(attachment: Attachment, fabric: FabricIndex, overlays: Overlays) -> Pl
     if overlay is None:
         broken = overlays.broken.get(attachment.network_id)
         if broken is None:
-            return _NOWHERE
+            return NOWHERE
         words = f"Host {attachment.host} does not get it: {broken.words}."
         return Placed({}, (_refusal(attachment, broken.code, words),))
+    leaves = fabric.sound_hosts.get(attachment.host)
+    vlan = attachment.vlan
+    if leaves and vlan is not None and not attachment.access:  # as nearly all are
+        network_id, host = attachment.network_id, attachment.host
+        return Placed(
+            {leaf: Place(network_id, host, vlan, interfaces) for leaf, interfaces in leaves}
+        )
     return _Placing(attachment, fabric, overlay.called).placed()
 
 

@@ -16,7 +16,7 @@ from netwright.fabric.config import SwitchConfig
 from netwright.fabric.edges import NO_EDGE, Edge, Edges
 from netwright.fabric.intent import Intent, is_live
 from netwright.fabric.leaves import Planned, Segments, Site, plan_leaf
-from netwright.fabric.placing import Place, place
+from netwright.fabric.placing import NOWHERE, Place, place
 from netwright.fabric.refusals import Refusal, RefusalCode
 from netwright.fabric.topology import FabricIndex
 from netwright.model.resources import Value
@@ -159,14 +159,12 @@ class Planner:
         dirty: set[str] = set()
         for name in attachments:
             attachment = self._intent.attachments.get(name)
-            if attachment is None or not is_live(attachment):
-                places: Mapping[str, Place] = {}
-                self._refused.pop(name, None)
-            else:
+            places, refusals = NOWHERE
+            if attachment is not None and is_live(attachment):
                 places, refusals = place(attachment, self._fabric, self._overlays)
-                self._refused.pop(name, None)
-                if refusals:
-                    self._refused[name] = refusals
+            self._refused.pop(name, None)
+            if refusals:
+                self._refused[name] = refusals
             for leaf in self._leaves_of.pop(name, ()):
                 if leaf not in places:
                     del self._places[leaf][name]

@@ -36,6 +36,12 @@ class FabricIndex:
             each.name for each in topology.switches if each.kind is SwitchKind.CORE and each.driver
         )
         self._index_links(topology)
+        self.sound_hosts: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+            host: tuple(leaves.items())
+            for host, leaves in self.hosts.items()
+            if all(leaf in self.leaves and self.is_plain(leaf, leaves[leaf]) for leaf in leaves)
+        }
+        """The same as `hosts`, of those hosts whose links leave nothing to refuse."""
         self.domains = _domains(self.switches, self.hosts)
         self._gateways = {
             (each.switch, each.physical_network, each.vlan): each.interface

@@ -47,6 +47,7 @@ def server_configuration(lab: Lab, auth: str) -> str:
         "auth": auth,
         "state_directory": str(server_directory(lab)),
         "lab": lab.name,
+        "fabric": False,  # a lab's controller is a process of its own, which can be halted
         "vlan_ranges": [f"{lab.spec.physical_network}:{VLANS_FREE}"],
     }
     # A JSON string is a TOML string.

@@ -4,27 +4,24 @@ Unknown keys, duplicate keys, wrong types and cabling that makes no sense are re
 line and the element, so that a file can be repaired without reading this module.
 """
 
-import difflib
 import ipaddress
 import re
-from collections.abc import Mapping
 from importlib import resources
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
-import yaml
 from msgspec import Meta, Struct
 
 from netwright.lab.errors import SpecError
 from netwright.lab.tree import find_flaw
+from netwright.model.documents import Document
 
 Vlan = Annotated[int, Meta(ge=1, le=4094)]
 # The longest interface name is NODE-peer0 (15 octets, IFNAMSIZ - 1), so a node has at most 9.
 NODE_NAME = re.compile(r"[a-z][a-z0-9-]{0,7}[a-z0-9]")
 MANAGEMENT_NODE = "mgmt"
 HOST_PREFIX = "host"
-
-T = TypeVar("T")
+_SECTIONS_OF_NAMES = ("networks", "switches", "routers", "baremetal")
 
 
 class Management(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,16 +89,6 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
         return [f"{HOST_PREFIX}{number}" for number in range(1, self.hosts.count + 1)]
 
 
-_SINGLE: dict[str, type[Struct]] = {"management": Management, "hosts": Hosts}
-_NAMED: dict[str, type[Struct]] = {
-    "networks": Network,
-    "switches": Switch,
-    "routers": Router,
-    "baremetal": BareMetal,
-}
-_OPTIONAL = {"baremetal", "physical_network"}
-
-
 def presets() -> list[str]:
     """Names of the descriptions that come with the package."""
     folder = resources.files("netwright.lab") / "presets"
@@ -125,24 +112,8 @@ def parse(text: str, *, source: str, hosts: int | None = None) -> Spec:
 
     Raises SpecError with the line and the element that is wrong.
     """
-    document = _Document(text, source)
-    top = document.mapping(())
-    document.refuse_unknown((), top, Spec)
-    values: dict[str, Any] = {}
-    for section, value in top.items():
-        if section in _SINGLE:
-            values[section] = document.convert((section,), _SINGLE[section])
-        elif section in _NAMED:
-            names = document.mapping((section,))
-            values[section] = {
-                name: document.convert((section, name), _NAMED[section]) for name in names
-            }
-        else:
-            values[section] = document.checked((section,), value, str)
-    for section in Spec.__struct_fields__:
-        if section not in values and section not in _OPTIONAL:
-            raise document.error((), f"section {section!r} is missing")
-    spec = Spec(**values)
+    document = Document(text, source, SpecError)
+    spec = document.convert(Spec, _with_defaults(document.value))
     if hosts is not None:
         try:
             count = msgspec.convert(hosts, Annotated[int, Meta(ge=1, le=200)])
@@ -154,91 +125,19 @@ def parse(text: str, *, source: str, hosts: int | None = None) -> Spec:
     return spec
 
 
-class _Document:
-    """YAML text with the line of every element, to name it in errors."""
-
-    def __init__(self, text: str, source: str) -> None:
-        self.source = source
-        self._lines: dict[tuple[str | int, ...], int] = {}
-        loader = yaml.SafeLoader(text)
-        try:
-            node = loader.get_single_node()
-            if node is None:
-                raise self.error((), "the file is empty")
-            self._index((), node)
-            self._value = loader.construct_document(node)
-        except yaml.YAMLError as error:
-            msg = f"{source}: this is no YAML: {error}"
-            raise SpecError(msg) from error
-        finally:
-            loader.dispose()
-
-    def error(self, path: tuple[str | int, ...], why: str) -> SpecError:
-        """The error that names the element and the nearest line that is known for it."""
-        known = path
-        while known and known not in self._lines:
-            known = known[:-1]
-        element = ".".join(str(part) for part in path) or "the file"
-        return SpecError(f"{self.source}:{self._lines.get(known, 1)}: {element}: {why}")
-
-    def mapping(self, path: tuple[str, ...]) -> dict[str, Any]:
-        value = self._at(path)
-        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise self.error(path, "expected names, each with a value")
+def _with_defaults(value: Any) -> Any:
+    """`agg1:` with nothing after it, in a section of names, is one that is all defaults."""
+    if not isinstance(value, dict):
         return value
-
-    def checked(self, path: tuple[str, ...], value: Any, kind: type[T]) -> T:
-        try:
-            return msgspec.convert(value, kind)
-        except msgspec.ValidationError as error:
-            text, _, place = str(error).partition(" - at `$")
-            inside = tuple(
-                int(index) if index else key
-                for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", place)
-            )
-            raise self.error((*path, *inside), text) from error
-
-    def convert(self, path: tuple[str, ...], kind: type[Struct]) -> Struct:
-        value = self._at(path)
-        if value is None:  # `agg1:` with nothing after it: all defaults
-            value = {}
-        if isinstance(value, dict):
-            self.refuse_unknown(path, value, kind)
-        return self.checked(path, value, kind)
-
-    def refuse_unknown(
-        self, path: tuple[str, ...], value: Mapping[str, Any], kind: type[Struct]
-    ) -> None:
-        for key in value:
-            if key not in kind.__struct_fields__:
-                near = difflib.get_close_matches(str(key), kind.__struct_fields__, n=1, cutoff=0)
-                raise self.error((*path, key), f"unknown key; the nearest known one is {near[0]!r}")
-
-    def _at(self, path: tuple[str, ...]) -> Any:
-        value = self._value
-        for part in path:
-            value = value[part]
-        return value
-
-    def _index(self, path: tuple[str | int, ...], node: yaml.Node) -> None:
-        self._lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                inner = (*path, key.value)
-                if inner in self._lines:
-                    raise self.error(inner, f"stands twice, again in line {_line(key)}")
-                self._lines[inner] = _line(key)
-                self._index(inner, value)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                self._index((*path, index), value)
+    return {
+        section: {name: {} if one is None else one for name, one in named.items()}
+        if isinstance(named, dict) and section in _SECTIONS_OF_NAMES
+        else named
+        for section, named in value.items()
+    }
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
-
-
-def _check(spec: Spec, document: _Document) -> None:
+def _check(spec: Spec, document: Document) -> None:
     """What types cannot say: names, references, addresses, and a tree without loops."""
     _check_names(spec, document)
     _check_references(spec, document)
@@ -256,7 +155,7 @@ def _check(spec: Spec, document: _Document) -> None:
         raise document.error((section, flaw.node), flaw.why)
 
 
-def _check_names(spec: Spec, document: _Document) -> None:
+def _check_names(spec: Spec, document: Document) -> None:
     taken = {MANAGEMENT_NODE, *spec.host_names()}
     for section in ("switches", "routers", "baremetal"):
         for name in getattr(spec, section):
@@ -272,7 +171,7 @@ def _check_names(spec: Spec, document: _Document) -> None:
             taken.add(name)
 
 
-def _check_references(spec: Spec, document: _Document) -> None:
+def _check_references(spec: Spec, document: Document) -> None:
     bridges = {*spec.switches, *spec.routers}
     lists: list[tuple[tuple[str, ...], tuple[str, ...], set[str]]] = [
         (("hosts", "uplinks"), spec.hosts.uplinks, set(spec.switches)),
@@ -298,7 +197,7 @@ def _check_references(spec: Spec, document: _Document) -> None:
                 raise document.error(path, f"{name!r} cannot be meant; possible are: {choice}")
 
 
-def _check_vlans(spec: Spec, document: _Document) -> None:
+def _check_vlans(spec: Spec, document: Document) -> None:
     owners = {spec.management.vlan: "management"}
     for name, network in spec.networks.items():
         owner = owners.setdefault(network.vlan, name)
@@ -307,7 +206,7 @@ def _check_vlans(spec: Spec, document: _Document) -> None:
             raise document.error(path, f"VLAN {network.vlan} is {owner}'s already")
 
 
-def _check_addresses(spec: Spec, document: _Document) -> None:
+def _check_addresses(spec: Spec, document: Document) -> None:
     try:
         subnet = ipaddress.ip_network(spec.management.subnet)
     except ValueError as error:

@@ -6,7 +6,10 @@ report about an earlier life of it changes nothing.
 """
 
 from enum import StrEnum
+from typing import Any
 
+from netwright.model.errors import Fault
+from netwright.model.operations import OperationState
 from netwright.model.resources import Value
 from netwright.model.topology import End, Name
 from netwright.model.wire import Message, ReportStatus
@@ -45,12 +48,17 @@ class SwitchStatus(StrEnum):
 
 
 class SwitchReport(Message, frozen=True, kw_only=True):
-    """How a switch stands to its plan; `drift` is the difference in words, one line an element."""
+    """How a switch stands to its plan; `drift` is the difference in words, one line an element.
+
+    `drained`: it is taken out of service, with its host ports down; every controller learns it
+    from the switch's state.
+    """
 
     switch: Name
     status: SwitchStatus
     cause: str = ""
     drift: tuple[str, ...] = ()
+    drained: bool = False
 
 
 class FabricReports(Message, frozen=True, kw_only=True):
@@ -74,6 +82,19 @@ class SwitchState(Value, frozen=True, kw_only=True):
     status: SwitchStatus
     cause: str = ""
     drift: tuple[str, ...] = ()
+    drained: bool = False
+    since: float
+
+    @property
+    def id(self) -> str:
+        return self.name
+
+
+class LeafLink(Value, frozen=True, kw_only=True):
+    """The link of a leaf's interface as last reported; by `SWITCH/INTERFACE`."""
+
+    id: str
+    is_up: bool
     since: float
 
 
@@ -91,3 +112,21 @@ class LinkState(Value, frozen=True, kw_only=True):
     is_up: bool | None = None
     contradiction: str = ""
     since: float
+
+
+class AnswerError(Message, frozen=True, kw_only=True):
+    """Why the controller could not do it: an error as the native API tells it."""
+
+    type: str
+    fault: Fault
+    message: str
+    next: str = ""
+
+
+class OperationAnswer(Message, frozen=True, kw_only=True):
+    """`PUT /v1/operations/ID`: what became of an operation on the fabric."""
+
+    token: int
+    state: OperationState
+    result: Any = None
+    error: AnswerError | None = None

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.fabric import SwitchState
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
-from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Value
+from netwright.model.resources import Attachment, Host, Network, Port, Subnet
 from netwright.model.routing import Router
 from netwright.model.security import GroupMember, SecurityGroup
+from netwright.model.topology import Topology
 from netwright.model.wire import Kind
 
-VALUE_OF: Mapping[Kind, type[Value]] = {
+VALUE_OF: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.NETWORK: Network,
     Kind.SUBNET: Subnet,
     Kind.PORT: Port,
@@ -23,4 +27,6 @@ VALUE_OF: Mapping[Kind, type[Value]] = {
     Kind.ADDRESS_SCOPE: AddressScope,
     Kind.SUBNET_POOL: SubnetPool,
     Kind.ROUTER: Router,
+    Kind.TOPOLOGY: Topology,
+    Kind.SWITCH: SwitchState,
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from netwright.model.states import AttachmentState, BindingState, PortState
+from netwright.model.states import AttachmentState, BindingState, Plane, PortState
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -266,6 +266,7 @@ class Host(Value, frozen=True, kw_only=True):
 
     `epoch` names the agent's current life; `conditions` are named facts that never gate a port,
     such as `redundancy lost`, with their causes; `conditions_since` says when each began.
+    `neighbours` are what its NICs hear by LLDP, `SWITCH/INTERFACE`.
     `heard_at` is true when it is told: heartbeats that bring no news are not told of one by one.
     """
 
@@ -278,16 +279,35 @@ class Host(Value, frozen=True, kw_only=True):
     nics: tuple[Nic, ...] = ()
     conditions: Mapping[str, str] = {}
     conditions_since: Mapping[str, float] = {}
+    neighbours: Mapping[str, str] = {}
     state_since: float
     heard_at: float
 
 
 FENCED = "fenced"
-"""The condition that keeps a fence's reason: the operator's word. All others are the agent's."""
+"""The condition that keeps a fence's reason: the operator's word."""
+
+CABLING = "cabling"
+"""The condition that says where the inventory and what the host hears by LLDP contradict."""
+
+LEAF_LINKS = "leaf links"
+"""The condition that says which of its leaves' interfaces towards the host have no link."""
+
+_NOT_THE_AGENTS = frozenset({FENCED, CABLING, LEAF_LINKS})
 
 
 def agents_words(conditions: Mapping[str, str]) -> dict[str, str]:
     """The conditions that are the agent's to tell and to end."""
+    return {name: why for name, why in conditions.items() if name not in _NOT_THE_AGENTS}
+
+
+def servers_words(conditions: Mapping[str, str]) -> dict[str, str]:
+    """Those that are others' word, and stay whatever the agent says."""
+    return {name: why for name, why in conditions.items() if name in _NOT_THE_AGENTS}
+
+
+def but_the_fence(conditions: Mapping[str, str]) -> dict[str, str]:
+    """Those that come and go by themselves."""
     return {name: why for name, why in conditions.items() if name != FENCED}
 
 
@@ -295,6 +315,7 @@ class Transition(Value, frozen=True, kw_only=True):
     """One entry of a port's history: what happened, by whom, why, and what became of the port.
 
     `number` counts a port's entries from 1, so that the oldest one kept tells how many are not.
+    `plane` is that of which a host's agent or the fabric controller spoke.
     """
 
     port_id: str
@@ -307,4 +328,5 @@ class Transition(Value, frozen=True, kw_only=True):
     from_state: PortState | None = None
     to_state: PortState
     binding_state: BindingState | None = None
+    plane: Plane | None = None
     cause: str = ""

@@ -17,7 +17,8 @@ class Kind(StrEnum):
     """What a watch line is about.
 
     An `attachment`'s id is `NETWORK@HOST`, a `group_member`'s `PORT@GROUP`, a `host`'s its name,
-    a `quota`'s its project.
+    a `quota`'s its project, a `switch`'s its name, a `link`'s `HOST/INTERFACE`. There is one
+    `topology`, "fabric".
     """
 
     NETWORK = "network"
@@ -32,6 +33,8 @@ class Kind(StrEnum):
     ADDRESS_SCOPE = "address_scope"
     SUBNET_POOL = "subnet_pool"
     ROUTER = "router"
+    TOPOLOGY = "topology"
+    SWITCH = "switch"
 
 
 class LineType(StrEnum):
@@ -63,11 +66,15 @@ class HostRegistration(Message, frozen=True, kw_only=True):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """`POST /v1/hosts/NAME/heartbeat`, every 5 s; the NICs when they changed."""
+    """`POST /v1/hosts/NAME/heartbeat`, every 5 s; the NICs when they changed.
+
+    `neighbours` are what each NIC hears by LLDP: `{"eth0": "SWITCH/INTERFACE"}`.
+    """
 
     epoch: str
     nics: tuple[Nic, ...] | None = None
     conditions: Mapping[str, str] | None = None
+    neighbours: Mapping[str, str] | None = None
 
 
 class ReportStatus(StrEnum):

@@ -75,14 +75,18 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.missing import MISSING, Missing, load_missing
 from netwright.server.needs import Needs
 from netwright.server.noting import note
 from netwright.server.nova import notices
+from netwright.server.overlay import asking
+from netwright.server.overlay.reporting import apply_fabric_reports, pass_overlay_deadline
 from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
 from netwright.server.ports import preparing
+from netwright.server.ports.bindings import retry_refused
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.routing_commands import (
     AddInterface,
@@ -276,6 +280,8 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:
     match command:
         case ApplyReports():
             return hosts.apply_reports(world, command, lambda cursor: seq_of(cursor, epoch))
+        case ApplyFabricReports():
+            return apply_fabric_reports(world, command, lambda cursor: seq_of(cursor, epoch))
         case PerformOperation():
             return operations.perform(world, command, partial(_decide, world, epoch=epoch))
         case Together():
@@ -300,6 +306,12 @@ def _tick(world: World, command: Tick) -> tuple[()]:
         hosts.fall_silent(world, name, command.heard.get(name))
     for port_id in command.overdue_ports:
         pass_deadline(world, port_id)
+    for operation_id in command.late_operations:
+        asking.give_up(world, operation_id)
+    for network_id, host in command.overdue_attachments:
+        pass_overlay_deadline(world, network_id, host)
+    for port_id in command.refused_ports:
+        retry_refused(world, port_id)
     for operation_id in command.old_operations:
         operations.forget(world, operation_id)
     return ()
@@ -348,5 +360,7 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreateSubnetPools: subnet_pools.create,
     UpdateSubnetPool: subnet_pools.update,
     DeleteSubnetPool: subnet_pools.delete,
+    AskFabric: asking.ask,
+    AnswerOperation: asking.answer,
     Tick: _tick,
 }

@@ -18,6 +18,8 @@ from netwright.model.resources import (
     Port,
     Remnant,
     agents_words,
+    but_the_fence,
+    servers_words,
 )
 from netwright.model.states import BindingState, Event, Plane
 from netwright.model.wire import (
@@ -38,6 +40,8 @@ from netwright.server.commands import (
     SeeDevices,
     UnfenceHost,
 )
+from netwright.server.overlay.attachments import end
+from netwright.server.overlay.leaf_links import heard
 from netwright.server.ports.bindings import (
     offer,
     retry,
@@ -77,6 +81,7 @@ def register(world: World, command: RegisterHost) -> Host:
         nics=asked.nics,
         conditions=before.conditions if before else {},
         conditions_since=before.conditions_since if before else {},
+        neighbours=before.neighbours if before else {},
         state_since=before.state_since if before and before.state is state else world.now,
         heard_at=world.now,
     )
@@ -91,8 +96,10 @@ def heartbeat(world: World, command: HeartbeatHost) -> Host:
     host = _heard(world, command.host, beat.epoch)
     after = replace(host, nics=host.nics if beat.nics is None else beat.nics)
     if beat.conditions is not None:
-        operators = {name: why for name, why in host.conditions.items() if name == FENCED}
-        after = _with_conditions(after, agents_words(beat.conditions) | operators, world.now)
+        others = servers_words(host.conditions)
+        after = _with_conditions(after, agents_words(beat.conditions) | others, world.now)
+    if beat.neighbours is not None:
+        after = heard(world, replace(after, neighbours=beat.neighbours))
     if after != host:
         after = replace(after, heard_at=world.now)
         world.hosts.put(after.name, after)
@@ -135,7 +142,7 @@ def unfence(world: World, command: UnfenceHost) -> Host:
     if host.state is not HostState.FENCED:
         return host
     after = replace(host, state=HostState.UNKNOWN, state_since=world.now)
-    after = _with_conditions(after, agents_words(host.conditions), world.now)
+    after = _with_conditions(after, but_the_fence(host.conditions), world.now)
     world.hosts.put(after.name, after)
     return after
 
@@ -167,6 +174,9 @@ def decommission(world: World, command: DeleteHost) -> int:
     for port, standby in here:
         after = withdraw(world, port, standby, Event.UNBIND)
         happen(world, after, Event.UNBIND, actor="operator", binding=standby)
+    for attachment in list(world.attachments.values()):
+        if attachment.host == name and attachment.generation:
+            end(world, attachment)  # nobody will confirm that it is gone from there
     times = (world.revocations.get(name) or 0) + 1
     world.revocations.put(name, times)
     world.hosts.put(name, None)
@@ -276,7 +286,15 @@ def _take(world: World, port: Port, binding: Binding, report: Report) -> None:
     after = step(binding, event, now=world.now, cause=report.cause)
     if after != binding:
         cause = _cleaned(binding.remnant) if after.remnant is None else ""
-        happen(world, with_binding(port, after), event, actor=actor, binding=after, cause=cause)
+        happen(
+            world,
+            with_binding(port, after),
+            event,
+            actor=actor,
+            binding=after,
+            cause=cause,
+            plane=Plane.UNDERLAY,
+        )
 
 
 def _cleaned(remnant: Remnant | None) -> str:

@@ -88,6 +88,8 @@ class Liveness:
         self._heard_at[name] = now
         if host.state is HostState.UNKNOWN:
             return None
+        if beat.neighbours is not None and beat.neighbours != host.neighbours:
+            return None
         if beat.nics is not None and beat.nics != host.nics:
             return None
         if beat.conditions is not None and agents_words(beat.conditions) != agents_words(

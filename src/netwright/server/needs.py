@@ -1,17 +1,21 @@
 """What a batch must have loaded before it can be decided; `noting` says what each command needs."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from netwright.ipam.addresses import Address, from_text
-from netwright.model.resources import NetworkType, Value
+from netwright.model.fabric import AttachmentReport
+from netwright.model.resources import NetworkType, Value, VnicType
+from netwright.model.topology import End, FabricSettings
 from netwright.server.commands import (
     AddressWish,
     PortDraft,
 )
+from netwright.server.overlay.links import named_by
 from netwright.server.ports.macs import first_candidate
 
 
@@ -57,6 +61,11 @@ class Needs:
     Of subnet pools: `default_versions` are IP versions whose default pool is asked for,
     `whole_scopes` scopes all of whose pools are, as are those of `changed_pools`. `grown_pools` get
     other prefixes, `rescoped_pools` another scope, which their subnets' networks show.
+    Of the fabric: its `inventory`, where no network on a host needs it already; all attachments of
+    its networks, or those of `ended_hosts`; `access` are leaf interfaces that bare metal names.
+    `reported` (network, host) are attachments that change, with their ports, by a report if there
+    is one; `linked` leaf interfaces whose links do, with their hosts. Who reports shows the
+    controller's `lease`. `transit`: routers may come to need VNIs, all of them for a `new_fabric`.
     Of `gateways`, subnets, whoever has the gateway's address is wanted.
     """
 
@@ -97,6 +106,15 @@ class Needs:
     prefix_wishes: list[PrefixWish] = field(default_factory=list)
     interfaces: list[InterfaceWish] = field(default_factory=list)
     gateways: set[str] = field(default_factory=set)
+    inventory: bool = False
+    all_attachments: bool = False
+    lease: bool = False
+    transit: bool = False
+    new_fabric: FabricSettings | None = None
+    linked: set[End] = field(default_factory=set)
+    reported: dict[tuple[str, str], AttachmentReport | None] = field(default_factory=dict)
+    ended_hosts: set[str] = field(default_factory=set)
+    access: set[tuple[str, str]] = field(default_factory=set)
     plain: defaultdict[type[Value], set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -121,6 +139,15 @@ def need_port(needs: Needs, draft: PortDraft) -> None:
     if draft.host:
         needs.hosts.add(draft.host)
         needs.attachments.add((draft.network_id, draft.host))
+        need_access(needs, draft.vnic_type, draft.profile)
+
+
+def need_access(
+    needs: Needs, vnic_type: VnicType | UnsetType, profile: Mapping[str, Any] | UnsetType
+) -> None:
+    """The interfaces that a binding profile names; of what kind the port is may not be said."""
+    if vnic_type is not VnicType.NORMAL and profile is not UNSET:
+        needs.access.update((each.switch, each.interface) for each in named_by(profile))
 
 
 def need_addresses(needs: Needs, network_id: str, wishes: tuple[AddressWish, ...]) -> None:

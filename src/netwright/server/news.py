@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from netwright.model.resources import FENCED, Host, HostState, Port, agents_words
+from netwright.model.resources import FENCED, Host, HostState, Port, but_the_fence
 from netwright.model.states import PortState
 
 PORTS_NAMED_MAX = 20
@@ -95,8 +95,8 @@ def _standing(old: Host, new: Host, now: float) -> Iterator[Line]:
 
 
 def _conditions(old: Host | None, new: Host, now: float) -> Iterator[Line]:
-    before = agents_words(old.conditions) if old is not None else {}
-    after = agents_words(new.conditions)
+    before = but_the_fence(old.conditions) if old is not None else {}
+    after = but_the_fence(new.conditions)
     for name in sorted(before.keys() | after.keys())[:_CONDITIONS_MAX]:
         what = {"host": new.name, "condition": _one_line(name)}
         if name not in after:

@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from netwright.ipam.addresses import from_text
 from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.routing import Router
 from netwright.model.security import GroupRule, SecurityGroup
@@ -53,7 +54,8 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
-from netwright.server.needs import InterfaceWish, Needs, PrefixWish, need_port
+from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
+from netwright.server.needs import InterfaceWish, Needs, PrefixWish, need_access, need_port
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
 from netwright.server.routing_commands import (
@@ -98,6 +100,8 @@ def _binding(
 ) -> None:
     needs.ports.add(command.port_id)
     needs.hosts.add(command.host)
+    if isinstance(command, PrepareBinding | ChangeBinding):
+        need_access(needs, command.vnic_type, command.profile)
 
 
 def _see_devices(needs: Needs, command: SeeDevices) -> None:
@@ -131,11 +135,20 @@ def _tick(needs: Needs, command: Tick) -> None:
     needs.plain[Operation].update(command.old_operations)
     needs.hosts.update(command.silent_hosts)
     needs.ports.update(command.overdue_ports)
+    needs.ports.update(command.refused_ports)
+    if command.late_operations:
+        needs.plain[Operation].update(command.late_operations)
+        needs.lease = True
+    if command.overdue_attachments:
+        needs.inventory = True
+        needs.reported.update(dict.fromkeys(command.overdue_attachments))
 
 
 def _hear_host(needs: Needs, command: RegisterHost | HeartbeatHost) -> None:
     needs.hosts.add(command.host)
     needs.refused_on.add(command.host)
+    if isinstance(command, HeartbeatHost) and command.heartbeat.neighbours is not None:
+        needs.inventory = True
 
 
 def _fence_host(needs: Needs, command: FenceHost) -> None:
@@ -151,6 +164,7 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
     needs.hosts.add(command.host)
     needs.ports_on.add(command.host)
     needs.revocations.add(command.host)
+    needs.ended_hosts.add(command.host)
 
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
@@ -210,7 +224,9 @@ def _quota(needs: Needs, command: SetQuota | ResetQuota) -> None:
 
 
 def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
-    """It replaces whatever was there."""
+    needs.new_fabric = command.topology.fabric
+    needs.inventory = True
+    needs.all_attachments = True
 
 
 def _prefix_wish(needs: Needs, draft: SubnetDraft) -> None:
@@ -260,6 +276,7 @@ def _change_router(needs: Needs, command: UpdateRouter | DeleteRouter) -> None:
 
 def _add_interface(needs: Needs, command: AddInterface) -> None:
     needs.plain[Router].add(command.router_id)
+    needs.transit = True
     if command.port_id is not None:
         needs.ports.add(command.port_id)
     elif command.subnet_id is not None:
@@ -291,6 +308,7 @@ def _delete_address_scope(needs: Needs, command: DeleteAddressScope) -> None:
 def _port_changes(needs: Needs, command: UpdatePorts) -> None:
     for change in command.changes:
         needs.ports.add(change.id)
+        need_access(needs, change.vnic_type, change.profile)
         if change.host is not UNSET and change.host:
             needs.hosts.add(change.host)
         if change.security_groups is not UNSET:
@@ -312,6 +330,25 @@ def _reports(needs: Needs, command: ApplyReports) -> None:
     needs.ports.update(report.port_id for report in batch.reports if report.port_id is not None)
     if batch.full_set_at is not None:
         needs.ports_on.add(batch.host)
+
+
+def _fabric_reports(needs: Needs, command: ApplyFabricReports) -> None:
+    reports = command.reports
+    needs.lease = needs.inventory = True
+    for report in reports.attachments:
+        needs.reported[report.network_id, report.host] = report
+    needs.plain[SwitchState].update(report.switch for report in reports.switches)
+    needs.plain[LeafLink].update(str(report.end) for report in reports.links)
+    needs.linked.update(report.end for report in reports.links)
+
+
+def _ask_fabric(needs: Needs, command: AskFabric) -> None:
+    """It is made of itself alone."""
+
+
+def _answer_operation(needs: Needs, command: AnswerOperation) -> None:
+    needs.plain[Operation].add(command.id)
+    needs.lease = True
 
 
 def _create_groups(needs: Needs, command: CreateSecurityGroups) -> None:
@@ -370,6 +407,9 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     UpdateSubnet: _update_subnet,
     DeleteSubnet: _delete_subnet,
     ReplaceTopology: _replace_topology,
+    ApplyFabricReports: _fabric_reports,
+    AskFabric: _ask_fabric,
+    AnswerOperation: _answer_operation,
     CreateSecurityGroups: _create_groups,
     EnsureDefaultGroup: _ensure_default_group,
     UpdateSecurityGroup: _update_group,

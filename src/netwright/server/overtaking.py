@@ -12,9 +12,10 @@ import msgspec
 
 from netwright.model.addressing import SubnetPool
 from netwright.model.quotas import Quota
-from netwright.model.resources import Subnet
+from netwright.model.resources import Segment, Subnet
 from netwright.model.routing import Router
 from netwright.model.security import SecurityGroup
+from netwright.model.segments import segment_key, vni_key
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
 from netwright.server.plain import PLAIN_OF
@@ -52,14 +53,22 @@ class _Pooled(msgspec.Struct):
     address_scope_id: str | None
 
 
+class _Segmented(msgspec.Struct):
+    """Of a network, what no other may have."""
+
+    segment: Segment
+
+
 class _Routed(msgspec.Struct):
     """Of a router, where it is."""
 
     interfaces: tuple[_Placed, ...]
+    vni: int | None = None
 
 
 _pooled = msgspec.json.Decoder(_Pooled).decode
 _routed = msgspec.json.Decoder(_Routed).decode
+_segment = msgspec.json.Decoder(_Segmented).decode
 _placed = msgspec.json.Decoder(_Placed).decode
 _group = msgspec.json.Decoder(_Group).decode
 
@@ -77,6 +86,10 @@ def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
 
 
 def _network_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    if event.body is not None and world.fabric.held_vnis.is_touched:  # a VNI that a router takes
+        segment = _segment(event.body).segment
+        if world.fabric.held_vnis.is_known(segment_key(segment)):
+            return True
     return _differs(world.networks.loaded(event.id), event, event.id in needs.networks)
 
 
@@ -84,9 +97,37 @@ def _host_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     return _differs(world.hosts.loaded(event.id), event, event.id in needs.hosts)
 
 
-def _attachment_concerns(world: World, _needs: Needs, event: EventRow) -> bool:
+def _attachment_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    """One that was read or looked for; or one less of a network whose VLAN there was read."""
+    if needs.all_attachments:
+        return True
     network_id, _, host = event.id.partition("@")
-    return world.attachments.is_known((network_id, host)) or network_id in world.whole_networks
+    key = (network_id, host)
+    if host in needs.ended_hosts:
+        return True
+    if world.attachments.is_known(key) or key in world.fabric.read_attachments:
+        return True
+    if network_id in world.whole_networks or _is_counted(world, host):
+        return True
+    domain = (
+        world.fabric.inventory.domain_of(host)
+        if world.fabric.inventory and event.body is None
+        else None
+    )
+    return domain is not None and world.fabric.vlans.is_known((domain.name, network_id))
+
+
+def _is_counted(world: World, host: str) -> bool:
+    """Whether the VNIs of a leaf were counted that the host hangs on, or may, being bare metal."""
+    leaves = world.fabric.networks_on.keys()
+    if not leaves or world.fabric.inventory is None:
+        return False
+    over = world.fabric.inventory.leaves_of(host)
+    return not over or not leaves.isdisjoint(over)
+
+
+def _topology_concerns(world: World, _needs: Needs, _event: EventRow) -> bool:
+    return world.fabric.inventory is not None
 
 
 def _member_concerns(_world: World, _needs: Needs, _event: EventRow) -> bool:
@@ -113,7 +154,10 @@ def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if type_ is SubnetPool and loaded is None and event.body is not None:
         return event.id in needs.plain[type_] or _is_looked_for(world, _pooled(event.body))
     if type_ is Router and loaded is None and event.body is not None:
-        return event.id in needs.plain[type_] or _enters(world, _routed(event.body))
+        routed = _routed(event.body)
+        if routed.vni is not None and world.segments.is_known(vni_key(routed.vni)):
+            return True
+        return event.id in needs.plain[type_] or _enters(world, routed)
     known = world.usage.known if type_ is Quota else needs.plain[type_]
     return _differs(loaded, event, event.id in known)
 
@@ -136,7 +180,7 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     hosts = (event.hosts or frozenset()) | event.left_hosts
     if not (hosts or len(world.port_counts) or needs.used_groups):
         return False
-    if hosts & (needs.ports_on | needs.refused_on):
+    if hosts & (needs.ports_on | needs.refused_on) or _is_reported(needs, event, hosts):
         return True
     if event.body is None:
         left = {host for (_, host), before, now in world.binding_counts.changed() if before != now}
@@ -147,6 +191,14 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if is_counted or not needs.used_groups.isdisjoint(placed.security_groups or ()):
         return True
     return any(_fewer(world, (network_id, host)) for host in hosts)
+
+
+def _is_reported(needs: Needs, event: EventRow, hosts: frozenset[str]) -> bool:
+    """One more port where an attachment changes: it must follow."""
+    if event.body is None or not needs.reported:
+        return False
+    network_id = _placed(event.body).network_id
+    return any((network_id, host) in needs.reported for host in hosts)
 
 
 def _group_concerns(world: World, needs: Needs, event: EventRow) -> bool:
@@ -181,4 +233,5 @@ _CONCERNS: Mapping[Kind, Callable[[World, Needs, EventRow], bool]] = {
     Kind.PORT: _port_concerns,
     Kind.SECURITY_GROUP: _group_concerns,
     Kind.GROUP_MEMBER: _member_concerns,
+    Kind.TOPOLOGY: _topology_concerns,
 }

@@ -7,6 +7,7 @@ Networks, subnets, ports and hosts have more to them. A new plain kind is a valu
 from collections.abc import Mapping
 
 from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
@@ -24,6 +25,8 @@ PLAIN: Mapping[type[Value], Kind | None] = {
     AddressScope: Kind.ADDRESS_SCOPE,
     SubnetPool: Kind.SUBNET_POOL,
     Router: Kind.ROUTER,
+    SwitchState: Kind.SWITCH,
+    LeafLink: None,  # told with its host's conditions
 }
 """The plain types, each with the kind that watchers are told of it; None: they are not."""
 

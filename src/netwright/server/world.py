@@ -29,6 +29,8 @@ from netwright.model.topology import Topology
 from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.nova.notices import Notice
+from netwright.server.overlay.holds import AccessHold, HeldLease, HeldVni
+from netwright.server.overlay.inventory import Inventory
 from netwright.server.plain import PLAIN
 from netwright.server.quotas import Usage
 
@@ -88,6 +90,11 @@ class Rows(Generic[K, V]):
             self._journal.append(lambda: self._now.__delitem__(key))
         self._now[key] = value
 
+    def items(self) -> list[tuple[K, V]]:
+        """The rows that there are, as the batch has changed them."""
+        kept = {**self._loaded, **self._now}
+        return [(key, value) for key, value in kept.items() if value is not None]
+
     def __len__(self) -> int:
         """How many rows were loaded."""
         return len(self._loaded)
@@ -118,6 +125,37 @@ class Rows(Generic[K, V]):
             before = self._loaded.get(key)
             if value != before:
                 yield key, before, value
+
+
+class FabricRows:
+    """What a batch has of the fabric.
+
+    `inventory` is there once it was needed; `vlans` (domain, network) are those given, and
+    `vlan_holders` whose each is (`overlay.vlans.place_of`), all of those in `whole_domains`.
+    `access` (leaf, interface) is bare metal's, of those `named_access` is asked for. `held_vnis` by
+    key are routers' or rest; `free_vnis` are such for routers, as `World.free_vnis` are for
+    networks. `read_attachments` were looked for to see whether one is there; `networks_on` are
+    those attached over a leaf, where its VNIs are counted; `ports_on` (network, host) are the ids
+    of the ports that are bound where the controller has reported something new. `has_controller`:
+    one has once held its lease, which is `lease`, if that was needed. What the log said up to
+    `clear_up_to` to be gone is off every switch.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.inventory: Inventory | None = None
+        self.has_controller = False
+        self.vlans: Rows[tuple[str, str], int] = Rows(journal)
+        self.vlan_holders: Rows[str, str] = Rows(journal)
+        self.access: Rows[tuple[str, str], AccessHold] = Rows(journal)
+        self.held_vnis: Rows[str, HeldVni] = Rows(journal)
+        self.free_vnis: list[int | None] = []
+        self.whole_domains: set[str] = set()
+        self.read_attachments: set[tuple[str, str]] = set()
+        self.named_access: set[tuple[str, str]] = set()
+        self.networks_on: dict[str, set[str]] = {}
+        self.ports_on: dict[tuple[str, str], set[str]] = {}
+        self.lease: HeldLease | None = None
+        self.clear_up_to = -1
 
 
 class World:
@@ -182,6 +220,7 @@ class World:
         self.group_projects: Rows[str, str] = Rows(self.journal)
         self.default_groups: Rows[str, str] = Rows(self.journal)
         self.group_uses: Rows[str, int] = Rows(self.journal)
+        self.fabric = FabricRows(self.journal)
         self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
         self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {

@@ -4,10 +4,13 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from tests.doubles.native_api import HttpDouble
 from tests.unit.cli.test_host_port import run
+
+from netwright.model.topology import Topology
 
 TRACE = {
     "count": 2,
@@ -66,13 +69,14 @@ async def test_a_way_that_ends_is_exit_code_1(server: HttpDouble) -> None:
 
 
 async def test_what_show_writes_apply_reads(server: HttpDouble, tmp_path: Path) -> None:
+    whole = msgspec.convert(TOPOLOGY, Topology)
     shown = await run("topology", "show", "--output", "yaml", NETWRIGHT_URL=server.url)
-    assert yaml.safe_load(shown.out) == TOPOLOGY
+    assert msgspec.convert(yaml.safe_load(shown.out), Topology) == whole
     file = tmp_path / "fabric.yaml"
     file.write_text(shown.out)
     done = await run("topology", "apply", str(file), NETWRIGHT_URL=server.url)
     assert (done.code, done.err) == (0, "The server knows 2 switches, 1 links, 0 gateways.\n")
-    assert json.loads(server.bodies[-1]) == TOPOLOGY
+    assert msgspec.json.decode(server.bodies[-1], type=Topology) == whole
     table = await run("topology", "show", NETWRIGHT_URL=server.url)
     assert "up0 to agg1" in table.out
 

@@ -43,10 +43,10 @@ def test_good_text_parses() -> None:
     [
         ("networks:", "netwroks:", r"x.yaml:2: netwroks: unknown key.*'networks'"),
         ("port: tor1", "prot: tor1", r"x.yaml:11: baremetal.metal1.prot: unknown key.*'port'"),
-        ("vlan: 101", "vlan: 4095", r"x.yaml:3: networks.blue.vlan: Expected `int` <= 4094"),
-        ("vlan: 101", "vlan: many", r"x.yaml:3: networks.blue.vlan: Expected `int`, got `str`"),
+        ("vlan: 101", "vlan: 4095", r"x.yaml:3: networks.blue.vlan: .*at most 4094"),
+        ("vlan: 101", "vlan: many", r"x.yaml:3: networks.blue.vlan: .*a whole number"),
         ("vlan: 101", "vlan: 10", r"x.yaml:3: networks.blue.vlan: VLAN 10 is management's already"),
-        ("[10.101.0.1/24]", "[1]", r"x.yaml:3: networks.blue.gateways.0: Expected `str`"),
+        ("[10.101.0.1/24]", "[1]", r"x.yaml:3: networks.blue.gateways.0: .*must be text"),
         ("10.101.0.1/24", "10.101.0.1", r"x.yaml:3: .*needs its prefix length"),
         ("10.101.0.1/24", "10.101.0.400/24", r"x.yaml:3: networks.blue.gateways: '10.101.0.400"),
         ("10.0.0.0/24", "10.0.0.1/24", r"x.yaml:1: management.subnet: .*has host bits set"),
@@ -65,7 +65,7 @@ def test_good_text_parses() -> None:
         ("metal1:", "host2:", r"x.yaml:10: baremetal.host2: another node has this name"),
         ("metal1:", "a-name-too-long:", r"x.yaml:10: baremetal.a-name-too-long: a node's name has"),
         ("  tor1:\n", "  tor1:\n  tor2:\n", r"x.yaml:8: switches.tor2: no cable leads from it"),
-        ("hosts: {count: 2, uplinks: [tor1, tor1]}\n", "", r"section 'hosts' is missing"),
+        ("hosts: {count: 2, uplinks: [tor1, tor1]}\n", "", r"x.yaml:1: the file: hosts is missing"),
         ("count: 2", "count: 2, count: 3", r"x.yaml:8: hosts.count: stands twice"),
         ("management: {", "management: [", r"this is no YAML"),
     ],
@@ -79,7 +79,7 @@ def test_an_error_names_line_and_element(old: str, new: str, message: str) -> No
 def test_an_empty_file_is_refused() -> None:
     with pytest.raises(SpecError, match="empty"):
         spec.parse("# nothing\n", source="x.yaml")
-    with pytest.raises(SpecError, match="expected names"):
+    with pytest.raises(SpecError, match="must be an object, not a list"):
         spec.parse("- 1\n", source="x.yaml")
 
 

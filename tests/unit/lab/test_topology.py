@@ -4,7 +4,7 @@ from netwright.lab import spec
 from netwright.lab.layout import lay_out
 from netwright.lab.topology import topology_of
 from netwright.model.topology import Gateway
-from netwright.server.topology import check
+from netwright.model.topology_checks import check
 
 
 def test_the_preset_vlan() -> None:

@@ -9,20 +9,21 @@ from msgspec.structs import replace
 
 from netwright.model.planes import needed_planes, planes_on
 from netwright.model.resources import (
-    Attachment,
     Binding,
     FixedIp,
     Host,
     HostState,
     Network,
-    NetworkType,
     Port,
     Prepared,
     Remnant,
     VifType,
     VnicType,
 )
-from netwright.model.states import AttachmentState, BindingState, Event, Plane, PortState
+from netwright.model.states import BindingState, Event, Plane, PortState
+from netwright.server.overlay.access import access_refusal
+from netwright.server.overlay.attachments import attach, detach, fabric_refusal, is_fabric, join
+from netwright.server.overlay.links import access_of
 from netwright.server.ports.lifecycle import happen, may_answer, step, was_told, with_binding
 from netwright.server.world import World
 
@@ -56,6 +57,18 @@ def bind(world: World, port: Port, host: str, *, actor: str) -> Port:
     return happen(world, port, event, actor=actor, binding=port.binding_on(host))
 
 
+def rewire(world: World, before: Port, port: Port, *, actor: str) -> Port:
+    """The port where it is bound, when its profile names other leaf interfaces for its machine."""
+    active = port.active_binding
+    is_metal = VnicType.BAREMETAL in {before.vnic_type, port.vnic_type}
+    if active is None or not is_metal or not is_fabric(network_of(world, port)):
+        return port
+    if access_of(before.profile) == access_of(port.profile):
+        return port
+    port = place(world, port, active.host)
+    return happen(world, port, Event.BIND, actor=actor, binding=port.binding_on(active.host))
+
+
 def offer(world: World, port: Port, host: str, *, actor: str) -> Port:
     """Have a port that was never bound wired ahead where its device is, if the host can.
 
@@ -67,7 +80,8 @@ def offer(world: World, port: Port, host: str, *, actor: str) -> Port:
     is_fresh = not port.bindings and not port.ever_bound
     if not is_fresh or Plane.UNDERLAY not in planes:
         return port
-    if refusal_of(world, network, port.vnic_type, host):
+    kind = own_kind(port)
+    if refusal_of(world, port, kind, host):
         return port
     ahead = Binding(
         host=host,
@@ -80,6 +94,7 @@ def offer(world: World, port: Port, host: str, *, actor: str) -> Port:
         vif_details=OVS_VIF_DETAILS,
     )
     attach(world, network, host)
+    _join(world, network, port, host, kind)
     port = replace(with_binding(port, ahead), generation=ahead.generation, was_offered=True)
     return happen(world, port, Event.DEVICE_SEEN, actor=actor, binding=ahead)
 
@@ -137,16 +152,17 @@ def withdrawn(
     port = with_binding(port, gone)
     port = happen(world, port, event, actor=actor, binding=gone, cause=cause)
     if gone.state is BindingState.WITHDRAWN:
-        detach(world, port.network_id, binding.host)
+        detach(world, world.networks.get(port.network_id), port, binding.host)
     return port
 
 
 def retry(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
     """The host serves again: what was refused or fenced there is prepared anew."""
     network = network_of(world, port)
-    vnic_type = port.vnic_type if binding.prepared is None else binding.prepared.vnic_type
-    if refusal_of(world, network, vnic_type, binding.host):
+    kind = binding.prepared or own_kind(port)
+    if refusal_of(world, port, kind, binding.host):
         return port
+    _join(world, network, port, binding.host, kind)
     generation = port.generation + 1
     vif_type = _vif_type(planes_on(binding, port, network), "")
     again = replace(
@@ -162,29 +178,48 @@ def retry(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
     return happen(world, port, Event.HOST_BACK, actor=actor, binding=again)
 
 
+def retry_refused(world: World, port_id: str) -> None:
+    """Try anew the bindings that the server refused; one that it refuses for another cause says so.
+
+    Those that an agent refused are its to try again.
+    """
+    port = world.ports.get(port_id)
+    for binding in port.bindings if port is not None else ():
+        is_ours = binding.vif_type is VifType.BINDING_FAILED
+        if port is None or binding.state is not BindingState.REFUSED or not is_ours:
+            continue
+        cause = refusal_of(world, port, binding.prepared or own_kind(port), binding.host)
+        if not cause:
+            port = retry(world, port, binding, actor="server")
+        elif cause != binding.cause:
+            after = step(binding, Event.PLANE_REFUSED, now=world.now, cause=cause)
+            port = with_binding(port, after)
+            port = happen(world, port, Event.PLANE_REFUSED, actor="server", binding=after)
+
+
 def place(world: World, port: Port, host: str) -> Port:
     """The port with the host's as its active binding, for its own vNIC type."""
     earlier = port.binding_on(host)
     binding = replace(
-        _planned(world, port, host, port.vnic_type),
+        _planned(world, port, host, own_kind(port)),
         active=True,
         stale_wiring=earlier is not None and may_answer(earlier),
         remnant=earlier.remnant if earlier is not None else None,
     )
-    return replace(_with_planned(world, port, binding), ever_bound=True)
+    return replace(_with_planned(world, port, binding, own_kind(port)), ever_bound=True)
 
 
 def stand_by(world: World, port: Port, host: str, prepared: Prepared) -> Port:
     """The port with a standby on the host, where nothing answers for it."""
-    planned = _planned(world, port, host, prepared.vnic_type)
-    return _with_planned(world, port, replace(planned, prepared=prepared))
+    planned = _planned(world, port, host, prepared)
+    return _with_planned(world, port, replace(planned, prepared=prepared), prepared)
 
 
-def _planned(world: World, port: Port, host: str, vnic_type: VnicType) -> Binding:
+def _planned(world: World, port: Port, host: str, kind: Prepared) -> Binding:
     """A new inactive binding; refused, with the cause, when the host cannot serve the port."""
     network = network_of(world, port)
-    refusal = refusal_of(world, network, vnic_type, host)
-    planes = needed_planes(network.segment.network_type, vnic_type, port.device_owner)
+    refusal = refusal_of(world, port, kind, host)
+    planes = needed_planes(network.segment.network_type, kind.vnic_type, port.device_owner)
     if refusal:
         state = BindingState.REFUSED
     elif Plane.UNDERLAY in planes:
@@ -199,15 +234,18 @@ def _planned(world: World, port: Port, host: str, vnic_type: VnicType) -> Bindin
         state=state,
         since=world.now,
         cause=refusal,
-        was_up=state is BindingState.UP,
+        was_up=state is BindingState.UP and Plane.OVERLAY not in planes,
         vif_type=vif_type,
         vif_details=OVS_VIF_DETAILS if vif_type is VifType.OVS else {},
     )
 
 
-def _with_planned(world: World, port: Port, binding: Binding) -> Port:
+def _with_planned(world: World, port: Port, binding: Binding, kind: Prepared) -> Port:
+    network = network_of(world, port)
     if port.binding_on(binding.host) is None:
-        attach(world, network_of(world, port), binding.host)
+        attach(world, network, binding.host)
+    if binding.state is not BindingState.REFUSED:
+        _join(world, network, port, binding.host, kind)
     return replace(with_binding(port, binding), generation=binding.generation)
 
 
@@ -264,52 +302,35 @@ def withdraw(world: World, port: Port, binding: Binding, event: Event) -> Port:
     if after.state is BindingState.WITHDRAWING and is_silent:
         after = step(after, Event.WITHDRAWN, now=world.now)
     if after.state is BindingState.WITHDRAWN:
-        detach(world, port.network_id, binding.host)
+        detach(world, world.networks.get(port.network_id), port, binding.host)
     return with_binding(port, after)
 
 
-def attach(world: World, network: Network, host: str) -> None:
-    """Count one more binding of the network on the host; the first makes the attachment."""
-    key = (network.id, host)
-    count = world.binding_counts.get(key) or 0
-    world.binding_counts.put(key, count + 1)
-    if world.attachments.get(key) is None:
-        by_hand = network.segment.network_type is not NetworkType.VXLAN
-        world.attachments.put(
-            key,
-            Attachment(
-                network_id=network.id,
-                host=host,
-                state=AttachmentState.UP if by_hand else AttachmentState.WANTED,
-                since=world.now,
-                cause="the switches carry a provider network by hand" if by_hand else "",
-            ),
-        )
+def own_kind(port: Port) -> Prepared:
+    """What a port's active binding is asked for as."""
+    return Prepared(vnic_type=port.vnic_type, profile=port.profile)
 
 
-def detach(world: World, network_id: str, host: str) -> None:
-    """Count one binding less; with the last one of a provider network the attachment goes."""
-    key = (network_id, host)
-    count = (world.binding_counts.get(key) or 0) - 1
-    world.binding_counts.put(key, max(count, 0))
-    if count <= 0:
-        world.attachments.put(key, None)
-
-
-def refusal_of(world: World, network: Network, vnic_type: VnicType, name: str) -> str:
-    """Why the host cannot serve such a port of the network now; "" when it can."""
+def refusal_of(world: World, port: Port, kind: Prepared, name: str) -> str:
+    """Why the host cannot serve such a binding of the port now; "" when it can."""
+    network = network_of(world, port)
+    overlay = Plane.OVERLAY in _planes(network, port, kind)
+    if kind.vnic_type is VnicType.BAREMETAL:
+        return access_refusal(world, network.id, port.id, name, kind) if overlay else ""
     host = world.hosts.get(name)
-    segment = network.segment
-    if segment.network_type is NetworkType.VXLAN:
-        return (
-            f"network {network.id} is a VXLAN network, and nothing here carries it to a host yet:"
-            " use a flat or VLAN network"
-        )
-    if vnic_type is VnicType.BAREMETAL:
-        return ""
     if host is None:
         return f"host {name} is not registered: start netwright agent --host {name} there"
-    return _hosts_refusal(host, segment.physical_network)
+    refusal = _hosts_refusal(host, network.segment.physical_network)
+    return refusal or (fabric_refusal(world, network, name) if overlay else "")
+
+
+def _planes(network: Network, port: Port, kind: Prepared) -> frozenset[Plane]:
+    return needed_planes(network.segment.network_type, kind.vnic_type, port.device_owner)
+
+
+def _join(world: World, network: Network, port: Port, host: str, kind: Prepared) -> None:
+    if Plane.OVERLAY in _planes(network, port, kind):
+        join(world, network, port, host, kind)
 
 
 def _hosts_refusal(host: Host, physical_network: str | None) -> str:

@@ -14,6 +14,7 @@ from netwright.model.resources import (
     Port,
     VifType,
     agents_words,
+    but_the_fence,
 )
 from netwright.model.states import MEANING, AttachmentState, BindingState, Plane, PortState
 from netwright.server.nova.explain import told, untold
@@ -194,9 +195,11 @@ def _impediments(binding: Binding, host: Host | None, network: Network) -> Itera
 
 
 def _conditions(host: Host) -> Iterator[Wait]:
-    for condition, cause in sorted(agents_words(host.conditions).items()):
+    agents = agents_words(host.conditions)
+    for condition, cause in sorted(but_the_fence(host.conditions).items()):
+        says = f"Host {host.name} says" if condition in agents else f"Of host {host.name}"
         yield Wait(
-            what=f"Host {host.name} says: {condition} ({cause}); this alone stops no port",
+            what=f"{says}: {condition} ({cause}); this alone stops no port",
             since=host.conditions_since.get(condition),
             next="",
         )

@@ -4,7 +4,7 @@ Pure. `model.states` holds the tables; `port_state` derives a port's state from 
 and that host's attachment. `happen` is the only way in which a port's state changes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec.structs import replace
 
@@ -64,6 +64,9 @@ _OVERLAY_VIEW = {
 }
 
 
+_WERE_ACTIVE = frozenset({PortState.ACTIVE, PortState.DEGRADED})
+
+
 def port_state(
     port: Port, network: Network, attachment: Attachment | None
 ) -> tuple[PortState, str]:
@@ -80,11 +83,21 @@ def port_state(
     if Plane.OVERLAY in planes:
         overlay = PENDING if attachment is None else _OVERLAY_VIEW[attachment.state]
         views.setdefault(overlay, attachment.cause if attachment else "")
-    return _of_planes(port, active, views)
+    return _of_planes(port, views, was_active=_was_active(port, active, attachment, planes))
+
+
+def _was_active(
+    port: Port, active: Binding, attachment: Attachment | None, planes: Collection[Plane]
+) -> bool:
+    """Whether every needed plane was once up at once, as far as it is known."""
+    if Plane.OVERLAY not in planes:
+        return active.was_up
+    waits = attachment is None or _OVERLAY_VIEW[attachment.state] is PENDING
+    return active.was_up and (not waits or port.state in _WERE_ACTIVE)
 
 
 def _of_planes(
-    port: Port, active: Binding, views: Mapping[PlaneView, str]
+    port: Port, views: Mapping[PlaneView, str], *, was_active: bool
 ) -> tuple[PortState, str]:
     """The state of a bound port, from the standing of the planes that it needs and their causes."""
     if REFUSED in views:
@@ -93,7 +106,7 @@ def _of_planes(
         return PortState.DEGRADED, ADMIN_DOWN_CAUSE
     if not views.keys() - {UP}:
         return PortState.ACTIVE, ""
-    if DOWN in views or active.was_up:
+    if DOWN in views or was_active:
         return PortState.DEGRADED, views.get(DOWN, views.get(PENDING, ""))
     older = any(binding.state is BindingState.WITHDRAWING for binding in port.bindings)
     return (PortState.MOVING if older else PortState.WIRING), views.get(PENDING, "")
@@ -167,12 +180,13 @@ def happen(
     actor: str,
     binding: Binding | None = None,
     cause: str = "",
+    plane: Plane | None = None,
 ) -> Port:
     """Put the port as it is after the event, with its history; returns it.
 
     `port` already holds what the event changed (its bindings, its admin state); its stored state is
-    the one before. `binding` is the one that the event is about. Addresses that no host can answer
-    for after it are given back. Raises `TransitionRefused`.
+    the one before. `binding` and `plane` are those that the event is about. Addresses that no host
+    can answer for after it are given back. Raises `TransitionRefused`.
     """
     network = world.networks.get(port.network_id)
     if network is None:
@@ -207,6 +221,7 @@ def happen(
             from_state=port.state,
             to_state=state,
             binding_state=binding.state if binding else None,
+            plane=plane,
             cause=cause or (binding.cause if binding else "") or why,
         )
     )

@@ -23,7 +23,7 @@ from netwright.model.errors import (
     PortBindingNotFound,
 )
 from netwright.model.planes import planes_on
-from netwright.model.resources import Binding, HostState, Port, Prepared, VifType, VnicType
+from netwright.model.resources import Binding, HostState, Port, Prepared, VifType
 from netwright.model.states import BindingState, Event, Plane
 from netwright.server.commands import (
     ActivateBinding,
@@ -36,6 +36,7 @@ from netwright.server.commands import (
 from netwright.server.ports import decisions
 from netwright.server.ports.bindings import (
     network_of,
+    own_kind,
     place,
     refusal_of,
     stand_by,
@@ -60,9 +61,9 @@ def prepare(world: World, command: PrepareBinding) -> tuple[Port, ...]:
             f"Binding for port {port.id} on host {command.host} already exists.",
             next="use it, or delete it first",
         )
-    _require_served(world, port, command.host, command.vnic_type)
-    _require_heard(world, port, command.host)
     prepared = Prepared(vnic_type=command.vnic_type, profile=command.profile)
+    _require_served(world, port, command.host, prepared)
+    _require_heard(world, port, command.host)
     if existing is None:
         port = stand_by(world, port, command.host, prepared)
     elif existing.state is BindingState.WITHDRAWING:
@@ -88,7 +89,7 @@ def change(world: World, command: ChangeBinding) -> tuple[Port, ...]:
     if prepared == binding.prepared:
         return (port,)
     if binding.is_standby:
-        _require_served(world, port, command.host, prepared.vnic_type)
+        _require_served(world, port, command.host, prepared)
         port = stand_by(world, port, command.host, prepared)
     else:
         port = _asked_for_anew(world, port, binding, prepared)
@@ -106,7 +107,7 @@ def activate(world: World, command: ActivateBinding) -> tuple[Port, ...]:
         raise PortBindingAlreadyActive(
             f"Binding for port {port.id} on host {command.host} is already active."
         )
-    aside = Prepared(vnic_type=port.vnic_type, profile=port.profile)
+    aside = own_kind(port)
     for binding in port.bindings:
         if binding.active:
             port = _set_aside(world, port, binding, aside)
@@ -201,8 +202,8 @@ def _asked_for(port: Port, host: str) -> Binding:
     return binding
 
 
-def _require_served(world: World, port: Port, host: str, vnic_type: VnicType) -> None:
-    refusal = refusal_of(world, network_of(world, port), vnic_type, host)
+def _require_served(world: World, port: Port, host: str, kind: Prepared) -> None:
+    refusal = refusal_of(world, port, kind, host)
     if refusal:
         raise PortBindingError(
             f"Binding for port {port.id} on host {host} could not be created or updated: "

@@ -118,6 +118,9 @@ async def _snapshot(tx: Transaction, kinds: frozenset[Kind], host: str | None) -
             found += [
                 (kind, id_, body) for id_, body in await tx.select(select(table.c.id, table.c.body))
             ]
+    if host is None and Kind.TOPOLOGY in kinds:
+        rows = await tx.rows("SELECT name, body FROM topology")
+        found += [(Kind.TOPOLOGY, name, body) for name, body in rows]
     for kind, (everything, of_host) in _SNAPSHOTS.items():
         if kind in kinds:
             rows = await (tx.rows(everything) if host is None else tx.rows(of_host, host))

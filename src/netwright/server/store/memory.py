@@ -1,4 +1,4 @@
-"""Networks, subnets, hosts, quotas, whose which security group is: true up to a place in the log.
+"""Networks, subnets, hosts, the inventory, quotas, whose group which is: true up to an event.
 
 Every change of them is an event. A batch first reads what the log has got since the last one, from
 other processes; what that does not name is in the database as it is here, and is not read again.
@@ -15,6 +15,7 @@ from netwright.model.quotas import Quota
 from netwright.model.resources import Host, Network, Subnet
 from netwright.model.security import SecurityGroup
 from netwright.model.wire import Kind
+from netwright.server.overlay.inventory import Inventory
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import events_after, last_seq
 from netwright.server.world import World
@@ -44,6 +45,8 @@ class Memory:
         self.default_groups: dict[str, str] = {}
         self.quotas: dict[str, Quota | None] = {}
         self.usage: dict[str, dict[str, int]] = {}
+        self.inventory: Inventory | None = None
+        self.has_controller = False  # once True, it stays so
 
     @property
     def seq(self) -> int:
@@ -77,6 +80,7 @@ class Memory:
 
     def forget(self) -> None:
         self._seq = -1
+        self.inventory = None
         self.networks.clear()
         self.hosts.clear()
         self._forget_groups()
@@ -135,6 +139,8 @@ class Memory:
                 self.networks.pop(subnet.network_id, None)
         for name, _, _ in world.hosts.changed():
             self.hosts.pop(name, None)
+        if world.topologies.is_touched:
+            self.inventory = None
         self._commit_groups(world)
         self._commit_quotas(world)
 
@@ -166,6 +172,8 @@ class Memory:
                 self.hosts.pop(event.id, None)
             elif event.kind is Kind.SECURITY_GROUP:
                 self._forget_groups()  # what is gone does not say whose default one it was
+            elif event.kind is Kind.TOPOLOGY:
+                self.inventory = None
             elif event.kind is Kind.QUOTA:
                 self.quotas.pop(event.id, None)
             self.usage.clear()  # they may have made or deleted what is counted

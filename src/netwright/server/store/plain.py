@@ -9,6 +9,7 @@ from sqlalchemy import Table
 from netwright.db import statements
 from netwright.db.transaction import Transaction
 from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
@@ -29,6 +30,8 @@ TABLES: Mapping[type[Value], Table] = {
     AddressScope: schema.address_scope,
     SubnetPool: schema.subnetpool,
     Router: schema.router,
+    SwitchState: schema.switch_state,
+    LeafLink: schema.leaf_link,
 }
 """Each plain type's table: every column but `body` is the value's attribute of that name."""
 

@@ -29,7 +29,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ColumnElement
 
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0011"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
@@ -226,6 +226,12 @@ binding = Table(
     Index("binding_host", "host", "state"),
     Index("binding_network", "network_id", "host"),
     Index(
+        "binding_refused",
+        "port_id",
+        sqlite_where=Column("state", String) == literal_column("'refused'"),
+        postgresql_where=Column("state", String) == literal_column("'refused'"),
+    ),
+    Index(
         "binding_due",
         "due_at",
         sqlite_where=Column("due_at").isnot(None),
@@ -239,6 +245,76 @@ attachment = Table(
     metadata,
     Column("network_id", String, primary_key=True),
     Column("host", String, primary_key=True, index=True),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# When a fabric network's attachment must be up, while it is wanted and is not.
+attachment_due = Table(
+    "attachment_due",
+    metadata,
+    Column("network_id", String, primary_key=True),
+    Column("host", String, primary_key=True),
+    Column("due_at", Float, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+# The VLANs of fabric networks in VLAN domains; `place` is DOMAIN/VLAN.
+domain_vlan = Table(
+    "domain_vlan",
+    metadata,
+    Column("domain", String, primary_key=True),
+    Column("network_id", String, primary_key=True),
+    Column("vlan", Integer, nullable=False),
+    Column("place", String, nullable=False),
+    Index("domain_vlan_place", "place", unique=True),
+    sqlite_with_rowid=False,
+)
+
+# VNIs that no network has and none may get: a router's, or (with `gone_seq`) resting until every
+# switch has shown what was gone at that place in the log to be gone.
+held_vni = Table(
+    "held_vni",
+    metadata,
+    Column("segment_key", String, primary_key=True),
+    Column("vni", Integer, nullable=False, index=True),
+    Column("router_id", String),
+    Column("gone_seq", BigInteger),
+    Index(
+        "held_vni_gone",
+        "gone_seq",
+        sqlite_where=Column("gone_seq").isnot(None),
+        postgresql_where=Column("gone_seq").isnot(None),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# The leaf interfaces that bare metal hangs on.
+access_port = Table(
+    "access_port",
+    metadata,
+    Column("switch", String, primary_key=True),
+    Column("interface", String, primary_key=True),
+    Column("network_id", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("port_id", String, nullable=False),
+    Index("access_port_attachment", "network_id", "host"),
+    sqlite_with_rowid=False,
+)
+
+# Switches as their controller last reported them, and the links of leaf interfaces.
+switch_state = Table(
+    "switch_state",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+leaf_link = Table(
+    "leaf_link",
+    metadata,
+    Column("id", String, primary_key=True),  # SWITCH/INTERFACE
     Column("body", Text, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -6,13 +6,18 @@ import msgspec
 
 from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, from_key
+from netwright.model.fabric import LEASE
 from netwright.server.operation_work import OperationWork
+from netwright.server.overlay.reporting import OVERLAY_DEADLINE_S
 from netwright.server.store.events import prune
 from netwright.server.store.leasing import open_blocks, renew_leases
 from netwright.server.store.loading import subnets
 from netwright.server.world import World
 
 _OVERDUE_MAX = 500
+_REFUSED_MAX = 200
+_LATE_MAX = 100
+_ATTACHMENTS_MAX = 20
 _RESTED_MAX = 2_000
 _TRANSITIONS_MAX = 10_000
 _OPERATIONS_MAX = 1_000
@@ -24,6 +29,49 @@ async def overdue_ports(tx: Transaction, now: float) -> tuple[str, ...]:
     """Ports with a binding whose deadline has passed."""
     rows = await tx.rows(
         "SELECT DISTINCT port_id FROM binding WHERE due_at <= $1 LIMIT $2", now, _OVERDUE_MAX
+    )
+    return tuple(port_id for (port_id,) in rows)
+
+
+async def overdue_attachments(tx: Transaction, now: float) -> tuple[tuple[str, str], ...]:
+    """Attachments that a controller, which lives as long, has not brought up in time, some of them.
+
+    A lease's token is the time at which its tenure began, or a little later.
+    """
+    rows = await tx.rows(
+        "SELECT network_id, host FROM attachment_due WHERE due_at <= $1 AND EXISTS "
+        "(SELECT 1 FROM lease WHERE name = $2 AND expires_at > $1 AND token <= $3) "
+        "ORDER BY due_at LIMIT $4",
+        now,
+        LEASE,
+        now - OVERLAY_DEADLINE_S,
+        _ATTACHMENTS_MAX,
+    )
+    return tuple((network_id, host) for network_id, host in rows)
+
+
+async def late_operations(tx: Transaction, accepted_until: float) -> tuple[str, ...]:
+    """Operations of the fabric's that were accepted by then and have not ended.
+
+    They have no work of this server's to do.
+    """
+    rows = await tx.rows(
+        "SELECT o.id FROM operation AS o LEFT JOIN operation_work AS work ON work.id = o.id "
+        "WHERE o.finished_at IS NULL AND o.created_at <= $1 AND work.id IS NULL LIMIT $2",
+        accepted_until,
+        _LATE_MAX,
+    )
+    return tuple(operation_id for (operation_id,) in rows)
+
+
+async def refused_ports(tx: Transaction, after: str) -> tuple[str, ...]:
+    """Ports of fabric networks with a refused binding, by id after the one given, some of them."""
+    rows = await tx.rows(
+        "SELECT DISTINCT b.port_id FROM binding AS b JOIN network AS n ON n.id = b.network_id "
+        "WHERE b.state = 'refused' AND b.port_id > $1 AND n.network_type = 'vxlan' "
+        "ORDER BY b.port_id LIMIT $2",
+        after,
+        _REFUSED_MAX,
     )
     return tuple(port_id for (port_id,) in rows)
 

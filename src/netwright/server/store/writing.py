@@ -1,8 +1,8 @@
 """Writes what a batch has changed: rows, history and events, each table with one statement.
 
-One event a changed resource, in the order plain ones, networks, subnets, hosts, attachments,
-ports, members of groups, so that a watcher knows a port's network before the port. The events are
-also handed back, for the hub.
+One event a changed resource, in the order topology, plain ones, networks, subnets, hosts,
+attachments, ports, members of groups, so that a watcher knows a port's network before the port. The
+events are also handed back, for the hub.
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,7 @@ from netwright.server.store import schema
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.outbox import write_notices
+from netwright.server.store.overlay import write_overlay
 from netwright.server.store.plain import write_plain
 from netwright.server.store.prefixes import write_gaps
 from netwright.server.store.quotas import write_usage
@@ -51,6 +52,7 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await write_memberships(tx, world)
     await _write_former_macs(tx, world)
     await _write_attachments(tx, world)
+    await write_overlay(tx, world, last + len(events))
     await _write_transitions(tx, world)
     await write_notices(tx, world.notices, seqs, world.now)
     await tx.insert(schema.event, [_event_row(event) for event in events])
@@ -63,6 +65,8 @@ _NOBODY: frozenset[str] = frozenset()
 
 
 def _drafts(world: World) -> Iterator[_Draft]:
+    for name, _, topology in world.topologies.changed():
+        yield Kind.TOPOLOGY, name, _NOBODY, _NOBODY, _body(topology)
     for kind, type_ in PLAIN_OF.items():
         for resource_id, _, value in world.of(type_).changed():
             yield kind, resource_id, _NOBODY, _NOBODY, _body(value)

@@ -117,6 +117,6 @@ def test_a_network_that_nothing_carries_is_refused_at_binding_and_says_so(store:
     (port,) = store.do(create("a", "overlay", fixed_ips=(), host="h1"))
     assert (port.state, port.bindings[0].vif_type) == (PortState.ERROR, VifType.BINDING_FAILED)
     assert port.cause == (
-        "network overlay is a VXLAN network, and nothing here carries it to a host yet: use a flat"
-        " or VLAN network"
+        "the inventory knows no link of host h1 to a leaf, which network overlay would come over: "
+        "add its links (netwright topology apply)"
     )

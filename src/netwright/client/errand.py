@@ -35,6 +35,7 @@ class Errand:
         backoff: Backoff,
         jitter: Callable[[], float],
         is_told: Callable[[NetwrightError], bool] = lambda _error: False,
+        ends_by: type[NetwrightError] = StaleEpoch,
     ) -> None:
         self.name = name
         self.trouble: NetwrightError | None = None
@@ -43,6 +44,7 @@ class Errand:
         self._backoff = backoff
         self._jitter = jitter
         self._is_told = is_told
+        self._ends_by = ends_by
         self._woken = asyncio.Event()
         self._failures = 0
 
@@ -56,9 +58,9 @@ class Errand:
             self._woken.clear()
             try:
                 delay_s = await self._work()
-            except StaleEpoch:
-                raise
             except NetwrightError as error:
+                if isinstance(error, self._ends_by):
+                    raise
                 delay_s = self._failed(error)
             else:
                 self._succeeded()

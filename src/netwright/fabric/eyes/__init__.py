@@ -1,0 +1,1 @@
+"""What the fabric's routes look like from outside: observers, each optional."""

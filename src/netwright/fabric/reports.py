@@ -1,0 +1,138 @@
+"""What the server is told, and what it has heard: only news goes out, in batches.
+
+    statements ──differ from what was acknowledged, or from what the server holds──▶ due ─▶ sent
+
+An attachment's state, as the watch tells it, is compared with what was said of it: a server that
+was restored, or lost a report, is told again, without anybody's remembering that.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from netwright.model.fabric import (
+    AttachmentReport,
+    FabricReports,
+    LinkReport,
+    SwitchReport,
+    SwitchStatus,
+)
+from netwright.model.resources import Attachment
+from netwright.model.states import AttachmentState
+from netwright.model.wire import ReportStatus
+
+REPORTS_MAX = 500
+AGAIN_S = 5.0
+"""What was acknowledged and is not what the server holds is said again after so long."""
+
+_HELD: Mapping[ReportStatus, frozenset[AttachmentState]] = {
+    ReportStatus.UP: frozenset({AttachmentState.UP}),
+    ReportStatus.DOWN: frozenset({AttachmentState.DRIFTED, AttachmentState.WANTED}),
+    ReportStatus.REFUSED: frozenset({AttachmentState.REFUSED}),
+    ReportStatus.WITHDRAWN: frozenset(),  # it goes
+}
+
+
+class Server(Protocol):
+    """`client.api.Client`, or a test's double."""
+
+    async def report_fabric(self, reports: FabricReports) -> object: ...
+
+
+class Reporter:
+    """One tenure's: a new holder says all anew. `clock` counts seconds."""
+
+    def __init__(self, token: int) -> None:
+        self._token = token
+        self.attachments: dict[str, AttachmentReport] = {}
+        """What is to be said of attachments now, by `NETWORK@HOST`."""
+        self._acknowledged: dict[str, tuple[AttachmentReport, float]] = {}
+        self._switches: dict[str, SwitchReport] = {}
+        self._switch_news: list[SwitchReport] = []
+        self._in_flight = 0
+        """How many of these, the first, are being sent now."""
+        self._links: dict[str, LinkReport] = {}
+        self._links_told: dict[str, LinkReport] = {}
+        self._clear_at: str | None = None
+        self._clear_told: str | None = None
+
+    def switch(self, report: SwitchReport) -> bool:
+        """Note how a switch is; whether that is news. Drift is told even if it is over by then."""
+        if self._switches.get(report.switch) == report:
+            return False
+        self._switches[report.switch] = report
+        waiting = self._switch_news[self._in_flight :]
+        if waiting and _is_superseded(waiting[-1], report):
+            self._switch_news[-1] = report
+        else:
+            self._switch_news.append(report)
+        return True
+
+    def forget_switch(self, name: str) -> None:
+        self._switches.pop(name, None)
+
+    def link(self, report: LinkReport) -> bool:
+        self._links[str(report.end)] = report
+        return self._links_told.get(str(report.end)) != report
+
+    def clear(self, cursor: str | None) -> bool:
+        self._clear_at = cursor
+        return cursor is not None and cursor != self._clear_told
+
+    async def send(
+        self, server: Server, held: Mapping[str, Attachment], now: float
+    ) -> Sequence[AttachmentReport]:
+        """Send what is due; what was acknowledged. Raises NetwrightError, then nothing is lost."""
+        sent: list[AttachmentReport] = []
+        while batch := self._due(held, now):
+            await server.report_fabric(batch)
+            self._acknowledge(batch, now)
+            sent += batch.attachments
+        self._acknowledged = {
+            subject: one for subject, one in self._acknowledged.items() if subject in held
+        }
+        return sent
+
+    def _due(self, held: Mapping[str, Attachment], now: float) -> FabricReports | None:
+        attachments = tuple(self._due_attachments(held, now))[:REPORTS_MAX]
+        links = tuple(one for end, one in self._links.items() if self._links_told.get(end) != one)[
+            :REPORTS_MAX
+        ]
+        switches = tuple(self._switch_news[:REPORTS_MAX])
+        self._in_flight = len(switches)
+        clear_at = self._clear_at if self._clear_at != self._clear_told else None
+        if not (attachments or links or switches or clear_at):
+            return None
+        return FabricReports(
+            token=self._token,
+            attachments=attachments,
+            links=links,
+            switches=switches,
+            clear_at=clear_at,
+        )
+
+    def _due_attachments(
+        self, held: Mapping[str, Attachment], now: float
+    ) -> Iterable[AttachmentReport]:
+        for subject, report in self.attachments.items():
+            told, at = self._acknowledged.get(subject, (None, 0.0))
+            if told != report:
+                yield report
+                continue
+            attachment = held.get(subject)
+            if attachment is None or attachment.generation != report.generation:
+                continue
+            if attachment.state not in _HELD[report.status] and now - at >= AGAIN_S:
+                yield report
+
+    def _acknowledge(self, batch: FabricReports, now: float) -> None:
+        for report in batch.attachments:
+            self._acknowledged[f"{report.network_id}@{report.host}"] = (report, now)
+        self._links_told |= {str(report.end): report for report in batch.links}
+        del self._switch_news[: len(batch.switches)]
+        self._in_flight = 0
+        if batch.clear_at is not None:
+            self._clear_told = batch.clear_at
+
+
+def _is_superseded(last: SwitchReport, report: SwitchReport) -> bool:
+    return last.switch == report.switch and last.status is not SwitchStatus.DRIFTED

@@ -1,0 +1,363 @@
+"""What a controller does while it holds the lease; all of it ends when the lease is lost.
+
+plan ──▶ keepers, one a switch, side by side ──views──▶ judge ──statements──▶ report
+             ▲                                            │
+             └──────────── ask (what was learned) ────────┘
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from netwright.client.backoff import Backoff
+from netwright.client.errand import Errand
+from netwright.fabric import completeness
+from netwright.fabric.config import EMPTY
+from netwright.fabric.drivers.base import Driver
+from netwright.fabric.judging import Judge
+from netwright.fabric.keeper import Goal, Keeper
+from netwright.fabric.lease import Lease, LeaseLost
+from netwright.fabric.performing import Performer
+from netwright.fabric.performing import Server as AnswerServer
+from netwright.fabric.placements import Placements
+from netwright.fabric.plan import Plan
+from netwright.fabric.refusals import Refusal
+from netwright.fabric.reports import AGAIN_S, Reporter
+from netwright.fabric.reports import Server as ReportServer
+from netwright.fabric.store import Settled
+from netwright.fabric.told import Told
+from netwright.fabric.verify import Fabric, Observed
+from netwright.fabric.views import View
+from netwright.model.errors import Conflict, NetwrightError
+from netwright.model.fabric import LinkReport, SwitchReport, SwitchStatus
+from netwright.model.operations import Operation
+from netwright.model.resources import Value
+from netwright.model.topology import End, Switch, SwitchKind, Topology
+from netwright.model.vlan_domains import LEAVES, host_links
+
+CARRYING = LEAVES | {SwitchKind.CORE}
+"""The kinds of switches that may have something of ours."""
+
+SERVER_AGAIN = Backoff(first_s=0.3, max_s=5.0)
+
+log = structlog.get_logger(__name__)
+
+
+class Server(ReportServer, AnswerServer, Protocol):
+    """What a tenure needs of the server."""
+
+
+class Planned(Value, frozen=True, kw_only=True):
+    """The plan of what was told."""
+
+    told: Told
+    plan: Plan
+
+
+class Surroundings(Protocol):
+    """What a tenure needs of its controller."""
+
+    clock: Callable[[], float]
+    jitter: Callable[[], float]
+    placements: Placements
+
+    def driver(self, switch: Switch) -> Driver: ...
+    def note(self, subject: str, event: str, detail: str) -> None: ...
+    def observed(self) -> Observed | None: ...
+    async def settle(self, switch: str, settled: Settled) -> None: ...
+
+
+class Tenure:
+    """`run` raises LeaseLost in the end. `settled` is what switches were brought to before."""
+
+    def __init__(
+        self,
+        token: int,
+        lease: Lease,
+        server: Server,
+        around: Surroundings,
+        settled: Mapping[str, Settled],
+    ) -> None:
+        self.keepers: dict[str, Keeper] = {}
+        self._lease = lease
+        self._server = server
+        self._around = around
+        self._settled = settled
+        self._reached: dict[str, Switch] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._planned: Planned | None = None
+        self._cursors: dict[int, str | None] = {}
+        self._moved = asyncio.Event()
+        self._ends: Mapping[str, tuple[str, ...]] = {}
+        self._observed: Observed | None = None
+        self.judge = Judge(around.placements, note=around.note)
+        self._reporter = Reporter(token)
+        self._performer = Performer(self, server, token, self._spawn)
+        self._drained: frozenset[str] | None = None
+        """The switches that are out of service; None until we were told which."""
+        self._judging = self._errand("judging", self._judge_all)
+        self._reporting = self._errand("reporting", self._report)
+
+    async def run(self, planned: Planned | None) -> None:
+        lost: LeaseLost | None = None
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._lease.keep(), name="lease")
+                for errand in (self._judging, self._reporting):
+                    self._tasks.create_task(errand.run(), name=errand.name)
+                self.judge.touch_all()
+                if planned is not None:
+                    self.follow(planned, frozenset(planned.plan.switches))
+        except* LeaseLost as group:
+            self._lease.drop()
+            lost = _first(group)
+        finally:
+            await asyncio.gather(
+                *(keeper.close() for keeper in self.keepers.values()), return_exceptions=True
+            )
+        if lost is not None:
+            raise lost
+
+    def follow(self, planned: Planned, changed: frozenset[str]) -> None:
+        """Another plan; `changed` are the subjects and switches that it changed."""
+        before, self._planned = self._planned, planned
+        told = planned.told
+        if self._drained is None:
+            self._drained = told.intent.drained
+        self._cursors[told.number] = told.cursor
+        topology = told.intent.topology
+        if before is None or before.told.intent.topology is not topology:
+            self._meet(topology)
+        policy = topology.fabric.drift
+        for name, keeper in self.keepers.items():
+            # A switch that a plan does not have is left as it is; a spine has nothing of ours.
+            config = planned.plan.switches.get(name)
+            if config is None and self._reached[name].kind not in CARRYING:
+                config = EMPTY
+            if config is not None:
+                keeper.want(Goal(config=config, number=told.number, policy=policy))
+        for name in changed:
+            self.judge.touch_switch(name)
+        self.judge.touch(changed)
+        self._judging.wake()
+        self._reporting.wake()
+        self._performer.follow(told.operations)
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def refusals(self) -> Iterable[Refusal]:
+        return self._planned.plan.refusals if self._planned is not None else ()
+
+    def cut_off(self, switch: str) -> Sequence[str]:
+        """The hosts that have no other leaf that serves them."""
+        if self._planned is None:
+            return ()
+        paths: dict[str, set[str]] = {}
+        for link in host_links(self._planned.told.intent.topology):
+            paths.setdefault(link.lower.node, set()).add(link.upper.node)
+        serving = {
+            name
+            for name, keeper in self.keepers.items()
+            if keeper.view is not None and keeper.view.actual is not None
+        } - (self._drained or frozenset())
+        return sorted(
+            host for host, on in paths.items() if switch in on and not (on - {switch}) & serving
+        )
+
+    async def drain(self, switch: str, *, drained: bool) -> None:
+        """Take a switch out of service, or back, and wait until it is so."""
+        assert self._drained is not None
+        self._drained = self._drained | {switch} if drained else self._drained - {switch}
+        keeper = self.keepers[switch]
+        if keeper.view is not None:
+            self._on_view(keeper.view)  # the server keeps it, and tells it to every controller
+        while self._planned is None or (switch in self._planned.told.intent.drained) is not drained:
+            await self._moved.wait()
+        keeper.look()
+        await keeper.passed()
+
+    def told_operations(self, operations: Mapping[str, Operation]) -> None:
+        """Begin what is asked, though nothing of the intent has changed."""
+        if self._planned is not None:
+            self._performer.follow(operations)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        assert self._tasks is not None
+        self._tasks.create_task(work, name=name)
+
+    def watched(self) -> None:
+        """The observer saw something."""
+        if self._around.observed() is not self._observed:
+            self.judge.touch_all()
+            self._judging.wake()
+
+    def told_again(self) -> None:
+        """The server said something: it may hold other states than it was told."""
+        self._reporting.wake()
+
+    def fabric(self) -> Fabric:
+        """What verification looks at now."""
+        assert self._planned is not None
+        intent = self._planned.told.intent
+        return Fabric(
+            wanted=self._planned.plan.switches,
+            views={name: one.view for name, one in self.keepers.items() if one.view is not None},
+            loopbacks={one.name: one.loopback for one in intent.topology.switches},
+            drained=intent.drained,
+            observed=self._around.observed(),
+        )
+
+    def _meet(self, topology: Topology) -> None:
+        """A keeper for each switch that we configure; none for those that are gone."""
+        assert self._tasks is not None
+        assert self._planned is not None
+        wanted = {
+            one.name: one
+            for one in topology.switches
+            if one.driver and (one.name in self._planned.plan.switches or one.kind not in CARRYING)
+        }
+        for name, keeper in list(self.keepers.items()):
+            if _way(wanted.get(name)) != _way(self._reached[name]):
+                del self.keepers[name], self._reached[name]
+                self._reporter.forget_switch(name)
+                leaving = _leave(keeper, self._running.pop(name))
+                self._tasks.create_task(leaving, name=f"leave {name}")
+        for name, switch in wanted.items():
+            if name not in self.keepers:
+                self._keep(switch)
+        ends: dict[str, tuple[str, ...]] = {}
+        for link in host_links(topology):
+            upper = link.upper
+            ends[upper.node] = (*ends.get(upper.node, ()), upper.interface)
+        self._ends = ends
+
+    def _keep(self, switch: Switch) -> None:
+        assert self._tasks is not None
+        try:
+            driver = self._around.driver(switch)
+        except NetwrightError as error:
+            log.warning("a switch has no driver", switch=switch.name, why=error.message)
+            self._reporter.switch(
+                SwitchReport(switch=switch.name, status=SwitchStatus.REFUSED, cause=error.message)
+            )
+            return
+        keeper = Keeper(
+            switch.name,
+            driver,
+            token=self._lease.token,
+            clock=self._around.clock,
+            jitter=self._around.jitter,
+            settled=self._settled.get(switch.name),
+            settle=self._around.settle,
+            note=self._around.note,
+            on_view=self._on_view,
+            is_complete=self._is_complete,
+        )
+        self.keepers[switch.name] = keeper
+        self._reached[switch.name] = switch
+        task = self._tasks.create_task(keeper.run(), name=f"switch {switch.name}")
+        self._running[switch.name] = task
+
+    def _is_complete(self, name: str, since: float) -> bool:
+        """Whether the others have heard, after `since`, all that a switch has to say."""
+        heard_at = {one.name: one.learned_at for one in self.keepers.values()}
+        asks = completeness.asks(name, self.fabric(), heard_at, since)
+        for switch, vnis in (asks or {}).items():
+            self.keepers[switch].ask(vnis)
+        return asks is None
+
+    def _on_view(self, view: View) -> None:
+        is_news = self._reporter.switch(
+            SwitchReport(
+                switch=view.name,
+                status=view.status,
+                cause=view.cause,
+                drift=view.drift,
+                drained=view.name in (self._drained or ()),
+            )
+        )
+        if view.actual is not None:
+            for interface in self._ends.get(view.name, ()):
+                is_up = view.actual.links.get(interface)
+                if is_up is not None:
+                    end = End(node=view.name, interface=interface)
+                    is_news |= self._reporter.link(LinkReport(end=end, is_up=is_up))
+        if is_news:
+            self._reporting.wake()
+        self.judge.touch_switch(view.name)
+        self._judging.wake()
+
+    async def _judge_all(self) -> float | None:
+        if self._planned is None:
+            return None
+        now = self._around.clock()
+        self._observed = self._around.observed()
+        held = self._planned.told.intent.attachments
+        asks = self.judge.judge(self.fabric(), held, now)
+        for switch, vnis in asks.items():
+            if keeper := self.keepers.get(switch):
+                keeper.ask(vnis)
+        self._reporter.attachments = self.judge.statements
+        self._reporter.clear(self._clear_at())
+        self._reporting.wake()
+        next_at = self.judge.next_at()
+        return None if next_at is None else max(next_at - self._around.clock(), 0.0)
+
+    def _clear_at(self) -> str | None:
+        """The cursor of the newest plan whose leavings are off every switch."""
+        assert self._planned is not None
+        topology = self._planned.told.intent.topology
+        names = {one.name for one in topology.switches if one.driver and one.kind in CARRYING}
+        views = [self.keepers[name].view if name in self.keepers else None for name in names]
+        if any(view is None or not view.is_clear for view in views):
+            return None
+        number = min(
+            (view.number for view in views if view is not None),
+            default=self._planned.told.number,
+        )
+        self._cursors = {each: one for each, one in self._cursors.items() if each >= number}
+        return self._cursors.get(number)
+
+    async def _report(self) -> float | None:
+        if self._planned is None:
+            return None
+        held = self._planned.told.intent.attachments
+        try:
+            sent = await self._reporter.send(self._server, held, self._around.clock())
+        except Conflict as error:
+            raise LeaseLost(f"The server refuses our reports: {error.message}") from error
+        for report in sent:
+            subject = f"{report.network_id}@{report.host}"
+            self._around.note(subject, "reported", report.status)
+        return AGAIN_S
+
+    def _errand(self, name: str, work: Callable[[], Awaitable[float | None]]) -> Errand:
+        return Errand(
+            name,
+            work,
+            backoff=SERVER_AGAIN,
+            jitter=self._around.jitter,
+            ends_by=LeaseLost,
+        )
+
+
+async def _leave(keeper: Keeper, task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+    await keeper.close()
+
+
+def _way(switch: Switch | None) -> tuple[str, str] | None:
+    """How a switch is reached: with another one it is met anew."""
+    return None if switch is None else (switch.driver, switch.address)
+
+
+def _first(group: BaseExceptionGroup[LeaseLost]) -> LeaseLost:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, LeaseLost)
+    return error

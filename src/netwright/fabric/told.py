@@ -1,0 +1,176 @@
+"""What the controller was told: saved before anything is done about it, and before it counts.
+
+watch ──mirror changed──▶ save, with the cursor ──▶ told: intent, cursor, number ──▶ plan
+                              ▲
+restart: loaded ──────────────┘ (planned from at once; the watch goes on after the cursor)
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from msgspec.structs import replace
+
+from netwright.client.errand import Errand
+from netwright.client.mirror import Key, Mirror
+from netwright.client.watch import Watch, WatchSource
+from netwright.fabric import intent as intents
+from netwright.fabric.intent import Intent
+from netwright.fabric.store import Step, Store
+from netwright.model.errors import NetwrightError
+from netwright.model.operations import FABRIC, Operation
+from netwright.model.resources import Value
+from netwright.model.topology import Topology
+from netwright.model.wire import Kind
+
+KINDS = (
+    Kind.TOPOLOGY,
+    Kind.NETWORK,
+    Kind.SUBNET,
+    Kind.ROUTER,
+    Kind.ATTACHMENT,
+    Kind.HOST,
+    Kind.OPERATION,
+    Kind.SWITCH,
+)
+
+CURSOR_S = 10.0
+"""A cursor that moved without news is saved so often; after a death the lines since come again."""
+
+log = structlog.get_logger(__name__)
+
+
+class Told(Value, frozen=True, kw_only=True):
+    """What is on disk. `number` grows with every change of the intent, in this process alone."""
+
+    number: int
+    cursor: str | None
+    intent: Intent
+    operations: Mapping[str, Operation] = {}
+
+
+class Listener:
+    """Keeps `told`; calls `on_told` after each save that changed it."""
+
+    def __init__(
+        self,
+        server: WatchSource,
+        store: Store,
+        *,
+        now: Callable[[], float],
+        jitter: Callable[[], float],
+        on_told: Callable[[], None],
+        save: Errand,
+    ) -> None:
+        self.mirror = Mirror()
+        self.told = Told(number=0, cursor=None, intent=Intent())
+        self.is_known = False
+        """Whether a whole state was ever told: before that, nothing may be concluded from it."""
+        self._store = store
+        self._now = now
+        self._on_told = on_told
+        self._changed: dict[Key, float] = {}
+        self._saved_at = 0.0
+        self._save = save
+        self._watch = Watch(
+            server,
+            self.mirror,
+            kinds=KINDS,
+            jitter=jitter,
+            on_change=self._on_change,
+            on_stream=self._on_stream,
+        )
+
+    def load(self) -> None:
+        """Take up what an earlier life was told."""
+        saved = self._store.load()
+        if saved.cursor is None and not saved.objects:
+            return
+        self.mirror.resume(saved.cursor, saved.objects)
+        self.is_known = True
+        topology, drained = _topology(self.mirror), _drained(self.mirror)
+        self._tell(saved.cursor, intents.gathered(saved.objects, topology, drained=drained))
+        log.info("resumes", cursor=saved.cursor, attachments=len(self.mirror.attachments))
+
+    async def run(self) -> None:
+        await self._watch.run()
+
+    async def save(self) -> float | None:
+        """Write what came; then it is told. Raises NetwrightError, then it is tried again."""
+        mirror, cursor = self.mirror, self.mirror.cursor
+        if not mirror.complete or cursor is None:
+            return None
+        changed, self._changed = self._changed, {}
+        waited_s = asyncio.get_running_loop().time() - self._saved_at
+        if not changed and self.is_known and (cursor == self.told.cursor or waited_s < CURSOR_S):
+            return None if cursor == self.told.cursor else max(CURSOR_S - waited_s, 0.1)
+        values = {key: mirror.of(key.kind).get(key.id) for key in changed}
+        steps = [
+            Step(subject=key.id, at=at, event=event, detail=_detail(values[key]))
+            for key, told_at in changed.items()
+            if key.kind is Kind.ATTACHMENT
+            for event, at in (("told", told_at), ("saved", self._now()))
+        ]
+        try:
+            await self._store.save(cursor, values, steps)
+        except BaseException:
+            self._changed = changed | self._changed
+            raise
+        self._saved_at = asyncio.get_running_loop().time()
+        self._take(cursor, values)
+        return None
+
+    def _take(self, cursor: str, values: Mapping[Key, Any]) -> None:
+        self.is_known = True
+        intent = intents.changed(self.told.intent, dict(values.items()))
+        if any(key.kind is Kind.TOPOLOGY for key in values):
+            topologies = [value for key, value in values.items() if key.kind is Kind.TOPOLOGY]
+            intent = replace(intent, topology=next(filter(None, topologies), Topology()))
+        if any(key.kind is Kind.SWITCH for key in values):
+            drained = _drained(self.mirror)
+            if drained != intent.drained:
+                intent = replace(intent, drained=drained)
+        self._tell(cursor, intent)
+
+    def _tell(self, cursor: str | None, intent: Intent) -> None:
+        is_news = intent is not self.told.intent
+        self.told = Told(
+            number=self.told.number + is_news,
+            cursor=cursor,
+            intent=intent,
+            operations={
+                id_: one
+                for id_, one in self.mirror.of(Kind.OPERATION).items()
+                if one.collection == FABRIC
+            },
+        )
+        self._on_told()
+
+    def _on_change(self, changed: frozenset[Key]) -> None:
+        at = self._now()
+        for key in changed:
+            self._changed.setdefault(key, at)
+        self._save.wake()
+
+    def _on_stream(self, end: NetwrightError | None) -> None:
+        if end is None:
+            log.info("watch opened", after=self.mirror.cursor)
+        else:
+            log.warning("watch broke off, and is opened anew", why=end.message)
+
+
+def _topology(mirror: Mirror) -> Topology:
+    return next(iter(mirror.of(Kind.TOPOLOGY).values()), Topology())
+
+
+def _drained(mirror: Mirror) -> frozenset[str]:
+    return frozenset(one.name for one in mirror.of(Kind.SWITCH).values() if one.drained)
+
+
+def _detail(value: Any) -> str:
+    if value is None:
+        return "gone"
+    vlan = f", VLAN {value.vlan}" if value.vlan is not None else ""
+    access = "".join(f", {one.switch}/{one.interface}" for one in value.access)
+    return f"{value.state}, generation {value.generation}{vlan}{access}"

@@ -1,0 +1,26 @@
+"""What is known of a switch after a pass: for verification and reports. A pure value."""
+
+from collections.abc import Mapping
+
+from netwright.fabric.drivers.base import Actual, Learned
+from netwright.fabric.elements import ElementKey
+from netwright.model.fabric import SwitchStatus
+from netwright.model.resources import Value
+
+
+class View(Value, frozen=True, kw_only=True):
+    """What is known of a switch after a pass. `actual` None: it does not answer.
+
+    `number` is the plan that the pass was for; `is_clear`: nothing stands that that plan does not
+    want. `refusals` says why elements are not as planned.
+    """
+
+    name: str
+    status: SwitchStatus
+    cause: str = ""
+    drift: tuple[str, ...] = ()
+    actual: Actual | None = None
+    learned: Mapping[int, Learned] = {}
+    refusals: Mapping[ElementKey, str] = {}
+    number: int = 0
+    is_clear: bool = False

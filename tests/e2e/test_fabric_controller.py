@@ -1,0 +1,305 @@
+"""The fabric controller and a real server over HTTP; its switches are in memory."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from tests.doubles import fabrics
+from tests.doubles.fabric_server import EvpnFabric
+from tests.e2e.conftest import Server, running
+
+from netwright.client.api import Client
+from netwright.client.networking import Collection, Networking
+from netwright.fabric.config import EMPTY
+from netwright.fabric.controller import Controller
+from netwright.fabric.store import Store
+from netwright.model.states import AttachmentState, Plane
+from netwright.model.topology import DriftPolicy, FabricSettings, Topology, VlanInterval
+from netwright.model.wire import HostRegistration, Kind, Report, ReportBatch, ReportStatus
+
+EPOCH = "life1"
+HOST = "host1"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    settings = {"vni_ranges": "5000:5099", "tenant_network_types": "vxlan,vlan"}
+    settings["fabric"] = "false"  # the tests' own controllers act
+    with running(tmp_path_factory.mktemp("fabric"), "token", **settings) as server:
+        yield server
+
+
+class Scene:
+    def __init__(self, server: Server, directory: Path) -> None:
+        self.server = server
+        self.directory = directory
+        self.topology = _topology()
+        self.fabric = EvpnFabric(self.topology)
+        self.admin = Client(server.url, token=server.admin_token)
+        self.api = Networking(self.admin)
+        self.credential = ""
+
+    async def fill(self) -> None:
+        await self.admin.replace_topology(self.topology)
+        self.credential = await self.admin.fabric_credential()
+        registration = HostRegistration(epoch=EPOCH, driver="ovs")
+        await self.admin.register_host(HOST, registration)
+
+    async def network(self, name: str) -> str:
+        network = await self.api.create(Collection.NETWORKS, {"name": name})
+        subnet = {"network_id": network["id"], "ip_version": 4, "cidr": "10.8.0.0/24"}
+        await self.api.create(Collection.SUBNETS, subnet)
+        return str(network["id"])
+
+    async def bound_port(self, network_id: str) -> dict[str, Any]:
+        port = await self.api.create(Collection.PORTS, {"network_id": network_id})
+        bound = {"binding:host_id": HOST, "device_owner": "compute:nova"}
+        return await self.api.update(Collection.PORTS, port["id"], bound)
+
+    async def underlay_up(self, port_id: str) -> None:
+        """The agent's word, as it says it."""
+        report = Report(plane=Plane.UNDERLAY, generation=1, status=ReportStatus.UP, port_id=port_id)
+        await self.admin.report(ReportBatch(host=HOST, epoch=EPOCH, reports=(report,)))
+
+    async def port_status(self, port_id: str) -> str:
+        return str((await self.api.show(Collection.PORTS, port_id))["status"])
+
+    async def attachment(self, subject: str) -> Any:
+        return (await self.admin.snapshot((Kind.ATTACHMENT,))).attachments.get(subject)
+
+    async def until(self, what: Callable[[], Any], within_s: float = 10.0) -> float:
+        began = time.monotonic()
+        while not await what():
+            assert time.monotonic() - began < within_s, f"not within {within_s} s"
+            await asyncio.sleep(0.02)
+        return time.monotonic() - began
+
+    async def until_up(self, subject: str) -> None:
+        async def is_up() -> bool:
+            found = await self.attachment(subject)
+            return found is not None and found.state is AttachmentState.UP
+
+        await self.until(is_up)
+
+    @asynccontextmanager
+    async def controller(self, name: str = "one") -> AsyncIterator[Controller]:
+        store = Store.open(self.directory / name)
+        async with Client(self.server.url, token=self.credential, timeout_s=5.0) as client:
+            controller = Controller(
+                client,
+                store,
+                self.fabric.driver,
+                holder=name,
+                clock=time.monotonic,
+                now=time.time,
+                jitter=random.random,
+            )
+            task = asyncio.create_task(controller.run())
+            try:
+                yield controller
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                await controller.stop()
+                store.close()
+
+    async def command(self, *arguments: str) -> Any:
+        """`netwright fabric …` with JSON; (exit code, its answer, what it said)."""
+        command = [sys.executable, "-m", "netwright", "fabric", *arguments, "--output", "json"]
+        environment = {**os.environ, "NETWRIGHT_TOKEN": self.server.admin_token}
+        environment |= {"NETWRIGHT_URL": self.server.url}
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        )
+        out, err = await process.communicate()
+        return process.returncode, json.loads(out) if out else None, err.decode()
+
+
+@pytest.fixture
+async def scene(server: Server, tmp_path: Path) -> AsyncIterator[Scene]:
+    scene = Scene(server, tmp_path)
+    await scene.fill()
+    yield scene
+    await scene.admin.close()
+
+
+async def test_a_port_is_active_when_both_planes_are_up(scene: Scene) -> None:
+    async with scene.controller():
+        network_id = await scene.network("both planes")
+        port = await scene.bound_port(network_id)
+        assert await scene.port_status(port["id"]) == "BUILD"
+        subject = f"{network_id}@{HOST}"
+        await scene.until_up(subject)
+        assert await scene.port_status(port["id"]) == "BUILD"  # only the overlay is up
+        await scene.underlay_up(port["id"])
+        assert await scene.port_status(port["id"]) == "ACTIVE"
+
+        vlan = (await scene.attachment(subject)).vlan
+        for leaf in ("leaf1", "leaf2"):
+            (vni,) = scene.fabric.switches[leaf].config.segments
+            assert scene.fabric.switches[leaf].config.interfaces["h1"].tagged == {vlan: vni}
+
+        for leaf in ("leaf1", "leaf2"):
+            scene.fabric.switches[leaf].is_reachable = False
+
+        async def is_down() -> bool:
+            return await scene.port_status(port["id"]) == "DOWN"
+
+        await scene.until(is_down)
+        for leaf in ("leaf1", "leaf2"):
+            scene.fabric.switches[leaf].is_reachable = True
+        await scene.until_up(subject)
+        assert await scene.port_status(port["id"]) == "ACTIVE"
+
+        await scene.api.delete(Collection.PORTS, port["id"])
+        withdrawn = Report(
+            plane=Plane.UNDERLAY, generation=1, status=ReportStatus.WITHDRAWN, port_id=port["id"]
+        )
+        await scene.admin.report(ReportBatch(host=HOST, epoch=EPOCH, reports=(withdrawn,)))
+
+        async def is_gone() -> bool:
+            return await scene.attachment(subject) is None
+
+        await scene.until(is_gone)
+        assert scene.fabric.switches["leaf1"].config == EMPTY
+
+    steps = [
+        step["event"]
+        for step in (
+            await scene.command(
+                "history", subject, "--state-directory", str(scene.directory / "one")
+            )
+        )[1]
+    ]
+    found = [steps.index(event) for event in ("told", "saved", "planned", "applied", "verified")]
+    assert found == sorted(found)
+
+
+async def test_the_commands(scene: Scene) -> None:
+    async with scene.controller():
+        network_id = await scene.network("commands")
+        await scene.bound_port(network_id)
+        await scene.until_up(f"{network_id}@{HOST}")
+        leaf = scene.fabric.switches["leaf1"]
+        planned = leaf.config
+        code, plan, _ = await scene.command("plan")
+        assert code == 0
+        assert plan["switches"]["leaf1"]["words"] == []
+        leaf.become(EMPTY)  # drift is only alarmed in this fabric
+        _, dry_run, _ = await scene.command("apply", "leaf1", "--dry-run")
+        words = dry_run["switches"]["leaf1"]["words"]
+        assert [line.split(" ")[1] for line in words] == ["segment", "interface"]
+        _, diff, _ = await scene.command("diff", "leaf1")
+        assert diff["switches"]["leaf1"]["diff"] == words
+        assert leaf.config == EMPTY
+        code, applied, said = await scene.command("apply", "leaf1")
+        assert (code, applied["switches"]["leaf1"]["words"]) == (0, words), said
+        assert leaf.config == planned
+        code, drained, _ = await scene.command("drain", "leaf1")
+        assert (code, drained["drained"], drained["cut_off"]) == (0, True, [])
+        assert all(one.is_down for one in leaf.config.interfaces.values())
+        _, status, _ = await scene.command("status")
+        states = {one["name"]: one["state"] for one in status["switches"]}
+        assert states["leaf1"]["drained"]
+        assert not states["leaf2"]["drained"]
+        code, _, _ = await scene.command("undrain", "leaf1")
+        assert (code, leaf.config) == (0, planned)
+        _, capacity, _ = await scene.command("capacity")
+        assert {row["Switch"]: row["VNIs"] for row in capacity}["leaf1"] >= 1
+        leaf.is_reachable = False
+        code, _, said = await scene.command("apply", "leaf1")
+        assert code == 4
+        assert "leaf1" in said
+        code, _, said = await scene.command("drain", "nowhere")
+        assert code == 2, said
+
+
+async def test_a_killed_controller_is_succeeded_by_the_standby(scene: Scene) -> None:
+    async with scene.controller("first") as first, scene.controller("second") as second:
+        network_id = await scene.network("two controllers")
+
+        async def one_acts() -> bool:
+            return (first.tenure is None) is not (second.tenure is None)
+
+        await scene.until(one_acts)
+        acting, standby = (first, second) if first.tenure is not None else (second, first)
+        token = acting.lease.token()
+        await scene.bound_port(network_id)
+        await scene.until_up(f"{network_id}@{HOST}")
+        await acting.lease.give_back()
+
+        async def took_over() -> bool:
+            return standby.lease.is_held and standby.lease.token() > token
+
+        await scene.until(took_over)
+        await scene.until_up(f"{network_id}@{HOST}")
+
+
+async def test_a_server_alone_keeps_a_controller(tmp_path: Path) -> None:
+    """Switches of the driver `file`: they are files, which hold what is planned."""
+    settings = {"vni_ranges": "5000:5099", "tenant_network_types": "vxlan,vlan"}
+    files = tmp_path / "switches"
+    with running(tmp_path / "state", "token", **settings) as server:
+        made = _topology()
+        switches = [
+            replace(one, driver="file" if one.driver else "", address=f"local:{files}")
+            if one.driver == "frr"
+            else replace(one, driver="", address="")
+            for one in made.switches
+        ]
+        scene = Scene(server, tmp_path)
+        scene.topology = replace(made, switches=tuple(switches))
+        await scene.fill()
+        network_id = await scene.network("alone")
+        await scene.bound_port(network_id)
+
+        async def is_written() -> bool:
+            leaf = files / "leaf1.yaml"
+            return leaf.exists() and network_id in leaf.read_text()
+
+        await scene.until(is_written, 20.0)
+        (child,) = _children(server.process.pid)
+        os.kill(child, 9)
+
+        async def is_replaced() -> bool:
+            return bool(_children(server.process.pid)) and _children(server.process.pid) != [child]
+
+        await scene.until(is_replaced, 20.0)
+        (child,) = _children(server.process.pid)
+        await scene.admin.close()
+        server.process.kill()
+        server.process.wait()
+
+        async def is_gone() -> bool:
+            return not Path(f"/proc/{child}/cmdline").exists()
+
+        await scene.until(is_gone, 15.0)
+
+
+def _children(pid: int) -> list[int]:
+    """The fabric controllers that the process has started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    commands = {int(one): Path(f"/proc/{one}/cmdline").read_bytes() for one in found}
+    return [one for one, command in commands.items() if b"fabric" in command]
+
+
+def _topology() -> Topology:
+    made = fabrics.topology()
+    return replace(
+        made,
+        switches=tuple(
+            replace(one, address="local:/nowhere" if one.driver else "") for one in made.switches
+        ),
+        fabric=FabricSettings(vlans=(VlanInterval(first=100, last=199),), drift=DriftPolicy.ALARM),
+    )
