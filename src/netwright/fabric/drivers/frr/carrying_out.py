@@ -154,10 +154,23 @@ class Workshop:
                 operation.mtu,
                 descriptor,
             )
-            self._tell("", request)
+            wait_until(
+                f"VNI {operation.vni} is free of other vxlan devices",
+                lambda: self._is_made(request),
+            )
         finally:
             os.close(descriptor)
         self._tell(operation.space, links.mark(operation.name, operation.alias))
+
+    def _is_made(self, request: Request) -> bool:
+        """Not while another has its VNI: that may be one of ours, going with its VRF."""
+        try:
+            self._tell("", request)
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            return False
+        return True
 
     def _add_veth(self, operation: AddVeth) -> None:
         descriptor = self._session.node.open_namespace(operation.space)
