@@ -2,30 +2,49 @@
 
 The switches of that lab carry every VLAN, as a VLAN domain's leaves would between their hosts: what
 the server gives a fabric network there, its hosts speak to each other by. Above the leaf nothing is
-configured, so none of these ports gets ACTIVE: the underlay is up, the overlay is waited for.
+configured: the underlay is up, and the overlay is waited for until a test says that it is.
 """
 
 import os
+import select
+import socket
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, aclosing, contextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from netwright.client.api import Client
+from netwright.client.mirror import Mirror
 from netwright.client.networking import Collection, Networking
-from netwright.lab import down, probe, processes, spec, start, up
+from netwright.lab import down, netns, probe, processes, spec, start, up
 from netwright.lab.nodes import lldp, ovs
 from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
 from netwright.lab.state import Lab
 from netwright.lab.topology import topology_of
+from netwright.model.fabric import LEASE, AttachmentReport, FabricReports
+from netwright.model.resources import Attachment
 from netwright.model.topology import FabricSettings, SwitchKind, Topology, VlanInterval
+from netwright.model.wire import (
+    Kind,
+    LeaseGrant,
+    LeaseRequest,
+    ReportOutcome,
+    ReportResults,
+    ReportStatus,
+)
 
 pytestmark = pytest.mark.lab
 
 WAIT_S = 20.0
 VLAN = 500
 """The only one of the domain's pool."""
+
+LOST_MAX = 100
+"""Of pings at 10 ms: whoever is away for longer has not announced where it is now."""
 
 NICS = {"eth0": "tor1", "eth1": "tor2"}
 
@@ -185,7 +204,7 @@ def test_a_guest_migrates_within_its_fabric_network(
     assert not carries_vlan(lab, "host3")
     with probe.pinging(lab, near.instance.id, mover.address(), count=300, interval_s=0.01) as run:
         nova.live_migrate(mover.instance.id, "host3")
-        assert run.finish().lost < 50
+        assert run.finish().lost < LOST_MAX
     assert eventually(lambda: not carries_vlan(lab, "host2"), WAIT_S)
     assert answers(lab, near, mover)
 
@@ -201,3 +220,84 @@ def test_an_agent_hears_who_its_nics_hang_on(nova: Orchestrator) -> None:
 
     assert eventually(lambda: heard("host1") == cables, WAIT_S), heard("host1")
     assert heard("host2") == {}
+
+
+def test_a_port_is_active_once_the_fabric_carries_it_and_then_it_speaks_again(
+    nova: Orchestrator, made: list[Spawned]
+) -> None:
+    """What it said when it was wired would have ended at a leaf without the VLAN."""
+    with listening(nova.lab, "host1") as heard:
+        (one,) = spawn(nova, made, one="host1")
+        heard.await_gratuitous_arp(one)
+        assert status(nova, one) == "BUILD"
+        nova.ask(overlay_up)
+        nova.await_status([one])
+        heard.await_gratuitous_arp(one)
+
+
+async def overlay_up(client: Client) -> None:
+    """The fabric controller's part: all that is wanted on host1 is up."""
+    lease = LeaseRequest(holder="test", ttl_s=60.0)
+    grant = await client.call("POST", f"/v1/leases/{LEASE}", LeaseGrant, body=lease)
+    reports = tuple(
+        AttachmentReport(
+            network_id=attachment.network_id,
+            host=attachment.host,
+            generation=attachment.generation,
+            status=ReportStatus.UP,
+        )
+        for attachment in (await attachments_on(client, "host1"))
+        if attachment.vlan == VLAN
+    )
+    assert len(reports) == 1
+    told = FabricReports(token=grant.token, attachments=reports)
+    done = await client.call("POST", "/v1/fabric/reports", ReportResults, body=told)
+    assert [one.result for one in done.results] == [ReportOutcome.APPLIED]
+
+
+async def attachments_on(client: Client, host: str) -> tuple[Attachment, ...]:
+    mirror = Mirror()
+    mirror.opened()
+    async with aclosing(client.watch((Kind.ATTACHMENT,), host, None)) as stream:
+        async for lines in stream:
+            for line in lines:
+                mirror.feed(line)
+            if mirror.complete:
+                break
+    return tuple(mirror.attachments.values())
+
+
+@contextmanager
+def listening(lab: Lab, host: str) -> Iterator["Listening"]:
+    """Every frame on the host's NICs from now on."""
+    with ExitStack() as opened:
+        sockets = [netns.run_in(lab.namespace(host), packet_socket) for _ in NICS]
+        for nic, one in zip(NICS, sockets, strict=True):
+            opened.enter_context(one)
+            netns.run_in(lab.namespace(host), lambda nic=nic, one=one: one.bind((nic, ALL)))  # type: ignore[misc]
+        yield Listening(sockets)
+
+
+ALL = 3
+"""ETH_P_ALL (linux/if_ether.h)."""
+
+
+def packet_socket() -> socket.socket:
+    return socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+
+
+class Listening:
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        self._sockets = sockets
+
+    def await_gratuitous_arp(self, one: Spawned) -> None:
+        """The next frame in which the port says where its IPv4 address is."""
+        address = IPv4Address(one.address()).packed
+        mac = bytes.fromhex(one.instance.mac.replace(":", ""))
+        wanted = mac + address + bytes(6) + address
+        give_up = time.monotonic() + WAIT_S
+        while (left := give_up - time.monotonic()) > 0:
+            readable, _, _ = select.select(self._sockets, [], [], left)
+            if any(wanted in each.recv(2048) for each in readable):
+                return
+        raise AssertionError(f"{one.name} has not announced itself within {WAIT_S:g} s")

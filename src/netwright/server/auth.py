@@ -1,12 +1,13 @@
 """Who asks: turns a request's headers into a `Caller`.
 
-    token   the admin token → admin; a host's credential → that host's agent
+    token   the admin token → admin; a host's credential → that host's agent;
+            the controller's → the fabric controller
     none    everybody is admin; only on loopback or in a lab
     keystone  planned: refused at start
 
 A host's credential is `agent.HOST.MAC`, an HMAC-SHA256 (RFC 2104) of the host's name, and of how
 often its credential was revoked, under a secret of this server. Only that count is stored, and only
-where it is not zero; a new secret revokes all.
+where it is not zero; a new secret revokes all. The fabric controller's is `fabric.MAC`.
 """
 
 import hmac
@@ -31,6 +32,9 @@ class Authenticator(Protocol):
     def host_credential(self, host: str) -> str:
         """The token that makes its bearer the agent of this host."""
 
+    def controller_credential(self) -> str:
+        """The token that makes its bearer the fabric controller, whichever of them acts."""
+
     def learn_revocations(self, revocations: Mapping[str, int]) -> None:
         """How often the credentials of these hosts were revoked: older ones are known no more."""
 
@@ -54,6 +58,8 @@ class TokenAuthenticator:
             )
         if hmac.compare_digest(token, self._admin_token):
             return Caller(project_id=_project(headers), is_admin=True)
+        if hmac.compare_digest(token, self.controller_credential().encode()):
+            return Caller(project_id=DEFAULT_PROJECT, is_controller=True)
         host = self._agent_host(token)
         if host is None:
             raise Unauthenticated(
@@ -67,6 +73,10 @@ class TokenAuthenticator:
         subject = f"{host}\0{times}" if times else host  # no host's name has a NUL
         mac = hmac.digest(self._agents_secret, subject.encode(), "sha256").hex()
         return f"{_AGENT_PREFIX}{host}.{mac}"
+
+    def controller_credential(self) -> str:
+        mac = hmac.digest(self._agents_secret, b"\0fabric", "sha256").hex()  # no host is called so
+        return f"fabric.{mac}"
 
     def _agent_host(self, token: bytes) -> str | None:
         if not token.startswith(_AGENT_PREFIX.encode()):
@@ -87,6 +97,9 @@ class OpenAuthenticator:
 
     def host_credential(self, host: str) -> str:
         return self._tokens.host_credential(host)
+
+    def controller_credential(self) -> str:
+        return self._tokens.controller_credential()
 
     def learn_revocations(self, revocations: Mapping[str, int]) -> None:
         self._tokens.learn_revocations(revocations)

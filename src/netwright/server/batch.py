@@ -75,12 +75,13 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
-from netwright.server.fabric_commands import ApplyFabricReports
+from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.missing import MISSING, Missing, load_missing
 from netwright.server.needs import Needs
 from netwright.server.noting import note
 from netwright.server.nova import notices
+from netwright.server.overlay import asking
 from netwright.server.overlay.reporting import apply_fabric_reports, pass_overlay_deadline
 from netwright.server.overtaking import is_outdated
 from netwright.server.ports import decisions as ports
@@ -305,6 +306,8 @@ def _tick(world: World, command: Tick) -> tuple[()]:
         hosts.fall_silent(world, name, command.heard.get(name))
     for port_id in command.overdue_ports:
         pass_deadline(world, port_id)
+    for operation_id in command.late_operations:
+        asking.give_up(world, operation_id)
     for network_id, host in command.overdue_attachments:
         pass_overlay_deadline(world, network_id, host)
     for port_id in command.refused_ports:
@@ -357,5 +360,7 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreateSubnetPools: subnet_pools.create,
     UpdateSubnetPool: subnet_pools.update,
     DeleteSubnetPool: subnet_pools.delete,
+    AskFabric: asking.ask,
+    AnswerOperation: asking.answer,
     Tick: _tick,
 }

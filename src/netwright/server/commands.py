@@ -23,11 +23,15 @@ from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, Kind,
 
 
 class Caller(Value, frozen=True, kw_only=True):
-    """Who asks: a project, and whether as admin. A host's agent has its host's name."""
+    """Who asks: a project, and whether as admin.
+
+    A host's agent has its host's name; the fabric controller is no project's.
+    """
 
     project_id: str
     is_admin: bool = False
     host: str | None = None
+    is_controller: bool = False
 
     def may_touch(self, project_id: str) -> bool:
         return self.is_admin or self.project_id == project_id
@@ -339,6 +343,7 @@ class Tick(Command, frozen=True, kw_only=True):
 
     `old_operations` ended long ago, and are forgotten. `refused_ports` have bindings that the
     server refused; they are tried again, since what stood in the way may be gone.
+    `late_operations` and `overdue_attachments` (network, host) wait for the fabric controller.
 
     `heard` says when hosts were last heard (Unix seconds), of the silent ones and of those whose
     stored time is old; of a host that this process never heard, what is stored stands.
@@ -347,6 +352,7 @@ class Tick(Command, frozen=True, kw_only=True):
     silent_hosts: tuple[str, ...] = ()
     overdue_ports: tuple[str, ...] = ()
     refused_ports: tuple[str, ...] = ()
+    late_operations: tuple[str, ...] = ()
     overdue_attachments: tuple[tuple[str, str], ...] = ()
     old_operations: tuple[str, ...] = ()
     heard: Mapping[str, float] = {}
@@ -365,4 +371,5 @@ class Tick(Command, frozen=True, kw_only=True):
 #   Accept-, PerformOperation, FailOperation   the Operation, None when it is not there (any more)
 #   DeleteHost           how often the host's credential was revoked by now
 #   ReplaceTopology      the Topology
-#   ApplyReports         ReportResults        SeeDevices   DeviceAnswers
+#   AskFabric, AnswerOperation   the Operation
+#   ApplyReports, ApplyFabricReports   ReportResults        SeeDevices   DeviceAnswers

@@ -43,6 +43,7 @@ from netwright.server.hearing import Hearing
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.liveness import Liveness
 from netwright.server.nova.sender import LEASE_MARGIN_S, Endpoint, ObserveTold, Sender
+from netwright.server.overlay.asking import TAKEN_WITHIN_S
 from netwright.server.overlay.retrying import RefusedPorts
 from netwright.server.performing import Performer
 from netwright.server.store import leases
@@ -54,6 +55,7 @@ from netwright.server.store.outbox import Claim, StoreOutbox
 from netwright.server.store.reading import StoreReader
 from netwright.server.store.upkeep import (
     heard,
+    late_operations,
     note_heard,
     old_operations,
     overdue_attachments,
@@ -352,19 +354,21 @@ class Core:
         to_note = self._liveness.to_note(time.monotonic())
         now = self._clock()
         overdue = await self._database.read(lambda tx: overdue_ports(tx, now))
-        late = await self._database.read(lambda tx: overdue_attachments(tx, now))
+        unconfirmed = await self._database.read(lambda tx: overdue_attachments(tx, now))
+        late = await self._database.read(lambda tx: late_operations(tx, now - TAKEN_WITHIN_S))
         refused = await self._refused.next(is_time=time.monotonic() >= chores_at)
         old: tuple[str, ...] = ()
         if is_due := time.monotonic() >= chores_at:
             await self._performer.resume(now - _RESUME_AFTER_S if chores_at else now)
             old = await self._database.read(lambda tx: old_operations(tx, now - _OPERATIONS_KEPT_S))
-        if silent or overdue or late or refused or is_due:
+        if silent or overdue or unconfirmed or late or refused or is_due:
             await self._committer.submit(
                 Tick(
                     caller=_ITSELF,
                     silent_hosts=silent,
                     overdue_ports=overdue,
-                    overdue_attachments=late,
+                    overdue_attachments=unconfirmed,
+                    late_operations=late,
                     refused_ports=refused,
                     old_operations=old,
                     heard=self._hearing.of({*silent, *to_note}),

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import NeedsBlocks
 from netwright.server.needs import Needs, need_port
+from netwright.server.overlay.transit import NeedsTransitVnis
 from netwright.server.overlay.vlans import NeedsVlans
 from netwright.server.ports.macs import NeedsMacs
 from netwright.server.ports.network_choice import NeedsFills, NeedsNetwork
@@ -22,13 +23,29 @@ from netwright.server.store.loading import load, load_more_macs
 from netwright.server.store.memory import Memory
 from netwright.server.store.overlay import load_domain
 from netwright.server.store.quotas import load_quotas
-from netwright.server.store.vnis import load_free_vnis
+from netwright.server.store.vnis import load_free_transit_vnis, load_free_vnis
 from netwright.server.world import World
 
 Missing: TypeAlias = (
-    NeedsBlocks | NeedsMacs | NeedsVnis | NeedsQuotas | NeedsFills | NeedsNetwork | NeedsVlans
+    NeedsBlocks
+    | NeedsMacs
+    | NeedsVnis
+    | NeedsQuotas
+    | NeedsFills
+    | NeedsNetwork
+    | NeedsVlans
+    | NeedsTransitVnis
 )
-MISSING = (NeedsBlocks, NeedsMacs, NeedsVnis, NeedsQuotas, NeedsFills, NeedsNetwork, NeedsVlans)
+MISSING = (
+    NeedsBlocks,
+    NeedsMacs,
+    NeedsVnis,
+    NeedsQuotas,
+    NeedsFills,
+    NeedsNetwork,
+    NeedsVlans,
+    NeedsTransitVnis,
+)
 
 
 async def load_missing(  # noqa: PLR0917 - five of them are a batch's
@@ -47,6 +64,8 @@ async def load_missing(  # noqa: PLR0917 - five of them are a batch's
             await load_more_macs(tx, world, missing.keys)
         case NeedsVnis():
             await load_free_vnis(tx, world, missing.start, items)
+        case NeedsTransitVnis():
+            await load_free_transit_vnis(tx, world, missing.start, items, missing.ranges)
         case NeedsVlans():
             await load_domain(tx, world, missing.domain)
         case NeedsQuotas():

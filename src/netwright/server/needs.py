@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from netwright.ipam.addresses import Address, from_text
 from netwright.model.fabric import AttachmentReport
 from netwright.model.resources import NetworkType, Value, VnicType
-from netwright.model.topology import End
+from netwright.model.topology import End, FabricSettings
 from netwright.server.commands import (
     AddressWish,
     PortDraft,
@@ -62,9 +62,10 @@ class Needs:
     `whole_scopes` scopes all of whose pools are, as are those of `changed_pools`. `grown_pools` get
     other prefixes, `rescoped_pools` another scope, which their subnets' networks show.
     Of the fabric: its `inventory`, where no network on a host needs it already; all attachments of
-    its networks, or those of `ended_hosts`; `access` are leaf interfaces that bare metal names. `reported` (network, host)
-    are attachments that change, `linked` leaf interfaces whose links do, with their hosts; with their ports, by a report if there is one; who reports shows
-    the controller's `lease`.
+    its networks, or those of `ended_hosts`; `access` are leaf interfaces that bare metal names.
+    `reported` (network, host) are attachments that change, with their ports, by a report if there
+    is one; `linked` leaf interfaces whose links do, with their hosts. Who reports shows the
+    controller's `lease`. `transit`: routers may come to need VNIs, all of them for a `new_fabric`.
     Of `gateways`, subnets, whoever has the gateway's address is wanted.
     """
 
@@ -108,6 +109,8 @@ class Needs:
     inventory: bool = False
     all_attachments: bool = False
     lease: bool = False
+    transit: bool = False
+    new_fabric: FabricSettings | None = None
     linked: set[End] = field(default_factory=set)
     reported: dict[tuple[str, str], AttachmentReport | None] = field(default_factory=dict)
     ended_hosts: set[str] = field(default_factory=set)

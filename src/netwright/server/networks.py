@@ -25,6 +25,7 @@ from netwright.server.commands import (
     UpdateNetwork,
 )
 from netwright.server.each import each
+from netwright.server.overlay.transit import RESTING, release_vni
 from netwright.server.prefixes import give_back
 from netwright.server.segments import choose
 from netwright.server.world import World
@@ -66,7 +67,10 @@ def delete(world: World, command: DeleteNetwork) -> tuple[()]:
         world.subnets.put(subnet.id, None)
         give_back(world, subnet)
     world.networks.put(network.id, None)
-    world.segments.put(segment_key(network.segment), None)
+    if network.segment.network_type is NetworkType.VXLAN and network.segment.segmentation_id:
+        release_vni(world, network.segment.segmentation_id)
+    else:
+        world.segments.put(segment_key(network.segment), None)
     return ()
 
 
@@ -106,7 +110,7 @@ def _create(world: World, draft: NetworkDraft) -> Network:
     key = segment_key(segment)
     holder = world.segments.get(key)
     if holder is not None:
-        raise _segment_in_use(segment, holder)
+        raise _segment_in_use(world, segment, holder)
     network = Network(
         id=draft.id,
         project_id=draft.project_id,
@@ -143,7 +147,7 @@ def _mtu(world: World, segment: Segment, wanted: int | None) -> int:
     return wanted
 
 
-def _segment_in_use(segment: Segment, holder: str) -> Conflict:
+def _segment_in_use(world: World, segment: Segment, holder: str) -> Conflict:
     if segment.network_type is NetworkType.FLAT:
         return FlatNetworkInUse(
             f"Unable to create the flat network. Physical network {segment.physical_network} is in "
@@ -151,9 +155,13 @@ def _segment_in_use(segment: Segment, holder: str) -> Conflict:
             next="use that network, or a VLAN of the physical network",
         )
     if segment.network_type is NetworkType.VXLAN:
+        is_held = world.fabric.held_vnis.get(segment_key(segment)) is not None
+        whose = f"router {holder}" if is_held and holder else f"network {holder}"
+        if holder == RESTING:
+            whose = "what is gone, until the fabric controller has found every switch clear of it"
         return TunnelIdInUse(
             f"Unable to create the network. The tunnel ID {segment.segmentation_id} is in use by "
-            f"network {holder}.",
+            f"{whose}.",
             next="choose another provider:segmentation_id, or none to have one chosen",
         )
     return VlanIdInUse(

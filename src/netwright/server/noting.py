@@ -54,7 +54,7 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
-from netwright.server.fabric_commands import ApplyFabricReports
+from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
 from netwright.server.needs import InterfaceWish, Needs, PrefixWish, need_access, need_port
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
@@ -136,6 +136,9 @@ def _tick(needs: Needs, command: Tick) -> None:
     needs.hosts.update(command.silent_hosts)
     needs.ports.update(command.overdue_ports)
     needs.ports.update(command.refused_ports)
+    if command.late_operations:
+        needs.plain[Operation].update(command.late_operations)
+        needs.lease = True
     if command.overdue_attachments:
         needs.inventory = True
         needs.reported.update(dict.fromkeys(command.overdue_attachments))
@@ -220,7 +223,8 @@ def _quota(needs: Needs, command: SetQuota | ResetQuota) -> None:
     needs.quotas.add(command.project_id)
 
 
-def _replace_topology(needs: Needs, _command: ReplaceTopology) -> None:
+def _replace_topology(needs: Needs, command: ReplaceTopology) -> None:
+    needs.new_fabric = command.topology.fabric
     needs.inventory = True
     needs.all_attachments = True
 
@@ -272,6 +276,7 @@ def _change_router(needs: Needs, command: UpdateRouter | DeleteRouter) -> None:
 
 def _add_interface(needs: Needs, command: AddInterface) -> None:
     needs.plain[Router].add(command.router_id)
+    needs.transit = True
     if command.port_id is not None:
         needs.ports.add(command.port_id)
     elif command.subnet_id is not None:
@@ -337,6 +342,15 @@ def _fabric_reports(needs: Needs, command: ApplyFabricReports) -> None:
     needs.linked.update(report.end for report in reports.links)
 
 
+def _ask_fabric(needs: Needs, command: AskFabric) -> None:
+    """It is made of itself alone."""
+
+
+def _answer_operation(needs: Needs, command: AnswerOperation) -> None:
+    needs.plain[Operation].add(command.id)
+    needs.lease = True
+
+
 def _create_groups(needs: Needs, command: CreateSecurityGroups) -> None:
     needs.default_groups.update(draft.project_id for draft in command.drafts)
 
@@ -394,6 +408,8 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     DeleteSubnet: _delete_subnet,
     ReplaceTopology: _replace_topology,
     ApplyFabricReports: _fabric_reports,
+    AskFabric: _ask_fabric,
+    AnswerOperation: _answer_operation,
     CreateSecurityGroups: _create_groups,
     EnsureDefaultGroup: _ensure_default_group,
     UpdateSecurityGroup: _update_group,

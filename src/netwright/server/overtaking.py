@@ -12,9 +12,10 @@ import msgspec
 
 from netwright.model.addressing import SubnetPool
 from netwright.model.quotas import Quota
-from netwright.model.resources import Subnet
+from netwright.model.resources import Segment, Subnet
 from netwright.model.routing import Router
 from netwright.model.security import SecurityGroup
+from netwright.model.segments import segment_key, vni_key
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
 from netwright.server.plain import PLAIN_OF
@@ -52,14 +53,22 @@ class _Pooled(msgspec.Struct):
     address_scope_id: str | None
 
 
+class _Segmented(msgspec.Struct):
+    """Of a network, what no other may have."""
+
+    segment: Segment
+
+
 class _Routed(msgspec.Struct):
     """Of a router, where it is."""
 
     interfaces: tuple[_Placed, ...]
+    vni: int | None = None
 
 
 _pooled = msgspec.json.Decoder(_Pooled).decode
 _routed = msgspec.json.Decoder(_Routed).decode
+_segment = msgspec.json.Decoder(_Segmented).decode
 _placed = msgspec.json.Decoder(_Placed).decode
 _group = msgspec.json.Decoder(_Group).decode
 
@@ -77,6 +86,10 @@ def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
 
 
 def _network_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    if event.body is not None and world.fabric.held_vnis.is_touched:  # a VNI that a router takes
+        segment = _segment(event.body).segment
+        if world.fabric.held_vnis.is_known(segment_key(segment)):
+            return True
     return _differs(world.networks.loaded(event.id), event, event.id in needs.networks)
 
 
@@ -132,7 +145,10 @@ def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if type_ is SubnetPool and loaded is None and event.body is not None:
         return event.id in needs.plain[type_] or _is_looked_for(world, _pooled(event.body))
     if type_ is Router and loaded is None and event.body is not None:
-        return event.id in needs.plain[type_] or _enters(world, _routed(event.body))
+        routed = _routed(event.body)
+        if routed.vni is not None and world.segments.is_known(vni_key(routed.vni)):
+            return True
+        return event.id in needs.plain[type_] or _enters(world, routed)
     known = world.usage.known if type_ is Quota else needs.plain[type_]
     return _differs(loaded, event, event.id in known)
 

@@ -23,6 +23,7 @@ from netwright.model.routing_errors import (
 )
 from netwright.model.states import PortState
 from netwright.server.commands import AddressWish, Caller, CreatePorts, PortChange, PortDraft
+from netwright.server.overlay.transit import with_transit
 from netwright.server.ports import decisions as ports
 from netwright.server.routers import leads_over, owned, touched
 from netwright.server.routing_commands import AddInterface, InterfaceChanged, RemoveInterface
@@ -45,10 +46,12 @@ def add(world: World, command: AddInterface) -> InterfaceChanged:
             subnet_id=subnet.id,
             ip_address=addresses[subnet.id],
             cidr=subnet.cidr,
+            mac_address=port.mac_address,
         )
         for subnet in subnets
     )
-    touched(world, replace(router, interfaces=(*router.interfaces, *new)))
+    router = replace(router, interfaces=(*router.interfaces, *new))
+    touched(world, with_transit(world, router))
     return _changed(router, port, new)
 
 

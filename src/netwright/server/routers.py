@@ -9,6 +9,7 @@ from netwright.model.routing import Router
 from netwright.model.routing_errors import InvalidRoutes, RouterInUse, RouterNotFound
 from netwright.server.commands import Caller
 from netwright.server.networks import check_revision
+from netwright.server.overlay.transit import release_vni
 from netwright.server.routing_commands import (
     CreateRouters,
     DeleteRouter,
@@ -50,6 +51,8 @@ def delete(world: World, command: DeleteRouter) -> tuple[()]:
             next=f"remove them first: openstack router remove subnet {router.id} SUBNET",
         )
     world.of(Router).put(router.id, None)
+    if router.vni is not None:
+        release_vni(world, router.vni)
     return ()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from netwright.model.errors import Conflict
 from netwright.model.resources import Attachment
+from netwright.model.routing import Router
 from netwright.model.states import AttachmentState
 from netwright.model.topology import End, Topology
 from netwright.model.topology_checks import check
@@ -16,7 +17,9 @@ from netwright.server.commands import ReplaceTopology
 from netwright.server.overlay.attachments import release
 from netwright.server.overlay.inventory import Inventory
 from netwright.server.overlay.leaf_links import review
+from netwright.server.overlay.transit import with_transit_of
 from netwright.server.overlay.vlans import place_of
+from netwright.server.routers import touched
 from netwright.server.world import World
 
 KEY = "fabric"
@@ -34,6 +37,11 @@ def replace(world: World, command: ReplaceTopology) -> Topology:
     standing = _standing(world, inventory)
     _move_vlans(world, _vlans(inventory, standing))
     review(world, inventory)
+    for router in list(world.of(Router).values()):
+        if inventory.has_leaves and router.vni is None:
+            after = with_transit_of(world, router, command.topology.fabric)
+            if after != router:
+                touched(world, after)
     world.topologies.put(KEY, command.topology)
     return command.topology
 

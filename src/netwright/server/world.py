@@ -29,7 +29,7 @@ from netwright.model.topology import Topology
 from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.nova.notices import Notice
-from netwright.server.overlay.holds import AccessHold, HeldLease
+from netwright.server.overlay.holds import AccessHold, HeldLease, HeldVni
 from netwright.server.overlay.inventory import Inventory
 from netwright.server.plain import PLAIN
 from netwright.server.quotas import Usage
@@ -132,11 +132,12 @@ class FabricRows:
 
     `inventory` is there once it was needed; `vlans` (domain, network) are those given, and
     `vlan_holders` whose each is (`overlay.vlans.place_of`), all of those in `whole_domains`;
-    `access` (leaf, interface) is bare metal's. `read_attachments` were looked for to see whether
-    one is there; `ports_on` (network, host) are the ids of the ports that are bound where the
-    controller has reported something new. `has_controller`: a fabric controller has once held its
-    lease, which is `lease`, if that was needed. What the log said up to `clear_up_to` to be gone is
-    off every switch.
+    `access` (leaf, interface) is bare metal's. `held_vnis` by key are routers' or rest; `free_vnis`
+    are such for routers, as `World.free_vnis` are for networks. `read_attachments` were looked for
+    to see whether one is there; `ports_on` (network, host) are the ids of the ports that are bound
+    where the controller has reported something new. `has_controller`: a fabric controller has once
+    held its lease, which is `lease`, if that was needed. What the log said up to `clear_up_to` to
+    be gone is off every switch.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -145,6 +146,8 @@ class FabricRows:
         self.vlans: Rows[tuple[str, str], int] = Rows(journal)
         self.vlan_holders: Rows[str, str] = Rows(journal)
         self.access: Rows[tuple[str, str], AccessHold] = Rows(journal)
+        self.held_vnis: Rows[str, HeldVni] = Rows(journal)
+        self.free_vnis: list[int | None] = []
         self.whole_domains: set[str] = set()
         self.read_attachments: set[tuple[str, str]] = set()
         self.ports_on: dict[tuple[str, str], set[str]] = {}

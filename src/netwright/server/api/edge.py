@@ -113,6 +113,8 @@ class Edge:
 
 def _who(caller: Caller) -> str:
     """Who asked, for the log; of a request that was refused before that was known, nobody."""
+    if caller.is_controller:
+        return "fabric controller"
     return f"agent {caller.host}" if caller.host else caller.project_id or "-"
 
 
@@ -136,10 +138,16 @@ def is_native(path: str) -> bool:
 
 
 def _require(route: Route, caller: Caller) -> None:
-    if caller.host is not None and route.access is not Access.AGENT:
+    if caller.host is not None and route.access not in {Access.AGENT, Access.WATCH}:
         raise Denied(
             f"The credential of host {caller.host} cannot be used for {route.method} {route.path}.",
             next="It serves that host's registration, heartbeats, reports and watch only.",
         )
-    if caller.host is None and not caller.is_admin and route.access is not Access.PROJECT:
+    if caller.is_controller and route.access not in {Access.FABRIC, Access.WATCH}:
+        raise Denied(
+            f"The fabric controller's credential cannot be used for {route.method} {route.path}.",
+            next="It serves its lease, its watch, its reports and the fabric's operations only.",
+        )
+    is_somebody = caller.host is not None or caller.is_controller
+    if not is_somebody and not caller.is_admin and route.access is not Access.PROJECT:
         raise Denied(f"{route.method} {route.path} is for administrators.", next="Ask one of them.")

@@ -21,6 +21,8 @@ class Access(StrEnum):
     PUBLIC = "public"  # anyone, unauthenticated
     PROJECT = "project"  # any project; what it sees is its own
     AGENT = "agent"  # an admin, or a host's agent for its own host
+    FABRIC = "fabric"  # an admin, or the fabric controller
+    WATCH = "watch"  # an admin, a host's agent or the fabric controller
     ADMIN = "admin"
 
 

@@ -16,3 +16,10 @@ class HeldLease(NamedTuple):
 
     holder: str
     token: int
+
+
+class HeldVni(NamedTuple):
+    """A VNI that no network has and none may get: a router's, or (None) it rests."""
+
+    vni: int
+    router_id: str | None

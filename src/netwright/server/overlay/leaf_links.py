@@ -1,8 +1,8 @@
 """Links between hosts and leaves: what the inventory, the leaves and the hosts' LLDP say. Pure.
 
 Where they contradict, both sides are shown, at the link and as a condition of the host. That a
-leaf's interface has no link is the second witness of a host's life (law 5): it proves nothing alone,
-and beside a silent agent tells the dead host from the dead agent.
+leaf's interface has no link is the second witness of a host's life (law 5): alone it proves
+nothing; beside a silent agent it tells the dead host from the dead agent.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -78,9 +78,7 @@ def link_states(
                 declared=declared.get(interface),
                 heard=said.get(interface),
                 is_up=leaf.is_up if leaf is not None else None,
-                contradiction=_contradiction(
-                    name, interface, declared.get(interface), said.get(interface), bool(declared)
-                ),
+                contradiction=_contradiction(name, interface, declared, said),
                 since=leaf.since if leaf is not None else 0.0,
             )
 
@@ -105,22 +103,17 @@ def _of_leaves(world: World, inventory: Inventory, host: str) -> str:
 def _contradictions(links: Iterable[Link], host: Host) -> Iterator[str]:
     declared = {link.lower.interface: str(link.upper) for link in links}
     for interface in sorted(declared.keys() | host.neighbours.keys()):
-        said = _contradiction(
-            host.name,
-            interface,
-            declared.get(interface),
-            host.neighbours.get(interface),
-            bool(declared),
-        )
+        said = _contradiction(host.name, interface, declared, host.neighbours)
         if said:
             yield said
 
 
 def _contradiction(
-    host: str, interface: str, declared: str | None, said: str | None, is_inventoried: bool
+    host: str, interface: str, declared: Mapping[str, str], heard_by: Mapping[str, str]
 ) -> str:
-    """What both sides say, where they differ; a host that the inventory does not know cannot."""
-    if said is None or said == declared or not is_inventoried:
+    """What both sides say, where they differ; "" for a host that has no links by the inventory."""
+    here, said = declared.get(interface), heard_by.get(interface)
+    if said is None or said == here or not declared:
         return ""
-    there = f"hangs on {declared}" if declared is not None else "has no link"
+    there = f"hangs on {here}" if here is not None else "has no link"
     return f"{interface} of host {host} {there} by the inventory, and hears {said} by LLDP"

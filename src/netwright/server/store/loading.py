@@ -19,7 +19,12 @@ from netwright.server.segments import vni_candidates
 from netwright.server.store import schema
 from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
-from netwright.server.store.overlay import load_overlay, ports_of_reports
+from netwright.server.store.overlay import (
+    load_overlay,
+    load_routers,
+    load_segments,
+    ports_of_reports,
+)
 from netwright.server.store.plain import load_plain
 from netwright.server.store.prefixes import load_gaps, load_pools, networks_of_pools
 from netwright.server.store.quotas import load_quotas
@@ -63,6 +68,8 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     changed = needs.changed_networks | of_subnets | of_pools
     of_interfaces = await _networks_of_subnets(tx, subnets_of_interfaces(needs))
     known = needs.networks | of_interfaces | {port.network_id for port in ports}
+    if needs.transit or needs.new_fabric is not None:
+        known |= await load_routers(tx, world, needs)
     network_ids = changed | known
     hosts = needs.hosts | {binding.host for port in ports for binding in port.bindings}
     _remember(world, memory, network_ids, hosts)
@@ -195,8 +202,8 @@ async def _load_segments(tx: Transaction, world: World, needs: Needs) -> None:
     for network_id, types in kinds.items():
         if NetworkType.VXLAN in types:
             keys.update(map(vni_key, vni_candidates(network_id, rules.vni_ranges)))
-    sql = "SELECT segment_key, id FROM network WHERE segment_key = ANY($1)"
-    rows = [*await _select(tx, sql, keys)]
+    await load_segments(tx, world, keys)
+    rows: list[Row] = []
     if any(NetworkType.VLAN in types for types in kinds.values()):
         rows += await tx.rows("SELECT segment_key, id FROM network WHERE network_type = 'vlan'")
     for key, network_id in rows:

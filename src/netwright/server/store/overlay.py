@@ -11,17 +11,21 @@ import msgspec
 from netwright.db.transaction import Transaction
 from netwright.model.fabric import LEASE, AttachmentReport, LeafLink
 from netwright.model.resources import Attachment, Host, Port, VnicType
+from netwright.model.routing import Router
+from netwright.model.segments import vni_key
 from netwright.model.states import AttachmentState
 from netwright.model.topology import End, Topology
 from netwright.model.vlan_domains import VlanDomain
 from netwright.model.wire import ReportStatus
 from netwright.server.needs import Needs
 from netwright.server.overlay.attachments import is_fabric
-from netwright.server.overlay.holds import AccessHold, HeldLease
+from netwright.server.overlay.holds import AccessHold, HeldLease, HeldVni
 from netwright.server.overlay.inventory import Inventory
 from netwright.server.overlay.links import named_by
 from netwright.server.overlay.reporting import OVERLAY_DEADLINE_S, changes
+from netwright.server.overlay.transit import RESTING, ranges_of
 from netwright.server.overlay.vlans import candidates, place_of
+from netwright.server.segments import vni_candidates
 from netwright.server.store import schema
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_of
@@ -30,6 +34,7 @@ from netwright.server.world import World
 Keys = Collection[tuple[str, str]]
 
 _attachment = msgspec.json.Decoder(Attachment).decode
+_router = msgspec.json.Decoder(Router).decode
 _host = msgspec.json.Decoder(Host).decode
 _topology = msgspec.json.Decoder(Topology).decode
 
@@ -41,9 +46,19 @@ async def load_overlay(
     fabric = {key for key in keys if _is_fabric(world, key[0])}
     if needs.ended_hosts:
         fabric |= await _load_attachments_on(tx, world, needs.ended_hosts)
-    if not (fabric or needs.inventory):
+    if needs.lease:
+        await _load_lease(tx, world)
+    held = [router.vni for router in world.of(Router).values() if router.vni is not None]
+    await load_segments(tx, world, [vni_key(vni) for vni in held])
+    if fabric or held or any(_is_fabric(world, id_) for id_ in needs.deleted_networks):
+        await _load_controller(tx, world, memory)
+    if not (fabric or needs.inventory or needs.transit):
         return
     await load_inventory(tx, world, memory)
+    if needs.transit or needs.new_fabric is not None:
+        await _load_transit(tx, world, needs)
+    if not (fabric or needs.inventory):
+        return
     wanted = {
         (domain.name, network_id): domain
         for network_id, host in fabric
@@ -110,11 +125,15 @@ async def ports_of_reports(tx: Transaction, world: World, needs: Needs) -> set[s
 
 
 async def load_inventory(tx: Transaction, world: World, memory: Memory) -> None:
-    """The inventory, and whether a controller was ever there; both are remembered."""
+    """The inventory, which is remembered."""
     if memory.inventory is None:
         rows = await tx.rows("SELECT body FROM topology")
         memory.inventory = Inventory(_topology(rows[0][0]) if rows else Topology())
     world.fabric.inventory = memory.inventory
+
+
+async def _load_controller(tx: Transaction, world: World, memory: Memory) -> None:
+    """Whether a controller was ever there; that it was is remembered."""
     if not memory.has_controller:
         rows = await tx.rows("SELECT 1 FROM lease WHERE name = $1", LEASE)
         memory.has_controller = bool(rows)
@@ -134,7 +153,7 @@ async def load_domain_attachments(tx: Transaction, world: World, keys: Keys) -> 
 
 
 async def _load_ends(tx: Transaction, world: World, needs: Needs) -> None:
-    """What says whether a VLAN is free when an attachment is reported gone; whose the lease is."""
+    """What says whether a VLAN is free when an attachment is reported gone; hosts at links."""
     gone = [key for key, report in needs.reported.items() if report and _ends(report)]
     if gone:
         await load_domain_attachments(tx, world, gone)
@@ -146,9 +165,6 @@ async def _load_ends(tx: Transaction, world: World, needs: Needs) -> None:
         await _load_vlans(tx, world, {(domain.name, id_): domain for domain, id_ in found})
     if needs.linked:
         await _load_linked(tx, world, needs.linked)
-    if needs.lease:
-        rows = await tx.rows("SELECT holder, token FROM lease WHERE name = $1", LEASE)
-        world.fabric.lease = HeldLease(*rows[0]) if rows else None
 
 
 async def _load_linked(tx: Transaction, world: World, ends: Collection[End]) -> None:
@@ -164,6 +180,45 @@ async def _load_linked(tx: Transaction, world: World, ends: Collection[End]) -> 
 
 def _ends(report: AttachmentReport) -> bool:
     return report.status is ReportStatus.WITHDRAWN
+
+
+async def _load_lease(tx: Transaction, world: World) -> None:
+    rows = await tx.rows("SELECT holder, token FROM lease WHERE name = $1", LEASE)
+    world.fabric.lease = HeldLease(*rows[0]) if rows else None
+
+
+async def load_routers(tx: Transaction, world: World, needs: Needs) -> set[str]:
+    """The networks of the routers that may need a transit VNI; of all, for another inventory."""
+    if needs.new_fabric is not None:
+        for (body,) in await tx.rows("SELECT body FROM router"):
+            router = _router(body)
+            world.of(Router).load(router.id, router)
+    return {each.network_id for router in world.of(Router).values() for each in router.interfaces}
+
+
+async def load_segments(tx: Transaction, world: World, keys: Collection[str]) -> None:
+    """Who has these segments: networks, and of VNIs routers, or nobody while they rest."""
+    wanted = list(keys)
+    if not wanted:
+        return
+    sql = "SELECT segment_key, id FROM network WHERE segment_key = ANY($1)"
+    for key, network_id in await tx.rows(sql, wanted):
+        world.segments.load(key, network_id)
+    vnis = [key for key in wanted if key.startswith(vni_key(None).removesuffix("None"))]
+    if vnis:
+        sql = "SELECT segment_key, vni, router_id FROM held_vni WHERE segment_key = ANY($1)"
+        for key, vni, router_id in await tx.rows(sql, vnis):
+            world.segments.load(key, router_id or RESTING)
+            world.fabric.held_vnis.load(key, HeldVni(vni, router_id))
+
+
+async def _load_transit(tx: Transaction, world: World, needs: Needs) -> None:
+    """The VNIs that routers without one try first."""
+    fabric = needs.new_fabric or _inventory(world).topology.fabric
+    ranges = ranges_of(fabric)
+    routers = [router for router in world.of(Router).values() if router.vni is None]
+    keys = {vni_key(vni) for router in routers for vni in vni_candidates(router.id, ranges)}
+    await load_segments(tx, world, keys)
 
 
 async def load_attachments(tx: Transaction, world: World, keys: Keys) -> None:
@@ -259,8 +314,12 @@ def _inventory(world: World) -> Inventory:
     return world.fabric.inventory
 
 
-async def write_overlay(tx: Transaction, world: World) -> None:
-    """VLANs given and given back, interfaces taken and released. Raises KeyTaken."""
+async def write_overlay(tx: Transaction, world: World, last: int) -> None:
+    """VLANs given and given back, interfaces taken and released, VNIs held. Raises KeyTaken.
+
+    `last` is the place of the batch's last event, from which on what it let go of rests.
+    """
+    await _write_vnis(tx, world, last)
     if world.attachments.is_touched:
         await _write_deadlines(tx, world)
     if world.fabric.vlans.is_touched:
@@ -294,3 +353,17 @@ async def _write_deadlines(tx: Transaction, world: World) -> None:
 def _waits(attachment: Attachment) -> bool:
     """Whether the controller is to bring it up; a provider network's has no generation."""
     return attachment.generation > 0 and attachment.state is AttachmentState.WANTED
+
+
+async def _write_vnis(tx: Transaction, world: World, last: int) -> None:
+    if world.fabric.held_vnis.is_touched:
+        changed = list(world.fabric.held_vnis.changed())
+        await tx.delete(schema.held_vni, [(key,) for key, before, _ in changed if before])
+        rows = [
+            (key, held.vni, held.router_id, None if held.router_id else last)
+            for key, _, held in changed
+            if held is not None
+        ]
+        await tx.insert(schema.held_vni, rows)
+    if world.fabric.clear_up_to >= 0:
+        await tx.run("DELETE FROM held_vni WHERE gone_seq <= $1", world.fabric.clear_up_to)

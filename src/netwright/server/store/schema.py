@@ -276,7 +276,8 @@ domain_vlan = Table(
 held_vni = Table(
     "held_vni",
     metadata,
-    Column("vni", Integer, primary_key=True, autoincrement=False),
+    Column("segment_key", String, primary_key=True),
+    Column("vni", Integer, nullable=False, index=True),
     Column("router_id", String),
     Column("gone_seq", BigInteger),
     Index(

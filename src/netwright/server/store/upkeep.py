@@ -16,6 +16,7 @@ from netwright.server.world import World
 
 _OVERDUE_MAX = 500
 _REFUSED_MAX = 200
+_LATE_MAX = 100
 _ATTACHMENTS_MAX = 20
 _RESTED_MAX = 2_000
 _TRANSITIONS_MAX = 10_000
@@ -47,6 +48,20 @@ async def overdue_attachments(tx: Transaction, now: float) -> tuple[tuple[str, s
         _ATTACHMENTS_MAX,
     )
     return tuple((network_id, host) for network_id, host in rows)
+
+
+async def late_operations(tx: Transaction, accepted_until: float) -> tuple[str, ...]:
+    """Operations of the fabric's that were accepted by then and have not ended.
+
+    They have no work of this server's to do.
+    """
+    rows = await tx.rows(
+        "SELECT o.id FROM operation AS o LEFT JOIN operation_work AS work ON work.id = o.id "
+        "WHERE o.finished_at IS NULL AND o.created_at <= $1 AND work.id IS NULL LIMIT $2",
+        accepted_until,
+        _LATE_MAX,
+    )
+    return tuple(operation_id for (operation_id,) in rows)
 
 
 async def refused_ports(tx: Transaction, after: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Finds VNIs that no network has, when those that a network tries first are in use."""
 
+from collections.abc import Sequence
+
 from netwright.db.transaction import Transaction
 from netwright.model.segments import VniRange, vni_key
 from netwright.server.segments import vni_stretches
@@ -13,14 +15,25 @@ async def load_free_vnis(tx: Transaction, world: World, start: int, wanted: int)
 
     Reads, by the index, as many that are in use as lie between; all only when none is free.
     """
+    world.free_vnis = await _free(tx, world, start, wanted, world.segment_rules.vni_ranges)
+
+
+async def load_free_transit_vnis(
+    tx: Transaction, world: World, start: int, wanted: int, ranges: Sequence[VniRange]
+) -> None:
+    """As `load_free_vnis`, for routers, of the ranges that the inventory gives them."""
+    world.fabric.free_vnis = await _free(tx, world, start, wanted, ranges)
+
+
+async def _free(
+    tx: Transaction, world: World, start: int, wanted: int, ranges: Sequence[VniRange]
+) -> list[int | None]:
     found: list[int | None] = []
-    for stretch in vni_stretches(start, world.segment_rules.vni_ranges):
+    for stretch in vni_stretches(start, ranges):
         await _load_stretch(tx, world, stretch, found, wanted)
         if len(found) >= wanted:
-            break
-    else:
-        found.append(None)
-    world.free_vnis = found
+            return found
+    return [*found, None]
 
 
 async def _load_stretch(
@@ -29,8 +42,11 @@ async def _load_stretch(
     first = stretch.first
     while first <= stretch.last and len(found) < wanted:
         rows = await tx.rows(
-            "SELECT segmentation_id FROM network WHERE network_type = 'vxlan' "
-            "AND segmentation_id >= $1 AND segmentation_id <= $2 ORDER BY segmentation_id LIMIT $3",
+            "SELECT vni FROM (SELECT segmentation_id AS vni FROM network "
+            "WHERE network_type = 'vxlan' AND segmentation_id >= $1 AND segmentation_id <= $2 "
+            "ORDER BY segmentation_id LIMIT $3) AS of_networks UNION ALL "
+            "SELECT vni FROM (SELECT vni FROM held_vni WHERE vni >= $1 AND vni <= $2 "
+            "ORDER BY vni LIMIT $3) AS held ORDER BY vni LIMIT $3",
             first,
             stretch.last,
             _PAGE,

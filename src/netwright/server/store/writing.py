@@ -52,7 +52,7 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await write_memberships(tx, world)
     await _write_former_macs(tx, world)
     await _write_attachments(tx, world)
-    await write_overlay(tx, world)
+    await write_overlay(tx, world, last + len(events))
     await _write_transitions(tx, world)
     await write_notices(tx, world.notices, seqs, world.now)
     await tx.insert(schema.event, [_event_row(event) for event in events])

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from netwright.model.errors import InvalidInput
+from netwright.model.errors import Denied, InvalidInput
+from netwright.model.fabric import LEASE
 from netwright.model.resources import Value
 from netwright.server.api.body import Shape
 from netwright.server.api.reply import Reply, json_reply
@@ -33,7 +34,7 @@ _wish = Shape(LeaseWish)
 
 def routes() -> tuple[Route, ...]:
     return (
-        Route("POST", "/v1/leases/{name}", _take, Access.ADMIN, "Take or renew a lease", LeaseWish,
+        Route("POST", "/v1/leases/{name}", _take, Access.FABRIC, "Take or renew a lease", LeaseWish,
               LeaseToken),
     )  # fmt: skip
 
@@ -44,6 +45,11 @@ async def _take(call: Call) -> Reply:
         raise InvalidInput(
             f"{name[:300]!r} is no name for a lease.",
             next="Use letters, digits, dots, hyphens and underscores, 253 characters at most.",
+        )
+    if call.caller.is_controller and name != LEASE:
+        raise Denied(
+            f"The fabric controller's credential cannot take lease {name}.",
+            next=f"It is for lease {LEASE} alone.",
         )
     token = await call.service.take_lease(name, wish.holder, wish.ttl_s)
     return json_reply(LeaseToken(token=token))

@@ -4,16 +4,48 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netwright.model.errors import OperationNotFound
-from netwright.model.operations import Action, ItemOutcome, Operation
+from netwright.model.errors import Fault, OperationNotFound
+from netwright.model.operations import (
+    FABRIC,
+    Action,
+    Failure,
+    ItemOutcome,
+    Operation,
+    OperationState,
+)
+from netwright.model.wire import Message
+from netwright.server.api.body import Shape
 from netwright.server.api.operation_view import OperationView
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.sight import of_ids
+from netwright.server.fabric_commands import AnswerOperation
 
 WAIT_S_MAX = 30.0
 _WAIT = re.compile(r"wait=([0-9]{1,6})")
+
+
+class AnswerError(Message, frozen=True, kw_only=True):
+    """Why the controller could not: an error as the native API tells it."""
+
+    type: str
+    fault: Fault
+    message: str
+    next: str = ""
+
+
+class Answer(Message, frozen=True, kw_only=True):
+    """The word of the controller that holds the lease."""
+
+    token: int
+    state: OperationState
+    result: Any = None
+    error: AnswerError | None = None
+
+
+_answers = Shape(Answer)
+_STATUS = {Fault.CALLER: 409, Fault.SERVER: 500, Fault.DEVICE: 502, Fault.CLOUD: 502}
 
 Resources = Mapping[str, Resource[Any, Any, Any]]
 
@@ -37,7 +69,35 @@ def routes(resources: Sequence[Resource[Any, Any, Any]]) -> tuple[Route, ...]:
     return (
         Route("GET", "/v1/operations/{id}", show, Access.PROJECT, "Show an operation",
               response=OperationView),
+        Route("PUT", "/v1/operations/{id}", _answer, Access.FABRIC, "Answer a fabric's operation",
+              Answer, OperationView),
     )  # fmt: skip
+
+
+async def _answer(call: Call) -> Reply:
+    answer = _answers.decode(await call.body())
+    command = AnswerOperation(
+        caller=call.caller,
+        id=call.path["id"],
+        token=answer.token,
+        state=answer.state,
+        result=answer.result,
+        failure=_failure(answer.error),
+    )
+    operation = await call.service.commit(command)
+    return json_reply(OperationView.of(operation, operation.result))
+
+
+def _failure(error: AnswerError | None) -> Failure | None:
+    if error is None:
+        return None
+    return Failure(
+        type=error.type,
+        fault=error.fault,
+        message=error.message,
+        next=error.next,
+        status=_STATUS[error.fault],
+    )
 
 
 def _wait_s(call: Call) -> float:
@@ -47,6 +107,8 @@ def _wait_s(call: Call) -> float:
 
 async def _result(call: Call, operation: Operation, resources: Resources) -> Any:
     """What the request's own answer would have held, of its resources as they are now."""
+    if operation.collection == FABRIC:
+        return operation.result
     if not operation.state.is_final or operation.failure:
         return None
     resource = resources[operation.collection]

@@ -12,7 +12,7 @@ _topology = Shape(Topology)
 def routes() -> tuple[Route, ...]:
     path, access = "/v1/topology", Access.ADMIN
     return (
-        Route("GET", path, _show, access, "Show the fabric's inventory", response=Topology),
+        Route("GET", path, _show, Access.FABRIC, "Show the fabric's inventory", response=Topology),
         Route("PUT", path, _replace, access, "Replace the fabric's inventory", Topology, Topology),
     )
 

@@ -13,6 +13,19 @@ from netwright.server.api.v1.hosts import require_host
 from netwright.server.watch import OF_GROUPS
 
 GROUPS_MAX = 1_000
+OF_FABRIC = frozenset(
+    {
+        Kind.TOPOLOGY,
+        Kind.NETWORK,
+        Kind.SUBNET,
+        Kind.ROUTER,
+        Kind.ATTACHMENT,
+        Kind.HOST,
+        Kind.OPERATION,
+        Kind.SWITCH,
+    }
+)
+"""The kinds that the fabric controller may watch."""
 
 _PARAMETERS = ("after", "kinds", "host")
 
@@ -23,6 +36,8 @@ def routes(streams: Streams) -> tuple[Route, ...]:
             raise Unavailable("The server is stopping.", next="Watch again in a moment.")
         given = each_once(call.query, _PARAMETERS, repeated=("group",))
         host, groups = given.get("host"), frozenset(values_of(call.query, "group"))
+        if call.caller.is_controller:
+            _require_of_fabric(given, groups)
         if groups:
             return await _watch_groups(call, given, groups)
         if call.caller.host is not None:
@@ -38,10 +53,20 @@ def routes(streams: Streams) -> tuple[Route, ...]:
         return Reply(200, content_type=NDJSON, stream=lines)
 
     return (
-        Route("GET", "/v1/watch", watch, Access.AGENT, "Watch changes", response=WatchLine,
+        Route("GET", "/v1/watch", watch, Access.WATCH, "Watch changes", response=WatchLine,
               parameters=(*(Parameter(name) for name in _PARAMETERS),
                           Parameter("group", repeated=True))),
     )  # fmt: skip
+
+
+def _require_of_fabric(given: Mapping[str, str], groups: frozenset[str]) -> None:
+    """The fabric controller watches what it plans from, and what it is asked to do."""
+    kinds = _kinds(given.get("kinds"))
+    if groups or "host" in given or kinds - OF_FABRIC:
+        raise Denied(
+            "The fabric controller's credential cannot watch that.",
+            next=f"Watch with kinds={','.join(sorted(OF_FABRIC))} or some of these.",
+        )
 
 
 async def _watch_groups(call: Call, given: Mapping[str, str], groups: frozenset[str]) -> Reply:

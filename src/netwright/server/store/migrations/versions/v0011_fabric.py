@@ -33,12 +33,14 @@ def upgrade() -> None:
     op.create_index("domain_vlan_place", "domain_vlan", ["place"], unique=True)
     op.create_table(
         "held_vni",
-        sa.Column("vni", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("segment_key", sa.String(), nullable=False),
+        sa.Column("vni", sa.Integer(), nullable=False),
         sa.Column("router_id", sa.String(), nullable=True),
         sa.Column("gone_seq", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("vni"),
+        sa.PrimaryKeyConstraint("segment_key"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_held_vni_vni", "held_vni", ["vni"])
     _sparse("held_vni_gone", "held_vni", "gone_seq", "gone_seq IS NOT NULL")
     op.create_table(
         "access_port",
