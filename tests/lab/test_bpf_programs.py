@@ -1,4 +1,4 @@
-"""What the program of host ports says of frames, asked without any interface (BPF_PROG_TEST_RUN)."""
+"""What the program of host ports says of frames, without any interface (BPF_PROG_TEST_RUN)."""
 
 import ipaddress
 import os

@@ -33,7 +33,7 @@ def told(plan: Plan, config: SwitchConfig) -> None:
         for name, each in config.vrfs.items()
         if each.l3vni
     }
-    plan.observed = msgspec.structs.replace(
+    plan._projection.observed = msgspec.structs.replace(
         plan.observed,
         bgp=BgpConfiguration(asn=65103, vnis=segments, vrfs=vrfs),
         vnis=segments,
