@@ -126,18 +126,6 @@ def test_two_hosts_on_one_interface_are_both_refused_there() -> None:
     assert "host1, host2" in planned.refusals[0].words
 
 
-def test_a_vlan_domain_is_all_leaves_that_hosts_join() -> None:
-    fabric = topology(4, 2)
-    assert FabricIndex(fabric).domains == {
-        "leaf1": "leaf1",
-        "leaf2": "leaf1",
-        "leaf3": "leaf3",
-        "leaf4": "leaf3",
-    }
-    joined = replace(fabric, links=(*fabric.links, link("host1", "leaf4", "h9")))
-    assert set(FabricIndex(joined).domains.values()) == {"leaf1"}
-
-
 def test_a_peer_link_is_no_host() -> None:
     peers = Link(
         lower=End(node="leaf1", interface="p1"), upper=End(node="leaf2", interface="p1"), peer=True
