@@ -79,7 +79,7 @@ class AgentDouble:
         if speaks:
             stated = dict(statements(self.host, self.ports, wanted, wired))
             self._report(stated, is_settled=not (wired.standing or wanted.waiting))
-            self._ask(wired, {**wanted.waiting, **wanted.moving}, store.now)
+            self._ask(wired, wanted.later, store.now)
 
     def _groups(self) -> KnownGroups:
         """Its watch of groups is in sync; what they allow is not this double's matter."""

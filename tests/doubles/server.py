@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 from msgspec.structs import replace
-from tests.doubles.watch import encoded, encoded_group, key_of
+from tests.doubles.watch import encoded, encoded_attachment, encoded_group, key_of
 
-from netwright.agent.desired import LIVE
+from netwright.agent.live import LIVE
 from netwright.model.errors import Denied, HostNotFound, StaleEpoch, Unavailable
-from netwright.model.resources import Binding, Network, Port, Prepared, VifType
+from netwright.model.resources import Attachment, Binding, Network, Port, Prepared, VifType
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.states import BINDING, BindingState, Event, PortState
 from netwright.model.wire import (
@@ -43,10 +43,11 @@ _EVENT = {
 
 
 class Change(msgspec.Struct, frozen=True):
-    """An entry of the event log: a port before and after."""
+    """An entry of the event log: a port before and after, or an attachment as it is now."""
 
-    before: Port | None
-    after: Port | None
+    before: Port | None = None
+    after: Port | None = None
+    attachment: Attachment | None = None
 
 
 class ServerDouble:
@@ -57,6 +58,7 @@ class ServerDouble:
         self.heartbeats: list[tuple[str, Heartbeat]] = []
         self.batches: list[ReportBatch] = []
         self.live_since: dict[tuple[str, str], float] = {}
+        self.attachments: dict[tuple[str, str], Attachment] = {}
         self._log: list[Change] = []
         self.groups: dict[tuple[Kind, str], SecurityGroup | GroupMember] = {}
         self.group_watches: list[tuple[str, ...]] = []
@@ -78,6 +80,12 @@ class ServerDouble:
             self.ports[port_id] = port
         self._log.append(Change(before, port))
         self._note_liveness(port_id, port)
+        self._move()
+
+    def attach(self, attachment: Attachment) -> None:
+        """Store an attachment, as the server decided it, or a fabric controller brought it."""
+        self.attachments[attachment.network_id, attachment.host] = attachment
+        self._log.append(Change(attachment=attachment))
         self._move()
 
     def put_group(self, *values: SecurityGroup | GroupMember) -> None:
@@ -289,11 +297,17 @@ class ServerDouble:
         ]
         values += [(Kind.PORT, port) for port in self.ports.values() if _concerns(port, host)]
         lines = [encoded(kind, value) for kind, value in values]
+        lines += [
+            encoded_attachment(one) for one in self.attachments.values() if host in (None, one.host)
+        ]
         return [*lines, WatchLine(type=LineType.SNAPSHOT_END, cursor=cursor)]
 
     def _line(self, place: int, host: str | None) -> WatchLine | None:
         change = self._log[place]
         cursor = str(place + 1)
+        if (attachment := change.attachment) is not None:
+            is_told = host in (None, attachment.host)
+            return encoded_attachment(attachment, cursor) if is_told else None
         if change.after is not None and _concerns(change.after, host):
             return encoded(Kind.PORT, change.after, cursor)
         if change.before is not None and _concerns(change.before, host):

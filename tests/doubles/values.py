@@ -3,6 +3,7 @@
 from typing import Any
 
 from netwright.model.resources import (
+    Attachment,
     Binding,
     FixedIp,
     Network,
@@ -11,7 +12,7 @@ from netwright.model.resources import (
     Segment,
     VifType,
 )
-from netwright.model.states import BindingState
+from netwright.model.states import AttachmentState, BindingState
 
 NETWORK_ID = "net-1"
 
@@ -46,3 +47,15 @@ def binding(
 ) -> Binding:
     defaults: dict[str, Any] = {"active": True, "since": 0.0, "vif_type": VifType.OVS}
     return Binding(host=host, generation=generation, state=state, **(defaults | fields))
+
+
+def fabric_network(network_id: str = NETWORK_ID, vni: int = 5000, **fields: Any) -> Network:
+    segment = Segment(network_type=NetworkType.VXLAN, segmentation_id=vni)
+    return network(network_id, **({"segment": segment, "mtu": 1450} | fields))
+
+
+def attachment(
+    vlan: int | None = 2000, network_id: str = NETWORK_ID, host: str = "h1", **fields: Any
+) -> Attachment:
+    defaults: dict[str, Any] = {"state": AttachmentState.WANTED, "since": 0.0, "vlan": vlan}
+    return Attachment(network_id=network_id, host=host, **(defaults | fields))

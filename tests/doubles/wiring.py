@@ -1,7 +1,7 @@
 """A double of a host's data plane: what stands outlives the agent, as OVS's flows do."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 import msgspec
@@ -41,6 +41,7 @@ class WiringDouble:
         self.applied = 0
         self.memberships = NO_MEMBERSHIPS
         self.nics_now: tuple[Nic, ...] = ()
+        self.announced: list[frozenset[str]] = []
         self._random = random
         self._removed = removed
         self._changed: Callable[[], None] = lambda: None
@@ -99,6 +100,9 @@ class WiringDouble:
         finally:
             self._busy = False
         return Wired(outcomes=outcomes, standing=frozenset(self.standing.keys() - desired.keys()))
+
+    def announce(self, ports: Iterable[str]) -> None:
+        self.announced.append(frozenset(ports) & self.standing.keys())
 
     def devices(self) -> Mapping[str, Device]:
         return {port_id: Device(port_id=port_id, name=f"tap-{port_id}") for port_id in self.plugged}

@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def lab_root() -> Iterator[Path]:
     """A directory of this run; short, since unix sockets are made below it."""
     path = Path(tempfile.mkdtemp(prefix="nwl-"))
+    path.chmod(0o711)  # as a lab's own: lldpcli is not root when it comes to its socket
     yield path
     shutil.rmtree(path)
 

@@ -14,19 +14,22 @@ from msgspec.structs import replace
 from tests.doubles import virtual_time
 from tests.doubles.faults import BadNetwork
 from tests.doubles.server import ServerDouble
-from tests.doubles.values import network, port
+from tests.doubles.values import attachment, fabric_network, network, port
 from tests.doubles.wiring import Standing, WiringDouble
 
 from netwright.agent.agent import Agent
-from netwright.agent.desired import LIVE, endpoint, silent
+from netwright.agent.desired import endpoint, silent
+from netwright.agent.live import LIVE
+from netwright.agent.placing import FabricUplink
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Endpoint
-from netwright.model.resources import Port
+from netwright.model.resources import NetworkType, Port, Segment
 from netwright.model.states import BindingState
 
 HOSTS = 8
 PORTS = 40
 STEPS = 400
+UPLINK = FabricUplink(bridge="br-bond", physical_network="physnet1")
 LAG_S = 60.0
 """The longest that an agent may act on an older state under these faults."""
 
@@ -49,7 +52,8 @@ class Site:
             host=self.name,
             epoch=f"{self.name}-{self.lives}",
             driver="double",
-            physical_networks={"physnet1": "br-bond"},
+            physical_networks={"physnet1": UPLINK.bridge},
+            fabric=UPLINK,
         )
         agent = Agent(identity, self.network, self.wiring, jitter=self._random.random)
         self._task = asyncio.create_task(agent.run(), name=self.name)
@@ -78,8 +82,10 @@ class Chaos:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.server = ServerDouble([network(), network("net-2")])
+        self.server = ServerDouble([network(), fabric_network("net-2")])
         self.sites = [Site(f"h{n}", self.server, self.random) for n in range(HOSTS)]
+        for site in self.sites:
+            self.change_vlan(site)
         self._made = 0
 
     async def run(self) -> None:
@@ -90,6 +96,7 @@ class Chaos:
             + [self.move] * 3
             + [self.migrate] * 3
             + [self.unbind, self.delete, self.change_mac, self.plug_anywhere, self.unplug]
+            + [self.change_vlan]
             + [self.server.forget_log, self.lose, self.cut, self.refuse, self.break_wiring]
         )
         for _ in range(STEPS):
@@ -162,6 +169,12 @@ class Chaos:
             mac = f"fa:16:3e:00:00:{self.random.randrange(256):02x}"
             self.server.put(replace(self.server.ports[chosen], mac_address=mac))
 
+    def change_vlan(self, site: Site | None = None) -> None:
+        """The fabric network's attachment to a host is revived, as often with another VLAN."""
+        host = (site or self.site()).name
+        vlan = self.random.randrange(2000, 2004)
+        self.server.attach(attachment(vlan, "net-2", host))
+
     def plug_anywhere(self) -> None:
         if chosen := self.some_port():
             self.site().wiring.plug(chosen)
@@ -229,7 +242,15 @@ class Chaos:
                 assert binding.state in allowed, (one.id, binding)
 
     def endpoint_on(self, one: Port, host: str) -> Endpoint:
-        wired = endpoint(one, self.server.networks[one.network_id])
+        network = self.server.networks[one.network_id]
+        segment = network.segment
+        if (of_fabric := self.server.attachments.get((network.id, host))) is not None:
+            segment = Segment(
+                network_type=NetworkType.VLAN,
+                physical_network=UPLINK.physical_network,
+                segmentation_id=of_fabric.vlan,
+            )
+        wired = endpoint(one, network, segment)
         binding = one.binding_on(host)
         return silent(wired) if binding is not None and binding.is_standby else wired
 

@@ -5,6 +5,7 @@
     watch ──mirror changed────┤
     groups ──known────────────┘           (what ports need of security groups is asked for)
     beat: registers, then every 5 s                            independent of all the others
+    neighbours ──changed──▶ beat                               what the NICs hear by LLDP
 
 Everything but the watches and `wiring.run` is an `Errand`: woken, it works on the state as it is.
 While the server is unreachable the mirror stays, and devices are wired from it; nothing is torn
@@ -20,6 +21,7 @@ import structlog
 from netwright.agent import devices
 from netwright.client.errand import Errand
 from netwright.agent.group_watches import GroupWatches
+from netwright.agent.neighbours import Neighbours
 from netwright.agent.news import Line, News
 from netwright.agent.reconcile import Pass, reconcile
 from netwright.agent.session import Health, Identity, Server, Session
@@ -28,6 +30,7 @@ from netwright.client.backoff import Backoff
 from netwright.client.mirror import Key, Mirror
 from netwright.client.watch import Watch
 from netwright.model.errors import NetwrightError
+from netwright.model.states import AttachmentState
 from netwright.model.wire import Kind
 
 HEARTBEAT_S = 5.0
@@ -44,16 +47,25 @@ log = structlog.get_logger(__name__)
 class Agent:
     """`run` works until it is cancelled, and leaves everything on the host in place.
 
-    `jitter` gives numbers in [0, 1) that spread what many agents would do at once.
+    `jitter` gives numbers in [0, 1) that spread what many agents would do at once. Without
+    `neighbours` nobody listens for them, and none are heard.
     """
 
     def __init__(
-        self, identity: Identity, server: Server, wiring: Wiring, *, jitter: Callable[[], float]
+        self,
+        identity: Identity,
+        server: Server,
+        wiring: Wiring,
+        *,
+        neighbours: Neighbours | None = None,
+        jitter: Callable[[], float],
     ) -> None:
         self.mirror = Mirror()
         self.last: Pass | None = None
         self._host = identity.host
         self._physical_networks = frozenset(identity.physical_networks)
+        self._fabric = identity.fabric
+        self._neighbours = neighbours
         self._session = Session(identity, server)
         self._wiring = wiring
         self._answers: devices.Answers = {}
@@ -81,6 +93,8 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._wiring.run(self._on_wiring), name="wiring")
+                if self._neighbours is not None:
+                    tasks.create_task(self._neighbours.run(self._tell_health), name="neighbours")
                 await self._base_wiring()
                 self._beat.wake()
                 for errand in (self._reconcile, self._beat, self._report, self._ask):
@@ -95,6 +109,7 @@ class Agent:
         """What an operator looks at when the agent does not do what it should; bounded."""
         last, health = self.last, self._health()
         outcomes = last.wired.outcomes if last is not None else {}
+        later = last.desired.later if last is not None else {}
         not_up = [
             f"{port_id}: {one.status} {one.cause}".rstrip()
             for port_id, one in sorted(outcomes.items())
@@ -110,6 +125,8 @@ class Agent:
             "wired": len(outcomes) - len(not_up),
             "not_wired": not_up[:NOT_WIRED_NAMED_MAX],
             "not_wired_count": len(not_up),
+            "later": [f"{id_}: {why}" for id_, why in sorted(later.items())][:NOT_WIRED_NAMED_MAX],
+            "later_count": len(later),
             "last_pass_settled": last is not None and last.settled,
             "conditions": dict(health.conditions),
             "nics": [str(nic) for nic in health.nics],
@@ -142,7 +159,26 @@ class Agent:
     def _on_change(self, changed: frozenset[Key]) -> None:
         if Key(Kind.HOST, self._host) in changed:
             _say(self._news.host(self.mirror.hosts.get(self._host)))
+        self._announce_into_fabric(changed)
         self._reconcile.wake()
+
+    def _announce_into_fabric(self, changed: frozenset[Key]) -> None:
+        """Ports of networks whose way through the fabric is open (again) say so once more.
+
+        What they said when they were wired ended at the leaf, had it not the VLAN yet.
+        """
+        attachments = self.mirror.attachments
+        opened = {
+            attachment.network_id
+            for kind, id_ in changed
+            if kind is Kind.ATTACHMENT
+            and (attachment := attachments.get(id_)) is not None
+            and attachment.state is AttachmentState.UP
+            and attachment.vlan is not None
+        }
+        if opened:
+            ports = self.mirror.ports.values()
+            self._wiring.announce(port.id for port in ports if port.network_id in opened)
 
     def _on_stream(self, end: NetwrightError | None) -> None:
         if end is not None:
@@ -164,6 +200,7 @@ class Agent:
                 self._physical_networks,
                 self.mirror,
                 self._wiring,
+                fabric=self._fabric,
                 known=self._groups.known,
                 last=self.last,
                 moved=moved,
@@ -211,7 +248,7 @@ class Agent:
             self.last.wired,
             self._answers,
             now=now(),
-            waiting={**self.last.desired.waiting, **self.last.desired.moving},
+            waiting=self.last.desired.later,
         )
         if asked:
             found = await self._session.ask(asked)
@@ -238,8 +275,9 @@ class Agent:
     def _unwired(self, last: Pass) -> Mapping[str, str]:
         """Why devices that are here stay unwired, whatever the data plane could do."""
         here = self._wiring.devices().keys()
-        refused = {id_: why for id_, why in last.desired.refusals.items() if id_ in here}
-        return {**refused, **devices.misplaced(self._host, self._answers, self.mirror.ports)}
+        why_not = {**last.desired.refusals, **last.desired.unplaced}
+        bound = {id_: why for id_, why in why_not.items() if id_ in here}
+        return {**bound, **devices.misplaced(self._host, self._answers, self.mirror.ports)}
 
     def _tell_health(self) -> None:
         _say(self._news.nics(self._wiring.nics(), asyncio.get_running_loop().time()))
@@ -257,7 +295,12 @@ class Agent:
             more = len(named) - UNWIRED_NAMED_MAX
             tail = [f"and {more} more"] if more > 0 else []
             conditions["devices not wired"] = "; ".join(named[:UNWIRED_NAMED_MAX] + tail)
-        return Health(nics=self._wiring.nics(), conditions=conditions)
+        heard: Mapping[str, str] | None = {}
+        if self._neighbours is not None:
+            heard = self._neighbours.heard()
+            if trouble := self._neighbours.trouble():
+                conditions["neighbours unheard"] = trouble
+        return Health(nics=self._wiring.nics(), conditions=conditions, neighbours=heard)
 
 
 def _say(lines: Iterable[Line]) -> None:

@@ -7,7 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from netwright.agent.placing import FabricUplink
 from netwright.model.settings import Settings
+
+FABRIC = "fabric"
+"""The physical network of a bridge that is the fabric's alone."""
 
 
 class Driver(StrEnum):
@@ -49,10 +53,13 @@ class BondSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class AgentSettings(Settings, frozen=True, kw_only=True):
     """What an agent must know before it ever reached the server.
 
-    `physical_networks` names the bridge of each physical network. `management_ip` (ADDRESS/PREFIX)
-    is put on the bond's bridge, in VLAN `management_vlan` (untagged without), with a default route
-    by `management_gateway` when that is given; without it the host's own configuration is left
-    alone.
+    `physical_networks` names the bridge of each physical network. `fabric_bridge` is the bridge
+    that leads to the host's leaves, by which fabric networks (VXLAN) go as VLANs; it may be a
+    physical network's. Not named, it is the only physical network's, if there is just one.
+    `management_ip` (ADDRESS/PREFIX) is put on the bond's bridge, in VLAN `management_vlan`
+    (untagged without), with a default route by `management_gateway` when that is given; without it
+    the host's own configuration is left alone, as with a management network on NICs of its own.
+    `lldp_socket` is lldpd's control socket: the agent tells what neighbours its NICs hear.
     """
 
     host: str = ""
@@ -69,10 +76,12 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     integration_bridge: str = "br-int"
     datapath_type: DatapathType = DatapathType.SYSTEM
     physical_networks: Mapping[str, str] = {}
+    fabric_bridge: Annotated[str, Meta(min_length=1)] | None = None
     bond: BondSettings | None = None
     management_ip: str | None = None
     management_vlan: Annotated[int, Meta(ge=1, le=4094)] | None = None
     management_gateway: str | None = None
+    lldp_socket: Annotated[str, Meta(min_length=1, examples=["/run/lldpd.socket"])] | None = None
     token_file: str | None = None
 
     def __post_init__(self) -> None:
@@ -82,8 +91,42 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             if "/" not in self.management_ip:
                 raise ValueError(f"management_ip is {self.management_ip!r}: give ADDRESS/PREFIX")
             ip_interface(self.management_ip)  # raises ValueError, which names the value
+        self.fabric  # noqa: B018 - raises ValueError, which says what does not fit
 
     @property
     def management_address(self) -> str | None:
         """The management address without its prefix, as the server shall know it."""
         return str(ip_interface(self.management_ip).ip) if self.management_ip else None
+
+    @property
+    def bridges(self) -> Mapping[str, str]:
+        """The bridge of each physical network, and of the fabric where it has one of its own."""
+        fabric = self.fabric
+        if fabric is None:
+            return self.physical_networks
+        return {**self.physical_networks, fabric.physical_network: fabric.bridge}
+
+    @property
+    def fabric(self) -> FabricUplink | None:
+        """The way to the leaves. Raises ValueError when its bridge cannot be told from another's.
+
+        A bridge that is no physical network's gets the name FABRIC among them.
+        """
+        physical = self.physical_networks
+        bridge = self.fabric_bridge
+        if bridge is None:
+            if len(physical) != 1:
+                return None
+            (bridge,) = physical.values()
+        names = sorted(name for name, of in physical.items() if of == bridge)
+        if not names and FABRIC in physical:
+            raise ValueError(
+                f"fabric_bridge is {bridge!r}, but physical network {FABRIC!r} has another bridge,"
+                f" {physical[FABRIC]!r}: give that network another name"
+            )
+        home = self.bond.bridge if self.bond else bridge
+        return FabricUplink(
+            bridge=bridge,
+            physical_network=names[0] if names else FABRIC,
+            management_vlan=self.management_vlan if bridge == home else None,
+        )

@@ -1,6 +1,6 @@
 """What this host should wire, from what the server says of it. Pure.
 
-ports bound here, live ──▶ endpoints | refusals (cannot be wired here) | waiting (not yet)
+ports bound here, live ──▶ endpoints | refusals (cannot be wired here) | waiting, unplaced (not yet)
 standbys here, for when they are activated ──▶ endpoints through which no packet passes
 ports withdrawing or fenced here, and all others ──▶ nothing: their wiring goes
 """
@@ -10,32 +10,38 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups
+from netwright.agent.live import live_binding
+from netwright.agent.placing import FabricUplink, Place, places
 from netwright.agent.wiring import Endpoint
 from netwright.model.planes import planes_on
-from netwright.model.resources import Binding, Network, NetworkType, Port, Value, VifType
+from netwright.model.resources import Attachment, Network, Port, Segment, Value
 from netwright.model.security import SecurityGroup
 from netwright.model.states import BindingState, Plane
-
-LIVE = frozenset({BindingState.PREPARING, BindingState.UP, BindingState.DOWN, BindingState.REFUSED})
-"""The states of a binding whose wiring is wanted. REFUSED is: it is tried again and again."""
 
 
 class Desired(Value, frozen=True, kw_only=True):
     """By port id: what to wire once its device is there; why some cannot be, or not yet.
 
-    `waiting` are ports of which too little is known; `moving` ones wait for another host, and are
-    unwired here until then. `by_hand` are bound here and need no wiring of ours, as bare metal on
-    a VLAN. `groups` are the security groups that must be known for all that, `remote_groups` those
-    whose members must be.
+    `waiting` are ports of which too little is known, so that what stands of them stays; `moving`
+    ones wait for another host, `unplaced` ones for their fabric network's VLAN, and are unwired
+    here until then. `by_hand` are bound here and need no wiring of ours, as bare metal on a VLAN.
+    `groups` are the security groups that must be known for all that, `remote_groups` those whose
+    members must be.
     """
 
     endpoints: Mapping[str, Endpoint] = {}
     refusals: Mapping[str, str] = {}
     waiting: Mapping[str, str] = {}
     moving: Mapping[str, str] = {}
+    unplaced: Mapping[str, str] = {}
     by_hand: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     remote_groups: frozenset[str] = frozenset()
+
+    @property
+    def later(self) -> Mapping[str, str]:
+        """Why ports are not wired yet, though nothing on this host is in the way."""
+        return {**self.waiting, **self.moving, **self.unplaced}
 
 
 def desired(
@@ -44,17 +50,29 @@ def desired(
     ports: Mapping[str, Port],
     networks: Mapping[str, Network],
     known: KnownGroups = NO_GROUPS,
+    *,
+    attachments: Mapping[str, Attachment] | None = None,
+    fabric: FabricUplink | None = None,
 ) -> Desired:
     """Sort the host's ports by what is to be done with them.
 
     Among them are those that were never bound and whose device is here: they have an inactive
-    binding, and are wired ahead.
+    binding, and are wired ahead. `attachments` are this host's, by network id; `fabric` is its way
+    to its leaves, if it has one.
     """
-    available = frozenset(physical_networks)
+    place_of = places(
+        host,
+        ports.values(),
+        networks,
+        attachments or {},
+        physical_networks=frozenset(physical_networks),
+        fabric=fabric,
+    )
     endpoints: dict[str, Endpoint] = {}
     refusals: dict[str, str] = {}
     waiting: dict[str, str] = {}
     moving: dict[str, str] = {}
+    unplaced: dict[str, str] = {}
     by_hand: set[str] = set()
     needed: set[str] = set()
     remote: set[str] = set()
@@ -68,13 +86,13 @@ def desired(
             waiting[port.id] = f"network {port.network_id} has not come from the server yet"
         elif Plane.UNDERLAY not in planes_on(binding, port, network):
             by_hand.add(port.id)
-        elif refusal := _refusal(network, host, available):
-            refusals[port.id] = refusal
+        elif (segment := (place := place_of[network.id]).segment) is None:
+            _tell(port.id, place, refusals=refusals, waiting=waiting, unplaced=unplaced)
         elif binding.is_standby:
             of_port = filters.of(port)  # known by the time that it is activated
             needed |= of_port.needed
             remote |= of_port.remote
-            endpoints[port.id] = silent(endpoint(port, network))
+            endpoints[port.id] = silent(endpoint(port, network, segment))
         elif elsewhere := _still_wired_on(port, host):
             moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
         else:
@@ -84,28 +102,34 @@ def desired(
             if of_port.missing:
                 waiting[port.id] = of_port.missing
             else:
-                endpoints[port.id] = endpoint(port, network, of_port.groups)
+                endpoints[port.id] = endpoint(port, network, segment, of_port.groups)
     return Desired(
         endpoints=endpoints,
         refusals=refusals,
         waiting=waiting,
         moving=moving,
+        unplaced=unplaced,
         by_hand=frozenset(by_hand),
         groups=frozenset(needed),
         remote_groups=frozenset(remote),
     )
 
 
-def live_binding(port: Port, host: str) -> Binding | None:
-    """The port's binding on the host, if wiring is wanted for it.
-
-    One that the server has refused (`binding_failed`) is not: the server tries it again, with a new
-    generation, when its cause goes.
-    """
-    binding = port.binding_on(host)
-    if binding is None or binding.vif_type is VifType.BINDING_FAILED:
-        return None
-    return binding if binding.state in LIVE else None
+def _tell(
+    port_id: str,
+    place: Place,
+    *,
+    refusals: dict[str, str],
+    waiting: dict[str, str],
+    unplaced: dict[str, str],
+) -> None:
+    """Why a port is not wired whose network has no segment here."""
+    if place.refusal:
+        refusals[port_id] = place.refusal
+    elif place.unknown:
+        waiting[port_id] = place.unknown
+    else:
+        unplaced[port_id] = place.none_yet
 
 
 def _still_wired_on(port: Port, host: str) -> str:
@@ -118,13 +142,16 @@ def _still_wired_on(port: Port, host: str) -> str:
 
 
 def endpoint(
-    port: Port, network: Network, groups: tuple[SecurityGroup, ...] | None = None
+    port: Port,
+    network: Network,
+    segment: Segment,
+    groups: tuple[SecurityGroup, ...] | None = None,
 ) -> Endpoint:
     """The port's wiring, free of its bindings."""
     return Endpoint(
         port_id=port.id,
         network_id=network.id,
-        segment=network.segment,
+        segment=segment,
         mac_address=port.mac_address,
         addresses=tuple(fixed.ip_address for fixed in port.fixed_ips),
         allowed_address_pairs=port.allowed_address_pairs,
@@ -141,17 +168,3 @@ def silent(endpoint: Endpoint) -> Endpoint:
     Nor is it announced. Its device may run already (the orchestrator activates when it does).
     """
     return replace(endpoint, admin_state_up=False)
-
-
-def _refusal(network: Network, host: str, available: frozenset[str]) -> str:
-    """Why no port of the network can be wired here; "" when they can."""
-    segment = network.segment
-    if segment.network_type is NetworkType.VXLAN:
-        return f"network {network.id} is a fabric network (VXLAN), which host {host} cannot wire"
-    if segment.physical_network not in available:
-        has = ", ".join(sorted(available)) or "none"
-        return (
-            f"host {host} has no physical network {segment.physical_network} (it has: {has}): "
-            f"start its agent with --physical-network {segment.physical_network}=BRIDGE"
-        )
-    return ""

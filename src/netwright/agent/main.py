@@ -15,6 +15,7 @@ import uvloop
 
 from netwright.agent.agent import Agent
 from netwright.agent.config import AgentSettings
+from netwright.agent.neighbours import LldpdNeighbours
 from netwright.agent.ovs.settings import ovs_host
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Wiring
@@ -63,12 +64,14 @@ async def _run(settings: AgentSettings, token: str | None) -> None:
         epoch=secrets.token_hex(8),
         driver=settings.driver,
         physical_networks=settings.physical_networks,
+        fabric=settings.fabric,
         management_ip=settings.management_address,
     )
     log.info("agent starts", host=identity.host, epoch=identity.epoch, server=settings.server)
     wiring = _wiring(settings)
+    neighbours = LldpdNeighbours(settings.lldp_socket) if settings.lldp_socket else None
     async with Client(settings.server, token=token, timeout_s=REQUEST_S_MAX) as client:
-        agent = Agent(identity, client, wiring, jitter=random.random)
+        agent = Agent(identity, client, wiring, neighbours=neighbours, jitter=random.random)
         spare_the_collector()
         work = asyncio.create_task(agent.run(), name="agent")
         loop = asyncio.get_running_loop()

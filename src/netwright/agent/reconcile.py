@@ -9,10 +9,11 @@ import asyncio
 
 from netwright.agent.desired import Desired, desired
 from netwright.agent.groups import NO_GROUPS, KnownGroups
+from netwright.agent.placing import FabricUplink
 from netwright.agent.reports import Statement, statements
 from netwright.agent.wiring import Wired, Wiring, WiringError, WiringStatus
 from netwright.client.mirror import Mirror
-from netwright.model.resources import Network, Port, Value
+from netwright.model.resources import Attachment, Network, Port, Value
 
 APPLY_S_MAX = 60.0
 
@@ -20,12 +21,13 @@ APPLY_S_MAX = 60.0
 class Pass(Value, frozen=True, kw_only=True):
     """What a pass found, by port id: the server's ports at `cursor`, and the truth about them.
 
-    `desired` is made of `ports`, `networks` and `known` alone.
+    `desired` is made of `ports`, `networks`, `attachments` (by network id) and `known` alone.
     """
 
     cursor: str
     ports: dict[str, Port]
     networks: dict[str, Network]
+    attachments: dict[str, Attachment]
     known: KnownGroups
     desired: Desired
     was_swept: bool
@@ -55,25 +57,31 @@ async def reconcile(
     mirror: Mirror,
     wiring: Wiring,
     *,
+    fabric: FabricUplink | None = None,
     known: KnownGroups = NO_GROUPS,
     last: Pass | None,
     moved: bool,
 ) -> Pass | None:
     """Make one pass; None while the mirror is incomplete. Raises WiringError.
 
-    What `last` made of the same ports and networks is not made again. `moved` says whether the data
-    plane has told of a change since. If not, and `last` left nothing undone, and the same is
-    desired now, what it found still holds, and nothing is applied: that a port which was wired
-    ahead is bound now costs no reading back of five hundred others.
+    What `last` made of the same ports, networks and attachments is not made again. `moved` says
+    whether the data plane has told of a change since. If not, and `last` left nothing undone, and
+    the same is desired now, what it found still holds, and nothing is applied: that a port which
+    was wired ahead is bound now costs no reading back of five hundred others.
     """
     if not mirror.complete or mirror.cursor is None:
         return None
     cursor, ports, networks = mirror.cursor, dict(mirror.ports), dict(mirror.networks)
-    is_same = last is not None and (last.ports, last.networks) == (ports, networks)
-    if last is not None and is_same and _are_the_same_rules(last.known, known):
+    attachments = {one.network_id: one for one in mirror.attachments.values() if one.host == host}
+    if last is not None and (
+        (last.ports, last.networks, last.attachments) == (ports, networks, attachments)
+        and _are_the_same_rules(last.known, known)
+    ):
         wanted = last.desired
     else:
-        wanted = desired(host, physical_networks, ports, networks, known)
+        wanted = desired(
+            host, physical_networks, ports, networks, known, attachments=attachments, fabric=fabric
+        )
     sweep = not mirror.broken and not wanted.waiting
     if last is not None and not moved and _holds(last, wanted, known, sweep=sweep):
         wired = last.wired
@@ -84,6 +92,7 @@ async def reconcile(
         cursor=cursor,
         ports=ports,
         networks=networks,
+        attachments=attachments,
         known=known,
         desired=wanted,
         was_swept=sweep,

@@ -127,6 +127,10 @@ def _truth(
         return None if port.id in wired.standing else (ReportStatus.WITHDRAWN, "")
     if refusal := desired.refusals.get(port.id):
         return ReportStatus.REFUSED, refusal
+    if why := desired.unplaced.get(port.id):
+        was_wired = binding.state in {BindingState.UP, BindingState.DOWN}
+        is_unwired = was_wired and port.id not in wired.standing
+        return (ReportStatus.DOWN, why) if is_unwired else None
     if port.id in desired.by_hand:
         return (ReportStatus.UP, "") if binding.state is BindingState.UP else None
     if port.id in desired.endpoints:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from netwright.agent import reports
+from netwright.agent.placing import FabricUplink
 from netwright.agent.reconcile import Pass
 from netwright.client.watch import WatchSource
 from netwright.model.errors import HostNotFound
@@ -45,14 +46,16 @@ class Identity(Value, frozen=True, kw_only=True):
     epoch: str
     driver: str
     physical_networks: Mapping[str, str] = {}
+    fabric: FabricUplink | None = None
     management_ip: str | None = None
 
 
 class Health(Value, frozen=True, kw_only=True):
-    """What a heartbeat may carry."""
+    """What a heartbeat may carry. `neighbours` None: not known yet, since the agent just began."""
 
     nics: tuple[Nic, ...] = ()
     conditions: Mapping[str, str] = {}
+    neighbours: Mapping[str, str] | None = None
 
 
 class Session:
@@ -92,6 +95,7 @@ class Session:
             epoch=identity.epoch,
             nics=health.nics if news else None,
             conditions=health.conditions if news else None,
+            neighbours=health.neighbours if news else None,
         )
         await self._known(self._server.heartbeat(identity.host, beat))
         self.told = health

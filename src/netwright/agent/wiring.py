@@ -5,7 +5,7 @@ driver knows how. It reads back what stands, adopts what bears our mark (law 7),
 difference, and starts no process per port.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -107,6 +107,12 @@ class Wiring(Protocol):
         `memberships` are complete for all remote groups that the endpoints' rules name. Traffic of
         what stays is not touched. One endpoint that cannot be wired is refused alone.
         Raises WiringError when nothing could be done: then nothing is known to have changed.
+        """
+
+    def announce(self, ports: Iterable[str]) -> None:
+        """Let those of them through which packets pass make themselves known once more, soon.
+
+        Each that comes up, or lies on another segment than before, does so without being asked.
         """
 
     def devices(self) -> Mapping[str, Device]:

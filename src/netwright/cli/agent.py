@@ -28,6 +28,17 @@ def agent(
         list[str] | None,
         typer.Option(metavar="NAME=BRIDGE", help="A physical network's bridge; may be repeated."),
     ] = None,
+    fabric_bridge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BRIDGE",
+            help="The bridge that leads to the leaves; default: the only physical network's.",
+        ),
+    ] = None,
+    lldp_socket: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="lldpd's control socket, to tell of neighbours heard."),
+    ] = None,
     token_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Holds this host's credential.")
     ] = None,
@@ -42,6 +53,8 @@ def agent(
         "driver": driver,
         "ovsdb": ovsdb,
         "physical_networks": physical_network,
+        "fabric_bridge": fabric_bridge,
+        "lldp_socket": lldp_socket,
         "token_file": None if token_file is None else str(token_file),
     }
     # The machine's name is the default: the least of all layers.

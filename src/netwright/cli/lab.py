@@ -9,7 +9,8 @@ from netwright.cli.output import Output, OutputOption, say, show_one, show_table
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The lab's name.")]
 WhatArgument = Annotated[
-    str, typer.Argument(metavar="WHAT", help="link:A-B, nic:HOST/IF or process:NODE/NAME.")
+    str,
+    typer.Argument(metavar="WHAT", help="link:A-B, nic:HOST/IF, process:NODE/NAME, node:SWITCH."),
 ]
 
 
@@ -29,7 +30,9 @@ def register(root: typer.Typer) -> None:
 
 
 def up(
-    preset: Annotated[str, typer.Argument(help="What to build; `vlan` is the classic tree.")],
+    preset: Annotated[
+        str, typer.Argument(help="What to build: vlan, the classic tree; evpn, a fabric.")
+    ],
     *,
     name: Annotated[str | None, typer.Option(help="Default: the preset's name.")] = None,
     hosts: Annotated[int | None, typer.Option(min=1, help="How many OVS hosts.")] = None,

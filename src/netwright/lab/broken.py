@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from netwright.lab import faults, links, netns, processes, state
 from netwright.lab.layout import Cable, End, Layout
+from netwright.lab.nodes import frr
 from netwright.lab.state import Lab
 
 _MACHINES = ("host", "baremetal", "management")
@@ -27,14 +28,25 @@ def broken(lab: Lab) -> tuple[Fault, ...]:
     """All faults in force. A node whose namespace is gone has none: it is not broken but gone."""
     there = set(netns.existing(state.namespace_prefix(lab.name)))
     nodes = [node.name for node in lab.layout.nodes if lab.namespace(node.name) in there]
+    off = [node.name for node in lab.layout.nodes if node.has_frr and frr.is_off(lab, node.name)]
     down = {
         End(node, interface)
         for node in nodes
-        for interface in links.interfaces_down(lab.namespace(node))
+        if node not in off
+        for interface in links.interfaces_down(lab.namespace(node)) - frr.held(lab, node)
     }
+    silenced = faults.silenced(lab, nodes)
+    silent = [
+        node.name
+        for node in lab.layout.nodes
+        if node.has_frr and silenced.issuperset(lab.layout.ends_at(node.name))
+    ]
+    silenced -= {end for node in silent for end in lab.layout.ends_at(node)}
     return (
-        *broken_cables(lab.layout, down, faults.silenced(lab, nodes)),
-        *(fault for node in nodes for fault in _processes(lab, node)),
+        *(Fault(f"node:{node}", silent=False) for node in off),
+        *(Fault(f"node:{node}", silent=True) for node in silent),
+        *broken_cables(lab.layout, down, silenced),
+        *(fault for node in nodes if node not in off for fault in _processes(lab, node)),
     )
 
 

@@ -3,7 +3,10 @@
     link:A-B           every cable between two nodes    no carrier, or silent: frames just vanish
     nic:HOST/IF        the cable at one interface       likewise
     process:NODE/NAME  a process of the lab             SIGKILL, or silent: SIGSTOP
+    node:SWITCH        a switch of the fabric           its plug is pulled, and it comes back empty;
+                                                        or silent: nothing leaves it any more
 
+A management link that is broken also cuts off whoever configures the switch (`reached`).
 `heal` looks at what is there and needs no memory of what was broken, nor how: it mends either.
 Whenever a link comes or goes, switches forget what they learned (`switch.forget_places`), also when
 a halted switch goes on, which first delivers the old frames that queued at it.
@@ -17,8 +20,8 @@ from msgspec import Struct
 
 from netwright.lab import links, processes
 from netwright.lab.errors import SpecError, UnknownLabObjectError
-from netwright.lab.layout import Cable, End
-from netwright.lab.nodes import switch
+from netwright.lab.layout import MANAGEMENT_INTERFACE, Cable, End, FabricSwitch
+from netwright.lab.nodes import frr, reached, switch
 from netwright.lab.state import Lab
 
 
@@ -37,11 +40,17 @@ class ProcessOf(Struct, frozen=True):
     name: str
 
 
-Target = Link | Nic | ProcessOf
+class Whole(Struct, frozen=True):
+    """A node with all that it is."""
+
+    node: str
+
+
+Target = Link | Nic | ProcessOf | Whole
 
 
 def parse(what: str, nodes: list[str]) -> Target:
-    """Raises SpecError with the three forms. Node names may hold hyphens: `nodes` tells them apart.
+    """Raises SpecError with the four forms. Node names may hold hyphens: `nodes` tells them apart.
 
     A node that does not exist is refused later, with the names of those that do.
     """
@@ -58,46 +67,52 @@ def parse(what: str, nodes: list[str]) -> Target:
         return Nic(first, second)
     if first and second and kind == "process":
         return ProcessOf(first, second)
-    msg = f"lab: {what!r} says no fault; it is link:A-B, nic:HOST/IF or process:NODE/NAME"
+    if kind == "node" and rest:
+        return Whole(rest)
+    msg = (
+        f"lab: {what!r} says no fault; it is link:A-B, nic:HOST/IF, process:NODE/NAME or "
+        "node:SWITCH"
+    )
     raise SpecError(msg)
 
 
 def fail(lab: Lab, what: str, *, silent: bool = False) -> None:
     """Breaks it. Raises SpecError, or UnknownLabObjectError for what the lab does not have."""
     target = parse(what, [node.name for node in lab.layout.nodes])
-    if isinstance(target, ProcessOf):
-        process = processes.find(lab, target.node, target.name)
-        if silent:
-            processes.halt(process)
-        else:
-            processes.stop(process, signal.SIGKILL)
-        return
-    cables = _cables(lab, target)
-    if silent:
-        for end in (end for cable in cables for end in (cable.lower, cable.upper)):
-            _silence(lab, end)
-        return
-    for cable in cables:
-        links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=False)
-    switch.forget_places(lab)
+    match target:
+        case ProcessOf():
+            process = processes.find(lab, target.node, target.name)
+            if silent:
+                processes.halt(process)
+            else:
+                processes.stop(process, signal.SIGKILL)
+        case Whole():
+            _break_switch(lab, frr.fabric_switch(lab, target.node), silent=silent)
+        case Link() | Nic():
+            _break(lab, _cables(lab, target), silent=silent)
 
 
 def heal(lab: Lab, what: str) -> None:
     """Mends it, however it was broken; what is whole stays as it is. Raises as `fail` does."""
     target = parse(what, [node.name for node in lab.layout.nodes])
-    if isinstance(target, ProcessOf):
-        process = processes.find(lab, target.node, target.name)
-        if not processes.is_alive(process):
-            processes.restart(lab, target.node, target.name)
-        elif processes.is_stopped(process):
-            processes.send(process, signal.SIGCONT)
-            switch.forget_places(lab)
-        return
-    for cable in _cables(lab, target):
-        for end in (cable.lower, cable.upper):
-            _unsilence(lab, end)
-        links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=True)
-    switch.forget_places(lab)
+    match target:
+        case ProcessOf():
+            process = processes.find(lab, target.node, target.name)
+            if not processes.is_alive(process):
+                _restart(lab, target)
+            elif processes.is_stopped(process):
+                processes.send(process, signal.SIGCONT)
+                switch.forget_places(lab)
+        case Whole():
+            _mend_switch(lab, frr.fabric_switch(lab, target.node))
+        case Link() | Nic():
+            _mend(lab, _cables(lab, target))
+
+
+def reboot(lab: Lab, node: str) -> None:
+    """Off and on again: a switch of the fabric comes back empty."""
+    fail(lab, f"node:{node}")
+    heal(lab, f"node:{node}")
 
 
 def silenced(lab: Lab, nodes: Iterable[str]) -> set[End]:
@@ -136,21 +151,73 @@ def _cables(lab: Lab, target: Link | Nic) -> list[Cable]:
     raise UnknownLabObjectError(msg)
 
 
-def _silence(lab: Lab, end: End) -> None:
-    """Drops what leaves an end. Egress: OVS's AF_PACKET sockets see a frame before ingress does."""
-    table, interface = _table(end), end.interface
-    rules = (
-        f"add table netdev {table}\n"
-        f"add chain netdev {table} egress "
-        f'{{ type filter hook egress device "{interface}" priority 0; policy drop; }}\n'
+def _restart(lab: Lab, target: ProcessOf) -> None:
+    if lab.node(target.node).has_frr and target.name == frr.ZEBRA:
+        frr.restart_daemons(lab, frr.fabric_switch(lab, target.node))
+    else:
+        processes.restart(lab, target.node, target.name)
+
+
+def _break(lab: Lab, cables: Iterable[Cable], *, silent: bool) -> None:
+    for cable in cables:
+        if silent:
+            _silence(lab, cable.lower.node, [cable.lower])
+            _silence(lab, cable.upper.node, [cable.upper])
+        else:
+            links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=False)
+        if cable.lower.interface == MANAGEMENT_INTERFACE:
+            reached.cut(lab, cable.lower.node)
+    if not silent:
+        switch.forget_places(lab)
+
+
+def _mend(lab: Lab, cables: Iterable[Cable]) -> None:
+    for cable in cables:
+        _unsilence(lab, cable.lower.node, [cable.lower])
+        _unsilence(lab, cable.upper.node, [cable.upper])
+        links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=True)
+        if cable.lower.interface == MANAGEMENT_INTERFACE:
+            reached.restore(lab, cable.lower.node)
+    switch.forget_places(lab)
+
+
+def _break_switch(lab: Lab, one: FabricSwitch, *, silent: bool) -> None:
+    node = one.speaker.node
+    if silent:
+        _silence(lab, node, lab.layout.ends_at(node))
+        reached.cut(lab, node)
+    elif not frr.is_off(lab, node):
+        frr.power_off(lab, one)
+
+
+def _mend_switch(lab: Lab, one: FabricSwitch) -> None:
+    node = one.speaker.node
+    if frr.is_off(lab, node):
+        frr.boot(lab, one, hold=True)
+    else:
+        _unsilence(lab, node, lab.layout.ends_at(node))
+        reached.restore(lab, node)
+
+
+def _silence(lab: Lab, node: str, ends: Iterable[End]) -> None:
+    """Drops what leaves a node's ends, all at once. Egress: OVS sees a frame before ingress does.
+
+    A program on the node itself is told (ENOBUFS; ping sends again); what it forwards vanishes.
+    """
+    rules = "".join(
+        f"add table netdev {_table(end)}\n"
+        f"add chain netdev {_table(end)} egress "
+        f'{{ type filter hook egress device "{end.interface}" priority 0; policy drop; }}\n'
+        for end in ends
     )
-    processes.run(lab.namespace(end.node), ["nft", "-f", "-"], stdin=rules)
+    processes.run(lab.namespace(node), ["nft", "-f", "-"], stdin=rules)
 
 
-def _unsilence(lab: Lab, end: End) -> None:
-    table = _table(end)
-    rules = f"add table netdev {table}\ndelete table netdev {table}\n"  # also when there is none
-    processes.run(lab.namespace(end.node), ["nft", "-f", "-"], stdin=rules)
+def _unsilence(lab: Lab, node: str, ends: Iterable[End]) -> None:
+    rules = "".join(  # also when there is none
+        f"add table netdev {_table(end)}\ndelete table netdev {_table(end)}\n" for end in ends
+    )
+    processes.run(lab.namespace(node), ["nft", "-f", "-"], stdin=rules)
 
 
 def _table(end: End) -> str:

@@ -14,6 +14,7 @@ import msgspec
 
 from netwright.lab import links, netns
 from netwright.lab.errors import LabError, SpecError
+from netwright.lab.layout import End
 from netwright.lab.links import Configuration, VethEnd
 from netwright.lab.nodes import host as hosts
 from netwright.lab.nodes import ovs, switch
@@ -123,7 +124,7 @@ def kill(lab: Lab, instances: Iterable[str]) -> None:
             _record_path(lab, one.instance).unlink()
 
 
-def attach_baremetal(lab: Lab, node: str, vlan: int, instance: Instance) -> None:
+def attach_baremetal(lab: Lab, node: str, vlan: int | None, instance: Instance) -> None:
     """Makes a bare-metal node an instance: its switch port joins `vlan`, eth0 has its addresses."""
     _require_kind(lab, node, "baremetal")
     one = Placed(instance, node, lab.namespace(node))
@@ -138,10 +139,20 @@ def attach_baremetal(lab: Lab, node: str, vlan: int, instance: Instance) -> None
 
 
 def set_baremetal_vlan(lab: Lab, node: str, vlan: int | None) -> None:
-    """Puts the switch port of a bare-metal node into a VLAN; None closes the port."""
+    """Puts the switch port of a bare-metal node into a VLAN; None closes the port.
+
+    A leaf's port is left alone: what it carries, the fabric controller decides.
+    """
+    port = baremetal_port(lab, node)
+    if lab.node(port.node).kind == "switch":
+        switch.set_access_vlan(lab, port.node, port.interface, vlan)
+
+
+def baremetal_port(lab: Lab, node: str) -> End:
+    """The switch's or leaf's interface that a bare-metal node hangs on."""
     cable = lab.layout.cable_at(node, "eth0")
-    assert cable is not None, "every bare-metal node hangs on a switch"
-    switch.set_access_vlan(lab, cable.upper.node, cable.upper.interface, vlan)
+    assert cable is not None, "every bare-metal node hangs on a switch or leaf"
+    return cable.upper
 
 
 def _clear_baremetal(lab: Lab, node: str) -> None:

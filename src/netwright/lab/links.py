@@ -34,7 +34,7 @@ class Configuration(Struct, frozen=True):
     """What an interface shall be: absent values stay as the kernel made them.
 
     `addresses` carry prefix lengths; `gateways` become default routes, one a family at most. The
-    kernel speaks IPv6 only on an interface that has such an address.
+    kernel speaks IPv6 only on an interface that has such an address, or `link_local`.
     """
 
     interface: str
@@ -43,6 +43,8 @@ class Configuration(Struct, frozen=True):
     mac: str | None = None
     mtu: int | None = None
     checksum_offload: bool = True
+    link_local: bool = False
+    is_up: bool = True
 
 
 def create_veths(pairs: Iterable[tuple[VethEnd, VethEnd]]) -> None:
@@ -114,6 +116,37 @@ def configure(namespace: str, mark: str, configurations: Iterable[Configuration]
                     raise LabError(msg) from error
 
     netns.run_in(namespace, work)
+
+
+def bridge(namespace: str, mark: str, name: str, members: Iterable[str]) -> None:
+    """Makes a bridge of the kernel's with these interfaces on it, all up; it speaks no IPv6."""
+
+    def work() -> None:
+        write_sysctl("net/ipv6/conf/all/disable_ipv6", "1")
+        with IPRoute() as netlink:
+            netlink.link("add", kind="bridge", ifname=name, br_stp_state=0, br_forward_delay=0)
+            netlink.link("set", index=_index(netlink, name), state="up", ifalias=mark)
+            for member in members:
+                index = _index(netlink, member)
+                port = {"state": "up", "ifalias": mark, "master": _index(netlink, name)}
+                netlink.link("set", index=index, **port)
+
+    netns.run_in(namespace, work)
+
+
+def move(namespace: str, other: str, interfaces: Iterable[str]) -> None:
+    """Takes interfaces to another namespace, where they are down and bare; their peers stay."""
+    descriptor = os.open(netns.FOLDER / other, os.O_RDONLY | os.O_CLOEXEC)
+
+    def work() -> None:
+        with IPRoute() as netlink:
+            for interface in interfaces:
+                netlink.link("set", index=_index(netlink, interface), net_ns_fd=descriptor)
+
+    try:
+        netns.run_in(namespace, work)
+    finally:
+        os.close(descriptor)
 
 
 def set_state(namespace: str, interface: str, *, up: bool) -> None:
@@ -193,11 +226,11 @@ def _configure(netlink: IPRoute, mark: str, wanted: Configuration) -> None:
         settings["mtu"] = wanted.mtu
     netlink.link("set", index=index, **settings)
     ipv6 = f"net/ipv6/conf/{wanted.interface}"
-    speaks_ipv6 = any(":" in address for address in wanted.addresses)
+    speaks_ipv6 = wanted.link_local or any(":" in address for address in wanted.addresses)
     write_sysctl(f"{ipv6}/disable_ipv6", "0" if speaks_ipv6 else "1")
     write_sysctl("net/ipv6/conf/all/accept_dad", "0")
     write_sysctl(f"{ipv6}/accept_dad", "0")
-    netlink.link("set", index=index, state="up")
+    netlink.link("set", index=index, state="up" if wanted.is_up else "down")
     for address in wanted.addresses:
         ip, _, length = address.partition("/")
         netlink.addr("replace", index=index, address=ip, prefixlen=int(length))

@@ -25,6 +25,7 @@ T = TypeVar("T")
 FOLDER = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
 _MNT_DETACH = 2
+_MS_BIND = 4096
 _KILL_TIMEOUT_S = 10.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -54,6 +55,18 @@ def delete(names: Iterable[str]) -> None:
         path = FOLDER / name
         _libc.umount2(os.fsencode(path), _MNT_DETACH)
         path.unlink(missing_ok=True)
+
+
+def rename(name: str, new: str) -> None:
+    """Names a namespace anew; `new` must be free. Raises LabError."""
+    target = FOLDER / new
+    target.touch()
+    if _libc.mount(os.fsencode(FOLDER / name), os.fsencode(target), None, _MS_BIND, None) != 0:
+        number = ctypes.get_errno()
+        target.unlink()
+        msg = f"lab: namespace {name} cannot be renamed to {new}: {os.strerror(number)}"
+        raise LabError(msg)
+    delete([name])
 
 
 def enter(name: str) -> None:

@@ -101,9 +101,10 @@ class Orchestrator:
         return self.ask(lambda client: Networking(client).list(Collection.PORTS))
 
     def create_networks(self) -> list[Resource]:
-        """The lab's networks with their subnets, as the core router has their gateways."""
+        """The lab's networks with their subnets: its fabric's, and the VLANs of its core router."""
         self._let_all_in()
-        made = [self._create_network(name) for name in self.lab.spec.networks]
+        spec = self.lab.spec
+        made = [self._create_network(name) for name in (*spec.fabric_networks, *spec.networks)]
         self._networks |= {str(network["name"]): network for network in made}
         return made
 
@@ -139,7 +140,8 @@ class Orchestrator:
             here = [one for one in made if one.host == host]
             if self.lab.node(host).kind == "baremetal":
                 for one in here:
-                    vlan = self.lab.spec.networks[one.network].vlan
+                    described = self.lab.spec.networks.get(one.network)
+                    vlan = described.vlan if described else None
                     instances.attach_baremetal(self.lab, host, vlan, one.instance)
             else:
                 instances.spawn(self.lab, host, [one.instance for one in here])
@@ -152,9 +154,9 @@ class Orchestrator:
         async def work(client: Client) -> None:
             api = Networking(client)
             for port_id, host in hosts.items():
-                wish = {"binding:host_id": host}
+                wish: dict[str, Any] = {"binding:host_id": host}
                 if host and self.lab.node(host).kind == "baremetal":
-                    wish["binding:vnic_type"] = "baremetal"
+                    wish |= self._baremetal_binding(host)
                 await api.update(Collection.PORTS, port_id, wish)
 
         self.ask(work)
@@ -216,24 +218,38 @@ class Orchestrator:
 
         self.ask(work)
 
+    def _baremetal_binding(self, node: str) -> dict[str, Any]:
+        """As Ironic says where a machine hangs; switches of the classic tree are set by hand."""
+        wish: dict[str, Any] = {"binding:vnic_type": "baremetal"}
+        port = instances.baremetal_port(self.lab, node)
+        if self.lab.node(port.node).has_frr:
+            link = {"switch_info": port.node, "port_id": port.interface}
+            wish["binding:profile"] = {"local_link_information": [link]}
+        return wish
+
     def _let_all_in(self) -> None:
         if not self._lets_all_in:
             self.ask(let_all_in)
             self._lets_all_in = True
 
     def _create_network(self, name: str) -> Resource:
-        description = self.lab.spec.networks[name]
-        segment = {
-            "name": name,
-            "provider:network_type": "vlan",
-            "provider:physical_network": self.lab.spec.physical_network,
-            "provider:segmentation_id": description.vlan,
-        }
+        spec = self.lab.spec
+        segment: dict[str, Any] = {"name": name}
+        if name in spec.fabric_networks:
+            gateways = spec.fabric_networks[name].gateways
+            segment["provider:network_type"] = "vxlan"
+        else:
+            gateways = spec.networks[name].gateways
+            segment |= {
+                "provider:network_type": "vlan",
+                "provider:physical_network": spec.physical_network,
+                "provider:segmentation_id": spec.networks[name].vlan,
+            }
 
         async def work(client: Client) -> Resource:
             api = Networking(client)
             network = await api.create(Collection.NETWORKS, segment)
-            for gateway in description.gateways:
+            for gateway in gateways:
                 subnet = subnet_of(gateway) | {"network_id": network["id"], "name": name}
                 await api.create(Collection.SUBNETS, subnet)
             return network

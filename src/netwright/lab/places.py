@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from netwright.lab import netns
 from netwright.lab.errors import LabError, UnknownLabObjectError
-from netwright.lab.nodes import ovs
+from netwright.lab.nodes import ovs, reached
 from netwright.lab.state import Lab
 
 ID_LENGTH = 11
@@ -88,9 +88,11 @@ def namespace_of(lab: Lab, place: str) -> str:
 def execute(
     lab: Lab, place: str, argv: list[str], environment: Mapping[str, str] | None = None
 ) -> NoReturn:
-    """Becomes the program, inside the namespace; ovs-* programs there talk to the node's OVS."""
+    """Becomes the program, inside the namespace; ovs-* and vtysh there talk to the node's own."""
     netns.enter(namespace_of(lab, place))
     node = next((node for node in lab.layout.nodes if node.name == place), None)
+    if node is not None and (first := reached.first_process(lab, place)) is not None:
+        argv = [*reached.in_mounts_of(first), *argv]
     variables = {**(environment or {})}
     variables |= ovs.environment(lab, place) if node is not None and node.has_ovs else {}
     try:

@@ -52,7 +52,7 @@ def start(lab: Lab, node: str, name: str, command: Command) -> Process:
         raise LabError(msg)
     log = lab.node_directory(node) / f"{name}.log"
     if command.pidfile is None:
-        pid = netns.run_in(lab.namespace(node), lambda: _spawn(command, log))
+        pid = netns.run_in(lab.namespace(node), lambda: spawn(command, log))
     else:
         pid = _start_daemon(lab, node, command)
     ticks = _start_ticks(pid)
@@ -64,6 +64,25 @@ def start(lab: Lab, node: str, name: str, command: Command) -> Process:
     record.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(record, msgspec.json.encode(process))
     return process
+
+
+def spawn(command: Command, log: Path) -> int:
+    """A process in the calling thread's namespace, which nothing remembers; its pid.
+
+    It is a session leader, so that a Ctrl-C at the lab's terminal does not reach it.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.posix_spawnp(
+        command.argv[0],
+        command.argv,
+        {**os.environ, **command.environment},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
 
 
 def log_path(lab: Lab, process: Process) -> Path:
@@ -181,22 +200,6 @@ def run(
         msg = f"lab: `{' '.join(argv)}` in {namespace} failed ({done.returncode}): {said}"
         raise LabError(msg)
     return done.stdout
-
-
-def _spawn(command: Command, log: Path) -> int:
-    """A session leader of its own, so that a Ctrl-C at the lab's terminal does not reach it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    return os.posix_spawnp(
-        command.argv[0],
-        command.argv,
-        {**os.environ, **command.environment},
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o644),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
-    )
 
 
 def _start_daemon(lab: Lab, node: str, command: Command) -> int:

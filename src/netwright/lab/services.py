@@ -1,4 +1,4 @@
-"""Netwright's own processes in a lab: the server on the management node, an agent on each host.
+"""Netwright's own processes in a lab: server and fabric controller on the management node, agents.
 
 They are processes as any other: `faults` can halt and kill them, `down` ends them, their output is
 in NODE/NAME.log. They keep all they write in the lab's directory.
@@ -6,16 +6,22 @@ in NODE/NAME.log. They keep all they write in the lab's directory.
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from netwright.lab import processes
 from netwright.lab.nodes import host as hosts
+from netwright.lab.nodes import observer
 from netwright.lab.processes import Command, Process
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab, write_atomically
+from netwright.model.segments import VXLAN_OVERHEAD
 
 SERVER = "server"
 AGENT = "agent"
+FABRIC_CONTROLLER = "fabric"
+_HOST_MTU = 1500
+"""Of hosts' NICs and leaves' host ports; networks of the fabric get no more, though it could."""
 VLANS_FREE = "200:299"
 """What users of a lab may make networks of; the presets' own networks lie elsewhere."""
 
@@ -42,7 +48,7 @@ def start_server(lab: Lab, *, auth: str = "token") -> Process:
 
 
 def server_configuration(lab: Lab, auth: str) -> str:
-    values = {
+    values: dict[str, object] = {
         "listen": server_url(lab).removeprefix("http://"),
         "auth": auth,
         "state_directory": str(server_directory(lab)),
@@ -50,6 +56,13 @@ def server_configuration(lab: Lab, auth: str) -> str:
         "fabric": False,  # a lab's controller is a process of its own, which can be halted
         "vlan_ranges": [f"{lab.spec.physical_network}:{VLANS_FREE}"],
     }
+    if lab.spec.fabric is not None:
+        first, last = lab.spec.fabric.vnis
+        values["vni_ranges"] = [f"{first}:{last}"]
+        values["tenant_network_types"] = ["vxlan", "vlan"]
+        values["fabric_mtu"] = _HOST_MTU + VXLAN_OVERHEAD
+        if has_fabric_controller():
+            values["fabric"] = False  # it is a process of the lab's own, for `fail` to halt
     # A JSON string is a TOML string.
     return "[server]\n" + "".join(f"{key} = {json.dumps(v)}\n" for key, v in values.items())
 
@@ -65,3 +78,30 @@ def start_agent(lab: Lab, host: str, *, credential: str | None = None) -> Proces
     configuration = hosts.write_agent_configuration(lab, link, token_file)
     command = Command((_PROGRAM, "agent", "--config", str(configuration)))
     return processes.start(lab, host, AGENT, command)
+
+
+def has_fabric_controller() -> bool:
+    """Whether this Netwright has one: `netwright fabric run`."""
+    return find_spec("netwright.cli.fabric") is not None
+
+
+def start_fabric_controller(lab: Lab, token_file: Path) -> Process:
+    """Starts the fabric controller on the management node, as root: it enters the switches."""
+    directory = lab.node_directory(MANAGEMENT_NODE) / FABRIC_CONTROLLER
+    directory.mkdir(mode=0o700, exist_ok=True)
+    configuration = lab.node_directory(MANAGEMENT_NODE) / "fabric.toml"
+    write_atomically(configuration, fabric_configuration().encode())
+    flags = {
+        "--server": server_url(lab),
+        "--token-file": str(token_file),
+        "--state-directory": str(directory),
+        "--config": str(configuration),
+    }
+    arguments = (argument for flag in flags.items() for argument in flag)
+    command = Command((_PROGRAM, "fabric", "run", *arguments))
+    return processes.start(lab, MANAGEMENT_NODE, FABRIC_CONTROLLER, command)
+
+
+def fabric_configuration() -> str:
+    """Where it finds the observer of the fabric's routes."""
+    return f'[fabric]\nobserver = "{observer.API_HOST}:{observer.API_PORT}"\n'

@@ -4,8 +4,6 @@ Unknown keys, duplicate keys, wrong types and cabling that makes no sense are re
 line and the element, so that a file can be repaired without reading this module.
 """
 
-import ipaddress
-import re
 from importlib import resources
 from typing import Annotated, Any
 
@@ -13,34 +11,48 @@ import msgspec
 from msgspec import Meta, Struct
 
 from netwright.lab.errors import SpecError
-from netwright.lab.tree import find_flaw
 from netwright.model.documents import Document
 
 Vlan = Annotated[int, Meta(ge=1, le=4094)]
-# The longest interface name is NODE-peer0 (15 octets, IFNAMSIZ - 1), so a node has at most 9.
-NODE_NAME = re.compile(r"[a-z][a-z0-9-]{0,7}[a-z0-9]")
+Vni = Annotated[int, Meta(ge=1, le=16777215)]
+HostCount = Annotated[int, Meta(ge=1, le=200)]
 MANAGEMENT_NODE = "mgmt"
 HOST_PREFIX = "host"
-_SECTIONS_OF_NAMES = ("networks", "switches", "routers", "baremetal")
+_SECTIONS_OF_NAMES = ("networks", "switches", "routers", "provider_hosts", "baremetal")
 
 
 class Management(Struct, frozen=True, forbid_unknown_fields=True):
-    """The management network: the native VLAN of every port that faces a host.
+    """The management network, in which the management node has the second address.
 
-    `server` is the switch or router that the management node hangs from. That node has the
-    second address of `subnet`, host N the (10 + N)th.
+    In band: it is the native VLAN `vlan` of every port that faces a host, and `server` is the
+    switch or router that the management node hangs from. Without both it is out of band: a network
+    of its own, with an interface `mgmt0` on every node but bare metal and the classic tree's
+    switches. Host N has the (10 + N)th address of `subnet`, and others follow.
     """
 
-    vlan: Vlan
     subnet: str
-    server: str
+    vlan: Vlan | None = None
+    server: str | None = None
+
+    @property
+    def is_out_of_band(self) -> bool:
+        return self.server is None
 
 
 class Network(Struct, frozen=True, forbid_unknown_fields=True):
-    """A VLAN that the fabric carries, and its gateway addresses (with prefix) on every router."""
+    """A VLAN of the classic tree, and its gateway addresses (with prefix) on every router."""
 
     vlan: Vlan
     gateways: tuple[str, ...] = ()
+
+
+class FabricNetwork(Struct, frozen=True, forbid_unknown_fields=True):
+    """A network of the fabric, and its gateway addresses (with prefix), for a router to have.
+
+    Its VNI and its VLANs below the leaves are the server's choice.
+    """
+
+    gateways: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class Switch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,17 +73,57 @@ class Router(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Hosts(Struct, frozen=True, forbid_unknown_fields=True):
-    """host1 … hostN, alike: one NIC for each of `uplinks`, in that order: eth0, eth1."""
+    """host1 … hostN, alike: one NIC for each of `uplinks`, in that order: eth0, eth1.
 
-    count: Annotated[int, Meta(ge=1, le=200)]
+    Without `uplinks` they hang on the fabric: each on both leaves of a pair.
+    """
+
+    count: HostCount
+    uplinks: tuple[str, ...] = ()
+
+
+class ProviderHost(Struct, frozen=True, forbid_unknown_fields=True):
+    """A host of the classic tree in a lab whose other hosts hang on the fabric."""
+
     uplinks: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class BareMetal(Struct, frozen=True, forbid_unknown_fields=True):
-    """A machine straight on the access port of a switch, in `vlan` once the lab sets one."""
+    """A machine straight on the port of a switch or leaf.
+
+    On a switch it is in `vlan` once the lab sets one; on a leaf in what the leaf gives its port.
+    """
 
     port: str
     vlan: Vlan | None = None
+
+
+class Border(Struct, frozen=True, forbid_unknown_fields=True):
+    """A leaf without hosts, with a trunk to a core router of the classic tree."""
+
+    router: str
+
+
+class Fabric(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A spine-leaf fabric: spine1 …, leaf1 …, and borders by name.
+
+    `asn` is the spines' AS, and the administrator of route targets; leaves and then borders have
+    one each, from `leaf_asn` on. Leaves come in pairs that share hosts: at least `leaf_pairs`, one
+    more for each `hosts_per_pair` hosts. `loopbacks` is the subnet of their addresses (VTEPs).
+    The intervals, both ends inside, are what the fabric's owner gives to the server.
+    """
+
+    asn: Annotated[int, Meta(ge=1, le=65535)]
+    leaf_asn: Annotated[int, Meta(ge=1, le=4294900000)]
+    observer_asn: Annotated[int, Meta(ge=1, le=65535)]
+    loopbacks: str
+    spines: Annotated[int, Meta(ge=1, le=8)]
+    leaf_pairs: Annotated[int, Meta(ge=1, le=50)]
+    hosts_per_pair: Annotated[int, Meta(ge=1, le=200)]
+    borders: dict[str, Border] = {}
+    vlans: tuple[Vlan, Vlan]
+    vnis: tuple[Vni, Vni]
+    l3vnis: tuple[Vni, Vni]
 
 
 class Spec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,10 +134,14 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     switches: dict[str, Switch]
     routers: dict[str, Router]
     hosts: Hosts
+    fabric: Fabric | None = None
+    fabric_networks: dict[str, FabricNetwork] = {}
+    provider_hosts: dict[str, ProviderHost] = {}
     baremetal: dict[str, BareMetal] = {}
     physical_network: str = "physnet1"
 
     def host_names(self) -> list[str]:
+        """Of the hosts that are alike; `provider_hosts` have names of their own."""
         return [f"{HOST_PREFIX}{number}" for number in range(1, self.hosts.count + 1)]
 
 
@@ -112,16 +168,18 @@ def parse(text: str, *, source: str, hosts: int | None = None) -> Spec:
 
     Raises SpecError with the line and the element that is wrong.
     """
+    from netwright.lab.checks import check  # noqa: PLC0415 (no cycle of imports)
+
     document = Document(text, source, SpecError)
     spec = document.convert(Spec, _with_defaults(document.value))
     if hosts is not None:
         try:
-            count = msgspec.convert(hosts, Annotated[int, Meta(ge=1, le=200)])
+            count = msgspec.convert(hosts, HostCount)
         except msgspec.ValidationError as error:
             msg = f"lab: the number of hosts is {hosts}: {error}"
             raise SpecError(msg) from error
         spec = msgspec.structs.replace(spec, hosts=msgspec.structs.replace(spec.hosts, count=count))
-    _check(spec, document)
+    check(spec, document)
     return spec
 
 
@@ -135,91 +193,3 @@ def _with_defaults(value: Any) -> Any:
         else named
         for section, named in value.items()
     }
-
-
-def _check(spec: Spec, document: Document) -> None:
-    """What types cannot say: names, references, addresses, and a tree without loops."""
-    _check_names(spec, document)
-    _check_references(spec, document)
-    _check_vlans(spec, document)
-    _check_addresses(spec, document)
-    flaw = find_flaw(
-        uplinks={
-            **{name: switch.uplinks for name, switch in spec.switches.items()},
-            **{name: router.uplinks for name, router in spec.routers.items()},
-        },
-        peers={name: switch.peers for name, switch in spec.switches.items()},
-    )
-    if flaw is not None:
-        section = "switches" if flaw.node in spec.switches else "routers"
-        raise document.error((section, flaw.node), flaw.why)
-
-
-def _check_names(spec: Spec, document: Document) -> None:
-    taken = {MANAGEMENT_NODE, *spec.host_names()}
-    for section in ("switches", "routers", "baremetal"):
-        for name in getattr(spec, section):
-            path = (section, name)
-            if not NODE_NAME.fullmatch(name) or name.startswith("vm-"):
-                raise document.error(
-                    path,
-                    "a node's name has 2 to 9 of a-z, 0-9 and -, begins with a letter, "
-                    "ends without - and does not begin with vm-",
-                )
-            if name in taken:
-                raise document.error(path, "another node has this name")
-            taken.add(name)
-
-
-def _check_references(spec: Spec, document: Document) -> None:
-    bridges = {*spec.switches, *spec.routers}
-    lists: list[tuple[tuple[str, ...], tuple[str, ...], set[str]]] = [
-        (("hosts", "uplinks"), spec.hosts.uplinks, set(spec.switches)),
-        *(
-            (("switches", name, field), getattr(switch, field), set(spec.switches) - {name})
-            for name, switch in spec.switches.items()
-            for field in ("uplinks", "peers")
-        ),
-        *(
-            (("routers", name, "uplinks"), router.uplinks, set(spec.switches))
-            for name, router in spec.routers.items()
-        ),
-        (("management", "server"), (spec.management.server,), bridges),
-        *(
-            (("baremetal", name, "port"), (machine.port,), set(spec.switches))
-            for name, machine in spec.baremetal.items()
-        ),
-    ]
-    for path, names, known in lists:
-        for name in names:
-            if name not in known:
-                choice = ", ".join(sorted(known)) or "none"
-                raise document.error(path, f"{name!r} cannot be meant; possible are: {choice}")
-
-
-def _check_vlans(spec: Spec, document: Document) -> None:
-    owners = {spec.management.vlan: "management"}
-    for name, network in spec.networks.items():
-        owner = owners.setdefault(network.vlan, name)
-        if owner != name:
-            path = ("networks", name, "vlan")
-            raise document.error(path, f"VLAN {network.vlan} is {owner}'s already")
-
-
-def _check_addresses(spec: Spec, document: Document) -> None:
-    try:
-        subnet = ipaddress.ip_network(spec.management.subnet)
-    except ValueError as error:
-        raise document.error(("management", "subnet"), str(error)) from error
-    if subnet.num_addresses < spec.hosts.count + 12:
-        why = f"{subnet} is too small for {spec.hosts.count} hosts, which begin at its 11th address"
-        raise document.error(("management", "subnet"), why)
-    for name, network in spec.networks.items():
-        for gateway in network.gateways:
-            try:
-                ipaddress.ip_interface(gateway)
-            except ValueError as error:
-                raise document.error(("networks", name, "gateways"), str(error)) from error
-            if "/" not in gateway:
-                why = f"{gateway} needs its prefix length, as in 10.101.0.1/24"
-                raise document.error(("networks", name, "gateways"), why)

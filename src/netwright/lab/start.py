@@ -3,6 +3,7 @@
     server listens ─▶ it is told the fabric's inventory
         ─▶ a credential for each host, in a file that only its agent reads
         ─▶ agents start ─▶ every host is registered
+        ─▶ where there is a fabric, its controller starts
 
 The lab plays the installer of the machines; everything else the agents know from their own
 configuration.
@@ -29,13 +30,16 @@ def start(lab: Lab, progress: Callable[[str], None] = lambda _: None) -> Orchest
     """Server and agents, running and known to each other. Raises LabError naming who is not."""
     orchestrator = start_server(lab)
     progress("the server listens")
-    topology = topology_of(lab.layout, lab.spec.physical_network)
+    topology = topology_of(lab)
     orchestrator.ask(lambda client: client.replace_topology(topology))
     hosts = lab.nodes("host")
     for host in hosts:
         services.start_agent(lab, host, credential=orchestrator.host_credential(host))
     await_hosts(orchestrator, hosts)
     progress(f"{len(hosts)} agents have registered")
+    if lab.layout.fabric and services.has_fabric_controller():
+        services.start_fabric_controller(lab, orchestrator.token_file)
+        progress("the fabric controller runs")
     return orchestrator
 
 

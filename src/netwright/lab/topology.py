@@ -1,29 +1,82 @@
 """A lab's layout as the inventory that its owner gives to the server. Pure."""
 
-from netwright.lab.layout import Cable, Layout
+from netwright.lab.layout import MANAGEMENT_INTERFACE, Cable, FabricSwitch
 from netwright.lab.layout import End as LabEnd
-from netwright.model.topology import End, Gateway, Link, Switch, SwitchKind, Topology
+from netwright.lab.nodes import reached
+from netwright.lab.spec import Fabric
+from netwright.lab.state import Lab
+from netwright.model.topology import (
+    End,
+    FabricSettings,
+    Gateway,
+    Link,
+    Switch,
+    SwitchKind,
+    Topology,
+    VlanInterval,
+    VniInterval,
+)
 
 
-def topology_of(layout: Layout, physical_network: str) -> Topology:
-    """Switches that machines hang on are ToRs, the others aggregation; routers are cores."""
+def topology_of(lab: Lab) -> Topology:
+    """Switches that machines hang on are ToRs, the others aggregation; routers are cores.
+
+    In a lab with a fabric somebody configures its switches and the cores; management is no part.
+    """
+    layout = lab.layout
     machines = {node.name for node in layout.nodes if node.kind in ("host", "baremetal")}
     access = {cable.upper.node for cable in layout.cables if cable.lower.node in machines}
-    kinds = {node.name: SwitchKind.AGGREGATION for node in layout.nodes if node.kind == "switch"}
-    kinds |= dict.fromkeys(access, SwitchKind.TOR)
-    kinds |= {node.name: SwitchKind.CORE for node in layout.nodes if node.kind == "router"}
+    kinds = {
+        name: SwitchKind.TOR if name in access else SwitchKind.AGGREGATION
+        for name in lab.nodes("switch")
+    }
     return Topology(
-        switches=tuple(Switch(name=name, kind=kind) for name, kind in kinds.items()),
-        links=tuple(_link(cable) for cable in layout.cables),
+        switches=(
+            *(_fabric_switch(lab, one) for one in layout.fabric),
+            *(Switch(name=name, kind=kind) for name, kind in kinds.items()),
+            *(_core(lab, node) for node in lab.nodes("router")),
+        ),
+        links=tuple(
+            _link(cable) for cable in layout.cables if cable.lower.interface != MANAGEMENT_INTERFACE
+        ),
         gateways=tuple(
             Gateway(
                 switch=gateway.router,
                 interface=gateway.interface,
-                physical_network=physical_network,
+                physical_network=lab.spec.physical_network,
                 vlan=gateway.vlan,
             )
             for gateway in layout.gateways
         ),
+        fabric=_settings(lab.spec.fabric) if lab.spec.fabric else FabricSettings(),
+    )
+
+
+def _fabric_switch(lab: Lab, switch: FabricSwitch) -> Switch:
+    speaker = switch.speaker
+    return Switch(
+        name=speaker.node,
+        kind=SwitchKind(speaker.kind),
+        driver="frr",
+        address=reached.address(lab, speaker.node),
+        asn=speaker.asn,
+        loopback=speaker.loopback,
+    )
+
+
+def _core(lab: Lab, node: str) -> Switch:
+    if not lab.layout.fabric:
+        return Switch(name=node, kind=SwitchKind.CORE)
+    address = reached.address(lab, node)
+    return Switch(name=node, kind=SwitchKind.CORE, driver="core", address=address)
+
+
+def _settings(fabric: Fabric) -> FabricSettings:
+    vlans, vnis = fabric.vlans, fabric.l3vnis
+    return FabricSettings(
+        asn=fabric.asn,
+        vlans=(VlanInterval(first=vlans[0], last=vlans[1]),),
+        l3vnis=(VniInterval(first=vnis[0], last=vnis[1]),),
     )
 
 

@@ -1,21 +1,23 @@
 """Bring a lab up.
 
 description ─▶ leftovers of the same name removed ─▶ namespaces ─▶ cables
-   ─▶ every node at once: OVS, bridges, addresses ─▶ every bonded uplink hears its other side
+   ─▶ every node at once: OVS, FRR, bridges, addresses
+   ─▶ every bonded uplink hears its other side ─▶ the fabric, if there is one, has converged
 """
 
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
-from netwright.lab import down, links, netns, state
+from netwright.lab import convergence, down, install, links, netns, state
 from netwright.lab.errors import LabError
-from netwright.lab.layout import HostLink, Node
-from netwright.lab.links import Configuration, VethEnd
-from netwright.lab.nodes import host, ovs, router, switch
+from netwright.lab.layout import Node
+from netwright.lab.links import VethEnd
+from netwright.lab.nodes import ovs, router
 from netwright.lab.spec import Spec
 from netwright.lab.state import Lab
 
@@ -80,46 +82,14 @@ def _build(lab: Lab, progress: Progress, *, stand_in_agents: bool) -> None:
     links.create_veths(cables)
     progress(Step("cables", len(cables), len(cables)))
     template = ovs.create_template(lab)
-    bridges = {bridge.node: bridge for bridge in lab.layout.bridges}
-    hosts = {link.host: link for link in lab.layout.hosts}
-
-    def start(node: Node) -> None:
-        namespace = lab.namespace(node.name)
-        lab.node_directory(node.name).mkdir()
-        if not node.has_ovs:
-            _bring_up_plain(lab, node)
-            return
-        links.open_switch_ports(namespace, lab.mark)
-        ovs.start(lab, node.name, template)
-        if node.name in bridges:
-            switch.bring_up(lab, bridges[node.name])
-        if node.kind == "router":
-            router.bring_up(lab, node.name)
-        if node.name in hosts:
-            _install_host(lab, hosts[node.name], stand_in_agent=stand_in_agents)
-
-    def settle(node: Node) -> None:
-        if node.name in bridges and bridges[node.name].bond:
-            switch.settle(lab, node.name, switch.BOND, bridges[node.name].bond)
-        elif node.name in hosts and stand_in_agents and len(hosts[node.name].nics) > 1:
-            switch.settle(lab, node.name, host.BOND, hosts[node.name].nics)
-
-    _everywhere("nodes", start, nodes, progress)
-    _everywhere("uplinks", settle, nodes, progress)
+    installed = partial(install.install, lab, template=template, stand_in_agent=stand_in_agents)
+    _everywhere("nodes", installed, nodes, progress)
+    settled = partial(install.settle, lab, stand_in_agent=stand_in_agents)
+    _everywhere("uplinks", settled, nodes, progress)
     template.unlink()
-
-
-def _bring_up_plain(lab: Lab, node: Node) -> None:
-    addresses = (lab.layout.server_ip,) if node.kind == "management" else ()
-    wanted = Configuration("eth0", addresses, checksum_offload=False)
-    links.configure(lab.namespace(node.name), lab.mark, [wanted])
-
-
-def _install_host(lab: Lab, link: HostLink, *, stand_in_agent: bool) -> None:
-    ovs.vsctl(lab, link.host, switch.identity(lab.name, link.host))
-    host.write_agent_configuration(lab, link)
-    if stand_in_agent:
-        host.wire_by_stand_in(lab, link)
+    if lab.layout.fabric:
+        convergence.await_converged(lab)
+        progress(Step("fabric", len(lab.layout.fabric), len(lab.layout.fabric)))
 
 
 def _everywhere(

@@ -66,7 +66,7 @@ class HostRegistration(Message, frozen=True, kw_only=True):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """`POST /v1/hosts/NAME/heartbeat`, every 5 s; the NICs when they changed.
+    """`POST /v1/hosts/NAME/heartbeat`, every 5 s; NICs and neighbours when they changed.
 
     `neighbours` are what each NIC hears by LLDP: `{"eth0": "SWITCH/INTERFACE"}`.
     """

@@ -67,11 +67,6 @@ def test_an_unknown_physical_network_is_refused_with_what_to_do() -> None:
     assert "--physical-network physnet9=BRIDGE" in result.refusals["p"]
 
 
-def test_a_fabric_network_is_refused() -> None:
-    segment = Segment(network_type=NetworkType.VXLAN, segmentation_id=5000)
-    assert wanted(port("p", binding()), network(segment=segment)) == "refused"
-
-
 def test_bare_metal_on_a_vlan_is_nobodys_to_wire() -> None:
     assert wanted(port("p", binding(), vnic_type=VnicType.BAREMETAL)) == "by hand"
 

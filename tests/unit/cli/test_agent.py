@@ -27,6 +27,11 @@ def run(*arguments: str, configuration: str = "/dev/null") -> subprocess.Complet
         (("--driver", "magic"), "magic"),
         (("--physical-network", "physnet1"), "must have NAME=VALUE"),
         (("--ovsdb", "tcp:127.0.0.1:6640"), "ovsdb"),
+        (
+            ("--physical-network", "fabric=br-a", "--fabric-bridge", "br-b"),
+            "physical network 'fabric' has another bridge, 'br-a'",
+        ),
+        (("--lldp-socket", ""), "lldp-socket"),
         (("--token-file", "/nowhere/token"), "/nowhere/token cannot be read"),
     ],
 )

@@ -1,15 +1,21 @@
 """The inventory that a lab gives to its server."""
 
-from netwright.lab import spec
-from netwright.lab.layout import lay_out
+from netwright.lab import spec, state
 from netwright.lab.topology import topology_of
-from netwright.model.topology import Gateway
+from netwright.model.topology import (
+    FabricSettings,
+    Gateway,
+    Switch,
+    SwitchKind,
+    VlanInterval,
+    VniInterval,
+)
 from netwright.model.topology_checks import check
 
 
 def test_the_preset_vlan() -> None:
-    layout = lay_out(spec.preset("vlan"))
-    topology = topology_of(layout, "physnet1")
+    lab = state.make_handle(spec.preset("vlan"), "demo")
+    topology = topology_of(lab)
     check(topology)
     assert {one.name: str(one.kind) for one in topology.switches} == {
         "agg1": "aggregation",
@@ -23,4 +29,40 @@ def test_the_preset_vlan() -> None:
     assert upward == ["agg1/tor1-up0", "agg2/tor1-up1"]
     assert topology.gateways[0] == Gateway(
         switch="core1", interface="vlan101", physical_network="physnet1", vlan=101
+    )
+
+
+def test_the_preset_evpn() -> None:
+    lab = state.make_handle(spec.preset("evpn"), "demo")
+    topology = topology_of(lab)
+    check(topology)
+    kinds = {one.name: str(one.kind) for one in topology.switches}
+    assert kinds.pop("core1") == "core"
+    assert kinds.pop("tor1") == "tor"
+    assert kinds.pop("border1") == "border"
+    assert sorted(kinds.items()) == [
+        *((f"leaf{number}", "leaf") for number in range(1, 5)),
+        *((f"spine{number}", "spine") for number in range(1, 3)),
+    ]
+    switches = {one.name: one for one in topology.switches}
+    assert switches["leaf2"] == Switch(
+        name="leaf2",
+        kind=SwitchKind.LEAF,
+        driver="frr",
+        address="local:/run/netwright/lab/demo/leaf2",
+        asn=65102,
+        loopback="10.255.0.4",
+    )
+    assert switches["core1"].driver == "core"
+    assert switches["tor1"].driver == ""
+    links = {str(link.lower): link for link in topology.links}
+    assert str(links["host4/eth1"].upper) == "leaf4/host4-eth1"
+    assert str(links["metal1/eth0"].upper) == "leaf4/metal1-eth0"
+    assert str(links["border1/peer0"].upper) == "core1/border1-peer0"
+    assert [name for name, link in links.items() if link.peer] == ["border1/peer0"]
+    assert not [name for name in links if name.endswith("mgmt0")]
+    assert topology.fabric == FabricSettings(
+        asn=65000,
+        vlans=(VlanInterval(first=1000, last=1999),),
+        l3vnis=(VniInterval(first=20000, last=20999),),
     )

@@ -10,7 +10,7 @@ and sweeps nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, NoReturn
 
 import msgspec
@@ -48,7 +48,7 @@ class OvsHost:
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
         self._converged_to: Desired | None = None
         self._base_stands = asyncio.Event()
-        self._up: frozenset[str] = frozenset()
+        self._up: Mapping[str, NetworkSegment] = {}
         self._unannounced: frozenset[str] = frozenset()
         self._came_up = asyncio.Event()
         self._converted: Mapping[str, _Converted] = {}
@@ -99,6 +99,11 @@ class OvsHost:
             raise _unreachable(self._converged.unreachable)
         outcomes |= dict(self._outcomes())
         return Wired(outcomes=outcomes, standing=standing)
+
+    def announce(self, ports: Iterable[str]) -> None:
+        self._unannounced |= frozenset(ports)
+        if self._unannounced:
+            self._came_up.set()
 
     def devices(self) -> Mapping[str, Device]:
         return {
@@ -162,21 +167,25 @@ class OvsHost:
         found = await self._driver.converge(desired)
         self._converged_to, self._converged = desired, found
         if self._converged.unreachable is None:
-            up = frozenset(one.port_id for one in self._converged.endpoints if one.status == "up")
-            self._unannounced |= up - self._up
+            segments = {one.port_id: one.segment for one in desired.endpoints}
+            states = self._converged.endpoints
+            up = {one.port_id: segments[one.port_id] for one in states if one.status == "up"}
+            new = {port_id for port_id, where in up.items() if self._up.get(port_id) != where}
             self._up = up
-            if self._unannounced:
-                self._came_up.set()
+            self.announce(new)
         if self._converged.complete:
             self._base_stands.set()
 
     async def _announce(self) -> NoReturn:
-        """Ports that came up make themselves known: they may have been elsewhere before."""
+        """Ports that came up make themselves known: they may have been elsewhere before.
+
+        So do those that moved to another segment, and those that are asked to.
+        """
         while True:
             await self._came_up.wait()
             await asyncio.sleep(ANNOUNCE_AFTER_S)
             self._came_up.clear()
-            news, self._unannounced = self._unannounced & self._up, frozenset()
+            news, self._unannounced = self._unannounced & self._up.keys(), frozenset()
             await self._driver.announce(
                 one for one in self._desired.endpoints if one.port_id in news
             )

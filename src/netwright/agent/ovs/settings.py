@@ -17,20 +17,22 @@ def ovs_host(settings: AgentSettings) -> OvsHost:
 def host_wiring(settings: AgentSettings) -> HostWiring:
     """The management address lies on the bond's bridge, or on the only one that there is.
 
-    Raises ValueError when the bond or the address names a bridge without a physical network.
+    Raises ValueError when the bond or the address names a bridge without a physical network that
+    is not the fabric's either.
     """
-    names = list(settings.physical_networks.values())
+    names = list(settings.bridges.values())
     home = settings.bond.bridge if settings.bond else (names[0] if len(names) == 1 else None)
     if settings.bond is not None and home not in names:
         raise ValueError(
-            f"bond.bridge is {home!r}, but physical_networks knows only {sorted(names)}"
+            f"bond.bridge is {home!r}, but physical_networks and fabric_bridge know only"
+            f" {sorted(names)}"
         )
     management = None
     if settings.management_ip is not None:
         if home is None:
             raise ValueError(
                 f"management_ip needs one bridge to stand on: name it in bond.bridge,"
-                f" physical_networks has {sorted(names)}"
+                f" physical_networks and fabric_bridge have {sorted(names)}"
             )
         management = Management(home, settings.management_ip, settings.management_gateway)
     bridges = tuple(
@@ -40,7 +42,7 @@ def host_wiring(settings: AgentSettings) -> HostWiring:
             uplink=_bond(settings.bond) if settings.bond and name == home else None,
             management_vlan=settings.management_vlan if name == home else None,
         )
-        for physical_network, name in sorted(settings.physical_networks.items())
+        for physical_network, name in sorted(settings.bridges.items())
     )
     return HostWiring(
         bridges,

@@ -10,7 +10,7 @@ from pathlib import Path
 from netwright.lab import links
 from netwright.lab.layout import HostLink
 from netwright.lab.links import Configuration
-from netwright.lab.nodes import ovs, switch
+from netwright.lab.nodes import lldp, ovs, switch
 from netwright.lab.state import Lab, write_atomically
 
 BOND_BRIDGE = "br-bond"
@@ -32,9 +32,15 @@ def write_agent_configuration(lab: Lab, link: HostLink, token_file: Path | None 
 
 def agent_configuration(lab: Lab, link: HostLink, token_file: Path | None) -> str:
     server, _, _ = lab.layout.server_ip.partition("/")
+    # A leaf speaks BFD with other switches alone: its hosts see it by the carrier.
     bond = (
         f'bridge = "{BOND_BRIDGE}", members = {json.dumps(link.nics)}, '
-        'mode = "active-backup", bfd = true'
+        f'mode = "active-backup", bfd = {json.dumps(not link.on_fabric)}'
+    )
+    networks = (
+        f'fabric_bridge = "{BOND_BRIDGE}"'
+        if link.on_fabric
+        else f'physical_networks = {{ {lab.spec.physical_network} = "{BOND_BRIDGE}" }}'
     )
     lines = [
         "[agent]",
@@ -43,12 +49,15 @@ def agent_configuration(lab: Lab, link: HostLink, token_file: Path | None) -> st
         'driver = "ovs"',
         f"ovsdb = {json.dumps(ovs.database(lab, link.host))}",
         'datapath_type = "netdev"',
-        f'physical_networks = {{ {lab.spec.physical_network} = "{BOND_BRIDGE}" }}',
+        networks,
         f"bond = {{ {bond} }}",
-        f'management_ip = "{link.management_ip}"',
     ]
+    if link.management_ip:
+        lines.append(f'management_ip = "{link.management_ip}"')
     if token_file is not None:
         lines.append(f"token_file = {json.dumps(str(token_file))}")
+    if lldp.runs_on(lab, link.host):
+        lines.append(f"lldp_socket = {json.dumps(str(lldp.socket_path(lab, link.host)))}")
     return "\n".join(lines) + "\n"
 
 
@@ -57,18 +66,19 @@ def wire_by_stand_in(lab: Lab, link: HostLink) -> None:
 
     One OVSDB transaction.
     """
-    arguments = stand_in_arguments(lab.name, link.nics)
+    arguments = stand_in_arguments(lab.name, link.nics, bfd=not link.on_fabric)
     ovs.vsctl(lab, link.host, arguments)
-    management = Configuration(BOND_BRIDGE, (link.management_ip,))
+    addresses = (link.management_ip,) if link.management_ip else ()
+    management = Configuration(BOND_BRIDGE, addresses)
     links.configure(lab.namespace(link.host), lab.mark, [management])
 
 
-def stand_in_arguments(lab_name: str, nics: tuple[str, ...]) -> list[str]:
+def stand_in_arguments(lab_name: str, nics: tuple[str, ...], *, bfd: bool = True) -> list[str]:
     arguments: list[str] = []
     for bridge in (BOND_BRIDGE, INTEGRATION_BRIDGE):
         arguments += switch.create_arguments(lab_name, bridge)
     if len(nics) > 1:
-        arguments += switch.bond_arguments(lab_name, BOND_BRIDGE, BOND, nics)
+        arguments += switch.bond_arguments(lab_name, BOND_BRIDGE, BOND, nics, bfd=bfd)
     else:
         arguments += ["--", "add-port", BOND_BRIDGE, nics[0]]
     for bridge, port, peer in (

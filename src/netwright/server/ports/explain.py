@@ -245,8 +245,9 @@ def _overlay(binding: Binding, attachment: Attachment | None) -> Iterator[Wait]:
         )
     elif attachment.state is not AttachmentState.UP:
         cause = f": {attachment.cause}" if attachment.cause else ""
+        vlan = "" if attachment.vlan is None else f" (VLAN {attachment.vlan} below its leaves)"
         yield Wait(
-            what=f"The fabric's path to {attachment.host} is {attachment.state}{cause}",
+            what=f"The fabric's path to {attachment.host}{vlan} is {attachment.state}{cause}",
             since=attachment.since,
             next="",
         )

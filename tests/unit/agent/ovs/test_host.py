@@ -180,6 +180,25 @@ async def test_a_port_that_came_up_is_announced_once_after_the_loop_was_told() -
         assert driver.announced.empty()
 
 
+async def test_a_port_on_another_segment_is_announced_there_and_any_when_it_is_asked_to() -> None:
+    async with running("p1") as (host, driver, _):
+        async with asyncio.timeout(5):
+            await host.apply({"p1": ENDPOINT}, sweep=True)
+            assert await driver.announced.get() == ("p1",)
+            elsewhere = Segment(
+                network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=102
+            )
+            moved = msgspec.structs.replace(ENDPOINT, segment=elsewhere)
+            await host.apply({"p1": moved}, sweep=True)
+            assert await driver.announced.get() == ("p1",)
+            host.announce(["p1", "not here"])
+            assert await driver.announced.get() == ("p1",)
+            silent = msgspec.structs.replace(moved, admin_state_up=False)
+            await host.apply({"p1": silent}, sweep=True)
+            host.announce(["p1"])
+            assert await driver.announced.get() == ()
+
+
 async def test_ovs_away_is_a_wiring_error() -> None:
     async with running() as (host, driver, _):
         driver.away = "no ovs-vswitchd"

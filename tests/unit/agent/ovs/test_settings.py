@@ -44,3 +44,28 @@ def test_balance_tcp_needs_lacp_and_bfd_may_be_off() -> None:
 def test_what_does_not_go_together_is_named(settings: AgentSettings, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         host_wiring(settings)
+
+
+def test_a_host_may_have_a_bond_to_its_leaves_and_nothing_else() -> None:
+    """Its management address is elsewhere, and it has no physical network."""
+    settings = AgentSettings(bond=BondSettings(members=("eth0", "eth1")), fabric_bridge="br-bond")
+    assert host_wiring(settings) == HostWiring(
+        (PhysicalBridge("br-bond", "fabric", Bond(("eth0", "eth1"))),)
+    )
+
+
+def test_the_fabrics_bridge_may_be_beside_those_of_physical_networks() -> None:
+    settings = AgentSettings(
+        physical_networks={"physnet1": "br-ex"},
+        fabric_bridge="br-bond",
+        bond=BondSettings(members=("eth0",)),
+        management_ip="10.1.0.1/24",
+        management_vlan=7,
+    )
+    assert host_wiring(settings) == HostWiring(
+        (
+            PhysicalBridge("br-bond", "fabric", Bond(("eth0",)), management_vlan=7),
+            PhysicalBridge("br-ex", "physnet1"),
+        ),
+        management=Management("br-bond", "10.1.0.1/24"),
+    )

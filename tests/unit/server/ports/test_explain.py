@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from netwright.model.resources import (
     Attachment,
@@ -266,6 +267,11 @@ def test_a_fabric_network_waits_for_its_overlay() -> None:
         PortState.DEGRADED, up, hosts=(host,), network=network, attachments={"h1": drifted}
     ).waits
     assert wait.what == "The fabric's path to h1 is drifted: no route"
+    by_vlan = replace(drifted, state=AttachmentState.WANTED, cause="", vlan=2000)
+    (wait,) = _explain(
+        PortState.WIRING, up, hosts=(host,), network=network, attachments={"h1": by_vlan}
+    ).waits
+    assert wait.what == "The fabric's path to h1 (VLAN 2000 below its leaves) is wanted"
 
 
 def test_bare_metal_on_a_vlan_needs_no_plane() -> None:
