@@ -159,6 +159,11 @@ class Client(Http):
     async def switch(self, name: str) -> dict[str, Any]:
         return await self.call("GET", f"/v1/switches/{quote(name, safe='')}", dict[str, Any])
 
+    async def fabric_capacity(self) -> Sequence[dict[str, Any]]:
+        """What each leaf holds of what it can hold."""
+        answer = await self.call("GET", "/v1/fabric/capacity", dict[str, list[dict[str, Any]]])
+        return answer["switches"]
+
     async def links(self, host: str | None = None) -> Sequence[dict[str, Any]]:
         """What inventory, LLDP and leaves say of links; of a host's alone, if one is named."""
         params = {"host": host} if host is not None else None
