@@ -54,7 +54,11 @@ def attach(world: World, network: Network, host: str) -> None:
 
 
 def join(world: World, network: Network, port: Port, host: str, kind: Prepared) -> None:
-    """The fabric network is wanted on the host, for a binding of this kind that can be served."""
+    """The fabric network is wanted on the host, for a binding of this kind that can be served.
+
+    With another interface of a machine all of it is verified anew; the machine's other ports stand
+    as they were last reported until then.
+    """
     key = (network.id, host)
     before = world.attachments.get(key)
     vlan = before.vlan if before is not None else None
