@@ -21,6 +21,7 @@ PORTS = ("up0", "i1", "i2", "i3")
 def bring(plan: Plan, before: SwitchConfig, after: SwitchConfig) -> int:
     """How many operations it took."""
     count = sum(len(planning.operations(plan, each)) for each in difference(before, after))
+    count += len(planning.sweep(plan))
     told(plan, after)
     return count
 

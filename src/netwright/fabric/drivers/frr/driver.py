@@ -100,17 +100,10 @@ class FrrDriver:
                     f"switch {self._name}, {element_words(change)}: {error}. What stands now is "
                     "read back; the change is tried again."
                 ) from error
-        segments: dict[int, Segment | None] = {}
-        vrfs: dict[str, Vrf] = {}
-        for change in changes:
-            if isinstance(change.before, Segment):
-                segments[change.before.vni] = None
-            if isinstance(change.before, Vrf):
-                vrfs.pop(change.before.name, None)
-            if isinstance(change.after, Segment):
-                segments[change.after.vni] = change.after
-            if isinstance(change.after, Vrf):
-                vrfs[change.after.name] = change.after
+        self._hold_token(session, token)
+        for operation in planning.sweep(state):
+            workshop.do(operation)
+        segments, vrfs = _expected(changes)
         carrying_out.settle(session, segments, vrfs)
 
     def _hold_token(self, session: Session, token: int) -> None:
@@ -168,3 +161,19 @@ class FrrDriver:
                 f"switch {self._name} does not answer at local:{self._node.directory}: {error}. "
                 "Is it running, and its address in the inventory right?"
             ) from error
+
+
+def _expected(changes: Sequence[Change]) -> tuple[dict[int, Segment | None], dict[str, Vrf]]:
+    """What the daemons shall show after these: segments by VNI (None: gone), VRFs by name."""
+    segments: dict[int, Segment | None] = {}
+    vrfs: dict[str, Vrf] = {}
+    for change in changes:
+        if isinstance(change.before, Segment):
+            segments[change.before.vni] = None
+        if isinstance(change.before, Vrf):
+            vrfs.pop(change.before.name, None)
+        if isinstance(change.after, Segment):
+            segments[change.after.vni] = change.after
+        if isinstance(change.after, Vrf):
+            vrfs[change.after.name] = change.after
+    return segments, vrfs

@@ -41,8 +41,8 @@ class Projection:
 
     def __init__(self, seen: Observed, loopback: str) -> None:
         self._loopback = loopback
-        taken = (index for space in seen.spaces.values() for index in space.links)
-        self._indexes = itertools.count(max(_FIRST_INDEX, *(index + 1 for index in taken)))
+        taken = [index for space in seen.spaces.values() for index in space.links]
+        self._indexes = itertools.count(max([_FIRST_INDEX, *taken]) + 1)
         self._spaces: dict[str, Space] = {}
         self._names: dict[tuple[str, str], int] = {}
         self._numbered: dict[tuple[str, int], dict[tuple[str, int], None]] = {}
