@@ -216,7 +216,7 @@ async def test_the_commands(scene: Scene) -> None:
         code, _, _ = await scene.command("undrain", "leaf1")
         assert (code, leaf.config) == (0, planned)
         _, capacity, _ = await scene.command("capacity")
-        assert {row["Switch"]: row["VNIs"] for row in capacity}["leaf1"] >= 1
+        assert {one["switch"]: one["vnis"]["used"] for one in capacity}["leaf1"] >= 1
         leaf.is_reachable = False
         code, _, said = await scene.command("apply", "leaf1")
         assert code == 4

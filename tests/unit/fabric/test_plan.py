@@ -126,18 +126,6 @@ def test_two_hosts_on_one_interface_are_both_refused_there() -> None:
     assert "host1, host2" in planned.refusals[0].words
 
 
-def test_a_vlan_domain_is_all_leaves_that_hosts_join() -> None:
-    fabric = topology(4, 2)
-    assert FabricIndex(fabric).domains == {
-        "leaf1": "leaf1",
-        "leaf2": "leaf1",
-        "leaf3": "leaf3",
-        "leaf4": "leaf3",
-    }
-    joined = replace(fabric, links=(*fabric.links, link("host1", "leaf4", "h9")))
-    assert set(FabricIndex(joined).domains.values()) == {"leaf1"}
-
-
 def test_a_peer_link_is_no_host() -> None:
     peers = Link(
         lower=End(node="leaf1", interface="p1"), upper=End(node="leaf2", interface="p1"), peer=True
@@ -183,6 +171,29 @@ def test_the_way_out_is_on_one_border_and_the_other_has_the_vrf_ready() -> None:
     moved = plan(outward(LEADING_OUT, drained=["border1"])).switches
     assert not moved["border1"].gateways
     assert list(moved["border2"].gateways) == ["up0.100@vpc-00000001aaa"]
+
+
+def test_two_ways_out_are_two_gateways_and_one_default_route() -> None:
+    second = provider(2, 200)
+    beyond = subnet(second, "198.51.100.0/24", "198.51.100.1")
+    both = router(1, *LEADING_OUT.interfaces, interface(beyond, "198.51.100.9"), vni=9001)
+    wanted = outward(both)
+    planned = plan(
+        replace(
+            wanted,
+            networks={**wanted.networks, second.id: second},
+            subnets={**wanted.subnets, beyond.id: beyond},
+        )
+    )
+    border, core = planned.switches["border1"], planned.switches["core1"]
+    assert {key: each.addresses for key, each in border.gateways.items()} == {
+        "up0.100@vpc-00000001aaa": ("192.0.2.9/24",),
+        "up0.200@vpc-00000001aaa": ("198.51.100.9/24",),
+    }
+    assert {(route.destination, route.nexthop) for route in border.routes} == {
+        ("0.0.0.0/0", "192.0.2.1")
+    }
+    assert core.routes == {Route(destination="10.1.0.0/24", nexthop="192.0.2.9")}
 
 
 def test_a_vpc_without_a_transit_vni_or_a_border_has_no_way_out_but_its_gateways() -> None:

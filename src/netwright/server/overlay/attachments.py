@@ -54,7 +54,11 @@ def attach(world: World, network: Network, host: str) -> None:
 
 
 def join(world: World, network: Network, port: Port, host: str, kind: Prepared) -> None:
-    """The fabric network is wanted on the host, for a binding of this kind that can be served."""
+    """The fabric network is wanted on the host, for a binding of this kind that can be served.
+
+    With another interface of a machine all of it is verified anew; the machine's other ports stand
+    as they were last reported until then.
+    """
     key = (network.id, host)
     before = world.attachments.get(key)
     vlan = before.vlan if before is not None else None
@@ -78,7 +82,7 @@ def join(world: World, network: Network, port: Port, host: str, kind: Prepared) 
         )
         world.attachments.put(key, made)
         return
-    after = step_attachment(before, Event.BIND, now=world.now)
+    after = step_attachment(before, Event.BIND, now=world.now, cause=before.cause)
     more = vlan != before.vlan or not set(access) <= set(before.access)
     if more and after.state is not AttachmentState.WANTED:  # what is new of it is not verified yet
         after = replace(after, state=AttachmentState.WANTED, since=world.now, cause="")
