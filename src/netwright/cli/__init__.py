@@ -27,8 +27,10 @@ COMMANDS = {
     "demo": Command("netwright.cli.demo", "Build a lab and show the main job, step by step."),
     "lab": Command("netwright.cli.lab", "Labs: up, down, status, exec, fail, heal, spawn, kill."),
     "host": Command("netwright.cli.host", "Hosts: list, show, credential, fence, unfence, delete."),
+    "link": Command("netwright.cli.switch", "Links of hosts: list."),
     "port": Command("netwright.cli.port", "Ports: list, show, history, explain."),
     "server": Command("netwright.cli.server", "Run the network service."),
+    "switch": Command("netwright.cli.switch", "Switches: list, show."),
     "topology": Command("netwright.cli.topology", "The fabric's inventory: apply, show."),
     "trace": Command("netwright.cli.trace", "The devices between two ports."),
 }
