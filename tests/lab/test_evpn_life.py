@@ -1,4 +1,4 @@
-"""The preset `evpn` with Netwright in it: server and agents, as `netwright lab up evpn` has them."""
+"""The preset `evpn` with Netwright in it: server and agents, as `netwright lab up evpn` has it."""
 
 from collections.abc import Iterator
 from pathlib import Path
