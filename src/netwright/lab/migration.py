@@ -1,7 +1,7 @@
 """A guest that goes to another host while it runs: what its hypervisors do, step by step.
 
-    receive ──▶ switch_over ──▶ finish
-        └─────────────────────▶ abandon
+    receive ──▶ pause ──▶ resume ──▶ finish
+        └──────────────────────────▶ abandon
 
 A machine is a namespace, which cannot leave its host's cable: the guest that arrives is another
 one, with the same MAC and addresses. For as long as both are there, one is paused: its vNIC is
@@ -27,11 +27,9 @@ def receive(lab: Lab, host: str, instance_id: str) -> None:
     instances.plug(lab, host, [here.instance])
 
 
-def switch_over(lab: Lab, instance_id: str, host: str) -> None:
-    """The guest stops here and goes on there."""
-    here = find_instance(lab, instance_id)
-    links.set_state(here.namespace, _VNIC, up=False)
-    resume(lab, instance_id, host)
+def pause(lab: Lab, instance_id: str) -> None:
+    """The guest stops here; its last memory is copied."""
+    links.set_state(find_instance(lab, instance_id).namespace, _VNIC, up=False)
 
 
 def resume(lab: Lab, instance_id: str, host: str) -> str:
