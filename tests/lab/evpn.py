@@ -82,6 +82,9 @@ class Evpn:
         assert cable is not None
         return cable.upper.node
 
+    def has_vni(self, leaf: str, vni: int) -> bool:
+        return str(vni) in self.vty(leaf, "zebra", "show evpn vni")
+
     def vtep_of(self, leaf: str, network: str, one: Spawned) -> str:
         """Behind which other VTEP a leaf has a MAC; "" when behind none."""
         show = f"show evpn mac vni {self.vni(network)} mac {one.instance.mac}"
@@ -157,6 +160,8 @@ class Evpn:
     def spawn(self, network: str, **places: str) -> list[Spawned]:
         """Instances by name on their hosts, all ACTIVE."""
         made = self.nova.spawn(Wanted(name, host, network) for name, host in places.items())
+        refused = [why for one in made if (why := self.nova.refusal(one))]
+        assert not refused, refused
         self.nova.await_status(made)
         return made
 
