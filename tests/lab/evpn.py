@@ -50,9 +50,7 @@ class Evpn:
 
     def switch(self, name: str) -> Mapping[str, Any]:
         """As `GET /v1/switches/NAME` has it."""
-        return self.get(f"/v1/switches/{name}")
-
-    def get(self, path: str) -> Any:
+        path = f"/v1/switches/{name}"
         return self.nova.ask(lambda client: client.call("GET", path, dict[str, Any]))
 
     def host(self, name: str) -> Host:

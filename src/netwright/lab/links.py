@@ -160,6 +160,30 @@ def set_state(namespace: str, interface: str, *, up: bool) -> None:
     netns.run_in(namespace, work)
 
 
+def neighbours(namespace: str, interface: str) -> tuple[tuple[str, str], ...]:
+    """Whom it knows by an interface: (address, MAC)."""
+
+    def work() -> tuple[tuple[str, str], ...]:
+        with IPRoute() as netlink:
+            found = netlink.get_neighbours(ifindex=_index(netlink, interface))
+            known = ((one.get_attr("NDA_DST"), one.get_attr("NDA_LLADDR")) for one in found)
+            return tuple((address, mac) for address, mac in known if address and mac)
+
+    return netns.run_in(namespace, work)
+
+
+def learn(namespace: str, interface: str, known: Iterable[tuple[str, str]]) -> None:
+    """Have it know these, as it knows those that it has not spoken to for a while."""
+
+    def work() -> None:
+        with IPRoute() as netlink:
+            index = _index(netlink, interface)
+            for address, mac in known:
+                netlink.neigh("replace", dst=address, lladdr=mac, ifindex=index, state="stale")
+
+    netns.run_in(namespace, work)
+
+
 def flush(namespace: str, interface: str) -> None:
     """Takes all addresses, and with them the routes, off an interface."""
 

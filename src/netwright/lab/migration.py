@@ -8,12 +8,17 @@ one, with the same MAC and addresses. For as long as both are there, one is paus
 down.
 """
 
+from typing import TypeAlias
+
 from netwright.lab import instances, links, netns
 from netwright.lab.links import Configuration, VethEnd
 from netwright.lab.places import ID_LENGTH, Placed, find_instance
 from netwright.lab.state import Lab
 
 _VNIC = "eth0"
+
+Memory: TypeAlias = tuple[tuple[str, str], ...]
+"""What of a guest's memory is copied: whom it knows, (address, MAC). It need not ask for them."""
 
 
 def receive(lab: Lab, host: str, instance_id: str) -> None:
@@ -27,15 +32,19 @@ def receive(lab: Lab, host: str, instance_id: str) -> None:
     instances.plug(lab, host, [here.instance])
 
 
-def pause(lab: Lab, instance_id: str) -> None:
-    """The guest stops here; its last memory is copied."""
-    links.set_state(find_instance(lab, instance_id).namespace, _VNIC, up=False)
+def pause(lab: Lab, instance_id: str) -> Memory:
+    """The guest stops here."""
+    namespace = find_instance(lab, instance_id).namespace
+    memory = links.neighbours(namespace, _VNIC)
+    links.set_state(namespace, _VNIC, up=False)
+    return memory
 
 
-def resume(lab: Lab, instance_id: str, host: str) -> str:
+def resume(lab: Lab, instance_id: str, host: str, memory: Memory = ()) -> str:
     """The guest runs there, whether or not it does here; returns its namespace."""
     there = _arriving(lab, find_instance(lab, instance_id), host)
     instances.configure(lab, there)
+    links.learn(there.namespace, _VNIC, memory)
     return there.namespace
 
 

@@ -181,9 +181,9 @@ class Orchestrator:
         async def go(client: Client) -> None:
             api = Networking(client)
             await api.show(Collection.PORTS, port_id)  # the connection is made while it still runs
-            migration.pause(self.lab, port_id)
+            memory = migration.pause(self.lab, port_id)
             await api.activate_binding(port_id, to)
-            migration.resume(self.lab, port_id, to)
+            migration.resume(self.lab, port_id, to, memory)
 
         self.ask(go)
         migration.finish(self.lab, port_id, to)
