@@ -29,7 +29,8 @@ from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.filters import PRIORITY, Filter
 from netwright.fabric.drivers.linux.links import KernelRoute, Link
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 
 _FIRST_INDEX = 1 << 24  # of what is planned: no kernel counts that far
 _NUMBERS = ("vni", "l3vni")
