@@ -156,6 +156,24 @@ class Client(Http):
                     return mirror
         raise nonsense(f"{self.server}/v1/watch", "it ended amid a snapshot")
 
+    async def switches(self) -> Sequence[dict[str, Any]]:
+        """The switches of the inventory, and how each stands."""
+        answer = await self.call("GET", "/v1/switches", dict[str, list[dict[str, Any]]])
+        return answer["switches"]
+
+    async def switch(self, name: str) -> dict[str, Any]:
+        return await self.call("GET", f"/v1/switches/{quote(name, safe='')}", dict[str, Any])
+
+    async def links(self, host: str | None = None) -> Sequence[dict[str, Any]]:
+        """What inventory, LLDP and leaves say of links; of a host's alone, if one is named."""
+        params = {"host": host} if host is not None else None
+        answer = await self.call("GET", "/v1/links", dict[str, list[dict[str, Any]]], params=params)
+        return answer["links"]
+
+    async def fabric_credential(self) -> str:
+        """The token that makes its bearer the fabric controller; for admins only."""
+        return (await self.call("POST", "/v1/fabric/credential", dict[str, str]))["token"]
+
     async def topology(self) -> Topology:
         return await self.call("GET", "/v1/topology", Topology)
 
