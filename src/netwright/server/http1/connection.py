@@ -99,10 +99,8 @@ class Connection(asyncio.Protocol):
         self._header_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:  # to what, we do not know: as it was
-            self._parser = httptools.HttpRequestParser(self)
-            if rest := data[upgrade.args[0] :]:
-                self.data_received(rest)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_as_it_was(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
             self._refuse()
@@ -202,6 +200,7 @@ class Connection(asyncio.Protocol):
             if not self._exchanges:
                 self._asked = self._loop.create_future()
                 await self._asked
+                continue
             exchange = self._exchanges[0]
             await self._answer(exchange)
             self._exchanges.popleft()
@@ -230,6 +229,17 @@ class Connection(asyncio.Protocol):
             self._close()
         else:
             self._expect(self.HEADER_S if self._header_bytes else self.KEEP_ALIVE_S)
+
+    def _go_on_as_it_was(self, rest: bytes) -> None:
+        """Ask anew without the wish for another protocol: none is known here (RFC 9110, 7.8)."""
+        exchange = self._exchanges.pop()
+        self._parser = httptools.HttpRequestParser(self)
+        if exchange.method == "CONNECT":  # wants nothing else
+            self._refuse()
+            return
+        wishes = (b"%b: %b\r\n" % field for field in exchange.headers if field[0] != b"upgrade")
+        head = (exchange.method.encode(), b" ", self._url, b" HTTP/1.1\r\n", *wishes, b"\r\n")
+        self.data_received(b"".join((*head, rest)))
 
     def _refuse(self) -> None:
         """What came is no request. Those before it are answered first."""

@@ -167,7 +167,6 @@ class Exchange:
         """Its lines as far as they are the same for all replies. Raises ValueError."""
         if self.has_begun:
             raise ValueError("a request has one reply")
-        self.has_begun = True
         if self._expects_continue and not self._has_ended:  # does the body come now? Nobody knows
             self.keeps_alive = False
         lines = [_status_line(status), _date_line(int(time.time()))]
@@ -175,6 +174,7 @@ class Exchange:
             if b"\n" in value or b"\r" in value:  # it would begin a line of its own
                 raise ValueError(f"{value!r} cannot be a header's value")
             lines += (name, b": ", value, b"\r\n")
+        self.has_begun = True
         return lines
 
     # -- the connection's side
