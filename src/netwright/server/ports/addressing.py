@@ -83,9 +83,7 @@ def assign(
 
 def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
     granted = []
-    subnets = world.subnets_of(port.network.id)
-    for version in (4, 6):
-        of_version = [subnet for subnet in subnets if subnet.ip_version == version]
+    for of_version in world.subnets_by_version(port.network.id):
         granted += [_choose(world, port, subnet) for subnet in of_version if is_slaac(subnet)]
         candidates = [subnet for subnet in of_version if not is_slaac(subnet)]
         for subnet in candidates:

@@ -5,7 +5,7 @@ ports, members of groups, so that a watcher knows a port's network before the po
 also handed back, for the hub.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -37,7 +37,8 @@ _encode = msgspec.json.Encoder().encode
 async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     """Write all changes; returns the events, which follow the one at `last`. Raises KeyTaken."""
     events = [EventRow(seq, *draft) for seq, draft in enumerate(_drafts(world), start=last + 1)]
-    seqs = {event.id: event.seq for event in events if event.kind is Kind.PORT}
+    rows = [_event_row(event) for event in events]
+    told = {row[_ID]: row for row in rows if row[_KIND] is Kind.PORT}
     await _write_networks(tx, world)
     await _write_subnets(tx, world)
     await _write_hosts(tx, world)
@@ -47,19 +48,21 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await write_tags(tx, world)
     await write_gaps(tx, world)
     await _write_allocations(tx, world)
-    await _write_ports(tx, world, seqs)
+    await _write_ports(tx, world, told)
     await write_memberships(tx, world)
     await _write_former_macs(tx, world)
     await _write_attachments(tx, world)
     await _write_transitions(tx, world)
+    seqs = {port_id: row[_SEQ] for port_id, row in told.items()} if world.notices else {}
     await write_notices(tx, world.notices, seqs, world.now)
-    await tx.insert(schema.event, [_event_row(event) for event in events])
+    await tx.insert(schema.event, rows)
     return events
 
 
 _Draft = tuple[Kind, str, frozenset[str] | None, frozenset[str], bytes | None]
 
 _NOBODY: frozenset[str] = frozenset()
+_SEQ, _KIND, _ID, _BODY = 0, 1, 2, 5  # of an event's row
 
 
 def _drafts(world: World) -> Iterator[_Draft]:
@@ -82,6 +85,8 @@ def _drafts(world: World) -> Iterator[_Draft]:
         hosts = _hosts_of_port(port)
         yield Kind.PORT, port_id, hosts, before_hosts - hosts, _body(port)
     for port_id, before_port, port in world.ports.changed():
+        if not (port and port.bindings) and not (before_port and before_port.bindings):
+            continue  # it was no member, and is none
         for group_id, member in members.changes(before_port, port):
             subject = members.id_of(port_id, group_id)
             yield Kind.GROUP_MEMBER, subject, _NOBODY, _NOBODY, _body(member)
@@ -108,7 +113,9 @@ def _attachment_drafts(world: World) -> Iterator[_Draft]:
 
 
 def _hosts_of_port(port: Port | None) -> frozenset[str]:
-    return frozenset(binding.host for binding in port.bindings) if port else _NOBODY
+    if port is None or not port.bindings:
+        return _NOBODY
+    return frozenset(binding.host for binding in port.bindings)
 
 
 def _hosts_of_network(world: World, network_id: str, *, is_gone: bool) -> frozenset[str]:
@@ -128,10 +135,13 @@ def _body(value: msgspec.Struct | None) -> bytes | None:
 
 
 def _event_row(event: EventRow) -> tuple[Any, ...]:
-    hosts = None if event.hosts is None else " ".join(sorted(event.hosts))
-    left = " ".join(sorted(event.left_hosts))
+    hosts = None if event.hosts is None else _words(event.hosts)
     body = None if event.body is None else event.body.decode()
-    return (event.seq, event.kind, event.id, hosts, left, body)
+    return (event.seq, event.kind, event.id, hosts, _words(event.left_hosts), body)
+
+
+def _words(names: frozenset[str]) -> str:
+    return " ".join(sorted(names)) if names else ""
 
 
 async def _write_networks(tx: Transaction, world: World) -> None:
@@ -221,7 +231,8 @@ async def _write_allocations(tx: Transaction, world: World) -> None:
             await open_blocks(tx, subnet, addresses)
 
 
-async def _write_ports(tx: Transaction, world: World, seqs: dict[str, int]) -> None:
+async def _write_ports(tx: Transaction, world: World, told: Mapping[str, tuple[Any, ...]]) -> None:
+    """The ports as the rows of their events tell of them."""
     if not world.ports.is_touched:
         return
     inserts: list[tuple[Any, ...]] = []
@@ -233,7 +244,8 @@ async def _write_ports(tx: Transaction, world: World, seqs: dict[str, int]) -> N
         if port is None:
             gone.append((port_id,))
             continue
-        row = port_row(port, seqs[port_id])
+        event = told[port_id]
+        row = port_row(port, event[_SEQ], event[_BODY])
         if before is None:
             inserts.append(row)
         elif _keys(before) == _keys(port):
@@ -330,7 +342,7 @@ def _keys(port: Port) -> tuple[str, str | None]:
     return port.mac_address, None if port.state is PortState.RELEASING else port.unique_name
 
 
-def port_row(port: Port, seq: int) -> tuple[Any, ...]:
+def port_row(port: Port, seq: int, body: str) -> tuple[Any, ...]:
     active = port.active_binding
     mac_address, unique_name = _keys(port)
     return (
@@ -338,5 +350,5 @@ def port_row(port: Port, seq: int) -> tuple[Any, ...]:
         mac_address, port.device_id, port.device_owner, port.admin_state_up,
         port.port_security_enabled, port.vnic_type, port.state, active.host if active else None,
         active.vif_type if active else VifType.UNBOUND, port.revision_number, port.created_at,
-        port.updated_at, seq, _encode(port).decode(),
+        port.updated_at, seq, body,
     )  # fmt: skip
