@@ -5,6 +5,9 @@ from functools import cache
 
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, Table
 
+SEPARATOR = "\x1f"
+"""Between texts that go as one: ASCII's unit separator, which few texts have."""
+
 _ARRAYS: tuple[tuple[type, str], ...] = (
     (Boolean, "boolean[]"),
     (Integer, "bigint[]"),
@@ -70,11 +73,32 @@ def sqlite_delete(table: Table, columns: tuple[str, ...]) -> str:
 
 @cache
 def postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    return _postgres_find(table, columns, key, _unnest(table, key))
+
+
+@cache
+def postgres_find_by_texts(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    """As `postgres_find`; $1, $2, … are not arrays but texts, whose parts `SEPARATOR` separates."""
+    arrays = (f"string_to_array(${n}::text, chr({ord(SEPARATOR)}))" for n in _numbers(key))
+    return _postgres_find(table, columns, key, f"unnest({', '.join(arrays)})")
+
+
+@cache
+def is_text(table: Table, columns: tuple[str, ...]) -> bool:
+    """Whether the columns hold text alone."""
+    return all(_array(table.c[name]) == "text[]" for name in columns)
+
+
+def _postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...], given: str) -> str:
     wanted = ", ".join(f"{table.name}.{column}" for column in columns)
     return (
         f"SELECT {wanted} FROM {table.name} "  # noqa: S608 - our names
-        f"JOIN {_unnest(table, key)} AS given ({', '.join(key)}) ON {_joined(table, key)}"
+        f"JOIN {given} AS given ({', '.join(key)}) ON {_joined(table, key)}"
     )
+
+
+def _numbers(columns: Sequence[str]) -> range:
+    return range(1, len(columns) + 1)
 
 
 @cache

@@ -80,7 +80,7 @@ from netwright.server.missing import MISSING, Missing, load_missing
 from netwright.server.needs import Needs
 from netwright.server.noting import note
 from netwright.server.nova import notices
-from netwright.server.overtaking import is_outdated
+from netwright.server.overtaking import is_outdated, may_leave_macs
 from netwright.server.ports import decisions as ports
 from netwright.server.ports import preparing
 from netwright.server.ports.deadlines import pass_deadline
@@ -168,7 +168,7 @@ async def run(
     try:
         await supply(tx, aside, world, demand_of(world, needs))
         more = partial(load_missing, tx, aside, world, memory)
-        outcomes = [await _outcome(world, command, epoch, more) for command in commands]
+        outcomes = await _outcomes(world, commands, epoch, more)
     except SubnetChanged as error:
         raise Overtaken from error
     if not turn_first and await tx.take_turn():
@@ -207,7 +207,9 @@ async def _is_overtaken(
         return False
     if is_outdated(world, needs, meanwhile):
         return True
-    return await _macs_were_held(tx, world) or await rebase_usage(tx, world)
+    if may_leave_macs(meanwhile) and await _macs_were_held(tx, world):
+        return True
+    return await rebase_usage(tx, world)
 
 
 async def _macs_were_held(tx: Transaction, world: World) -> bool:
@@ -239,17 +241,34 @@ def _wanted(world: World) -> set[tuple[str, Address]]:
     return {key for key, before, now in world.allocations.changed() if now and not before}
 
 
-async def _outcome(
+async def _outcomes(
+    world: World,
+    commands: Sequence[Command],
+    epoch: str,
+    load_more: Callable[[Missing, int], Awaitable[None]],
+) -> list[Outcome]:
+    outcomes = []
+    for command in commands:
+        outcome = _attempt(world, command, epoch)
+        if isinstance(outcome, MISSING):
+            outcome = await _once_loaded(world, command, epoch, load_more, outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+async def _once_loaded(
     world: World,
     command: Command,
     epoch: str,
     load_more: Callable[[Missing, int], Awaitable[None]],
+    missing: Missing,
 ) -> Outcome:
     for _ in range(_LOADS_AMID_DECISION_MAX * weight(command)):
+        await load_more(missing, weight(command))
         outcome = _attempt(world, command, epoch)
         if not isinstance(outcome, MISSING):
             return outcome
-        await load_more(outcome, weight(command))
+        missing = outcome
     log.error("no end of loading", command=type(command).__name__)
     return _defect(command)
 
@@ -273,6 +292,9 @@ def _defect(command: Command) -> InternalError:
 
 
 def _decide(world: World, command: Command, epoch: str) -> Outcome:
+    decision = _DECISIONS.get(type(command))
+    if decision is not None:
+        return decision(world, command)
     match command:
         case ApplyReports():
             return hosts.apply_reports(world, command, lambda cursor: seq_of(cursor, epoch))
@@ -281,7 +303,7 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:
         case Together():
             return _together(world, command, epoch)
         case _:
-            return _DECISIONS[type(command)](world, command)
+            raise TypeError(command)
 
 
 def _together(world: World, command: Together, epoch: str) -> Outcome:

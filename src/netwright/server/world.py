@@ -90,7 +90,8 @@ class Rows(Generic[K, V]):
             self._journal.append(partial(self._set, key, self._now[key]))
         else:
             self._journal.append(partial(self._unset, key))
-        self._set(key, value)
+        self._now[key] = self._seen[key] = value
+        self._changes = None
 
     def __len__(self) -> int:
         """How many rows were loaded."""

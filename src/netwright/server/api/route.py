@@ -50,7 +50,7 @@ class Call:
         body_bytes_max: int,
     ) -> None:
         self.exchange = exchange
-        self.headers: Mapping[bytes, bytes] = dict(exchange.headers)
+        self.headers: Mapping[bytes, bytes] = exchange.fields
         self.path = path
         self.caller = NOBODY
         self.service = service

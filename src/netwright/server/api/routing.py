@@ -1,7 +1,7 @@
 """Finds a request's route and has the edge serve it: what connections call (`http1`)."""
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Sequence
+from typing import Any
 
 from falcon.routing import CompiledRouter
 
@@ -35,5 +35,6 @@ class Application:
         found = None if "//" in path else self._router.find(path.rstrip("/") or "/")
         if found is None:
             return _NOTHING
+        routes: Any  # falcon calls it a resource, and an object
         routes, _, parameters, template = found
-        return Found(template or "", cast("Mapping[str, Route]", routes), parameters)
+        return Found(template or "", routes, parameters)

@@ -138,21 +138,17 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._header_bytes = 0
         self._due_at = float("inf")
-        parser, url = self._parser, httptools.parse_url(self._url)
+        parser = self._parser
         version = parser.get_http_version()
-        path = url.path.decode("ascii")
+        path, query = _target(self._url)
         self._read = exchange = Exchange(
             self,
             parser.get_method().decode("ascii"),
             unquote(path) if "%" in path else path,
-            url.query or b"",
+            query,
             self._headers,
             keeps_alive=(version != "1.0" and parser.should_keep_alive() and not self._is_stopping),
             is_old=version == "1.0",
-            expects_continue=any(
-                name == b"expect" and value.lower() == b"100-continue"
-                for name, value in self._headers
-            ),
         )
         self._exchanges.append(exchange)
         if self._task is None:
@@ -317,3 +313,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         elif waiting:
             self._await_reader(timeout_s)
+
+
+def _target(url: bytes) -> tuple[str, bytes]:
+    """Path and query of what is asked for (RFC 9112, section 3.2). Raises what httptools does."""
+    if url.startswith(b"/") and b"#" not in url:
+        path, _, query = url.partition(b"?")
+        return path.decode("ascii"), query
+    parsed = httptools.parse_url(url)
+    return parsed.path.decode("ascii"), parsed.query or b""

@@ -53,6 +53,7 @@ class Exchange:
         "_is_old",
         "_waiter",
         "_wire",
+        "fields",
         "has_begun",
         "headers",
         "held_bytes",
@@ -74,12 +75,12 @@ class Exchange:
         *,
         keeps_alive: bool = True,
         is_old: bool = False,
-        expects_continue: bool = False,
     ) -> None:
         self.method = method
         self.path = path
         self.query = query
         self.headers = headers
+        self.fields = dict(headers)  # of those that are there twice, the last
         self.keeps_alive = keeps_alive
         self.has_begun = False
         self.is_complete = False
@@ -87,7 +88,7 @@ class Exchange:
         self.held_bytes = 0
         self._wire = wire
         self._is_old = is_old  # HTTP/1.0, which knows no chunks
-        self._expects_continue = expects_continue
+        self._expects_continue = self.fields.get(b"expect", b"").lower() == b"100-continue"
         self._chunks: list[bytes] = []
         self._chunked = False
         self._has_ended = False
@@ -171,9 +172,9 @@ class Exchange:
             self.keeps_alive = False
         lines = [_status_line(status), _date_line(int(time.time()))]
         for name, value in fields:
-            if b"\n" in value or b"\r" in value:  # it would begin a line of its own
-                raise ValueError(f"{value!r} cannot be a header's value")
-            lines += (name, b": ", value, b"\r\n")
+            lines.append(b"%b: %b\r\n" % (name, value))
+        if b"".join(lines).count(b"\n") != len(lines):  # a value would begin a line of its own
+            raise ValueError(f"{fields!r} cannot be headers")
         self.has_begun = True
         return lines
 

@@ -88,7 +88,7 @@ def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
         candidates = [subnet for subnet in of_version if not is_slaac(subnet)]
         for subnet in candidates:
             try:
-                granted.append(_choose(world, port, subnet))
+                granted.append(_draw(world, port, subnet))
                 break
             except Exhausted:
                 if subnet is candidates[-1]:
@@ -99,6 +99,11 @@ def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
 def _choose(world: World, port: Addressee, subnet: Subnet) -> FixedIp:
     if is_slaac(subnet):
         return _take(world, port, subnet, eui64(subnet.cidr, port.mac))
+    return _draw(world, port, subnet)
+
+
+def _draw(world: World, port: Addressee, subnet: Subnet) -> FixedIp:
+    """Any address that is free."""
     address = world.ledger.allocate(subnet.id, world.now)
     while _is_held(world, subnet, address):
         address = world.ledger.allocate(subnet.id, world.now)
