@@ -1,6 +1,6 @@
 """Decides a batch of commands in one transaction.
 
-    chores ─▶ load ─▶ lease addresses ─▶ decide each (undone alone if it fails)
+    chores ─▶ load ─▶ lease addresses ─▶ decide each (undone alone if it fails) ─▶ events
            ─▶ take the turn ─▶ overtaken? ─▶ write ─▶ commit
 
 Processes that share a database decide at once and write in turns, which also gives the events their
@@ -108,7 +108,7 @@ from netwright.server.store.loading import load
 from netwright.server.store.memory import Memory
 from netwright.server.store.quotas import rebase_usage
 from netwright.server.store.upkeep import chores
-from netwright.server.store.writing import write
+from netwright.server.store.writing import drafts, write
 from netwright.server.weighing import weight
 from netwright.server.world import World
 
@@ -171,6 +171,7 @@ async def run(
         outcomes = await _outcomes(world, commands, epoch, more)
     except SubnetChanged as error:
         raise Overtaken from error
+    told = drafts(world)
     if not turn_first and await tx.take_turn():
         meanwhile = await memory.catch_up(tx)
         if meanwhile is None or await _is_overtaken(tx, world, needs, meanwhile):
@@ -181,7 +182,7 @@ async def run(
         world.notices.extend(notices.of_ports(changes))
     last = memory.seq
     try:
-        events = await write(tx, world, last)
+        events = await write(tx, world, told, last)
     except KeyTaken as error:
         raise Overtaken(_wanted(world)) from error
     remember = partial(memory.commit, world, last + len(events))

@@ -5,7 +5,7 @@ ports, members of groups, so that a watcher knows a port's network before the po
 also handed back, for the hub.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,9 +34,20 @@ from netwright.server.world import World
 _encode = msgspec.json.Encoder().encode
 
 
-async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
+Draft = tuple[Kind, str, frozenset[str] | None, frozenset[str], bytes | None]
+"""An event whose place in the log is not known yet."""
+
+
+def drafts(world: World) -> list[Draft]:
+    """The events of all changes: made ready, since others wait for the turn that writing takes."""
+    return list(_drafts(world))
+
+
+async def write(
+    tx: Transaction, world: World, drafts: Sequence[Draft], last: int
+) -> list[EventRow]:
     """Write all changes; returns the events, which follow the one at `last`. Raises KeyTaken."""
-    events = [EventRow(seq, *draft) for seq, draft in enumerate(_drafts(world), start=last + 1)]
+    events = [EventRow(seq, *draft) for seq, draft in enumerate(drafts, start=last + 1)]
     rows = [_event_row(event) for event in events]
     told = {row[_ID]: row for row in rows if row[_KIND] is Kind.PORT}
     await _write_networks(tx, world)
@@ -59,13 +70,11 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     return events
 
 
-_Draft = tuple[Kind, str, frozenset[str] | None, frozenset[str], bytes | None]
-
 _NOBODY: frozenset[str] = frozenset()
 _SEQ, _KIND, _ID, _BODY = 0, 1, 2, 5  # of an event's row
 
 
-def _drafts(world: World) -> Iterator[_Draft]:
+def _drafts(world: World) -> Iterator[Draft]:
     for kind, type_ in PLAIN_OF.items():
         for resource_id, _, value in world.of(type_).changed():
             yield kind, resource_id, _NOBODY, _NOBODY, _body(value)
@@ -92,7 +101,7 @@ def _drafts(world: World) -> Iterator[_Draft]:
             yield Kind.GROUP_MEMBER, subject, _NOBODY, _NOBODY, _body(member)
 
 
-def _attachment_drafts(world: World) -> Iterator[_Draft]:
+def _attachment_drafts(world: World) -> Iterator[Draft]:
     """A new attachment brings its network and subnets into the host's view, its end takes them."""
     for (network_id, name), before, attachment in world.attachments.changed():
         host = frozenset({name})
