@@ -35,7 +35,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 Plain = TypeVar("Plain", bound=Value)
 
-Journal = list[Callable[[], None]]
+Journal = list[tuple[Any, ...]]
+"""What undoes each change: a function, and what to call it with."""
 
 
 class Gap(NamedTuple):
@@ -87,9 +88,9 @@ class Rows(Generic[K, V]):
         for watcher in self.watchers:
             watcher(self.get(key), value)
         if key in self._now:
-            self._journal.append(partial(self._set, key, self._now[key]))
+            self._journal.append((self._set, key, self._now[key]))
         else:
-            self._journal.append(partial(self._unset, key))
+            self._journal.append((self._unset, key))
         self._now[key] = self._seen[key] = value
         self._changes = None
 
@@ -260,7 +261,7 @@ class World:
         self.ledger.drop(subnet_id)
         if subnet_id not in self.recuts:
             self.recuts.add(subnet_id)
-            self.journal.append(lambda: self.recuts.discard(subnet_id))
+            self.journal.append((self.recuts.discard, subnet_id))
 
     def subnets_of(self, network_id: str) -> list[Subnet]:
         """The network's subnets, oldest first."""
@@ -305,8 +306,8 @@ class Trial:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         world = self._world
         if error is not None:
-            for undo in reversed(world.journal[self._mark :]):
-                undo()
+            for undo, *changed in reversed(world.journal[self._mark :]):
+                undo(*changed)
             del world.journal[self._mark :]
             del world.transitions[self._transitions :]
             world.ledger.rollback(self._savepoint)

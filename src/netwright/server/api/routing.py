@@ -1,6 +1,6 @@
 """Finds a request's route and has the edge serve it: what connections call (`http1`)."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from falcon.routing import CompiledRouter
@@ -28,8 +28,8 @@ class Application:
             self._router.add_route(path, own)
         self._router.find("/")  # compiles it now, not at the first request
 
-    async def __call__(self, exchange: Exchange) -> None:
-        await self._edge.serve(self._found(exchange.path), exchange)
+    def __call__(self, exchange: Exchange) -> Awaitable[None]:
+        return self._edge.serve(self._found(exchange.path), exchange)
 
     def _found(self, path: str) -> Found:
         found = None if "//" in path else self._router.find(path.rstrip("/") or "/")

@@ -198,21 +198,21 @@ class Connection(asyncio.Protocol):
                 await self._asked
                 continue
             exchange = self._exchanges[0]
-            await self._answer(exchange)
+            try:
+                await self._application(exchange)
+            except Exception:  # noqa: BLE001 - whatever it is: other requests are served on
+                _log.exception("a reply failed", method=exchange.method, path=exchange.path)
             self._exchanges.popleft()
+            if not exchange.is_complete:
+                self._give_up(exchange)
             if not exchange.keeps_alive:
                 self._close()
             elif not self._exchanges:
                 self._rest()
 
-    async def _answer(self, exchange: Exchange) -> None:
-        try:
-            await self._application(exchange)
-        except Exception:  # noqa: BLE001 - whatever it is: other requests are served on
-            _log.exception("a reply failed", method=exchange.method, path=exchange.path)
-        if exchange.is_complete:
-            return
-        exchange.keeps_alive = False  # it has no last chunk
+    def _give_up(self, exchange: Exchange) -> None:
+        """Its reply has no last chunk, or has not begun."""
+        exchange.keeps_alive = False
         if not exchange.has_begun and not exchange.is_gone:
             self.write(plain_reply(500, b"Internal Server Error"))
 
