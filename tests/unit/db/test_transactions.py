@@ -81,3 +81,17 @@ async def test_what_a_batch_finds_by_keys_is_planned_so_though_tables_were_empty
     assert "Index" in said
     assert "Seq Scan on allocation" not in said
     await database.close()
+
+
+@pytest.mark.parametrize(
+    "names", [["a"], [""], ["", ""], ["a", ""], ["", "b"], ["a\x1fb", "c"], ["\x1f"], ["ü'", "%s"]]
+)
+async def test_rows_are_found_by_texts_of_any_kind(database_url: str, names: list[str]) -> None:
+    database = await opened(database_url)
+    made = [(name, resource, 7) for name in {*names, "other"} for resource in ("port", "network")]
+    await database.write(lambda tx: tx.insert(schema.quota_usage, made))
+    keys = [(name, "port") for name in names]
+    columns = ("project_id", "resource", "used")
+    found = await database.read(lambda tx: tx.find(schema.quota_usage, columns, keys))
+    assert {tuple(row) for row in found} == {(name, "port", 7) for name in names}
+    await database.close()
