@@ -5,7 +5,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from netwright.server.request_metrics import LATENCY_BUCKETS_S, RequestMetrics
 
-
 _LABELS = ("method", "route", "status", "le")
 
 
