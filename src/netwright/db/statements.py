@@ -79,8 +79,7 @@ def postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) 
 @cache
 def postgres_find_by_texts(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
     """As `postgres_find`; $1, $2, … are not arrays but texts, whose parts `SEPARATOR` separates."""
-    arrays = (f"string_to_array(${n}::text, chr({ord(SEPARATOR)}))" for n in _numbers(key))
-    return _postgres_find(table, columns, key, f"unnest({', '.join(arrays)})")
+    return _postgres_find(table, columns, key, _unnest_texts(key))
 
 
 @cache
@@ -97,8 +96,10 @@ def _postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...],
     )
 
 
-def _numbers(columns: Sequence[str]) -> range:
-    return range(1, len(columns) + 1)
+def _unnest_texts(columns: Sequence[str]) -> str:
+    places = range(1, len(columns) + 1)
+    arrays = (f"string_to_array(${n}::text, chr({ord(SEPARATOR)}))" for n in places)
+    return f"unnest({', '.join(arrays)})"
 
 
 @cache
@@ -121,6 +122,16 @@ def postgres_insert(table: Table) -> str:
     return (
         f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - our names
         f"SELECT * FROM {_unnest(table, columns)}"
+    )
+
+
+@cache
+def postgres_insert_by_texts(table: Table) -> str:
+    """As `postgres_insert`, with texts as `postgres_find_by_texts` has them."""
+    columns = columns_of(table)
+    return (
+        f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - our names
+        f"SELECT * FROM {_unnest_texts(columns)}"
     )
 
 

@@ -95,3 +95,15 @@ async def test_rows_are_found_by_texts_of_any_kind(database_url: str, names: lis
     found = await database.read(lambda tx: tx.find(schema.quota_usage, columns, keys))
     assert {tuple(row) for row in found} == {(name, "port", 7) for name in names}
     await database.close()
+
+
+@pytest.mark.parametrize("odd", ["", "a\x1fb", "ü'"])
+async def test_rows_of_keys_alone_are_stored_as_they_are(database_url: str, odd: str) -> None:
+    database = await opened(database_url)
+    made = [(f"group{number}", f"port{number % 7}") for number in range(300)] + [("group", odd)]
+    await database.write(lambda tx: tx.insert(schema.membership, made))
+    sql = "SELECT group_id, port_id FROM membership"
+    assert {tuple(row) for row in await database.read(lambda tx: tx.rows(sql))} == set(made)
+    with pytest.raises(KeyTaken):
+        await database.write(lambda tx: tx.insert(schema.membership, made[::-1]))
+    await database.close()
