@@ -41,6 +41,7 @@ from netwright.tasks import waiting
 OpenService = Callable[[ServerSettings, Metrics], Awaitable[Service]]
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _RELEARN_S = 1.0
+_YOUNG_OBJECTS_MAX = 100_000  # a batch of 500 ports, with those that wait, is half of that
 
 _log = structlog.get_logger("netwright.server")
 
@@ -113,7 +114,7 @@ async def serve(
                 "everybody who reaches this server is an administrator: auth = none",
                 next="use auth = token, the default, where others can reach it",
             )
-        spare_the_collector()
+        spare_the_collector(_YOUNG_OBJECTS_MAX)
         await _serve(edge, listener, inherited, settings.stop_s)
         learning.cancel()
     finally:
