@@ -102,11 +102,13 @@ class PostgresTransaction:
         if not keys:
             return ()
         key = tuple(by) or statements.key_of(table)
-        given: list[Any] = list(zip(*keys, strict=True))
-        form = statements.postgres_find
-        if statements.is_text(table, key) and (texts := _texts(given)):
-            form, given = statements.postgres_find_by_texts, texts
-        rows: Sequence[Row] = await self.connection.fetch(form(table, tuple(columns), key), *given)
+        rows: Sequence[Row]
+        if texts := _texts(table, key, keys):
+            sql = statements.postgres_find_by_texts(table, tuple(columns), key)
+            rows = await self.connection.fetch(sql, *texts)
+        else:
+            sql = statements.postgres_find(table, tuple(columns), key)
+            rows = await self.connection.fetch(sql, *zip(*keys, strict=True))
         return rows
 
     async def last_bytes(
@@ -123,11 +125,10 @@ class PostgresTransaction:
             await self._write(statements.postgres_insert(table), rows)
             return
         columns = statements.columns_of(table)
-        if columns == statements.key_of(table) and statements.is_text(table, columns):
-            texts = _texts(list(zip(*rows, strict=True)))
-            if texts:  # to COPY takes as long as five statements, and more for each row
-                await self._run_writing(statements.postgres_insert_by_texts(table), texts)
-                return
+        is_key = columns == statements.key_of(table)
+        if is_key and (texts := _texts(table, columns, rows)):  # a COPY costs five statements
+            await self._run_writing(statements.postgres_insert_by_texts(table), texts)
+            return
         try:
             await self.connection.copy_records_to_table(table.name, records=rows, columns=columns)
         except asyncpg.UniqueViolationError as error:
@@ -141,6 +142,9 @@ class PostgresTransaction:
 
     async def delete(self, table: Table, keys: Sequence[Row], by: Sequence[str] = ()) -> None:
         columns = tuple(by) or statements.key_of(table)
+        if texts := _texts(table, columns, keys):
+            await self._run_writing(statements.postgres_delete_by_texts(table, columns), texts)
+            return
         await self._write(statements.postgres_delete(table, columns), keys)
 
     async def take_turn(self) -> bool:
@@ -188,14 +192,16 @@ def _keys(keys: list[Any] | set[Any]) -> list[str] | str:
     return listed
 
 
-def _texts(columns: list[tuple[str, ...]]) -> list[str]:
-    """Each column as one text; [] when a value has the separator in it, or all are empty.
+def _texts(table: Table, columns: tuple[str, ...], keys: Sequence[Row]) -> list[str]:
+    """Each column's values as one text; [] when they are no texts, or have the separator in them.
 
     asyncpg asks of each element of an array whether it is a sequence, which takes as long as all
     else that it does with a row.
     """
-    joined = [statements.SEPARATOR.join(values) for values in columns]
-    between = len(columns[0]) - 1
+    if not (keys and statements.is_text(table, columns)):
+        return []
+    joined = [statements.SEPARATOR.join(values) for values in zip(*keys, strict=True)]
+    between = len(keys) - 1
     is_whole = all(text and text.count(statements.SEPARATOR) == between for text in joined)
     return joined if is_whole else []
 

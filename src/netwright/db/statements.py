@@ -153,9 +153,19 @@ def postgres_update(table: Table, columns: tuple[str, ...]) -> str:
 
 @cache
 def postgres_delete(table: Table, columns: tuple[str, ...]) -> str:
+    return _postgres_delete(table, columns, _unnest(table, columns))
+
+
+@cache
+def postgres_delete_by_texts(table: Table, columns: tuple[str, ...]) -> str:
+    """As `postgres_delete`, with texts as `postgres_find_by_texts` has them."""
+    return _postgres_delete(table, columns, _unnest_texts(columns))
+
+
+def _postgres_delete(table: Table, columns: tuple[str, ...], given: str) -> str:
     return (
         f"DELETE FROM {table.name} "  # noqa: S608 - our names
-        f"USING {_unnest(table, columns)} AS given ({', '.join(columns)}) "
+        f"USING {given} AS given ({', '.join(columns)}) "
         f"WHERE {_joined(table, columns)}"
     )
 

@@ -106,4 +106,10 @@ async def test_rows_of_keys_alone_are_stored_as_they_are(database_url: str, odd:
     assert {tuple(row) for row in await database.read(lambda tx: tx.rows(sql))} == set(made)
     with pytest.raises(KeyTaken):
         await database.write(lambda tx: tx.insert(schema.membership, made[::-1]))
+    gone = [made[0], made[-1], ("group2", "nobody")]
+    await database.write(lambda tx: tx.delete(schema.membership, gone))
+    assert {tuple(row) for row in await database.read(lambda tx: tx.rows(sql))} == set(made[1:-1])
+    await database.write(lambda tx: tx.delete(schema.membership, [("port1",)], by=("port_id",)))
+    left = await database.read(lambda tx: tx.rows(sql))
+    assert {tuple(row) for row in left} == {row for row in made[1:-1] if row[1] != "port1"}
     await database.close()
