@@ -22,6 +22,7 @@ class Collection(StrEnum):
     NETWORKS = "networks"
     SUBNETS = "subnets"
     PORTS = "ports"
+    ROUTERS = "routers"
     SECURITY_GROUPS = "security_groups"
     SECURITY_GROUP_RULES = "security_group_rules"
 
@@ -63,6 +64,11 @@ class Networking:
 
     async def delete(self, of: Collection, resource_id: str) -> None:
         await self._http.call("DELETE", _path(of, resource_id), NoneType)
+
+    async def add_router_interface(self, router_id: str, what: Mapping[str, str]) -> Resource:
+        """`what` is a subnet, by `subnet_id`, or a port of one's own, by `port_id`."""
+        path = f"{_path(Collection.ROUTERS, router_id)}/add_router_interface"
+        return await self._http.call("PUT", path, dict[str, Any], body=dict(what))
 
     async def prepare_binding(self, port_id: str, host: str) -> Resource:
         """An inactive binding of the port on a host, for a live migration to it."""

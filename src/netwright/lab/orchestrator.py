@@ -7,8 +7,6 @@ the design's thirteen steps. Requests go out from the management node's namespac
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,16 +14,14 @@ from msgspec import Struct
 
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking, Resource
-from netwright.lab import instances, migration, netns
+from netwright.lab import instances, migration, netns, networks
 from netwright.lab.errors import LabError, SpecError
 from netwright.lab.places import Instance, find_instance
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
 from netwright.model.resources import Host, Transition
-from netwright.model.security_errors import SecurityGroupRuleExists
 from netwright.model.states import PortState
-from netwright.server.auth import DEFAULT_PROJECT
 
 T = TypeVar("T")
 
@@ -103,9 +99,30 @@ class Orchestrator:
     def create_networks(self) -> list[Resource]:
         """The lab's networks with their subnets, as the core router has their gateways."""
         self._let_all_in()
-        made = [self._create_network(name) for name in self.lab.spec.networks]
-        self._networks |= {str(network["name"]): network for network in made}
-        return made
+        spec = self.lab.spec
+        return [
+            self._remember(
+                self.ask(
+                    lambda client, name=name: networks.create_provider_network(client, spec, name)
+                )
+            )
+            for name in spec.networks
+        ]
+
+    def create_fabric_network(self, name: str, gateways: Sequence[str]) -> Resource:
+        """A VXLAN network with a subnet for each gateway (address with prefix length)."""
+        self._let_all_in()
+        return self._remember(
+            self.ask(lambda client: networks.create_fabric_network(client, name, gateways))
+        )
+
+    def create_vpc(
+        self, name: str, inside: Sequence[str], ways_out: Sequence[str] = ()
+    ) -> Resource:
+        """A router of these fabric networks, with ways out into these provider networks."""
+        ids = [str(self.network(each)["id"]) for each in inside]
+        out = [str(self.network(each)["id"]) for each in ways_out]
+        return self.ask(lambda client: networks.create_vpc(client, name, ids, out))
 
     def network(self, name: str) -> Resource:
         if name not in self._networks:
@@ -226,29 +243,14 @@ class Orchestrator:
             wish["binding:profile"] = {"local_link_information": [link]}
         return wish
 
+    def _remember(self, network: Resource) -> Resource:
+        self._networks[str(network["name"])] = network
+        return network
+
     def _let_all_in(self) -> None:
         if not self._lets_all_in:
-            self.ask(let_all_in)
+            self.ask(networks.let_all_in)
             self._lets_all_in = True
-
-    def _create_network(self, name: str) -> Resource:
-        description = self.lab.spec.networks[name]
-        segment = {
-            "name": name,
-            "provider:network_type": "vlan",
-            "provider:physical_network": self.lab.spec.physical_network,
-            "provider:segmentation_id": description.vlan,
-        }
-
-        async def work(client: Client) -> Resource:
-            api = Networking(client)
-            network = await api.create(Collection.NETWORKS, segment)
-            for gateway in description.gateways:
-                subnet = subnet_of(gateway) | {"network_id": network["id"], "name": name}
-                await api.create(Collection.SUBNETS, subnet)
-            return network
-
-        return self.ask(work)
 
     def _require_machine(self, name: str) -> None:
         """Raises SpecError before anything is made for a node that can run nothing."""
@@ -284,30 +286,6 @@ class Orchestrator:
                 lambda client: Networking(client).show(Collection.SUBNETS, subnet_id)
             )
         return self._subnets[subnet_id]
-
-
-async def let_all_in(client: Client) -> None:
-    """Have the default security group let everything in, as users do who filter elsewhere.
-
-    Else the instances would hear nobody but each other: no gateway, and no probe of a test.
-    """
-    api = Networking(client)
-    ours = {"name": "default", "project_id": DEFAULT_PROJECT}
-    (group,) = await api.list(Collection.SECURITY_GROUPS, ours)
-    for ethertype in ("IPv4", "IPv6"):
-        rule = {"security_group_id": group["id"], "direction": "ingress", "ethertype": ethertype}
-        with suppress(SecurityGroupRuleExists):
-            await api.create(Collection.SECURITY_GROUP_RULES, rule)
-
-
-def subnet_of(gateway: str) -> dict[str, Any]:
-    """A subnet's attributes from its gateway's address with prefix."""
-    interface = ip_interface(gateway)
-    return {
-        "cidr": str(interface.network),
-        "ip_version": interface.version,
-        "gateway_ip": str(interface.ip),
-    }
 
 
 def eventually(holds: Callable[[], bool], timeout_s: float) -> bool:
