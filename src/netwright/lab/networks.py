@@ -17,8 +17,10 @@ from netwright.model.security_errors import SecurityGroupRuleExists
 from netwright.server.auth import DEFAULT_PROJECT
 
 
-async def create_provider_network(client: Client, spec: Spec, name: str) -> Resource:
+async def create_described(client: Client, spec: Spec, name: str) -> Resource:
     """A network of the lab's description, with its subnets."""
+    if name in spec.fabric_networks:
+        return await create_fabric_network(client, name, spec.fabric_networks[name].gateways)
     described = spec.networks[name]
     segment = {
         "provider:network_type": "vlan",

@@ -97,16 +97,14 @@ class Orchestrator:
         return self.ask(lambda client: Networking(client).list(Collection.PORTS))
 
     def create_networks(self) -> list[Resource]:
-        """The lab's networks with their subnets, as the core router has their gateways."""
+        """The lab's networks with their subnets: its fabric's, and the VLANs of its core router."""
         self._let_all_in()
         spec = self.lab.spec
         return [
             self._remember(
-                self.ask(
-                    lambda client, name=name: networks.create_provider_network(client, spec, name)
-                )
+                self.ask(lambda client, name=name: networks.create_described(client, spec, name))
             )
-            for name in spec.networks
+            for name in (*spec.fabric_networks, *spec.networks)
         ]
 
     def create_fabric_network(self, name: str, gateways: Sequence[str]) -> Resource:

@@ -1,5 +1,7 @@
 """A lab's layout as the inventory that its owner gives to the server. Pure."""
 
+from collections.abc import Iterator
+
 from netwright.lab.layout import MANAGEMENT_INTERFACE, Cable, FabricSwitch
 from netwright.lab.layout import End as LabEnd
 from netwright.lab.nodes import reached
@@ -39,17 +41,32 @@ def topology_of(lab: Lab) -> Topology:
         links=tuple(
             _link(cable) for cable in layout.cables if cable.lower.interface != MANAGEMENT_INTERFACE
         ),
-        gateways=tuple(
-            Gateway(
-                switch=gateway.router,
-                interface=gateway.interface,
-                physical_network=lab.spec.physical_network,
-                vlan=gateway.vlan,
-            )
-            for gateway in layout.gateways
+        gateways=(
+            *(
+                Gateway(
+                    switch=gateway.router,
+                    interface=gateway.interface,
+                    physical_network=lab.spec.physical_network,
+                    vlan=gateway.vlan,
+                )
+                for gateway in layout.gateways
+            ),
+            *_trunks(lab),
         ),
         fabric=_settings(lab.spec.fabric) if lab.spec.fabric else FabricSettings(),
     )
+
+
+def _trunks(lab: Lab) -> Iterator[Gateway]:
+    """By which borders are in every VLAN of the core routers."""
+    borders, routers = lab.nodes("border"), lab.nodes("router")
+    for cable in lab.layout.cables:
+        if cable.lower.node in borders and cable.upper.node in routers:
+            yield Gateway(
+                switch=cable.lower.node,
+                interface=cable.lower.interface,
+                physical_network=lab.spec.physical_network,
+            )
 
 
 def _fabric_switch(lab: Lab, switch: FabricSwitch) -> Switch:
