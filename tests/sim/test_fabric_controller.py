@@ -468,10 +468,11 @@ def test_operators_ask_for_plan_apply_and_drain(run: Callable[..., None]) -> Non
                 await world.server.ask(Action.UNDRAIN, switch=leaf)
             await world.until_up("net-1@host1")
             assert world["leaf1"].config == planned
-            unknown = await world.server.ask(Action.DRAIN, switch="spine1")
+            unknown = await world.server.ask(Action.DRAIN, switch="spine9")
             assert unknown.state is OperationState.FAILED
             assert unknown.error is not None
-            assert "spine1" in unknown.error.message
+            assert "spine9" in unknown.error.message
+            assert world.server.status("spine1").status is SwitchStatus.IN_SYNC
 
     run(scenario, topology)
 

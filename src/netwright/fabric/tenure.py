@@ -14,6 +14,7 @@ import structlog
 from netwright.client.backoff import Backoff
 from netwright.client.errand import Errand
 from netwright.fabric import completeness
+from netwright.fabric.config import EMPTY
 from netwright.fabric.drivers.base import Driver
 from netwright.fabric.judging import Judge
 from netwright.fabric.keeper import Goal, Keeper
@@ -132,8 +133,11 @@ class Tenure:
             self._meet(topology)
         policy = topology.fabric.drift
         for name, keeper in self.keepers.items():
-            # A switch that a plan does not have is left as it is.
-            if (config := planned.plan.switches.get(name)) is not None:
+            # A switch that a plan does not have is left as it is; a spine has nothing of ours.
+            config = planned.plan.switches.get(name)
+            if config is None and self._reached[name].kind not in CARRYING:
+                config = EMPTY
+            if config is not None:
                 keeper.want(Goal(config=config, number=told.number, policy=policy))
         for name in changed:
             self.judge.touch_switch(name)
@@ -213,7 +217,7 @@ class Tenure:
         wanted = {
             one.name: one
             for one in topology.switches
-            if one.driver and one.name in self._planned.plan.switches
+            if one.driver and (one.name in self._planned.plan.switches or one.kind not in CARRYING)
         }
         for name, keeper in list(self.keepers.items()):
             if _way(wanted.get(name)) != _way(self._reached[name]):

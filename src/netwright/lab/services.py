@@ -53,6 +53,7 @@ def server_configuration(lab: Lab, auth: str) -> str:
         "auth": auth,
         "state_directory": str(server_directory(lab)),
         "lab": lab.name,
+        "fabric": False,  # a lab's controller is a process of its own, which can be halted
         "vlan_ranges": [f"{lab.spec.physical_network}:{VLANS_FREE}"],
     }
     if lab.spec.fabric is not None:
