@@ -100,12 +100,12 @@ class Orchestrator:
         """The lab's networks with their subnets: its fabric's, and the VLANs of its core router."""
         self._let_all_in()
         spec = self.lab.spec
-        return [
-            self._remember(
-                self.ask(lambda client, name=name: networks.create_described(client, spec, name))
-            )
-            for name in (*spec.fabric_networks, *spec.networks)
-        ]
+
+        async def work(client: Client) -> list[Resource]:
+            names = (*spec.fabric_networks, *spec.networks)
+            return [await networks.create_described(client, spec, name) for name in names]
+
+        return [self._remember(network) for network in self.ask(work)]
 
     def create_fabric_network(self, name: str, gateways: Sequence[str]) -> Resource:
         """A VXLAN network with a subnet for each gateway (address with prefix length)."""

@@ -90,9 +90,8 @@ class Workshop:
                 self._tell(space, links.silence(self._index(space, name), name))
             case DeleteLink(space, name):
                 self._delete(space, name)
-            case ChangeAddress(space, name, address, add):
-                request = links.change_address(self._index(space, name), address, name, add=add)
-                self._tell(space, request, absent_is_fine=not add)
+            case ChangeAddress():
+                self._change_address(operation)
             case ChangeRoute(space, destination, nexthop, add):
                 request = links.change_route(destination, nexthop, add=add)
                 self._tell(space, request, absent_is_fine=not add)
@@ -109,18 +108,9 @@ class Workshop:
                 self._fence(operation)
 
     def _add_namespace(self, operation: AddNamespace) -> None:
-        node = self._session.node
-        node.add_namespace(operation.name, VRF_SETTINGS, operation.alias)
-        descriptor = node.open_namespace(operation.name)
-        try:
-            self._session.netlink("").tell([links.name_namespace(descriptor)])
-        except OSError as error:
-            if error.errno != errno.EEXIST:
-                raise
-        finally:
-            os.close(descriptor)
+        self._session.node.add_namespace(operation.name, VRF_SETTINGS, operation.alias)
         # It looks when the directory tells; when it is quicker than the mount, a second later.
-        # (`vrf NAME`, `netns NAME` at its vty instead is a race that both may lose for good.)
+        # (`vrf NAME`, `netns NAME` at its vty does not find the namespace's number, and bars that.)
         wait_until(
             f"zebra lists VRF {operation.name}",
             lambda: operation.name in shows.active_vrfs(self._show("zebra", shows.SHOW_VRFS)),
@@ -163,10 +153,23 @@ class Workshop:
                 operation.mtu,
                 descriptor,
             )
-            self._tell("", request)
+            wait_until(
+                f"VNI {operation.vni} is free of other vxlan devices",
+                lambda: self._is_made(request),
+            )
         finally:
             os.close(descriptor)
         self._tell(operation.space, links.mark(operation.name, operation.alias))
+
+    def _is_made(self, request: Request) -> bool:
+        """Not while another has its VNI: that may be one of ours, going with its VRF."""
+        try:
+            self._tell("", request)
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            return False
+        return True
 
     def _add_veth(self, operation: AddVeth) -> None:
         descriptor = self._session.node.open_namespace(operation.space)
@@ -202,6 +205,26 @@ class Workshop:
                 self._links.pop((space, name), None)
         if operation.up and space == "":
             _release(self._session, name)
+
+    def _change_address(self, operation: ChangeAddress) -> None:
+        """zebra hears of links and of addresses on two sockets, and forgets an address for good.
+
+        That is: one that it hears of before its link. So it must know the link first, and show the
+        address in the end.
+        """
+        space, name, address = operation.space, operation.name, operation.address
+        index = self._index(space, name)
+        if not operation.add:
+            request = links.change_address(index, address, name, add=False)
+            self._tell(space, request, absent_is_fine=True)
+            return
+        line = shows.show_interface(name, space)
+        wait_until(f"zebra knows {name}", lambda: shows.is_known(self._show("zebra", line)))
+        self._tell(space, links.change_address(index, address, name, add=True))
+        wait_until(
+            f"zebra knows {address} on {name}",
+            lambda: address in shows.addresses(self._show("zebra", line)),
+        )
 
     def _delete(self, space: str, name: str) -> None:
         link = self._session.link(space, name)

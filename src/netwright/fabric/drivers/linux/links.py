@@ -29,7 +29,6 @@ BGP_PROTOCOL = 186
 NEW_LINK, DELETE_LINK, GET_LINK = 16, 17, 18
 NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
 NEW_ROUTE, DELETE_ROUTE, GET_ROUTE = 24, 25, 26
-NEW_NAMESPACE_ID = 88
 NEW_PROPERTY, DELETE_PROPERTY = 108, 109
 
 _UP, _LOWER_UP = 0x1, 0x10000
@@ -302,12 +301,6 @@ def change_route(destination: str, nexthop: str, *, add: bool) -> Request:
     if add:
         return Request(NEW_ROUTE, body, CREATE | EXCLUSIVE, what)
     return Request(DELETE_ROUTE, body, 0, f"removing the {what}")
-
-
-def name_namespace(descriptor: int) -> Request:
-    """Gives another namespace a number in this one, which zebra asks for."""
-    body = b"\0\0\0\0" + attribute(3, descriptor) + attribute(1, struct.pack("=i", -1))
-    return Request(NEW_NAMESPACE_ID, body, 0, "a number for the VRF's namespace")
 
 
 def _new(parts: bytes, what: str) -> Request:

@@ -111,9 +111,9 @@ class Netlink:
             self._socket.send(data)
         while places:
             for kind, _, sequence, body in codec.messages(self._socket.recv(_RECEIVE)):
-                place = places.pop(sequence, None)
-                if place is not None and kind != codec.ERROR:
-                    found[place] = body
+                answered = places.pop(sequence, None)
+                if answered is not None and kind != codec.ERROR:
+                    found[answered] = body
         return found
 
     def _dump(self, request: Request) -> tuple[list[bytes], bool]:
