@@ -237,19 +237,8 @@ def test_a_spine_that_dies_silently_costs_half_a_second_at_most(
 
 
 def spine_of_pings(lab: Lab, leaf: str, target: str) -> str:
-    """The spine by which a leaf sends the echo requests of a ping that runs."""
-    address, outgoing, icmp, echo_request = socket.inet_aton(target), 4, 1, 8
-
-    def uplink() -> str:
-        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL)) as heard:
-            heard.settimeout(2.0)
-            while True:
-                packet, (interface, _, kind, *_) = heard.recvfrom(2048)
-                is_request = packet[9] == icmp and packet[20] == echo_request
-                if kind == outgoing and packet[16:20] == address and is_request:
-                    return str(interface)
-
-    cable = lab.layout.cable_at(leaf, netns.run_in(lab.namespace(leaf), uplink))
+    """The spine by which a leaf sends a ping that runs."""
+    cable = lab.layout.cable_at(leaf, probe.interface_of_pings(lab, leaf, target))
     assert cable is not None
     return cable.upper.node
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from netwright.client.api import Client
+from netwright.client.mirror import Mirror
 from netwright.client.networking import Collection, Networking, Resource
 from netwright.lab import instances, migration, netns, networks
 from netwright.lab.errors import LabError, SpecError
@@ -20,8 +21,10 @@ from netwright.lab.places import Instance, find_instance
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
+from netwright.model.planes import planes_on
 from netwright.model.resources import Host, Transition
-from netwright.model.states import PortState
+from netwright.model.states import AttachmentState, BindingState, Plane, PortState
+from netwright.model.wire import Kind
 
 T = TypeVar("T")
 
@@ -175,19 +178,40 @@ class Orchestrator:
 
         self.ask(work)
 
-    def live_migrate(self, port_id: str, to: str) -> None:
+    def live_migrate(
+        self, port_id: str, to: str, *, planes: frozenset[Plane] = frozenset(Plane)
+    ) -> None:
         """Live migration, as Nova's API calls have it: its guest loses what is between two lines.
 
         An inactive binding, the device there, switch-over and activation, the old device unplugged,
-        its binding deleted.
+        its binding deleted. Memory is copied for as long as these `planes` need to be ready there.
         """
         source = find_instance(self.lab, port_id).node
         self.ask(lambda client: Networking(client).prepare_binding(port_id, to))
         migration.receive(self.lab, to, port_id)
+        self.await_prepared(port_id, to, planes)
         migration.switch_over(self.lab, port_id, to)
         self.ask(lambda client: Networking(client).activate_binding(port_id, to))
         migration.finish(self.lab, port_id, to)
         self.ask(lambda client: Networking(client).delete_binding(port_id, source))
+
+    def await_prepared(self, port_id: str, host: str, planes: frozenset[Plane]) -> None:
+        """Wait until a port's inactive binding is ready on its host. Raises LabError."""
+        missing = frozenset[Plane]()
+
+        def is_ready() -> bool:
+            nonlocal missing
+            kinds = (Kind.PORT, Kind.NETWORK, Kind.ATTACHMENT)
+            missing = planes & _not_up(
+                self.ask(lambda client: client.snapshot(kinds)), port_id, host
+            )
+            return not missing
+
+        if not eventually(is_ready, ACTIVE_TIMEOUT_S):
+            raise LabError(
+                f"lab {self.lab.name}: port {port_id} is not ready on {host} after "
+                f"{ACTIVE_TIMEOUT_S:.0f} s: {', '.join(sorted(missing))}"
+            )
 
     def refusal(self, spawned: Spawned) -> str:
         """Why the port's binding was refused at once; "" when it was not."""
@@ -284,6 +308,21 @@ class Orchestrator:
                 lambda client: Networking(client).show(Collection.SUBNETS, subnet_id)
             )
         return self._subnets[subnet_id]
+
+
+def _not_up(told: Mirror, port_id: str, host: str) -> frozenset[Plane]:
+    """The planes that a port needs on a host and that are not up there."""
+    port = told.ports[port_id]
+    binding = port.binding_on(host)
+    if binding is None:
+        return frozenset(Plane)
+    attachment = told.attachments.get(f"{port.network_id}@{host}")
+    up = {
+        Plane.UNDERLAY: binding.state is BindingState.UP,
+        Plane.OVERLAY: attachment is not None and attachment.state is AttachmentState.UP,
+    }
+    needed = planes_on(binding, port, told.networks[port.network_id])
+    return frozenset(plane for plane in needed if not up[plane])
 
 
 def eventually(holds: Callable[[], bool], timeout_s: float) -> bool:

@@ -23,6 +23,7 @@ from netwright.agent.ovs.actual import Actual, Device, Rows
 from netwright.agent.ovs.announce import announcements
 from netwright.agent.ovs.bfd_hold import BfdHold
 from netwright.agent.ovs.changes import Plan, RowChange, SetColumns
+from netwright.agent.ovs.departures import departures
 from netwright.agent.ovs.errors import (
     OvsProtocolError,
     OvsUnreachableError,
@@ -131,6 +132,14 @@ class OvsDriver:
             await self._bridges[self.wiring.integration_bridge].inject(frames)
         except OvsUnreachableError as error:
             log.info("ovs.unannounced", cause=str(error))
+
+    async def take_for_outside(self, endpoints: Iterable[Endpoint]) -> None:
+        """Let our bridges know that ports which left are not here; OVS being away is no error."""
+        for bridge, frames in departures(self.wiring, self._rows(), endpoints).items():
+            try:
+                await self._bridges[bridge].inject(frames)
+            except OvsUnreachableError as error:
+                log.info("ovs.departure_untold", bridge=bridge, cause=str(error))
 
     async def read(self) -> Actual:
         """Return rows and flows as they are; flows only of bridges that are connected now."""
