@@ -207,11 +207,10 @@ class Workshop:
             _release(self._session, name)
 
     def _change_address(self, operation: ChangeAddress) -> None:
-        """zebra hears of links and of addresses on two sockets, and forgets an address for good.
+        """zebra hears of links and addresses on two sockets, and drops an address without a link.
 
-        That is: one that it hears of before its link. So it must know the link first, and show the
-        address in the end.
-        """
+        It never asks again. So it must know the link first, and show the address in the end.
+        """  # noqa: D403 - its name
         space, name, address = operation.space, operation.name, operation.address
         index = self._index(space, name)
         if not operation.add:
