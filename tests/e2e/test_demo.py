@@ -4,9 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from netwright.lab.demo.claims import CLAIMS
 
 from netwright.lab import netns
-from netwright.lab.demo.claims import CLAIMS
 from netwright.lab.state import namespace_prefix
 
 pytestmark = pytest.mark.lab

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.lab.fabric_rig import run
 
 from netwright.fabric.changes import difference
 from netwright.fabric.config import (
@@ -23,7 +24,6 @@ from netwright.lab import down, spec, up
 from netwright.lab.nodes import frr
 from netwright.lab.state import Lab
 from netwright.lab.topology import topology_of
-from tests.lab.fabric_rig import run
 
 pytestmark = pytest.mark.lab
 

@@ -61,9 +61,9 @@ def _instances(stage: Stage) -> str:
     took = {one.name: _bound_to_active_s(stage, one.name) for one in made}
     fabric = sorted(s for name, s in took.items() if name != "old")
     return (
-        f"{len(made)} ports ACTIVE; in the fabric {median(fabric):.1f} s after they were bound in the"
-        f" middle, {fabric[-1]:.1f} s at most, bare metal {took['metal']:.1f} s: all leaves got new"
-        f" VRFs and VNIs meanwhile"
+        f"{len(made)} ports ACTIVE; in the fabric {median(fabric):.1f} s (median) after they were"
+        f" bound, {fabric[-1]:.1f} s at most, bare metal {took['metal']:.1f} s: all leaves got new"
+        " VRFs and VNIs meanwhile"
     )
 
 

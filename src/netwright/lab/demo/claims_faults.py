@@ -77,7 +77,8 @@ def _vlan_forgotten(stage: Stage) -> str:
     again = stage.tap_ping("web1", "web3")
     return (
         f"on {port.node}: seen after {step.at - began:.2f} s; `netwright fabric diff {port.node}`"
-        f" says `{'; '.join(shown)}`; `netwright fabric apply {port.node}` took {took:.1f} s; {again}"
+        f" says `{'; '.join(shown)}`; `netwright fabric apply {port.node}` took {took:.1f} s;"
+        f" {again}"
     )
 
 
