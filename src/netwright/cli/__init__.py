@@ -28,9 +28,11 @@ COMMANDS = {
     "lab": Command("netwright.cli.lab", "Labs: up, down, status, exec, fail, heal, spawn, kill."),
     "fabric": Command("netwright.cli.fabric", "The fabric: run, plan, apply, diff, status, …"),
     "host": Command("netwright.cli.host", "Hosts: list, show, credential, fence, unfence, delete."),
+    "link": Command("netwright.cli.switch", "Links of hosts: list."),
     "port": Command("netwright.cli.port", "Ports: list, show, history, explain."),
     "server": Command("netwright.cli.server", "Run the network service."),
     "top": Command("netwright.cli.top", "Ports by state and place, live."),
+    "switch": Command("netwright.cli.switch", "Switches: list, show."),
     "topology": Command("netwright.cli.topology", "The fabric's inventory: apply, show."),
     "trace": Command("netwright.cli.trace", "The devices between two ports."),
 }

@@ -32,7 +32,6 @@ from netwright.fabric.verify import Fabric, Observed
 from netwright.fabric.views import View
 from netwright.model.errors import Conflict, NetwrightError
 from netwright.model.fabric import LinkReport, SwitchReport, SwitchStatus
-from netwright.model.operations import Operation
 from netwright.model.resources import Value
 from netwright.model.topology import End, Switch, SwitchKind, Topology
 from netwright.model.vlan_domains import LEAVES, host_links
@@ -92,12 +91,14 @@ class Tenure:
         self._cursors: dict[int, str | None] = {}
         self._moved = asyncio.Event()
         self._ends: Mapping[str, tuple[str, ...]] = {}
-        self._observed: Observed | None = None
         self.judge = Judge(around.placements, note=around.note)
         self._reporter = Reporter(token)
         self._performer = Performer(self, server, token, self._spawn)
         self._drained: frozenset[str] | None = None
         """The switches that are out of service; None until we were told which."""
+        self._news: tuple[Planned, frozenset[str]] | None = None
+        """The newest plan that was not followed yet, and all that changed since the last one."""
+        self._following = self._errand("following", self._follow_news)
         self._judging = self._errand("judging", self._judge_all)
         self._reporting = self._errand("reporting", self._report)
 
@@ -106,7 +107,7 @@ class Tenure:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._lease.keep(), name="lease")
-                for errand in (self._judging, self._reporting):
+                for errand in (self._following, self._judging, self._reporting):
                     self._tasks.create_task(errand.run(), name=errand.name)
                 self.judge.touch_all()
                 if planned is not None:
@@ -122,7 +123,18 @@ class Tenure:
             raise lost
 
     def follow(self, planned: Planned, changed: frozenset[str]) -> None:
-        """Another plan; `changed` are the subjects and switches that it changed."""
+        """Another plan; `changed` are the subjects and switches that it changed.
+
+        It is taken up by a task of the tenure: when that ends, nothing is begun any more.
+        """
+        changed |= self._news[1] if self._news is not None else frozenset()
+        self._news = (planned, changed)
+        self._following.wake()
+
+    async def _follow_news(self) -> None:
+        if self._news is None:
+            return
+        (planned, changed), self._news = self._news, None
         before, self._planned = self._planned, planned
         told = planned.told
         if self._drained is None:
@@ -179,20 +191,19 @@ class Tenure:
         keeper.look()
         await keeper.passed()
 
-    def told_operations(self, operations: Mapping[str, Operation]) -> None:
-        """Begin what is asked, though nothing of the intent has changed."""
-        if self._planned is not None:
-            self._performer.follow(operations)
-
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         assert self._tasks is not None
         self._tasks.create_task(work, name=name)
 
-    def watched(self) -> None:
-        """The observer saw something."""
-        if self._around.observed() is not self._observed:
+    def watched(self, vteps: frozenset[str] | None) -> None:
+        """The observer saw changes of these VTEPs' routes; None: of any."""
+        if vteps is None or self._planned is None:
             self.judge.touch_all()
-            self._judging.wake()
+        else:
+            for switch in self._planned.told.intent.topology.switches:
+                if switch.loopback in vteps:
+                    self.judge.touch_switch(switch.name)
+        self._judging.wake()
 
     def told_again(self) -> None:
         """The server said something: it may hold other states than it was told."""
@@ -294,7 +305,6 @@ class Tenure:
         if self._planned is None:
             return None
         now = self._around.clock()
-        self._observed = self._around.observed()
         held = self._planned.told.intent.attachments
         asks = self.judge.judge(self.fabric(), held, now)
         for switch, vnis in asks.items():

@@ -2,7 +2,6 @@
 
 host ─ its leaves ─ their interfaces        from the links
 (switch, interface) ─ what hangs on it
-leaf ─ its VLAN domain                      leaves that share hosts, transitively
 (switch, provider network) ─ interface      from the gateways
 """
 
@@ -20,7 +19,6 @@ class FabricIndex:
     """A topology with its answers ready. Every look-up is O(1)."""
 
     def __init__(self, topology: Topology) -> None:
-        self.settings = topology.fabric
         self.switches: Mapping[str, Switch] = {each.name: each for each in topology.switches}
         self.refusals = tuple(_unusable(topology))
         unusable = {refusal.switch for refusal in self.refusals}

@@ -148,7 +148,7 @@ def _gateways(topology: Topology) -> Iterator[Wrong]:
     seen: dict[str, int] = {}
     for index, gateway in enumerate(topology.gateways):
         at, interface = f"gateways[{index}]", f"{gateway.switch}/{gateway.interface}"
-        if kinds.get(gateway.switch) not in {SwitchKind.CORE, SwitchKind.BORDER}:
+        if kinds.get(gateway.switch) not in (SwitchKind.CORE, SwitchKind.BORDER):
             yield Wrong(f"{at}.switch", f"{gateway.switch} is no core or border switch")
         if seen.setdefault(interface, index) != index:
             first = f"gateways[{seen[interface]}]"

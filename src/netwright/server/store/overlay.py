@@ -1,4 +1,4 @@
-"""Loads and writes what fabric networks hold: VLANs of domains, interfaces of bare metal.
+"""Loads what fabric networks hold: attachments, VLANs of domains, interfaces of bare metal, VNIs.
 
 A batch without a fabric network makes no statement here.
 """
@@ -22,11 +22,10 @@ from netwright.server.overlay.attachments import is_fabric
 from netwright.server.overlay.holds import AccessHold, HeldLease, HeldVni
 from netwright.server.overlay.inventory import Inventory
 from netwright.server.overlay.links import named_by
-from netwright.server.overlay.reporting import OVERLAY_DEADLINE_S, changes
+from netwright.server.overlay.reporting import changes
 from netwright.server.overlay.transit import RESTING, ranges_of
 from netwright.server.overlay.vlans import candidates, place_of
 from netwright.server.segments import vni_candidates
-from netwright.server.store import schema
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_of
 from netwright.server.world import World
@@ -43,14 +42,14 @@ async def load_overlay(
     tx: Transaction, world: World, needs: Needs, memory: Memory, keys: Keys
 ) -> None:
     """What the fabric networks among these (network, host) need, or what needs the inventory."""
-    fabric = {key for key in keys if _is_fabric(world, key[0])}
-    if needs.ended_hosts:
-        fabric |= await _load_attachments_on(tx, world, needs.ended_hosts)
+    of_fabric = {network.id for network in world.networks.values() if is_fabric(network)}
+    fabric = {key for key in keys if key[0] in of_fabric} if of_fabric else set()
+    fabric |= world.fabric.ending
     if needs.lease:
         await _load_lease(tx, world)
     held = [router.vni for router in world.of(Router).values() if router.vni is not None]
     await load_segments(tx, world, [vni_key(vni) for vni in held])
-    if fabric or held or any(_is_fabric(world, id_) for id_ in needs.deleted_networks):
+    if fabric or held or not of_fabric.isdisjoint(needs.deleted_networks):
         await _load_controller(tx, world, memory)
     if not (fabric or needs.inventory or needs.transit):
         return
@@ -88,8 +87,8 @@ async def _load_attachments_on(
     return found
 
 
-async def _load_all(tx: Transaction, world: World) -> None:
-    """Every attachment of a fabric network, every VLAN that is given."""
+async def _load_all_attachments(tx: Transaction, world: World) -> None:
+    """Those of fabric networks, also of deleted ones."""
     sql = (
         "SELECT a.body FROM attachment AS a LEFT JOIN network AS n ON n.id = a.network_id "
         "WHERE n.network_type IS NULL OR n.network_type = 'vxlan'"
@@ -97,6 +96,10 @@ async def _load_all(tx: Transaction, world: World) -> None:
     for (body,) in await tx.rows(sql):
         attachment = _attachment(body)
         world.attachments.load((attachment.network_id, attachment.host), attachment)
+
+
+async def _load_all(tx: Transaction, world: World) -> None:
+    """Every host, every VLAN that is given."""
     for (body,) in await tx.rows("SELECT body FROM host"):
         host = _host(body)
         world.hosts.load(host.name, host)
@@ -186,6 +189,25 @@ def _ends(report: AttachmentReport) -> bool:
 async def _load_lease(tx: Transaction, world: World) -> None:
     rows = await tx.rows("SELECT holder, token FROM lease WHERE name = $1", LEASE)
     world.fabric.lease = HeldLease(*rows[0]) if rows else None
+
+
+async def networks_of_fabric(tx: Transaction, world: World, needs: Needs) -> set[str]:
+    """The networks of attachments that may end, whose hosts hear of it; and of routers."""
+    found = {network_id for network_id, _ in needs.reported}
+    if needs.ended_hosts:
+        ended = await _load_attachments_on(tx, world, needs.ended_hosts)
+        world.fabric.ending |= ended
+        found |= {network_id for network_id, _ in ended}
+    if needs.all_attachments:
+        await _load_all_attachments(tx, world)
+        found |= {
+            one.network_id
+            for one in world.attachments.values()
+            if one.state is AttachmentState.WITHDRAWING
+        }
+    if needs.transit or needs.new_fabric is not None:
+        found |= await load_routers(tx, world, needs)
+    return found
 
 
 async def load_routers(tx: Transaction, world: World, needs: Needs) -> set[str]:
@@ -282,7 +304,8 @@ async def _load_access(tx: Transaction, world: World, needs: Needs, fabric: Keys
     world.fabric.named_access |= keys
     if keys:
         await _access_rows(tx, world, "a.switch = wanted.a AND a.interface = wanted.b", keys)
-    if metal or needs.access:
+    attached = (world.attachments.loaded(key) for key in fabric)
+    if metal or needs.access or any(one is not None and one.access for one in attached):
         await _access_rows(tx, world, "a.network_id = wanted.a AND a.host = wanted.b", fabric)
 
 
@@ -324,66 +347,6 @@ def _named(port: Port) -> set[tuple[str, str]]:
     return {(each.switch, each.interface) for each in found}
 
 
-def _is_fabric(world: World, network_id: str) -> bool:
-    network = world.networks.get(network_id)
-    return network is not None and is_fabric(network)
-
-
 def _inventory(world: World) -> Inventory:
     assert world.fabric.inventory is not None, "the inventory was not loaded"
     return world.fabric.inventory
-
-
-async def write_overlay(tx: Transaction, world: World, last: int) -> None:
-    """VLANs given and given back, interfaces taken and released, VNIs held. Raises KeyTaken.
-
-    `last` is the place of the batch's last event, from which on what it let go of rests.
-    """
-    await _write_vnis(tx, world, last)
-    if world.attachments.is_touched:
-        await _write_deadlines(tx, world)
-    if world.fabric.vlans.is_touched:
-        changed = list(world.fabric.vlans.changed())
-        gone = [key for key, before, _ in changed if before is not None]
-        given = [
-            (domain, network_id, vlan, place_of(domain, vlan))
-            for (domain, network_id), _, vlan in changed
-            if vlan is not None
-        ]
-        await tx.delete(schema.domain_vlan, gone)
-        await tx.insert(schema.domain_vlan, given)
-    if world.fabric.access.is_touched:
-        taken = list(world.fabric.access.changed())
-        await tx.delete(schema.access_port, [key for key, before, _ in taken if before])
-        await tx.insert(schema.access_port, [(*key, *held) for key, _, held in taken if held])
-
-
-async def _write_deadlines(tx: Transaction, world: World) -> None:
-    due, over = [], []
-    for key, before, attachment in world.attachments.changed():
-        was = before is not None and _waits(before)
-        if attachment is not None and _waits(attachment):
-            due.append((*key, attachment.since + OVERLAY_DEADLINE_S))
-        elif was:
-            over.append(key)
-    await tx.delete(schema.attachment_due, over)
-    await tx.upsert(schema.attachment_due, due)
-
-
-def _waits(attachment: Attachment) -> bool:
-    """Whether the controller is to bring it up; a provider network's has no generation."""
-    return attachment.generation > 0 and attachment.state is AttachmentState.WANTED
-
-
-async def _write_vnis(tx: Transaction, world: World, last: int) -> None:
-    if world.fabric.held_vnis.is_touched:
-        changed = list(world.fabric.held_vnis.changed())
-        await tx.delete(schema.held_vni, [(key,) for key, before, _ in changed if before])
-        rows = [
-            (key, held.vni, held.router_id, None if held.router_id else last)
-            for key, _, held in changed
-            if held is not None
-        ]
-        await tx.insert(schema.held_vni, rows)
-    if world.fabric.clear_up_to >= 0:
-        await tx.run("DELETE FROM held_vni WHERE gone_seq <= $1", world.fabric.clear_up_to)

@@ -24,7 +24,7 @@ from netwright.server.store import schema
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.outbox import write_notices
-from netwright.server.store.overlay import write_overlay
+from netwright.server.store.overlay_writing import write_overlay
 from netwright.server.store.plain import write_plain
 from netwright.server.store.prefixes import write_gaps
 from netwright.server.store.quotas import write_usage

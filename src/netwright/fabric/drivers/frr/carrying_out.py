@@ -320,7 +320,7 @@ def settle(session: Session, segments: dict[int, Segment | None], vrfs: dict[str
 
     def l3vnis_in_force() -> bool:
         shown = shows.l3vnis(session.vty("zebra").ask(shows.SHOW_VRF_VNIS))
-        return all(shown.get(name) == vrf.l3vni for name, vrf in vrfs.items())
+        return all(shown.get(name) == (vrf.l3vni or None) for name, vrf in vrfs.items())
 
     if segments:
         names = ", ".join(map(str, sorted(segments)))

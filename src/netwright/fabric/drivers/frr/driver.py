@@ -10,6 +10,7 @@ from typing import TypeVar
 from netwright.fabric.changes import Change
 from netwright.fabric.config import Segment, Vrf
 from netwright.fabric.drivers.base import Actual, Learned, OvertakenError
+from netwright.fabric.drivers.bpf.kernel import Map
 from netwright.fabric.drivers.frr import (
     carrying_out,
     observing,
@@ -39,6 +40,8 @@ class FrrDriver:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"switch-{name}")
         self._token = 0
         self._healer = router_macs.Healer()
+        self._maps: dict[str, Map] = {}
+        """What the watch looks at each second; open maps keep no namespace alive."""
 
     async def read(self) -> Actual:
         return await self._run(self._read)
@@ -62,9 +65,11 @@ class FrrDriver:
             yield
 
     async def close(self) -> None:
+        self._thread.submit(self._forget_maps)
         self._thread.shutdown(wait=False)
 
     def _read(self, session: Session) -> Actual:
+        self._forget_maps()
         boot_id = session.node.boot_id()
         observed = observing.observe(session)
         return Actual(
@@ -78,6 +83,7 @@ class FrrDriver:
         )
 
     def _apply(self, session: Session, changes: Sequence[Change], token: int) -> None:
+        self._forget_maps()
         self._hold_token(session, token)
         if not changes:
             return
@@ -94,18 +100,17 @@ class FrrDriver:
                     f"switch {self._name}, {element_words(change)}: {error}. What stands now is "
                     "read back; the change is tried again."
                 ) from error
-        segments: dict[int, Segment | None] = {}
-        vrfs: dict[str, Vrf] = {}
-        for change in changes:
-            if isinstance(change.before, Segment):
-                segments[change.before.vni] = None
-            if isinstance(change.before, Vrf):
-                vrfs.pop(change.before.name, None)
-            if isinstance(change.after, Segment):
-                segments[change.after.vni] = change.after
-            if isinstance(change.after, Vrf):
-                vrfs[change.after.name] = change.after
-        carrying_out.settle(session, segments, vrfs)
+        self._hold_token(session, token)
+        for operation in planning.sweep(state):
+            workshop.do(operation)
+        segments, vrfs = _expected(changes)
+        try:
+            carrying_out.settle(session, segments, vrfs)
+        except TimeoutError as error:
+            raise DeviceError(
+                f"switch {self._name}: {error}. What stands now is read back; the change is tried "
+                "again."
+            ) from error
 
     def _hold_token(self, session: Session, token: int) -> None:
         """Raises OvertakenError when the switch has seen a higher one."""
@@ -135,10 +140,19 @@ class FrrDriver:
         }
 
     def _look(self, session: Session) -> watching.Fingerprint:
-        """Router MACs are repaired only by the controller that wrote last."""
+        """Each second. Router MACs are repaired only by the controller that wrote last."""
         if self._token and session.token() == self._token:
             self._healer.look(session)
-        return watching.fingerprint(session)
+        if not self._maps:
+            session.maps(observing.filters(session))
+            self._maps = session.hand_over_maps()
+        return watching.fingerprint(session, self._maps)
+
+    def _forget_maps(self) -> None:
+        """Others may have come: only `apply` and a boot make them."""
+        for map_ in self._maps.values():
+            map_.close()
+        self._maps = {}
 
     async def _run(self, work: Callable[[Session], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
@@ -153,3 +167,20 @@ class FrrDriver:
                 f"switch {self._name} does not answer at local:{self._node.directory}: {error}. "
                 "Is it running, and its address in the inventory right?"
             ) from error
+
+
+def _expected(changes: Sequence[Change]) -> tuple[dict[int, Segment | None], dict[str, Vrf]]:
+    """What the daemons shall show after these: segments by VNI (None: gone), VRFs by name."""
+    segments: dict[int, Segment | None] = {}
+    vrfs: dict[str, Vrf] = {}
+    for change in changes:
+        if isinstance(change.before, Segment):
+            segments[change.before.vni] = None
+        if isinstance(change.before, Vrf):
+            vrfs.pop(change.before.name, None)
+        if isinstance(change.after, Segment):
+            segments[change.after.vni] = change.after
+        if isinstance(change.after, Vrf):
+            vrfs[change.after.name] = change.after
+    broken = [vni for vni, each in segments.items() if each is not None and not each.rd]
+    return {vni: each for vni, each in segments.items() if vni not in broken}, vrfs
