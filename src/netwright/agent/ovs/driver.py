@@ -23,13 +23,13 @@ from netwright.agent.ovs.actual import Actual, Device, Rows
 from netwright.agent.ovs.announce import announcements
 from netwright.agent.ovs.bfd_hold import BfdHold
 from netwright.agent.ovs.changes import Plan, RowChange, SetColumns
-from netwright.agent.ovs.departures import departures
 from netwright.agent.ovs.errors import (
     OvsProtocolError,
     OvsUnreachableError,
     TransactionRefusedError,
 )
 from netwright.agent.ovs.guarding import guard_cookie
+from netwright.agent.ovs.moves import arrivals, departures
 from netwright.agent.ovs.openflow import OpenFlowClient
 from netwright.agent.ovs.operations import cfg_number, operations, taking_up
 from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
@@ -132,6 +132,14 @@ class OvsDriver:
             await self._bridges[self.wiring.integration_bridge].inject(frames)
         except OvsUnreachableError as error:
             log.info("ovs.unannounced", cause=str(error))
+
+    async def announce_ahead(self, endpoints: Iterable[Endpoint]) -> None:
+        """Let the switch know of ports before a packet passes; OVS being away is no error."""
+        for bridge, frames in arrivals(self.wiring, self._rows(), endpoints).items():
+            try:
+                await self._bridges[bridge].send(frames)
+            except OvsUnreachableError as error:
+                log.info("ovs.arrival_untold", bridge=bridge, cause=str(error))
 
     async def take_for_outside(self, endpoints: Iterable[Endpoint]) -> None:
         """Let our bridges know that ports which left are not here; OVS being away is no error."""

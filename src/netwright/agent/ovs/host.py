@@ -12,6 +12,7 @@ and sweeps nothing.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
 import msgspec
@@ -108,6 +109,16 @@ class OvsHost:
         self._unannounced |= frozenset(ports)
         if self._unannounced:
             self._came_up.set()
+
+    async def announce_ahead(self, endpoints: Iterable[Endpoint]) -> None:
+        here = self.devices()
+        coming = []
+        for one in endpoints:
+            if one.port_id in here:
+                with suppress(ValueError):  # `apply` says it
+                    coming.append(_converted(one).endpoint)
+        if coming:
+            await self._driver.announce_ahead(coming)
 
     def devices(self) -> Mapping[str, Device]:
         return {
