@@ -31,8 +31,8 @@ COMMANDS = {
     "link": Command("netwright.cli.switch", "Links of hosts: list."),
     "port": Command("netwright.cli.port", "Ports: list, show, history, explain."),
     "server": Command("netwright.cli.server", "Run the network service."),
-    "top": Command("netwright.cli.top", "Ports by state and place, live."),
     "switch": Command("netwright.cli.switch", "Switches: list, show."),
+    "top": Command("netwright.cli.top", "Ports by state and place, live."),
     "topology": Command("netwright.cli.topology", "The fabric's inventory: apply, show."),
     "trace": Command("netwright.cli.trace", "The devices between two ports."),
 }

@@ -274,6 +274,8 @@ class Tenure:
 
     def _is_complete(self, name: str, since: float) -> bool:
         """Whether the others have heard, after `since`, all that a switch has to say."""
+        if self._reached[name].kind not in CARRYING:
+            return True  # a spine has nothing to say of its own
         heard_at = {one.name: one.learned_at for one in self.keepers.values()}
         asks = completeness.asks(name, self.fabric(), heard_at, since)
         for switch, vnis in (asks or {}).items():

@@ -76,7 +76,7 @@ def _table(rows: list[Row]) -> Table:
 
 
 def rows_of(ports: list[dict[str, Any]]) -> list[Row]:
-    """The table's rows of the API's ports."""
+    """The table's rows of the API's ports, by name; those of routers are on no host."""
     return [
         (
             str(port["name"]),
@@ -85,5 +85,6 @@ def rows_of(ports: list[dict[str, Any]]) -> list[Row]:
             str(port["mac_address"]),
             str(port["status"]),
         )
-        for port in ports
+        for port in sorted(ports, key=lambda port: str(port["name"]))
+        if not str(port["device_owner"]).startswith("network:")
     ]
