@@ -389,7 +389,7 @@ EXPECTED: dict[str, Cost] = {
     "GET /v1/links": Cost(_of("/v1/links"), 3, 3),
     "POST /v2.0/ports (on the fabric)": Cost(_new_fabric_port, 20, 19),
     "GET /v1/topology": Cost(_of("/v1/topology"), 1, 1),
-    "PUT /v1/topology": Cost(_new_topology, 8, 10),
+    "PUT /v1/topology": Cost(_new_topology, 10, 12),
     "GET /v1/trace": Cost(_trace, 9, 9),
     "GET /v1/watch": Cost(_watch, 15, 15),
 }
