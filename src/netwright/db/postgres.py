@@ -12,7 +12,7 @@ longer than that.
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -306,7 +306,7 @@ class PostgresDatabase:
             is_well = False
             try:
                 yield connection
-                is_well = not connection.is_closed()
+                is_well = _is_open(connection)
             finally:
                 if is_well and len(kept) < KEPT_MAX and self._pools.get(size) is pool:
                     kept.append(connection)
@@ -318,7 +318,7 @@ class PostgresDatabase:
     ) -> asyncpg.Connection:
         while kept:
             connection = kept.pop()
-            if not connection.is_closed():
+            if _is_open(connection):
                 return connection
             await self._give_back(pool, connection)  # it ended while nobody had it
         return await pool.acquire(timeout=CONNECT_S)
@@ -328,7 +328,7 @@ class PostgresDatabase:
             await pool.release(connection, timeout=STATEMENT_S)
         except Exception as error:  # noqa: BLE001 - it has ended; the next is a new one
             log.info("postgresql.connection_lost", why=repr(error))
-            connection.terminate()
+            _cut(connection)
 
     async def _undo(
         self, connection: asyncpg.Connection, transaction: asyncpg.transaction.Transaction
@@ -336,7 +336,7 @@ class PostgresDatabase:
         try:
             await transaction.rollback()
         except Exception:  # noqa: BLE001 - the connection has ended, and its transaction with it
-            connection.terminate()
+            _cut(connection)
 
     async def _open(self, size: int) -> asyncpg.Pool:
         async with self._opening:
@@ -362,6 +362,18 @@ def _settings() -> dict[str, str]:
         "jit": "off",  # our statements are short; compiling one costs more
         "synchronous_commit": "on",
     }
+
+
+def _is_open(connection: asyncpg.Connection) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # it ended by itself, and its pool has taken it back
+        return False
+
+
+def _cut(connection: asyncpg.Connection) -> None:
+    with suppress(asyncpg.InterfaceError):  # as above
+        connection.terminate()
 
 
 async def _leave_as_it_is(_: asyncpg.Connection) -> None:
