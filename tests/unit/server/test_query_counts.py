@@ -126,7 +126,7 @@ async def _count(scene: Scene, counter: Counter, operation: str) -> Sequence[str
 
 async def _has_done_all(core: Core) -> None:
     async with asyncio.timeout(10):
-        while len(core.performer):
+        while core.state()["operations_begun"]:
             await asyncio.sleep(0.001)
 
 
