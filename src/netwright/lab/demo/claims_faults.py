@@ -131,8 +131,8 @@ def _leaf_without_power(stage: Stage) -> str:
     require(back.lost <= LOST_BY_LEAF_MAX, f"{back.lost} pings lost when {leaf} came back")
     return (
         f"{leaf} off: host1 moved to {other}, {lost} of {PINGS} pings lost, ports stayed ACTIVE;"
-        f" {leaf} on, with {len(empty)} of {len(had)} VLANs at first: {step.detail}, with"
-        f" {len(has)}; {back.lost} of {back.sent} pings lost"
+        f" {leaf} on, with {len(empty)} of its {len(had)} VLANs: {step.detail}, with"
+        f" all {len(has)}; {back.lost} of {back.sent} pings lost"
     )
 
 
