@@ -7,8 +7,6 @@ the design's thirteen steps. Requests go out from the management node's namespac
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +15,7 @@ from msgspec import Struct
 from netwright.client.api import Client
 from netwright.client.mirror import Mirror
 from netwright.client.networking import Collection, Networking, Resource
-from netwright.lab import instances, migration, netns
+from netwright.lab import instances, migration, netns, networks
 from netwright.lab.errors import LabError, SpecError
 from netwright.lab.places import Instance, find_instance
 from netwright.lab.spec import MANAGEMENT_NODE
@@ -25,10 +23,8 @@ from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
 from netwright.model.planes import planes_on
 from netwright.model.resources import Host, Transition
-from netwright.model.security_errors import SecurityGroupRuleExists
 from netwright.model.states import AttachmentState, BindingState, Plane, PortState
 from netwright.model.wire import Kind
-from netwright.server.auth import DEFAULT_PROJECT
 
 T = TypeVar("T")
 
@@ -107,9 +103,27 @@ class Orchestrator:
         """The lab's networks with their subnets: its fabric's, and the VLANs of its core router."""
         self._let_all_in()
         spec = self.lab.spec
-        made = [self._create_network(name) for name in (*spec.fabric_networks, *spec.networks)]
-        self._networks |= {str(network["name"]): network for network in made}
-        return made
+
+        async def work(client: Client) -> list[Resource]:
+            names = (*spec.fabric_networks, *spec.networks)
+            return [await networks.create_described(client, spec, name) for name in names]
+
+        return [self._remember(network) for network in self.ask(work)]
+
+    def create_fabric_network(self, name: str, gateways: Sequence[str]) -> Resource:
+        """A VXLAN network with a subnet for each gateway (address with prefix length)."""
+        self._let_all_in()
+        return self._remember(
+            self.ask(lambda client: networks.create_fabric_network(client, name, gateways))
+        )
+
+    def create_vpc(
+        self, name: str, inside: Sequence[str], ways_out: Sequence[str] = ()
+    ) -> Resource:
+        """A router of these fabric networks, with ways out into these provider networks."""
+        ids = [str(self.network(each)["id"]) for each in inside]
+        out = [str(self.network(each)["id"]) for each in ways_out]
+        return self.ask(lambda client: networks.create_vpc(client, name, ids, out))
 
     def network(self, name: str) -> Resource:
         if name not in self._networks:
@@ -169,8 +183,8 @@ class Orchestrator:
     ) -> None:
         """Live migration, as Nova's API calls have it: its guest loses what is between two lines.
 
-        An inactive binding, the device there; the guest stops, is activated, and goes on there; the
-        old device is unplugged, its binding deleted. Memory is copied for as long as these `planes`
+        An inactive binding, the device there; switch-over and activation; the old device is
+        unplugged, its binding deleted. Memory is copied for as long as these `planes`
         need to be ready there.
         """
         source = find_instance(self.lab, port_id).node
@@ -181,9 +195,8 @@ class Orchestrator:
         async def go(client: Client) -> None:
             api = Networking(client)
             await api.show(Collection.PORTS, port_id)  # the connection is made while it still runs
-            memory = migration.pause(self.lab, port_id)
+            migration.switch_over(self.lab, port_id, to)
             await api.activate_binding(port_id, to)
-            migration.resume(self.lab, port_id, to, memory)
 
         self.ask(go)
         migration.finish(self.lab, port_id, to)
@@ -259,34 +272,14 @@ class Orchestrator:
             wish["binding:profile"] = {"local_link_information": [link]}
         return wish
 
+    def _remember(self, network: Resource) -> Resource:
+        self._networks[str(network["name"])] = network
+        return network
+
     def _let_all_in(self) -> None:
         if not self._lets_all_in:
-            self.ask(let_all_in)
+            self.ask(networks.let_all_in)
             self._lets_all_in = True
-
-    def _create_network(self, name: str) -> Resource:
-        spec = self.lab.spec
-        segment: dict[str, Any] = {"name": name}
-        if name in spec.fabric_networks:
-            gateways = spec.fabric_networks[name].gateways
-            segment["provider:network_type"] = "vxlan"
-        else:
-            gateways = spec.networks[name].gateways
-            segment |= {
-                "provider:network_type": "vlan",
-                "provider:physical_network": spec.physical_network,
-                "provider:segmentation_id": spec.networks[name].vlan,
-            }
-
-        async def work(client: Client) -> Resource:
-            api = Networking(client)
-            network = await api.create(Collection.NETWORKS, segment)
-            for gateway in gateways:
-                subnet = subnet_of(gateway) | {"network_id": network["id"], "name": name}
-                await api.create(Collection.SUBNETS, subnet)
-            return network
-
-        return self.ask(work)
 
     def _require_machine(self, name: str) -> None:
         """Raises SpecError before anything is made for a node that can run nothing."""
@@ -337,30 +330,6 @@ def _not_up(told: Mirror, port_id: str, host: str) -> frozenset[Plane]:
     }
     needed = planes_on(binding, port, told.networks[port.network_id])
     return frozenset(plane for plane in needed if not up[plane])
-
-
-async def let_all_in(client: Client) -> None:
-    """Have the default security group let everything in, as users do who filter elsewhere.
-
-    Else the instances would hear nobody but each other: no gateway, and no probe of a test.
-    """
-    api = Networking(client)
-    ours = {"name": "default", "project_id": DEFAULT_PROJECT}
-    (group,) = await api.list(Collection.SECURITY_GROUPS, ours)
-    for ethertype in ("IPv4", "IPv6"):
-        rule = {"security_group_id": group["id"], "direction": "ingress", "ethertype": ethertype}
-        with suppress(SecurityGroupRuleExists):
-            await api.create(Collection.SECURITY_GROUP_RULES, rule)
-
-
-def subnet_of(gateway: str) -> dict[str, Any]:
-    """A subnet's attributes from its gateway's address with prefix."""
-    interface = ip_interface(gateway)
-    return {
-        "cidr": str(interface.network),
-        "ip_version": interface.version,
-        "gateway_ip": str(interface.ip),
-    }
 
 
 def eventually(holds: Callable[[], bool], timeout_s: float) -> bool:

@@ -116,8 +116,8 @@ def detach(world: World, network: Network | None, port: Port, host: str) -> None
         return
     release_access(world, port.id, host)
     before = world.attachments.get(key)
-    if before is None:  # none of its bindings could be served
-        return
+    if before is None or before.state is AttachmentState.WITHDRAWING:
+        return  # what remained could not be served
     if count > 0:
         if before.access:
             world.attachments.put(key, replace(before, access=holds_of(world, network.id, host)))

@@ -104,7 +104,13 @@ class FrrDriver:
         for operation in planning.sweep(state):
             workshop.do(operation)
         segments, vrfs = _expected(changes)
-        carrying_out.settle(session, segments, vrfs)
+        try:
+            carrying_out.settle(session, segments, vrfs)
+        except TimeoutError as error:
+            raise DeviceError(
+                f"switch {self._name}: {error}. What stands now is read back; the change is tried "
+                "again."
+            ) from error
 
     def _hold_token(self, session: Session, token: int) -> None:
         """Raises OvertakenError when the switch has seen a higher one."""
@@ -176,4 +182,5 @@ def _expected(changes: Sequence[Change]) -> tuple[dict[int, Segment | None], dic
             segments[change.after.vni] = change.after
         if isinstance(change.after, Vrf):
             vrfs[change.after.name] = change.after
-    return segments, vrfs
+    broken = [vni for vni, each in segments.items() if each is not None and not each.rd]
+    return {vni: each for vni, each in segments.items() if vni not in broken}, vrfs
