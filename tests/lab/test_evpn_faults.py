@@ -18,7 +18,8 @@ from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, Wanted, eventually
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.model.fabric import SwitchState
-from netwright.model.wire import Kind
+from netwright.model.resources import Attachment, Port
+from netwright.model.states import AttachmentState, PortState
 
 pytestmark = pytest.mark.lab
 
@@ -125,7 +126,7 @@ def test_a_leaf_dies_and_comes_back_empty(evpn: Evpn, pair: list[Spawned]) -> No
     assert eventually(lambda: evpn.switch(was)["status"] == "unreachable", SOON_S)
     assert eventually(lambda: not has_redundancy(evpn, "host1"), SOON_S)
     assert {evpn.status(one) for one in pair} == {"ACTIVE"}
-    with evpn.watching(Kind.SWITCH) as watching, pings(evpn, pair, f"{was} boots", 400) as lost:
+    with evpn.watching() as watching, pings(evpn, pair, f"{was} boots", 400) as lost:
         faults.heal(evpn.lab, f"node:{was}")
         assert port in links.interfaces_down(namespace)
         watching.await_value(
@@ -136,6 +137,9 @@ def test_a_leaf_dies_and_comes_back_empty(evpn: Evpn, pair: list[Spawned]) -> No
         assert str(evpn.vni("red")) in evpn.vty(was, "zebra", "show evpn vni")
         assert eventually(lambda: has_redundancy(evpn, "host1"), SOON_S)
     assert lost[0] == 0
+    # The other leaf has carried it all the while.
+    assert {one.state for _, one in watching.values(Attachment)} <= {AttachmentState.UP}
+    assert {one.state for _, one in watching.values(Port)} <= {PortState.ACTIVE}
     evpn.await_well()
 
 

@@ -126,16 +126,21 @@ def withdrawn(placement: Placement, fabric: Fabric) -> Verdict:
 
 
 def _split(placement: Placement, fabric: Fabric) -> tuple[Sequence[Place], Sequence[str]]:
-    """The places on leaves that answer, and why each of the others does not."""
+    """The places on leaves that serve the host, and why each of the others does not.
+
+    A leaf that holds its port down until it is complete takes nothing from what the other carries.
+    """
     living, dead = [], []
     for place in placement.places:
         view = fabric.views[place.switch]
         if place.switch in fabric.drained:
             dead.append(f"switch {place.switch} is drained")
-        elif view.actual is not None:
-            living.append(place)
-        else:
+        elif view.actual is None:
             dead.append(f"switch {place.switch}: {view.cause}")
+        elif _is_held(view.actual.config.interfaces.get(place.interface)):
+            dead.append(f"{place.switch}/{place.interface} is held down")
+        else:
+            living.append(place)
     return living, dead
 
 
@@ -165,7 +170,7 @@ def _tuple(place: Place, placement: Placement, fabric: Fabric) -> str:
     if not _has(interface, place, vni):
         of = f"VLAN {place.vlan}" if place.vlan is not None else "Untagged traffic"
         return f"{of} on {where} does not lead to VNI {vni} of network {placement.network_id}."
-    return f"{where} is held down." if interface is not None and interface.is_down else ""
+    return ""
 
 
 def _segment(switch: str, placement: Placement, actual: SwitchConfig, fabric: Fabric) -> str:
@@ -228,6 +233,10 @@ def _has(interface: Interface | None, place: Place, vni: int) -> bool:
         return False
     found = interface.untagged if place.vlan is None else interface.tagged.get(place.vlan)
     return found is not None and vni in {0, found}
+
+
+def _is_held(interface: Interface | None) -> bool:
+    return interface is not None and interface.is_down
 
 
 def _differs(actual: Segment, wanted: Segment) -> str:

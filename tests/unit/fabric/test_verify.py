@@ -86,6 +86,20 @@ def test_nothing_is_concluded_before_all_leaves_were_read() -> None:
     assert (found.status, found.cause) == (None, "Switch leaf2 was not read yet.")
 
 
+def test_a_leaf_that_holds_its_port_down_takes_nothing_from_what_the_other_carries() -> None:
+    """It started anew, and is empty yet."""
+    held = {
+        leaf: view(leaf, replace(EMPTY, interfaces={"h1": Interface(name="h1", is_down=True)}))
+        for leaf in ("leaf1", "leaf2")
+    }
+    for was_up in (True, False):
+        status, cause = said({"leaf1": held["leaf1"]}, was_up=was_up)
+        assert (status, cause) == (UP, "leaf1/h1 is held down")
+        status, cause = said(held, was_up=was_up)
+        assert status is DOWN
+        assert "leaf2/h1 is held down" in cause
+
+
 WRONG = RouteTargets(imports=("1:1",), exports=("1:1",))
 SEGMENT = WANTED["leaf1"].segments[1001]
 
@@ -100,13 +114,6 @@ SEGMENT = WANTED["leaf1"].segments[1001]
         (
             replace(WANTED["leaf1"], interfaces={"h1": Interface(name="h1", tagged={10: 7})}),
             "VLAN 10 on leaf1/h1",
-        ),
-        (
-            replace(
-                WANTED["leaf1"],
-                interfaces={"h1": Interface(name="h1", tagged={10: 1001}, is_down=True)},
-            ),
-            "leaf1/h1 is held down",
         ),
     ],
 )
