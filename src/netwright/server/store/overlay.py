@@ -9,7 +9,7 @@ from itertools import chain
 import msgspec
 
 from netwright.db.transaction import Transaction
-from netwright.model.fabric import LEASE, AttachmentReport, LeafLink
+from netwright.model.fabric import LEASE, AttachmentReport, LeafLink, SwitchState
 from netwright.model.resources import Attachment, Host, Port, VnicType
 from netwright.model.routing import Router
 from netwright.model.segments import vni_key
@@ -34,6 +34,8 @@ Keys = Collection[tuple[str, str]]
 
 _attachment = msgspec.json.Decoder(Attachment).decode
 _router = msgspec.json.Decoder(Router).decode
+_leaf_link = msgspec.json.Decoder(LeafLink).decode
+_switch_state = msgspec.json.Decoder(SwitchState).decode
 _host = msgspec.json.Decoder(Host).decode
 _topology = msgspec.json.Decoder(Topology).decode
 
@@ -99,7 +101,13 @@ async def _load_all_attachments(tx: Transaction, world: World) -> None:
 
 
 async def _load_all(tx: Transaction, world: World) -> None:
-    """Every host, every VLAN that is given."""
+    """Every host, every VLAN that is given, what was reported of links and switches."""
+    for (body,) in await tx.rows("SELECT body FROM leaf_link"):
+        link = _leaf_link(body)
+        world.of(LeafLink).load(link.id, link)
+    for (body,) in await tx.rows("SELECT body FROM switch_state"):
+        switch = _switch_state(body)
+        world.of(SwitchState).load(switch.name, switch)
     for (body,) in await tx.rows("SELECT body FROM host"):
         host = _host(body)
         world.hosts.load(host.name, host)
