@@ -66,7 +66,8 @@ def ping(
 ) -> Pings:
     """Pings an address from a node or instance; silence is a result, no error.
 
-    A reply that takes longer than `patience_s` is lost; all that are there end it at once. Raises LabError when ping itself cannot be run, or says so (no route to the address).
+    A reply that takes longer than `patience_s` is lost; it ends at once when all are there. Raises
+    LabError when ping itself cannot be run, or says so (no route to the address).
     """
     with pinging(
         lab,
