@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 
 from bench.result import Result, at_most
-from netwright.lab import down, netns, spec, up
+from netwright.lab import down, faults, netns, probe, spec, up
 from netwright.lab.layout import Layout
-from netwright.lab.nodes.frr_config import daemons
+from netwright.lab.nodes.frr_config import BFD_INTERVAL_MS, BFD_MULTIPLIER, daemons
+from netwright.lab.state import Lab
 
 HOSTS = 8
 SECONDS_MAX = 15.0
 FABRIC_SECONDS_MAX = 10.0
+LOSS_SECONDS_MAX = 0.5
+PING_S = 0.01
 
 _FLOOR = "nwl-benchfloor-"
 # $0 is a namespace, $1 a directory for /run/frr, the rest are daemons.
@@ -59,6 +62,7 @@ def _fabric(root: Path) -> list[Result]:
     try:
         lab = up.bring_up(described, "benchevpn", root=root)
         up_s = time.monotonic() - began
+        lost = _lost_with_a_silent_spine(lab)
         spines, leaves = len(lab.nodes("spine")), len(lab.nodes("leaf"))
     finally:
         began = time.monotonic()
@@ -71,7 +75,23 @@ def _fabric(root: Path) -> list[Result]:
         Result("  … bare: its switches' namespaces and daemons, no neighbours", floor_s, "s"),
         Result("  … as a multiple of that", up_s / floor_s),
         Result("  … down", down_s, "s"),
+        at_most("a spine silently dead: not carried", lost * PING_S, LOSS_SECONDS_MAX, "s"),
+        Result("  … bare: BFD's time", BFD_INTERVAL_MS * BFD_MULTIPLIER / 1000, "s"),
     ]
+
+
+def _lost_with_a_silent_spine(lab: Lab) -> int:
+    """Pings from one leaf's loopback to another's, by the spine that dies."""
+    (leaf, *_, other) = (one.speaker for one in lab.layout.fabric if one.speaker.kind == "leaf")
+    with probe.pinging(lab, leaf.node, other.loopback, count=200, interval_s=PING_S) as run:
+        interface = probe.interface_of_pings(lab, leaf.node, other.loopback)
+        cable = lab.layout.cable_at(leaf.node, interface)
+        assert cable is not None
+        faults.fail(lab, f"node:{cable.upper.node}", silent=True)
+        lost = run.finish().lost
+    if lost == 0:
+        raise RuntimeError("lab_up: no ping was lost, so none went by the spine that died")
+    return lost
 
 
 def _bare_daemons(layout: Layout, root: Path) -> float:

@@ -165,8 +165,9 @@ class FabricServer:
             arguments=arguments,
         )
         await self.put(Kind.OPERATION, operation.id, operation)
-        while not self.objects[Kind.OPERATION, operation.id].state.is_final:
-            await asyncio.sleep(0.01)
+        key = (Kind.OPERATION, operation.id)
+        async with self._news:
+            await self._news.wait_for(lambda: self.objects[key].state.is_final)
         return self.answers[-1]
 
     async def watch(

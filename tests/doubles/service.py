@@ -38,7 +38,8 @@ from netwright.server.census import Census, census
 from netwright.server.commands import Caller, Command, Step
 from netwright.server.counted import COUNTED
 from netwright.server.nova.notices import Telling
-from netwright.server.queries import Page, Query
+from netwright.server.overlay.capacity import Usage
+from netwright.server.queries import FabricLinks, FabricSwitches, Page, Query
 
 V = TypeVar("V")
 NOW = 1_700_000_000.0
@@ -125,6 +126,13 @@ class ServiceDouble:
 
     async def usage(self, project_id: str) -> Mapping[str, int]:
         return dict.fromkeys(COUNTED, 3)
+
+    async def links(self) -> FabricLinks:
+        return FabricLinks(await self.topology(), (), {})
+
+    async def switches(self) -> FabricSwitches:
+        usage = Usage(attached=(), access=(), ports={}, addresses={}, routers=())
+        return FabricSwitches(await self.topology(), {}, usage)
 
     async def topology(self) -> Topology:
         return self._get(Topology, "topology") or Topology()

@@ -34,6 +34,7 @@ HOST = "host1"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {"vni_ranges": "5000:5099", "tenant_network_types": "vxlan,vlan"}
+    settings["fabric"] = "false"  # the tests' own controllers act
     with running(tmp_path_factory.mktemp("fabric"), "token", **settings) as server:
         yield server
 
@@ -215,7 +216,7 @@ async def test_the_commands(scene: Scene) -> None:
         code, _, _ = await scene.command("undrain", "leaf1")
         assert (code, leaf.config) == (0, planned)
         _, capacity, _ = await scene.command("capacity")
-        assert {row["Switch"]: row["VNIs"] for row in capacity}["leaf1"] >= 1
+        assert {one["switch"]: one["vnis"]["used"] for one in capacity}["leaf1"] >= 1
         leaf.is_reachable = False
         code, _, said = await scene.command("apply", "leaf1")
         assert code == 4
@@ -243,6 +244,54 @@ async def test_a_killed_controller_is_succeeded_by_the_standby(scene: Scene) -> 
 
         await scene.until(took_over)
         await scene.until_up(f"{network_id}@{HOST}")
+
+
+async def test_a_server_alone_keeps_a_controller(tmp_path: Path) -> None:
+    """Switches of the driver `file`: they are files, which hold what is planned."""
+    settings = {"vni_ranges": "5000:5099", "tenant_network_types": "vxlan,vlan"}
+    files = tmp_path / "switches"
+    with running(tmp_path / "state", "token", **settings) as server:
+        made = _topology()
+        switches = [
+            replace(one, driver="file" if one.driver else "", address=f"local:{files}")
+            if one.driver == "frr"
+            else replace(one, driver="", address="")
+            for one in made.switches
+        ]
+        scene = Scene(server, tmp_path)
+        scene.topology = replace(made, switches=tuple(switches))
+        await scene.fill()
+        network_id = await scene.network("alone")
+        await scene.bound_port(network_id)
+
+        async def is_written() -> bool:
+            leaf = files / "leaf1.yaml"
+            return leaf.exists() and network_id in leaf.read_text()
+
+        await scene.until(is_written, 20.0)
+        (child,) = _children(server.process.pid)
+        os.kill(child, 9)
+
+        async def is_replaced() -> bool:
+            return bool(_children(server.process.pid)) and _children(server.process.pid) != [child]
+
+        await scene.until(is_replaced, 20.0)
+        (child,) = _children(server.process.pid)
+        await scene.admin.close()
+        server.process.kill()
+        server.process.wait()
+
+        async def is_gone() -> bool:
+            return not Path(f"/proc/{child}/cmdline").exists()
+
+        await scene.until(is_gone, 15.0)
+
+
+def _children(pid: int) -> list[int]:
+    """The fabric controllers that the process has started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    commands = {int(one): Path(f"/proc/{one}/cmdline").read_bytes() for one in found}
+    return [one for one, command in commands.items() if b"fabric" in command]
 
 
 def _topology() -> Topology:

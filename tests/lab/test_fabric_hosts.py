@@ -59,7 +59,7 @@ def nova(lab_root: Path) -> Iterator[Orchestrator]:
             lldp.start(lab, tor, ["host*"])
         lldp.start(lab, "host1", NICS)
         orchestrator = start.start(lab)
-        inventory = as_fabric(topology_of(lab.layout, lab.spec.physical_network))
+        inventory = as_fabric(topology_of(lab))
         orchestrator.ask(lambda client: client.replace_topology(inventory))
         orchestrator.ask(create_red)
         yield orchestrator
@@ -211,7 +211,7 @@ def test_a_guest_migrates_within_its_fabric_network(
 
 def test_an_agent_hears_who_its_nics_hang_on(nova: Orchestrator) -> None:
     """By lldpd, though Open vSwitch has both NICs, and one of them only stands by."""
-    links = topology_of(nova.lab.layout, nova.lab.spec.physical_network).links
+    links = topology_of(nova.lab).links
     cables = {one.lower.interface: str(one.upper) for one in links if one.lower.node == "host1"}
     assert cables.keys() == NICS.keys()
 

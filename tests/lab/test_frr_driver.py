@@ -368,7 +368,9 @@ async def test_every_change_behind_its_back_is_read_and_repaired(
         ),
         "the vxlan's state": lambda: inside(rig, "l1", *in_vrf, "link", "set", "vni7401", "down"),
         "neighbour suppression": lambda: inside(
-            rig, "l1", *"bridge -n vpc-d link set dev vni7401 neigh_suppress off".split()
+            rig,
+            "l1",
+            *["bridge", "-n", "vpc-d", "link", "set", "dev", "vni7401", "neigh_suppress", "off"],
         ),
         "the bridge": lambda: inside(rig, "l1", *in_vrf, "link", "del", "br7401"),
         "the MTU": lambda: inside(rig, "l1", *in_vrf, "link", "set", "br7401", "mtu", "1400"),
@@ -467,6 +469,39 @@ async def test_a_fenced_sender_is_dropped_and_no_other(
         assert await reaches(rig, "a1", "10.75.0.2")
 
 
+async def test_ports_that_a_boot_left_down_are_raised_when_they_are_complete(
+    rig: Rig, drivers: dict[str, FrrDriver]
+) -> None:
+    """They read as held by us; one that somebody took down is left so."""
+    driver, hold = drivers["l1"], rig.routers["l1"].directory / "hold"
+    for port in ("swp1", "swp2"):
+        inside(rig, "l1", "ip", "link", "set", port, "down")
+    hold.write_text("swp1\n")
+    try:
+        held = Interface(name="swp1", is_down=True)
+        assert (await driver.read()).config.interfaces == {"swp1": held}
+        await driver.apply(adding(segment(rig, "l1", 7701)), token=TOKEN)
+        waiting = Interface(name="swp1", untagged=7701, is_down=True)
+        await driver.apply([Change(verb=Verb.REPLACE, before=held, after=waiting)], token=TOKEN)
+        assert not (await driver.read()).links["swp1"]
+        assert hold.exists()
+        ready = Interface(name="swp1", untagged=7701)
+        await driver.apply([Change(verb=Verb.REPLACE, before=waiting, after=ready)], token=TOKEN)
+        assert not hold.exists()
+        await driver.apply(adding(Interface(name="swp2", untagged=7701)), token=TOKEN)
+        read = await driver.read()
+        assert read.config.interfaces == {
+            "swp1": ready,
+            "swp2": Interface(name="swp2", untagged=7701),
+        }
+        assert read.links["swp1"]
+        assert not read.links["swp2"]
+    finally:
+        hold.unlink(missing_ok=True)
+        for port in ("swp1", "swp2"):
+            inside(rig, "l1", "ip", "link", "set", port, "up")
+
+
 async def test_an_older_token_changes_nothing(rig: Rig, drivers: dict[str, FrrDriver]) -> None:
     """Whoever holds it, and also after a new driver has been made."""
     driver = drivers["l1"]
@@ -494,6 +529,8 @@ async def test_what_stands_in_the_way_is_named(rig: Rig, drivers: dict[str, FrrD
             await driver.apply(adding(segment(rig, "l1", 7701)), token=TOKEN)
     finally:
         inside(rig, "l1", "ip", "link", "del", "br7701")
+        left = msgspec.structs.replace(segment(rig, "l1", 7701), vlan=None)
+        await driver.apply([Change(verb=Verb.REMOVE, before=left)], token=TOKEN)
     nobody = FrrDriver("gone", rig.directory / "gone", "10.255.0.9")
     with pytest.raises(DeviceError, match="switch gone does not answer"):
         await nobody.read()

@@ -19,7 +19,6 @@ from typing import NoReturn
 import structlog
 
 from netwright.agent import devices
-from netwright.client.errand import Errand
 from netwright.agent.group_watches import GroupWatches
 from netwright.agent.neighbours import Neighbours
 from netwright.agent.news import Line, News
@@ -27,6 +26,7 @@ from netwright.agent.reconcile import Pass, reconcile
 from netwright.agent.session import Health, Identity, Server, Session
 from netwright.agent.wiring import Wiring, WiringError, WiringStatus
 from netwright.client.backoff import Backoff
+from netwright.client.errand import Errand
 from netwright.client.mirror import Key, Mirror
 from netwright.client.watch import Watch
 from netwright.model.errors import NetwrightError

@@ -35,6 +35,7 @@ SwitchesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[SWITCH]...", help="All switches without any.")
 ]
 SwitchArgument = Annotated[str, typer.Argument(metavar="SWITCH")]
+CAPACITIES = {"MACs": "macs", "VNIs": "vnis", "VRFs": "vrfs", "ARP entries": "arp_entries"}
 STEP_COLUMNS = ("At", "Event", "Detail")
 
 
@@ -127,7 +128,7 @@ def status(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show how switches stand to their plan, and the attachments that are not up."""
-    from netwright.cli import fabric_views as views  # noqa: PLC0415 - the planner, only here
+    from netwright.cli import fabric_views as views  # noqa: PLC0415 - only here
 
     async def work(client: Client) -> None:
         found = views.status(await client.snapshot(views.KINDS))
@@ -145,12 +146,16 @@ def capacity(
     config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show how much of what switches can hold is planned on them."""
-    from netwright.cli import fabric_views as views  # noqa: PLC0415
+    """Show how much leaves have of what they can hold."""
 
     async def work(client: Client) -> None:
-        rows = views.capacity(await client.snapshot(views.KINDS))
-        show_many(output, rows, views.CAPACITY_COLUMNS, rows)
+        held = await client.fabric_capacity()
+        rows = [
+            {"Switch": one["switch"], "Kind": one["kind"]}
+            | {title: _use(one[key]) for title, key in CAPACITIES.items()}
+            for one in held
+        ]
+        show_many(output, held, ("Switch", "Kind", *CAPACITIES), rows)
 
     ask(work, server, token_file, config)
 
@@ -258,6 +263,10 @@ def _raise_failure(operation: OperationStatus) -> None:
         Fault.SERVER: Unavailable,
     }
     raise kinds.get(error.fault, NetwrightError)(error.message, next=error.next)
+
+
+def _use(use: dict[str, Any]) -> str:
+    return f"{use['used']} of {use['capacity'] if use['capacity'] is not None else 'unknown'}"
 
 
 def _lines(result: dict[str, Any], key: str, otherwise: str) -> str:

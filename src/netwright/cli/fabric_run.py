@@ -25,6 +25,7 @@ def run(
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="Configuration file (TOML).")
     ] = None,
+    child: Annotated[bool, typer.Option(hidden=True, help="End with the standard input.")] = False,
 ) -> None:
     """Run a fabric controller until SIGTERM or SIGINT; the switches stay as they are then.
 
@@ -40,4 +41,4 @@ def run(
 
     from netwright.fabric.main import run as run_controller  # noqa: PLC0415 - as the agent's
 
-    run_controller(settings)
+    run_controller(settings, is_child=child)

@@ -1,4 +1,4 @@
-"""What `netwright fabric status` and `capacity` show, from what the server holds."""
+"""What `netwright fabric status` shows, from what the server holds."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,25 +8,15 @@ import msgspec
 
 from netwright.cli.output import Row, moment
 from netwright.client.mirror import Mirror
-from netwright.fabric import intent as intents
-from netwright.fabric.plan import plan
 from netwright.model.fabric import SwitchState
 from netwright.model.resources import Attachment
 from netwright.model.states import AttachmentState
 from netwright.model.topology import Topology
 from netwright.model.wire import Kind
 
-KINDS = (
-    Kind.TOPOLOGY,
-    Kind.NETWORK,
-    Kind.SUBNET,
-    Kind.ROUTER,
-    Kind.ATTACHMENT,
-    Kind.SWITCH,
-)
+KINDS = (Kind.TOPOLOGY, Kind.ATTACHMENT, Kind.SWITCH)
 SWITCH_COLUMNS = ("Switch", "Kind", "Driver", "Status", "Since", "Drained", "Cause")
 ATTACHMENT_COLUMNS = ("Network", "Host", "State", "Since", "VLAN", "Cause")
-CAPACITY_COLUMNS = ("Switch", "VNIs", "of VNIs", "VRFs", "of VRFs", "Interfaces", "Attachments")
 
 
 class Status(NamedTuple):
@@ -71,33 +61,6 @@ def status(mirror: Mirror) -> Status:
         + (", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none")
         + ".",
     )
-
-
-def capacity(mirror: Mirror) -> list[Row]:
-    """What is planned on each leaf, border and core, beside what it can hold."""
-    topology = _topology(mirror)
-    objects = {kind: mirror.of(kind) for kind in KINDS}
-    planned = plan(intents.gathered(objects, topology)).switches
-    attached: Counter[str] = Counter()
-    hosts: dict[str, set[str]] = {}
-    for link in topology.links:
-        hosts.setdefault(link.lower.node, set()).add(link.upper.node)
-    for attachment in mirror.attachments.values():
-        on = {access.switch for access in attachment.access} or hosts.get(attachment.host, set())
-        attached.update(on)
-    return [
-        {
-            "Switch": one.name,
-            "VNIs": len(planned[one.name].segments),
-            "of VNIs": one.capacities.vnis,
-            "VRFs": len(planned[one.name].vrfs),
-            "of VRFs": one.capacities.vrfs,
-            "Interfaces": len(planned[one.name].interfaces),
-            "Attachments": attached[one.name],
-        }
-        for one in topology.switches
-        if one.name in planned
-    ]
 
 
 def _topology(mirror: Mirror) -> Topology:

@@ -1,6 +1,7 @@
 """`netwright host`: what is known of hosts, and the word that one is dead."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -57,7 +58,10 @@ def show_host(
     """Show a host: its agent, its NICs, its conditions."""
 
     async def work(client: Client) -> None:
-        _show(output, await client.host(name))
+        host = await client.host(name)
+        _show(output, host)
+        if host.state is HostState.UNKNOWN and (said := witnesses(await client.links(name))):
+            say(said)
 
     ask(work, server, token_file, config)
 
@@ -151,6 +155,25 @@ def delete(
         say(f"Host {name} is deleted; its agent's credential is worth nothing any more.")
 
     ask(work, server, token_file, config)
+
+
+def witnesses(links: Sequence[Mapping[str, Any]]) -> str:
+    """What the leaves' word of its links means beside a silent agent (law 5); "" if they say none.
+
+    Neither proves that the host is dead: somebody says so, with `host fence`.
+    """
+    known = [link["is_up"] for link in links if link["is_up"] is not None]
+    if not known:
+        return ""
+    if not any(known):
+        return (
+            "Its agent is silent, and its leaves see no link of it: it is likely dead. Make sure, "
+            "then netwright host fence it, so that its addresses may come up elsewhere."
+        )
+    return (
+        f"Its agent is silent, but its leaves see {sum(known)} of {len(known)} links up: the host "
+        "is likely alive, and only its agent or the way to it is not. Look at the agent there."
+    )
 
 
 def _show(output: Output, host: Host) -> None:

@@ -40,4 +40,4 @@ def server(
 
     from netwright.server.main import run  # noqa: PLC0415 - errors of usage need no web framework
 
-    run(settings, None if inherited is None else Inherited.of(inherited))
+    run(settings, None if inherited is None else Inherited.of(inherited), config)

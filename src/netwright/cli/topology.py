@@ -1,17 +1,20 @@
 """`netwright topology`: the inventory of the fabric, from a file to the server and back."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
-import yaml
 
 from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
 from netwright.cli.output import Output, OutputOption, say, show_many
 from netwright.client.api import Client
+from netwright.model.documents import Document, path_of
+from netwright.model.errors import InvalidInput, NetwrightError
 from netwright.model.settings import InvalidConfiguration
 from netwright.model.topology import Topology
+
+_REFUSAL = re.compile(r"Invalid input for (?P<element>\S+)\. Reason: (?P<reason>.*)\.", re.DOTALL)
 
 COLUMNS = ("Switch", "Kind", "Upward", "Beside", "Gateways")
 
@@ -31,10 +34,14 @@ def apply(
     config: ConfigOption = None,
 ) -> None:
     """Replace the inventory by the one in a file. It describes the fabric and changes no switch."""
-    topology = _read(file)
+    document = _read(file)
+    topology = document.convert(Topology)
 
     async def work(client: Client) -> None:
-        now = await client.replace_topology(topology)
+        try:
+            now = await client.replace_topology(topology)
+        except InvalidInput as refusal:
+            raise located(document, refusal) from refusal
         counts = (len(now.switches), len(now.links), len(now.gateways))
         say("The server knows {} switches, {} links, {} gateways.".format(*counts))
 
@@ -57,10 +64,20 @@ def show(
     ask(work, server, token_file, config)
 
 
-def _read(file: Path) -> Topology:
+def located(document: Document, refusal: InvalidInput) -> NetwrightError:
+    """What the server refuses, with the line of the element that it names."""
+    found = _REFUSAL.fullmatch(refusal.message)
+    if found is None:
+        return refusal
+    error = document.error(path_of(found["element"]), found["reason"])
+    error.next = refusal.next
+    return error
+
+
+def _read(file: Path) -> Document:
     try:
-        return msgspec.convert(yaml.safe_load(file.read_text(encoding="utf-8")), Topology)
-    except (OSError, ValueError, yaml.YAMLError, msgspec.ValidationError) as error:
+        return Document(file.read_text(encoding="utf-8"), str(file), InvalidConfiguration)
+    except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfiguration(
             f"The topology {file} cannot be read: {error}.",
             next="Give a YAML file; netwright topology show --output yaml writes one.",

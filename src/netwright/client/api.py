@@ -109,11 +109,6 @@ class Client(Http):
         answer = await self.call("POST", _host(name, "credential"), dict[str, str])
         return answer["token"]
 
-    async def fabric_credential(self) -> str:
-        """The token that makes its bearer the fabric controller; for admins only."""
-        answer = await self.call("POST", "/v1/fabric/credential", dict[str, str])
-        return answer["token"]
-
     async def port_history(self, port_id: str) -> tuple[Transition, ...]:
         path = f"/v1/ports/{quote(port_id, safe='')}/history"
         return (await self.call("GET", path, History)).history
@@ -155,6 +150,29 @@ class Client(Http):
                 if mirror.complete:
                     return mirror
         raise nonsense(f"{self.server}/v1/watch", "it ended amid a snapshot")
+
+    async def switches(self) -> Sequence[dict[str, Any]]:
+        """The switches of the inventory, and how each stands."""
+        answer = await self.call("GET", "/v1/switches", dict[str, list[dict[str, Any]]])
+        return answer["switches"]
+
+    async def switch(self, name: str) -> dict[str, Any]:
+        return await self.call("GET", f"/v1/switches/{quote(name, safe='')}", dict[str, Any])
+
+    async def fabric_capacity(self) -> Sequence[dict[str, Any]]:
+        """What each leaf holds of what it can hold."""
+        answer = await self.call("GET", "/v1/fabric/capacity", dict[str, list[dict[str, Any]]])
+        return answer["switches"]
+
+    async def links(self, host: str | None = None) -> Sequence[dict[str, Any]]:
+        """What inventory, LLDP and leaves say of links; of a host's alone, if one is named."""
+        params = {"host": host} if host is not None else None
+        answer = await self.call("GET", "/v1/links", dict[str, list[dict[str, Any]]], params=params)
+        return answer["links"]
+
+    async def fabric_credential(self) -> str:
+        """The token that makes its bearer the fabric controller; for admins only."""
+        return (await self.call("POST", "/v1/fabric/credential", dict[str, str]))["token"]
 
     async def topology(self) -> Topology:
         return await self.call("GET", "/v1/topology", Topology)

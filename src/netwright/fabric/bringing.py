@@ -20,6 +20,7 @@ from netwright.fabric.changes import Change, Element
 from netwright.fabric.config import SwitchConfig
 from netwright.fabric.drivers.base import Actual, Driver, OvertakenError
 from netwright.fabric.elements import ElementKey
+from netwright.fabric.goals import goal
 from netwright.fabric.words import words
 from netwright.model.errors import DeviceError, NetwrightError
 from netwright.model.resources import Value
@@ -97,7 +98,7 @@ class Bringer:
         fruitless = 0
         for _ in range(ROUNDS_MAX):
             held = self._held_now()
-            aim = elements.goal(wanted, actual.config, held=held, before=before, left=left)
+            aim = goal(wanted, actual.config, held=held, before=before, left=left)
             todo = changes.difference(actual.config, aim)
             if not todo:
                 self.half = ()

@@ -163,7 +163,6 @@ class Controller:
         delay_s = await self.listener.save()
         if self.tenure is not None:
             self.tenure.told_again()
-            self.tenure.told_operations(self.listener.told.operations)
         return delay_s
 
     async def _plan(self) -> None:

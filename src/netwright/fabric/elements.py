@@ -1,18 +1,16 @@
 """A switch's configuration as its elements, by key: what changes, drifts, or is held. Pure.
 
-goal      what to bring the switch to: the plan, but for elements that are held as they were
-(a device refused them) or left as somebody made them (drift that is alarmed only)
-drifted   what is not as it was brought to, and not on the way to what is being brought about
+What somebody else changed is what is not as the switch was brought to, and not on the way to what
+is being brought about.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
 from netwright.fabric.changes import Element, in_order
 from netwright.fabric.config import (
-    EMPTY,
     Interface,
     Route,
     Segment,
@@ -113,43 +111,6 @@ def differing(one: Elements, other: Elements) -> frozenset[ElementKey]:
     return frozenset(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
 
 
-def goal(
-    wanted: SwitchConfig,
-    actual: SwitchConfig,
-    *,
-    held: Collection[ElementKey] = (),
-    before: SwitchConfig = EMPTY,
-    left: Iterable[ElementKey] = (),
-) -> SwitchConfig:
-    """What to bring a switch to that is `actual`.
-
-    Elements that are `held` stay as they were `before`, or are not made; those that are `left` stay
-    as they are. What would hang in the air without them is held too: a segment without its VRF, a
-    VLAN of an interface without its segment.
-    """
-    given = elements(wanted)
-    _take(given, elements(before), held)
-    _take(given, elements(actual), left)
-    _keep_segments_of_held(given, before, held)
-    made = composed(given)
-    vrfs = {**made.vrfs}
-    segments: dict[int, Segment] = {}
-    for vni, segment in made.segments.items():
-        chosen = segment
-        if segment.vrf is not None and segment.vrf not in vrfs:
-            old = before.segments.get(vni)
-            if old is None:
-                continue
-            chosen = old
-        if chosen.vrf is not None and chosen.vrf not in vrfs:
-            if chosen.vrf not in actual.vrfs:
-                continue
-            vrfs[chosen.vrf] = actual.vrfs[chosen.vrf]
-        segments[vni] = chosen
-    interfaces = {name: _within(one, segments) for name, one in made.interfaces.items()}
-    return replace(made, vrfs=vrfs, segments=segments, interfaces=interfaces)
-
-
 def held_down(config: SwitchConfig) -> SwitchConfig:
     """The same with its host-facing interfaces down."""
     down = {name: replace(one, is_down=True) for name, one in config.interfaces.items()}
@@ -175,32 +136,3 @@ def leftovers(actual: SwitchConfig, wanted: SwitchConfig) -> tuple[str, ...]:
         if key.kind in {VlanGateway, Route}
     ]
     return tuple(sorted(found))
-
-
-def _take(given: dict[ElementKey, Element], source: Elements, keys: Iterable[ElementKey]) -> None:
-    for key in keys:
-        if key in source:
-            given[key] = source[key]
-        else:
-            given.pop(key, None)
-
-
-def _keep_segments_of_held(
-    given: dict[ElementKey, Element], before: SwitchConfig, held: Iterable[ElementKey]
-) -> None:
-    """An interface that cannot be changed keeps its VLANs: so do their segments stay."""
-    for key in held:
-        interface = given.get(key)
-        if not isinstance(interface, Interface):
-            continue
-        for vni in (*interface.tagged.values(), interface.untagged):
-            if vni is not None and vni in before.segments:
-                given.setdefault(ElementKey(Segment, str(vni)), before.segments[vni])
-
-
-def _within(interface: Interface, segments: Mapping[int, Segment]) -> Interface:
-    tagged = {vlan: vni for vlan, vni in interface.tagged.items() if vni in segments}
-    untagged = interface.untagged if interface.untagged in segments else None
-    if len(tagged) == len(interface.tagged) and untagged == interface.untagged:
-        return interface
-    return replace(interface, tagged=tagged, untagged=untagged)

@@ -32,21 +32,22 @@ REQUEST_S_MAX = 5.0
 log = structlog.get_logger(__name__)
 
 
-def run(settings: ControllerSettings) -> None:
+def run(settings: ControllerSettings, *, is_child: bool = False) -> None:
     """Run until SIGTERM or SIGINT; what is on the switches stays (law 6).
 
-    Raises InvalidConfiguration.
+    A child of a server ends with its standard input too, which its parent holds open. Raises
+    InvalidConfiguration.
     """
     _log_to_stderr()
     store = _store(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(settings, store))
+            runner.run(_run(settings, store, is_child=is_child))
     finally:
         store.close()
 
 
-async def _run(settings: ControllerSettings, store: Store) -> None:
+async def _run(settings: ControllerSettings, store: Store, *, is_child: bool) -> None:
     holder = settings.holder or f"{socket.gethostname()}/{os.getpid()}"
     holder = f"{holder}/{secrets.token_hex(4)}"  # another life is another holder
     log.info("fabric controller starts", holder=holder, server=settings.server)
@@ -77,6 +78,8 @@ async def _run(settings: ControllerSettings, store: Store) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
         loop.add_signal_handler(signal.SIGUSR1, tell_state)
+        if is_child:
+            loop.add_reader(sys.stdin.fileno(), stop)  # nothing is ever written: it is the end
         try:
             await work
         except asyncio.CancelledError:

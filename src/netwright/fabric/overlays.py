@@ -37,10 +37,11 @@ class Overlay(Value, frozen=True, kw_only=True):
 
 
 class Broken(NamedTuple):
-    """Why a fabric network cannot be planned anywhere."""
+    """A fabric network that cannot be planned anywhere, and why."""
 
+    called: str
     code: RefusalCode
-    words: str
+    why: str
 
 
 class Overlays(NamedTuple):
@@ -63,7 +64,7 @@ def overlays(intent: Intent) -> Overlays:
     whole = [network for network in fabric if network.id not in broken]
     refused = _share_vnis(whole, intent.routers.values())
     broken |= {each.id: why for each, why in refused if isinstance(each, Network)}
-    robbed = {each.id: why.words for each, why in refused if isinstance(each, Router)}
+    robbed = {each.id: why.why for each, why in refused if isinstance(each, Router)}
     usable = {network.id: network for network in whole if network.id not in broken}
     made = vpcs.vpcs(intent, usable, robbed)
     return Overlays(
@@ -79,9 +80,9 @@ def overlays(intent: Intent) -> Overlays:
 
 def _why_not(network: Network) -> Broken | None:
     if network.segment.segmentation_id is None:
-        return Broken(RefusalCode.NO_VNI, f"{called(network)} has no VNI")
+        return Broken(called(network), RefusalCode.NO_VNI, "it has no VNI")
     if not network.admin_state_up:
-        return Broken(RefusalCode.ADMIN_DOWN, f"{called(network)} is administratively down")
+        return Broken(called(network), RefusalCode.ADMIN_DOWN, "it is administratively down")
     return None
 
 
@@ -104,8 +105,9 @@ def _share_vnis(
                 (
                     each,
                     Broken(
+                        called(each),
                         RefusalCode.VNI_TAKEN,
-                        f"VNI {vni} of {called(each)} is also that of {called(first)}",
+                        f"its VNI {vni} is also that of {called(first)}, which is older",
                     ),
                 )
                 for each in others

@@ -36,7 +36,7 @@ def place(attachment: Attachment, fabric: FabricIndex, overlays: Overlays) -> Pl
         broken = overlays.broken.get(attachment.network_id)
         if broken is None:
             return NOWHERE
-        words = f"Host {attachment.host} does not get it: {broken.words}."
+        words = f"Host {attachment.host} does not get {broken.called}: {broken.why}."
         return Placed({}, (_refusal(attachment, broken.code, words),))
     leaves = fabric.sound_hosts.get(attachment.host)
     vlan = attachment.vlan

@@ -26,10 +26,12 @@ class RefusalCode(StrEnum):
 
 
 class Refusal(Value, frozen=True, kw_only=True):
-    """What a plan leaves out. Those of the names that are set say whose failure it is.
+    """What a plan leaves out. The names that are set say whose failure it is.
 
-    `network_id` and `host`: that attachment, on `switch` when it is named, else everywhere.
-    `network_id` alone, `router_id` or `host` alone (its fence), or `switch` alone: all of it.
+    `router_id`: the VPC's; `network_id` and `switch` say where it is not routed, and the network
+    itself is planned all the same. Else `network_id` and `host`: the attachment's, on `switch` if
+    one is named, or everywhere. `network_id` alone: a provider network's gateway. `host` alone: its
+    fence. `switch` alone: all of the switch, which is left as it is.
     """
 
     code: RefusalCode

@@ -14,6 +14,7 @@ import structlog
 from netwright.client.backoff import Backoff
 from netwright.client.errand import Errand
 from netwright.fabric import completeness
+from netwright.fabric.config import EMPTY
 from netwright.fabric.drivers.base import Driver
 from netwright.fabric.judging import Judge
 from netwright.fabric.keeper import Goal, Keeper
@@ -31,7 +32,6 @@ from netwright.fabric.verify import Fabric, Observed
 from netwright.fabric.views import View
 from netwright.model.errors import Conflict, NetwrightError
 from netwright.model.fabric import LinkReport, SwitchReport, SwitchStatus
-from netwright.model.operations import Operation
 from netwright.model.resources import Value
 from netwright.model.topology import End, Switch, SwitchKind, Topology
 from netwright.model.vlan_domains import LEAVES, host_links
@@ -97,6 +97,9 @@ class Tenure:
         self._performer = Performer(self, server, token, self._spawn)
         self._drained: frozenset[str] | None = None
         """The switches that are out of service; None until we were told which."""
+        self._news: tuple[Planned, frozenset[str]] | None = None
+        """The newest plan that was not followed yet, and all that changed since the last one."""
+        self._following = self._errand("following", self._follow_news)
         self._judging = self._errand("judging", self._judge_all)
         self._reporting = self._errand("reporting", self._report)
 
@@ -105,7 +108,7 @@ class Tenure:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._lease.keep(), name="lease")
-                for errand in (self._judging, self._reporting):
+                for errand in (self._following, self._judging, self._reporting):
                     self._tasks.create_task(errand.run(), name=errand.name)
                 self.judge.touch_all()
                 if planned is not None:
@@ -121,7 +124,18 @@ class Tenure:
             raise lost
 
     def follow(self, planned: Planned, changed: frozenset[str]) -> None:
-        """Another plan; `changed` are the subjects and switches that it changed."""
+        """Another plan; `changed` are the subjects and switches that it changed.
+
+        It is taken up by a task of the tenure: when that ends, nothing is begun any more.
+        """
+        changed |= self._news[1] if self._news is not None else frozenset()
+        self._news = (planned, changed)
+        self._following.wake()
+
+    async def _follow_news(self) -> None:
+        if self._news is None:
+            return
+        (planned, changed), self._news = self._news, None
         before, self._planned = self._planned, planned
         told = planned.told
         if self._drained is None:
@@ -132,8 +146,11 @@ class Tenure:
             self._meet(topology)
         policy = topology.fabric.drift
         for name, keeper in self.keepers.items():
-            # A switch that a plan does not have is left as it is.
-            if (config := planned.plan.switches.get(name)) is not None:
+            # A switch that a plan does not have is left as it is; a spine has nothing of ours.
+            config = planned.plan.switches.get(name)
+            if config is None and self._reached[name].kind not in CARRYING:
+                config = EMPTY
+            if config is not None:
                 keeper.want(Goal(config=config, number=told.number, policy=policy))
         for name in changed:
             self.judge.touch_switch(name)
@@ -175,11 +192,6 @@ class Tenure:
         keeper.look()
         await keeper.passed()
 
-    def told_operations(self, operations: Mapping[str, Operation]) -> None:
-        """Begin what is asked, though nothing of the intent has changed."""
-        if self._planned is not None:
-            self._performer.follow(operations)
-
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         assert self._tasks is not None
         self._tasks.create_task(work, name=name)
@@ -213,7 +225,7 @@ class Tenure:
         wanted = {
             one.name: one
             for one in topology.switches
-            if one.driver and one.name in self._planned.plan.switches
+            if one.driver and (one.name in self._planned.plan.switches or one.kind not in CARRYING)
         }
         for name, keeper in list(self.keepers.items()):
             if _way(wanted.get(name)) != _way(self._reached[name]):

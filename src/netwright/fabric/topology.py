@@ -2,7 +2,6 @@
 
 host ─ its leaves ─ their interfaces        from the links
 (switch, interface) ─ what hangs on it
-leaf ─ its VLAN domain                      leaves that share hosts, transitively
 (switch, provider network) ─ interface      from the gateways
 """
 
@@ -20,7 +19,6 @@ class FabricIndex:
     """A topology with its answers ready. Every look-up is O(1)."""
 
     def __init__(self, topology: Topology) -> None:
-        self.settings = topology.fabric
         self.switches: Mapping[str, Switch] = {each.name: each for each in topology.switches}
         self.refusals = tuple(_unusable(topology))
         unusable = {refusal.switch for refusal in self.refusals}
@@ -42,7 +40,6 @@ class FabricIndex:
             if all(leaf in self.leaves and self.is_plain(leaf, leaves[leaf]) for leaf in leaves)
         }
         """The same as `hosts`, of those hosts whose links leave nothing to refuse."""
-        self.domains = _domains(self.switches, self.hosts)
         self._gateways = {
             (each.switch, each.physical_network, each.vlan): each.interface
             for each in reversed(topology.gateways)  # the first that is named counts
@@ -116,20 +113,3 @@ def _refused(switch: Switch, why: str) -> Refusal:
         switch=switch.name,
         words=f"Switch {switch.name} is left as it is: {why}.",
     )
-
-
-def _domains(
-    switches: Mapping[str, Switch], hosts: Mapping[str, Mapping[str, tuple[str, ...]]]
-) -> Mapping[str, str]:
-    """Leaf → the first leaf, by name, of its VLAN domain."""
-    first = {name: name for name, switch in switches.items() if switch.kind in _LEAVES}
-
-    def root(leaf: str) -> str:
-        while first[leaf] != leaf:
-            first[leaf] = leaf = first[first[leaf]]
-        return leaf
-
-    for leaves in hosts.values():
-        roots = sorted({root(leaf) for leaf in leaves})
-        first.update(dict.fromkeys(roots, roots[0]))
-    return {leaf: root(leaf) for leaf in first}

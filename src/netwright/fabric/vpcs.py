@@ -90,7 +90,7 @@ class _Vpc:
     ) -> None:
         self._intent, self._usable, self._router = intent, usable, router
         self._l3vni = None if robbed else router.vni
-        self._why_no_vni = robbed or f"{called(router)} has no transit VNI"
+        self._why_no_vni = robbed or "it needs a transit VNI, and the server has given it none"
         self._is_symmetric = intent.topology.fabric.irb is Irb.SYMMETRIC
         self.inside: dict[str, list[RouterInterface]] = {}
         self._outside: dict[str, list[RouterInterface]] = {}
@@ -243,7 +243,7 @@ class _Vpc:
                 code=code,
                 router_id=self._router.id,
                 network_id=network_id,
-                words=f"{called(self._router)} is not routed there: {why}.",
+                words=f"{called(self._router)} is not routed as it should be: {why}.",
             )
         )
 

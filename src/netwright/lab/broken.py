@@ -35,9 +35,17 @@ def broken(lab: Lab) -> tuple[Fault, ...]:
         if node not in off
         for interface in links.interfaces_down(lab.namespace(node)) - frr.held(lab, node)
     }
+    silenced = faults.silenced(lab, nodes)
+    silent = [
+        node.name
+        for node in lab.layout.nodes
+        if node.has_frr and silenced.issuperset(lab.layout.ends_at(node.name))
+    ]
+    silenced -= {end for node in silent for end in lab.layout.ends_at(node)}
     return (
         *(Fault(f"node:{node}", silent=False) for node in off),
-        *broken_cables(lab.layout, down, faults.silenced(lab, nodes)),
+        *(Fault(f"node:{node}", silent=True) for node in silent),
+        *broken_cables(lab.layout, down, silenced),
         *(fault for node in nodes if node not in off for fault in _processes(lab, node)),
     )
 

@@ -22,6 +22,7 @@ def check(spec: Spec, document: Document) -> None:
     _check_management(spec, document)
     if spec.fabric is not None:
         _check_fabric(spec, spec.fabric, document)
+    _check_fabric_networks(spec, document)
     _check_names(spec, document)
     _check_references(spec, document)
     _check_vlans(spec, document)
@@ -48,6 +49,14 @@ def _check_management(spec: Spec, document: Document) -> None:
             "leaves carry no VLAN for management: leave vlan and server out in a lab with a fabric"
         )
         raise document.error(("management", "server"), why)
+
+
+def _check_fabric_networks(spec: Spec, document: Document) -> None:
+    if spec.fabric_networks and spec.fabric is None:
+        raise document.error(("fabric_networks",), "there is no fabric to carry them")
+    for name in spec.fabric_networks:
+        if name in spec.networks:
+            raise document.error(("fabric_networks", name), "another network has this name")
 
 
 def _check_fabric(spec: Spec, fabric: Fabric, document: Document) -> None:
@@ -154,14 +163,20 @@ def _check_addresses(spec: Spec, document: Document) -> None:
         why = f"{subnet} is too small for {spec.hosts.count} hosts{more}, which begin at its 11th"
         raise document.error(path, f"{why} address")
     for name, network in spec.networks.items():
-        for gateway in network.gateways:
-            try:
-                ipaddress.ip_interface(gateway)
-            except ValueError as error:
-                raise document.error(("networks", name, "gateways"), str(error)) from error
-            if "/" not in gateway:
-                why = f"{gateway} needs its prefix length, as in 10.101.0.1/24"
-                raise document.error(("networks", name, "gateways"), why)
+        _check_gateways(document, ("networks", name, "gateways"), network.gateways)
+    for name, overlay in spec.fabric_networks.items():
+        _check_gateways(document, ("fabric_networks", name, "gateways"), overlay.gateways)
+
+
+def _check_gateways(document: Document, path: Path, gateways: tuple[str, ...]) -> None:
+    for gateway in gateways:
+        try:
+            ipaddress.ip_interface(gateway)
+        except ValueError as error:
+            raise document.error(path, str(error)) from error
+        if "/" not in gateway:
+            why = f"{gateway} needs its prefix length, as in 10.101.0.1/24"
+            raise document.error(path, why)
 
 
 def _subnet(

@@ -3,7 +3,8 @@
     link:A-B           every cable between two nodes    no carrier, or silent: frames just vanish
     nic:HOST/IF        the cable at one interface       likewise
     process:NODE/NAME  a process of the lab             SIGKILL, or silent: SIGSTOP
-    node:SWITCH        a switch of the fabric           its plug is pulled; it comes back empty
+    node:SWITCH        a switch of the fabric           its plug is pulled, and it comes back empty;
+                                                        or silent: nothing leaves it any more
 
 A management link that is broken also cuts off whoever configures the switch (`reached`).
 `heal` looks at what is there and needs no memory of what was broken, nor how: it mends either.
@@ -19,7 +20,7 @@ from msgspec import Struct
 
 from netwright.lab import links, processes
 from netwright.lab.errors import SpecError, UnknownLabObjectError
-from netwright.lab.layout import MANAGEMENT_INTERFACE, Cable, End
+from netwright.lab.layout import MANAGEMENT_INTERFACE, Cable, End, FabricSwitch
 from netwright.lab.nodes import frr, reached, switch
 from netwright.lab.state import Lab
 
@@ -86,7 +87,7 @@ def fail(lab: Lab, what: str, *, silent: bool = False) -> None:
             else:
                 processes.stop(process, signal.SIGKILL)
         case Whole():
-            power_off(lab, target.node, silent=silent)
+            _break_switch(lab, frr.fabric_switch(lab, target.node), silent=silent)
         case Link() | Nic():
             _break(lab, _cables(lab, target), silent=silent)
 
@@ -103,37 +104,15 @@ def heal(lab: Lab, what: str) -> None:
                 processes.send(process, signal.SIGCONT)
                 switch.forget_places(lab)
         case Whole():
-            power_on(lab, target.node)
+            _mend_switch(lab, frr.fabric_switch(lab, target.node))
         case Link() | Nic():
             _mend(lab, _cables(lab, target))
 
 
-def power_off(lab: Lab, node: str, *, silent: bool = False) -> None:
-    """A switch of the fabric loses its power, and all that it knew; no error if it is off.
-
-    Raises SpecError for `silent`: neighbours see no carrier.
-    """
-    one = frr.fabric_switch(lab, node)
-    if silent:
-        msg = (
-            f"lab {lab.name}: {node} cannot lose its power silently; link:{node}-SPINE can fail so"
-        )
-        raise SpecError(msg)
-    if not frr.is_off(lab, node):
-        frr.power_off(lab, one)
-
-
-def power_on(lab: Lab, node: str) -> None:
-    """It boots with the underlay alone and holds its host ports down; no error if it is on."""
-    one = frr.fabric_switch(lab, node)
-    if frr.is_off(lab, node):
-        frr.boot(lab, one, hold=True)
-
-
 def reboot(lab: Lab, node: str) -> None:
     """Off and on again: a switch of the fabric comes back empty."""
-    power_off(lab, node)
-    power_on(lab, node)
+    fail(lab, f"node:{node}")
+    heal(lab, f"node:{node}")
 
 
 def silenced(lab: Lab, nodes: Iterable[str]) -> set[End]:
@@ -182,8 +161,8 @@ def _restart(lab: Lab, target: ProcessOf) -> None:
 def _break(lab: Lab, cables: Iterable[Cable], *, silent: bool) -> None:
     for cable in cables:
         if silent:
-            _silence(lab, cable.lower)
-            _silence(lab, cable.upper)
+            _silence(lab, cable.lower.node, [cable.lower])
+            _silence(lab, cable.upper.node, [cable.upper])
         else:
             links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=False)
         if cable.lower.interface == MANAGEMENT_INTERFACE:
@@ -194,29 +173,51 @@ def _break(lab: Lab, cables: Iterable[Cable], *, silent: bool) -> None:
 
 def _mend(lab: Lab, cables: Iterable[Cable]) -> None:
     for cable in cables:
-        for end in (cable.lower, cable.upper):
-            _unsilence(lab, end)
+        _unsilence(lab, cable.lower.node, [cable.lower])
+        _unsilence(lab, cable.upper.node, [cable.upper])
         links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=True)
         if cable.lower.interface == MANAGEMENT_INTERFACE:
             reached.restore(lab, cable.lower.node)
     switch.forget_places(lab)
 
 
-def _silence(lab: Lab, end: End) -> None:
-    """Drops what leaves an end. Egress: OVS's AF_PACKET sockets see a frame before ingress does."""
-    table, interface = _table(end), end.interface
-    rules = (
-        f"add table netdev {table}\n"
-        f"add chain netdev {table} egress "
-        f'{{ type filter hook egress device "{interface}" priority 0; policy drop; }}\n'
+def _break_switch(lab: Lab, one: FabricSwitch, *, silent: bool) -> None:
+    node = one.speaker.node
+    if silent:
+        _silence(lab, node, lab.layout.ends_at(node))
+        reached.cut(lab, node)
+    elif not frr.is_off(lab, node):
+        frr.power_off(lab, one)
+
+
+def _mend_switch(lab: Lab, one: FabricSwitch) -> None:
+    node = one.speaker.node
+    if frr.is_off(lab, node):
+        frr.boot(lab, one, hold=True)
+    else:
+        _unsilence(lab, node, lab.layout.ends_at(node))
+        reached.restore(lab, node)
+
+
+def _silence(lab: Lab, node: str, ends: Iterable[End]) -> None:
+    """Drops what leaves a node's ends, all at once. Egress: OVS sees a frame before ingress does.
+
+    A program on the node itself is told (ENOBUFS; ping sends again); what it forwards vanishes.
+    """
+    rules = "".join(
+        f"add table netdev {_table(end)}\n"
+        f"add chain netdev {_table(end)} egress "
+        f'{{ type filter hook egress device "{end.interface}" priority 0; policy drop; }}\n'
+        for end in ends
     )
-    processes.run(lab.namespace(end.node), ["nft", "-f", "-"], stdin=rules)
+    processes.run(lab.namespace(node), ["nft", "-f", "-"], stdin=rules)
 
 
-def _unsilence(lab: Lab, end: End) -> None:
-    table = _table(end)
-    rules = f"add table netdev {table}\ndelete table netdev {table}\n"  # also when there is none
-    processes.run(lab.namespace(end.node), ["nft", "-f", "-"], stdin=rules)
+def _unsilence(lab: Lab, node: str, ends: Iterable[End]) -> None:
+    rules = "".join(  # also when there is none
+        f"add table netdev {_table(end)}\ndelete table netdev {_table(end)}\n" for end in ends
+    )
+    processes.run(lab.namespace(node), ["nft", "-f", "-"], stdin=rules)
 
 
 def _table(end: End) -> str:

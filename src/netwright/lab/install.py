@@ -6,7 +6,7 @@ from pathlib import Path
 from netwright.lab import links
 from netwright.lab.layout import MANAGEMENT_INTERFACE, HostLink, Kind, Node
 from netwright.lab.links import Configuration
-from netwright.lab.nodes import frr, host, observer, ovs, reached, router, switch
+from netwright.lab.nodes import frr, host, lldp, observer, ovs, reached, router, switch
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
 
@@ -70,8 +70,11 @@ def _install_baremetal(lab: Lab, node: Node) -> None:
 
 
 def _install_host(lab: Lab, node: Node) -> None:
+    link = _host_link(lab, node)
     ovs.vsctl(lab, node.name, switch.identity(lab.name, node.name))
-    host.write_agent_configuration(lab, _host_link(lab, node))
+    if link.on_fabric:
+        lldp.start(lab, node.name, link.nics)
+    host.write_agent_configuration(lab, link)
 
 
 _INSTALLERS: dict[Kind, Callable[[Lab, Node], None]] = {

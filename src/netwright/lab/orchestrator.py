@@ -101,9 +101,10 @@ class Orchestrator:
         return self.ask(lambda client: Networking(client).list(Collection.PORTS))
 
     def create_networks(self) -> list[Resource]:
-        """The lab's networks with their subnets, as the core router has their gateways."""
+        """The lab's networks with their subnets: its fabric's, and the VLANs of its core router."""
         self._let_all_in()
-        made = [self._create_network(name) for name in self.lab.spec.networks]
+        spec = self.lab.spec
+        made = [self._create_network(name) for name in (*spec.fabric_networks, *spec.networks)]
         self._networks |= {str(network["name"]): network for network in made}
         return made
 
@@ -232,18 +233,23 @@ class Orchestrator:
             self._lets_all_in = True
 
     def _create_network(self, name: str) -> Resource:
-        description = self.lab.spec.networks[name]
-        segment = {
-            "name": name,
-            "provider:network_type": "vlan",
-            "provider:physical_network": self.lab.spec.physical_network,
-            "provider:segmentation_id": description.vlan,
-        }
+        spec = self.lab.spec
+        segment: dict[str, Any] = {"name": name}
+        if name in spec.fabric_networks:
+            gateways = spec.fabric_networks[name].gateways
+            segment["provider:network_type"] = "vxlan"
+        else:
+            gateways = spec.networks[name].gateways
+            segment |= {
+                "provider:network_type": "vlan",
+                "provider:physical_network": spec.physical_network,
+                "provider:segmentation_id": spec.networks[name].vlan,
+            }
 
         async def work(client: Client) -> Resource:
             api = Networking(client)
             network = await api.create(Collection.NETWORKS, segment)
-            for gateway in description.gateways:
+            for gateway in gateways:
                 subnet = subnet_of(gateway) | {"network_id": network["id"], "name": name}
                 await api.create(Collection.SUBNETS, subnet)
             return network

@@ -26,6 +26,9 @@ from netwright.lab.state import Lab
 _READY_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 _REPLY_TIMEOUT_S = 1
+_HEARD_TIMEOUT_S = 2.0
+_ETH_P_ALL = 0x0003
+_ECHO_REQUEST = 8  # RFC 792; octet 20 of a packet whose IPv4 header has no options
 
 
 class Pings(Struct, frozen=True):
@@ -101,6 +104,29 @@ def parse_ping(text: str) -> Pings:
         msg = f"lab: ping gave no summary: {text.strip()[-300:]!r}"
         raise LabError(msg)
     return Pings(int(found[1]), int(found[2]))
+
+
+def interface_of_pings(lab: Lab, place: str, target: str) -> str:
+    """The interface by which echo requests to an address leave a place while a ping runs.
+
+    Raises LabError when none leaves within 2 s.
+    """
+    address = socket.inet_aton(target)
+
+    def listen() -> str:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL)) as heard:
+            heard.settimeout(_HEARD_TIMEOUT_S)
+            while True:
+                packet, (interface, _, kind, *_) = heard.recvfrom(2048)
+                is_request = packet[9] == socket.IPPROTO_ICMP and packet[20] == _ECHO_REQUEST
+                if kind == socket.PACKET_OUTGOING and packet[16:20] == address and is_request:
+                    return str(interface)
+
+    try:
+        return netns.run_in(namespace_of(lab, place), listen)
+    except TimeoutError:
+        msg = f"lab {lab.name}: no ping to {target} leaves {place}"
+        raise LabError(msg) from None
 
 
 @contextmanager

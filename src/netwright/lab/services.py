@@ -53,6 +53,7 @@ def server_configuration(lab: Lab, auth: str) -> str:
         "auth": auth,
         "state_directory": str(server_directory(lab)),
         "lab": lab.name,
+        "fabric": False,  # a lab's controller is a process of its own, which can be halted
         "vlan_ranges": [f"{lab.spec.physical_network}:{VLANS_FREE}"],
     }
     if lab.spec.fabric is not None:
@@ -60,6 +61,8 @@ def server_configuration(lab: Lab, auth: str) -> str:
         values["vni_ranges"] = [f"{first}:{last}"]
         values["tenant_network_types"] = ["vxlan", "vlan"]
         values["fabric_mtu"] = _HOST_MTU + VXLAN_OVERHEAD
+        if has_fabric_controller():
+            values["fabric"] = False  # it is a process of the lab's own, for `fail` to halt
     # A JSON string is a TOML string.
     return "[server]\n" + "".join(f"{key} = {json.dumps(v)}\n" for key, v in values.items())
 

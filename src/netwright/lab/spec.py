@@ -46,6 +46,15 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
     gateways: tuple[str, ...] = ()
 
 
+class FabricNetwork(Struct, frozen=True, forbid_unknown_fields=True):
+    """A network of the fabric, and its gateway addresses (with prefix), for a router to have.
+
+    Its VNI and its VLANs below the leaves are the server's choice.
+    """
+
+    gateways: Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
 class Switch(Struct, frozen=True, forbid_unknown_fields=True):
     """A top-of-rack or aggregation switch.
 
@@ -126,6 +135,7 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     routers: dict[str, Router]
     hosts: Hosts
     fabric: Fabric | None = None
+    fabric_networks: dict[str, FabricNetwork] = {}
     provider_hosts: dict[str, ProviderHost] = {}
     baremetal: dict[str, BareMetal] = {}
     physical_network: str = "physnet1"

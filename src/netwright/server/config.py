@@ -52,6 +52,8 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     vni_ranges        FIRST:LAST, VNIs for VXLAN networks whose maker names none
     tenant_network_types   vlan, vxlan: what a network is whose maker names no type; in this order
     fabric_mtu        what the fabric's links carry; a VXLAN network's MTU is 50 less (RFC 7348)
+    fabric            whether it starts a fabric controller as its child, which it does when the
+                      inventory names a switch with a driver; false where controllers run apart
     lab               name of the lab that this server serves: `auth = none` off loopback needs it
     log_format, log_level   lines on stderr, for people or as JSON
     access_log        a line a request: method, path, status, duration, project, request id
@@ -97,6 +99,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     )
     # IPv6 needs 1280 (RFC 8200, 5); a VXLAN network's instances too.
     fabric_mtu: Annotated[int, Meta(ge=1330, le=MTU_MAX)] = MTU_DEFAULT
+    fabric: bool = True
     lab: str = ""
     log_format: LogFormat = LogFormat.TEXT
     log_level: LogLevel = LogLevel.INFO

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 import uvicorn
@@ -24,7 +25,7 @@ import uvloop
 from netwright.collector import spare_the_collector
 from netwright.db.postgres import without_password
 from netwright.model.errors import Unavailable
-from netwright.server import logs
+from netwright.server import fabric_process, logs
 from netwright.server.access_log import AccessLog
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
@@ -45,14 +46,21 @@ _RELEARN_S = 1.0
 _log = structlog.get_logger("netwright.server")
 
 
-def run(settings: ServerSettings, inherited: Inherited | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; raises InvalidConfiguration when it cannot start."""
+def run(
+    settings: ServerSettings,
+    inherited: Inherited | None = None,
+    configuration: Path | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; raises InvalidConfiguration when it cannot start.
+
+    `configuration` is the file that was named, for the processes that this one starts.
+    """
     require_servable(settings)
     logs.configure(settings.log_format, settings.log_level)
     if inherited is not None:
         structlog.contextvars.bind_contextvars(pid=os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, open_core, inherited))
+        runner.run(serve(settings, open_core, inherited, configuration))
 
 
 async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
@@ -84,7 +92,10 @@ def _nova(settings: ServerSettings, metrics: Metrics) -> ToldNova | None:
 
 
 async def serve(
-    settings: ServerSettings, open_service: OpenService, inherited: Inherited | None = None
+    settings: ServerSettings,
+    open_service: OpenService,
+    inherited: Inherited | None = None,
+    configuration: Path | None = None,
 ) -> None:
     """Open the service, serve it over HTTP, close it; returns after a signal."""
     metrics = Metrics()
@@ -125,7 +136,13 @@ async def serve(
             )
         spare_the_collector()
         supervisor = inherited.supervisor if inherited else None
-        await _Server(config, edge, supervisor).serve(sockets=[listener])
+        fabric = _fabric(settings, service, identity, address(listener), configuration)
+        try:
+            await _Server(config, edge, supervisor).serve(sockets=[listener])
+        finally:
+            if fabric is not None:
+                fabric.cancel()
+                await asyncio.wait({fabric})
         learning.cancel()
     finally:
         listener.close()
@@ -134,6 +151,27 @@ async def serve(
         async with asyncio.timeout(max(1.0, settings.stop_s)):
             await service.close()
         _log.info("stopped")
+
+
+def _fabric(
+    settings: ServerSettings,
+    service: Service,
+    identity: Authenticator,
+    where: str,
+    configuration: Path | None,
+) -> asyncio.Task[NoReturn] | None:
+    """Keeps a fabric controller while the inventory has switches to configure."""
+    if not settings.fabric:
+        return None
+
+    async def is_needed() -> bool:
+        topology = await service.reader.topology()
+        return any(switch.driver for switch in topology.switches)
+
+    command = fabric_process.command(settings, identity, where, configuration)
+    lock = Path(settings.state_directory, "fabric-child.lock")
+    child = fabric_process.FabricProcess(command, lock, is_needed)
+    return asyncio.create_task(child.run(), name="fabric controller")
 
 
 async def _learn_revocations(service: Service, identity: Authenticator) -> asyncio.Task[None]:

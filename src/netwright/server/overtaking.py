@@ -107,7 +107,7 @@ def _attachment_concerns(world: World, needs: Needs, event: EventRow) -> bool:
         return True
     if world.attachments.is_known(key) or key in world.fabric.read_attachments:
         return True
-    if network_id in world.whole_networks:
+    if network_id in world.whole_networks or _is_counted(world, host):
         return True
     domain = (
         world.fabric.inventory.domain_of(host)
@@ -115,6 +115,15 @@ def _attachment_concerns(world: World, needs: Needs, event: EventRow) -> bool:
         else None
     )
     return domain is not None and world.fabric.vlans.is_known((domain.name, network_id))
+
+
+def _is_counted(world: World, host: str) -> bool:
+    """Whether the VNIs of a leaf were counted that the host hangs on, or may, being bare metal."""
+    leaves = world.fabric.networks_on.keys()
+    if not leaves or world.fabric.inventory is None:
+        return False
+    over = world.fabric.inventory.leaves_of(host)
+    return not over or not leaves.isdisjoint(over)
 
 
 def _topology_concerns(world: World, _needs: Needs, _event: EventRow) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.resources import (
     Attachment,
     Host,
@@ -13,6 +14,7 @@ from netwright.model.resources import (
 from netwright.model.topology import Topology
 from netwright.server.census import Census
 from netwright.server.nova.notices import Telling
+from netwright.server.overlay.capacity import Usage
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -45,6 +47,22 @@ class Page(NamedTuple, Generic[T]):
     more: bool
 
 
+class FabricLinks(NamedTuple):
+    """What says where links are and how they stand; what leaves say by `SWITCH/INTERFACE`."""
+
+    topology: Topology
+    hosts: Sequence[Host]
+    leaf_links: Mapping[str, LeafLink]
+
+
+class FabricSwitches(NamedTuple):
+    """The switches of the inventory, how they stand by their names, what they hold."""
+
+    topology: Topology
+    states: Mapping[str, SwitchState]
+    usage: Usage
+
+
 class Reader(Protocol):
     """Committed state. A missing one is None; errors are `Unavailable`.
 
@@ -68,6 +86,8 @@ class Reader(Protocol):
     async def census(self) -> Census: ...
     async def revocations(self) -> Mapping[str, int]: ...
     async def topology(self) -> Topology: ...
+    async def links(self) -> FabricLinks: ...
+    async def switches(self) -> FabricSwitches: ...
     async def watchable_groups(self, host: str) -> frozenset[str]: ...
     async def usage(self, project_id: str) -> Mapping[str, int]: ...
     async def history(self, port_id: str) -> Sequence[Transition]: ...

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from tests.doubles.switch_configs import LOOPBACK, border
+from tests.golden.golden import check
 
 from netwright.fabric.changes import Change, Verb, difference
 from netwright.fabric.config import SwitchConfig
@@ -11,8 +13,6 @@ from netwright.fabric.drivers.registry import driver_of
 from netwright.model.errors import DeviceError
 from netwright.model.settings import InvalidConfiguration
 from netwright.model.topology import Switch, SwitchKind
-from tests.doubles.switch_configs import LOOPBACK, border
-from tests.golden.golden import check
 
 
 def switch(directory: Path) -> Switch:

@@ -1,6 +1,8 @@
 """What the driver `frr` does for a configuration, and for its end, as text."""
 
 import msgspec
+from tests.doubles.switch_configs import LOOPBACK, border
+from tests.golden.golden import check
 
 from netwright.fabric.changes import difference
 from netwright.fabric.config import SwitchConfig
@@ -10,8 +12,6 @@ from netwright.fabric.drivers.frr.planning import Plan
 from netwright.fabric.drivers.frr.shows import BgpConfiguration, Instance
 from netwright.fabric.drivers.linux.links import Link
 from netwright.fabric.drivers.wording import element_words
-from tests.doubles.switch_configs import LOOPBACK, border
-from tests.golden.golden import check
 
 PORTS = ("core1", "swp1", "swp2")
 
@@ -33,7 +33,7 @@ def told(plan: Plan, config: SwitchConfig) -> None:
         for name, each in config.vrfs.items()
         if each.l3vni
     }
-    plan.observed = msgspec.structs.replace(
+    plan._projection.observed = msgspec.structs.replace(
         plan.observed,
         bgp=BgpConfiguration(asn=65103, vnis=segments, vrfs=vrfs),
         vnis=segments,

@@ -40,7 +40,7 @@ async def test_a_request_carries_token_and_body(server: HttpDouble, client: Clie
     server.answer("POST", "/v1/hosts/h 1/heartbeat", "{}")
     await client.heartbeat("h 1", Heartbeat(epoch="e"))
     assert server.asked[0].headers["X-Auth-Token"] == "secret"
-    assert server.bodies == [b'{"epoch":"e","nics":null,"conditions":null}']
+    assert server.bodies == [b'{"epoch":"e","nics":null,"conditions":null,"neighbours":null}']
 
 
 async def test_the_servers_error_comes_back(server: HttpDouble, client: Client) -> None:

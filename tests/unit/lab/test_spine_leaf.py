@@ -32,6 +32,8 @@ fabric:
   vlans: [1000, 1999]
   vnis: [10000, 19999]
   l3vnis: [20000, 20999]
+fabric_networks:
+  red: {gateways: [10.8.0.1/24]}
 hosts: {count: 4}
 baremetal:
   metal1: {port: leaf4}
@@ -68,12 +70,14 @@ def preset(hosts: int | None = None) -> Lab:
         (
             "port: leaf4",
             "port: leaf5",
-            r"x.yaml:23: baremetal.metal1.port: 'leaf5' cannot be meant",
+            r"x.yaml:25: baremetal.metal1.port: 'leaf5' cannot be meant",
         ),
-        ("leaf4}", "leaf4, vlan: 9}", r"x.yaml:23: baremetal.metal1.vlan: leaf4 is a leaf"),
+        ("leaf4}", "leaf4, vlan: 9}", r"x.yaml:25: baremetal.metal1.vlan: leaf4 is a leaf"),
         ("[tor1, tor1]", "[leaf1]", r"x.yaml:7: provider_hosts.vhost1.uplinks: 'leaf1' cannot"),
+        ("[10.8.0.1/24]", "[10.8.0.1]", r"x.yaml:22: fabric_networks.red.gateways: .*its prefix"),
+        ("[10.8.0.1/24]", "[]", r"x.yaml:22: fabric_networks.red.gateways: .*must have an item"),
         ("vhost1:", "host1:", r"x.yaml:7: provider_hosts.host1: another node has this name"),
-        ("metal1:", "spine2:", r"x.yaml:23: baremetal.spine2: another node has this name"),
+        ("metal1:", "spine2:", r"x.yaml:25: baremetal.spine2: another node has this name"),
     ],
 )
 def test_an_error_names_line_and_element(old: str, new: str, message: str) -> None:

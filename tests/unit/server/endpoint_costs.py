@@ -168,6 +168,36 @@ async def _new_limit(scene: Scene) -> Request:
     return Request(f"/v2.0/quotas/{await _limited(scene)}", {"quota": {"port": 99}})
 
 
+async def _new_topology(scene: Scene) -> Request:
+    scene.renamed += 1
+    topology = scene.topology()
+    topology["fabric"]["asn"] = 64000 + scene.renamed
+    return Request("/v1/topology", topology)
+
+
+async def _new_fabric_port(scene: Scene) -> Request:
+    network_id = await scene.fabric_network()
+    return Request("/v2.0/ports", {"port": {"network_id": network_id, "binding:host_id": "h1"}})
+
+
+async def _fabric_reports(scene: Scene) -> Request:
+    """An attachment with its ports comes up."""
+    attachment = await scene.attachment()
+    report = {
+        "network_id": attachment.network_id,
+        "host": attachment.host,
+        "generation": attachment.generation,
+        "status": "up",
+    }
+    return Request("/v1/fabric/reports", {"token": await scene.lease(), "attachments": [report]})
+
+
+async def _answer(scene: Scene) -> Request:
+    asked = await scene.client.post("/v1/fabric/plan", None)
+    answer = {"token": await scene.lease(), "state": "done", "result": {}}
+    return Request(f"/v1/operations/{asked.json['id']}", answer)
+
+
 class Cost(NamedTuple):
     """Statements on SQLite, where each row that is written is one, and on PostgreSQL."""
 
@@ -336,7 +366,7 @@ EXPECTED: dict[str, Cost] = {
     "GET /v1/hosts": Cost(_of("/v1/hosts"), 1, 1),
     "GET /v1/hosts/{name}": Cost(_of("/v1/hosts/h1"), 1, 1),
     "PUT /v1/hosts/{name}": Cost(_host("", {**REGISTRATION, "epoch": "f"}), 5, 7),
-    "DELETE /v1/hosts/{name}": Cost(_host("", fenced=True), 8, 10),
+    "DELETE /v1/hosts/{name}": Cost(_host("", fenced=True), 9, 11),
     "POST /v1/hosts/{name}/heartbeat": Cost(_of("/v1/hosts/h1/heartbeat", {"epoch": "e"}), 0, 0),
     "POST /v1/hosts/{name}/devices": Cost(_devices, 11, 13),
     "POST /v1/hosts/{name}/fence": Cost(_host("/fence", {"reason": "gone"}), 5, 7),
@@ -346,8 +376,20 @@ EXPECTED: dict[str, Cost] = {
     "GET /v1/ports/{id}/history": Cost(_history, 1, 1),
     "GET /v1/ports/{id}/explain": Cost(_explain, 5, 5),
     "POST /v1/leases/{name}": Cost(_of("/v1/leases/l", {"holder": "x", "ttl_s": 9}), 1, 1),
+    "POST /v1/fabric/reports": Cost(_fabric_reports, 17, 15),
+    "POST /v1/fabric/credential": Cost(_of("/v1/fabric/credential"), 0, 0),
+    "POST /v1/fabric/plan": Cost(_of("/v1/fabric/plan"), 3, 5),
+    "POST /v1/fabric/apply": Cost(_of("/v1/fabric/apply"), 3, 5),
+    "POST /v1/fabric/drain": Cost(_of("/v1/fabric/drain", {"switch": "leaf1"}), 4, 6),
+    "POST /v1/fabric/undrain": Cost(_of("/v1/fabric/undrain", {"switch": "leaf1"}), 4, 6),
+    "PUT /v1/operations/{id}": Cost(_answer, 5, 7),
+    "GET /v1/fabric/capacity": Cost(_of("/v1/fabric/capacity"), 7, 7),
+    "GET /v1/switches": Cost(_of("/v1/switches"), 7, 7),
+    "GET /v1/switches/{name}": Cost(_of("/v1/switches/leaf1"), 7, 7),
+    "GET /v1/links": Cost(_of("/v1/links"), 3, 3),
+    "POST /v2.0/ports (on the fabric)": Cost(_new_fabric_port, 20, 19),
     "GET /v1/topology": Cost(_of("/v1/topology"), 1, 1),
-    "PUT /v1/topology": Cost(_of("/v1/topology", {}), 2, 4),
+    "PUT /v1/topology": Cost(_new_topology, 8, 10),
     "GET /v1/trace": Cost(_trace, 9, 9),
-    "GET /v1/watch": Cost(_watch, 13, 13),
+    "GET /v1/watch": Cost(_watch, 15, 15),
 }

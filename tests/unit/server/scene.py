@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tests.doubles.http import Client
 
+from netwright.model.resources import Attachment
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import OpenAuthenticator
@@ -40,12 +41,14 @@ class Scene:
         self.scopes: list[str] = []
         self.pools: list[str] = []
         self.routers: list[str] = []
+        self.renamed = 0
         self._made = 0
         self._vlan = 0
 
     async def fill(self) -> None:
         for _ in range(self.count):
             await self.host()
+        await self.done("PUT", "/v1/topology", self.topology())
         self.networks = [await self.network() for _ in range(self.count)]
         self.subnets = [await self.subnet(id_) for id_ in self.networks]
         self.ports = [await self.port() for _ in range(self.count)]
@@ -116,6 +119,38 @@ class Scene:
         name = f"h{self._next()}"
         await self.done("PUT", f"/v1/hosts/{name}", REGISTRATION)
         return name
+
+    def topology(self) -> dict[str, Any]:
+        """A leaf, with all the hosts on it."""
+        leaf = {"name": "leaf1", "kind": "leaf", "asn": 65001, "loopback": "10.255.0.1"}
+        links = [
+            {
+                "lower": {"node": f"h{n}", "interface": "eth0"},
+                "upper": {"node": "leaf1", "interface": f"swp{n}"},
+            }
+            for n in range(1, self.count + 1)
+        ]
+        fabric = {"vlans": [{"first": 100, "last": 3999}]}
+        return {"switches": [leaf], "links": links, "fabric": fabric}
+
+    async def fabric_network(self) -> str:
+        number = self._next()
+        vni = {"provider:network_type": "vxlan", "provider:segmentation_id": 10_000 + number}
+        made = await self.done("POST", "/v2.0/networks", {"network": vni})
+        return str(made["network"]["id"])
+
+    async def attachment(self) -> Attachment:
+        """A fabric network's on the first host, wanted, with two ports."""
+        network_id = await self.fabric_network()
+        for _ in range(2):
+            port = {"network_id": network_id, "binding:host_id": "h1"}
+            await self.done("POST", "/v2.0/ports", {"port": port})
+        (attachment,) = await self.core.reader.attachments(network_id)
+        return attachment
+
+    async def lease(self) -> int:
+        taken = await self.done("POST", "/v1/leases/fabric", {"holder": "x", "ttl_s": 9})
+        return int(taken["token"])
 
     async def fenced(self) -> str:
         name = await self.host()

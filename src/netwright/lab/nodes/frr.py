@@ -1,4 +1,4 @@
-"""A switch of the fabric: a namespace in which FRR's daemons run.
+"""A switch of the fabric: a namespace in which FRR's daemons run, and lldpd towards hosts.
 
     off ──boot──▶ on ──power_off──▶ off        after a power failure it boots with host ports held
 
@@ -15,7 +15,7 @@ from netwright.lab import links, netns, processes
 from netwright.lab.errors import UnknownLabObjectError
 from netwright.lab.layout import MANAGEMENT_INTERFACE, FabricSwitch
 from netwright.lab.links import Configuration
-from netwright.lab.nodes import reached
+from netwright.lab.nodes import lldp, reached
 from netwright.lab.nodes.frr_config import configurations, daemons
 from netwright.lab.processes import Command
 from netwright.lab.state import Lab, write_atomically
@@ -71,6 +71,8 @@ def boot(lab: Lab, switch: FabricSwitch, *, hold: bool = False) -> None:
     pid = reached.start(lab, node)
     for name in daemons(switch):
         processes.start(lab, node, name, _command(directory, name, pid))
+    if switch.edge_ports:
+        lldp.start(lab, node, switch.edge_ports, enter=reached.in_mounts_of(pid))
 
 
 def restart_daemons(lab: Lab, switch: FabricSwitch) -> None:

@@ -6,7 +6,16 @@ from typing import Any
 from netwright.server.api import meta
 from netwright.server.api.edge import Edge
 from netwright.server.api.routing import Application
-from netwright.server.api.v1 import fabric, hosts, leases, operations, topology, trace, watch
+from netwright.server.api.v1 import (
+    fabric,
+    hosts,
+    leases,
+    operations,
+    switches,
+    topology,
+    trace,
+    watch,
+)
 from netwright.server.api.v1 import ports as native_ports
 from netwright.server.api.v2 import extensions, port_bindings
 from netwright.server.api.v2.address_scopes import AddressScopes
@@ -46,6 +55,7 @@ def application(edge: Edge) -> Application:
         *native_ports.routes(),
         *leases.routes(),
         *fabric.routes(edge.authenticator),
+        *switches.routes(),
         *operations.routes(resources),
         *topology.routes(),
         *trace.routes(),

@@ -2,12 +2,13 @@
 
 from netwright.model.resources import AccessPort, Network, Prepared
 from netwright.model.topology import End
+from netwright.server.overlay.capacity import vni_refusal
 from netwright.server.overlay.holds import AccessHold
 from netwright.server.overlay.links import LINKS, access_of, named_by
 from netwright.server.world import World
 
 
-def access_refusal(world: World, port_id: str, host: str, kind: Prepared) -> str:
+def access_refusal(world: World, network_id: str, port_id: str, host: str, kind: Prepared) -> str:
     """Why the machine cannot have its interfaces in the network; "" when it can."""
     wanted = access_of(kind.profile)
     if isinstance(wanted, str):
@@ -35,7 +36,7 @@ def access_refusal(world: World, port_id: str, host: str, kind: Prepared) -> str
                 f"{where} is machine {held.host}'s in network {held.network_id} (port "
                 f"{held.port_id}), so that machine {host} cannot have it: unbind that port first"
             )
-    return ""
+    return vni_refusal(world, inventory, network_id, {each.switch for each in wanted})
 
 
 def hold_access(world: World, network: Network, port_id: str, host: str, kind: Prepared) -> None:

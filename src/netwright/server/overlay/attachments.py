@@ -21,6 +21,7 @@ from netwright.model.resources import (
 )
 from netwright.model.states import ATTACHMENT, AttachmentState, Event
 from netwright.server.overlay.access import hold_access, holds_of, release_access
+from netwright.server.overlay.capacity import vni_refusal
 from netwright.server.overlay.inventory import Inventory
 from netwright.server.overlay.vlans import exhausted, free_vlan, give_vlan_back, take_vlan
 from netwright.server.world import World
@@ -96,7 +97,8 @@ def fabric_refusal(world: World, network: Network, host: str) -> str:
         )
     if free_vlan(world, domain, network.id) is None:
         return exhausted(domain, network.id)
-    return ""
+    inventory = _inventory(world)
+    return vni_refusal(world, inventory, network.id, inventory.leaves_of(host))
 
 
 def detach(world: World, network: Network | None, port: Port, host: str) -> None:

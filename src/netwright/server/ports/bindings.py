@@ -22,7 +22,8 @@ from netwright.model.resources import (
 )
 from netwright.model.states import BindingState, Event, Plane, PortState
 from netwright.server.overlay.access import access_refusal
-from netwright.server.overlay.attachments import attach, detach, fabric_refusal, join
+from netwright.server.overlay.attachments import attach, detach, fabric_refusal, is_fabric, join
+from netwright.server.overlay.links import access_of
 from netwright.server.ports.lifecycle import happen, may_answer, step, was_told, with_binding
 from netwright.server.world import World
 
@@ -54,6 +55,18 @@ def bind(world: World, port: Port, host: str, *, actor: str) -> Port:
     port = place(world, port, host)
     event = Event.BIND if active is None else Event.REBIND
     return happen(world, port, event, actor=actor, binding=port.binding_on(host))
+
+
+def rewire(world: World, before: Port, port: Port, *, actor: str) -> Port:
+    """The port where it is bound, when its profile names other leaf interfaces for its machine."""
+    active = port.active_binding
+    is_metal = VnicType.BAREMETAL in {before.vnic_type, port.vnic_type}
+    if active is None or not is_metal or not is_fabric(network_of(world, port)):
+        return port
+    if access_of(before.profile) == access_of(port.profile):
+        return port
+    port = place(world, port, active.host)
+    return happen(world, port, Event.BIND, actor=actor, binding=port.binding_on(active.host))
 
 
 def offer(world: World, port: Port, host: str, *, actor: str) -> Port:
@@ -303,7 +316,7 @@ def refusal_of(world: World, port: Port, kind: Prepared, name: str) -> str:
     network = network_of(world, port)
     overlay = Plane.OVERLAY in _planes(network, port, kind)
     if kind.vnic_type is VnicType.BAREMETAL:
-        return access_refusal(world, port.id, name, kind) if overlay else ""
+        return access_refusal(world, network.id, port.id, name, kind) if overlay else ""
     host = world.hosts.get(name)
     if host is None:
         return f"host {name} is not registered: start netwright agent --host {name} there"

@@ -25,7 +25,7 @@ from netwright.server.commands import (
 from netwright.server.each import each
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
-from netwright.server.ports.bindings import bind, readdress, take_back, unbind
+from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
 from netwright.server.ports.giving_back import give_back, held_addresses
 from netwright.server.ports.interfaces import require_as_attached, require_no_interface
 from netwright.server.ports.lifecycle import happen, may_answer, names_of
@@ -150,10 +150,16 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
     port = _let_go(world, before, port)
     if port != before:
         port = _put(world, before, port, actor_of(caller))
+    if change.profile is not UNSET and change.host in {UNSET, _host_of(port)}:
+        port = rewire(world, before, port, actor=actor_of(caller))
     if change.host is not UNSET:
         port = bind(world, port, change.host, actor=actor_of(caller))
     _check_wiring(network, before, port)
     return port
+
+
+def _host_of(port: Port) -> str:
+    return port.active_binding.host if port.active_binding is not None else ""
 
 
 def _check_wiring(network: Network, before: Port, port: Port) -> None:

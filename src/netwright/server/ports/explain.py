@@ -126,7 +126,7 @@ def _waits(
         if Plane.UNDERLAY in planes:
             yield from _underlay(port, binding, host)
         if Plane.OVERLAY in planes:
-            yield from _overlay(binding, attachments.get(binding.host))
+            yield from _overlay(binding, attachments.get(binding.host), network)
     for each in port.bindings:
         yield from _standby(each)
         yield from _withdrawal(each, hosts.get(each.host))
@@ -152,10 +152,16 @@ def _service(binding: Binding, host: Host | None, network: Network) -> Iterator[
         yield Wait(
             what=f"The server's cause: {binding.cause or 'none was kept'}",
             since=binding.since,
-            next="remove the cause; it is tried again when the host's agent next registers",
+            next=_when_tried_again(network),
         )
     if host is not None:
         yield from _conditions(host)
+
+
+def _when_tried_again(network: Network) -> str:
+    if network.segment.network_type is NetworkType.VXLAN:
+        return "remove the cause; it is tried again by itself"
+    return "remove the cause; it is tried again when the host's agent next registers"
 
 
 def _impediments(binding: Binding, host: Host | None, network: Network) -> Iterator[Wait]:
@@ -236,7 +242,9 @@ def _underlay(port: Port, binding: Binding, host: Host | None) -> Iterator[Wait]
         )
 
 
-def _overlay(binding: Binding, attachment: Attachment | None) -> Iterator[Wait]:
+def _overlay(binding: Binding, attachment: Attachment | None, network: Network) -> Iterator[Wait]:
+    if _is_servers_refusal(binding):
+        return
     if attachment is None:
         yield Wait(
             what=f"Its network is not yet attached to {binding.host}",
@@ -249,7 +257,9 @@ def _overlay(binding: Binding, attachment: Attachment | None) -> Iterator[Wait]:
         yield Wait(
             what=f"The fabric's path to {attachment.host}{vlan} is {attachment.state}{cause}",
             since=attachment.since,
-            next="",
+            next=f"netwright fabric status says how the switches stand; network {network.id} has"
+            f" VNI {network.segment.segmentation_id}"
+            + (f", VLAN {attachment.vlan} there" if attachment.vlan is not None else ""),
         )
 
 

@@ -68,6 +68,7 @@ async def load_overlay(
     if needs.ended_hosts or not world.fabric.has_controller:  # what ends may be its domain's last
         await load_domain_attachments(tx, world, fabric)
     await _load_access(tx, world, needs, fabric)
+    await _load_networks_on(tx, world, fabric)
     await _load_ends(tx, world, needs)
     if needs.all_attachments:
         await _load_all(tx, world)
@@ -278,6 +279,7 @@ async def _load_access(tx: Transaction, world: World, needs: Needs, fabric: Keys
     """Who has the interfaces that are named, and what else the machines have in their networks."""
     metal = [port for port in world.ports.values() if _may_be_metal(port)]
     keys = needs.access | {key for port in metal for key in _named(port)}
+    world.fabric.named_access |= keys
     if keys:
         await _access_rows(tx, world, "a.switch = wanted.a AND a.interface = wanted.b", keys)
     if metal or needs.access:
@@ -291,6 +293,24 @@ async def _access_rows(tx: Transaction, world: World, on: str, keys: Iterable[ob
     )
     for switch, interface, network_id, host, port_id in await tx.rows(sql, list(keys)):
         world.fabric.access.load((switch, interface), AccessHold(network_id, host, port_id))
+
+
+async def _load_networks_on(tx: Transaction, world: World, fabric: Keys) -> None:
+    """The networks over leaves whose VNIs are counted, of the hosts and machines that are meant."""
+    inventory = _inventory(world)
+    counted = {
+        switch.name for switch in inventory.topology.switches if switch.capacities.vnis is not None
+    }
+    leaves = {leaf for _, host in fabric for leaf in inventory.leaves_of(host)}
+    leaves |= {switch for switch, _ in world.fabric.named_access}
+    for leaf in sorted(leaves & counted):
+        sql = (
+            "SELECT DISTINCT a.network_id FROM attachment AS a JOIN network AS n "
+            "ON n.id = a.network_id AND n.network_type = 'vxlan' WHERE a.host = ANY($1)"
+        )
+        rows = [*await tx.rows(sql, list(inventory.hosts_on(leaf)))]
+        rows += await tx.rows("SELECT DISTINCT network_id FROM access_port WHERE switch = $1", leaf)
+        world.fabric.networks_on[leaf] = {network_id for (network_id,) in rows}
 
 
 def _may_be_metal(port: Port) -> bool:

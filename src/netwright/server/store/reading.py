@@ -28,9 +28,10 @@ from netwright.model.states import PortState
 from netwright.model.topology import Topology
 from netwright.server.census import Census
 from netwright.server.nova.notices import Telling
-from netwright.server.queries import Page, Query
+from netwright.server.queries import FabricLinks, FabricSwitches, Page, Query
 from netwright.server.store import schema
 from netwright.server.store.counting import count
+from netwright.server.store.fabric_reading import links, switches
 from netwright.server.store.group_pictures import watchable_groups
 from netwright.server.store.lists import Collection, Readable, listed, pages
 from netwright.server.store.loading import revocations
@@ -171,6 +172,12 @@ class StoreReader:
 
     async def usage(self, project_id: str) -> Mapping[str, int]:
         return await self._database.read(lambda tx: usage_of(tx, project_id))
+
+    async def links(self) -> FabricLinks:
+        return await self._database.read(links)
+
+    async def switches(self) -> FabricSwitches:
+        return await self._database.read(switches)
 
     async def topology(self) -> Topology:
         found = await self._bodies("SELECT body FROM topology", (), Topology)

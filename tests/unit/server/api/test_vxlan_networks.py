@@ -82,8 +82,9 @@ async def test_its_ports_are_refused_at_binding_with_the_reason(client: Client, 
     bound = (await client.put(path, {"port": {"binding:host_id": "h1"}})).json["port"]
     assert (bound["binding:vif_type"], bound["status"]) == ("binding_failed", "ERROR")
     explained = (await client.get(path.replace("/v2.0/", "/v1/") + "/explain")).json
-    why = f"network {network} is a VXLAN network, and nothing here carries it to a host yet"
+    why = f"the inventory knows no link of host h1 to a leaf, which network {network} would come"
     assert why in explained["text"]
+    await core.commit(RegisterHost(caller=ADMIN, host="h2", registration=registration))
     prepared = await client.post(f"{path}/bindings", {"binding": {"host": "h2"}})
     assert of(prepared) == (409, "PortBindingError")
-    assert why in prepared.error["message"]
+    assert why.replace("h1", "h2") in prepared.error["message"]

@@ -1,20 +1,21 @@
 """bpf(2): maps and programs, by descriptor or by the kernel's id. Blocks not; needs CAP_BPF."""
 
 import ctypes
-import errno
 import os
 import platform
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
 from netwright.fabric.drivers.bpf.programs import MapForm
 
 _NUMBERS = {"x86_64": 321, "aarch64": 280}
-_MAP_CREATE, _LOOK_UP, _UPDATE, _DELETE, _NEXT_KEY, _LOAD = 0, 1, 2, 3, 4, 5
+_MAP_CREATE, _UPDATE, _DELETE, _LOAD, _LOOK_UP_BATCH = 0, 2, 3, 5, 24
 _TEST_RUN, _PROGRAM_BY_ID, _MAP_BY_ID, _INFO = 10, 13, 14, 15
 _HASH, _NO_PREALLOCATION, _SCHED_CLS = 1, 1, 3
 _MAPS_PER_PROGRAM = 16
 _LOG_SIZE = 1 << 16
+_BATCH = 4096
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,14 +31,25 @@ class Map:
         os.close(self.descriptor)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """What a dump finds; whoever changes it meanwhile is the same driver."""
-        key = None
-        following = ctypes.create_string_buffer(self._form.key_size)
-        value = ctypes.create_string_buffer(self._form.value_size)
-        while self._call(_NEXT_KEY, key, ctypes.addressof(following)):
-            key = following.raw
-            if self._call(_LOOK_UP, key, ctypes.addressof(value)):
-                yield key, value.raw
+        """All, some thousands a call; whoever changes it meanwhile is the same driver."""
+        key_size, value_size = self._form.key_size, self._form.value_size
+        keys = ctypes.create_string_buffer(key_size * _BATCH)
+        values = ctypes.create_string_buffer(value_size * _BATCH)
+        place = ctypes.create_string_buffer(max(key_size, 8))
+        at, more = 0, True
+        while more:
+            addresses = (ctypes.addressof(each) for each in (place, keys, values))
+            batch = struct.pack("=QQQQIIQQ", at, *addresses, _BATCH, self.descriptor, 0, 0)
+            arguments = ctypes.create_string_buffer(batch, 128)
+            try:
+                _syscall(_LOOK_UP_BATCH, arguments)
+            except FileNotFoundError:  # these are the last
+                more = False
+            count = struct.unpack_from("=I", arguments.raw, 32)[0]
+            for n in range(count):
+                key = keys.raw[n * key_size : (n + 1) * key_size]
+                yield key, values.raw[n * value_size : (n + 1) * value_size]
+            at = ctypes.addressof(place)
 
     def put(self, key: bytes, value: bytes) -> None:
         held = ctypes.create_string_buffer(value, self._form.value_size)
@@ -45,18 +57,13 @@ class Map:
 
     def delete(self, key: bytes) -> None:
         """An absent key is no error."""
-        self._call(_DELETE, key, 0)
+        with suppress(FileNotFoundError):
+            self._call(_DELETE, key, 0)
 
-    def _call(self, command: int, key: bytes | None, value: int) -> bool:
-        held = None if key is None else ctypes.create_string_buffer(key, self._form.key_size)
-        at = 0 if held is None else ctypes.addressof(held)
-        try:
-            _bpf(command, struct.pack("=IIQQQ", self.descriptor, 0, at, value, 0))
-        except OSError as error:
-            if error.errno == errno.ENOENT:
-                return False
-            raise
-        return True
+    def _call(self, command: int, key: bytes, value: int) -> None:
+        held = ctypes.create_string_buffer(key, self._form.key_size)
+        arguments = (self.descriptor, 0, ctypes.addressof(held), value, 0)
+        _bpf(command, struct.pack("=IIQQQ", *arguments))
 
 
 def create_map(form: MapForm) -> Map:

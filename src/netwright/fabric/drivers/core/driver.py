@@ -25,6 +25,11 @@ from netwright.model.errors import DeviceError
 T = TypeVar("T")
 _MTU = 1500
 _WATCH_S = 1.0
+_GATEWAY_SETTINGS = {
+    "ipv6/conf/{}/disable_ipv6": "0",
+    "ipv6/conf/{}/accept_dad": "0",
+    "ipv4/conf/{}/arp_notify": "1",
+}
 _ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 
 
@@ -220,6 +225,9 @@ class _Session:
             link = None
         if link is None:
             self._delete(end)
+            self._ovsdb.remove_port(end)  # else the daemon would hold on to the end that was
+            self._ovsdb.settle()
+            port = None
             descriptor = self._node.open_namespace("")
             try:
                 pair = links.add_veth(gateway.interface, end, descriptor, _MTU)
@@ -230,9 +238,12 @@ class _Session:
             self._node.enter("")
             disable_checksum_offload(gateway.interface)
             disable_checksum_offload(end)
+            for setting, value in _GATEWAY_SETTINGS.items():
+                Path("/proc/sys/net", setting.format(gateway.interface)).write_text(value)
         if port is None or (port.bridge, port.tag, port.is_ours) != (bridge, tag, True):
             self._ovsdb.remove_port(end)
             self._ovsdb.add_access_port(bridge, end, tag)
+            self._ovsdb.settle()
         made, other = self._found(gateway.interface), self._found(end)
         self._netlink.tell(
             [
@@ -243,7 +254,7 @@ class _Session:
                     made.name,
                     up=True,
                     alias=reading.alias(gateway),
-                    mac_address=gateway.mac_address,
+                    mac_address=gateway.mac_address or reading.stable_mac(gateway),
                 ),
             ]
         )

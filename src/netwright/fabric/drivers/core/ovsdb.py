@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from netwright.model.resources import Value
 
 TIMEOUT_S = 5.0
+_POLL_S = 0.005
 _MARK = "netwright"
 _DATABASE = "Open_vSwitch"
 
@@ -114,6 +116,18 @@ class Ovsdb:
                 *_HURRY,
             )
 
+    def settle(self) -> None:
+        """Until the switch daemon has done what the database says; TimeoutError after 5 s."""
+        (asked,) = self._transact(_CONFIGURATION)
+        give_up = time.monotonic() + TIMEOUT_S
+        while True:
+            (now,) = self._transact(_CONFIGURATION)
+            if now["rows"][0]["cur_cfg"] >= asked["rows"][0]["next_cfg"]:
+                return
+            if time.monotonic() > give_up:
+                raise TimeoutError("the line card's switch daemon does not follow its database")
+            time.sleep(_POLL_S)
+
     def _transact(self, *operations: Mapping[str, Any]) -> list[Any]:
         request = {"method": "transact", "params": [_DATABASE, *operations], "id": 1}
         self._socket.sendall(json.dumps(request).encode())
@@ -135,7 +149,7 @@ class Ovsdb:
         return results[: len(operations)]
 
 
-# The switch daemon acts when this counter moves; without, as ovs-vsctl --no-wait.
+# The switch daemon tells by `cur_cfg` how far it has followed this counter.
 _HURRY: tuple[Mapping[str, Any], ...] = (
     {
         "op": "mutate",
@@ -144,6 +158,14 @@ _HURRY: tuple[Mapping[str, Any], ...] = (
         "mutations": [["next_cfg", "+=", 1]],
     },
 )
+
+
+_CONFIGURATION: Mapping[str, Any] = {
+    "op": "select",
+    "table": "Open_vSwitch",
+    "where": [],
+    "columns": ["next_cfg", "cur_cfg"],
+}
 
 
 def _members(value: list[Any]) -> list[str]:

@@ -39,6 +39,11 @@ def access_port(interface: str) -> str:
     return f"nwa{zlib.crc32(interface.encode()):08x}"
 
 
+def stable_mac(gateway: VlanGateway) -> str:
+    """The same whenever the gateway is made anew: hosts remember it (locally administered)."""
+    return (b"\x02\x4f" + zlib.crc32(gateway.key.encode()).to_bytes(4, "big")).hex(":")
+
+
 def alias(gateway: VlanGateway) -> str:
     return marks.write(
         gateway=gateway.network_id,

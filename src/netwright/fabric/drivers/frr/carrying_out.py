@@ -109,18 +109,9 @@ class Workshop:
                 self._fence(operation)
 
     def _add_namespace(self, operation: AddNamespace) -> None:
-        node = self._session.node
-        node.add_namespace(operation.name, VRF_SETTINGS, operation.alias)
-        descriptor = node.open_namespace(operation.name)
-        try:
-            self._session.netlink("").tell([links.name_namespace(descriptor)])
-        except OSError as error:
-            if error.errno != errno.EEXIST:
-                raise
-        finally:
-            os.close(descriptor)
+        self._session.node.add_namespace(operation.name, VRF_SETTINGS, operation.alias)
         # It looks when the directory tells; when it is quicker than the mount, a second later.
-        # (`vrf NAME`, `netns NAME` at its vty instead is a race that both may lose for good.)
+        # (`vrf NAME`, `netns NAME` at its vty does not find the namespace's number, and bars that.)
         wait_until(
             f"zebra lists VRF {operation.name}",
             lambda: operation.name in shows.active_vrfs(self._show("zebra", shows.SHOW_VRFS)),
@@ -163,10 +154,23 @@ class Workshop:
                 operation.mtu,
                 descriptor,
             )
-            self._tell("", request)
+            wait_until(
+                f"VNI {operation.vni} is free of other vxlan devices",
+                lambda: self._is_made(request),
+            )
         finally:
             os.close(descriptor)
         self._tell(operation.space, links.mark(operation.name, operation.alias))
+
+    def _is_made(self, request: Request) -> bool:
+        """Not while another has its VNI: that may be one of ours, going with its VRF."""
+        try:
+            self._tell("", request)
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            return False
+        return True
 
     def _add_veth(self, operation: AddVeth) -> None:
         descriptor = self._session.node.open_namespace(operation.space)

@@ -47,11 +47,3 @@ class Observed(Value, frozen=True):
                 mark = marks.read(link.alias) if link.alias else None
                 if mark is not None:
                     yield name, link, mark
-
-    def with_number(self, key: str, number: int) -> list[tuple[str, Link]]:
-        """Those whose mark has this number under this key."""
-        return [
-            (space, link)
-            for space, link, mark in self.marked()
-            if marks.read_number(mark, key) == number
-        ]

@@ -49,15 +49,14 @@ def filters(session: Session, own: Mapping[int, Link] | None = None) -> dict[int
     if own is None:
         found_links = map(links.parse_link, session.netlink("").dump(links.dump_links()))
         own = {link.index: link for link in found_links}
-    found = {}
-    for link in own.values():
-        if link.kind in {"bridge", "vxlan"} or link.name == "lo":
-            continue
-        if link.name.startswith(("nwi", "nwg")) and marks.read(link.alias) is not None:
-            continue
-        if (filter_ := session.filter_at(link.index)) is not None:
-            found[link.index] = filter_
-    return found
+    asked = [
+        link.index
+        for link in own.values()
+        if link.kind not in {"bridge", "vxlan"}
+        and link.name != "lo"
+        and not (link.name.startswith(("nwi", "nwg")) and marks.read(link.alias) is not None)
+    ]
+    return session.filters_at(asked)
 
 
 def _space(session: Session, name: str) -> Space:

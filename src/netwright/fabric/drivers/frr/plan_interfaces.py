@@ -92,7 +92,7 @@ def connect(plan: Plan, port: Link, vlan: int, space: str, bridge: Link, *, key:
 
 
 def _join(plan: Plan, port: Link, vlan: int, vni: int, outer: Link | None) -> None:
-    bridges = [each for each in plan.observed.with_number("vni", vni) if each[1].kind == "bridge"]
+    bridges = [each for each in plan.with_number("vni", vni) if each[1].kind == "bridge"]
     if not bridges:
         raise PlanError(f"VNI {vni} of VLAN {vlan} at {port.name} is not on it")
     space, bridge = bridges[0]

@@ -40,7 +40,7 @@ def ensure(plan: Plan, segment: Segment) -> None:
 
 def remove(plan: Plan, segment: Segment) -> None:
     """The tunnel first, so that bgpd withdraws what it told under the segment's own targets."""
-    links = plan.observed.with_number("vni", segment.vni)
+    links = plan.with_number("vni", segment.vni)
     for space, link in links:
         if link.kind == "vxlan":
             plan.add(DeleteLink(space, link.name))
@@ -69,7 +69,7 @@ def _others(plan: Plan, vni: int, kind: str, space: str) -> list[tuple[str, Link
     name = names.bridge(vni) if kind == "bridge" else names.vxlan(vni)
     return [
         (place, link)
-        for place, link in plan.observed.with_number("vni", vni)
+        for place, link in plan.with_number("vni", vni)
         if link.kind == kind and (place != space or link.name != name)
     ]
 

@@ -5,7 +5,7 @@ somebody removed, and a daemon that started anew would not be noticed.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -70,16 +70,15 @@ class Session:
         body = self.netlink(space).get(links.get_link(name))
         return links.parse_link(body) if body is not None else None
 
-    def filter_at(self, index: int) -> Filter | None:
-        """Ours on an interface's ingress."""
-        try:
-            found = self.netlink("").dump(filters.dump_filters(index))
-        except OSError:  # there is no hook, or no such interface any more
-            return None
-        for each in map(filters.parse_filter, found):
+    def filters_at(self, indexes: Sequence[int]) -> dict[int, Filter]:
+        """Ours on the ingress of these interfaces."""
+        bodies = self.netlink("").get_each([filters.get_filter(index) for index in indexes])
+        found = {}
+        for index, body in zip(indexes, bodies, strict=True):
+            each = filters.parse_filter(body) if body is not None else None
             if each and each.priority == filters.PRIORITY and each.name.startswith(_OURS):
-                return each
-        return None
+                found[index] = each
+        return found
 
     def maps(self, known: Mapping[int, Filter], *, create: bool = False) -> Mapping[str, Map]:
         """Those of the programs that run on this switch; {} when none does, unless `create`."""

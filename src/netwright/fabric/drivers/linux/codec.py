@@ -42,13 +42,21 @@ def nested(kind: int, *parts: bytes) -> bytes:
 
 def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
     """The last of each kind, the nesting flag taken off."""
-    return dict(each_attribute(data, offset))
+    found: dict[int, bytes] = {}
+    end, unpack = len(data) - 3, _ATTRIBUTE.unpack_from
+    while offset < end:  # the same as below, without a generator: a leaf's dump is long
+        length, kind = unpack(data, offset)
+        if length < 4:  # noqa: PLR2004 (as below)
+            break
+        found[kind & 0x3FFF] = data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
 
 
 def each_attribute(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
-    end = len(data)
-    while offset + 4 <= end:
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+    end, unpack = len(data) - 3, _ATTRIBUTE.unpack_from
+    while offset < end:
+        length, kind = unpack(data, offset)
         if length < 4:  # noqa: PLR2004 (an attribute's own header; less would loop for ever)
             return
         yield kind & 0x3FFF, data[offset + 4 : offset + length]

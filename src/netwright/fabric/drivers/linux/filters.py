@@ -62,6 +62,13 @@ def delete_filter(index: int, what: str) -> Request:
     return Request(_DELETE_FILTER, body, 0, f"removing the filter from {what}")
 
 
+def get_filter(index: int) -> Request:
+    """Ours on an interface's ingress; many may be asked for together."""
+    info = PRIORITY << 16 | _ALL_PROTOCOLS
+    body = _HEAD.pack(0, 0, 0, index, 1, INGRESS, info) + attribute(_KIND, "bpf")
+    return Request(_GET_FILTER, body, 0, "a filter")
+
+
 def dump_filters(index: int, parent: int = INGRESS) -> Request:
     return Request(_GET_FILTER, _HEAD.pack(0, 0, 0, index, 0, parent, 0), 0, "filters")
 

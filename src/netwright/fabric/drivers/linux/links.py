@@ -6,6 +6,7 @@ Numbers are those of linux/if_link.h, if_addr.h, rtnetlink.h.
 import ipaddress
 import socket
 import struct
+from collections.abc import Mapping
 
 from netwright.fabric.drivers.linux.codec import (
     CREATE,
@@ -28,7 +29,6 @@ BGP_PROTOCOL = 186
 NEW_LINK, DELETE_LINK, GET_LINK = 16, 17, 18
 NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
 NEW_ROUTE, DELETE_ROUTE, GET_ROUTE = 24, 25, 26
-NEW_NAMESPACE_ID = 88
 NEW_PROPERTY, DELETE_PROPERTY = 108, 109
 
 _UP, _LOWER_UP = 0x1, 0x10000
@@ -50,7 +50,11 @@ _IFLA_EXT_MASK_SKIP_STATS = attribute(29, 8)
 
 
 class Link(Value, frozen=True):
-    """An interface of one namespace. `peer` is a veth's other end's index, in its own namespace."""
+    """An interface of one namespace. `peer` is a veth's other end's index, in its own namespace.
+
+    What is of one kind alone is told of that kind: `vni`, `local`, `learns` and `suppresses` of a
+    vxlan, `accepts_arp` of a bridge.
+    """
 
     index: int
     name: str
@@ -94,10 +98,8 @@ def parse_link(body: bytes) -> Link:
     info = attributes(values.get(_INFO, b""))
     kind = text(info, _INFO_KIND)
     data = attributes(info.get(_INFO_DATA, b"")) if kind == "vxlan" else {}
-    port = attributes(info.get(_INFO_SLAVE_DATA, b""))
-    family = attributes(values.get(_AF_SPEC, b"")).get(socket.AF_INET, b"")
-    settings = attributes(family).get(1, b"")
-    accept = settings[(_ARP_ACCEPT - 1) * 4 : _ARP_ACCEPT * 4]
+    port = attributes(info.get(_INFO_SLAVE_DATA, b"")) if kind == "vxlan" else {}
+    accept = _ipv4_setting(values, _ARP_ACCEPT) if kind == "bridge" else 0
     local = data.get(_VXLAN_LOCAL)
     return Link(
         index=index,
@@ -114,7 +116,7 @@ def parse_link(body: bytes) -> Link:
         local=str(ipaddress.ip_address(local)) if local else "",
         learns=bool(number(port.get(_PORT_LEARNING))),
         suppresses=bool(number(port.get(_PORT_SUPPRESS))),
-        accepts_arp=number(accept) == 1,
+        accepts_arp=accept == 1,
         alternative_names=tuple(
             value.rstrip(b"\0").decode(errors="replace")
             for kind_, value in each_attribute(values.get(_PROPERTIES, b""))
@@ -128,6 +130,12 @@ def mark(name: str, alias: str) -> Request:
     head = _LINK.pack(0, 0, 0, 0, 0, 0)
     body = head + attribute(_NAME, name) + attribute(_ALIAS, alias.encode())
     return Request(NEW_LINK, body, 0, f"the mark on {name}")
+
+
+def _ipv4_setting(values: Mapping[int, bytes], which: int) -> int:
+    family = attributes(values.get(_AF_SPEC, b"")).get(socket.AF_INET, b"")
+    settings = attributes(family).get(1, b"")
+    return number(settings[(which - 1) * 4 : which * 4])
 
 
 def add_bridge(name: str, mac_address: str | None, mtu: int) -> Request:
@@ -293,12 +301,6 @@ def change_route(destination: str, nexthop: str, *, add: bool) -> Request:
     if add:
         return Request(NEW_ROUTE, body, CREATE | EXCLUSIVE, what)
     return Request(DELETE_ROUTE, body, 0, f"removing the {what}")
-
-
-def name_namespace(descriptor: int) -> Request:
-    """Gives another namespace a number in this one, which zebra asks for."""
-    body = b"\0\0\0\0" + attribute(3, descriptor) + attribute(1, struct.pack("=i", -1))
-    return Request(NEW_NAMESPACE_ID, body, 0, "a number for the VRF's namespace")
 
 
 def _new(parts: bytes, what: str) -> Request:

@@ -10,6 +10,8 @@ who may write            netwright token=17                 (the bridge `netwrig
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 MARK = "netwright"
 TOKEN_LINK = "netwright"  # noqa: S105 (an interface's name)
@@ -21,12 +23,14 @@ def write(**values: object) -> str:
     return " ".join([MARK, *words])
 
 
+@lru_cache(maxsize=1 << 16)  # asked for every link again and again; a switch has a few thousand
 def read(alias: str) -> Mapping[str, str] | None:
     """None: not ours."""
     mark, *words = alias.split(" ")
     if mark != MARK:
         return None
-    return {key: value for key, _, value in (word.partition("=") for word in words)}
+    pairs = (word.partition("=") for word in words)
+    return MappingProxyType({key: value for key, _, value in pairs})
 
 
 def read_number(values: Mapping[str, str] | None, key: str) -> int | None:

@@ -3,7 +3,7 @@
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +15,7 @@ _SOL_NETLINK = 270
 _EXT_ACK, _GET_STRICT_CHECK = 11, 12
 _RECEIVE = 1 << 18
 _ERROR_MESSAGE = 1
+_TOGETHER = 100  # answers of some hundred octets each stay far below the receive buffer
 
 
 class RefusedError(OSError):
@@ -66,6 +67,13 @@ class Netlink:
             return body
         return None
 
+    def get_each(self, requests: Sequence[Request]) -> list[bytes | None]:
+        """The answer to each; None where there is no such thing. Asked together."""
+        found: list[bytes | None] = []
+        for start in range(0, len(requests), _TOGETHER):
+            found += self._get_together(requests[start : start + _TOGETHER])
+        return found
+
     def tell(self, requests: Iterable[Request]) -> None:
         """All in one go, in order. Raises RefusedError at the first that the kernel refused.
 
@@ -90,6 +98,23 @@ class Netlink:
                     refused = RefusedError(code, _words(code, request, flags, body))
         if refused is not None:
             raise refused
+
+    def _get_together(self, requests: Sequence[Request]) -> list[bytes | None]:
+        places: dict[int, int] = {}
+        data = b""
+        for place, request in enumerate(requests):
+            self._sequence += 1
+            places[self._sequence] = place
+            data += codec.message(request, self._sequence, codec.REQUEST)
+        found: list[bytes | None] = [None] * len(requests)
+        if data:
+            self._socket.send(data)
+        while places:
+            for kind, _, sequence, body in codec.messages(self._socket.recv(_RECEIVE)):
+                answered = places.pop(sequence, None)
+                if answered is not None and kind != codec.ERROR:
+                    found[answered] = body
+        return found
 
     def _dump(self, request: Request) -> tuple[list[bytes], bool]:
         self._sequence += 1

@@ -1,4 +1,4 @@
-"""What the fabric controller and its operators say: reports, credential, operations on the fabric."""
+"""What the fabric controller and its operators say: reports, credential, operations."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +44,7 @@ _one_switch = Shape(OneSwitch)
 
 
 def routes(authenticator: Authenticator) -> tuple[Route, ...]:
-    async def credential(call: Call) -> Reply:
+    async def credential(_call: Call) -> Reply:
         return json_reply(Credential(authenticator.controller_credential()))
 
     admin = Access.ADMIN

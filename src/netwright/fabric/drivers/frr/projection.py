@@ -1,0 +1,216 @@
+"""A switch as operations will have left it: what each does to it, on values. Pure."""
+
+import itertools
+from typing import Any
+
+import msgspec
+
+from netwright.fabric.drivers.frr.observed import Observed, Space
+from netwright.fabric.drivers.frr.operations import (
+    AcceptArp,
+    AddBridge,
+    AddNamespace,
+    AddVeth,
+    AddVxlan,
+    Attach,
+    ChangeAddress,
+    ChangeRoute,
+    DeleteLink,
+    Detach,
+    Fence,
+    MapVlan,
+    Operation,
+    RemoveNamespace,
+    Set,
+    SetTunnelPort,
+)
+from netwright.fabric.drivers.linux import marks
+from netwright.fabric.drivers.linux.filters import PRIORITY, Filter
+from netwright.fabric.drivers.linux.links import KernelRoute, Link
+
+_FIRST_INDEX = 1 << 24  # of what is planned: no kernel counts that far
+_NUMBERS = ("vni", "l3vni")
+
+
+class Projection:
+    """`observed` is a copy whose parts change with every operation done.
+
+    Links are found by name, and by the numbers in their marks, without looking at all of them: a
+    leaf has thousands.
+    """
+
+    def __init__(self, seen: Observed, loopback: str) -> None:
+        self._loopback = loopback
+        self._indexes = itertools.count(_FIRST_INDEX)
+        self._spaces: dict[str, Space] = {}
+        self._names: dict[tuple[str, str], int] = {}
+        self._numbered: dict[tuple[str, int], dict[tuple[str, int], None]] = {}
+        self._filters, self._tagged = dict(seen.filters), dict(seen.tagged)
+        self._ports, self._fenced = dict(seen.ports), dict(seen.fenced)
+        for name, space in seen.spaces.items():
+            self._spaces[name] = Space(
+                links={}, addresses=dict(space.addresses), routes=space.routes
+            )
+            for link in space.links.values():
+                self._put(name, link)
+        self.observed = msgspec.structs.replace(
+            seen,
+            spaces=self._spaces,
+            filters=self._filters,
+            tagged=self._tagged,
+            ports=self._ports,
+            fenced=self._fenced,
+        )
+
+    def find(self, space: str, name: str) -> Link | None:
+        index = self._names.get((space, name))
+        return None if index is None else self._spaces[space].links[index]
+
+    def with_number(self, key: str, number: int) -> list[tuple[str, Link]]:
+        """Those whose mark has this number as its `vni` or `l3vni`, with their namespaces."""
+        places = self._numbered.get((key, number), {})
+        return [(space, self._spaces[space].links[index]) for space, index in places]
+
+    def do(self, operation: Operation) -> None:  # noqa: C901, PLR0912 (one line an operation)
+        match operation:
+            case AddNamespace(name, alias):
+                self._spaces[name] = Space(links={}, addresses={})
+                self._put(name, Link(index=1, name="lo", alias=alias, is_up=True))
+            case RemoveNamespace(name):
+                for link in list(self._spaces[name].links.values()):
+                    self._take(name, link)
+                del self._spaces[name]
+            case AddBridge(space, name, alias, mac, mtu):
+                self._add(space, name, "bridge", alias, mac_address=mac or "", mtu=mtu)
+            case AddVxlan(space, name, alias, vni, mtu):
+                self._add(space, name, "vxlan", alias, vni=vni, local=self._loopback, mtu=mtu)
+            case AddVeth(outer, inner, space, alias, mtu):
+                one = self._add("", outer, "veth", alias, mtu=mtu)
+                other = self._add(space, inner, "veth", alias, peer=one, mtu=mtu)
+                self._change("", outer, peer=other)
+            case DeleteLink(space, name):
+                self._delete(space, name)
+            case Set():
+                self._set(operation)
+            case SetTunnelPort(space, name):
+                self._change(space, name, learns=False, suppresses=True)
+            case AcceptArp(space, name):
+                self._change(space, name, accepts_arp=True)
+            case ChangeAddress(space, name, address, add):
+                self._change_address(space, name, address, add=add)
+            case ChangeRoute(space, destination, nexthop, add):
+                self._change_route(space, KernelRoute(destination, nexthop), add=add)
+            case Attach(name, filter_):
+                self._filters[self._known("", name).index] = Filter(PRIORITY, filter_, 0)
+            case Detach(name):
+                self._filters.pop(self._known("", name).index, None)
+            case MapVlan() | Fence():
+                self._map(operation)
+            case _:
+                pass  # what the daemons are told, they show themselves
+
+    def _map(self, operation: MapVlan | Fence) -> None:
+        if isinstance(operation, Fence):
+            key = (operation.port, operation.sender)
+            self._fenced.pop(key, None)
+            if operation.port_id is not None:
+                self._fenced[key] = operation.port_id
+            return
+        place = (operation.port, operation.vlan)
+        veth = self._tagged.pop(place, None)
+        if operation.veth is None:
+            if veth is not None:
+                self._ports.pop(veth, None)
+            return
+        index = self._known("", operation.veth).index
+        self._tagged[place], self._ports[index] = index, place
+
+    def _set(self, operation: Set) -> None:
+        space, link = operation.space, self._known(operation.space, operation.name)
+        master = link.master
+        if operation.master is not None:
+            bridge = self.find(space, operation.master)
+            master = bridge.index if bridge else 0
+        changed = msgspec.structs.replace(
+            link,
+            is_up=link.is_up if operation.up is None else operation.up,
+            alias=link.alias if operation.alias is None else operation.alias,
+            mac_address=operation.mac_address or link.mac_address,
+            mtu=operation.mtu or link.mtu,
+            master=0 if operation.move is not None else master,
+        )
+        if operation.move is None:
+            self._put(space, changed)
+        else:
+            self._take(space, link)
+            self._put(operation.move, msgspec.structs.replace(changed, is_up=False))
+
+    def _delete(self, space: str, name: str) -> None:
+        link = self.find(space, name)
+        if link is None:
+            return
+        self._take(space, link)
+        if link.kind == "bridge":
+            for member in list(self._spaces[space].links.values()):
+                if member.master == link.index:
+                    self._put(space, msgspec.structs.replace(member, master=0))
+        if link.kind == "veth":
+            for other_space, other in self._spaces.items():
+                peer = other.links.get(link.peer)
+                if peer is not None and (peer.kind, peer.peer) == ("veth", link.index):
+                    self._take(other_space, peer)
+                    break
+
+    def _change_address(self, space: str, name: str, address: str, *, add: bool) -> None:
+        link, addresses = self._known(space, name), self._spaces[space].addresses
+        assert isinstance(addresses, dict)
+        left = {*addresses.get(link.index, ())} - {address} | ({address} if add else set())
+        addresses[link.index] = tuple(sorted(left))
+
+    def _change_route(self, space: str, route: KernelRoute, *, add: bool) -> None:
+        held = self._spaces[space]
+        routes = held.routes | {route} if add else held.routes - {route}
+        self._spaces[space] = msgspec.structs.replace(held, routes=routes)
+
+    def _add(self, space: str, name: str, kind: str, alias: str, **values: Any) -> int:
+        index = next(self._indexes)
+        self._put(space, Link(index=index, name=name, kind=kind, alias=alias, **values))
+        return index
+
+    def _change(self, space: str, name: str, **values: object) -> None:
+        self._put(space, msgspec.structs.replace(self._known(space, name), **values))
+
+    def _known(self, space: str, name: str) -> Link:
+        link = self.find(space, name)
+        assert link is not None
+        return link
+
+    def _put(self, space: str, link: Link) -> None:
+        links = self._links(space)
+        if (old := links.get(link.index)) is not None and old.alias != link.alias:
+            for each in _numbers(old):
+                self._numbered[each].pop((space, old.index), None)
+        links[link.index] = link
+        self._names[space, link.name] = link.index
+        for key, number in _numbers(link):
+            self._numbered.setdefault((key, number), {})[space, link.index] = None
+
+    def _take(self, space: str, link: Link) -> None:
+        links = self._links(space)
+        del links[link.index]
+        self._names.pop((space, link.name), None)
+        for each in _numbers(link):
+            self._numbered[each].pop((space, link.index), None)
+        if not space:
+            self._filters.pop(link.index, None)
+
+    def _links(self, space: str) -> dict[int, Link]:
+        links = self._spaces[space].links
+        assert isinstance(links, dict)
+        return links
+
+
+def _numbers(link: Link) -> list[tuple[str, int]]:
+    mark = marks.read(link.alias) if link.alias else None
+    found = [(key, marks.read_number(mark, key)) for key in _NUMBERS] if mark else []
+    return [(key, number) for key, number in found if number is not None]

@@ -1,0 +1,60 @@
+"""Reads what operators are shown of the fabric: switches, links, what leaves hold."""
+
+import msgspec
+
+from netwright.db.transaction import Transaction
+from netwright.model.fabric import LeafLink, SwitchState
+from netwright.model.resources import Host
+from netwright.model.routing import Router
+from netwright.model.topology import Topology
+from netwright.server.overlay.capacity import Usage
+from netwright.server.queries import FabricLinks, FabricSwitches
+
+_topology = msgspec.json.Decoder(Topology).decode
+_state = msgspec.json.Decoder(SwitchState).decode
+_link = msgspec.json.Decoder(LeafLink).decode
+_host = msgspec.json.Decoder(Host).decode
+_router = msgspec.json.Decoder(Router).decode
+
+_PORTS = (
+    "SELECT b.network_id, count(DISTINCT b.port_id) FROM binding AS b JOIN network AS n "
+    "ON n.id = b.network_id AND n.network_type = 'vxlan' GROUP BY b.network_id"
+)
+_ADDRESSES = (
+    "SELECT b.network_id, count(DISTINCT a.address) FROM binding AS b JOIN network AS n "
+    "ON n.id = b.network_id AND n.network_type = 'vxlan' JOIN allocation AS a "
+    "ON a.port_id = b.port_id GROUP BY b.network_id"
+)
+_ATTACHED = (
+    "SELECT a.network_id, a.host FROM attachment AS a JOIN network AS n "
+    "ON n.id = a.network_id AND n.network_type = 'vxlan'"
+)
+
+
+async def links(tx: Transaction) -> FabricLinks:
+    """One consistent view, with three statements."""
+    hosts = [_host(body) for (body,) in await tx.rows("SELECT body FROM host")]
+    rows = await tx.rows("SELECT id, body FROM leaf_link")
+    return FabricLinks(await _inventory(tx), hosts, {id_: _link(body) for id_, body in rows})
+
+
+async def switches(tx: Transaction) -> FabricSwitches:
+    """One consistent view, with a statement for each part, however much there is."""
+    rows = await tx.rows("SELECT id, body FROM switch_state")
+    states = {name: _state(body) for name, body in rows}
+    return FabricSwitches(await _inventory(tx), states, await _usage(tx))
+
+
+async def _usage(tx: Transaction) -> Usage:
+    return Usage(
+        attached=[(network_id, host) for network_id, host in await tx.rows(_ATTACHED)],
+        access=[tuple(row) for row in await tx.rows("SELECT network_id, switch FROM access_port")],
+        ports={network_id: int(count) for network_id, count in await tx.rows(_PORTS)},
+        addresses={network_id: int(count) for network_id, count in await tx.rows(_ADDRESSES)},
+        routers=[_router(body) for (body,) in await tx.rows("SELECT body FROM router")],
+    )
+
+
+async def _inventory(tx: Transaction) -> Topology:
+    rows = await tx.rows("SELECT body FROM topology")
+    return _topology(rows[0][0]) if rows else Topology()

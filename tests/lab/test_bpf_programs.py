@@ -1,0 +1,91 @@
+"""What the program of host ports says of frames, without any interface (BPF_PROG_TEST_RUN)."""
+
+import ipaddress
+import os
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from netwright.fabric.drivers.bpf import kernel, programs
+from netwright.fabric.drivers.bpf.kernel import Map
+
+pytestmark = pytest.mark.lab
+
+UP, DROP = 0, 2
+LOOPBACK_PORT = 1  # where the kernel lets such frames come from
+MAC = "02:00:00:00:00:07"
+V4, V6 = "10.0.0.7", "fd00::7"
+
+
+@pytest.fixture
+def loaded() -> Iterator[tuple[int, Map]]:
+    """The program, and its map of fenced senders."""
+    maps = {form.name: kernel.create_map(form) for form in programs.MAPS}
+    descriptors = {name: each.descriptor for name, each in maps.items()}
+    program = kernel.load("from_host", programs.from_host().assemble(descriptors))
+    yield program, maps[programs.FENCED.name]
+    os.close(program)
+    for each in maps.values():
+        each.close()
+
+
+def ethernet(protocol: int, payload: bytes, mac: str = "02:00:00:00:00:01") -> bytes:
+    source = bytes.fromhex(mac.replace(":", ""))
+    return b"\xff" * 6 + source + struct.pack(">H", protocol) + payload.ljust(60, b"\0")
+
+
+def arp(sender: str) -> bytes:
+    head = struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1)
+    packed = ipaddress.ip_address(sender).packed
+    return ethernet(0x0806, head + b"\x02\0\0\0\0\1" + packed + b"\0" * 6 + packed)
+
+
+def ipv4(source: str) -> bytes:
+    return ethernet(0x0800, b"\x45" + b"\0" * 11 + ipaddress.ip_address(source).packed + b"\1" * 4)
+
+
+def ipv6(source: str, *, kind: int = 0, target: str = "::") -> bytes:
+    """An ICMPv6 message of a type, with the target address of a neighbour discovery message."""
+    head = b"\x60\0\0\0" + struct.pack(">HBB", 24, 58, 255)
+    addresses = ipaddress.ip_address(source).packed + b"\xff" * 16
+    body = bytes([kind]) + b"\0" * 7 + ipaddress.ip_address(target).packed
+    return ethernet(0x86DD, head + addresses + body)
+
+
+FRAMES = {
+    "source MAC": (MAC, ethernet(0x0800, b"", MAC)),
+    "sender of ARP": (V4, arp(V4)),
+    "IPv4 source": (V4, ipv4(V4)),
+    "IPv6 source": (V6, ipv6(V6)),
+    "target of a neighbour advertisement": (V6, ipv6("fe80::1", kind=136, target=V6)),
+}
+
+
+@pytest.mark.parametrize("what", FRAMES)
+def test_a_fenced_sender_is_dropped(loaded: tuple[int, Map], what: str) -> None:
+    program, fenced = loaded
+    sender, frame = FRAMES[what]
+    assert kernel.run(program, frame) == UP
+    fenced.put(programs.fenced_key(LOOPBACK_PORT + 1, sender), b"another port's")
+    assert kernel.run(program, frame) == UP
+    key = programs.fenced_key(LOOPBACK_PORT, sender)
+    fenced.put(key, b"port-7")
+    assert kernel.run(program, frame) == DROP
+    assert programs.parse_fenced_key(key) == (LOOPBACK_PORT, sender)
+    fenced.delete(key)
+    assert kernel.run(program, frame) == UP
+
+
+def test_others_pass_while_one_is_fenced(loaded: tuple[int, Map]) -> None:
+    program, fenced = loaded
+    for sender in (MAC, V4, V6):
+        fenced.put(programs.fenced_key(LOOPBACK_PORT, sender), b"port-7")
+    for frame in (
+        ethernet(0x88CC, b""),
+        arp("10.0.0.8"),
+        ipv4("10.0.0.8"),
+        ipv6("fd00::8", kind=136, target="fd00::8"),
+        ipv6("fd00::8", kind=135, target=V6),  # a question about the fenced address
+    ):
+        assert kernel.run(program, frame) == UP
