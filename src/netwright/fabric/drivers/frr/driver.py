@@ -10,6 +10,7 @@ from typing import TypeVar
 from netwright.fabric.changes import Change
 from netwright.fabric.config import Segment, Vrf
 from netwright.fabric.drivers.base import Actual, Learned, OvertakenError
+from netwright.fabric.drivers.bpf.kernel import Map
 from netwright.fabric.drivers.frr import (
     carrying_out,
     observing,
@@ -39,6 +40,8 @@ class FrrDriver:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"switch-{name}")
         self._token = 0
         self._healer = router_macs.Healer()
+        self._maps: dict[str, Map] = {}
+        """What the watch looks at each second; open maps keep no namespace alive."""
 
     async def read(self) -> Actual:
         return await self._run(self._read)
@@ -62,9 +65,11 @@ class FrrDriver:
             yield
 
     async def close(self) -> None:
+        self._thread.submit(self._forget_maps)
         self._thread.shutdown(wait=False)
 
     def _read(self, session: Session) -> Actual:
+        self._forget_maps()
         boot_id = session.node.boot_id()
         observed = observing.observe(session)
         return Actual(
@@ -78,6 +83,7 @@ class FrrDriver:
         )
 
     def _apply(self, session: Session, changes: Sequence[Change], token: int) -> None:
+        self._forget_maps()
         self._hold_token(session, token)
         if not changes:
             return
@@ -135,10 +141,19 @@ class FrrDriver:
         }
 
     def _look(self, session: Session) -> watching.Fingerprint:
-        """Router MACs are repaired only by the controller that wrote last."""
+        """Each second. Router MACs are repaired only by the controller that wrote last."""
         if self._token and session.token() == self._token:
             self._healer.look(session)
-        return watching.fingerprint(session)
+        if not self._maps:
+            session.maps(observing.filters(session))
+            self._maps = session.hand_over_maps()
+        return watching.fingerprint(session, self._maps)
+
+    def _forget_maps(self) -> None:
+        """Others may have come: only `apply` and a boot make them."""
+        for map_ in self._maps.values():
+            map_.close()
+        self._maps = {}
 
     async def _run(self, work: Callable[[Session], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)

@@ -14,7 +14,8 @@ from netwright.fabric.drivers.frr import (
     plan_vrfs,
 )
 from netwright.fabric.drivers.frr.operations import ChangeRoute, Operation
-from netwright.fabric.drivers.frr.planned import Plan
+from netwright.fabric.drivers.frr.planned import Plan, PlanError
+from netwright.fabric.drivers.linux.links import KernelRoute
 
 __all__ = ["Plan", "operations"]
 
@@ -47,12 +48,19 @@ def _plan(state: Plan, change: Change) -> None:  # noqa: C901 (one line a kind o
         case None, VlanGateway() as gateway:
             plan_gateways.remove(state, gateway)
         case Route() as route, before:
-            if isinstance(before, Route):
-                state.add(_route(before, add=False))
-            state.add(_route(route, add=True))
+            if isinstance(before, Route) and before != route:
+                _route(state, before, add=False)
+            _route(state, route, add=True)
         case None, Route() as route:
-            state.add(_route(route, add=False))
+            _route(state, route, add=False)
 
 
-def _route(route: Route, *, add: bool) -> ChangeRoute:
-    return ChangeRoute(route.vrf or "", route.destination, route.nexthop, add)
+def _route(state: Plan, route: Route, *, add: bool) -> None:
+    space = route.vrf or ""
+    if space not in state.observed.spaces:
+        if add:
+            raise PlanError(f"VRF {space} of the route to {route.destination} is not on it")
+        return
+    known = KernelRoute(route.destination, route.nexthop)
+    if (known in state.observed.spaces[space].routes) != add:
+        state.add(ChangeRoute(space, route.destination, route.nexthop, add))

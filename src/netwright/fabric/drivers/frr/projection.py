@@ -41,7 +41,8 @@ class Projection:
 
     def __init__(self, seen: Observed, loopback: str) -> None:
         self._loopback = loopback
-        self._indexes = itertools.count(_FIRST_INDEX)
+        taken = (index for space in seen.spaces.values() for index in space.links)
+        self._indexes = itertools.count(max(_FIRST_INDEX, *(index + 1 for index in taken)))
         self._spaces: dict[str, Space] = {}
         self._names: dict[tuple[str, str], int] = {}
         self._numbered: dict[tuple[str, int], dict[tuple[str, int], None]] = {}
@@ -162,10 +163,10 @@ class Projection:
                     break
 
     def _change_address(self, space: str, name: str, address: str, *, add: bool) -> None:
-        link, addresses = self._known(space, name), self._spaces[space].addresses
-        assert isinstance(addresses, dict)
-        left = {*addresses.get(link.index, ())} - {address} | ({address} if add else set())
-        addresses[link.index] = tuple(sorted(left))
+        link, addresses = self._known(space, name), self._addresses(space)
+        left = {*addresses.pop(link.index, ())} - {address} | ({address} if add else set())
+        if left:
+            addresses[link.index] = tuple(sorted(left))
 
     def _change_route(self, space: str, route: KernelRoute, *, add: bool) -> None:
         held = self._spaces[space]
@@ -201,8 +202,14 @@ class Projection:
         self._names.pop((space, link.name), None)
         for each in _numbers(link):
             self._numbered[each].pop((space, link.index), None)
+        self._addresses(space).pop(link.index, None)
         if not space:
             self._filters.pop(link.index, None)
+
+    def _addresses(self, space: str) -> dict[int, tuple[str, ...]]:
+        addresses = self._spaces[space].addresses
+        assert isinstance(addresses, dict)
+        return addresses
 
     def _links(self, space: str) -> dict[int, Link]:
         links = self._spaces[space].links

@@ -90,6 +90,11 @@ class Session:
                     self._maps[form.name] = kernel.create_map(form)
         return self._maps
 
+    def hand_over_maps(self) -> dict[str, Map]:
+        """Those that were found; whoever takes them closes them."""
+        found, self._maps = self._maps or {}, None
+        return found
+
     def program(self, name: str, known: Mapping[int, Filter]) -> int:
         """A descriptor: of the one that runs already under this name, or loaded anew."""
         source = programs.TO_HOST if name == programs.TO_HOST else programs.FROM_HOST

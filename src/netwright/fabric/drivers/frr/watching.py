@@ -6,10 +6,11 @@ each second: boot, namespaces, bgpd's configuration, BPF maps ─▶ when they d
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 
-from netwright.fabric.drivers.frr import observing, shows
+from netwright.fabric.drivers.bpf.kernel import Map
+from netwright.fabric.drivers.frr import shows
 from netwright.fabric.drivers.frr.session import Session
 from netwright.model.errors import DeviceError
 
@@ -54,15 +55,14 @@ async def watch(look: Look, listen: Callable[[], Awaitable[socket.socket]]) -> A
         _close(loop, events)
 
 
-def fingerprint(session: Session) -> Fingerprint:
+def fingerprint(session: Session, maps: Mapping[str, Map]) -> Fingerprint:
     """What the kernel does not tell of, the boot first. Raises OSError."""
-    filters = observing.filters(session)
     return (
         session.node.boot_id(),
         tuple(session.node.namespaces()),
-        session.vty("bgpd").ask(shows.SHOW_RUNNING),
-        session.vty("zebra").ask(shows.SHOW_VRF_VNIS),
-        tuple(tuple(sorted(map_.items())) for _, map_ in sorted(session.maps(filters).items())),
+        hash(session.vty("bgpd").ask(shows.SHOW_RUNNING)),
+        hash(session.vty("zebra").ask(shows.SHOW_VRF_VNIS)),
+        hash(tuple(tuple(sorted(map_.items())) for _, map_ in sorted(maps.items()))),
     )
 
 
