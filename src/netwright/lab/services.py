@@ -85,8 +85,10 @@ def has_fabric_controller() -> bool:
     return find_spec("netwright.cli.fabric") is not None
 
 
-def start_fabric_controller(lab: Lab, token_file: Path) -> Process:
+def start_fabric_controller(lab: Lab, credential: str) -> Process:
     """Starts the fabric controller on the management node, as root: it enters the switches."""
+    token_file = lab.node_directory(MANAGEMENT_NODE) / "fabric.token"
+    write_atomically(token_file, credential.encode(), mode=0o600)
     directory = lab.node_directory(MANAGEMENT_NODE) / FABRIC_CONTROLLER
     directory.mkdir(mode=0o700, exist_ok=True)
     configuration = lab.node_directory(MANAGEMENT_NODE) / "fabric.toml"

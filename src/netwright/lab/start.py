@@ -3,7 +3,7 @@
     server listens ─▶ it is told the fabric's inventory
         ─▶ a credential for each host, in a file that only its agent reads
         ─▶ agents start ─▶ every host is registered
-        ─▶ where there is a fabric, its controller starts
+        ─▶ where there is a fabric, its controller starts, with a credential of its own
 
 The lab plays the installer of the machines; everything else the agents know from their own
 configuration.
@@ -38,7 +38,8 @@ def start(lab: Lab, progress: Callable[[str], None] = lambda _: None) -> Orchest
     await_hosts(orchestrator, hosts)
     progress(f"{len(hosts)} agents have registered")
     if lab.layout.fabric and services.has_fabric_controller():
-        services.start_fabric_controller(lab, orchestrator.token_file)
+        credential = orchestrator.ask(lambda client: client.fabric_credential())
+        services.start_fabric_controller(lab, credential)
         progress("the fabric controller runs")
     return orchestrator
 

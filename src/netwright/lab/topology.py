@@ -1,8 +1,11 @@
 """A lab's layout as the inventory that its owner gives to the server. Pure."""
 
+from collections.abc import Iterator
+
 from netwright.lab.layout import MANAGEMENT_INTERFACE, Cable, FabricSwitch
 from netwright.lab.layout import End as LabEnd
 from netwright.lab.nodes import reached
+from netwright.lab.nodes.switch import BRIDGE
 from netwright.lab.spec import Fabric
 from netwright.lab.state import Lab
 from netwright.model.topology import (
@@ -39,17 +42,34 @@ def topology_of(lab: Lab) -> Topology:
         links=tuple(
             _link(cable) for cable in layout.cables if cable.lower.interface != MANAGEMENT_INTERFACE
         ),
-        gateways=tuple(
-            Gateway(
-                switch=gateway.router,
-                interface=gateway.interface,
-                physical_network=lab.spec.physical_network,
-                vlan=gateway.vlan,
-            )
-            for gateway in layout.gateways
-        ),
+        gateways=(*_gateways(lab), *_trunks(lab)),
         fabric=_settings(lab.spec.fabric) if lab.spec.fabric else FabricSettings(),
     )
+
+
+def _gateways(lab: Lab) -> Iterator[Gateway]:
+    for gateway in lab.layout.gateways:
+        yield Gateway(
+            switch=gateway.router,
+            interface=gateway.interface,
+            physical_network=lab.spec.physical_network,
+            vlan=gateway.vlan,
+        )
+
+
+def _trunks(lab: Lab) -> Iterator[Gateway]:
+    """By which borders, and cores that somebody configures, come into any VLAN that has no more."""
+    trunks = [
+        (switch.speaker.node, port)
+        for switch in lab.layout.fabric
+        if switch.speaker.kind == "border"
+        for port in switch.edge_ports
+    ]
+    if lab.layout.fabric:
+        trunks += [(router, BRIDGE) for router in lab.nodes("router")]
+    for node, interface in trunks:
+        network = lab.spec.physical_network
+        yield Gateway(switch=node, interface=interface, physical_network=network)
 
 
 def _fabric_switch(lab: Lab, switch: FabricSwitch) -> Switch:

@@ -77,7 +77,10 @@ class Link(Message, frozen=True, kw_only=True):
 
 
 class Gateway(Message, frozen=True, kw_only=True):
-    """A core's interface into a VLAN of a physical network; without `vlan`, into a flat network."""
+    """A core's or border's interface into a VLAN of a physical network.
+
+    Without `vlan` it is in the flat network, and a trunk in which any other VLAN may come.
+    """
 
     switch: Name
     interface: Name

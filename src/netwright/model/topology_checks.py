@@ -148,8 +148,8 @@ def _gateways(topology: Topology) -> Iterator[Wrong]:
     seen: dict[str, int] = {}
     for index, gateway in enumerate(topology.gateways):
         at, interface = f"gateways[{index}]", f"{gateway.switch}/{gateway.interface}"
-        if kinds.get(gateway.switch) is not SwitchKind.CORE:
-            yield Wrong(f"{at}.switch", f"{gateway.switch} is no core switch")
+        if kinds.get(gateway.switch) not in (SwitchKind.CORE, SwitchKind.BORDER):
+            yield Wrong(f"{at}.switch", f"{gateway.switch} is no core or border switch")
         if seen.setdefault(interface, index) != index:
             first = f"gateways[{seen[interface]}]"
             yield Wrong(

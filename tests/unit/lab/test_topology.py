@@ -61,6 +61,8 @@ def test_the_preset_evpn() -> None:
     assert str(links["border1/peer0"].upper) == "core1/border1-peer0"
     assert [name for name, link in links.items() if link.peer] == ["border1/peer0"]
     assert not [name for name in links if name.endswith("mgmt0")]
+    trunks = {(each.switch, each.interface) for each in topology.gateways if each.vlan is None}
+    assert trunks == {("border1", "peer0"), ("core1", "br0")}
     assert topology.fabric == FabricSettings(
         asn=65000,
         vlans=(VlanInterval(first=1000, last=1999),),
