@@ -17,6 +17,7 @@ from netwright.model.resources import (
     HostState,
     Port,
     Remnant,
+    VifType,
     agents_words,
     but_the_fence,
     servers_words,
@@ -40,7 +41,7 @@ from netwright.server.commands import (
     SeeDevices,
     UnfenceHost,
 )
-from netwright.server.overlay.attachments import end
+from netwright.server.overlay.attachments import end, is_fabric
 from netwright.server.overlay.leaf_links import heard
 from netwright.server.ports.bindings import (
     offer,
@@ -257,7 +258,7 @@ def _apply(world: World, host: str, report: Report) -> ReportResult:
         return ReportResult(id=subject, result=outcome)
     if gone and report.generation < binding.generation:
         return ReportResult(id=subject, result=ReportOutcome.APPLIED)
-    if report.generation != binding.generation:
+    if report.generation != binding.generation or _is_refused_on_fabric(world, port, binding):
         return ReportResult(id=subject, result=ReportOutcome.STALE)
     try:
         _take(world, port, binding, report)
@@ -265,6 +266,13 @@ def _apply(world: World, host: str, report: Report) -> ReportResult:
         log.info("report refused", host=host, port=port.id, why=str(refusal))
         return ReportResult(id=subject, result=ReportOutcome.STALE)
     return ReportResult(id=subject, result=ReportOutcome.APPLIED)
+
+
+def _is_refused_on_fabric(world: World, port: Port, binding: Binding) -> bool:
+    """Whether the server found no way to carry it there: no agent's word makes one."""
+    network = world.networks.get(port.network_id)
+    is_ours = binding.vif_type is VifType.BINDING_FAILED and binding.state is BindingState.REFUSED
+    return is_ours and network is not None and is_fabric(network)
 
 
 def _take(world: World, port: Port, binding: Binding, report: Report) -> None:

@@ -134,11 +134,11 @@ class FabricRows:
     `vlan_holders` whose each is (`overlay.vlans.place_of`), all of those in `whole_domains`.
     `access` (leaf, interface) is bare metal's, of those `named_access` is asked for. `held_vnis` by
     key are routers' or rest; `free_vnis` are such for routers, as `World.free_vnis` are for
-    networks. `read_attachments` were looked for to see whether one is there; `networks_on` are
-    those attached over a leaf, where its VNIs are counted; `ports_on` (network, host) are the ids
-    of the ports that are bound where the controller has reported something new. `has_controller`:
-    one has once held its lease, which is `lease`, if that was needed. What the log said up to
-    `clear_up_to` to be gone is off every switch.
+    networks. `read_attachments` were looked for to see whether one is there; `ending` go with their
+    host; `networks_on` are those attached over a leaf, where its VNIs are counted; `ports_on`
+    (network, host) are the ids of the ports that are bound where the controller has reported
+    something new. `has_controller`: one has once held its lease, which is `lease`, if that was
+    needed. What the log said up to `clear_up_to` to be gone is off every switch.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -151,6 +151,7 @@ class FabricRows:
         self.free_vnis: list[int | None] = []
         self.whole_domains: set[str] = set()
         self.read_attachments: set[tuple[str, str]] = set()
+        self.ending: set[tuple[str, str]] = set()
         self.named_access: set[tuple[str, str]] = set()
         self.networks_on: dict[str, set[str]] = {}
         self.ports_on: dict[tuple[str, str], set[str]] = {}

@@ -78,7 +78,7 @@ def join(world: World, network: Network, port: Port, host: str, kind: Prepared) 
         )
         world.attachments.put(key, made)
         return
-    after = step_attachment(before, Event.BIND, now=world.now)
+    after = step_attachment(before, Event.BIND, now=world.now, cause=before.cause)
     more = vlan != before.vlan or not set(access) <= set(before.access)
     if more and after.state is not AttachmentState.WANTED:  # what is new of it is not verified yet
         after = replace(after, state=AttachmentState.WANTED, since=world.now, cause="")

@@ -21,8 +21,8 @@ from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
 from netwright.server.store.overlay import (
     load_overlay,
-    load_routers,
     load_segments,
+    networks_of_fabric,
     ports_of_reports,
 )
 from netwright.server.store.plain import load_plain
@@ -68,8 +68,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     changed = needs.changed_networks | of_subnets | of_pools
     of_interfaces = await _networks_of_subnets(tx, subnets_of_interfaces(needs))
     known = needs.networks | of_interfaces | {port.network_id for port in ports}
-    if needs.transit or needs.new_fabric is not None:
-        known |= await load_routers(tx, world, needs)
+    known |= await networks_of_fabric(tx, world, needs)
     network_ids = changed | known
     hosts = needs.hosts | {binding.host for port in ports for binding in port.bindings}
     _remember(world, memory, network_ids, hosts)

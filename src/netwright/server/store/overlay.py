@@ -43,14 +43,14 @@ async def load_overlay(
     tx: Transaction, world: World, needs: Needs, memory: Memory, keys: Keys
 ) -> None:
     """What the fabric networks among these (network, host) need, or what needs the inventory."""
-    fabric = {key for key in keys if _is_fabric(world, key[0])}
-    if needs.ended_hosts:
-        fabric |= await _load_attachments_on(tx, world, needs.ended_hosts)
+    of_fabric = {network.id for network in world.networks.values() if is_fabric(network)}
+    fabric = {key for key in keys if key[0] in of_fabric} if of_fabric else set()
+    fabric |= world.fabric.ending
     if needs.lease:
         await _load_lease(tx, world)
     held = [router.vni for router in world.of(Router).values() if router.vni is not None]
     await load_segments(tx, world, [vni_key(vni) for vni in held])
-    if fabric or held or any(_is_fabric(world, id_) for id_ in needs.deleted_networks):
+    if fabric or held or not of_fabric.isdisjoint(needs.deleted_networks):
         await _load_controller(tx, world, memory)
     if not (fabric or needs.inventory or needs.transit):
         return
@@ -88,8 +88,8 @@ async def _load_attachments_on(
     return found
 
 
-async def _load_all(tx: Transaction, world: World) -> None:
-    """Every attachment of a fabric network, every VLAN that is given."""
+async def _load_all_attachments(tx: Transaction, world: World) -> None:
+    """Those of fabric networks, also of deleted ones."""
     sql = (
         "SELECT a.body FROM attachment AS a LEFT JOIN network AS n ON n.id = a.network_id "
         "WHERE n.network_type IS NULL OR n.network_type = 'vxlan'"
@@ -97,6 +97,10 @@ async def _load_all(tx: Transaction, world: World) -> None:
     for (body,) in await tx.rows(sql):
         attachment = _attachment(body)
         world.attachments.load((attachment.network_id, attachment.host), attachment)
+
+
+async def _load_all(tx: Transaction, world: World) -> None:
+    """Every host, every VLAN that is given."""
     for (body,) in await tx.rows("SELECT body FROM host"):
         host = _host(body)
         world.hosts.load(host.name, host)
@@ -186,6 +190,25 @@ def _ends(report: AttachmentReport) -> bool:
 async def _load_lease(tx: Transaction, world: World) -> None:
     rows = await tx.rows("SELECT holder, token FROM lease WHERE name = $1", LEASE)
     world.fabric.lease = HeldLease(*rows[0]) if rows else None
+
+
+async def networks_of_fabric(tx: Transaction, world: World, needs: Needs) -> set[str]:
+    """The networks of attachments that may end, whose hosts hear of it; and of routers."""
+    found = {network_id for network_id, _ in needs.reported}
+    if needs.ended_hosts:
+        ended = await _load_attachments_on(tx, world, needs.ended_hosts)
+        world.fabric.ending |= ended
+        found |= {network_id for network_id, _ in ended}
+    if needs.all_attachments:
+        await _load_all_attachments(tx, world)
+        found |= {
+            one.network_id
+            for one in world.attachments.values()
+            if one.state is AttachmentState.WITHDRAWING
+        }
+    if needs.transit or needs.new_fabric is not None:
+        found |= await load_routers(tx, world, needs)
+    return found
 
 
 async def load_routers(tx: Transaction, world: World, needs: Needs) -> set[str]:
@@ -282,7 +305,8 @@ async def _load_access(tx: Transaction, world: World, needs: Needs, fabric: Keys
     world.fabric.named_access |= keys
     if keys:
         await _access_rows(tx, world, "a.switch = wanted.a AND a.interface = wanted.b", keys)
-    if metal or needs.access:
+    attached = (world.attachments.loaded(key) for key in fabric)
+    if metal or needs.access or any(one is not None and one.access for one in attached):
         await _access_rows(tx, world, "a.network_id = wanted.a AND a.host = wanted.b", fabric)
 
 
@@ -322,11 +346,6 @@ def _named(port: Port) -> set[tuple[str, str]]:
     prepared = (each.prepared.profile for each in port.bindings if each.prepared)
     found = chain.from_iterable(named_by(profile) for profile in (port.profile, *prepared))
     return {(each.switch, each.interface) for each in found}
-
-
-def _is_fabric(world: World, network_id: str) -> bool:
-    network = world.networks.get(network_id)
-    return network is not None and is_fabric(network)
 
 
 def _inventory(world: World) -> Inventory:
