@@ -139,4 +139,4 @@ def _elements(config: SwitchConfig) -> list[Element]:
 
 
 TestFabricLife = FabricLife.TestCase
-TestFabricLife.settings = settings(max_examples=100, stateful_step_count=30)
+TestFabricLife.settings = settings(max_examples=60, stateful_step_count=25)

@@ -10,7 +10,7 @@ from tests.property.fabric.intents import Step, beginning, steps
 from netwright.fabric.plan import Planner, plan
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.lists(steps(), min_size=8, max_size=30))
 def test_it_equals_the_whole_plan_after_every_change(made: list[Step]) -> None:
     intent = beginning()
@@ -27,7 +27,7 @@ def test_it_equals_the_whole_plan_after_every_change(made: list[Step]) -> None:
         }
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.lists(steps(), min_size=8, max_size=30), st.randoms(use_true_random=False))
 def test_the_order_in_which_the_server_told_does_not_matter(
     made: list[Step], random: Random

@@ -173,6 +173,29 @@ def test_the_way_out_is_on_one_border_and_the_other_has_the_vrf_ready() -> None:
     assert list(moved["border2"].gateways) == ["up0.100@vpc-00000001aaa"]
 
 
+def test_two_ways_out_are_two_gateways_and_one_default_route() -> None:
+    second = provider(2, 200)
+    beyond = subnet(second, "198.51.100.0/24", "198.51.100.1")
+    both = router(1, *LEADING_OUT.interfaces, interface(beyond, "198.51.100.9"), vni=9001)
+    wanted = outward(both)
+    planned = plan(
+        replace(
+            wanted,
+            networks={**wanted.networks, second.id: second},
+            subnets={**wanted.subnets, beyond.id: beyond},
+        )
+    )
+    border, core = planned.switches["border1"], planned.switches["core1"]
+    assert {key: each.addresses for key, each in border.gateways.items()} == {
+        "up0.100@vpc-00000001aaa": ("192.0.2.9/24",),
+        "up0.200@vpc-00000001aaa": ("198.51.100.9/24",),
+    }
+    assert {(route.destination, route.nexthop) for route in border.routes} == {
+        ("0.0.0.0/0", "192.0.2.1")
+    }
+    assert core.routes == {Route(destination="10.1.0.0/24", nexthop="192.0.2.9")}
+
+
 def test_a_vpc_without_a_transit_vni_or_a_border_has_no_way_out_but_its_gateways() -> None:
     for wanted, code in (
         (outward(replace(LEADING_OUT, vni=None)), RefusalCode.NO_VNI),
