@@ -1,0 +1,3 @@
+"""Where attachments belong, and whose refusals are theirs."""
+
+from tests.doubles.fabric_world import World
