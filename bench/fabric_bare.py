@@ -1,12 +1,12 @@
-"""What a fabric itself takes on one pair of leaves, done bare by a program that knows all beforehand.
+"""What leaves themselves take, done bare by a program that knows all beforehand.
 
-The same requests as the driver's, to the same kernel and daemons, on both leaves at once; nothing
+The same requests as the driver's, to the same kernel and daemons, on all leaves at once; nothing
 is read, compared, saved, reported. What it makes has no mark of ours, and goes again.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -28,9 +28,9 @@ _ADMINISTRATOR = 64999
 
 
 class Bare(NamedTuple):
-    """Seconds of one VNI: until each leaf's bgpd has it, until each has the other's route too.
+    """Seconds of some VNIs: until each leaf's bgpd has them, until each has the others' routes.
 
-    `access`: a VLAN's pair of devices more in its bridge; the rest of a VLAN is two entries in maps.
+    `access`: a VLAN's pair of devices more in a bridge of each; two entries in maps are the rest.
     """
 
     in_force: float
@@ -38,35 +38,37 @@ class Bare(NamedTuple):
     access: float
 
 
-class Pair:
-    """Two leaves that share hosts. One thread each, as the controller has them."""
+class Leaves:
+    """Leaves that get the same. One thread each, as the controller has them."""
 
-    def __init__(self, lab: Lab, leaves: tuple[str, str]) -> None:
-        self._leaves = [_Leaf(lab, name) for name in leaves]
-        self._vni = FIRST_VNI
+    def __init__(self, lab: Lab, names: Sequence[str]) -> None:
+        self._leaves = [_Leaf(lab, name) for name in names]
+        self._last = FIRST_VNI
 
-    def vni(self) -> Bare:
-        """One VNI more on both, then gone."""
-        self._vni += 1
-        number, (one, other) = self._vni, self._leaves
+    def vnis(self, count: int = 1) -> Bare:
+        """So many VNIs more on all of them, then gone."""
+        first, self._last = self._last, self._last + count
+        numbers = range(first, self._last)
+        loopbacks = {leaf.loopback for leaf in self._leaves}
         began = time.perf_counter()
-        with ThreadPoolExecutor(2) as pool:
-            in_force = list(pool.map(lambda leaf: leaf.add(number) - began, self._leaves))
-            heard = [
-                pool.submit(one.hear, number, other.loopback),
-                pool.submit(other.hear, number, one.loopback),
-            ]
-            imported = [each.result() - began for each in heard]
-            began = time.perf_counter()
-            access = list(pool.map(lambda leaf: leaf.add_access(number) - began, self._leaves))
-            list(pool.map(lambda leaf: leaf.remove(number), self._leaves))
+        with ThreadPoolExecutor(len(self._leaves)) as pool:
+            in_force = list(pool.map(lambda leaf: leaf.add(numbers) - began, self._leaves))
+            imported = list(
+                pool.map(lambda leaf: leaf.hear(numbers, loopbacks) - began, self._leaves)
+            )
+            began_access = time.perf_counter()
+            access = list(
+                pool.map(lambda leaf: leaf.add_access(first) - began_access, self._leaves)
+            )
+            list(pool.map(lambda leaf: leaf.remove(numbers, first), self._leaves))
         return Bare(max(in_force), max(imported), max(access))
 
     def vrf(self) -> float:
-        """Seconds until zebra of both lists a VRF more; then gone."""
+        """Seconds until zebra of all lists a VRF more; then gone."""
         began = time.perf_counter()
-        with ThreadPoolExecutor(2) as pool:
-            return max(pool.map(lambda leaf: leaf.vrf() - began, self._leaves))
+        with ThreadPoolExecutor(len(self._leaves)) as pool:
+            took: list[float] = list(pool.map(lambda leaf: leaf.vrf() - began, self._leaves))
+            return max(took)
 
 
 class _Leaf:
@@ -75,40 +77,46 @@ class _Leaf:
         self.loopback, self._asn = speaker.loopback, speaker.asn
         self._node = Node(lab.node_directory(name))
 
-    def add(self, vni: int) -> float:
-        """When bgpd has it."""
-        bridge, vxlan = _names(vni)
+    def add(self, vnis: Sequence[int]) -> float:
+        """When bgpd has them."""
         with self._session() as session:
-            lines = (f"rd {self.loopback}:{vni % 65536}",)
-            lines += tuple(
-                f"route-target {way} {_ADMINISTRATOR}:{vni}" for way in ("import", "export")
-            )
-            head = (f"router bgp {self._asn}", "address-family l2vpn evpn", f"vni {vni}")
-            session.vty("bgpd").configure((*head, *lines))
-            own = session.netlink("")
-            own.tell([links.add_bridge(bridge, None, _MTU)])
-            with _namespace(self._node) as here:
-                own.tell([links.add_vxlan(vxlan, vni, self.loopback, _MTU, here)])
-            index = _index(session, bridge)
-            tunnel = _index(session, vxlan)
-            own.tell(
-                [
-                    links.set_link(index, bridge, up=True),
-                    links.set_link(tunnel, vxlan, master=index),
-                    links.set_bridge_port(tunnel, vxlan, learning=False, suppress=True),
-                    links.set_link(tunnel, vxlan, up=True),
-                ]
-            )
+            for vni in vnis:
+                self._add(session, vni)
             ask = session.vty("bgpd").ask
-            _until(lambda: vni in shows.vnis_in_force(ask(shows.SHOW_VNIS)))
+            _until(lambda: shows.vnis_in_force(ask(shows.SHOW_VNIS)).keys() >= set(vnis))
             return time.perf_counter()
 
-    def hear(self, vni: int, other: str) -> float:
-        """When zebra has the other leaf's route of it."""
+    def hear(self, vnis: Sequence[int], loopbacks: Collection[str]) -> float:
+        """When zebra has the others' routes of them."""
+        others = frozenset(loopbacks) - {self.loopback}
         with self._session() as session:
             ask = session.vty("zebra").ask
-            _until(lambda: other in shows.remote_vteps(ask(shows.SHOW_EVPN)).get(vni, ()))
+
+            def heard() -> bool:
+                known = shows.remote_vteps(ask(shows.SHOW_EVPN))
+                return all(others <= known.get(vni, frozenset()) for vni in vnis)
+
+            _until(heard)
             return time.perf_counter()
+
+    def _add(self, session: Session, vni: int) -> None:
+        bridge, vxlan = _names(vni)
+        targets = [f"route-target {way} {_ADMINISTRATOR}:{vni}" for way in ("import", "export")]
+        head = [f"router bgp {self._asn}", "address-family l2vpn evpn", f"vni {vni}"]
+        session.vty("bgpd").configure((*head, f"rd {self.loopback}:{vni % 65536}", *targets))
+        own = session.netlink("")
+        own.tell([links.add_bridge(bridge, None, _MTU)])
+        with _namespace(self._node) as here:
+            own.tell([links.add_vxlan(vxlan, vni, self.loopback, _MTU, here)])
+        index, tunnel = _index(session, bridge), _index(session, vxlan)
+        own.tell(
+            [
+                links.set_link(index, bridge, up=True),
+                links.set_link(tunnel, vxlan, master=index),
+                links.set_bridge_port(tunnel, vxlan, learning=False, suppress=True),
+                links.set_link(tunnel, vxlan, up=True),
+            ]
+        )
 
     def add_access(self, vni: int) -> float:
         bridge, _ = _names(vni)
@@ -116,22 +124,24 @@ class _Leaf:
         with self._session() as session, _namespace(self._node) as here:
             own = session.netlink("")
             own.tell([links.add_veth(outer, inner, here, _MTU)])
+            master = _index(session, bridge)
             own.tell(
                 [
-                    links.set_link(
-                        _index(session, inner), inner, up=True, master=_index(session, bridge)
-                    ),
+                    links.set_link(_index(session, inner), inner, up=True, master=master),
                     links.set_link(_index(session, outer), outer, up=True),
                 ]
             )
             return time.perf_counter()
 
-    def remove(self, vni: int) -> None:
+    def remove(self, vnis: Sequence[int], with_access: int) -> None:
+        names = [f"bfo{with_access % 10**6}"]
+        names += [name for vni in vnis for name in reversed(_names(vni))]
         with self._session() as session:
-            for name in (f"bfo{vni % 10**6}", *reversed(_names(vni))):
+            for name in names:
                 session.netlink("").tell([links.delete_link(_index(session, name), name)])
+            gone = [f"no vni {vni}" for vni in vnis]
             head = (f"router bgp {self._asn}", "address-family l2vpn evpn")
-            session.vty("bgpd").configure((*head, f"no vni {vni}"))
+            session.vty("bgpd").configure((*head, *gone))
 
     def vrf(self) -> float:
         with self._session() as session:
