@@ -17,7 +17,10 @@ from netwright.model.states import AttachmentState
 from netwright.model.wire import ReportStatus
 
 ASK_FIRST_S = 0.05
+ASK_GROWTH = 1.5
 ASK_S_MAX = 1.0
+"""Leaves take some 110 ms to import a route: what came just after a question waits half as long."""
+
 TIMER_S = 0.001
 """Timers may be so early: what is nearly due is due, or it would be looked at over and over."""
 
@@ -26,7 +29,10 @@ PENDING_S = 2.0
 
 
 class Pending(Value, frozen=True, kw_only=True):
-    """An attachment that waits for what control planes will tell. Times by the clock."""
+    """An attachment that waits. Times by the clock.
+
+    `asks`: how often control planes were asked about it since there is something to ask.
+    """
 
     since: float
     asks: int = 0
@@ -100,10 +106,12 @@ class Judge:
             self._pending.pop(subject, None)
             return ()
         pending = self._pending.get(subject, Pending(since=now))
-        if now < pending.ask_at - TIMER_S:
-            self._pending[subject] = pending
+        if not verdict.ask:  # for a switch to be brought, whose view has it judged anew
+            self._pending[subject] = replace(pending, asks=0, ask_at=now + ASK_S_MAX)
             return ()
-        delay_s = min(ASK_FIRST_S * 2.0 ** min(pending.asks, 10), ASK_S_MAX)
+        if pending.asks and now < pending.ask_at - TIMER_S:
+            return ()
+        delay_s = min(ASK_FIRST_S * ASK_GROWTH ** min(pending.asks, 10), ASK_S_MAX)
         self._pending[subject] = replace(pending, asks=pending.asks + 1, ask_at=now + delay_s)
         return verdict.ask
 
