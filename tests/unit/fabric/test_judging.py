@@ -39,7 +39,7 @@ def test_it_is_asked_as_soon_as_it_stands_however_long_that_took(judge: Judge) -
 
 def test_it_is_asked_less_and_less_often(judge: Judge) -> None:
     now, gaps = 0.0, []
-    for _ in range(12):
+    for _ in range(20):
         assert asked(judge, STANDS, now) != {}
         next_at = judge.next_at()
         assert next_at is not None
