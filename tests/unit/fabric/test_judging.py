@@ -44,7 +44,7 @@ def test_it_is_asked_less_and_less_often(judge: Judge) -> None:
         next_at = judge.next_at()
         assert next_at is not None
         assert asked(judge, STANDS, now + 0.01) == {}  # looked at, since something moved
-        gaps.append(next_at - now)
+        gaps.append(round(next_at - now, 6))
         now = next_at
     assert gaps[0] == pytest.approx(judging.ASK_FIRST_S)
     assert gaps == sorted(gaps)
