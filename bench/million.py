@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
@@ -183,7 +184,7 @@ def _chunks(ports: Ports) -> Iterator[Rows]:
 
 def _rows(ports: Sequence[Port]) -> Rows:
     return {
-        schema.port: [port_row(port, 0) for port in ports],
+        schema.port: [port_row(port, 0, msgspec.json.encode(port).decode()) for port in ports],
         schema.allocation: [
             (ip.subnet_id, to_key(from_text(ip.ip_address)), port.project_id, port.id, None)
             for port in ports

@@ -1,9 +1,14 @@
 """The physical limit of creating ports: PostgreSQL alone, writing the product's own rows.
 
-One SQL function makes a hundred ports in one statement, in tables that the server's own code made,
-with all their indexes: for each port an address, the port itself, and its line of the event log. A
-port that the server has made is the pattern of their rows. pgbench calls it, so that neither
-Python nor a round trip a row is in the way.
+One SQL function makes a hundred ports in one call, in tables that the server's own code made, with
+all their indexes: for each port an address, the port itself, that it is a member of its project's
+default group, and its line of the event log. A port that the server has made is the pattern of
+their rows. pgbench calls it, so that neither Python nor a round trip a row is in the way.
+
+It writes what the server writes, and in the order in which the server does: it takes the same turn,
+and its events follow the last one of the log, so that their places and the commits have one order.
+It decides less: addresses and MACs come from a counter and are free by that, nothing is looked up
+(network, subnet, groups, quota, who had the MAC), nothing is refused, and nobody is told.
 """
 
 import asyncio
@@ -16,6 +21,7 @@ import asyncpg
 from sqlalchemy import Table
 from tests.doubles.postgres import PROGRAMS, USER, Postgres
 
+from netwright.db.postgres import TURN_KEY
 from netwright.server.store import schema
 from netwright.server.store.opening import open_store
 
@@ -25,9 +31,12 @@ CONNECTIONS = (1, 2, 4, 8)
 _FUNCTION = """
 CREATE SEQUENCE bench_number;
 CREATE FUNCTION bench_create(count integer) RETURNS void LANGUAGE sql AS $body$
-  WITH made AS MATERIALIZED (
-    SELECT gen_random_uuid()::text AS id, nextval('bench_number') AS number
-    FROM generate_series(1, count)
+  SELECT pg_advisory_xact_lock({turn});
+  WITH last AS MATERIALIZED (
+    SELECT coalesce(max(seq), 0) AS seq FROM event
+  ), made AS MATERIALIZED (
+    SELECT gen_random_uuid()::text AS id, nextval('bench_number') AS number, last.seq + each AS seq
+    FROM last, generate_series(1, count) AS each
   ), scattered AS (  -- MACs that come once in 2^24, in no order
     SELECT *, encode(int4send((number * 10368889 % 16777216)::int), 'hex') AS hex FROM made
   ), named AS MATERIALIZED (
@@ -39,6 +48,8 @@ CREATE FUNCTION bench_create(count integer) RETURNS void LANGUAGE sql AS $body$
     INSERT INTO port ({port_columns}) SELECT {port_values} FROM named
   ), allocations AS (
     INSERT INTO allocation ({allocation_columns}) SELECT {allocation_values} FROM named
+  ), memberships AS (
+    INSERT INTO membership ({membership_columns}) SELECT {membership_values} FROM named
   )
   INSERT INTO event ({event_columns}) SELECT {event_values} FROM named
 $body$;
@@ -92,7 +103,7 @@ async def _prepare(url: str, pattern_url: str) -> None:
     pattern = await pattern_of(source)
     await source.close()
     made = await asyncpg.connect(url)
-    await made.execute(_FUNCTION.format(**pattern.columns()))
+    await made.execute(_FUNCTION.format(turn=TURN_KEY, **pattern.columns(seq="seq")))
     await made.close()
 
 
@@ -101,22 +112,24 @@ class Pattern(NamedTuple):
 
     port: Any
     allocation: Any
+    membership: Any
     event: Any
 
-    def columns(self, **own: str) -> dict[str, str]:
+    def columns(self, seq: str = "number", **own: str) -> dict[str, str]:
         """Each table's columns, and what they are in SQL: the pattern's, but for a port's own.
 
-        `own` are further attributes of the port, and the SQL of each.
+        `seq` is its event's place, `own` are further attributes of the port, and the SQL of each.
         """
         address = ".".join(str(byte) for byte in self.allocation["address"][12:])
         body = {"id": self.port["id"], "mac": self.port["mac_address"], "ip": address}
         body |= {sql: self.port[name] for name, sql in own.items()}
         return {
             **_columns(
-                schema.port, self.port, body, id="id", mac_address="mac", event_seq="number", **own
+                schema.port, self.port, body, id="id", mac_address="mac", event_seq=seq, **own
             ),
             **_columns(schema.allocation, self.allocation, body, address="key", port_id="id"),
-            **_columns(schema.event, self.event, body, seq="number", id="id"),
+            **_columns(schema.membership, self.membership, body, port_id="id"),
+            **_columns(schema.event, self.event, body, seq=seq, id="id"),
         }
 
 
@@ -125,8 +138,10 @@ async def pattern_of(connection: asyncpg.Connection) -> Pattern:
     port = await connection.fetchrow("SELECT * FROM port ORDER BY created_at LIMIT 1")
     sql = "SELECT * FROM allocation WHERE port_id = $1"
     allocation = await connection.fetchrow(sql, port["id"])
+    sql = "SELECT * FROM membership WHERE port_id = $1"
+    membership = await connection.fetchrow(sql, port["id"])
     sql = "SELECT * FROM event WHERE id = $1 ORDER BY seq LIMIT 1"
-    return Pattern(port, allocation, await connection.fetchrow(sql, port["id"]))
+    return Pattern(port, allocation, membership, await connection.fetchrow(sql, port["id"]))
 
 
 def _columns(table: Table, row: Any, body: dict[str, str], **own: str) -> dict[str, str]:

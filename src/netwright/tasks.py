@@ -1,6 +1,7 @@
 """Where the tasks of this process wait: for a dump of its state."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,15 @@ _OURS = Path(__file__).parent
 
 
 def waiting() -> list[str]:
-    """`NAME at FILE:LINE` of every task but the current, in the order of their names; bounded."""
-    found = sorted(_place(task) for task in asyncio.all_tasks() if not task.done())
+    """`NAME at FILE:LINE` of every task but the current, in the order of their names; bounded.
+
+    Those that have the same name and place, as idle connections have, are one line.
+    """
+    places = Counter(_place(task) for task in asyncio.all_tasks() if not task.done())
+    found = [
+        place if number == 1 else f"{place}, {number} of them"
+        for place, number in sorted(places.items())
+    ]
     more = len(found) - TASKS_NAMED_MAX
     return found[:TASKS_NAMED_MAX] + ([f"and {more} more"] if more > 0 else [])
 

@@ -3,11 +3,9 @@
 import msgspec
 from tests.doubles.switch_configs import LOOPBACK
 
-from netwright.fabric.config import SwitchConfig
-from netwright.fabric.drivers.frr import reading
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.planning import Plan
-from netwright.fabric.drivers.frr.shows import BgpConfiguration, Instance
+from netwright.fabric.drivers.frr.shows import BgpConfiguration
 from netwright.fabric.drivers.linux.links import Link
 
 
@@ -18,20 +16,11 @@ def empty_plan(*ports: str) -> Plan:
     return Plan(Observed(spaces={"": Space(links=links)}, bgp=bgp), frozenset(), LOOPBACK)
 
 
-def told(plan: Plan, config: SwitchConfig) -> None:
-    """The daemons have taken what they were told: here they are as the configuration says."""
-    segments = {
-        each.vni: Instance(rd=each.rd, targets=each.route_targets)
-        for each in config.segments.values()
-    }
-    vrfs = {
-        each.name: Instance(rd=each.rd, targets=each.route_targets, lines=reading.L3VNI_LINES)
-        for each in config.vrfs.values()
-        if each.l3vni or each.rd
-    }
-    plan._projection.observed = msgspec.structs.replace(
+def told(plan: Plan) -> None:
+    """Bgpd has in force what it was told, of VNIs whose vxlan is there."""
+    links = (link for space in plan.observed.spaces.values() for link in space.links.values())
+    there = {link.vni for link in links if link.kind == "vxlan"}
+    plan.projection.observed = msgspec.structs.replace(
         plan.observed,
-        bgp=BgpConfiguration(asn=65103, vnis=segments, vrfs=vrfs),
-        vnis=segments,
-        l3vnis={each.name: each.l3vni for each in config.vrfs.values() if each.l3vni},
+        vnis={vni: each for vni, each in plan.observed.bgp.vnis.items() if vni in there},
     )

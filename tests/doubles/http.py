@@ -1,10 +1,12 @@
-"""Asks an ASGI application as an HTTP server would, without sockets or threads."""
+"""Asks the server's application as a connection would, without sockets or threads."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+
+from netwright.server.http1.exchange import Exchange
 
 
 class Answer(NamedTuple):
@@ -40,46 +42,23 @@ class Client:
     ) -> Answer:
         path, _, query = target.partition("?")
         content = raw if raw is not None else b"" if body is None else msgspec.json.encode(body)
-        chunks = [content[i : i + 65536] for i in range(0, len(content), 65536)] or [b""]
-        inbox = [
-            {"type": "http.request", "body": chunk, "more_body": n + 1 < len(chunks)}
-            for n, chunk in enumerate(chunks)
-        ]
-        outbox: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            if inbox:
-                return inbox.pop(0)
-            await _forever()
-            raise AssertionError
-
-        async def send(message: dict[str, Any]) -> None:
-            outbox.append(message)
-
         given = {"host": "netwright:9696", **self.headers, **(headers or {})}
         if content:
             given.setdefault("content-type", "application/json")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode("utf-8", "surrogateescape"),
-            "root_path": "",
-            "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in given.items()],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 9696),
-        }
-        await self._application(scope, receive, send)
-        await asyncio.sleep(0)  # a server's loop turns between a reply and the next request
-        return Answer(
-            outbox[0]["status"],
-            {k.decode(): v.decode("latin-1") for k, v in outbox[0]["headers"]},
-            b"".join(message.get("body", b"") for message in outbox[1:]),
+        wire = _Wire()
+        exchange = Exchange(
+            wire,
+            method,
+            path,
+            query.encode("utf-8", "surrogateescape"),
+            [(k.lower().encode(), v.encode("latin-1")) for k, v in given.items()],
         )
+        for start in range(0, len(content), 65536):
+            exchange.feed(content[start : start + 65536])
+        exchange.feed_end()
+        await self._application(exchange)
+        await asyncio.sleep(0)  # a server's loop turns between a reply and the next request
+        return _answer(bytes(wire.sent))
 
     async def get(self, target: str) -> Answer:
         return await self.ask("GET", target)
@@ -91,5 +70,37 @@ class Client:
         return await self.ask("PUT", target, body, headers=headers)
 
 
-async def _forever() -> None:
-    await asyncio.Event().wait()
+class _Wire:
+    """A connection whose client reads all and stays."""
+
+    scheme = "http"
+
+    def __init__(self) -> None:
+        self.sent = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    async def drained(self) -> None:
+        """At once."""
+
+    def read_on(self) -> None:
+        """There is no more."""
+
+
+def _answer(sent: bytes) -> Answer:
+    head, _, body = sent.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    if headers.get("transfer-encoding") == "chunked":
+        body = b"".join(_chunks(body))
+    return Answer(int(status.split()[1]), headers, body)
+
+
+def _chunks(body: bytes) -> Iterator[bytes]:
+    while body != b"0\r\n\r\n":
+        size, _, rest = body.partition(b"\r\n")
+        end = int(size, 16)
+        assert rest[end : end + 2] == b"\r\n", "the body has no last chunk"
+        yield rest[:end]
+        body = rest[end + 2 :]

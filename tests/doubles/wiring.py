@@ -42,6 +42,7 @@ class WiringDouble:
         self.memberships = NO_MEMBERSHIPS
         self.nics_now: tuple[Nic, ...] = ()
         self.announced: list[frozenset[str]] = []
+        self.announced_ahead: list[str] = []
         self._random = random
         self._removed = removed
         self._changed: Callable[[], None] = lambda: None
@@ -103,6 +104,9 @@ class WiringDouble:
 
     def announce(self, ports: Iterable[str]) -> None:
         self.announced.append(frozenset(ports) & self.standing.keys())
+
+    async def announce_ahead(self, endpoints: Iterable[Endpoint]) -> None:
+        self.announced_ahead += [one.port_id for one in endpoints if one.port_id in self.plugged]
 
     def devices(self) -> Mapping[str, Device]:
         return {port_id: Device(port_id=port_id, name=f"tap-{port_id}") for port_id in self.plugged}

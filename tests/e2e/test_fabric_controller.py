@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from netwright.model.topology import DriftPolicy, FabricSettings, Topology, Vlan
 from netwright.model.wire import HostRegistration, Kind, Report, ReportBatch, ReportStatus
 
 EPOCH = "life1"
+TAKES_OVER_S = 10.0
 HOST = "host1"
 
 
@@ -92,7 +93,10 @@ class Scene:
         await self.until(is_up)
 
     @asynccontextmanager
-    async def controller(self, name: str = "one") -> AsyncIterator[Controller]:
+    async def controller(
+        self, name: str = "one", *, dies: bool = False
+    ) -> AsyncIterator[Controller]:
+        """One that ends with the block; when it `dies`, it does not give its lease back."""
         store = Store.open(self.directory / name)
         async with Client(self.server.url, token=self.credential, timeout_s=5.0) as client:
             controller = Controller(
@@ -111,7 +115,8 @@ class Scene:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-                await controller.stop()
+                if not dies:
+                    await controller.stop()
                 store.close()
 
     async def command(self, *arguments: str) -> Any:
@@ -225,25 +230,32 @@ async def test_the_commands(scene: Scene) -> None:
         assert code == 2, said
 
 
-async def test_a_killed_controller_is_succeeded_by_the_standby(scene: Scene) -> None:
-    async with scene.controller("first") as first, scene.controller("second") as second:
+async def test_a_dead_controller_is_succeeded_by_the_standby(scene: Scene) -> None:
+    async with AsyncExitStack() as lives, AsyncExitStack() as first_life:
+        first = await first_life.enter_async_context(scene.controller("first", dies=True))
+
+        async def first_acts() -> bool:
+            return first.lease.is_held
+
+        await scene.until(first_acts)
+        token = first.lease.token()
+        second = await lives.enter_async_context(scene.controller("second"))
         network_id = await scene.network("two controllers")
-
-        async def one_acts() -> bool:
-            return (first.tenure is None) is not (second.tenure is None)
-
-        await scene.until(one_acts)
-        acting, standby = (first, second) if first.tenure is not None else (second, first)
-        token = acting.lease.token()
         await scene.bound_port(network_id)
         await scene.until_up(f"{network_id}@{HOST}")
-        await acting.lease.give_back()
+        assert second.tenure is None
+        await first_life.aclose()
+        for switch in scene.fabric.switches.values():
+            switch.become(EMPTY)
+        scene.fabric.switches["leaf1"].failures = ["refuse"]
+        other_id = await scene.network("asked of nobody")
+        await scene.bound_port(other_id)
 
-        async def took_over() -> bool:
-            return standby.lease.is_held and standby.lease.token() > token
+        async def second_acts() -> bool:
+            return second.lease.is_held and second.lease.token() > token
 
-        await scene.until(took_over)
-        await scene.until_up(f"{network_id}@{HOST}")
+        assert await scene.until(second_acts) < TAKES_OVER_S
+        await scene.until_up(f"{other_id}@{HOST}")
 
 
 async def test_a_server_alone_keeps_a_controller(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.e2e.conftest import Server
 from tests.e2e.test_openstack_cli import Cli
 
 from netwright.client.api import Client
-from netwright.lab.orchestrator import let_all_in
+from netwright.lab.networks import let_all_in
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations
 

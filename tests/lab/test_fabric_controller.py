@@ -15,7 +15,7 @@ from tests.doubles import fabrics
 from tests.doubles.fabric_server import FabricServer
 from tests.lab.fabric_rig import Rig, run
 
-from netwright.fabric.controller import Controller
+from netwright.fabric.controller import Controller, Saw
 from netwright.fabric.drivers.registry import driver_of
 from netwright.fabric.eyes.gobgp import GobgpEye
 from netwright.fabric.store import Store
@@ -71,7 +71,7 @@ class Scene:
             await controller.stop()
             store.close()
 
-    def _eye(self, on_change: Callable[[], None]) -> GobgpEye:
+    def _eye(self, on_change: Saw) -> GobgpEye:
         program = ("ip", "netns", "exec", self.rig.namespace("obs"), "gobgp")
         return GobgpEye(
             f"127.0.0.1:{API}", on_change=on_change, jitter=random.random, program=program

@@ -7,13 +7,12 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from tests.lab.fabric_rig import Rig, run
 
-from netwright.fabric.changes import Change, Verb
+from netwright.fabric.changes import Change, Verb, difference
 from netwright.fabric.config import (
     AnycastGateway,
     Fenced,
@@ -389,6 +388,9 @@ async def test_every_change_behind_its_back_is_read_and_repaired(
         "the transit VNI's bridge": lambda: inside(rig, "l1", *in_vrf, "link", "del", "br9401"),
         "the whole VRF": lambda: inside(rig, "l1", "ip", "netns", "del", "vpc-d"),
     }
+    hands["bridge, target and filter at once"] = lambda: [
+        hands[each]() for each in ("the bridge", "one target more", "the port's filter")
+    ]
     unseen, unrepaired = [], {}
     for what, hand in hands.items():
         hand()
@@ -404,29 +406,13 @@ async def test_every_change_behind_its_back_is_read_and_repaired(
     assert not unrepaired
 
 
-async def seen(driver: FrrDriver, wanted: SwitchConfig) -> list[Change]:
+async def seen(driver: FrrDriver, wanted: SwitchConfig) -> tuple[Change, ...]:
     """The difference, once a reading tells it: daemons need a moment to hear of the kernel."""
     give_up = time.monotonic() + 3
     while True:
-        changes = [
-            Change(verb=Verb.ADD if old is None else Verb.REPLACE, before=old, after=new)
-            for old, new in differing((await driver.read()).config, wanted)
-        ]
+        changes = difference((await driver.read()).config, wanted)
         if changes or time.monotonic() > give_up:
             return changes
-
-
-def differing(now: SwitchConfig, wanted: SwitchConfig) -> list[tuple[Any, Any]]:
-    """Elements of `wanted` that are not so now, in the order in which they are made."""
-    pairs: list[tuple[Any, Any]] = []
-    kinds: list[tuple[Any, Any]] = [
-        (now.vrfs, wanted.vrfs),
-        (now.segments, wanted.segments),
-        (now.interfaces, wanted.interfaces),
-    ]
-    for old, new in kinds:
-        pairs += [(old.get(key), each) for key, each in new.items() if old.get(key) != each]
-    return pairs + [(None, route) for route in sorted(wanted.routes - now.routes, key=str)]
 
 
 def delete_map_entry(driver: FrrDriver, port: int, vlan: int) -> None:

@@ -217,6 +217,18 @@ def test_a_rebooted_leaf_holds_its_host_ports_down_until_complete(
     run(scenario)
 
 
+def test_a_rebooted_spine_has_nothing_to_wait_for(run: Callable[..., None]) -> None:
+    async def scenario(world: World) -> None:
+        await world.fill(ONE)
+        async with world.controller():
+            await world.until_up("net-1@host1")
+            world["spine1"].reboot()
+            await asyncio.sleep(5)
+            assert world.server.status("spine1").status is SwitchStatus.IN_SYNC
+
+    run(scenario)
+
+
 def test_a_restart_plans_from_what_was_saved_and_asks_for_no_snapshot(
     run: Callable[..., None],
 ) -> None:

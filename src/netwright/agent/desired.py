@@ -14,7 +14,7 @@ from netwright.agent.live import live_binding
 from netwright.agent.placing import FabricUplink, Place, places
 from netwright.agent.wiring import Endpoint
 from netwright.model.planes import planes_on
-from netwright.model.resources import Attachment, Network, Port, Segment, Value
+from netwright.model.resources import Attachment, Network, NetworkType, Port, Segment, Value
 from netwright.model.security import SecurityGroup
 from netwright.model.states import BindingState, Plane
 
@@ -23,7 +23,8 @@ class Desired(Value, frozen=True, kw_only=True):
     """By port id: what to wire once its device is there; why some cannot be, or not yet.
 
     `waiting` are ports of which too little is known, so that what stands of them stays; `moving`
-    ones wait for another host, `unplaced` ones for their fabric network's VLAN, and are unwired
+    ones wait for another host (`arriving`: those of fabric networks, as they will be wired),
+    `unplaced` ones for their fabric network's VLAN, and are unwired
     here until then. `by_hand` are bound here and need no wiring of ours, as bare metal on a VLAN.
     `groups` are the security groups that must be known for all that, `remote_groups` those whose
     members must be.
@@ -33,6 +34,7 @@ class Desired(Value, frozen=True, kw_only=True):
     refusals: Mapping[str, str] = {}
     waiting: Mapping[str, str] = {}
     moving: Mapping[str, str] = {}
+    arriving: Mapping[str, Endpoint] = {}
     unplaced: Mapping[str, str] = {}
     by_hand: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
@@ -72,6 +74,7 @@ def desired(
     refusals: dict[str, str] = {}
     waiting: dict[str, str] = {}
     moving: dict[str, str] = {}
+    arriving: dict[str, Endpoint] = {}
     unplaced: dict[str, str] = {}
     by_hand: set[str] = set()
     needed: set[str] = set()
@@ -95,6 +98,8 @@ def desired(
             endpoints[port.id] = silent(endpoint(port, network, segment))
         elif elsewhere := _still_wired_on(port, host):
             moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
+            if network.segment.network_type is NetworkType.VXLAN:
+                arriving[port.id] = endpoint(port, network, segment)
         else:
             of_port = filters.of(port)
             needed |= of_port.needed
@@ -108,6 +113,7 @@ def desired(
         refusals=refusals,
         waiting=waiting,
         moving=moving,
+        arriving=arriving,
         unplaced=unplaced,
         by_hand=frozenset(by_hand),
         groups=frozenset(needed),

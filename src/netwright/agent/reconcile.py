@@ -82,6 +82,9 @@ async def reconcile(
         wanted = desired(
             host, physical_networks, ports, networks, known, attachments=attachments, fabric=fabric
         )
+    known_to_come = last.desired.arriving.keys() if last is not None else frozenset[str]()
+    if coming := [each for id_, each in wanted.arriving.items() if id_ not in known_to_come]:
+        await wiring.announce_ahead(coming)
     sweep = not mirror.broken and not wanted.waiting
     if last is not None and not moved and _holds(last, wanted, known, sweep=sweep):
         wired = last.wired

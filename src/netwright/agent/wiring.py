@@ -115,6 +115,9 @@ class Wiring(Protocol):
         Each that comes up, or lies on another segment than before, does so without being asked.
         """
 
+    async def announce_ahead(self, endpoints: Iterable[Endpoint]) -> None:
+        """Tell the switches of these, whose devices are here, though no packet passes yet."""
+
     def devices(self) -> Mapping[str, Device]:
         """The devices on the host that name a port, by port id."""
 

@@ -10,7 +10,7 @@ def register(root: typer.Typer) -> None:
 
 
 def demo(
-    preset: Annotated[str, typer.Argument(help="Which lab to show.")] = "vlan",
+    preset: Annotated[str, typer.Argument(help="Which stage to show: vlan or evpn.")] = "vlan",
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up at the end.")] = False,
 ) -> None:

@@ -22,6 +22,7 @@ class Collection(StrEnum):
     NETWORKS = "networks"
     SUBNETS = "subnets"
     PORTS = "ports"
+    ROUTERS = "routers"
     SECURITY_GROUPS = "security_groups"
     SECURITY_GROUP_RULES = "security_group_rules"
 
@@ -64,6 +65,14 @@ class Networking:
     async def delete(self, of: Collection, resource_id: str) -> None:
         await self._http.call("DELETE", _path(of, resource_id), NoneType)
 
+    async def add_router_interface(self, router_id: str, what: Mapping[str, str]) -> Resource:
+        """`what` is a subnet, by `subnet_id`, or a port of one's own, by `port_id`."""
+        return await self._change_interface("add", router_id, what)
+
+    async def remove_router_interface(self, router_id: str, what: Mapping[str, str]) -> Resource:
+        """Likewise; the port goes with it."""
+        return await self._change_interface("remove", router_id, what)
+
     async def prepare_binding(self, port_id: str, host: str) -> Resource:
         """An inactive binding of the port on a host, for a live migration to it."""
         body = {"binding": {"host": host}}
@@ -95,6 +104,12 @@ class Networking:
             f"No {of.singular} has the id or name {name_or_id}.",
             next=f"openstack {of.singular} list shows what there is.",
         )
+
+    async def _change_interface(
+        self, verb: str, router_id: str, what: Mapping[str, str]
+    ) -> Resource:
+        path = f"{_path(Collection.ROUTERS, router_id)}/{verb}_router_interface"
+        return await self._http.call("PUT", path, dict[str, Any], body=dict(what))
 
     async def _one(self, method: str, of: Collection, path: str, body: Any = None) -> Resource:
         answer = await self._http.call(method, path, dict[str, Any], body=body)

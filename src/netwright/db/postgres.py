@@ -10,8 +10,9 @@ longer than that.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -34,6 +35,10 @@ WRITERS_MAX = 5
 
 COPIED_ROWS_MIN = 16
 """So many rows go by COPY: a round trip more, and two thirds of the work of arrays (ADR 11)."""
+
+KEPT_MAX = 2
+"""Connections of each pool that stay out of it when work with them ended well: to give one back and
+take it again costs as much as three statements."""
 
 STATEMENT_S = 5.0
 IDLE_S = 5.0
@@ -97,8 +102,13 @@ class PostgresTransaction:
         if not keys:
             return ()
         key = tuple(by) or statements.key_of(table)
-        sql = statements.postgres_find(table, tuple(columns), key)
-        rows: Sequence[Row] = await self.connection.fetch(sql, *zip(*keys, strict=True))
+        rows: Sequence[Row]
+        if texts := _texts(table, key, keys):
+            sql = statements.postgres_find_by_texts(table, tuple(columns), key)
+            rows = await self.connection.fetch(sql, *texts)
+        else:
+            sql = statements.postgres_find(table, tuple(columns), key)
+            rows = await self.connection.fetch(sql, *zip(*keys, strict=True))
         return rows
 
     async def last_bytes(
@@ -115,6 +125,10 @@ class PostgresTransaction:
             await self._write(statements.postgres_insert(table), rows)
             return
         columns = statements.columns_of(table)
+        is_key = columns == statements.key_of(table)
+        if is_key and (texts := _texts(table, columns, rows)):  # a COPY costs five statements
+            await self._run_writing(statements.postgres_insert_by_texts(table), texts)
+            return
         try:
             await self.connection.copy_records_to_table(table.name, records=rows, columns=columns)
         except asyncpg.UniqueViolationError as error:
@@ -128,6 +142,9 @@ class PostgresTransaction:
 
     async def delete(self, table: Table, keys: Sequence[Row], by: Sequence[str] = ()) -> None:
         columns = tuple(by) or statements.key_of(table)
+        if texts := _texts(table, columns, keys):
+            await self._run_writing(statements.postgres_delete_by_texts(table, columns), texts)
+            return
         await self._write(statements.postgres_delete(table, columns), keys)
 
     async def take_turn(self) -> bool:
@@ -135,10 +152,12 @@ class PostgresTransaction:
         return True
 
     async def _write(self, sql: str, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
+        if rows:
+            await self._run_writing(sql, list(zip(*rows, strict=True)))
+
+    async def _run_writing(self, sql: str, parameters: Sequence[Any]) -> None:
         try:
-            await self.connection.fetch(sql, *zip(*rows, strict=True))
+            await self.connection.fetch(sql, *parameters)
         except asyncpg.UniqueViolationError as error:
             raise KeyTaken(str(error)) from error
 
@@ -173,12 +192,27 @@ def _keys(keys: list[Any] | set[Any]) -> list[str] | str:
     return listed
 
 
+def _texts(table: Table, columns: tuple[str, ...], keys: Sequence[Row]) -> list[str]:
+    """Each column's values as one text; [] when they are no texts, or have the separator in them.
+
+    asyncpg asks of each element of an array whether it is a sequence, which takes as long as all
+    else that it does with a row.
+    """
+    if not (keys and statements.is_text(table, columns)):
+        return []
+    joined = [statements.SEPARATOR.join(values) for values in zip(*keys, strict=True)]
+    between = len(keys) - 1
+    is_whole = all(text and text.count(statements.SEPARATOR) == between for text in joined)
+    return joined if is_whole else []
+
+
 class PostgresDatabase:
     """`db.transaction.Database` on a server's database, `url` as libpq reads it."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._pools: dict[int, asyncpg.Pool] = {}
+        self._kept: dict[int, list[asyncpg.Connection]] = defaultdict(list)
         self._opening = asyncio.Lock()
 
     async def write(self, work: Work[T], *, brief: bool = False) -> T:  # noqa: ARG002 - it never blocks
@@ -226,7 +260,9 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         pools, self._pools = self._pools, {}
-        for pool in pools.values():
+        for size, pool in pools.items():
+            while self._kept[size]:
+                await self._give_back(pool, self._kept[size].pop())
             try:
                 async with asyncio.timeout(STATEMENT_S + 1.0):
                     await pool.close()
@@ -265,15 +301,34 @@ class PostgresDatabase:
         """One of the pool of this size. What goes wrong when it is given back undoes nothing."""
         with unavailable_when_gone(self.url):
             pool = self._pools.get(size) or await self._open(size)
-            connection = await pool.acquire(timeout=CONNECT_S)
+            kept = self._kept[size]
+            connection = await self._taken(pool, kept)
+            is_well = False
             try:
                 yield connection
+                is_well = _is_open(connection)
             finally:
-                try:
-                    await pool.release(connection, timeout=STATEMENT_S)
-                except Exception as error:  # noqa: BLE001 - it has ended; the next is a new one
-                    log.info("postgresql.connection_lost", why=repr(error))
-                    connection.terminate()
+                if is_well and len(kept) < KEPT_MAX and self._pools.get(size) is pool:
+                    kept.append(connection)
+                else:
+                    await self._give_back(pool, connection)
+
+    async def _taken(
+        self, pool: asyncpg.Pool, kept: list[asyncpg.Connection]
+    ) -> asyncpg.Connection:
+        while kept:
+            connection = kept.pop()
+            if _is_open(connection):
+                return connection
+            await self._give_back(pool, connection)  # it ended while nobody had it
+        return await pool.acquire(timeout=CONNECT_S)
+
+    async def _give_back(self, pool: asyncpg.Pool, connection: asyncpg.Connection) -> None:
+        try:
+            await pool.release(connection, timeout=STATEMENT_S)
+        except Exception as error:  # noqa: BLE001 - it has ended; the next is a new one
+            log.info("postgresql.connection_lost", why=repr(error))
+            _cut(connection)
 
     async def _undo(
         self, connection: asyncpg.Connection, transaction: asyncpg.transaction.Transaction
@@ -281,7 +336,7 @@ class PostgresDatabase:
         try:
             await transaction.rollback()
         except Exception:  # noqa: BLE001 - the connection has ended, and its transaction with it
-            connection.terminate()
+            _cut(connection)
 
     async def _open(self, size: int) -> asyncpg.Pool:
         async with self._opening:
@@ -307,6 +362,18 @@ def _settings() -> dict[str, str]:
         "jit": "off",  # our statements are short; compiling one costs more
         "synchronous_commit": "on",
     }
+
+
+def _is_open(connection: asyncpg.Connection) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # it ended by itself, and its pool has taken it back
+        return False
+
+
+def _cut(connection: asyncpg.Connection) -> None:
+    with suppress(asyncpg.InterfaceError):  # as above
+        connection.terminate()
 
 
 async def _leave_as_it_is(_: asyncpg.Connection) -> None:

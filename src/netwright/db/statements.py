@@ -5,6 +5,9 @@ from functools import cache
 
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, Table
 
+SEPARATOR = "\x1f"
+"""Between texts that go as one: ASCII's unit separator, which few texts have."""
+
 _ARRAYS: tuple[tuple[type, str], ...] = (
     (Boolean, "boolean[]"),
     (Integer, "bigint[]"),
@@ -70,11 +73,33 @@ def sqlite_delete(table: Table, columns: tuple[str, ...]) -> str:
 
 @cache
 def postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    return _postgres_find(table, columns, key, _unnest(table, key))
+
+
+@cache
+def postgres_find_by_texts(table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    """As `postgres_find`; $1, $2, … are not arrays but texts, whose parts `SEPARATOR` separates."""
+    return _postgres_find(table, columns, key, _unnest_texts(key))
+
+
+@cache
+def is_text(table: Table, columns: tuple[str, ...]) -> bool:
+    """Whether the columns hold text alone."""
+    return all(_array(table.c[name]) == "text[]" for name in columns)
+
+
+def _postgres_find(table: Table, columns: tuple[str, ...], key: tuple[str, ...], given: str) -> str:
     wanted = ", ".join(f"{table.name}.{column}" for column in columns)
     return (
         f"SELECT {wanted} FROM {table.name} "  # noqa: S608 - our names
-        f"JOIN {_unnest(table, key)} AS given ({', '.join(key)}) ON {_joined(table, key)}"
+        f"JOIN {given} AS given ({', '.join(key)}) ON {_joined(table, key)}"
     )
+
+
+def _unnest_texts(columns: Sequence[str]) -> str:
+    places = range(1, len(columns) + 1)
+    arrays = (f"string_to_array(${n}::text, chr({ord(SEPARATOR)}))" for n in places)
+    return f"unnest({', '.join(arrays)})"
 
 
 @cache
@@ -101,6 +126,16 @@ def postgres_insert(table: Table) -> str:
 
 
 @cache
+def postgres_insert_by_texts(table: Table) -> str:
+    """As `postgres_insert`, with texts as `postgres_find_by_texts` has them."""
+    columns = columns_of(table)
+    return (
+        f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - our names
+        f"SELECT * FROM {_unnest_texts(columns)}"
+    )
+
+
+@cache
 def postgres_upsert(table: Table) -> str:
     return postgres_insert(table) + _on_conflict(table)
 
@@ -118,9 +153,19 @@ def postgres_update(table: Table, columns: tuple[str, ...]) -> str:
 
 @cache
 def postgres_delete(table: Table, columns: tuple[str, ...]) -> str:
+    return _postgres_delete(table, columns, _unnest(table, columns))
+
+
+@cache
+def postgres_delete_by_texts(table: Table, columns: tuple[str, ...]) -> str:
+    """As `postgres_delete`, with texts as `postgres_find_by_texts` has them."""
+    return _postgres_delete(table, columns, _unnest_texts(columns))
+
+
+def _postgres_delete(table: Table, columns: tuple[str, ...], given: str) -> str:
     return (
         f"DELETE FROM {table.name} "  # noqa: S608 - our names
-        f"USING {_unnest(table, columns)} AS given ({', '.join(columns)}) "
+        f"USING {given} AS given ({', '.join(columns)}) "
         f"WHERE {_joined(table, columns)}"
     )
 

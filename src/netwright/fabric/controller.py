@@ -34,6 +34,8 @@ AGAIN = Backoff(first_s=0.2, max_s=10.0)
 STEPS_WAITING_MAX = 50_000
 
 Changed: TypeAlias = frozenset[str]
+Saw: TypeAlias = Callable[[frozenset[str] | None], None]
+"""Told which VTEPs' routes have changed; None: all may have."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +68,7 @@ class Controller:
         clock: Callable[[], float],
         now: Callable[[], float],
         jitter: Callable[[], float],
-        eye: Callable[[Callable[[], None]], Eye] | None = None,
+        eye: Callable[[Saw], Eye] | None = None,
         aside: Callable[[Callable[[], Changed]], Awaitable[Changed]] = asyncio.to_thread,
     ) -> None:
         self.clock = clock
@@ -172,11 +174,16 @@ class Controller:
         before = self._planned
         if before is None or before.told.intent.topology is not told.intent.topology:
             # A whole plan may take seconds, which the lease does not have.
+            self.listener.moved.clear()
             changed = await self._aside(lambda: self._planner.update(told.intent))
+            plan = self._planner.plan
+            moved = self.placements.update(told.intent, plan.refusals)
         else:
-            changed = self._planner.update(told.intent)
-        plan = self._planner.plan
-        moved = self.placements.update(told.intent, plan.refusals)
+            subjects = frozenset(self.listener.moved)
+            self.listener.moved.clear()
+            changed = self._planner.update(told.intent, subjects)
+            plan = self._planner.plan
+            moved = self.placements.update(told.intent, plan.refusals, subjects)
         self._planned = Planned(told=told, plan=plan)
         for subject in moved:
             placement = self.placements.live.get(subject)
@@ -187,9 +194,9 @@ class Controller:
         if self.tenure is not None:
             self.tenure.follow(self._planned, changed | moved)
 
-    def _on_eye(self) -> None:
+    def _on_eye(self, vteps: frozenset[str] | None) -> None:
         if self.tenure is not None:
-            self.tenure.watched()
+            self.tenure.watched(vteps)
 
     async def _write_history(self) -> None:
         steps, self._steps = self._steps, []

@@ -21,6 +21,9 @@ ASK_GROWTH = 1.25
 ASK_S_MAX = 1.0
 """Leaves take some 110 ms to import a route: what came just after a question waits a quarter."""
 
+AT_ONCE_MAX = 1_000
+"""Attachments judged before others get their turn in the event loop: 0.1 s."""
+
 TIMER_S = 0.001
 """Timers may be so early: what is nearly due is due, or it would be looked at over and over."""
 
@@ -63,8 +66,9 @@ class Judge:
     def judge(
         self, fabric: Fabric, held: Mapping[str, Attachment], now: float
     ) -> Mapping[str, frozenset[int]]:
-        """Bring `statements` up to date; whom to ask about which VNIs now."""
-        subjects, self._dirty = self._dirty | self._pending.keys(), set()
+        """Bring `statements` up to date, as many as go at once; whom to ask about which VNIs."""
+        dirty = [self._dirty.pop() for _ in range(min(len(self._dirty), AT_ONCE_MAX))]
+        subjects = {*dirty, *self._pending}
         asks: dict[str, frozenset[int]] = {}
         for subject in subjects:
             placement = self._placements.get(subject)
@@ -78,7 +82,9 @@ class Judge:
         return asks
 
     def next_at(self) -> float | None:
-        """When something that is pending is to be judged again though nothing moved."""
+        """When to judge again though nothing moved; 0: now, for there is more."""
+        if self._dirty:
+            return 0.0
         return min((one.ask_at for one in self._pending.values()), default=None)
 
     def _verdict(

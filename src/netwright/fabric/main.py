@@ -18,7 +18,7 @@ from netwright.client.api import Client
 from netwright.client.token import read_token
 from netwright.collector import spare_the_collector
 from netwright.db.lock import LockHeld
-from netwright.fabric.controller import Controller, Eye
+from netwright.fabric.controller import Controller, Eye, Saw
 from netwright.fabric.drivers.registry import driver_of
 from netwright.fabric.eyes.gobgp import GobgpEye
 from netwright.fabric.settings import ControllerSettings
@@ -106,7 +106,7 @@ def _store(settings: ControllerSettings) -> Store:
         ) from error
 
 
-def _eye(settings: ControllerSettings) -> Callable[[Callable[[], None]], Eye] | None:
+def _eye(settings: ControllerSettings) -> Callable[[Saw], Eye] | None:
     if not settings.observer:
         return None
     return lambda on_change: GobgpEye(settings.observer, on_change=on_change, jitter=random.random)

@@ -34,28 +34,37 @@ class Placements:
         self._managed: frozenset[str] = frozenset()
         self._links: Mapping[str, tuple[tuple[str, str], ...]] = {}
 
-    def update(self, intent: Intent, refusals: Iterable[Refusal]) -> frozenset[str]:
-        """The attachments whose placement has changed, come or gone."""
+    def update(
+        self, intent: Intent, refusals: Iterable[Refusal], moved: Iterable[str] | None = None
+    ) -> frozenset[str]:
+        """The attachments whose placement has changed, come or gone.
+
+        `moved` are those that may differ from the intent before, when the caller knows.
+        """
         before, self._intent = self._intent, intent
         refused = _by_attachment(refusals)
-        stale = self._stale(before, refused)
+        stale = self._stale(before, refused, moved)
         self._refused = refused
         return frozenset(subject for subject in stale if self._place(subject))
 
     def get(self, subject: str) -> Placement | None:
         return self.live.get(subject) or self.withdrawing.get(subject)
 
-    def _stale(self, before: Intent, refused: _Refused) -> set[str]:
+    def _stale(
+        self, before: Intent, refused: _Refused, moved: Iterable[str] | None
+    ) -> Iterable[str]:
         """What to look at again: all, when that which all depend on has changed."""
         intent = self._intent
-        every = intent.attachments.keys() | before.attachments.keys()
-        if intent.topology != before.topology:
+        old, new = before.attachments, intent.attachments
+        if intent.topology is not before.topology and intent.topology != before.topology:
             self._managed = frozenset(one.name for one in intent.topology.switches if one.driver)
             self._links = _leaf_ends(intent.topology)
-            return every
+            return new.keys() | old.keys()
         if intent.networks is not before.networks or refused != self._refused:
-            return every
-        old, new = before.attachments, intent.attachments
+            return new.keys() | old.keys()
+        if moved is not None:
+            return moved
+        every = new.keys() | old.keys()
         return {subject for subject in every if old.get(subject) is not new.get(subject)}
 
     def _place(self, subject: str) -> bool:

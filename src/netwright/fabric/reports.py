@@ -26,7 +26,10 @@ AGAIN_S = 5.0
 
 _HELD: Mapping[ReportStatus, frozenset[AttachmentState]] = {
     ReportStatus.UP: frozenset({AttachmentState.UP}),
-    ReportStatus.DOWN: frozenset({AttachmentState.DRIFTED, AttachmentState.WANTED}),
+    # Refused: what the server has given up waiting for (its deadline) is down as well.
+    ReportStatus.DOWN: frozenset(
+        {AttachmentState.DRIFTED, AttachmentState.WANTED, AttachmentState.REFUSED}
+    ),
     ReportStatus.REFUSED: frozenset({AttachmentState.REFUSED}),
     ReportStatus.WITHDRAWN: frozenset(),  # it goes
 }
@@ -121,8 +124,9 @@ class Reporter:
             attachment = held.get(subject)
             if attachment is None or attachment.generation != report.generation:
                 continue
-            if attachment.state not in _HELD[report.status] and now - at >= AGAIN_S:
-                yield report
+            if _is_known(attachment, report) or now - at < AGAIN_S:
+                continue
+            yield report
 
     def _acknowledge(self, batch: FabricReports, now: float) -> None:
         for report in batch.attachments:
@@ -132,6 +136,13 @@ class Reporter:
         self._in_flight = 0
         if batch.clear_at is not None:
             self._clear_told = batch.clear_at
+
+
+def _is_known(attachment: Attachment, report: AttachmentReport) -> bool:
+    """Whether the server's attachment is as was reported; of one that goes, only that it went."""
+    if attachment.state is AttachmentState.WITHDRAWING:
+        return report.status is not ReportStatus.WITHDRAWN
+    return attachment.state in _HELD[report.status]
 
 
 def _is_superseded(last: SwitchReport, report: SwitchReport) -> bool:

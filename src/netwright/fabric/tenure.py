@@ -91,7 +91,6 @@ class Tenure:
         self._cursors: dict[int, str | None] = {}
         self._moved = asyncio.Event()
         self._ends: Mapping[str, tuple[str, ...]] = {}
-        self._observed: Observed | None = None
         self.judge = Judge(around.placements, note=around.note)
         self._reporter = Reporter(token)
         self._performer = Performer(self, server, token, self._spawn)
@@ -196,11 +195,15 @@ class Tenure:
         assert self._tasks is not None
         self._tasks.create_task(work, name=name)
 
-    def watched(self) -> None:
-        """The observer saw something."""
-        if self._around.observed() is not self._observed:
+    def watched(self, vteps: frozenset[str] | None) -> None:
+        """The observer saw changes of these VTEPs' routes; None: of any."""
+        if vteps is None or self._planned is None:
             self.judge.touch_all()
-            self._judging.wake()
+        else:
+            for switch in self._planned.told.intent.topology.switches:
+                if switch.loopback in vteps:
+                    self.judge.touch_switch(switch.name)
+        self._judging.wake()
 
     def told_again(self) -> None:
         """The server said something: it may hold other states than it was told."""
@@ -271,6 +274,8 @@ class Tenure:
 
     def _is_complete(self, name: str, since: float) -> bool:
         """Whether the others have heard, after `since`, all that a switch has to say."""
+        if self._reached[name].kind not in CARRYING:
+            return True  # a spine has nothing to say of its own
         heard_at = {one.name: one.learned_at for one in self.keepers.values()}
         asks = completeness.asks(name, self.fabric(), heard_at, since)
         for switch, vnis in (asks or {}).items():
@@ -302,7 +307,6 @@ class Tenure:
         if self._planned is None:
             return None
         now = self._around.clock()
-        self._observed = self._around.observed()
         held = self._planned.told.intent.attachments
         asks = self.judge.judge(self.fabric(), held, now)
         for switch, vnis in asks.items():

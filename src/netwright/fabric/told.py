@@ -67,6 +67,8 @@ class Listener:
         self.told = Told(number=0, cursor=None, intent=Intent())
         self.is_known = False
         """Whether a whole state was ever told: before that, nothing may be concluded from it."""
+        self.moved: set[str] = set()
+        """The attachments that changed since whoever plans has emptied this."""
         self._store = store
         self._now = now
         self._on_told = on_told
@@ -123,6 +125,7 @@ class Listener:
 
     def _take(self, cursor: str, values: Mapping[Key, Any]) -> None:
         self.is_known = True
+        self.moved |= {key.id for key in values if key.kind is Kind.ATTACHMENT}
         intent = intents.changed(self.told.intent, dict(values.items()))
         if any(key.kind is Kind.TOPOLOGY for key in values):
             topologies = [value for key, value in values.items() if key.kind is Kind.TOPOLOGY]

@@ -208,15 +208,14 @@ def _route(switch: str, vni: int, fabric: Fabric) -> tuple[str, Sequence[tuple[s
 def _imported(
     switch: str, vtep: str, vni: int, fabric: Fabric
 ) -> tuple[str, Sequence[tuple[str, int]]]:
-    others = [
-        name
-        for name, view in fabric.views.items()
-        if name != switch and view.actual is not None and vni in view.actual.config.segments
-    ]
-    for name in others:
-        learned = fabric.views[name].learned.get(vni)
+    others = []
+    for name, view in fabric.views.items():
+        if name == switch or view.actual is None or vni not in view.actual.config.segments:
+            continue
+        learned = view.learned.get(vni)
         if learned is not None and vtep in learned.remote_vteps:
             return "", ()
+        others.append(name)
     if not others:
         return "", ()
     asked = tuple((name, vni) for name in others[:2])

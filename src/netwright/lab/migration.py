@@ -24,14 +24,15 @@ def receive(lab: Lab, host: str, instance_id: str) -> None:
     netns.create([there.namespace])
     links.create_veths([(VethEnd(there.namespace, _VNIC), VethEnd(on_host, tap))])
     links.configure(on_host, lab.mark, [Configuration(tap, mtu=here.instance.mtu)])
+    instances.configure(lab, there, is_up=False)
     instances.plug(lab, host, [here.instance])
 
 
 def switch_over(lab: Lab, instance_id: str, host: str) -> None:
     """The guest stops here and goes on there."""
     here = find_instance(lab, instance_id)
-    links.set_state(here.namespace, _VNIC, up=False)
-    resume(lab, instance_id, host)
+    there = _arriving(lab, here, host)
+    links.hand_over(here.namespace, there.namespace, instances.vnic(there))
 
 
 def resume(lab: Lab, instance_id: str, host: str) -> str:

@@ -7,25 +7,24 @@ the design's thirteen steps. Requests go out from the management node's namespac
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from netwright.client.api import Client
+from netwright.client.mirror import Mirror
 from netwright.client.networking import Collection, Networking, Resource
-from netwright.lab import instances, migration, netns
+from netwright.lab import instances, migration, netns, networks
 from netwright.lab.errors import LabError, SpecError
 from netwright.lab.places import Instance, find_instance
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
+from netwright.model.planes import planes_on
 from netwright.model.resources import Host, Transition
-from netwright.model.security_errors import SecurityGroupRuleExists
-from netwright.model.states import PortState
-from netwright.server.auth import DEFAULT_PROJECT
+from netwright.model.states import AttachmentState, BindingState, Plane, PortState
+from netwright.model.wire import Kind
 
 T = TypeVar("T")
 
@@ -104,9 +103,27 @@ class Orchestrator:
         """The lab's networks with their subnets: its fabric's, and the VLANs of its core router."""
         self._let_all_in()
         spec = self.lab.spec
-        made = [self._create_network(name) for name in (*spec.fabric_networks, *spec.networks)]
-        self._networks |= {str(network["name"]): network for network in made}
-        return made
+
+        async def work(client: Client) -> list[Resource]:
+            names = (*spec.fabric_networks, *spec.networks)
+            return [await networks.create_described(client, spec, name) for name in names]
+
+        return [self._remember(network) for network in self.ask(work)]
+
+    def create_fabric_network(self, name: str, gateways: Sequence[str]) -> Resource:
+        """A VXLAN network with a subnet for each gateway (address with prefix length)."""
+        self._let_all_in()
+        return self._remember(
+            self.ask(lambda client: networks.create_fabric_network(client, name, gateways))
+        )
+
+    def create_vpc(
+        self, name: str, inside: Sequence[str], ways_out: Sequence[str] = ()
+    ) -> Resource:
+        """A router of these fabric networks, with ways out into these provider networks."""
+        ids = [str(self.network(each)["id"]) for each in inside]
+        out = [str(self.network(each)["id"]) for each in ways_out]
+        return self.ask(lambda client: networks.create_vpc(client, name, ids, out))
 
     def network(self, name: str) -> Resource:
         if name not in self._networks:
@@ -161,19 +178,40 @@ class Orchestrator:
 
         self.ask(work)
 
-    def live_migrate(self, port_id: str, to: str) -> None:
+    def live_migrate(
+        self, port_id: str, to: str, *, planes: frozenset[Plane] = frozenset(Plane)
+    ) -> None:
         """Live migration, as Nova's API calls have it: its guest loses what is between two lines.
 
         An inactive binding, the device there, switch-over and activation, the old device unplugged,
-        its binding deleted.
+        its binding deleted. Memory is copied for as long as these `planes` need to be ready there.
         """
         source = find_instance(self.lab, port_id).node
         self.ask(lambda client: Networking(client).prepare_binding(port_id, to))
         migration.receive(self.lab, to, port_id)
+        self.await_prepared(port_id, to, planes)
         migration.switch_over(self.lab, port_id, to)
         self.ask(lambda client: Networking(client).activate_binding(port_id, to))
         migration.finish(self.lab, port_id, to)
         self.ask(lambda client: Networking(client).delete_binding(port_id, source))
+
+    def await_prepared(self, port_id: str, host: str, planes: frozenset[Plane]) -> None:
+        """Wait until a port's inactive binding is ready on its host. Raises LabError."""
+        missing = frozenset[Plane]()
+
+        def is_ready() -> bool:
+            nonlocal missing
+            kinds = (Kind.PORT, Kind.NETWORK, Kind.ATTACHMENT)
+            missing = planes & _not_up(
+                self.ask(lambda client: client.snapshot(kinds)), port_id, host
+            )
+            return not missing
+
+        if not eventually(is_ready, ACTIVE_TIMEOUT_S):
+            raise LabError(
+                f"lab {self.lab.name}: port {port_id} is not ready on {host} after "
+                f"{ACTIVE_TIMEOUT_S:.0f} s: {', '.join(sorted(missing))}"
+            )
 
     def refusal(self, spawned: Spawned) -> str:
         """Why the port's binding was refused at once; "" when it was not."""
@@ -227,34 +265,14 @@ class Orchestrator:
             wish["binding:profile"] = {"local_link_information": [link]}
         return wish
 
+    def _remember(self, network: Resource) -> Resource:
+        self._networks[str(network["name"])] = network
+        return network
+
     def _let_all_in(self) -> None:
         if not self._lets_all_in:
-            self.ask(let_all_in)
+            self.ask(networks.let_all_in)
             self._lets_all_in = True
-
-    def _create_network(self, name: str) -> Resource:
-        spec = self.lab.spec
-        segment: dict[str, Any] = {"name": name}
-        if name in spec.fabric_networks:
-            gateways = spec.fabric_networks[name].gateways
-            segment["provider:network_type"] = "vxlan"
-        else:
-            gateways = spec.networks[name].gateways
-            segment |= {
-                "provider:network_type": "vlan",
-                "provider:physical_network": spec.physical_network,
-                "provider:segmentation_id": spec.networks[name].vlan,
-            }
-
-        async def work(client: Client) -> Resource:
-            api = Networking(client)
-            network = await api.create(Collection.NETWORKS, segment)
-            for gateway in gateways:
-                subnet = subnet_of(gateway) | {"network_id": network["id"], "name": name}
-                await api.create(Collection.SUBNETS, subnet)
-            return network
-
-        return self.ask(work)
 
     def _require_machine(self, name: str) -> None:
         """Raises SpecError before anything is made for a node that can run nothing."""
@@ -292,28 +310,19 @@ class Orchestrator:
         return self._subnets[subnet_id]
 
 
-async def let_all_in(client: Client) -> None:
-    """Have the default security group let everything in, as users do who filter elsewhere.
-
-    Else the instances would hear nobody but each other: no gateway, and no probe of a test.
-    """
-    api = Networking(client)
-    ours = {"name": "default", "project_id": DEFAULT_PROJECT}
-    (group,) = await api.list(Collection.SECURITY_GROUPS, ours)
-    for ethertype in ("IPv4", "IPv6"):
-        rule = {"security_group_id": group["id"], "direction": "ingress", "ethertype": ethertype}
-        with suppress(SecurityGroupRuleExists):
-            await api.create(Collection.SECURITY_GROUP_RULES, rule)
-
-
-def subnet_of(gateway: str) -> dict[str, Any]:
-    """A subnet's attributes from its gateway's address with prefix."""
-    interface = ip_interface(gateway)
-    return {
-        "cidr": str(interface.network),
-        "ip_version": interface.version,
-        "gateway_ip": str(interface.ip),
+def _not_up(told: Mirror, port_id: str, host: str) -> frozenset[Plane]:
+    """The planes that a port needs on a host and that are not up there."""
+    port = told.ports[port_id]
+    binding = port.binding_on(host)
+    if binding is None:
+        return frozenset(Plane)
+    attachment = told.attachments.get(f"{port.network_id}@{host}")
+    up = {
+        Plane.UNDERLAY: binding.state is BindingState.UP,
+        Plane.OVERLAY: attachment is not None and attachment.state is AttachmentState.UP,
     }
+    needed = planes_on(binding, port, told.networks[port.network_id])
+    return frozenset(plane for plane in needed if not up[plane])
 
 
 def eventually(holds: Callable[[], bool], timeout_s: float) -> bool:

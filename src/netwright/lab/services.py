@@ -85,11 +85,14 @@ def has_fabric_controller() -> bool:
     return find_spec("netwright.cli.fabric") is not None
 
 
-def start_fabric_controller(lab: Lab, credential: str) -> Process:
-    """Starts the fabric controller on the management node, as root: it enters the switches."""
+def start_fabric_controller(lab: Lab, credential: str, *, name: str = FABRIC_CONTROLLER) -> Process:
+    """Starts a fabric controller on the management node, as root: it enters the switches.
+
+    One of another name stands by.
+    """
     token_file = lab.node_directory(MANAGEMENT_NODE) / "fabric.token"
     write_atomically(token_file, credential.encode(), mode=0o600)
-    directory = lab.node_directory(MANAGEMENT_NODE) / FABRIC_CONTROLLER
+    directory = lab.node_directory(MANAGEMENT_NODE) / name
     directory.mkdir(mode=0o700, exist_ok=True)
     configuration = lab.node_directory(MANAGEMENT_NODE) / "fabric.toml"
     write_atomically(configuration, fabric_configuration().encode())
@@ -101,7 +104,7 @@ def start_fabric_controller(lab: Lab, credential: str) -> Process:
     }
     arguments = (argument for flag in flags.items() for argument in flag)
     command = Command((_PROGRAM, "fabric", "run", *arguments))
-    return processes.start(lab, MANAGEMENT_NODE, FABRIC_CONTROLLER, command)
+    return processes.start(lab, MANAGEMENT_NODE, name, command)
 
 
 def fabric_configuration() -> str:

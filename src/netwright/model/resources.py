@@ -210,7 +210,10 @@ class Port(Value, frozen=True, kw_only=True):
 
     @property
     def active_binding(self) -> Binding | None:
-        return next((binding for binding in self.bindings if binding.active), None)
+        for binding in self.bindings:
+            if binding.active:
+                return binding
+        return None
 
     def binding_on(self, host: str) -> Binding | None:
         return next((binding for binding in self.bindings if binding.host == host), None)

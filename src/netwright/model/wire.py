@@ -17,8 +17,7 @@ class Kind(StrEnum):
     """What a watch line is about.
 
     An `attachment`'s id is `NETWORK@HOST`, a `group_member`'s `PORT@GROUP`, a `host`'s its name,
-    a `quota`'s its project, a `switch`'s its name, a `link`'s `HOST/INTERFACE`. There is one
-    `topology`, "fabric".
+    a `quota`'s its project, a `switch`'s its name. There is one `topology`, "fabric".
     """
 
     NETWORK = "network"

@@ -8,7 +8,7 @@ later than the request.
 import asyncio
 import sys
 import time
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import msgspec
 
@@ -20,18 +20,28 @@ _LINES_MAX = 1_000
 _encode = msgspec.json.Encoder().encode
 
 
+class Request(NamedTuple):
+    """What is said of a request: its `path` is without the query, `project` says who asked."""
+
+    method: str
+    path: str
+    status: int
+    duration_ms: float
+    project: str
+    request_id: str
+
+
 class AccessLog:
     """`note` is called in the event loop; `flush` before the process ends."""
 
     def __init__(self, log_format: LogFormat, stream: TextIO | None = None) -> None:
         self._line = _json if log_format is LogFormat.JSON else _text
         self._stream = stream or sys.stderr
-        self._noted: list[tuple[float, dict[str, str | float]]] = []
+        self._noted: list[tuple[float, Request]] = []
         self._due: asyncio.TimerHandle | None = None
         self._second = (0, "")
 
-    def note(self, **request: str | float) -> None:
-        """A request: `method`, `path` (without its query), `status`, `duration_ms`, who asked."""
+    def note(self, request: Request) -> None:
         self._noted.append((time.time(), request))
         if len(self._noted) >= _LINES_MAX:
             self.flush()
@@ -54,17 +64,20 @@ class AccessLog:
         return f"{self._second[1]}.{int((now - second) * 1e6):06d}Z"
 
 
-def _text(moment: str, request: dict[str, str | int | float]) -> str:
-    words = " ".join(f"{name}={_word(value)}" for name, value in request.items())
-    return f"{moment} [info     ] request                        {words}\n"
+def _text(moment: str, request: Request) -> str:
+    method, path, status, duration_ms, project, request_id = request
+    return (
+        f"{moment} [info     ] request                        method={method} path={_word(path)} "
+        f"status={status} duration_ms={duration_ms} project={_word(project)} "
+        f"request_id={request_id}\n"
+    )
 
 
-def _word(value: str | float) -> str:
+def _word(text: str) -> str:
     """What a caller chose (a project's name) cannot begin a line or another word."""
-    text = str(value)
     return text if text.isprintable() and " " not in text and text else repr(text)
 
 
-def _json(moment: str, request: dict[str, str | int | float]) -> str:
-    line = {**request, "event": "request", "level": "info", "timestamp": moment}
+def _json(moment: str, request: Request) -> str:
+    line = {**request._asdict(), "event": "request", "level": "info", "timestamp": moment}
     return _encode(line).decode() + "\n"

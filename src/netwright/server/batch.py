@@ -1,6 +1,6 @@
 """Decides a batch of commands in one transaction.
 
-    chores ─▶ load ─▶ lease addresses ─▶ decide each (undone alone if it fails)
+    chores ─▶ load ─▶ lease addresses ─▶ decide each (undone alone if it fails) ─▶ events
            ─▶ take the turn ─▶ overtaken? ─▶ write ─▶ commit
 
 Processes that share a database decide at once and write in turns, which also gives the events their
@@ -83,7 +83,7 @@ from netwright.server.noting import note
 from netwright.server.nova import notices
 from netwright.server.overlay import asking
 from netwright.server.overlay.reporting import apply_fabric_reports, pass_overlay_deadline
-from netwright.server.overtaking import is_outdated
+from netwright.server.overtaking import is_outdated, may_leave_macs
 from netwright.server.ports import decisions as ports
 from netwright.server.ports import preparing
 from netwright.server.ports.bindings import retry_refused
@@ -112,7 +112,7 @@ from netwright.server.store.loading import load
 from netwright.server.store.memory import Memory
 from netwright.server.store.quotas import rebase_usage
 from netwright.server.store.upkeep import chores
-from netwright.server.store.writing import write
+from netwright.server.store.writing import drafts, write
 from netwright.server.weighing import weight
 from netwright.server.world import World
 
@@ -172,9 +172,10 @@ async def run(
     try:
         await supply(tx, aside, world, demand_of(world, needs))
         more = partial(load_missing, tx, aside, world, memory)
-        outcomes = [await _outcome(world, command, epoch, more) for command in commands]
+        outcomes = await _outcomes(world, commands, epoch, more)
     except SubnetChanged as error:
         raise Overtaken from error
+    told = drafts(world)
     if not turn_first and await tx.take_turn():
         meanwhile = await memory.catch_up(tx)
         if meanwhile is None or await _is_overtaken(tx, world, needs, meanwhile):
@@ -185,7 +186,7 @@ async def run(
         world.notices.extend(notices.of_ports(changes))
     last = memory.seq
     try:
-        events = await write(tx, world, last)
+        events = await write(tx, world, told, last)
     except KeyTaken as error:
         raise Overtaken(_wanted(world)) from error
     remember = partial(memory.commit, world, last + len(events))
@@ -211,7 +212,9 @@ async def _is_overtaken(
         return False
     if is_outdated(world, needs, meanwhile):
         return True
-    return await _macs_were_held(tx, world) or await rebase_usage(tx, world)
+    if may_leave_macs(meanwhile) and await _macs_were_held(tx, world):
+        return True
+    return await rebase_usage(tx, world)
 
 
 async def _macs_were_held(tx: Transaction, world: World) -> bool:
@@ -243,17 +246,34 @@ def _wanted(world: World) -> set[tuple[str, Address]]:
     return {key for key, before, now in world.allocations.changed() if now and not before}
 
 
-async def _outcome(
+async def _outcomes(
+    world: World,
+    commands: Sequence[Command],
+    epoch: str,
+    load_more: Callable[[Missing, int], Awaitable[None]],
+) -> list[Outcome]:
+    outcomes = []
+    for command in commands:
+        outcome = _attempt(world, command, epoch)
+        if isinstance(outcome, MISSING):
+            outcome = await _once_loaded(world, command, epoch, load_more, outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+async def _once_loaded(
     world: World,
     command: Command,
     epoch: str,
     load_more: Callable[[Missing, int], Awaitable[None]],
+    missing: Missing,
 ) -> Outcome:
     for _ in range(_LOADS_AMID_DECISION_MAX * weight(command)):
+        await load_more(missing, weight(command))
         outcome = _attempt(world, command, epoch)
         if not isinstance(outcome, MISSING):
             return outcome
-        await load_more(outcome, weight(command))
+        missing = outcome
     log.error("no end of loading", command=type(command).__name__)
     return _defect(command)
 
@@ -277,6 +297,9 @@ def _defect(command: Command) -> InternalError:
 
 
 def _decide(world: World, command: Command, epoch: str) -> Outcome:
+    decision = _DECISIONS.get(type(command))
+    if decision is not None:
+        return decision(world, command)
     match command:
         case ApplyReports():
             return hosts.apply_reports(world, command, lambda cursor: seq_of(cursor, epoch))
@@ -287,7 +310,7 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:
         case Together():
             return _together(world, command, epoch)
         case _:
-            return _DECISIONS[type(command)](world, command)
+            raise TypeError(command)
 
 
 def _together(world: World, command: Together, epoch: str) -> Outcome:

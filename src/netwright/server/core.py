@@ -303,7 +303,7 @@ class Core:
         self._learn_hosts(events)
         self._performer.note(events)
         self._refused.note(events)
-        self._hub.publish(map(self._hearing.event, events))
+        self._hub.publish(events, self._hearing.event)
 
     async def _picture(
         self,
@@ -316,11 +316,11 @@ class Core:
         return self._hearing.picture(found)
 
     def _learn_hosts(self, events: Sequence[EventRow]) -> None:
-        for event in events:
-            if event.kind is Kind.HOST and event.body is None:
+        for event in [event for event in events if event.kind is Kind.HOST]:
+            if event.body is None:
                 self._liveness.forget(event.id)
                 self._host_deleted()
-            elif event.kind is Kind.HOST and event.body is not None:
+            else:
                 host = msgspec.json.decode(event.body, type=Host)
                 self._liveness.learn(host, time.monotonic())
 

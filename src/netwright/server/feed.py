@@ -54,10 +54,14 @@ class Feed:
 
     def note(self, events: Sequence[EventRow], others: Sequence[EventRow]) -> None:
         """Events that this process has committed, and others read for that: nobody reads them."""
-        for event in (*others, *events):
-            if event.seq > self._last_seq and len(self._known) < _KNOWN_MAX:
-                self._known[event.seq] = event
-        self._publish_known()  # now: a read of the log may be under way, and take long
+        told = [*others, *events]
+        if not self._known and self._is_next(told):  # mostly; else a read of the log is under way
+            self._go_to(told)
+        else:
+            for event in told:
+                if event.seq > self._last_seq and len(self._known) < _KNOWN_MAX:
+                    self._known[event.seq] = event
+            self._publish_known()  # now: the read may take long
         self._notify_due = self._notify_due or bool(events)
         self._wake.set()
 
@@ -145,6 +149,11 @@ class Feed:
         self._publish_known()
         return True
 
+    def _is_next(self, events: Sequence[EventRow]) -> bool:
+        """Whether they follow what was published, with none between."""
+        first = self._last_seq + 1
+        return bool(events) and (events[0].seq, events[-1].seq) == (first, first + len(events) - 1)
+
     def _publish_known(self) -> None:
         events: list[EventRow] = []
         while (event := self._known.pop(self._last_seq + 1 + len(events), None)) is not None:
@@ -153,7 +162,8 @@ class Feed:
             self._go_to(events)
 
     def _go_to(self, events: Sequence[EventRow]) -> None:
-        for event in events:
-            self._known.pop(event.seq, None)
+        if self._known:
+            for event in events:
+                self._known.pop(event.seq, None)
         self._last_seq = events[-1].seq
         self._publish(events)

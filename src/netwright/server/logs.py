@@ -10,7 +10,7 @@ from netwright.server.config import LogFormat, LogLevel
 
 
 def configure(log_format: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:
-    """Set logging up for this process, once, before the first line; uvicorn's lines join ours."""
+    """Set logging up for this process, once, before the first line. What libraries say joins it."""
     output = stream or sys.stderr
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

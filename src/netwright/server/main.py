@@ -13,13 +13,12 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import structlog
-import uvicorn
 import uvloop
 
 from netwright.collector import spare_the_collector
@@ -31,9 +30,9 @@ from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import Authenticator, require_servable
 from netwright.server.config import AuthMode, ServerSettings
-from netwright.server.connections import BoundedConnection
 from netwright.server.core import Core, ToldNova
 from netwright.server.credentials import authenticator
+from netwright.server.http1.listener import Listener
 from netwright.server.listening import SERVING, Inherited, address, listen
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service
@@ -42,6 +41,7 @@ from netwright.tasks import waiting
 OpenService = Callable[[ServerSettings, Metrics], Awaitable[Service]]
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _RELEARN_S = 1.0
+_YOUNG_OBJECTS_MAX = 100_000  # a batch of 500 ports, with those that wait, is half of that
 
 _log = structlog.get_logger("netwright.server")
 
@@ -113,16 +113,6 @@ async def serve(
             access_log=access_log,
             quota_defaults=settings.quota_defaults,
         )
-        config = uvicorn.Config(
-            application(edge),
-            http=BoundedConnection,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=max(1, round(settings.stop_s)),
-        )
         _log.info(
             "serving",
             listen=address(listener),
@@ -134,11 +124,10 @@ async def serve(
                 "everybody who reaches this server is an administrator: auth = none",
                 next="use auth = token, the default, where others can reach it",
             )
-        spare_the_collector()
-        supervisor = inherited.supervisor if inherited else None
+        spare_the_collector(_YOUNG_OBJECTS_MAX)
         fabric = _fabric(settings, service, identity, address(listener), configuration)
         try:
-            await _Server(config, edge, supervisor).serve(sockets=[listener])
+            await _serve(edge, listener, inherited, settings.stop_s)
         finally:
             if fabric is not None:
                 fabric.cancel()
@@ -174,6 +163,21 @@ def _fabric(
     return asyncio.create_task(child.run(), name="fabric controller")
 
 
+async def _serve(
+    edge: Edge, listening: socket.socket, inherited: Inherited | None, stop_s: float
+) -> None:
+    """Serve until a stop is wanted, then end watches, and let requests in flight be answered."""
+    listener = Listener(application(edge))
+    await listener.start(listening)
+    with _Stop(edge, listener, inherited.supervisor if inherited else None) as stop:
+        await stop.wanted.wait()
+        _log.info("stopping")
+        listener.close()
+        await asyncio.sleep(0)  # what was accepted before has its connection made now
+        edge.streams.end()
+        await listener.stop(max(1.0, stop_s))
+
+
 async def _learn_revocations(service: Service, identity: Authenticator) -> asyncio.Task[None]:
     """Know which credentials are revoked, now and as other processes delete hosts."""
     deleted = asyncio.Event()
@@ -194,59 +198,42 @@ async def _learn_revocations(service: Service, identity: Authenticator) -> async
     return asyncio.create_task(learn(), name="revocations")
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, which ends the watches first: they would never end by themselves."""
+class _Stop:
+    """Hears, within `with`, when to stop, and that SIGUSR1 asks for the state."""
 
-    def __init__(
-        self, config: uvicorn.Config, edge: Edge, supervisor: socket.socket | None = None
-    ) -> None:
-        super().__init__(config)
+    def __init__(self, edge: Edge, listener: Listener, supervisor: socket.socket | None) -> None:
         self._edge = edge
+        self._listener = listener
         self._supervisor = supervisor
+        self._loop = asyncio.get_running_loop()
+        self.wanted = asyncio.Event()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+    def __enter__(self) -> Self:
+        for number in _STOP_SIGNALS:
+            self._loop.add_signal_handler(number, self.wanted.set)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._tell_state)
         if self._supervisor is not None:
-            asyncio.get_running_loop().add_reader(self._supervisor, self._stop_alone)
+            self._loop.add_reader(self._supervisor, self._stop_alone)
             with suppress(OSError):  # the supervisor is gone: the reader will tell
                 self._supervisor.send(SERVING)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in _STOP_SIGNALS:
+            self._loop.remove_signal_handler(number)
 
     def _stop_alone(self) -> None:
         """The supervisor never writes: its end of file is all that can be heard."""
         assert self._supervisor is not None
-        asyncio.get_running_loop().remove_reader(self._supervisor)
+        self._loop.remove_reader(self._supervisor)
         _log.error("the supervisor is gone; stopping")
-        self.should_exit = True
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on either signal, without raising it anew at the end as uvicorn's own does.
-
-        Raised anew, SIGTERM would kill the process before the service is closed.
-        """
-        loop = asyncio.get_running_loop()
-        for number in _STOP_SIGNALS:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        loop.add_signal_handler(signal.SIGUSR1, self._tell_state)
-        try:
-            yield
-        finally:
-            for number in _STOP_SIGNALS:
-                loop.remove_signal_handler(number)
+        self.wanted.set()
 
     def _tell_state(self) -> None:
         _log.info(
             "state, as SIGUSR1 asked for",
             **self._edge.service.state(),
-            connections=len(self.server_state.connections),
-            requests=len(self.server_state.tasks),
+            connections=len(self._listener.connections),
+            requests=self._listener.requests,
             tasks=waiting(),
         )
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        _log.info("stopping")
-        for server in self.servers:
-            server.close()
-        await asyncio.sleep(0)  # what was accepted before has its connection made now
-        self._edge.streams.end()
-        await super().shutdown(sockets=sockets)

@@ -3,8 +3,6 @@
 import math
 import os
 import time
-from collections.abc import Callable
-from functools import lru_cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,8 +14,8 @@ from prometheus_client import (
 )
 
 from netwright.server.census import COUNTED_EVERY_S, Census
+from netwright.server.request_metrics import LATENCY_BUCKETS_S, RequestMetrics
 
-_LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -28,19 +26,8 @@ class Metrics:
         # No series for each counter's birth: nobody asks for them. The library leaves it untyped.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "netwright_http_requests",
-            "Requests answered.",
-            ("method", "route", "status"),
-            registry=self.registry,
-        )
-        self._latency = Histogram(
-            "netwright_http_request_seconds",
-            "From the first byte of a request's header to its reply (a watch: to its start).",
-            ("method", "route"),
-            buckets=_LATENCY_BUCKETS_S,
-            registry=self.registry,
-        )
+        self._requests = RequestMetrics()
+        self.registry.register(self._requests)
         self._batch = Histogram(
             "netwright_commit_batch_commands",
             "Commands in one commit.",
@@ -50,7 +37,7 @@ class Metrics:
         self._commit = Histogram(
             "netwright_commit_seconds",
             "Duration of one commit.",
-            buckets=_LATENCY_BUCKETS_S,
+            buckets=LATENCY_BUCKETS_S,
             registry=self.registry,
         )
         Gauge(
@@ -91,11 +78,9 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
-        # Finding a labelled child costs as much as all the rest: each is found once.
-        self._request_observer = lru_cache(maxsize=1024)(self._make_request_observer)
 
     def observe_request(self, method: str, route: str, status: int, duration_s: float) -> None:
-        self._request_observer(method, route, status)(duration_s)
+        self._requests.observe(method, route, str(status), duration_s)
 
     def observe_commit(self, commands: int, duration_s: float) -> None:
         """One commit of this many commands; the committer calls it after each."""
@@ -132,15 +117,3 @@ class Metrics:
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format 0.0.4."""
         return generate_latest(self.registry)
-
-    def _make_request_observer(
-        self, method: str, route: str, status: int
-    ) -> Callable[[float], None]:
-        counter = self._requests.labels(method, route, str(status))
-        histogram = self._latency.labels(method, route)
-
-        def observe(duration_s: float) -> None:
-            counter.inc()
-            histogram.observe(duration_s)
-
-        return observe

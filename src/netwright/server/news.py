@@ -56,9 +56,9 @@ def of_ports(changes: Iterable[tuple[Port | None, Port | None]]) -> Iterator[Lin
     others: Counter[str] = Counter()
     for old, new in changes:
         before = old.state if old is not None else None
-        if new is None or new.state is before:
+        if new is None or (new.state not in _TROUBLE and before not in _TROUBLE):
             continue
-        if before not in _TROUBLE and new.state not in _TROUBLE:
+        if new.state is before:
             continue
         if named < PORTS_NAMED_MAX:
             named += 1

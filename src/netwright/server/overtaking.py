@@ -33,6 +33,13 @@ class _Placed(msgspec.Struct):
     security_groups: tuple[str, ...] | None = None
 
 
+class _Aged(msgspec.Struct):
+    """Of a port, whether it is as it was made."""
+
+    revision_number: int
+    bindings: tuple[msgspec.Raw, ...] = ()
+
+
 class _Remote(msgspec.Struct):
     remote_group_id: str | None = None
 
@@ -69,6 +76,7 @@ class _Routed(msgspec.Struct):
 _pooled = msgspec.json.Decoder(_Pooled).decode
 _routed = msgspec.json.Decoder(_Routed).decode
 _segment = msgspec.json.Decoder(_Segmented).decode
+_aged = msgspec.json.Decoder(_Aged).decode
 _placed = msgspec.json.Decoder(_Placed).decode
 _group = msgspec.json.Decoder(_Group).decode
 
@@ -76,6 +84,19 @@ _group = msgspec.json.Decoder(_Group).decode
 def is_outdated(world: World, needs: Needs, events: Iterable[EventRow]) -> bool:
     """Whether any of the events, which the batch has not read, concerns what it has read."""
     return any(_concerns(world, needs, event) for event in events)
+
+
+def may_leave_macs(events: Iterable[EventRow]) -> bool:
+    """Whether a MAC may have become a former one: not where ports were made, and are unbound."""
+    return any(event.kind is Kind.PORT and not _is_new(event) for event in events)
+
+
+def _is_new(event: EventRow) -> bool:
+    """A port as it was made: it holds what it has, and nobody else has held that for it."""
+    if event.body is None:
+        return False
+    port = _aged(event.body)
+    return port.revision_number == 1 and not port.bindings
 
 
 def _concerns(world: World, needs: Needs, event: EventRow) -> bool:

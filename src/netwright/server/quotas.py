@@ -48,16 +48,16 @@ class Usage:
 
     def note(self, resource: str, counted: Counted, before: Any, after: Any) -> None:
         """Before a value takes another's place. Raises OverQuota, NeedsQuotas."""
+        project_id = (before if after is None else after).project_id
+        used = self.rows.get((project_id, resource))
+        if used is None and project_id in self.known:
+            return
         was = 0 if before is None else counted.number(before)
         now = 0 if after is None else counted.number(after)
         if was == now:
             return
-        project_id = (before if after is None else after).project_id
-        if project_id not in self.known:
-            raise NeedsQuotas(project_id)
-        used = self.rows.get((project_id, resource))
         if used is None:
-            return
+            raise NeedsQuotas(project_id)
         used += now - was
         is_held = now > was and is_held_to_limits(before, after)
         if is_held and self.is_exceeded(project_id, resource, used):

@@ -9,7 +9,7 @@ up is cut off and resumes after its last cursor.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from itertools import chain
 
 import msgspec
@@ -136,10 +136,15 @@ class Hub:
     def __len__(self) -> int:
         return len(self._watchers)
 
-    def publish(self, events: Iterable[EventRow]) -> None:
-        for event in events:
+    def publish(
+        self,
+        events: Sequence[EventRow],
+        shown: Callable[[EventRow], EventRow] = lambda event: event,
+    ) -> None:
+        """Tell of these, as they are `shown` to who watches."""
+        for event in events if self._watchers else events[-1:]:
             if concerned := self._concerned(event):
-                lines = _Lines(event, cursor_of(event.seq, self.epoch))
+                lines = _Lines(shown(event), cursor_of(event.seq, self.epoch))
                 for watcher in concerned:
                     watcher.offer(lines)
             self.last_seq = event.seq

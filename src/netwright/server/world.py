@@ -5,8 +5,7 @@ A command that fails is rolled back alone (`World.attempt`). At the end `changed
 what the store has to write.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -38,7 +37,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 Plain = TypeVar("Plain", bound=Value)
 
-Journal = list[Callable[[], None]]
+Journal = list[tuple[Any, ...]]
+"""What undoes each change: a function, and what to call it with."""
 
 
 class Gap(NamedTuple):
@@ -49,12 +49,20 @@ class Gap(NamedTuple):
 
 
 class Rows(Generic[K, V]):
-    """A table as the batch sees it: values by key; None is absent, as is what was not loaded."""
+    """A table as the batch sees it: values by key; None is absent, as is what was not loaded.
+
+    `get` is a dict's own: a port's creation asks a dozen times.
+    """
+
+    get: Callable[[K], V | None]
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._loaded: dict[K, V] = {}
         self._now: dict[K, V | None] = {}
+        self._seen: dict[K, V | None] = {}  # what was loaded, under what the batch has changed
+        self._changes: list[tuple[K, V | None, V | None]] | None = None
+        self.get = self._seen.get
         self.watchers: list[Callable[[V | None, V | None], None]] = []
 
     def load(self, key: K, value: V) -> None:
@@ -63,7 +71,7 @@ class Rows(Generic[K, V]):
         Else another process's row that came meanwhile would be changed in place of the batch's own.
         """
         if key not in self._now:
-            self._loaded[key] = value
+            self._loaded[key] = self._seen[key] = value
 
     def rebase(self, key: K, value: V, now: V) -> None:
         """The table holds another value by now: the batch's change begins there, and ends so."""
@@ -73,22 +81,20 @@ class Rows(Generic[K, V]):
     def unload(self, key: K) -> None:
         """The row is gone from the table since it was loaded."""
         self._loaded.pop(key, None)
-
-    def get(self, key: K) -> V | None:
-        if key in self._now:
-            return self._now[key]
-        return self._loaded.get(key)
+        self._changes = None
+        if key not in self._now:
+            self._seen.pop(key, None)
 
     def put(self, key: K, value: V | None) -> None:
         """Change a row. What a watcher raises keeps it as it was."""
         for watcher in self.watchers:
             watcher(self.get(key), value)
         if key in self._now:
-            before = self._now[key]
-            self._journal.append(lambda: self._now.__setitem__(key, before))
+            self._journal.append((self._set, key, self._now[key]))
         else:
-            self._journal.append(lambda: self._now.__delitem__(key))
-        self._now[key] = value
+            self._journal.append((self._unset, key))
+        self._now[key] = self._seen[key] = value
+        self._changes = None
 
     def items(self) -> list[tuple[K, V]]:
         """The rows that there are, as the batch has changed them."""
@@ -119,12 +125,28 @@ class Rows(Generic[K, V]):
         """Whether anything may have changed."""
         return bool(self._now)
 
-    def changed(self) -> Iterator[tuple[K, V | None, V | None]]:
+    def changed(self) -> Sequence[tuple[K, V | None, V | None]]:
         """(key, before the batch, now) of all that the batch has changed."""
-        for key, value in self._now.items():
-            before = self._loaded.get(key)
-            if value != before:
-                yield key, before, value
+        if self._changes is None:
+            loaded = self._loaded.get
+            self._changes = [
+                (key, before, value)
+                for key, value in self._now.items()
+                if value != (before := loaded(key))
+            ]
+        return self._changes
+
+    def _set(self, key: K, value: V | None) -> None:
+        self._now[key] = self._seen[key] = value
+        self._changes = None
+
+    def _unset(self, key: K) -> None:
+        del self._now[key]
+        self._changes = None
+        if key in self._loaded:
+            self._seen[key] = self._loaded[key]
+        else:
+            del self._seen[key]
 
 
 class FabricRows:
@@ -245,32 +267,16 @@ class World:
         self.whole_scopes: set[str] = set()
         self.default_versions: set[int] = set()
         self._subnets_of: dict[str, list[Subnet]] = {}  # of `_subnets_known` that were loaded
+        self._by_version: dict[str, list[list[Subnet]]] = {}
         self._subnets_known = 0
 
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
+    def attempt(self) -> "Trial":
         """Run one command's decision: what it raises undoes all that it has put."""
-        try:
-            with self.trial():
-                yield
-        finally:
-            self.journal.clear()
+        return Trial(self, is_whole=True)
 
-    @contextmanager
-    def trial(self) -> Iterator[None]:
+    def trial(self) -> "Trial":
         """Run a part of a decision that something else may follow when it raises."""
-        mark = len(self.journal)
-        transitions = len(self.transitions)
-        savepoint = self.ledger.savepoint()
-        try:
-            yield
-        except BaseException:
-            for undo in reversed(self.journal[mark:]):
-                undo()
-            del self.journal[mark:]
-            del self.transitions[transitions:]
-            self.ledger.rollback(savepoint)
-            raise
+        return Trial(self, is_whole=False)
 
     def of(self, type_: type[Plain]) -> Rows[str, Plain]:
         """The rows of a plain type, by id."""
@@ -295,7 +301,7 @@ class World:
         self.ledger.drop(subnet_id)
         if subnet_id not in self.recuts:
             self.recuts.add(subnet_id)
-            self.journal.append(lambda: self.recuts.discard(subnet_id))
+            self.journal.append((self.recuts.discard, subnet_id))
 
     def subnets_of(self, network_id: str) -> list[Subnet]:
         """The network's subnets, oldest first."""
@@ -304,10 +310,46 @@ class World:
         if len(self.subnets) != self._subnets_known:
             self._subnets_known = len(self.subnets)
             self._subnets_of.clear()
+            self._by_version.clear()
         if network_id not in self._subnets_of:
             self._subnets_of[network_id] = self._find_subnets(network_id)
         return self._subnets_of[network_id]
 
+    def subnets_by_version(self, network_id: str) -> list[list[Subnet]]:
+        """The network's subnets, oldest first: those of IPv4, then those of IPv6."""
+        subnets = self.subnets_of(network_id)
+        found = None if self.subnets.is_touched else self._by_version.get(network_id)
+        if found is None:
+            of_versions = ([each for each in subnets if each.ip_version == n] for n in (4, 6))
+            found = self._by_version[network_id] = [each for each in of_versions if each]
+        return found
+
     def _find_subnets(self, network_id: str) -> list[Subnet]:
         found = [subnet for subnet in self.subnets.values() if subnet.network_id == network_id]
         return sorted(found, key=lambda subnet: (subnet.created_at, subnet.id))
+
+
+class Trial:
+    """What is raised within undoes what was put within; the journal of the whole ends with it."""
+
+    __slots__ = ("_is_whole", "_mark", "_savepoint", "_transitions", "_world")
+
+    def __init__(self, world: World, *, is_whole: bool) -> None:
+        self._world = world
+        self._is_whole = is_whole
+
+    def __enter__(self) -> None:
+        self._mark = len(self._world.journal)
+        self._transitions = len(self._world.transitions)
+        self._savepoint = self._world.ledger.savepoint()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        world = self._world
+        if error is not None:
+            for undo, *changed in reversed(world.journal[self._mark :]):
+                undo(*changed)
+            del world.journal[self._mark :]
+            del world.transitions[self._transitions :]
+            world.ledger.rollback(self._savepoint)
+        if self._is_whole:
+            world.journal.clear()

@@ -81,3 +81,35 @@ async def test_what_a_batch_finds_by_keys_is_planned_so_though_tables_were_empty
     assert "Index" in said
     assert "Seq Scan on allocation" not in said
     await database.close()
+
+
+@pytest.mark.parametrize(
+    "names", [["a"], [""], ["", ""], ["a", ""], ["", "b"], ["a\x1fb", "c"], ["\x1f"], ["ü'", "%s"]]
+)
+async def test_rows_are_found_by_texts_of_any_kind(database_url: str, names: list[str]) -> None:
+    database = await opened(database_url)
+    made = [(name, resource, 7) for name in {*names, "other"} for resource in ("port", "network")]
+    await database.write(lambda tx: tx.insert(schema.quota_usage, made))
+    keys = [(name, "port") for name in names]
+    columns = ("project_id", "resource", "used")
+    found = await database.read(lambda tx: tx.find(schema.quota_usage, columns, keys))
+    assert {tuple(row) for row in found} == {(name, "port", 7) for name in names}
+    await database.close()
+
+
+@pytest.mark.parametrize("odd", ["", "a\x1fb", "ü'"])
+async def test_rows_of_keys_alone_are_stored_as_they_are(database_url: str, odd: str) -> None:
+    database = await opened(database_url)
+    made = [(f"group{number}", f"port{number % 7}") for number in range(300)] + [("group", odd)]
+    await database.write(lambda tx: tx.insert(schema.membership, made))
+    sql = "SELECT group_id, port_id FROM membership"
+    assert {tuple(row) for row in await database.read(lambda tx: tx.rows(sql))} == set(made)
+    with pytest.raises(KeyTaken):
+        await database.write(lambda tx: tx.insert(schema.membership, made[::-1]))
+    gone = [made[0], made[-1], ("group2", "nobody")]
+    await database.write(lambda tx: tx.delete(schema.membership, gone))
+    assert {tuple(row) for row in await database.read(lambda tx: tx.rows(sql))} == set(made[1:-1])
+    await database.write(lambda tx: tx.delete(schema.membership, [("port1",)], by=("port_id",)))
+    left = await database.read(lambda tx: tx.rows(sql))
+    assert {tuple(row) for row in left} == {row for row in made[1:-1] if row[1] != "port1"}
+    await database.close()

@@ -63,7 +63,9 @@ def program(tmp_path: Path) -> Program:
 @asynccontextmanager
 async def running(command: tuple[str, ...]) -> AsyncIterator[tuple[GobgpEye, asyncio.Event]]:
     moved = asyncio.Event()
-    eye = GobgpEye("127.0.0.1:1", on_change=moved.set, jitter=lambda: 0.0, program=command)
+    eye = GobgpEye(
+        "127.0.0.1:1", on_change=lambda _: moved.set(), jitter=lambda: 0.0, program=command
+    )
     task = asyncio.create_task(eye.run())
     try:
         yield eye, moved

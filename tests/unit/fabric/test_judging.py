@@ -1,63 +1,87 @@
-"""When control planes are asked about an attachment that waits."""
+"""When an attachment is judged anew, who is asked, and what is said of one that waits."""
 
-from collections.abc import Mapping
+from itertools import pairwise
 
-import pytest
-from tests.unit.fabric.test_verify import INTENT, LEAVES, PLACEMENT, fabric, learned, view
+from msgspec.structs import replace
+from tests.doubles import fabrics
+from tests.unit.fabric.test_verify import INTENT, LEAVES, NETWORK, fabric, unreachable, view
 
-from netwright.fabric import judging
-from netwright.fabric.config import EMPTY
-from netwright.fabric.judging import Judge
+from netwright.fabric.judging import PENDING_S, Judge
 from netwright.fabric.placements import Placements
-from netwright.fabric.verify import Fabric
+from netwright.model.states import AttachmentState
 from netwright.model.wire import ReportStatus
 
-SUBJECT = PLACEMENT.subject
-NEW = fabric({leaf: view(leaf, EMPTY, learned={}) for leaf in LEAVES})
-STANDS = fabric({leaf: view(leaf, learned={1001: learned(leaf, heard=())}) for leaf in LEAVES})
+SUBJECT = "net-1@host1"
+HELD = INTENT.attachments
 
 
-@pytest.fixture
-def judge() -> Judge:
+def judge(notes: list[tuple[str, str]] | None = None) -> Judge:
     placements = Placements()
     placements.update(INTENT, ())
-    return Judge(placements, note=lambda *_: None)
+    kept = notes if notes is not None else []
+    made = Judge(placements, note=lambda subject, event, _: kept.append((subject, event)))
+    made.touch_all()
+    return made
 
 
-def asked(judge: Judge, at: Fabric, now: float) -> Mapping[str, frozenset[int]]:
-    judge.touch([SUBJECT])
-    return judge.judge(at, INTENT.attachments, now)
+def test_only_what_was_touched_is_judged() -> None:
+    one = judge()
+    assert one.judge(fabric(), HELD, 0.0) == {}
+    assert {said.status for said in one.statements.values()} == {ReportStatus.UP}
+    dead = {leaf: unreachable(leaf) for leaf in LEAVES}
+    one.judge(fabric(dead), HELD, 1.0)
+    assert one.statements[SUBJECT].status is ReportStatus.UP
+    one.touch_switch("leaf1")
+    one.judge(fabric(dead), HELD, 1.0)
+    assert one.statements[SUBJECT].status is ReportStatus.DOWN
+    assert one.statements["net-1@host2"].status is ReportStatus.UP  # on leaves 3 and 4
 
 
-def test_it_is_asked_as_soon_as_it_stands_however_long_that_took(judge: Judge) -> None:
-    for tenth in range(12):
-        assert asked(judge, NEW, tenth / 10) == {}
-    assert asked(judge, STANDS, 1.2) != {}
-    assert judge.next_at() == pytest.approx(1.2 + judging.ASK_FIRST_S)
-    assert judge.statements == {}
-
-
-def test_it_is_asked_less_and_less_often(judge: Judge) -> None:
-    now, gaps = 0.0, []
-    for _ in range(20):
-        assert asked(judge, STANDS, now) != {}
-        next_at = judge.next_at()
+def test_one_that_waits_is_asked_about_less_and_less_and_then_said_to_be_down() -> None:
+    notes: list[tuple[str, str]] = []
+    one = judge(notes)
+    deaf = fabric({"leaf1": view("leaf1", learned={})})
+    now, asked = 0.0, []
+    while now < PENDING_S + 3:
+        if "leaf1" in one.judge(deaf, HELD, now):
+            asked.append(now)
+        if now < PENDING_S:
+            assert SUBJECT not in one.statements
+        next_at = one.next_at()
         assert next_at is not None
-        assert asked(judge, STANDS, now + 0.01) == {}  # looked at, since something moved
-        gaps.append(round(next_at - now, 6))
         now = next_at
-    assert gaps[0] == pytest.approx(judging.ASK_FIRST_S)
+    assert asked == sorted(set(asked))
+    gaps = [later - earlier for earlier, later in pairwise(asked)]
     assert gaps == sorted(gaps)
-    assert gaps[-1] == pytest.approx(judging.ASK_S_MAX)
+    assert one.statements[SUBJECT].status is ReportStatus.DOWN
+    assert one.statements[SUBJECT].cause.startswith("Not yet: Switch leaf1")
+    assert (SUBJECT, "applied") in notes
+    one.judge(fabric(), HELD, now)
+    assert one.statements[SUBJECT].status is ReportStatus.UP
+    assert one.next_at() is None
+    assert notes[-1] == (SUBJECT, "verified")
 
 
-def test_what_waits_for_long_is_said_to_be_down(judge: Judge) -> None:
-    asked(judge, NEW, 0.0)
-    now = 0.0
-    while now < judging.PENDING_S:
-        next_at = judge.next_at()
-        assert next_at is not None
-        now = max(next_at, now + 0.01)
-        judge.judge(NEW, INTENT.attachments, now)
-    assert judge.statements[SUBJECT].status is ReportStatus.DOWN
-    assert judge.statements[SUBJECT].cause.startswith("Not yet: VNI 1001")
+def test_a_new_tenure_takes_the_servers_word_for_what_was_up() -> None:
+    """Else a leaf whose routes are missing at that moment would take it down."""
+    one = judge()
+    up = {SUBJECT: replace(HELD[SUBJECT], state=AttachmentState.UP)}
+    one.judge(fabric({"leaf1": view("leaf1", learned={})}), up, 0.0)
+    assert one.statements[SUBJECT].status is ReportStatus.UP
+
+
+def test_what_is_gone_is_spoken_of_no_more_and_what_withdraws_until_it_has() -> None:
+    placements = Placements()
+    placements.update(INTENT, ())
+    one = Judge(placements, note=lambda *_: None)
+    one.touch_all()
+    one.judge(fabric(), HELD, 0.0)
+    going = fabrics.attachment(NETWORK, "host1", 10, state=AttachmentState.WITHDRAWING)
+    later = replace(INTENT, attachments={SUBJECT: going})
+    one.touch(placements.update(later, ()))
+    one.judge(fabric(), later.attachments, 1.0)
+    assert "net-1@host2" not in one.statements
+    assert one.statements[SUBJECT].status is ReportStatus.UP  # nothing new can be said yet
+    empty = {leaf: unreachable(leaf) for leaf in ("leaf1", "leaf2")}
+    one.judge(fabric(empty), later.attachments, 2.0)
+    assert one.statements[SUBJECT].status is not ReportStatus.WITHDRAWN

@@ -62,13 +62,24 @@ def test_it_sees_which_vtep_has_which_vni_with_which_targets() -> None:
     assert rib.observed() is None  # nothing was said yet
     fed(rib, multicast(), PREFIX, HOST)
     assert rib.observed() == {("10.0.0.1", 5001): frozenset({"65000:5001"})}
-    before = rib.observed()
-    fed(rib, HOST)
-    assert rib.observed() is before
-    fed(rib, multicast("1:1"))
+    assert rib.feed(json.dumps([HOST]).encode()) == frozenset()
+    assert rib.feed(json.dumps([multicast("1:1")]).encode()) == {"10.0.0.1"}
     assert rib.observed() == {("10.0.0.1", 5001): frozenset({"1:1"})}
     fed(rib, multicast("1:1", withdrawal=True))
     assert rib.observed() == {}
+
+
+def test_a_vni_that_two_routes_announce_is_there_until_both_are_gone() -> None:
+    other = multicast("2:2")
+    other["nlri"]["value"] |= {"rd": {"type": 1, "admin": "10.0.0.1", "assigned": 101}}
+    rib = fed(Rib(), multicast(), other)
+    assert rib.observed() == {("10.0.0.1", 5001): frozenset({"65000:5001", "2:2"})}
+    fed(rib, multicast(withdrawal=True))
+    assert rib.observed() == {("10.0.0.1", 5001): frozenset({"2:2"})}
+    moved = multicast("2:2", nlri=other["nlri"])
+    moved["attrs"][2] = {"type": 22, "label": 6002}  # the same route, of another VNI now
+    fed(rib, moved)
+    assert rib.observed() == {("10.0.0.1", 6002): frozenset({"2:2"})}
 
 
 def test_prefixes_and_hosts_have_their_vni_and_router_mac() -> None:

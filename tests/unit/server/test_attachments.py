@@ -10,6 +10,7 @@ from tests.unit.server.overlay_scene import (
     bonded,
     fabric_network,
     fabric_store,
+    hold_lease,
     replaced,
     topology,
     vlans,
@@ -18,7 +19,7 @@ from tests.unit.server.overlay_scene import (
 from netwright.model.resources import Port, VifType
 from netwright.model.states import AttachmentState, BindingState, PortState
 from netwright.model.wire import Kind, ReportStatus
-from netwright.server.commands import CreatePorts, PortDraft
+from netwright.server.commands import CreatePorts, PortDraft, Tick
 
 
 @pytest.fixture
@@ -133,3 +134,19 @@ def test_a_failed_command_leaves_no_vlan(store: Store) -> None:
     (outcome,) = store.batch(CreatePorts(caller=ADMIN, drafts=drafts))
     assert isinstance(outcome, Exception)
     assert (vlans(store), attachments(store)) == ({}, {})
+
+
+def test_a_refused_binding_beside_what_withdraws_comes_and_goes(place: Place) -> None:
+    store = fabric_store(place)
+    hold_lease(store)
+    first = bound(store, "a")
+    store.do(delete("a"))
+    store.do(reports("h1", report(first, "h1", ReportStatus.WITHDRAWN)))
+    before = attachments(store)
+    assert before["red", "h1"].state is AttachmentState.WITHDRAWING
+    store.do(Tick(caller=ADMIN, silent_hosts=("h1",)))
+    assert bound(store, "b").state is PortState.ERROR
+    store.do(delete("b"))
+    assert store.ports() == []
+    assert attachments(store) == before
+    store.close()

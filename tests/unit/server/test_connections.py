@@ -6,30 +6,34 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple
-from unittest.mock import Mock
+from typing import NamedTuple
 
 import pytest
-import uvicorn
 
 from netwright.server.api.sender import Streams
-from netwright.server.connections import HEADER_BYTES_MAX, BoundedConnection, _Gathering
+from netwright.server.http1.connection import HEADER_BYTES_MAX, Connection
+from netwright.server.http1.exchange import Exchange
+from netwright.server.http1.listener import Listener
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = b"x" * (32 << 20)  # more than socket buffers hold
 
 
-class Impatient(BoundedConnection):
+class Impatient(Connection):
     HEADER_S = 0.3
+    KEEP_ALIVE_S = 1.0
     UNREAD_S = 0.3
     STOP_UNREAD_S = 0.3
 
 
 class Place(NamedTuple):
-    server: uvicorn.Server
+    server: Listener
     streams: Streams
-    task: asyncio.Task[None]
     port: int
+
+    def stop(self) -> asyncio.Task[None]:
+        self.server.close()
+        return asyncio.create_task(self.server.stop(10.0))
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -41,33 +45,25 @@ async def _endless() -> AsyncIterator[bytes]:
         yield b"x" * 65536
 
 
-async def answer(streams: Streams, scope: Any, receive: Any, send: Any) -> None:
+async def answer(streams: Streams, exchange: Exchange) -> None:
     """`/` answers, `/large` with much, `/endless` as a watch does, `/slow` after a second."""
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    if scope["path"] == "/slow":
+    if exchange.path == "/endless":
+        exchange.begin(200, ())
+        await streams.run(_endless(), exchange)
+        exchange.end()
+        return
+    if exchange.path == "/slow":
         await asyncio.sleep(1.0)
-    if scope["path"] == "/endless":
-        await streams.run(_endless(), receive, send)
-    body = LARGE if scope["path"] == "/large" else b"done"
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    exchange.reply(200, (), LARGE if exchange.path == "/large" else b"done")
 
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[Place]:
     streams = Streams()
-    config = uvicorn.Config(
-        partial(answer, streams),
-        interface="asgi3",
-        http=Impatient,
-        lifespan="off",
-        log_config=None,
-        timeout_keep_alive=1,
-        timeout_graceful_shutdown=10,
-    )
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        task = asyncio.create_task(server._serve([listener]))
-        place = Place(server, streams, task, listener.getsockname()[1])
+    server = Listener(partial(answer, streams), Impatient)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        await server.start(listening)
+        place = Place(server, streams, listening.getsockname()[1])
         try:
             reader, writer = await place.open()
             writer.write(REQUEST)
@@ -75,8 +71,7 @@ async def serving() -> AsyncIterator[Place]:
             writer.close()
             yield place
         finally:
-            server.should_exit = True
-            await task
+            await place.stop()
 
 
 async def closed_after_s(reader: asyncio.StreamReader) -> float:
@@ -134,8 +129,7 @@ async def test_requests_in_flight_and_those_that_follow_are_served() -> None:
             writer.write(REQUEST.replace(b"/ ", path + b" ", 1))
             async with asyncio.timeout(5):
                 await reader.readuntil(b"done")
-                await reader.readuntil(b"0\r\n\r\n")
-            await asyncio.sleep(0.4)  # longer than HEADER_S, shorter than uvicorn waits when idle
+            await asyncio.sleep(0.4)  # longer than HEADER_S, shorter than KEEP_ALIVE_S
         writer.close()
 
 
@@ -144,10 +138,9 @@ async def test_who_reads_nothing_of_a_reply_is_cut_off() -> None:
         _, writer = await place.open()
         writer.write(REQUEST.replace(b"/ ", b"/large ", 1))
         await asyncio.sleep(0.2)
-        assert place.server.server_state.connections
+        (connection,) = place.server.connections
         async with asyncio.timeout(5):
-            while len(place.server.server_state.connections) != 0:  # noqa: ASYNC110 - uvicorn's own
-                await asyncio.sleep(0.05)
+            await connection.closed
         writer.transport.abort()
 
 
@@ -159,8 +152,7 @@ async def test_who_reads_nothing_does_not_delay_a_stop(path: bytes) -> None:
         await asyncio.sleep(0.2)
         began = time.monotonic()
         place.streams.end()
-        place.server.should_exit = True
-        await asyncio.wait([place.task], timeout=8)
+        await asyncio.wait([place.stop()], timeout=8)
         assert time.monotonic() - began < 2.0
         writer.transport.abort()
 
@@ -171,16 +163,17 @@ async def test_a_stop_serves_what_is_on_its_way_and_says_that_it_is_the_last(fir
         reader, writer = await place.open()
         if first:
             writer.write(first)
-            await reader.readuntil(b"0\r\n\r\n")
+            await reader.readuntil(b"done")
         await asyncio.sleep(0.05)
-        place.server.should_exit = True
-        await asyncio.sleep(0.2)  # the server looks for that each 0.1 s
+        stopping = place.stop()
+        await asyncio.sleep(0.2)
         writer.write(REQUEST)
         async with asyncio.timeout(5):
             reply = await reader.read()
         assert reply.startswith(b"HTTP/1.1 200")
         assert b"connection: close\r\n" in reply
-        assert reply.endswith(b"done\r\n0\r\n\r\n")
+        assert reply.endswith(b"done")
+        await stopping
         writer.close()
 
 
@@ -189,8 +182,9 @@ async def test_a_stop_closes_what_stays_idle(monkeypatch: pytest.MonkeyPatch) ->
     async with serving() as place:
         reader, writer = await place.open()
         await asyncio.sleep(0.05)
-        place.server.should_exit = True
-        assert BoundedConnection.DRAIN_S <= await closed_after_s(reader) < 2.0
+        stopping = place.stop()
+        assert Connection.DRAIN_S <= await closed_after_s(reader) < 2.0
+        await stopping
         writer.close()
 
 
@@ -203,23 +197,3 @@ async def test_head_and_body_of_a_reply_leave_together() -> None:
             assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
             assert b"done" in reply
         writer.close()
-
-
-async def test_what_is_written_alone_leaves_at_the_end_of_the_turn() -> None:
-    sent: list[bytes] = []
-    transport = Mock(
-        write=sent.append,
-        writelines=lambda parts: sent.append(b"".join(parts)),
-        close=lambda: sent.append(b"closed"),
-    )
-    gathering = _Gathering(transport, asyncio.get_running_loop())
-    gathering.write(b"head")
-    assert sent == []
-    await asyncio.sleep(0)
-    assert sent == [b"head"]
-    gathering.write(b"chunk")
-    gathering.write(b"chunk")
-    gathering.write(b"last")
-    gathering.close()
-    await asyncio.sleep(0)
-    assert sent == [b"head", b"chunkchunk", b"last", b"closed"]

@@ -289,10 +289,10 @@ async def test_a_failed_item_leaves_nothing_of_its_request(core: Core) -> None:
 async def test_a_command_that_cannot_be_written_fails_alone(
     core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def defective(port: Port, seq: int) -> tuple[Any, ...]:
+    def defective(port: Port, seq: int, body: str) -> tuple[Any, ...]:
         if port.name == "bad":
             raise ValueError("no column can hold this")
-        return row(port, seq)
+        return row(port, seq, body)
 
     row = writing.port_row
     monkeypatch.setattr(writing, "port_row", defective)

@@ -8,9 +8,14 @@ import pytest
 from tests.doubles.places import Place
 from tests.doubles.store import ADMIN, Store, create, delete, report, reports, update
 from tests.unit.server.overlay_scene import (
+    HOSTS,
+    LEAVES,
     attachments,
+    bonded,
     fabric_store,
     hold_lease,
+    replaced,
+    topology,
     vlans,
 )
 
@@ -296,6 +301,19 @@ def test_leaves_whose_interfaces_have_no_link_are_a_condition_of_the_host(store:
     assert conditions(store).keys() == {LEAF_LINKS, "redundancy lost"}
     told(store, links=(link("leaf2/h1", up=True),))
     assert conditions(store) == {"redundancy lost": "eth1"}
+
+
+def test_another_inventory_forgets_what_was_said_of_what_it_does_not_have(store: Store) -> None:
+    gone = SwitchReport(switch="leaf4", status=SwitchStatus.UNREACHABLE)
+    down = LinkReport(end=End(node="leaf1", interface="h1"), is_up=False)
+    beat(store, neighbours={"eth0": "leaf1/h1"})
+    told(store, switches=(gone,), links=(down,))
+    assert conditions(store).keys() == {LEAF_LINKS}
+    links = (*bonded("h1", 2, 3), *HOSTS[2:4])
+    store.do(replaced(topology(switches=LEAVES[:3], links=links)))
+    assert conditions(store).keys() == {CABLING}
+    assert store.rows("SELECT id FROM switch_state") == []
+    assert store.events[-1].kind in {Kind.SWITCH, Kind.HOST}
 
 
 def test_lldp_confirms_the_inventory_or_contradicts_it_with_both_sides(store: Store) -> None:

@@ -5,27 +5,27 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple
-
-import uvicorn
+from typing import NamedTuple
 
 from netwright.model.errors import Unavailable
 from netwright.server.api.reply import Reply
 from netwright.server.api.sender import Streams, send_reply
-from netwright.server.connections import BoundedConnection
+from netwright.server.http1.connection import Connection
+from netwright.server.http1.exchange import Exchange
+from netwright.server.http1.listener import Listener
 
 PART = b"x" * (1 << 20)
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 Parts = Callable[[], AsyncIterator[bytes]]
 
 
-class Impatient(BoundedConnection):
+class Impatient(Connection):
     UNREAD_S = 0.3
     STOP_UNREAD_S = 0.3
 
 
 class Place(NamedTuple):
-    server: uvicorn.Server
+    server: Listener
     streams: Streams
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -40,16 +40,12 @@ async def asking(parts: Parts) -> AsyncIterator[Place]:
     """A client that has asked a server whose every reply is of these parts."""
     streams = Streams()
 
-    async def answer(_: Any, receive: Any, send: Any) -> None:
-        await send_reply(Reply(200, parts=parts()), "req", streams, receive, send)
+    async def answer(exchange: Exchange) -> None:
+        await send_reply(Reply(200, parts=parts()), "req", streams, exchange)
 
-    config = uvicorn.Config(
-        answer, interface="asgi3", http=Impatient, lifespan="off", log_config=None,
-        timeout_keep_alive=1, timeout_graceful_shutdown=10,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = Listener(answer, Impatient)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        task = asyncio.create_task(server._serve([listener]))
+        await server.start(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname(), limit=1 << 16)
         try:
             writer.write(REQUEST)
@@ -57,8 +53,8 @@ async def asking(parts: Parts) -> AsyncIterator[Place]:
             yield Place(server, streams, reader, writer)
         finally:
             writer.transport.abort()
-            server.should_exit = True
-            await task
+            server.close()
+            await server.stop(10.0)
 
 
 async def test_a_whole_body_has_its_last_chunk() -> None:
@@ -92,10 +88,12 @@ async def test_a_server_that_stops_sends_it_to_its_end() -> None:
 
     async with asking(parts) as place:
         place.streams.end()
-        place.server.should_exit = True
+        place.server.close()
+        stopping = asyncio.create_task(place.server.stop(10.0))
         await asyncio.sleep(0.2)
         go_on.set()
         assert await place.rest() == b"2\r\n[1\r\n3\r\n,2]\r\n0\r\n\r\n"
+        await stopping
 
 
 async def _endless(made: list[int], ended: asyncio.Event) -> AsyncIterator[bytes]:

@@ -3,14 +3,14 @@
 import pytest
 from msgspec import json
 from msgspec.structs import replace
-from tests.doubles.values import network, port
+from tests.doubles.values import binding, network, port
 
 from netwright.ipam.ledger import Ledger
 from netwright.model.resources import Attachment, Host, HostState, Subnet
 from netwright.model.states import AttachmentState
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
-from netwright.server.overtaking import is_outdated
+from netwright.server.overtaking import is_outdated, may_leave_macs
 from netwright.server.store.event_rows import EventRow
 from netwright.server.world import World
 
@@ -105,3 +105,11 @@ def test_a_port_more_on_a_host_concerns_who_looked_for_all_of_its_ports(world: W
     assert outdated(world, placed, ports_on={"h9"})
     assert outdated(world, placed, refused_on={"h9"})
     assert not outdated(world, placed, ports_on={"h8"})
+
+
+def test_only_a_port_that_changed_or_went_may_leave_a_mac() -> None:
+    made = replace(PORT, revision_number=1)
+    bound = replace(made, bindings=(binding(),))
+    assert not may_leave_macs([event(Kind.PORT, "a", made), event(Kind.NETWORK, "net", NETWORK)])
+    for changed in (replace(made, revision_number=2), bound, None):
+        assert may_leave_macs([event(Kind.PORT, "b", made), event(Kind.PORT, "a", changed)])

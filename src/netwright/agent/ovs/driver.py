@@ -29,6 +29,7 @@ from netwright.agent.ovs.errors import (
     TransactionRefusedError,
 )
 from netwright.agent.ovs.guarding import guard_cookie
+from netwright.agent.ovs.moves import arrivals, departures
 from netwright.agent.ovs.openflow import OpenFlowClient
 from netwright.agent.ovs.operations import cfg_number, operations, taking_up
 from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
@@ -131,6 +132,22 @@ class OvsDriver:
             await self._bridges[self.wiring.integration_bridge].inject(frames)
         except OvsUnreachableError as error:
             log.info("ovs.unannounced", cause=str(error))
+
+    async def announce_ahead(self, endpoints: Iterable[Endpoint]) -> None:
+        """Let the switch know of ports before a packet passes; OVS being away is no error."""
+        for bridge, frames in arrivals(self.wiring, self._rows(), endpoints).items():
+            try:
+                await self._bridges[bridge].send(frames)
+            except OvsUnreachableError as error:
+                log.info("ovs.arrival_untold", bridge=bridge, cause=str(error))
+
+    async def take_for_outside(self, endpoints: Iterable[Endpoint]) -> None:
+        """Let our bridges know that ports which left are not here; OVS being away is no error."""
+        for bridge, frames in departures(self.wiring, self._rows(), endpoints).items():
+            try:
+                await self._bridges[bridge].inject(frames)
+            except OvsUnreachableError as error:
+                log.info("ovs.departure_untold", bridge=bridge, cause=str(error))
 
     async def read(self) -> Actual:
         """Return rows and flows as they are; flows only of bridges that are connected now."""

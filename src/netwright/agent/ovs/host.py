@@ -4,6 +4,7 @@
          ├─ follow            converges whenever something changed: base wiring from the first
          │                    moment, devices that appear, everything after a restart of OVS
          └─ announce          ports that came up, a moment later
+    after each converge: ports that left are taken for outside
 
 `apply` replaces what is wanted and may sweep; between two calls `follow` keeps to the last wanted
 and sweeps nothing.
@@ -11,6 +12,7 @@ and sweeps nothing.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
 import msgspec
@@ -27,6 +29,9 @@ from netwright.model.resources import NetworkType, Nic
 
 ANNOUNCE_AFTER_S = 0.01
 """What is flooded to every port of a network keeps a switch busy: the server hears of it first."""
+
+FEW = 4
+"""So many are announced at once: one that moved is unreachable until its switches have heard it."""
 
 RULES_NAMED_MAX = 5
 
@@ -48,7 +53,7 @@ class OvsHost:
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
         self._converged_to: Desired | None = None
         self._base_stands = asyncio.Event()
-        self._up: Mapping[str, NetworkSegment] = {}
+        self._up: Mapping[str, OvsEndpoint] = {}
         self._unannounced: frozenset[str] = frozenset()
         self._came_up = asyncio.Event()
         self._converted: Mapping[str, _Converted] = {}
@@ -104,6 +109,16 @@ class OvsHost:
         self._unannounced |= frozenset(ports)
         if self._unannounced:
             self._came_up.set()
+
+    async def announce_ahead(self, endpoints: Iterable[Endpoint]) -> None:
+        here = self.devices()
+        coming = []
+        for one in endpoints:
+            if one.port_id in here:
+                with suppress(ValueError):  # `apply` says it
+                    coming.append(_converted(one).endpoint)
+        if coming:
+            await self._driver.announce_ahead(coming)
 
     def devices(self) -> Mapping[str, Device]:
         return {
@@ -167,12 +182,13 @@ class OvsHost:
         found = await self._driver.converge(desired)
         self._converged_to, self._converged = desired, found
         if self._converged.unreachable is None:
-            segments = {one.port_id: one.segment for one in desired.endpoints}
+            endpoints = {one.port_id: one for one in desired.endpoints}
             states = self._converged.endpoints
-            up = {one.port_id: segments[one.port_id] for one in states if one.status == "up"}
-            new = {port_id for port_id, where in up.items() if self._up.get(port_id) != where}
-            self._up = up
-            self.announce(new)
+            up = {one.port_id: endpoints[one.port_id] for one in states if one.status == "up"}
+            before, self._up = self._up, up
+            if left := _differing(before, up):
+                await self._driver.take_for_outside(before[port_id] for port_id in left)
+            self.announce(_differing(up, before))
         if self._converged.complete:
             self._base_stands.set()
 
@@ -183,7 +199,7 @@ class OvsHost:
         """
         while True:
             await self._came_up.wait()
-            await asyncio.sleep(ANNOUNCE_AFTER_S)
+            await asyncio.sleep(ANNOUNCE_AFTER_S if len(self._unannounced) > FEW else 0)
             self._came_up.clear()
             news, self._unannounced = self._unannounced & self._up.keys(), frozenset()
             await self._driver.announce(
@@ -280,6 +296,18 @@ def _converted(endpoint: Endpoint) -> _Converted:
         filter=compiled.filter if compiled is not None else None,
     )
     return _Converted(endpoint, converted, compiled.left_out if compiled is not None else ())
+
+
+def _differing(
+    these: Mapping[str, OvsEndpoint], others: Mapping[str, OvsEndpoint]
+) -> frozenset[str]:
+    """The ports of these that are not, or on another segment, among the others."""
+    return frozenset(
+        port_id
+        for port_id, one in these.items()
+        if (other := others.get(port_id)) is not one
+        and (other is None or other.segment != one.segment)
+    )
 
 
 def _unreachable(cause: str) -> WiringError:

@@ -24,6 +24,7 @@ from netwright.agent.ovs.openflow_codec import (
     flow_stats_request,
     frame,
     packet_out,
+    packet_sent,
 )
 from netwright.agent.ovs.openflow_wire import (
     HEADER,
@@ -171,6 +172,15 @@ class OpenFlowClient:
         if self._writer is None or not self.ready:
             raise OvsUnreachableError(f"not connected to bridge {self.bridge} at {self.path}")
         self._writer.write(b"".join(packet_out(next(self._xids), *each) for each in frames))
+
+    async def send(self, frames: Iterable[tuple[int, bytes]]) -> None:
+        """Send Ethernet frames out by a port, past the flows: (ofport, frame).
+
+        Nothing tells what became of them. Raises OvsUnreachableError.
+        """
+        if self._writer is None or not self.ready:
+            raise OvsUnreachableError(f"not connected to bridge {self.bridge} at {self.path}")
+        self._writer.write(b"".join(packet_sent(next(self._xids), *each) for each in frames))
 
     async def echo(self) -> None:
         """Raise OvsUnreachableError unless ovs-vswitchd answers in time."""

@@ -40,6 +40,7 @@ from netwright.agent.ovs.openflow_wire import (
     MULTIPART_MORE,
     NO_BUFFER,
     PORT_ANY,
+    PORT_CONTROLLER,
     PORT_NORMAL,
     PORT_TABLE,
     TABLE_ALL,
@@ -85,6 +86,13 @@ def packet_out(xid: int, ofport: int, ethernet: bytes) -> bytes:
     through_the_tables = _OUTPUT.pack(ActionType.OUTPUT, _OUTPUT.size, PORT_TABLE, 0)
     head = _PACKET_OUT.pack(NO_BUFFER, ofport, len(through_the_tables))
     return frame(MessageType.PACKET_OUT, xid, head + through_the_tables + ethernet)
+
+
+def packet_sent(xid: int, ofport: int, ethernet: bytes) -> bytes:
+    """A frame that leaves by `ofport`, whatever the tables say (§7.3.6)."""
+    out = _OUTPUT.pack(ActionType.OUTPUT, _OUTPUT.size, ofport, 0)
+    head = _PACKET_OUT.pack(NO_BUFFER, PORT_CONTROLLER, len(out))
+    return frame(MessageType.PACKET_OUT, xid, head + out + ethernet)
 
 
 def bundle_control(xid: int, bundle_id: int, control: BundleControl) -> bytes:

@@ -27,13 +27,16 @@ log = structlog.get_logger(__name__)
 
 
 class GobgpEye:
-    """`address` is HOST:PORT of gobgpd's API. `on_change` is called after each line, at once."""
+    """`address` is HOST:PORT of gobgpd's API.
+
+    `on_change` is told after each line which VTEPs it was about, None when all may have changed.
+    """
 
     def __init__(
         self,
         address: str,
         *,
-        on_change: Callable[[], None],
+        on_change: Callable[[frozenset[str] | None], None],
         jitter: Callable[[], float],
         program: Sequence[str] = PROGRAM,
     ) -> None:
@@ -54,7 +57,7 @@ class GobgpEye:
             why = await self._watch()
             failures = 1 if self._rib is not None else failures + 1
             self._rib = None
-            self._on_change()
+            self._on_change(None)
             if why != said:
                 log.warning("the observer is away", address=self._address, why=why)
                 said = why
@@ -98,13 +101,15 @@ class GobgpEye:
         rib = Rib()
         while line := await lines.readline():
             try:
-                rib.feed(line)
+                vteps = rib.feed(line)
             except (ValueError, LookupError, TypeError, AttributeError) as error:
                 return f"gobgp wrote what is no route: {error!r}"
             if self._rib is None:
                 log.info("the observer sees", address=self._address, routes=len(rib.routes))
-            self._rib = rib
-            self._on_change()
+                self._rib = rib
+                self._on_change(None)
+            elif vteps:
+                self._on_change(vteps)
         return ""
 
     async def _until_silent(self) -> None:

@@ -47,45 +47,56 @@ class Rib:
         self.routes: dict[RouteKey, EvpnRoute] = {}
         self.is_synced = False
         self.is_full = False
-        self._observed: Observed = {}
-        self._is_stale = False
+        self._observed: dict[tuple[str, int], frozenset[str]] = {}
+        self._announced: dict[tuple[str, int], set[RouteKey]] = {}
 
-    def feed(self, line: bytes) -> None:
-        """Take in one line. Raises ValueError for what is no array of paths."""
-        for path in msgspec.json.decode(line, type=list[dict[str, Any]]):
-            self._take(path)
+    def feed(self, line: bytes) -> frozenset[str]:
+        """Take in one line; the VTEPs whose routes of type 3 have changed.
+
+        Raises ValueError, LookupError or TypeError for what is no array of paths.
+        """
+        moved = {self._take(path) for path in msgspec.json.decode(line, type=list[dict[str, Any]])}
         self.is_synced = True
-        if self._is_stale:
-            self._observed, self._is_stale = observed(self.routes), False
+        return frozenset(vtep for place in moved if place for vtep in [place[0]])
 
     def observed(self) -> Observed | None:
-        """Which VTEP announces which VNI with which targets; None while that is not known whole.
-
-        The same object for as long as nothing of it changed.
-        """
+        """Which VTEP announces which VNI with which targets; None while that is not known whole."""
         return self._observed if self.is_synced and not self.is_full else None
 
-    def _take(self, path: Mapping[str, Any]) -> None:
+    def _take(self, path: Mapping[str, Any]) -> tuple[str, int] | None:
+        """What (VTEP, VNI) it is about, for a route of type 3."""
         nlri = path["nlri"]
         if nlri.get("type") not in _TYPES:
-            return
-        key = _key(nlri)
-        self._is_stale = self._is_stale or key.type == MULTICAST
+            return None
+        key, before = _key(nlri), None
         if path.get("withdrawal"):
-            self.routes.pop(key, None)
+            before = self.routes.pop(key, None)
         elif key in self.routes or len(self.routes) < ROUTES_MAX:
+            before = self.routes.get(key)
             self.routes[key] = _route(nlri, path.get("attrs", ()))
         else:
             self.is_full = True
+        if key.type != MULTICAST:
+            return None
+        was, is_ = self._observe(key, before), self._observe(key, self.routes.get(key))
+        return is_ or was
 
-
-def observed(routes: Mapping[RouteKey, EvpnRoute]) -> Observed:
-    found: dict[tuple[str, int], frozenset[str]] = {}
-    for key, route in routes.items():
-        if key.type == MULTICAST and route.vni is not None:
-            place = (route.vtep, route.vni)
-            found[place] = found.get(place, frozenset()) | route.targets
-    return found
+    def _observe(self, key: RouteKey, route: EvpnRoute | None) -> tuple[str, int] | None:
+        """Bring what a route is, or was, about up to date."""
+        if route is None or route.vni is None:
+            return None
+        place = (route.vtep, route.vni)
+        keys = self._announced.setdefault(place, set())
+        if self.routes.get(key) == route:
+            keys.add(key)
+        else:
+            keys.discard(key)
+        if keys:
+            self._observed[place] = frozenset().union(*(self.routes[one].targets for one in keys))
+        else:
+            self._observed.pop(place, None)
+            del self._announced[place]
+        return place
 
 
 def _key(nlri: Mapping[str, Any]) -> RouteKey:

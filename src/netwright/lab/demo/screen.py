@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,7 @@ Row = tuple[str, str, str, str, str]
 ReadPorts = Callable[[], list[Row]]
 
 _REFRESH_S = 0.5
+_INDENT = 10
 _COLOURS = {"ACTIVE": "green", "BUILD": "yellow", "DOWN": "red", "ERROR": "bold red"}
 
 
@@ -34,11 +36,11 @@ class Screen:
 
     def held(self, title: str, measured: str) -> None:
         self._console.print(f"[dim]{self._seconds()}[/] [green]✓[/] [bold]{title}[/]")
-        self._console.print(f"          {measured}", markup=False)
+        self._below(measured)
 
     def broken(self, title: str, why: str) -> None:
         self._console.print(f"[dim]{self._seconds()}[/] [red]✗[/] [bold]{title}[/]")
-        self._console.print(f"          {why}", markup=False)
+        self._below(why)
 
     @contextmanager
     def ports(self, read: ReadPorts) -> Iterator[None]:
@@ -63,6 +65,13 @@ class Screen:
                 thread.join()
                 live.update(Group(Text(), _table(read())))
 
+    def _below(self, text: str) -> None:
+        """Under a title: on a terminal wrapped to its width, elsewhere one line."""
+        if self._console.is_terminal:
+            self._console.print(Padding(Text(text), (0, 0, 0, _INDENT)), soft_wrap=False)
+        else:
+            self._console.print(" " * _INDENT + text, markup=False)
+
     def _seconds(self) -> str:
         return f"{time.monotonic() - self._began:6.1f} s"
 
@@ -76,7 +85,7 @@ def _table(rows: list[Row]) -> Table:
 
 
 def rows_of(ports: list[dict[str, Any]]) -> list[Row]:
-    """The table's rows of the API's ports."""
+    """The table's rows of the API's ports, by name; those of routers are on no host."""
     return [
         (
             str(port["name"]),
@@ -85,5 +94,6 @@ def rows_of(ports: list[dict[str, Any]]) -> list[Row]:
             str(port["mac_address"]),
             str(port["status"]),
         )
-        for port in ports
+        for port in sorted(ports, key=lambda port: str(port["name"]))
+        if not str(port["device_owner"]).startswith("network:")
     ]

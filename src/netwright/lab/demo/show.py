@@ -1,33 +1,50 @@
 """Runs the demo: lab up, service up, every claim, what to try next."""
 
 import time
+from collections.abc import Sequence
 
-from netwright.lab import down, spec, start, up
-from netwright.lab.demo.claims import CLAIMS, Stage
+from netwright.lab import down, spec, start, state, up
+from netwright.lab.demo.scenes import lab_name, scene
 from netwright.lab.demo.screen import Screen, rows_of
+from netwright.lab.demo.stage import Claim, Stage
 from netwright.lab.errors import LabError
 from netwright.lab.orchestrator import Orchestrator
 from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
 
-LAB_NAME = "demo"
+_COUNTED = (
+    ("spine", "spine", "spines"),
+    ("leaf", "leaf", "leaves"),
+    ("border", "border", "borders"),
+    ("host", "host", "hosts"),
+    ("baremetal", "bare-metal machine", "bare-metal machines"),
+    ("switch", "switch", "switches"),
+    ("router", "core router", "core routers"),
+)
 
 
 def run(preset: str, *, keep: bool) -> bool:
-    """Show the preset; whether every claim held. The lab stays up only with `keep`."""
+    """Show the preset; whether every claim held. The lab stays up only with `keep`.
+
+    Raises SpecError for a preset without a demo.
+    """
+    claims, name = scene(preset).claims, lab_name(preset)
     screen = Screen()
     screen.say(f"Netwright demo, preset {preset}: a data center in network namespaces.")
     try:
-        held = _show(preset, screen)
+        held = _show(preset, claims, name, screen)
     finally:
         if not keep:
-            down.take_down(LAB_NAME)
+            down.take_down(name)
             screen.doing("lab taken down: nothing of it is left")
-    screen.say(_next_steps(keep=keep) if held else _after_failure(keep=keep))
+    if held:
+        screen.say(_next_steps(preset, keep=keep))
+    else:
+        screen.say(_after_failure(preset, is_up=name in state.names()))
     return held
 
 
-def _show(preset: str, screen: Screen) -> bool:
+def _show(preset: str, claims: Sequence[Claim], name: str, screen: Screen) -> bool:
     began = time.monotonic()
     seen: set[str] = set()
 
@@ -37,19 +54,19 @@ def _show(preset: str, screen: Screen) -> bool:
             screen.doing(f"building: {step.name}")
 
     try:
-        lab = up.bring_up(spec.preset(preset), LAB_NAME, progress=progress)
+        lab = up.bring_up(spec.preset(preset), name, progress=progress)
         screen.held("A data center is up", f"{_described(lab)}, {time.monotonic() - began:.1f} s")
         orchestrator = start.start(lab, screen.doing)
     except NetwrightError as error:
         screen.broken("A data center with Netwright in it", error.message)
         return False
     with screen.ports(lambda: _rows(orchestrator)):
-        return _claims(Stage(lab, orchestrator), screen)
+        return _claims(claims, Stage(lab, orchestrator), screen)
 
 
-def _claims(stage: Stage, screen: Screen) -> bool:
+def _claims(claims: Sequence[Claim], stage: Stage, screen: Screen) -> bool:
     """Every claim in turn; the first that breaks ends it, since the next build on it."""
-    for claim in CLAIMS:
+    for claim in claims:
         try:
             measured = claim.show(stage)
         except NetwrightError as error:
@@ -67,33 +84,33 @@ def _rows(orchestrator: Orchestrator) -> list[tuple[str, str, str, str, str]]:
 
 
 def _described(lab: Lab) -> str:
-    counts = {kind: len(lab.nodes(kind)) for kind in ("host", "baremetal", "switch", "router")}
-    cables = len(lab.layout.cables)
-    return (
-        f"{counts['host']} hosts, {counts['baremetal']} bare metal, {counts['switch']} switches, "
-        f"{counts['router']} router, {cables} cables"
-    )
+    counts = [(len(lab.nodes(kind)), one, many) for kind, one, many in _COUNTED]
+    machines = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    return ", ".join([*machines, f"{len(lab.layout.cables)} cables"])
 
 
-def _next_steps(*, keep: bool) -> str:
+def _next_steps(preset: str, *, keep: bool) -> str:
     if not keep:
+        others = (
+            ""
+            if preset == "evpn"
+            else "  netwright demo evpn           the next stage: a spine-leaf fabric\n"
+        )
+        again = f"netwright demo {preset} --keep"
         return (
             "\nAll claims held. Try next:\n"
-            "  netwright demo --keep         the same, and the lab stays up to play with\n"
-            "  netwright lab up vlan         an empty lab with server and agents"
+            f"  {again:<29} the same, and the lab stays up to play with\n"
+            f"{others}"
+            f"  {f'netwright lab up {preset}':<29} an empty lab with server and agents"
         )
-    return (
-        "\nAll claims held, and the lab is still up. Try next:\n"
-        "  netwright lab status\n"
-        f"  netwright lab exec {LAB_NAME} mgmt -- openstack port list\n"
-        f"  netwright lab exec {LAB_NAME} mgmt -- netwright port explain web1\n"
-        f"  netwright lab fail {LAB_NAME} link:host1-tor1 --silent\n"
-        f"  netwright lab spawn {LAB_NAME} host3 --network green\n"
-        f"  netwright lab down {LAB_NAME}"
-    )
+    name = lab_name(preset)
+    commands = ["lab status", *scene(preset).try_next, "lab down {lab}"]
+    lines = [f"  netwright {command.format(lab=name)}" for command in commands]
+    return "\nAll claims held, and the lab is still up. Try next:\n" + "\n".join(lines)
 
 
-def _after_failure(*, keep: bool) -> str:
-    if keep:
-        return f"\nA claim broke. The lab is still up; logs are in /run/netwright/lab/{LAB_NAME}/."
-    return "\nA claim broke. `netwright demo --keep` leaves the lab up to look at."
+def _after_failure(preset: str, *, is_up: bool) -> str:
+    if is_up:
+        logs = f"/run/netwright/lab/{lab_name(preset)}/"
+        return f"\nA claim broke. The lab is still up; logs are in {logs}."
+    return f"\nA claim broke. `netwright demo {preset} --keep` leaves the lab up to look at."

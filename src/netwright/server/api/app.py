@@ -34,7 +34,7 @@ from netwright.server.census import CensusKept
 
 
 def application(edge: Edge) -> Application:
-    """The ASGI application of an edge."""
+    """What connections call (`http1`): all routes, served by this edge."""
     resources: tuple[Resource[Any, Any, Any], ...] = (
         Networks(),
         Subnets(),

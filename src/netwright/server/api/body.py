@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
@@ -15,6 +15,8 @@ from netwright.server.api.errors import (
     UnsupportedMediaType,
     invalid,
 )
+from netwright.server.api.reply import JSON
+from netwright.server.http1.exchange import ClientGone, Exchange
 
 BODY_TIMEOUT_S = 30.0
 _NESTING_MAX = 32
@@ -22,41 +24,39 @@ _NESTING_MAX = 32
 T = TypeVar("T")
 
 
-async def read_body(
-    receive: Callable[[], Awaitable[Any]], headers: Mapping[bytes, bytes], bytes_max: int
-) -> bytes:
+async def read_body(exchange: Exchange, headers: Mapping[bytes, bytes], bytes_max: int) -> bytes:
     """The whole body; raises UnsupportedMediaType, BodyTooLarge, BodyTimeout, HTTPBadRequest."""
-    media = headers.get(b"content-type", b"application/json")
-    if media.partition(b";")[0].strip().lower() != b"application/json":
+    media = headers.get(b"content-type", JSON)
+    if media != JSON and media.partition(b";")[0].strip().lower() != JSON:
         raise UnsupportedMediaType(
             f"The body is {media.decode('latin-1')!r}, but only application/json is understood.",
             next="Send JSON with Content-Type: application/json.",
         )
     if int(headers.get(b"content-length", b"0")) > bytes_max:
         raise _too_large(bytes_max)
+    whole = exchange.whole_body()
+    if whole is not None and len(whole) <= bytes_max:
+        return whole
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _whole(receive, bytes_max)
+            return await _received(exchange, bytes_max)
+    except ClientGone:
+        raise HTTPBadRequest("The client went away before the body was whole.") from None
     except TimeoutError:
         raise BodyTimeout(
             f"The body had not arrived after {BODY_TIMEOUT_S:.0f} s.", next="Send it faster."
         ) from None
 
 
-async def _whole(receive: Callable[[], Awaitable[Any]], bytes_max: int) -> bytes:
+async def _received(exchange: Exchange, bytes_max: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise HTTPBadRequest("The client went away before the body was whole.")
-        chunk: bytes = message.get("body", b"")
+    while chunk := await exchange.receive():
         size += len(chunk)
         if size > bytes_max:
             raise _too_large(bytes_max)
         chunks.append(chunk)
-        if not message.get("more_body"):
-            return b"".join(chunks)
+    return b"".join(chunks)
 
 
 def _too_large(bytes_max: int) -> BodyTooLarge:

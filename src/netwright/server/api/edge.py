@@ -1,9 +1,9 @@
 """Runs every route the same way.
 
     who asks (`auth`) → may they (`Access`) → the route's handler → its reply, or the error's form
-    → metrics, request id → ASGI messages
+    → request id, the reply → metrics, access log
 
-What was found is given (`routing`); nothing else stands between uvicorn and this.
+What was found is given (`routing`); nothing else stands between a connection (`http1`) and this.
 """
 
 import asyncio
@@ -14,14 +14,15 @@ import structlog
 
 from netwright.model.errors import Denied, InternalError, NetwrightError
 from netwright.model.quotas import NO_LIMITS
-from netwright.server.access_log import AccessLog
-from netwright.server.api.asgi import Receive, Scope, Send
+from netwright.server.access_log import AccessLog, Request
 from netwright.server.api.errors import MethodNotAllowed, PathNotFound, error_reply
+from netwright.server.api.ids import new_request_id
 from netwright.server.api.reply import Reply
 from netwright.server.api.route import Access, Call, Found, Route
-from netwright.server.api.sender import Streams, new_request_id, send_reply
+from netwright.server.api.sender import Streams, send_reply
 from netwright.server.auth import Authenticator
 from netwright.server.commands import Caller
+from netwright.server.http1.exchange import Exchange
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service
 
@@ -47,30 +48,24 @@ class Edge:
         self.quota_defaults = quota_defaults
         self.streams = Streams()
         self._access_log = access_log
+        self._answered: list[tuple[Call, str, int, float, str]] = []
         self.authenticator = authenticator
         self._body_bytes_max = body_bytes_max
 
-    async def serve(self, found: Found, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, found: Found, exchange: Exchange) -> None:
         """Answer one request, whatever becomes of it."""
         started = time.perf_counter()
         request_id = new_request_id()
-        call = Call(
-            scope=scope,
-            path=found.parameters,
-            receive=receive,
-            service=self.service,
-            body_bytes_max=self._body_bytes_max,
-        )
+        call = Call(exchange, found.parameters, self.service, self._body_bytes_max)
         reply = await self._reply(call, found, request_id)
         took_s = time.perf_counter() - started
-        # After the reply has left: nobody waits for its line.
-        asyncio.get_running_loop().call_soon(
-            self._note, call, found.path, reply.status, took_s, request_id
-        )
-        await send_reply(reply, request_id, self.streams, receive, send)
+        if not self._answered:  # after the replies of this turn have left: nobody waits for a line
+            asyncio.get_running_loop().call_soon(self._note)
+        self._answered.append((call, found.path, reply.status, took_s, request_id))
+        await send_reply(reply, request_id, self.streams, exchange)
 
     async def _reply(self, call: Call, found: Found, request_id: str) -> Reply:
-        method, path = call.scope["method"], call.scope["path"]
+        method, path = call.exchange.method, call.exchange.path
         try:
             route = found.routes.get(method)
             if route is None:
@@ -84,19 +79,15 @@ class Edge:
         except Exception:  # noqa: BLE001 - a defect of ours, whatever it is; they get an answer
             return self._defect(request_id, method, path)
 
-    def _note(self, call: Call, route: str, status: int, took_s: float, request_id: str) -> None:
-        """Count the request and write its line; a watch's when it has begun."""
-        method = call.scope["method"]
-        self.metrics.observe_request(method, route, status, took_s)
-        if self._access_log is not None:
-            self._access_log.note(
-                method=method,
-                path=call.scope["path"][:_PATH_CHARACTERS_MAX],
-                status=status,
-                duration_ms=round(took_s * 1e3, 3),
-                project=_who(call.caller),
-                request_id=request_id,
-            )
+    def _note(self) -> None:
+        """Count the requests and write their lines; a watch's when it has begun."""
+        answered, self._answered = self._answered, []
+        for call, route, status, took_s, request_id in answered:
+            method, path = call.exchange.method, call.exchange.path[:_PATH_CHARACTERS_MAX]
+            self.metrics.observe_request(method, route, status, took_s)
+            if self._access_log is not None:
+                took_ms, who = round(took_s * 1e3, 3), _who(call.caller)
+                self._access_log.note(Request(method, path, status, took_ms, who, request_id))
 
     def _defect(self, request_id: str, method: str, path: str) -> Reply:
         _log.exception(

@@ -6,12 +6,13 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from netwright.model.errors import HTTPBadRequest
-from netwright.server.api.asgi import Receive, Scope
 from netwright.server.api.body import read_body
 from netwright.server.api.reply import Reply
 from netwright.server.commands import Caller
+from netwright.server.http1.exchange import Exchange
 from netwright.server.service import Service
 
+_NO_PREFERENCES: frozenset[str] = frozenset()
 _HOST = re.compile(rb"[0-9A-Za-z!$&'()*+,;=\-._~:\[\]@%]*")  # uri-host and port, RFC 3986
 
 
@@ -41,38 +42,36 @@ NOBODY = Caller(project_id="")
 class Call:
     """One request: who asks, and its parts, read when they are needed."""
 
-    __slots__ = ("_body_bytes_max", "_receive", "caller", "headers", "path", "scope", "service")
+    __slots__ = ("_body_bytes_max", "caller", "exchange", "headers", "path", "service")
 
     def __init__(
         self,
-        *,
-        scope: Scope,
+        exchange: Exchange,
         path: Mapping[str, str],
-        receive: Receive,
         service: Service,
         body_bytes_max: int,
     ) -> None:
-        self.scope = scope
-        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.exchange = exchange
+        self.headers: Mapping[bytes, bytes] = exchange.fields
         self.path = path
         self.caller = NOBODY
         self.service = service
-        self._receive = receive
         self._body_bytes_max = body_bytes_max
 
     async def body(self) -> bytes:
         """The request's body; raises UnsupportedMediaType, BodyTooLarge, HTTPBadRequest."""
-        return await read_body(self._receive, self.headers, self._body_bytes_max)
+        return await read_body(self.exchange, self.headers, self._body_bytes_max)
 
     @property
     def query(self) -> bytes:
-        query: bytes = self.scope["query_string"]
-        return query
+        return self.exchange.query
 
     @property
     def preferences(self) -> frozenset[str]:
         """What the client would like, in lower case: `Prefer: handling=lenient` (RFC 7240)."""
-        fields = (value for name, value in self.scope["headers"] if name == b"prefer")
+        if b"prefer" not in self.headers:
+            return _NO_PREFERENCES
+        fields = (value for name, value in self.exchange.headers if name == b"prefer")
         wishes = b",".join(fields).decode("latin-1").lower().split(",")
         return frozenset(wish.partition(";")[0].strip().replace('"', "") for wish in wishes)
 
@@ -85,7 +84,7 @@ class Call:
                 f"The Host header is {host.decode('latin-1')!r}, which is no host.",
                 next="Send the server's name or address, with its port (RFC 9110, section 7.2).",
             )
-        return f"{self.scope['scheme']}://{host.decode()}"
+        return f"{self.exchange.scheme}://{host.decode()}"
 
 
 class Route(NamedTuple):

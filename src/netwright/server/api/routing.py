@@ -1,13 +1,13 @@
-"""Finds a request's route and has the edge serve it: the ASGI application."""
+"""Finds a request's route and has the edge serve it: what connections call (`http1`)."""
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
 from falcon.routing import CompiledRouter
 
-from netwright.server.api.asgi import Receive, Scope, Send
 from netwright.server.api.edge import Edge
 from netwright.server.api.route import Found, Route
+from netwright.server.http1.exchange import Exchange
 
 _NOTHING = Found("", {}, {})
 
@@ -28,12 +28,13 @@ class Application:
             self._router.add_route(path, own)
         self._router.find("/")  # compiles it now, not at the first request
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._edge.serve(self._found(scope["path"]), scope, receive, send)
+    def __call__(self, exchange: Exchange) -> Awaitable[None]:
+        return self._edge.serve(self._found(exchange.path), exchange)
 
     def _found(self, path: str) -> Found:
         found = None if "//" in path else self._router.find(path.rstrip("/") or "/")
         if found is None:
             return _NOTHING
+        routes: Any  # falcon calls it a resource, and an object
         routes, _, parameters, template = found
-        return Found(template or "", cast("Mapping[str, Route]", routes), parameters)
+        return Found(template or "", routes, parameters)

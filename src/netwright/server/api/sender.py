@@ -1,4 +1,4 @@
-"""Sends replies as ASGI messages, and ends streams when the client or the server goes.
+"""Sends replies, and ends streams when the client or the server goes.
 
 A body in parts (a long list) is sent to its end when the server stops, as any reply is. When the
 database fails amid it, its last chunk never comes (RFC 9112, section 8): the connection is closed,
@@ -6,14 +6,13 @@ and the client knows that it has not got everything.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 
 import structlog
 
 from netwright.model.errors import Unavailable
-from netwright.server.api.asgi import Receive, Send
 from netwright.server.api.reply import Reply
+from netwright.server.http1.exchange import Exchange
 
 _NO_CONTENT = 204
 
@@ -33,59 +32,47 @@ class Streams:
         for pump in self._pumps:
             pump.cancel()
 
-    async def run(self, chunks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    async def run(self, chunks: AsyncIterator[bytes], exchange: Exchange) -> None:
         """Send the chunks until they end, the client goes away, or `end` is called."""
-        pump = asyncio.create_task(_pump(chunks, send), name="stream")
+        pump = asyncio.create_task(_pump(chunks, exchange), name="stream")
         self._pumps.add(pump)
         try:
             if self.ending:
                 pump.cancel()
-            await _until_gone(pump, receive)
+            await _until_gone(pump, exchange)
         finally:
             self._pumps.discard(pump)
 
 
-async def send_reply(
-    reply: Reply, request_id: str, streams: Streams, receive: Receive, send: Send
-) -> None:
+async def send_reply(reply: Reply, request_id: str, streams: Streams, exchange: Exchange) -> None:
     """Send a reply, whole or as a stream."""
-    headers: list[tuple[bytes, bytes]] = [
-        (b"x-openstack-request-id", request_id.encode()),
-        *reply.headers,
-    ]
+    fields = [(b"x-openstack-request-id", request_id.encode()), *reply.headers]
     if reply.status != _NO_CONTENT:
-        headers.append((b"content-type", reply.content_type))
-        if reply.stream is None and reply.parts is None:
-            headers.append((b"content-length", b"%d" % len(reply.body)))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    if reply.stream is not None:
-        await streams.run(reply.stream, receive, send)
-    if reply.parts is not None and not await _send_parts(reply.parts, request_id, receive, send):
+        fields.append((b"content-type", reply.content_type))
+    if reply.stream is None and reply.parts is None:
+        exchange.reply(reply.status, fields, reply.body)
         return
-    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+    exchange.begin(reply.status, fields)
+    if reply.stream is not None:
+        await streams.run(reply.stream, exchange)
+    if reply.parts is not None and not await _send_parts(reply.parts, request_id, exchange):
+        return
+    exchange.end()
 
 
-def new_request_id() -> str:
-    """`req-` and a random UUID (RFC 9562, version 4), as OpenStack's clients show it."""
-    digits = os.urandom(16).hex()
-    return f"req-{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-
-
-async def _send_parts(
-    parts: AsyncIterator[bytes], request_id: str, receive: Receive, send: Send
-) -> bool:
+async def _send_parts(parts: AsyncIterator[bytes], request_id: str, exchange: Exchange) -> bool:
     """Whether the body is whole; a client that has gone does not mind."""
     try:
-        await _until_gone(asyncio.create_task(_pump(parts, send), name="parts"), receive)
+        await _until_gone(asyncio.create_task(_pump(parts, exchange), name="parts"), exchange)
     except Unavailable as error:
         _log.warning("a reply ends amid its body", request_id=request_id, why=error.message)
         return False
     return True
 
 
-async def _until_gone(pump: asyncio.Task[None], receive: Receive) -> None:
+async def _until_gone(pump: asyncio.Task[None], exchange: Exchange) -> None:
     """Wait for the end of either; what the pump fails with is raised."""
-    gone = asyncio.create_task(_gone(receive), name="stream: client gone")
+    gone = asyncio.create_task(exchange.gone(), name="stream: client gone")
     try:
         await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -96,11 +83,6 @@ async def _until_gone(pump: asyncio.Task[None], receive: Receive) -> None:
         raise outcome
 
 
-async def _pump(chunks: AsyncIterator[bytes], send: Send) -> None:
+async def _pump(chunks: AsyncIterator[bytes], exchange: Exchange) -> None:
     async for chunk in chunks:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        await exchange.write(chunk)

@@ -54,7 +54,11 @@ def attach(world: World, network: Network, host: str) -> None:
 
 
 def join(world: World, network: Network, port: Port, host: str, kind: Prepared) -> None:
-    """The fabric network is wanted on the host, for a binding of this kind that can be served."""
+    """The fabric network is wanted on the host, for a binding of this kind that can be served.
+
+    With another interface of a machine all of it is verified anew; the machine's other ports stand
+    as they were last reported until then.
+    """
     key = (network.id, host)
     before = world.attachments.get(key)
     vlan = before.vlan if before is not None else None
@@ -112,8 +116,8 @@ def detach(world: World, network: Network | None, port: Port, host: str) -> None
         return
     release_access(world, port.id, host)
     before = world.attachments.get(key)
-    if before is None:  # none of its bindings could be served
-        return
+    if before is None or before.state is AttachmentState.WITHDRAWING:
+        return  # what remained could not be served
     if count > 0:
         if before.access:
             world.attachments.put(key, replace(before, access=holds_of(world, network.id, host)))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from netwright.model.fabric import LeafLink, LinkReport, LinkState
+from netwright.model.fabric import LeafLink, LinkReport, LinkState, SwitchState
 from netwright.model.resources import CABLING, LEAF_LINKS, Host
 from netwright.model.topology import Link, Topology
 from netwright.model.vlan_domains import host_links
@@ -40,10 +40,15 @@ def heard(world: World, host: Host) -> Host:
 
 
 def review(world: World, inventory: Inventory) -> None:
-    """All hosts beside another inventory."""
+    """All hosts, and what was reported of switches, beside another inventory."""
     for host in list(world.hosts.values()):
         said = "; ".join(_contradictions(inventory.links_of(host.name), host))
-        _put(world, host, with_condition(host, CABLING, said, world.now))
+        after = with_condition(host, CABLING, said, world.now)
+        of_leaves = _of_leaves(world, inventory, host.name)
+        _put(world, host, with_condition(after, LEAF_LINKS, of_leaves, world.now))
+    for switch in list(world.of(SwitchState).values()):
+        if switch.name not in inventory.switches:
+            world.of(SwitchState).put(switch.name, None)
 
 
 def with_condition(host: Host, name: str, why: str, now: float) -> Host:

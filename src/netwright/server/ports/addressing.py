@@ -83,14 +83,12 @@ def assign(
 
 def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
     granted = []
-    subnets = world.subnets_of(port.network.id)
-    for version in (4, 6):
-        of_version = [subnet for subnet in subnets if subnet.ip_version == version]
+    for of_version in world.subnets_by_version(port.network.id):
         granted += [_choose(world, port, subnet) for subnet in of_version if is_slaac(subnet)]
         candidates = [subnet for subnet in of_version if not is_slaac(subnet)]
         for subnet in candidates:
             try:
-                granted.append(_choose(world, port, subnet))
+                granted.append(_draw(world, port, subnet))
                 break
             except Exhausted:
                 if subnet is candidates[-1]:
@@ -101,6 +99,11 @@ def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
 def _choose(world: World, port: Addressee, subnet: Subnet) -> FixedIp:
     if is_slaac(subnet):
         return _take(world, port, subnet, eui64(subnet.cidr, port.mac))
+    return _draw(world, port, subnet)
+
+
+def _draw(world: World, port: Addressee, subnet: Subnet) -> FixedIp:
+    """Any address that is free."""
     address = world.ledger.allocate(subnet.id, world.now)
     while _is_held(world, subnet, address):
         address = world.ledger.allocate(subnet.id, world.now)

@@ -199,14 +199,14 @@ def retry_refused(world: World, port_id: str) -> None:
 
 def place(world: World, port: Port, host: str) -> Port:
     """The port with the host's as its active binding, for its own vNIC type."""
-    earlier = port.binding_on(host)
+    earlier, kind = port.binding_on(host), own_kind(port)
     binding = replace(
-        _planned(world, port, host, own_kind(port)),
+        _planned(world, port, host, kind),
         active=True,
         stale_wiring=earlier is not None and may_answer(earlier),
         remnant=earlier.remnant if earlier is not None else None,
     )
-    return replace(_with_planned(world, port, binding, own_kind(port)), ever_bound=True)
+    return replace(_with_planned(world, port, binding, kind), ever_bound=True)
 
 
 def stand_by(world: World, port: Port, host: str, prepared: Prepared) -> Port:
@@ -314,7 +314,7 @@ def own_kind(port: Port) -> Prepared:
 def refusal_of(world: World, port: Port, kind: Prepared, name: str) -> str:
     """Why the host cannot serve such a binding of the port now; "" when it can."""
     network = network_of(world, port)
-    overlay = Plane.OVERLAY in _planes(network, port, kind)
+    overlay = _needs_overlay(network, port, kind)
     if kind.vnic_type is VnicType.BAREMETAL:
         return access_refusal(world, network.id, port.id, name, kind) if overlay else ""
     host = world.hosts.get(name)
@@ -324,12 +324,15 @@ def refusal_of(world: World, port: Port, kind: Prepared, name: str) -> str:
     return refusal or (fabric_refusal(world, network, name) if overlay else "")
 
 
-def _planes(network: Network, port: Port, kind: Prepared) -> frozenset[Plane]:
-    return needed_planes(network.segment.network_type, kind.vnic_type, port.device_owner)
+def _needs_overlay(network: Network, port: Port, kind: Prepared) -> bool:
+    if not is_fabric(network):
+        return False
+    network_type = network.segment.network_type
+    return Plane.OVERLAY in needed_planes(network_type, kind.vnic_type, port.device_owner)
 
 
 def _join(world: World, network: Network, port: Port, host: str, kind: Prepared) -> None:
-    if Plane.OVERLAY in _planes(network, port, kind):
+    if _needs_overlay(network, port, kind):
         join(world, network, port, host, kind)
 
 

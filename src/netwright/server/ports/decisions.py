@@ -362,6 +362,8 @@ def _is_asked_for(world: World, draft: PortDraft, network_id: str) -> bool:
 
 
 def _pairs(wishes: tuple[PairWish, ...], mac: str) -> tuple[AddressPair, ...]:
+    if not wishes:
+        return ()
     return tuple(
         AddressPair(ip_address=wish.ip_address, mac_address=wish.mac_address or mac)
         for wish in wishes
@@ -369,7 +371,9 @@ def _pairs(wishes: tuple[PairWish, ...], mac: str) -> tuple[AddressPair, ...]:
 
 
 def _check_pairs(port: Port) -> None:
-    if port.allowed_address_pairs and not port.port_security_enabled:
+    if not port.allowed_address_pairs:
+        return
+    if not port.port_security_enabled:
         raise InvalidInput(
             "Invalid input for allowed_address_pairs. Reason: Port Security must be enabled in "
             "order to have allowed address pairs on a port.",

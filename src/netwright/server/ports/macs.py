@@ -56,7 +56,9 @@ def choose_mac(
     Raises MacAddressInUse, MacAddressGenerationFailure, NeedsMacs.
     """
     if wanted is None:
-        wanted = _free_candidate(world, network, port_id)
+        free = _free_candidate(world, network, port_id)
+        world.macs.put((network.id, free), port_id)
+        return free
     key = (network.id, wanted)
     holder = world.macs.get(key)
     if holder is not None and holder != port_id:

@@ -16,7 +16,9 @@ def groups_of(port: Port | None) -> tuple[str, ...]:
 
 def members(port: Port | None) -> dict[str, GroupMember]:
     """The port as a member of its groups, by group: while it has a binding that is not fenced."""
-    if port is None or all(binding.state is BindingState.FENCED for binding in port.bindings):
+    if port is None or not port.bindings:
+        return {}
+    if all(binding.state is BindingState.FENCED for binding in port.bindings):
         return {}
     groups = groups_of(port)
     if not groups:

@@ -112,6 +112,8 @@ async def load_more_macs(tx: Transaction, world: World, keys: Iterable[tuple[str
 
 async def _load_second_choices(tx: Transaction, world: World, needs: Needs) -> None:
     """For all ports at once whose first MAC is not free: one in sixteen, beside a million."""
+    if not (len(world.macs) or len(world.former_macs)):
+        return
     keys = {
         (network_id, mac)
         for (network_id, first), port_id in needs.first_macs.items()
@@ -307,6 +309,8 @@ def _given_by_macs(world: World, macs: set[tuple[str, str]]) -> set[tuple[str, A
     slaac: dict[str, list[Subnet]] = {}
     for subnet in filter(is_slaac, world.subnets.values()):
         slaac.setdefault(subnet.network_id, []).append(subnet)
+    if not slaac:
+        return set()
     return {
         (subnet.id, from_text(eui64(subnet.cidr, mac)))
         for network_id, mac in macs

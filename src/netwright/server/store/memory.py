@@ -4,7 +4,7 @@ Every change of them is an event. A batch first reads what the log has got since
 other processes; what that does not name is in the database as it is here, and is not read again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -22,6 +22,9 @@ from netwright.server.world import World
 
 _subnet = msgspec.json.Decoder(Subnet).decode
 
+_REMEMBERED = frozenset(
+    (Kind.NETWORK, Kind.SUBNET, Kind.HOST, Kind.SECURITY_GROUP, Kind.QUOTA, Kind.TOPOLOGY)
+)
 _KEPT_MAX = 4_096  # of each kind; one more, and they are read anew
 _BEHIND_MAX = 2_000  # events; to read more takes longer than to read anew what a batch needs
 
@@ -161,22 +164,28 @@ class Memory:
             if known is not None and used is not None:
                 known[resource] = used
 
-    def _follow(self, events: Iterable[EventRow]) -> None:
+    def _follow(self, events: Sequence[EventRow]) -> None:
+        if not events:
+            return
+        self._seq = events[-1].seq
+        self.usage.clear()  # they may have made or deleted what is counted
         for event in events:
-            self._seq = event.seq
-            if event.kind is Kind.NETWORK:
-                self.networks.pop(event.id, None)
-            elif event.kind is Kind.SUBNET:
-                self._forget_network_of(event)
-            elif event.kind is Kind.HOST:
-                self.hosts.pop(event.id, None)
-            elif event.kind is Kind.SECURITY_GROUP:
-                self._forget_groups()  # what is gone does not say whose default one it was
-            elif event.kind is Kind.TOPOLOGY:
-                self.inventory = None
-            elif event.kind is Kind.QUOTA:
-                self.quotas.pop(event.id, None)
-            self.usage.clear()  # they may have made or deleted what is counted
+            if event.kind in _REMEMBERED:  # most are ports
+                self._forget(event)
+
+    def _forget(self, event: EventRow) -> None:
+        if event.kind is Kind.NETWORK:
+            self.networks.pop(event.id, None)
+        elif event.kind is Kind.SUBNET:
+            self._forget_network_of(event)
+        elif event.kind is Kind.HOST:
+            self.hosts.pop(event.id, None)
+        elif event.kind is Kind.SECURITY_GROUP:
+            self._forget_groups()  # what is gone does not say whose default one it was
+        elif event.kind is Kind.TOPOLOGY:
+            self.inventory = None
+        elif event.kind is Kind.QUOTA:
+            self.quotas.pop(event.id, None)
 
     def _forget_network_of(self, event: EventRow) -> None:
         if event.body is not None:

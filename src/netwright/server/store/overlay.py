@@ -1,4 +1,4 @@
-"""Loads and writes what fabric networks hold: VLANs of domains, interfaces of bare metal.
+"""Loads what fabric networks hold: attachments, VLANs of domains, interfaces of bare metal, VNIs.
 
 A batch without a fabric network makes no statement here.
 """
@@ -9,7 +9,7 @@ from itertools import chain
 import msgspec
 
 from netwright.db.transaction import Transaction
-from netwright.model.fabric import LEASE, AttachmentReport, LeafLink
+from netwright.model.fabric import LEASE, AttachmentReport, LeafLink, SwitchState
 from netwright.model.resources import Attachment, Host, Port, VnicType
 from netwright.model.routing import Router
 from netwright.model.segments import vni_key
@@ -22,11 +22,10 @@ from netwright.server.overlay.attachments import is_fabric
 from netwright.server.overlay.holds import AccessHold, HeldLease, HeldVni
 from netwright.server.overlay.inventory import Inventory
 from netwright.server.overlay.links import named_by
-from netwright.server.overlay.reporting import OVERLAY_DEADLINE_S, changes
+from netwright.server.overlay.reporting import changes
 from netwright.server.overlay.transit import RESTING, ranges_of
 from netwright.server.overlay.vlans import candidates, place_of
 from netwright.server.segments import vni_candidates
-from netwright.server.store import schema
 from netwright.server.store.memory import Memory
 from netwright.server.store.plain import load_of
 from netwright.server.world import World
@@ -35,6 +34,8 @@ Keys = Collection[tuple[str, str]]
 
 _attachment = msgspec.json.Decoder(Attachment).decode
 _router = msgspec.json.Decoder(Router).decode
+_leaf_link = msgspec.json.Decoder(LeafLink).decode
+_switch_state = msgspec.json.Decoder(SwitchState).decode
 _host = msgspec.json.Decoder(Host).decode
 _topology = msgspec.json.Decoder(Topology).decode
 
@@ -100,7 +101,13 @@ async def _load_all_attachments(tx: Transaction, world: World) -> None:
 
 
 async def _load_all(tx: Transaction, world: World) -> None:
-    """Every host, every VLAN that is given."""
+    """Every host, every VLAN that is given, what was reported of links and switches."""
+    for (body,) in await tx.rows("SELECT body FROM leaf_link"):
+        link = _leaf_link(body)
+        world.of(LeafLink).load(link.id, link)
+    for (body,) in await tx.rows("SELECT body FROM switch_state"):
+        switch = _switch_state(body)
+        world.of(SwitchState).load(switch.name, switch)
     for (body,) in await tx.rows("SELECT body FROM host"):
         host = _host(body)
         world.hosts.load(host.name, host)
@@ -351,58 +358,3 @@ def _named(port: Port) -> set[tuple[str, str]]:
 def _inventory(world: World) -> Inventory:
     assert world.fabric.inventory is not None, "the inventory was not loaded"
     return world.fabric.inventory
-
-
-async def write_overlay(tx: Transaction, world: World, last: int) -> None:
-    """VLANs given and given back, interfaces taken and released, VNIs held. Raises KeyTaken.
-
-    `last` is the place of the batch's last event, from which on what it let go of rests.
-    """
-    await _write_vnis(tx, world, last)
-    if world.attachments.is_touched:
-        await _write_deadlines(tx, world)
-    if world.fabric.vlans.is_touched:
-        changed = list(world.fabric.vlans.changed())
-        gone = [key for key, before, _ in changed if before is not None]
-        given = [
-            (domain, network_id, vlan, place_of(domain, vlan))
-            for (domain, network_id), _, vlan in changed
-            if vlan is not None
-        ]
-        await tx.delete(schema.domain_vlan, gone)
-        await tx.insert(schema.domain_vlan, given)
-    if world.fabric.access.is_touched:
-        taken = list(world.fabric.access.changed())
-        await tx.delete(schema.access_port, [key for key, before, _ in taken if before])
-        await tx.insert(schema.access_port, [(*key, *held) for key, _, held in taken if held])
-
-
-async def _write_deadlines(tx: Transaction, world: World) -> None:
-    due, over = [], []
-    for key, before, attachment in world.attachments.changed():
-        was = before is not None and _waits(before)
-        if attachment is not None and _waits(attachment):
-            due.append((*key, attachment.since + OVERLAY_DEADLINE_S))
-        elif was:
-            over.append(key)
-    await tx.delete(schema.attachment_due, over)
-    await tx.upsert(schema.attachment_due, due)
-
-
-def _waits(attachment: Attachment) -> bool:
-    """Whether the controller is to bring it up; a provider network's has no generation."""
-    return attachment.generation > 0 and attachment.state is AttachmentState.WANTED
-
-
-async def _write_vnis(tx: Transaction, world: World, last: int) -> None:
-    if world.fabric.held_vnis.is_touched:
-        changed = list(world.fabric.held_vnis.changed())
-        await tx.delete(schema.held_vni, [(key,) for key, before, _ in changed if before])
-        rows = [
-            (key, held.vni, held.router_id, None if held.router_id else last)
-            for key, _, held in changed
-            if held is not None
-        ]
-        await tx.insert(schema.held_vni, rows)
-    if world.fabric.clear_up_to >= 0:
-        await tx.run("DELETE FROM held_vni WHERE gone_seq <= $1", world.fabric.clear_up_to)

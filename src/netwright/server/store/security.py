@@ -51,7 +51,9 @@ async def write_memberships(tx: Transaction, world: World) -> None:
     gone: list[tuple[str, str]] = []
     for port_id, before, port in world.ports.changed():
         was, now = groups_of(before), groups_of(port)
-        if was != now:
+        if not was:
+            come += [(group_id, port_id) for group_id in now]
+        elif was != now:
             come += [(group_id, port_id) for group_id in now if group_id not in was]
             gone += [(group_id, port_id) for group_id in was if group_id not in now]
     await tx.delete(schema.membership, gone)

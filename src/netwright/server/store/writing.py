@@ -5,7 +5,7 @@ attachments, ports, members of groups, so that a watcher knows a port's network 
 events are also handed back, for the hub.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from netwright.server.store import schema
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.outbox import write_notices
-from netwright.server.store.overlay import write_overlay
+from netwright.server.store.overlay_writing import write_overlay
 from netwright.server.store.plain import write_plain
 from netwright.server.store.prefixes import write_gaps
 from netwright.server.store.quotas import write_usage
@@ -35,10 +35,22 @@ from netwright.server.world import World
 _encode = msgspec.json.Encoder().encode
 
 
-async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
+Draft = tuple[Kind, str, frozenset[str] | None, frozenset[str], bytes | None]
+"""An event whose place in the log is not known yet."""
+
+
+def drafts(world: World) -> list[Draft]:
+    """The events of all changes: made ready, since others wait for the turn that writing takes."""
+    return list(_drafts(world))
+
+
+async def write(
+    tx: Transaction, world: World, drafts: Sequence[Draft], last: int
+) -> list[EventRow]:
     """Write all changes; returns the events, which follow the one at `last`. Raises KeyTaken."""
-    events = [EventRow(seq, *draft) for seq, draft in enumerate(_drafts(world), start=last + 1)]
-    seqs = {event.id: event.seq for event in events if event.kind is Kind.PORT}
+    events = [EventRow(seq, *draft) for seq, draft in enumerate(drafts, start=last + 1)]
+    rows = [_event_row(event) for event in events]
+    told = {row[_ID]: row for row in rows if row[_KIND] is Kind.PORT}
     await _write_networks(tx, world)
     await _write_subnets(tx, world)
     await _write_hosts(tx, world)
@@ -48,23 +60,23 @@ async def write(tx: Transaction, world: World, last: int) -> list[EventRow]:
     await write_tags(tx, world)
     await write_gaps(tx, world)
     await _write_allocations(tx, world)
-    await _write_ports(tx, world, seqs)
+    await _write_ports(tx, world, told)
     await write_memberships(tx, world)
     await _write_former_macs(tx, world)
     await _write_attachments(tx, world)
     await write_overlay(tx, world, last + len(events))
     await _write_transitions(tx, world)
+    seqs = {port_id: row[_SEQ] for port_id, row in told.items()} if world.notices else {}
     await write_notices(tx, world.notices, seqs, world.now)
-    await tx.insert(schema.event, [_event_row(event) for event in events])
+    await tx.insert(schema.event, rows)
     return events
 
 
-_Draft = tuple[Kind, str, frozenset[str] | None, frozenset[str], bytes | None]
-
 _NOBODY: frozenset[str] = frozenset()
+_SEQ, _KIND, _ID, _BODY = 0, 1, 2, 5  # of an event's row
 
 
-def _drafts(world: World) -> Iterator[_Draft]:
+def _drafts(world: World) -> Iterator[Draft]:
     for name, _, topology in world.topologies.changed():
         yield Kind.TOPOLOGY, name, _NOBODY, _NOBODY, _body(topology)
     for kind, type_ in PLAIN_OF.items():
@@ -81,17 +93,24 @@ def _drafts(world: World) -> Iterator[_Draft]:
     for name, _, host in world.hosts.changed():
         yield Kind.HOST, name, frozenset({name}), _NOBODY, _body(host)
     yield from _attachment_drafts(world)
+    yield from _port_drafts(world)
+
+
+def _port_drafts(world: World) -> Iterator[Draft]:
+    """Ports, then who came into a security group or left it."""
     for port_id, before_port, port in world.ports.changed():
         before_hosts = _hosts_of_port(before_port)
         hosts = _hosts_of_port(port)
         yield Kind.PORT, port_id, hosts, before_hosts - hosts, _body(port)
     for port_id, before_port, port in world.ports.changed():
+        if not (port and port.bindings) and not (before_port and before_port.bindings):
+            continue  # it was no member, and is none
         for group_id, member in members.changes(before_port, port):
             subject = members.id_of(port_id, group_id)
             yield Kind.GROUP_MEMBER, subject, _NOBODY, _NOBODY, _body(member)
 
 
-def _attachment_drafts(world: World) -> Iterator[_Draft]:
+def _attachment_drafts(world: World) -> Iterator[Draft]:
     """A new attachment brings its network and subnets into the host's view, its end takes them."""
     for (network_id, name), before, attachment in world.attachments.changed():
         host = frozenset({name})
@@ -112,7 +131,9 @@ def _attachment_drafts(world: World) -> Iterator[_Draft]:
 
 
 def _hosts_of_port(port: Port | None) -> frozenset[str]:
-    return frozenset(binding.host for binding in port.bindings) if port else _NOBODY
+    if port is None or not port.bindings:
+        return _NOBODY
+    return frozenset(binding.host for binding in port.bindings)
 
 
 def _hosts_of_network(world: World, network_id: str, *, is_gone: bool) -> frozenset[str]:
@@ -132,10 +153,13 @@ def _body(value: msgspec.Struct | None) -> bytes | None:
 
 
 def _event_row(event: EventRow) -> tuple[Any, ...]:
-    hosts = None if event.hosts is None else " ".join(sorted(event.hosts))
-    left = " ".join(sorted(event.left_hosts))
+    hosts = None if event.hosts is None else _words(event.hosts)
     body = None if event.body is None else event.body.decode()
-    return (event.seq, event.kind, event.id, hosts, left, body)
+    return (event.seq, event.kind, event.id, hosts, _words(event.left_hosts), body)
+
+
+def _words(names: frozenset[str]) -> str:
+    return " ".join(sorted(names)) if names else ""
 
 
 async def _write_networks(tx: Transaction, world: World) -> None:
@@ -225,7 +249,8 @@ async def _write_allocations(tx: Transaction, world: World) -> None:
             await open_blocks(tx, subnet, addresses)
 
 
-async def _write_ports(tx: Transaction, world: World, seqs: dict[str, int]) -> None:
+async def _write_ports(tx: Transaction, world: World, told: Mapping[str, tuple[Any, ...]]) -> None:
+    """The ports as the rows of their events tell of them."""
     if not world.ports.is_touched:
         return
     inserts: list[tuple[Any, ...]] = []
@@ -237,7 +262,8 @@ async def _write_ports(tx: Transaction, world: World, seqs: dict[str, int]) -> N
         if port is None:
             gone.append((port_id,))
             continue
-        row = port_row(port, seqs[port_id])
+        event = told[port_id]
+        row = port_row(port, event[_SEQ], event[_BODY])
         if before is None:
             inserts.append(row)
         elif _keys(before) == _keys(port):
@@ -334,7 +360,7 @@ def _keys(port: Port) -> tuple[str, str | None]:
     return port.mac_address, None if port.state is PortState.RELEASING else port.unique_name
 
 
-def port_row(port: Port, seq: int) -> tuple[Any, ...]:
+def port_row(port: Port, seq: int, body: str) -> tuple[Any, ...]:
     active = port.active_binding
     mac_address, unique_name = _keys(port)
     return (
@@ -342,5 +368,5 @@ def port_row(port: Port, seq: int) -> tuple[Any, ...]:
         mac_address, port.device_id, port.device_owner, port.admin_state_up,
         port.port_security_enabled, port.vnic_type, port.state, active.host if active else None,
         active.vif_type if active else VifType.UNBOUND, port.revision_number, port.created_at,
-        port.updated_at, seq, _encode(port).decode(),
+        port.updated_at, seq, body,
     )  # fmt: skip

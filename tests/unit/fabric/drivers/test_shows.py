@@ -58,3 +58,20 @@ def test_what_zebra_shows() -> None:
     assert macs == {9900: frozenset({"10.255.0.4", "10.255.0.5"})}
     for parse in (shows.l3vnis, shows.remote_vteps, shows.router_macs, shows.vnis_in_force):
         assert parse("") == {}
+
+
+def test_what_zebra_has_heard_of_an_interface() -> None:
+    """It showed this on a leaf where it had lost two addresses of the interface; and a stranger."""
+    lost = """Interface br15141 is up, line protocol is up
+  vrf: vpc-13f979ea016
+  flags: <UP,BROADCAST,RUNNING,MULTICAST>
+  inet6 fe80::f816:3eff:fec4:42c9/64
+  Interface Type Bridge
+"""
+    whole = lost.replace("  inet6", "  inet 10.8.0.1/24\n  inet6 fd00:8::1/64\n  inet6", 1)
+    assert shows.is_known(lost)
+    assert shows.addresses(lost) == {"fe80::f816:3eff:fec4:42c9/64"}
+    assert shows.addresses(whole) >= {"10.8.0.1/24", "fd00:8::1/64"}
+    assert not shows.is_known("% Can't find interface br15141\n")
+    assert shows.show_interface("br1", "") == "show interface br1"
+    assert shows.show_interface("br1", "vpc-1") == "show interface br1 vrf vpc-1"

@@ -2,28 +2,32 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from netwright.server.api.sender import Streams
+from netwright.server.http1.exchange import Exchange
 
 
 class Connection:
-    """A double of an ASGI connection; `gone` is set when the client goes away."""
+    """A double of a connection, and the exchange on it; `gone` is called when the client goes."""
+
+    scheme = "http"
 
     def __init__(self) -> None:
-        self.gone = asyncio.Event()
+        self.exchange = Exchange(self, "GET", "/", b"", ())
         self.sent: list[bytes] = []
         self.got = asyncio.Event()
 
-    async def receive(self) -> Any:
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Any) -> None:
-        self.sent.append(message["body"])
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
         self.got.set()
+
+    async def drained(self) -> None:
+        """At once."""
+
+    def read_on(self) -> None:
+        """Nothing comes."""
 
 
 async def _endless(ended: asyncio.Event) -> AsyncIterator[bytes]:
@@ -40,17 +44,15 @@ async def test_a_stream_that_ends() -> None:
         yield b"b"
 
     connection = Connection()
-    await Streams().run(lines(), connection.receive, connection.send)
+    await Streams().run(lines(), connection.exchange)
     assert connection.sent == [b"a", b"b"]
 
 
 async def test_a_client_that_goes_away_ends_its_stream() -> None:
     connection, ended = Connection(), asyncio.Event()
-    running = asyncio.create_task(
-        Streams().run(_endless(ended), connection.receive, connection.send)
-    )
+    running = asyncio.create_task(Streams().run(_endless(ended), connection.exchange))
     await connection.got.wait()
-    connection.gone.set()
+    connection.exchange.lose()
     await running
     assert ended.is_set()
 
@@ -59,7 +61,7 @@ async def test_a_stopping_server_ends_all_streams() -> None:
     streams, connections = Streams(), [Connection(), Connection()]
     ended = [asyncio.Event(), asyncio.Event()]
     running = [
-        asyncio.create_task(streams.run(_endless(event), one.receive, one.send))
+        asyncio.create_task(streams.run(_endless(event), one.exchange))
         for one, event in zip(connections, ended, strict=True)
     ]
     for one in connections:
@@ -76,4 +78,4 @@ async def test_a_stream_that_fails_breaks_the_connection() -> None:
 
     connection = Connection()
     with pytest.raises(ZeroDivisionError):
-        await Streams().run(lines(), connection.receive, connection.send)
+        await Streams().run(lines(), connection.exchange)

@@ -90,9 +90,8 @@ class Workshop:
                 self._tell(space, links.silence(self._index(space, name), name))
             case DeleteLink(space, name):
                 self._delete(space, name)
-            case ChangeAddress(space, name, address, add):
-                request = links.change_address(self._index(space, name), address, name, add=add)
-                self._tell(space, request, absent_is_fine=not add)
+            case ChangeAddress():
+                self._change_address(operation)
             case ChangeRoute(space, destination, nexthop, add):
                 request = links.change_route(destination, nexthop, add=add)
                 self._tell(space, request, absent_is_fine=not add)
@@ -207,6 +206,31 @@ class Workshop:
         if operation.up and space == "":
             _release(self._session, name)
 
+    def _change_address(self, operation: ChangeAddress) -> None:
+        """zebra hears of links and addresses on two sockets, and drops an address without a link.
+
+        It never asks again. So it must know the link first, and show the address in the end.
+        """  # noqa: D403 - its name
+        space, name, address = operation.space, operation.name, operation.address
+        index = self._index(space, name)
+        if not operation.add:
+            request = links.change_address(index, address, name, add=False)
+            self._tell(space, request, absent_is_fine=True)
+            return
+        wait_until(f"zebra knows {name}", lambda: shows.is_known(self._interface(space, name)))
+        self._tell(space, links.change_address(index, address, name, add=True))
+        wait_until(
+            f"zebra knows {address} on {name}",
+            lambda: address in shows.addresses(self._interface(space, name)),
+        )
+
+    def _interface(self, space: str, name: str) -> str:
+        """What zebra shows of it; that it cannot find it is no error here."""
+        try:
+            return self._show("zebra", shows.show_interface(name, space))
+        except VtyError as error:
+            return str(error)
+
     def _delete(self, space: str, name: str) -> None:
         link = self._session.link(space, name)
         if link is not None:
@@ -296,7 +320,7 @@ def settle(session: Session, segments: dict[int, Segment | None], vrfs: dict[str
 
     def l3vnis_in_force() -> bool:
         shown = shows.l3vnis(session.vty("zebra").ask(shows.SHOW_VRF_VNIS))
-        return all(shown.get(name) == vrf.l3vni for name, vrf in vrfs.items())
+        return all(shown.get(name) == (vrf.l3vni or None) for name, vrf in vrfs.items())
 
     if segments:
         names = ", ".join(map(str, sorted(segments)))

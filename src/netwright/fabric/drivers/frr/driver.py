@@ -100,18 +100,17 @@ class FrrDriver:
                     f"switch {self._name}, {element_words(change)}: {error}. What stands now is "
                     "read back; the change is tried again."
                 ) from error
-        segments: dict[int, Segment | None] = {}
-        vrfs: dict[str, Vrf] = {}
-        for change in changes:
-            if isinstance(change.before, Segment):
-                segments[change.before.vni] = None
-            if isinstance(change.before, Vrf):
-                vrfs.pop(change.before.name, None)
-            if isinstance(change.after, Segment):
-                segments[change.after.vni] = change.after
-            if isinstance(change.after, Vrf):
-                vrfs[change.after.name] = change.after
-        carrying_out.settle(session, segments, vrfs)
+        self._hold_token(session, token)
+        for operation in planning.sweep(state):
+            workshop.do(operation)
+        segments, vrfs = _expected(changes)
+        try:
+            carrying_out.settle(session, segments, vrfs)
+        except TimeoutError as error:
+            raise DeviceError(
+                f"switch {self._name}: {error}. What stands now is read back; the change is tried "
+                "again."
+            ) from error
 
     def _hold_token(self, session: Session, token: int) -> None:
         """Raises OvertakenError when the switch has seen a higher one."""
@@ -168,3 +167,20 @@ class FrrDriver:
                 f"switch {self._name} does not answer at local:{self._node.directory}: {error}. "
                 "Is it running, and its address in the inventory right?"
             ) from error
+
+
+def _expected(changes: Sequence[Change]) -> tuple[dict[int, Segment | None], dict[str, Vrf]]:
+    """What the daemons shall show after these: segments by VNI (None: gone), VRFs by name."""
+    segments: dict[int, Segment | None] = {}
+    vrfs: dict[str, Vrf] = {}
+    for change in changes:
+        if isinstance(change.before, Segment):
+            segments[change.before.vni] = None
+        if isinstance(change.before, Vrf):
+            vrfs.pop(change.before.name, None)
+        if isinstance(change.after, Segment):
+            segments[change.after.vni] = change.after
+        if isinstance(change.after, Vrf):
+            vrfs[change.after.name] = change.after
+    broken = [vni for vni, each in segments.items() if each is not None and not each.rd]
+    return {vni: each for vni, each in segments.items() if vni not in broken}, vrfs

@@ -17,7 +17,6 @@ from netwright.fabric.drivers.frr.operations import (
     Attach,
     ChangeAddress,
     DeleteLink,
-    Detach,
     DisableChecksumOffload,
     Set,
     Silence,
@@ -77,6 +76,11 @@ def remove(plan: Plan, gateway: VlanGateway) -> None:
         link = plan.observed.spaces[space].find(gateway.interface)
         if link is not None and "gateway" in (marks.read(link.alias) or {}):
             plan.add(DeleteLink(space, link.name))
+    sweep(plan)
+
+
+def sweep(plan: Plan) -> None:
+    """What leads from a trunk to no gateway any more."""
     for link in list(plan.observed.own.links.values()):
         mark = marks.read(link.alias) or {}
         if link.kind != "bridge" or "trunk" not in mark:
@@ -89,7 +93,7 @@ def remove(plan: Plan, gateway: VlanGateway) -> None:
         if trunk is not None:
             plan_interfaces.leave(plan, trunk, tag, end)
             if not outer_ends(plan.observed, "trunk", trunk.name):
-                plan.add(Detach(trunk.name))
+                plan_interfaces.sweep(plan)
         elif end is not None:
             plan.add(DeleteLink("", end.name))
         plan.add(DeleteLink("", link.name))

@@ -20,30 +20,37 @@ from netwright.fabric.drivers.frr.planned import (
     PlanError,
     fence_senders,
 )
-from netwright.fabric.drivers.frr.reading import inner_end, is_whole, outer_ends
+from netwright.fabric.drivers.frr.reading import BROKEN_VNI, inner_end, is_whole, outer_ends
 from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.links import Link
 
 
 def ensure(plan: Plan, interface: Interface) -> None:
-    """Held down before anything else changes; drops first; opened when all is in place."""
+    """Held down before anything else changes; drops first; opened when all is in place.
+
+    The filter's name says that it is we who hold it down: it is so from before until after.
+    """
     port = plan.port(interface.name)
     was_held = _is_held(plan, port)
+    _ensure_filter(plan, port, FILTER_OF_HOST_PORT[interface.is_down or was_held])
     if interface.is_down and port.is_up:
         plan.add(Set("", port.name, up=False))
-    _ensure_filter(plan, port, FILTER_OF_HOST_PORT[interface.is_down])
     _ensure_fences(plan, port, interface)
-    wanted = dict(interface.tagged)
-    if interface.untagged is not None:
-        wanted[0] = interface.untagged
+    untagged = interface.untagged or BROKEN_VNI
+    # A broken VLAN may stand in what is in between: it goes, until it is wanted whole.
+    wanted = {
+        vlan: vni for vlan, vni in {0: untagged, **interface.tagged}.items() if vni != BROKEN_VNI
+    }
     ends = outer_ends(plan.observed, "port", port.name)
     mapped = {vlan for index, vlan in plan.observed.tagged if index == port.index}
     for vlan in sorted({*ends, *mapped} - wanted.keys()):
         leave(plan, port, vlan, ends.get(vlan))
     for vlan, vni in sorted(wanted.items()):
         _join(plan, port, vlan, vni, ends.get(vlan))
-    if was_held and not interface.is_down and not plan.port(port.name).is_up:
-        plan.add(Set("", port.name, up=True))
+    if was_held and not interface.is_down:
+        if not plan.port(port.name).is_up:
+            plan.add(Set("", port.name, up=True))
+        _ensure_filter(plan, port, FILTER_OF_HOST_PORT[False])
 
 
 def remove(plan: Plan, interface: Interface) -> None:
@@ -65,6 +72,24 @@ def remove(plan: Plan, interface: Interface) -> None:
         plan.add(Set("", port.name, up=True))
     if port.index in plan.observed.filters:
         plan.add(Detach(port.name))
+
+
+def sweep(plan: Plan) -> None:
+    """Our filters go from ports that have nothing else of ours: a change may have broken off."""
+    for index, filter_ in list(plan.observed.filters.items()):
+        port = plan.observed.own.links.get(index)
+        if port is None or filter_.name == programs.TO_HOST:
+            continue
+        if _is_held(plan, port) and not port.is_up:
+            continue
+        used = (
+            outer_ends(plan.observed, "port", port.name)
+            or outer_ends(plan.observed, "trunk", port.name)
+            or fence_senders(plan.observed, index)
+            or any(at == index for at, _ in plan.observed.tagged)
+        )
+        if not used:
+            plan.add(Detach(port.name))
 
 
 def leave(plan: Plan, port: Link, vlan: int, outer: Link | None) -> None:

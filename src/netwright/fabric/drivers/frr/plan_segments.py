@@ -19,6 +19,7 @@ from netwright.fabric.drivers.frr.operations import (
 )
 from netwright.fabric.drivers.frr.plan_bgp import instance_lines
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
+from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.links import Link
 
@@ -47,6 +48,7 @@ def remove(plan: Plan, segment: Segment) -> None:
     if segment.vni in plan.observed.bgp.vnis:
         head = (f"router bgp {plan.asn}", "address-family l2vpn evpn")
         plan.add(Configure("bgpd", (*head, f"no vni {segment.vni}")))
+        plan.projection.bgp_vni(segment.vni, None)
     for space, link in links:
         if link.kind != "bridge":
             continue
@@ -57,11 +59,16 @@ def remove(plan: Plan, segment: Segment) -> None:
 
 
 def _tell_bgp(plan: Plan, segment: Segment) -> None:
+    """Not of a broken one, which stands in a plan only between what it is and shall be."""
+    if not segment.rd:
+        return
     now = plan.observed.bgp.vnis.get(segment.vni)
     lines = instance_lines(now, segment.rd, segment.route_targets)
     if lines:
         head = (f"router bgp {plan.asn}", "address-family l2vpn evpn", f"vni {segment.vni}")
         plan.add(Configure("bgpd", (*head, *lines)))
+        told = Instance(rd=segment.rd, targets=segment.route_targets)
+        plan.projection.bgp_vni(segment.vni, told)
 
 
 def _others(plan: Plan, vni: int, kind: str, space: str) -> list[tuple[str, Link]]:

@@ -1,5 +1,7 @@
 """VRFs: namespace, BGP instance, transit VNI (RFC 9135 symmetric routing). Pure."""
 
+import msgspec
+
 from netwright.fabric.config import Vrf
 from netwright.fabric.drivers.frr import names
 from netwright.fabric.drivers.frr.operations import (
@@ -15,7 +17,7 @@ from netwright.fabric.drivers.frr.operations import (
 )
 from netwright.fabric.drivers.frr.plan_bgp import instance_lines
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
-from netwright.fabric.drivers.frr.reading import L3VNI_LINES
+from netwright.fabric.drivers.frr.reading import BROKEN_VNI, L3VNI_LINES
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
 
@@ -23,6 +25,9 @@ _L3VNI_MTU = 1500
 
 
 def ensure(plan: Plan, vrf: Vrf) -> None:
+    """A broken transit VNI, which may stand in what is in between, is none."""
+    if vrf.l3vni == BROKEN_VNI:
+        vrf = msgspec.structs.replace(vrf, l3vni=None)
     alias = marks.write(router=vrf.router_id)
     space = plan.observed.spaces.get(vrf.name)
     if space is None:
@@ -51,6 +56,7 @@ def remove(plan: Plan, vrf: Vrf) -> None:
     _leave_other_l3vnis(plan, vrf, everything=True)
     if vrf.name in plan.observed.bgp.vrfs:
         plan.add(Configure("bgpd", (f"no router bgp {plan.asn} vrf {vrf.name}",), patient=True))
+        plan.projection.bgp_vrf(vrf.name, None)
     if space is None:
         return
     for link in list(plan.observed.spaces[vrf.name].links.values()):
@@ -64,6 +70,7 @@ def _leave_other_l3vnis(plan: Plan, vrf: Vrf, *, everything: bool = False) -> No
     shown = plan.observed.l3vnis.get(vrf.name)
     if shown is not None and shown != wanted:
         plan.add(Configure("zebra", (f"vrf {vrf.name}", f"no vni {shown}")))
+        plan.projection.l3vni(vrf.name, None)
     space = plan.observed.spaces.get(vrf.name)
     for link in list(space.links.values()) if space else ():
         l3vni = marks.read_number(marks.read(link.alias), "l3vni")
@@ -78,6 +85,7 @@ def _tell_bgp(plan: Plan, vrf: Vrf) -> None:
     if vrf.l3vni is None and not vrf.rd and vrf.route_targets == Instance().targets:
         if now is not None:
             plan.add(Configure("bgpd", (f"no {head}",), patient=True))
+            plan.projection.bgp_vrf(vrf.name, None)
         return
     lines = [] if now else [head, f"bgp router-id {plan.loopback}"]
     missing = L3VNI_LINES - (now.lines if now else frozenset()) if vrf.l3vni else frozenset()
@@ -94,6 +102,9 @@ def _tell_bgp(plan: Plan, vrf: Vrf) -> None:
             lines += [f"address-family {family}", *each, "exit-address-family"]
     if lines:
         plan.add(Configure("bgpd", tuple(lines)))
+        held = missing | (now.lines if now else frozenset())
+        told = Instance(rd=vrf.rd, targets=vrf.route_targets, lines=held)
+        plan.projection.bgp_vrf(vrf.name, told)
 
 
 def _ensure_l3vni(plan: Plan, vrf: Vrf, l3vni: int) -> None:
@@ -122,3 +133,4 @@ def _ensure_l3vni(plan: Plan, vrf: Vrf, l3vni: int) -> None:
         plan.add(Set(vrf.name, vxlan, up=True))
     if plan.observed.l3vnis.get(vrf.name) != l3vni:
         plan.add(Configure("zebra", (f"vrf {vrf.name}", f"vni {l3vni}")))
+        plan.projection.l3vni(vrf.name, l3vni)

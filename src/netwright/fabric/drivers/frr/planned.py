@@ -25,11 +25,11 @@ class Plan:
         self.held = held
         self.loopback = loopback
         self.operations: list[Operation] = []
-        self._projection = Projection(observed, loopback)
+        self.projection = Projection(observed, loopback)
 
     @property
     def observed(self) -> Observed:
-        return self._projection.observed
+        return self.projection.observed
 
     @property
     def asn(self) -> int:
@@ -39,7 +39,7 @@ class Plan:
 
     def port(self, name: str) -> Link:
         """An interface of the switch's own. Raises PlanError when there is none."""
-        if (link := self._projection.find("", name)) is None:
+        if (link := self.projection.find("", name)) is None:
             raise PlanError(f"it has no interface {name}: correct the inventory's link")
         return link
 
@@ -49,14 +49,14 @@ class Plan:
         In a VRF, which is ours itself, it is: a driver that died between making and marking it
         leaves it so. In the switch's own namespace both are one step.
         """
-        link = self._projection.find(space, name)
+        link = self.projection.find(space, name)
         if link is not None and not space and marks.read(link.alias) is None:
             raise PlanError(f"an interface {name} is not ours: rename or remove it")
         return link
 
     def with_number(self, key: str, number: int) -> list[tuple[str, Link]]:
         """Of ours, those whose mark has this `vni` or `l3vni`, with their namespaces."""
-        return self._projection.with_number(key, number)
+        return self.projection.with_number(key, number)
 
     def members(self, space: str, bridge: Link) -> list[Link]:
         links = self.observed.spaces[space].links.values()
@@ -65,7 +65,7 @@ class Plan:
     def add(self, *operations: Operation) -> None:
         for operation in operations:
             self.operations.append(operation)
-            self._projection.do(operation)
+            self.projection.do(operation)
 
 
 def fence_senders(observed: Observed, port: int) -> dict[str, str]:

@@ -17,13 +17,21 @@ from netwright.fabric.drivers.frr.operations import ChangeRoute, Operation
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
 from netwright.fabric.drivers.linux.links import KernelRoute
 
-__all__ = ["Plan", "operations"]
+__all__ = ["Plan", "operations", "sweep"]
 
 
 def operations(state: Plan, change: Change) -> tuple[Operation, ...]:
     """Of one change, which the plan's state takes as done. Raises PlanError at what bars it."""
     state.operations = []
     _plan(state, change)
+    return tuple(state.operations)
+
+
+def sweep(state: Plan) -> tuple[Operation, ...]:
+    """What no element names any more, after a change that broke off and was planned away."""
+    state.operations = []
+    plan_gateways.sweep(state)
+    plan_interfaces.sweep(state)
     return tuple(state.operations)
 
 

@@ -1,7 +1,7 @@
 """A switch as operations will have left it: what each does to it, on values. Pure."""
 
 import itertools
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,9 +24,13 @@ from netwright.fabric.drivers.frr.operations import (
     Set,
     SetTunnelPort,
 )
+from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.filters import PRIORITY, Filter
 from netwright.fabric.drivers.linux.links import KernelRoute, Link
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _FIRST_INDEX = 1 << 24  # of what is planned: no kernel counts that far
 _NUMBERS = ("vni", "l3vni")
@@ -41,8 +45,8 @@ class Projection:
 
     def __init__(self, seen: Observed, loopback: str) -> None:
         self._loopback = loopback
-        taken = (index for space in seen.spaces.values() for index in space.links)
-        self._indexes = itertools.count(max(_FIRST_INDEX, *(index + 1 for index in taken)))
+        taken = [index for space in seen.spaces.values() for index in space.links]
+        self._indexes = itertools.count(max([_FIRST_INDEX, *taken]) + 1)
         self._spaces: dict[str, Space] = {}
         self._names: dict[tuple[str, str], int] = {}
         self._numbered: dict[tuple[str, int], dict[tuple[str, int], None]] = {}
@@ -54,8 +58,12 @@ class Projection:
             )
             for link in space.links.values():
                 self._put(name, link)
+        self._vnis, self._vrfs = dict(seen.bgp.vnis), dict(seen.bgp.vrfs)
+        self._l3vnis = dict(seen.l3vnis)
         self.observed = msgspec.structs.replace(
             seen,
+            bgp=msgspec.structs.replace(seen.bgp, vnis=self._vnis, vrfs=self._vrfs),
+            l3vnis=self._l3vnis,
             spaces=self._spaces,
             filters=self._filters,
             tagged=self._tagged,
@@ -71,6 +79,17 @@ class Projection:
         """Those whose mark has this number as its `vni` or `l3vni`, with their namespaces."""
         places = self._numbered.get((key, number), {})
         return [(space, self._spaces[space].links[index]) for space, index in places]
+
+    def bgp_vni(self, vni: int, instance: Instance | None) -> None:
+        """What bgpd's configuration has of a VNI once it is told; None: nothing."""
+        _keep(self._vnis, vni, instance)
+
+    def bgp_vrf(self, name: str, instance: Instance | None) -> None:
+        _keep(self._vrfs, name, instance)
+
+    def l3vni(self, vrf: str, vni: int | None) -> None:
+        """What zebra has of a VRF."""
+        _keep(self._l3vnis, vrf, vni)
 
     def do(self, operation: Operation) -> None:  # noqa: C901, PLR0912 (one line an operation)
         match operation:
@@ -108,7 +127,7 @@ class Projection:
             case MapVlan() | Fence():
                 self._map(operation)
             case _:
-                pass  # what the daemons are told, they show themselves
+                pass  # lines for daemons: who plans them says what they make
 
     def _map(self, operation: MapVlan | Fence) -> None:
         if isinstance(operation, Fence):
@@ -215,6 +234,13 @@ class Projection:
         links = self._spaces[space].links
         assert isinstance(links, dict)
         return links
+
+
+def _keep(values: dict[K, V], key: K, value: V | None) -> None:
+    if value is None:
+        values.pop(key, None)
+    else:
+        values[key] = value
 
 
 def _numbers(link: Link) -> list[tuple[str, int]]:

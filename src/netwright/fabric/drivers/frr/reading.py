@@ -77,10 +77,19 @@ def is_whole(observed: Observed, port: Link, vlan: int, outer: Link) -> bool:
 
 
 def inner_end(observed: Observed, outer: Link) -> tuple[str, Link] | None:
-    """The other end of an outer end: the namespace it is in, and itself."""
+    """The other end of an outer end: the namespace it is in, and itself.
+
+    Indexes are a namespace's own, so both ends may have the same one: then the outer end answers to
+    all that is asked of its peer, but for the name.
+    """
     for name, space in observed.spaces.items():
         other = space.links.get(outer.peer)
-        if other is not None and other.peer == outer.index and other.alias == outer.alias:
+        if (
+            other is not None
+            and other.name != outer.name
+            and other.peer == outer.index
+            and other.alias == outer.alias
+        ):
             return name, other
     return None
 

@@ -16,6 +16,7 @@ SHOW_VRFS = "show vrf"
 SHOW_VRF_VNIS = "show vrf vni json"
 SHOW_ROUTER_MACS = "show evpn rmac vni all json"
 
+_ADDRESS = re.compile(r"^ +inet6? (\S+)", re.MULTILINE)
 _ACTIVE_VRF = re.compile(r"^vrf (\S+) id \d+ netns", re.MULTILINE)
 
 
@@ -74,6 +75,21 @@ def remote_vteps(shown: str) -> dict[int, frozenset[str]]:
 def active_vrfs(shown: str) -> frozenset[str]:
     """Of SHOW_VRFS: those whose namespace zebra is in."""
     return frozenset(_ACTIVE_VRF.findall(shown))
+
+
+def show_interface(name: str, vrf: str) -> str:
+    """What zebra is asked for an interface; `vrf` "" is the default."""
+    return f"show interface {name} vrf {vrf}" if vrf else f"show interface {name}"
+
+
+def is_known(shown: str) -> bool:
+    """Of `show_interface`: whether zebra has heard of it."""
+    return shown.startswith("Interface ")
+
+
+def addresses(shown: str) -> frozenset[str]:
+    """Of `show_interface`: those that zebra has heard of, with prefix lengths."""
+    return frozenset(_ADDRESS.findall(shown))
 
 
 def l3vnis(shown: str) -> dict[str, int]:

@@ -87,7 +87,7 @@ class Bulk:
         body, collection = await call.body(), self._resource.collection
         if not body.strip():
             raise HTTPBadRequest(
-                f"{call.scope['method']} /v2.0/{collection} has no body, which says what it is "
+                f"{call.exchange.method} /v2.0/{collection} has no body, which says what it is "
                 "about.",
                 next=f'Send {{"{collection}": [{{"id": ID}}, …]}}; for one {self._resource.name} '
                 f"ask at /v2.0/{collection}/ID.",

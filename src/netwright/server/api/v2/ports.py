@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any
 
 import msgspec
@@ -169,6 +169,16 @@ _SHOWN: How = {
 }
 
 
+_Bound = tuple[str | UnsetType, str | UnsetType, Mapping[str, Any] | UnsetType]
+_UNBOUND: _Bound = ("", VifType.UNBOUND, {})
+_NOT_SHOWN: _Bound = (UNSET, UNSET, UNSET)
+
+
+@lru_cache(maxsize=64)  # the ports of a batch share theirs
+def _moment(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
+
+
 class Ports(Resource[Port, PortCreation, PortUpdate]):
     name = "port"
     collection = "ports"
@@ -219,7 +229,8 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             network = networks.get(item.network_id) if item.network_id else None
             _require_network_owner(caller, "create", item, network)
 
-        each(self.collection, items, require_owner)
+        if not caller.is_admin:
+            each(self.collection, items, require_owner)
         return CreatePorts(
             caller=caller, drafts=each(self.collection, items, partial(_draft, caller))
         )
@@ -257,19 +268,17 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
     def created_status(self, command: Command, made: Sequence[Port]) -> int:
         """200 when every port was there already under its unique name."""
         assert isinstance(command, CreatePorts)
+        if not any(draft.unique_name for draft in command.drafts):
+            return 201
         drafted = {draft.id for draft in command.drafts}
         return 201 if any(port.id in drafted for port in made) else 200
 
     def view(self, caller: Caller, value: Port) -> PortView:
         binding = value.active_binding if caller.is_admin else None
-        bound: dict[str, Any] = {}
-        if caller.is_admin:
-            bound = {
-                "host_id": binding.host if binding else "",
-                "vif_type": binding.vif_type if binding else VifType.UNBOUND,
-                "vif_details": binding.vif_details if binding else {},
-                "profile": value.profile,
-            }
+        host_id, vif_type, vif_details = _UNBOUND if caller.is_admin else _NOT_SHOWN
+        if binding is not None:
+            host_id, vif_type = binding.host, binding.vif_type
+            vif_details = binding.vif_details
         return PortView(
             id=value.id,
             network_id=value.network_id,
@@ -288,11 +297,14 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             device_id=value.device_id,
             device_owner=value.device_owner,
             vnic_type=value.vnic_type,
-            **bound,
+            host_id=host_id,
+            vif_type=vif_type,
+            vif_details=vif_details,
+            profile=value.profile if caller.is_admin else UNSET,
             tags=value.tags,
             revision_number=value.revision_number,
-            created_at=datetime.fromtimestamp(int(value.created_at), UTC),
-            updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
+            created_at=_moment(int(value.created_at)),
+            updated_at=_moment(int(value.updated_at)),
         )
 
 

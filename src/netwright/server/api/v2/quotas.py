@@ -105,7 +105,7 @@ class Quotas:
 
     async def _whose(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
-        word = call.scope["path"].rstrip("/").rpartition("/")[2]
+        word = call.exchange.path.rstrip("/").rpartition("/")[2]
         return json_reply({word: {f"{word}_id": call.caller.project_id}})
 
     async def _show(self, call: Call) -> Reply:

@@ -130,6 +130,8 @@ def profile(attribute: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def tags(given: tuple[str, ...]) -> tuple[str, ...]:
     """The tags in order; raises InvalidInput when one is there twice, or too many are."""
+    if not given:
+        return ()
     if len(set(given)) != len(given):
         twice = {tag for tag, times in Counter(given).items() if times > 1}
         raise invalid("tags", f"Duplicate items in the list: '{', '.join(sorted(twice))}'")

@@ -1,66 +1,24 @@
-"""What the demo claims of the VLAN stage, each claim with the measurement that shows it.
-
-A claim is done, returns what was measured in words, and raises `ClaimBroken` when it does not hold.
-Each finds the instances that earlier claims made.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
-from msgspec import Struct
+"""What the demo claims of the VLAN stage, each claim with the measurement that shows it."""
 
 from netwright.lab import faults, probe, processes, services
+from netwright.lab.demo.stage import (
+    CONDITION_TIMEOUT_S,
+    PING_INTERVAL_S,
+    PINGS,
+    Claim,
+    Scene,
+    Stage,
+    require,
+)
 from netwright.lab.errors import LabError
 from netwright.lab.nodes import switch
 from netwright.lab.nodes.host import BOND
-from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
+from netwright.lab.orchestrator import Wanted, eventually
 from netwright.lab.places import namespace_of
 from netwright.lab.processes import run
-from netwright.lab.state import Lab
 
-PINGS = 500
-PING_INTERVAL_S = 0.01
 # BFD at 100 ms sees a silent failure within 300 ms; twice that leaves room for a loaded machine.
 LOST_BY_SILENT_NIC_MAX = 60
-_CONDITION_TIMEOUT_S = 15.0
-
-
-class ClaimBroken(LabError):
-    """A claim of the demo did not hold; the message says what was measured."""
-
-
-@dataclass
-class Stage:
-    """What the claims share: the lab, the service in it, the instances made so far by name."""
-
-    lab: Lab
-    orchestrator: Orchestrator
-    made: dict[str, Spawned] = field(default_factory=dict)
-
-    def tap_ping(self, source: str, target: str, version: int = 4) -> str:
-        """Ping one instance from another; a sentence. Raises ClaimBroken on a missing reply."""
-        result = probe.ping(
-            self.lab, self.place(source), self.made[target].address(version), count=5
-        )
-        require(result.lost == 0, f"{source} → {target}: {result.lost} of {result.sent} lost")
-        return f"{source} → {target} {result.received}/{result.sent}"
-
-    def place(self, name: str) -> str:
-        """Where an instance runs, as the probes name it."""
-        one = self.made[name]
-        return one.host if self.lab.node(one.host).kind == "baremetal" else one.instance.id
-
-
-class Claim(Struct, frozen=True):
-    """A title for people, and what shows it."""
-
-    title: str
-    show: Callable[[Stage], str]
-
-
-def require(holds: object, what: str) -> None:
-    if not holds:
-        raise ClaimBroken(f"demo: {what}")
 
 
 def _networks(stage: Stage) -> str:
@@ -87,20 +45,14 @@ def _same_vlan(stage: Stage) -> str:
     said = [
         stage.tap_ping("web1", "web2"),
         stage.tap_ping("web1", "web3"),
-        stage.tap_ping("web1", "web3", 6) + " over IPv6",
+        stage.tap_ping("web1", "web3", 6),
     ]
-    sent = probe.tcp(
-        stage.lab, stage.place("web1"), stage.place("web3"), stage.made["web3"].address()
-    )
-    return "; ".join([*said, f"TCP web1 → web3 {sent.octets // 1000} kB whole"])
+    return "; ".join([*said, stage.tcp("web1", "web3")])
 
 
 def _between_vlans(stage: Stage) -> str:
     said = [stage.tap_ping("web1", "db1"), stage.tap_ping("web3", "db2")]
-    sent = probe.tcp(
-        stage.lab, stage.place("web1"), stage.place("db1"), stage.made["db1"].address()
-    )
-    return "; ".join([*said, f"TCP web1 → db1 {sent.octets // 1000} kB whole"])
+    return "; ".join([*said, stage.tcp("web1", "db1")])
 
 
 def _bare_metal(stage: Stage) -> str:
@@ -164,14 +116,12 @@ def _silent_nic(stage: Stage) -> str:
     require(lost <= LOST_BY_SILENT_NIC_MAX, f"{lost} of {PINGS} pings lost by a silent NIC failure")
     other = switch.active_member(stage.lab, "host2", BOND)
     require(other != in_use, f"host2 still uses {in_use}, which is silent")
-    seen = eventually(
-        lambda: "redundancy lost" in _conditions(stage, "host2"), _CONDITION_TIMEOUT_S
-    )
+    seen = eventually(lambda: "redundancy lost" in _conditions(stage, "host2"), CONDITION_TIMEOUT_S)
     require(seen, "host2 does not show `redundancy lost`")
     stage.orchestrator.await_status([web1, web3])
     faults.heal(stage.lab, nic)
     well = eventually(
-        lambda: "redundancy lost" not in _conditions(stage, "host2"), _CONDITION_TIMEOUT_S
+        lambda: "redundancy lost" not in _conditions(stage, "host2"), CONDITION_TIMEOUT_S
     )
     require(well, "host2 still shows `redundancy lost` after the NIC was healed")
     return (
@@ -208,7 +158,7 @@ def _deleted(stage: Stage) -> str:
     def withdrawn() -> bool:
         return any(each.event == "rested" for each in stage.orchestrator.history(port_id))
 
-    require(eventually(withdrawn, _CONDITION_TIMEOUT_S), "host3 did not confirm the withdrawal")
+    require(eventually(withdrawn, CONDITION_TIMEOUT_S), "host3 did not confirm the withdrawal")
     return f"db2 is gone, host3 confirmed; {doomed.address()} rests for 60 s before it is given out"
 
 
@@ -229,7 +179,7 @@ def _run_may_fail(namespace: str, argv: list[str]) -> None:
         return
 
 
-CLAIMS = (
+_CLAIMS = (
     Claim("Two VLAN networks with IPv4 and IPv6 subnets, gateways on the core router", _networks),
     Claim(
         "Five VM-like instances and one bare-metal host get addresses that are theirs", _instances
@@ -244,4 +194,14 @@ CLAIMS = (
     Claim("A NIC fails silently: traffic moves to the other one", _silent_nic),
     Claim("An agent is killed and started again: no packet is lost", _agent_restart),
     Claim("A deleted port's address is withdrawn, then rests", _deleted),
+)
+
+SCENE = Scene(
+    _CLAIMS,
+    (
+        "lab exec {lab} mgmt -- openstack port list",
+        "lab exec {lab} mgmt -- netwright port explain web1",
+        "lab fail {lab} link:host1-tor1 --silent",
+        "lab spawn {lab} host3 --network green",
+    ),
 )
