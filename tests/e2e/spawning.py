@@ -71,14 +71,16 @@ class Cloud:
 
     def instance(self, port: dict[str, Any]) -> Instance:
         """What the machine is told, from the API."""
-        (fixed,) = port["fixed_ips"]
-        subnet = self.openstack(f"subnet show {fixed['subnet_id']}")
-        _, _, length = subnet["cidr"].partition("/")
+        fixed = port["fixed_ips"]
+        subnets = [self.openstack(f"subnet show {one['subnet_id']}") for one in fixed]
+        lengths = [subnet["cidr"].partition("/")[2] for subnet in subnets]
         return Instance(
             id=port["id"],
             mac=port["mac_address"],
-            addresses=(f"{fixed['ip_address']}/{length}",),
-            gateways=(subnet["gateway_ip"],),
+            addresses=tuple(
+                f"{one['ip_address']}/{length}" for one, length in zip(fixed, lengths, strict=True)
+            ),
+            gateways=tuple(subnet["gateway_ip"] for subnet in subnets),
             device_id=port["device_id"],
         )
 
@@ -96,7 +98,12 @@ class Cloud:
     def until(self, holds: Callable[[], bool]) -> None:
         assert eventually(holds, WAIT_S), f"not so after {WAIT_S} s"
 
-    # What was recorded.
+    # What was recorded, or is so by the lab's description.
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """Of the network, with prefix lengths."""
+        return self.lab.spec.fabric_networks[NETWORK].gateways
 
     def history(self, port_id: str) -> tuple[Transition, ...]:
         """`GET /v1/ports/ID/history`."""

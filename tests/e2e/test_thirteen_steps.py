@@ -230,8 +230,9 @@ def _begun(cloud: Cloud, port: dict[str, object], scheduled_at: float) -> list[D
     assert kept.created_at <= request.answered_at
     assert (kept.device_id, kept.device_owner) == (port["device_id"], "compute:nova")
     assert kept.mac_address == port["mac_address"]
-    assert len(kept.fixed_ips) == 1
-    assert cloud.instance(port).gateways == ("10.8.0.1",)
+    gateways = {one.partition("/")[0] for one in cloud.gateways}
+    assert set(cloud.instance(port).gateways) == gateways
+    assert len(kept.fixed_ips) == len(gateways)  # one of each family
     return [
         Done("1, 2", "scheduled", "orchestrator", scheduled_at),
         # The line is written, and so reckoned from, a little after the reply.
@@ -325,9 +326,10 @@ def _assert_both_planes_before(
 
 
 def _address_of(cloud: Cloud, host: str) -> str:
-    """Of the first port on a host."""
-    row = next(one for one in cloud.openstack(f"port list --host {host}"))
-    return str(row["Fixed IP Addresses"][0]["ip_address"])
+    """The IPv4 one of the only port on a host."""
+    (row,) = cloud.openstack(f"port list --host {host}")
+    addresses = [str(each["ip_address"]) for each in row["Fixed IP Addresses"]]
+    return next(each for each in addresses if "." in each)
 
 
 def _show(capsys: pytest.CaptureFixture[str], title: str, steps: Sequence[Done]) -> None:
