@@ -52,6 +52,9 @@ HOSTS = ("host1", "host2", "host3", "host4")
 PAIR = ("leaf1", "leaf2")
 PING_S = 0.01
 PINGS = 500
+PINGS_OVER_A_LEASE = 1500
+"""A controller that starts anew acts when the lease of the killed one has run out, in 7 s."""
+
 CONTROLLER = f"process:{MANAGEMENT_NODE}/{FABRIC_CONTROLLER}"
 
 KNOWN_S_MAX = 0.250
@@ -299,7 +302,10 @@ def _losses(orchestrator: Orchestrator) -> list[Result]:
     orchestrator.await_status([one, other])
     if not eventually(lambda: probe.ping(lab, one.instance.id, other.address()).lost == 0, WAIT_S):
         raise RuntimeError("fabric_attach: two instances do not reach each other")
-    restart = _lost(lab, one, other, lambda: _restart(lab))
+    tenures = _tenures(lab)
+    restart = _lost(lab, one, other, lambda: _restart(lab), PINGS_OVER_A_LEASE)
+    if _tenures(lab) == tenures:
+        raise RuntimeError("fabric_attach: the controller did not act again while pings ran")
     _await_in_sync(orchestrator)
     spines = []
     for spine in lab.nodes("spine"):
@@ -317,10 +323,12 @@ def _losses(orchestrator: Orchestrator) -> list[Result]:
     ]
 
 
-def _lost(lab: Lab, one: Spawned, other: Spawned, act: Callable[[], None]) -> int:
+def _lost(
+    lab: Lab, one: Spawned, other: Spawned, act: Callable[[], None], count: int = PINGS
+) -> int:
     """Of pings that run while it is done and afterwards."""
     place, target = one.instance.id, other.address()
-    with probe.pinging(lab, place, target, count=PINGS, interval_s=PING_S) as run:
+    with probe.pinging(lab, place, target, count=count, interval_s=PING_S) as run:
         act()
         return run.finish().lost
 
@@ -328,6 +336,12 @@ def _lost(lab: Lab, one: Spawned, other: Spawned, act: Callable[[], None]) -> in
 def _restart(lab: Lab) -> None:
     faults.fail(lab, CONTROLLER)
     faults.heal(lab, CONTROLLER)
+
+
+def _tenures(lab: Lab) -> int:
+    """How often a controller has begun to act."""
+    process = processes.find(lab, MANAGEMENT_NODE, FABRIC_CONTROLLER)
+    return processes.log_path(lab, process).read_text().count("event=active ")
 
 
 @contextmanager
