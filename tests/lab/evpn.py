@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from netwright.client.api import Client
 from netwright.client.mirror import Mirror
 from netwright.client.networking import Collection, Networking, Resource
-from netwright.lab import convergence, down, netns, processes, services, spec, start, up
-from netwright.lab.nodes import frr, vty
+from netwright.lab import convergence, down, faults, netns, processes, spec, start, up
+from netwright.lab.nodes import frr, switch, vty
+from netwright.lab.nodes import host as hosts
 from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
@@ -49,9 +50,7 @@ class Evpn:
 
     def switch(self, name: str) -> Mapping[str, Any]:
         """As `GET /v1/switches/NAME` has it."""
-        return self.get(f"/v1/switches/{name}")
-
-    def get(self, path: str) -> Any:
+        path = f"/v1/switches/{name}"
         return self.nova.ask(lambda client: client.call("GET", path, dict[str, Any]))
 
     def host(self, name: str) -> Host:
@@ -73,6 +72,22 @@ class Evpn:
         assert attachment is not None
         assert attachment.vlan is not None
         return attachment.vlan
+
+    def leaf_in_use(self, host: str) -> str:
+        """The leaf that a host's bond sends to."""
+        nic = switch.active_member(self.lab, host, hosts.BOND)
+        cable = self.lab.layout.cable_at(host, nic)
+        assert cable is not None
+        return cable.upper.node
+
+    def has_vni(self, leaf: str, vni: int) -> bool:
+        return str(vni) in self.vty(leaf, "zebra", "show evpn vni")
+
+    def vtep_of(self, leaf: str, network: str, one: Spawned) -> str:
+        """Behind which other VTEP a leaf has a MAC; "" when behind none."""
+        show = f"show evpn mac vni {self.vni(network)} mac {one.instance.mac}"
+        _, _, after = self.vty(leaf, "zebra", show).partition("Remote VTEP: ")
+        return after.split()[0] if after else ""
 
     def amiss(self) -> list[str]:
         """What is not well: attachments, switches, hosts, in words."""
@@ -140,9 +155,11 @@ class Evpn:
         network_id = str(self.nova.network(name)["id"])
         self.nova.ask(lambda client: Networking(client).delete(Collection.NETWORKS, network_id))
 
-    def spawn(self, network: str, **hosts: str) -> list[Spawned]:
+    def spawn(self, network: str, **places: str) -> list[Spawned]:
         """Instances by name on their hosts, all ACTIVE."""
-        made = self.nova.spawn(Wanted(name, host, network) for name, host in hosts.items())
+        made = self.nova.spawn(Wanted(name, host, network) for name, host in places.items())
+        refused = [why for one in made if (why := self.nova.refusal(one))]
+        assert not refused, refused
         self.nova.await_status(made)
         return made
 
@@ -286,5 +303,13 @@ def evpn_lab(root: Path, letter: str) -> Iterator[Evpn]:
         down.take_down(name, root)
 
 
-def restart_controller(lab: Lab) -> None:
-    processes.restart(lab, MANAGEMENT_NODE, services.FABRIC_CONTROLLER)
+@contextmanager
+def broken(evpn: Evpn, *what: str, silent: bool = False) -> Iterator[None]:
+    """Faults of `lab.faults` for as long as the block lasts."""
+    try:
+        for each in what:
+            faults.fail(evpn.lab, each, silent=silent)
+        yield
+    finally:
+        for each in what:
+            faults.heal(evpn.lab, each)

@@ -1,4 +1,4 @@
-"""Somebody changes a leaf by hand: seen, shown, put back or only alarmed; what is not ours stays."""
+"""Somebody changes a leaf by hand: seen, shown, put back or alarmed; what is not ours stays."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from tests.lab.evpn import Evpn, evpn_lab
 
+from netwright.fabric.keeper import POLL_S
 from netwright.lab import links, probe
 from netwright.lab.nodes import frr, reached
 from netwright.lab.orchestrator import Spawned, eventually
@@ -173,8 +174,7 @@ def test_where_drift_is_to_alarm_it_is_shown_and_left_until_somebody_applies(evp
     diff = evpn.cli("fabric", "diff", "leaf1")
     assert diff.returncode == 0, diff.stderr
     assert "9:9" in diff.stdout, diff.stdout
-    # Two looks of the controller later it is as it was.
-    time.sleep(2 * 3.0)
+    time.sleep(POLL_S)  # the controller looks again, and leaves it
     assert evpn.switch("leaf1")["status"] == "drifted"
     assert "9:9" in evpn.vty("leaf1", "bgpd", "show running-config")
     applied = evpn.cli("fabric", "apply", "leaf1")
@@ -226,5 +226,4 @@ def test_what_somebody_else_made_stays_as_it_is(evpn: Evpn) -> None:
     all_wiped(evpn)
     assert eventually(lambda: "Repaired" in evpn.switch("leaf1")["cause"], 15.0)
     evpn.await_well()
-    evpn.cli("fabric", "apply", "leaf1")
     assert theirs() == before

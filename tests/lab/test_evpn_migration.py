@@ -1,23 +1,35 @@
 """Instances go between hosts of a fabric; VLANs and VNIs go, rest, and come again."""
 
+import itertools
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.lab.evpn import Evpn, evpn_lab
+from tests.lab.evpn import Evpn, broken, evpn_lab
 
-from netwright.lab import faults, probe, services
+from netwright.lab import links, probe, start
+from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, Wanted, eventually
 from netwright.lab.places import find_instance
+from netwright.model.errors import NetworkInUse
+from netwright.model.resources import HostState
 from netwright.model.topology import Topology, VlanInterval
 
 pytestmark = pytest.mark.lab
 
 MOVES = (("host1", "host3"), ("host3", "host1"), ("host1", "host4"), ("host4", "host2"),
          ("host2", "host3"))  # fmt: skip
+LEAVES = ("leaf1", "leaf2", "leaf3", "leaf4")
+PINGS = 150
 LOST_MAX = 10
+LOST_ONCE_MAX = 15
+"""On a machine that is busy with something else: the guest's pause, closing it here and opening it
+there are 50 to 100 ms of work on two cores, EVPN's two hops of 50 ms go on beside that."""
+
+DUPLICATE_MOVES_MAX = 20
 SOON_S = 20.0
 
 
@@ -28,21 +40,171 @@ def evpn(lab_root: Path) -> Iterator[Evpn]:
         yield evpn
 
 
-@pytest.mark.parametrize("near", ["host2", "host4"])
-def test_a_guest_moves_between_pairs_of_leaves(evpn: Evpn, near: str) -> None:
-    """With somebody who speaks to it behind either pair: five moves of five."""
-    near_, mover = evpn.spawn("red", near=near, mover="host1")
-    lost = []
+@pytest.fixture(scope="module")
+def guests(evpn: Evpn) -> tuple[list[Spawned], Spawned]:
+    """Somebody behind either pair of leaves who speaks to the one that moves, and that one."""
+    *near, mover = evpn.spawn("red", near="host2", far="host4", mover="host1")
+    return near, mover
+
+
+def test_a_guest_moves_between_pairs_of_leaves(
+    evpn: Evpn, guests: tuple[list[Spawned], Spawned]
+) -> None:
+    near, mover = guests
+    lost: dict[str, list[int]] = {one.host: [] for one in near}
     for source, to in MOVES:
         assert find_instance(evpn.lab, mover.instance.id).node == source
-        with probe.pinging(
-            evpn.lab, near_.instance.id, mover.address(), count=200, interval_s=0.01
-        ) as run:
+        with ExitStack() as pinging:
+            runs = {
+                one.host: pinging.enter_context(
+                    probe.pinging(
+                        evpn.lab, one.instance.id, mover.address(), count=PINGS, interval_s=0.01
+                    )
+                )
+                for one in near
+            }
             evpn.nova.live_migrate(mover.instance.id, to)
-            lost.append(run.finish().lost)
-        sys.stdout.write(f"near {near}: {source} to {to}: {lost[-1]} of 200 pings lost\n")
+            for host, run in runs.items():
+                lost[host].append(run.finish().lost)
         evpn.nova.await_status([mover])
-        assert probe.ping(evpn.lab, near_.instance.id, mover.address()).lost == 0
-    evpn.nova.end([near_.instance.id, mover.instance.id])
+        for one in near:
+            assert probe.ping(evpn.lab, mover.instance.id, one.address()).lost == 0
+    sys.stdout.write(f"{len(MOVES)} moves, lost of {PINGS} pings from each: {lost}\n")
+    for each in lost.values():
+        assert sum(each) / len(MOVES) < LOST_MAX
+        assert max(each) < LOST_ONCE_MAX
+
+
+def test_a_mac_that_frr_takes_for_a_duplicate_is_forwarded_all_the_same(
+    evpn: Evpn, guests: tuple[list[Spawned], Spawned]
+) -> None:
+    """Five moves in 180 s are FRR's default; it warns then, and freezes nothing.
+
+    Which host has a MAC, the server knows: that it moves often is no error of the network's.
+    """
+    near, mover = guests
+    for to in itertools.islice(itertools.cycle(("host1", "host3")), DUPLICATE_MOVES_MAX):
+        if is_duplicate(evpn, mover):
+            break
+        evpn.nova.live_migrate(mover.instance.id, to)
+        assert eventually(lambda: is_known_everywhere(evpn, mover), SOON_S)
+    assert is_duplicate(evpn, mover)
+    evpn.nova.live_migrate(mover.instance.id, "host4")
+    assert eventually(lambda: is_known_everywhere(evpn, mover), SOON_S)
+    assert probe.ping(evpn.lab, near[0].instance.id, mover.address(), count=5).lost == 0
+    evpn.nova.end([one.instance.id for one in (*near, mover)])
     evpn.await_well()
-    sys.stdout.write(f"LOST {lost}\n")
+
+
+def is_known_everywhere(evpn: Evpn, one: Spawned) -> bool:
+    """Whether each leaf that has `red` knows behind which leaf the MAC is now."""
+    leaf = evpn.leaf_in_use(find_instance(evpn.lab, one.instance.id).node)
+    there = frr.fabric_switch(evpn.lab, leaf).speaker.loopback
+    vni = evpn.vni("red")
+    others = [each for each in LEAVES if each != leaf and evpn.has_vni(each, vni)]
+    return all(evpn.vtep_of(each, "red", one) == there for each in others)
+
+
+def is_duplicate(evpn: Evpn, one: Spawned) -> bool:
+    """Whether a leaf takes its MAC for one that two machines have."""
+    show = f"show evpn mac vni {evpn.vni('red')} duplicate"
+    return any(one.instance.mac in evpn.vty(leaf, "zebra", show) for leaf in LEAVES)
+
+
+ONLY = 1999
+"""The one VLAN that is left for new networks in these tests."""
+
+
+@pytest.fixture
+def one_vlan(evpn: Evpn) -> Iterator[None]:
+    before = evpn.nova.ask(lambda client: client.topology())
+    interval = VlanInterval(first=ONLY, last=ONLY)
+    evpn.set_topology(lambda is_: replace(is_, fabric=replace(is_.fabric, vlans=(interval,))))
+    yield
+    evpn.set_topology(lambda _: before)
+    evpn.await_well()
+
+
+def carries(evpn: Evpn, leaf: str) -> bool:
+    names = links.interfaces_in(evpn.lab.namespace(leaf))
+    return any(name.startswith("nw") and name.endswith(f".{ONLY}") for name in names)
+
+
+def spawn_waiting(evpn: Evpn, network: str, host: str) -> Spawned:
+    """An instance whose network finds no VLAN, and says so."""
+    (one,) = evpn.nova.spawn([Wanted(network, host, network)])
+    assert f"pool {ONLY}" in evpn.nova.refusal(one)
+    return one
+
+
+def empty(evpn: Evpn, one: Spawned, network: str) -> None:
+    """The instance ends, and its network goes as soon as its port is withdrawn."""
+    evpn.nova.end([one.instance.id])
+
+    def is_gone() -> bool:
+        with suppress(NetworkInUse):
+            evpn.delete_network(network)
+            return True
+        return False
+
+    assert eventually(is_gone, SOON_S)
+
+
+@pytest.mark.usefixtures("one_vlan")
+def test_a_vlan_is_given_again_once_no_leaf_has_it_or_the_leaf_is_decommissioned(
+    evpn: Evpn,
+) -> None:
+    for name, cidr in (("n1", "10.161.0.0/24"), ("n2", "10.162.0.0/24"), ("n3", "10.163.0.0/24")):
+        evpn.create_network(name, cidr)
+    (one,) = evpn.spawn("n1", one="host1")
+    assert evpn.vlan("n1", "host1") == ONLY
+    assert carries(evpn, "leaf2")
+
+    # leaf2 forwards on, and nobody can ask it whether it has let go.
+    with broken(evpn, "link:mgmt-leaf2"):
+        assert eventually(lambda: evpn.switch("leaf2")["status"] == "unreachable", SOON_S)
+        empty(evpn, one, "n1")
+        assert eventually(lambda: not carries(evpn, "leaf1"), SOON_S)
+        two = spawn_waiting(evpn, "n2", "host1")
+        assert carries(evpn, "leaf2")
+    evpn.nova.await_status([two])
+    assert evpn.vlan("n2", "host1") == ONLY
+
+    with broken(evpn, "link:mgmt-leaf2"):
+        assert eventually(lambda: evpn.switch("leaf2")["status"] == "unreachable", SOON_S)
+        empty(evpn, two, "n2")
+        three = spawn_waiting(evpn, "n3", "host1")
+        evpn.set_topology(lambda is_: without(is_, "leaf2"))
+        evpn.nova.await_status([three])
+        assert evpn.vlan("n3", "host1") == ONLY
+    empty(evpn, three, "n3")
+
+
+def without(topology: Topology, leaf: str) -> Topology:
+    return replace(
+        topology,
+        switches=tuple(one for one in topology.switches if one.name != leaf),
+        links=tuple(one for one in topology.links if leaf not in (one.lower.node, one.upper.node)),
+    )
+
+
+@pytest.mark.usefixtures("one_vlan")
+def test_a_host_that_is_gone_for_good_holds_no_vlan(evpn: Evpn) -> None:
+    for name, cidr in (("n4", "10.164.0.0/24"), ("n5", "10.165.0.0/24")):
+        evpn.create_network(name, cidr)
+    (one,) = evpn.spawn("n4", one="host2")
+    with broken(evpn, "process:host2/agent"):
+        evpn.nova.end([one.instance.id])  # its agent does not hear of it
+        two = spawn_waiting(evpn, "n5", "host1")
+        assert eventually(lambda: evpn.host("host2").state is HostState.UNKNOWN, 40.0)
+        assert evpn.status(two) == "ERROR"
+        evpn.nova.ask(lambda client: client.fence("host2", "its rack burnt down"))
+        evpn.nova.ask(lambda client: client.delete_host("host2"))
+        evpn.nova.await_status([two])
+        assert evpn.vlan("n5", "host1") == ONLY
+        # Another machine takes its place.
+        credential = evpn.nova.host_credential("host2")
+        (evpn.lab.node_directory("host2") / "agent.token").write_text(credential)
+    start.await_hosts(evpn.nova, ["host2"])
+    evpn.delete_network("n4")
+    empty(evpn, two, "n5")

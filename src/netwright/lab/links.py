@@ -10,9 +10,7 @@ import fcntl
 import os
 import socket
 import struct
-import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct
@@ -162,38 +160,28 @@ def set_state(namespace: str, interface: str, *, up: bool) -> None:
     netns.run_in(namespace, work)
 
 
-def hand_over(source: str, target: str, wanted: Configuration) -> None:
-    """Takes an interface down in one namespace and at once up in another, where it is configured.
+def neighbours(namespace: str, interface: str) -> tuple[tuple[str, str], ...]:
+    """Whom it knows by an interface: (address, MAC)."""
 
-    All that takes time is done before: a guest that moves stands still for no longer than two
-    messages to the kernel. `wanted` gives the default routes, which an interface loses when down.
-    """
-    ready, stopped = threading.Event(), threading.Event()
-
-    def go_on() -> None:
-        try:
-            with IPRoute() as netlink:
-                index = _index(netlink, wanted.interface)
-                ready.set()
-                stopped.wait()
-                netlink.link("set", index=index, state="up")
-                _add_default_routes(netlink, index, wanted.gateways)
-        finally:
-            ready.set()
-
-    def stop() -> None:
+    def work() -> tuple[tuple[str, str], ...]:
         with IPRoute() as netlink:
-            index = _index(netlink, wanted.interface)
-            ready.wait()
-            netlink.link("set", index=index, state="down")
+            found = netlink.get_neighbours(ifindex=_index(netlink, interface))
+            known = ((one.get_attr("NDA_DST"), one.get_attr("NDA_LLADDR")) for one in found)
+            return tuple((address, mac) for address, mac in known if address and mac)
 
-    with ThreadPoolExecutor(1) as pool:
-        going = pool.submit(netns.run_in, target, go_on)
-        try:
-            netns.run_in(source, stop)
-        finally:
-            stopped.set()
-        going.result()
+    return netns.run_in(namespace, work)
+
+
+def learn(namespace: str, interface: str, known: Iterable[tuple[str, str]]) -> None:
+    """Have it know these, as it knows those that it has not spoken to for a while."""
+
+    def work() -> None:
+        with IPRoute() as netlink:
+            index = _index(netlink, interface)
+            for address, mac in known:
+                netlink.neigh("replace", dst=address, lladdr=mac, ifindex=index, state="stale")
+
+    netns.run_in(namespace, work)
 
 
 def flush(namespace: str, interface: str) -> None:
@@ -270,12 +258,7 @@ def _configure(netlink: IPRoute, mark: str, wanted: Configuration) -> None:
     for address in wanted.addresses:
         ip, _, length = address.partition("/")
         netlink.addr("replace", index=index, address=ip, prefixlen=int(length))
-    if wanted.is_up:
-        _add_default_routes(netlink, index, wanted.gateways)
-
-
-def _add_default_routes(netlink: IPRoute, index: int, gateways: Iterable[str]) -> None:
-    for gateway in gateways:
+    for gateway in wanted.gateways:
         family = socket.AF_INET6 if ":" in gateway else socket.AF_INET
         default = "::/0" if ":" in gateway else "0.0.0.0/0"
         netlink.route("replace", family=family, dst=default, gateway=gateway, oif=index)

@@ -1,9 +1,10 @@
 """What a host wires, refuses, waits for and leaves."""
 
 import pytest
-from tests.doubles.values import binding, network, port
+from tests.doubles.values import attachment, binding, fabric_network, network, port
 
 from netwright.agent.desired import desired
+from netwright.agent.placing import FabricUplink
 from netwright.model.resources import (
     AddressPair,
     Network,
@@ -52,6 +53,26 @@ def test_a_port_waits_until_the_host_that_it_leaves_has_withdrawn_it() -> None:
     leaving = binding("h2", state=BindingState.WITHDRAWING, active=False)
     assert wanted(port("p", leaving, binding("h1", generation=2))) == "moving"
     assert wanted(port("p", binding("h1", generation=2))) == "wired"
+
+
+def test_of_ports_that_wait_those_of_fabric_networks_are_announced_ahead() -> None:
+    """A switch of the VLAN stage learns a MAC at once: it would only be led astray."""
+    leaving = binding("h2", state=BindingState.WITHDRAWING, active=False)
+    one = port("p", leaving, binding("h1", generation=2))
+    by_vlan = desired("h1", PHYSICAL, {"p": one}, {"net-1": network()})
+    assert by_vlan.moving.keys() == {"p"}
+    assert not by_vlan.arriving
+    uplink = FabricUplink(bridge="br-bond", physical_network="fabric")
+    by_fabric = desired(
+        "h1",
+        PHYSICAL,
+        {"p": one},
+        {"net-1": fabric_network()},
+        attachments={"net-1": attachment(2000)},
+        fabric=uplink,
+    )
+    assert by_fabric.moving.keys() == {"p"}
+    assert by_fabric.arriving["p"].segment.segmentation_id == 2000
 
 
 def test_a_port_waits_for_its_network() -> None:

@@ -9,7 +9,7 @@ from typing import NoReturn
 from structlog.testing import capture_logs
 from tests.doubles import virtual_time
 from tests.doubles.server import ServerDouble
-from tests.doubles.values import attachment, fabric_network, port
+from tests.doubles.values import attachment, binding, fabric_network, port
 from tests.doubles.wiring import WiringDouble
 
 from netwright.agent.agent import Agent
@@ -167,6 +167,26 @@ async def test_ports_speak_again_once_the_fabric_carries_them(site: Site) -> Non
         site.server.attach(attachment(2000, state=AttachmentState.UP))
         await asyncio.sleep(0.1)
         assert site.wiring.announced == [frozenset({"p"})] * 2
+
+
+@simulated
+async def test_a_port_that_was_activated_is_announced_ahead_once_while_its_old_host_closes(
+    site: Site,
+) -> None:
+    leaving = binding("h2", state=BindingState.WITHDRAWING, active=False)
+    site.server.attach(attachment(2000))
+    site.server.put(port("p", leaving, binding("h1", generation=2)))
+    async with site.running():
+        assert site.wiring.announced_ahead == ["p"]
+        assert site.vlan is None  # and no packet passes
+        site.server.put(port("other"))
+        await asyncio.sleep(0.1)
+        assert site.wiring.announced_ahead == ["p"]
+        site.server.put(port("p", binding("h1", generation=2)))
+        await asyncio.sleep(0.1)
+        assert site.state is BindingState.UP
+        assert site.wiring.standing.keys() == {"p"}
+        assert site.wiring.announced_ahead == ["p"]
 
 
 @simulated

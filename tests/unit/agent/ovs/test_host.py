@@ -44,6 +44,8 @@ class SimDriver(OvsDriver):
         self.halted: asyncio.Event | None = None
         self.event = asyncio.Event()
         self.announced: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
+        self.ahead: list[str] = []
+        self.outside: list[tuple[str, int | None]] = []
 
     async def run(self) -> None:
         self.event.set()
@@ -69,6 +71,12 @@ class SimDriver(OvsDriver):
 
     async def announce(self, endpoints: Iterable[OvsEndpoint]) -> None:
         self.announced.put_nowait(tuple(one.port_id for one in endpoints))
+
+    async def announce_ahead(self, endpoints: Iterable[OvsEndpoint]) -> None:
+        self.ahead += [one.port_id for one in endpoints]
+
+    async def take_for_outside(self, endpoints: Iterable[OvsEndpoint]) -> None:
+        self.outside += [(one.port_id, one.segment.vlan) for one in endpoints]
 
     def devices(self) -> tuple[Device, ...]:
         return self.switch.rows().devices("br-int")
@@ -197,6 +205,35 @@ async def test_a_port_on_another_segment_is_announced_there_and_any_when_it_is_a
             await host.apply({"p1": silent}, sweep=True)
             host.announce(["p1"])
             assert await driver.announced.get() == ()
+
+
+async def test_a_port_that_left_is_taken_for_outside_and_one_that_stays_is_not() -> None:
+    async with running("p1", "p2") as (host, driver, _):
+        other = msgspec.structs.replace(ENDPOINT, port_id="p2", mac_address="fa:16:3e:00:00:09")
+        await host.apply({"p1": ENDPOINT, "p2": other}, sweep=True)
+        silent = msgspec.structs.replace(ENDPOINT, admin_state_up=False)
+        await host.apply({"p1": silent, "p2": other}, sweep=True)
+        assert driver.outside == [("p1", 101)]
+        await host.apply({"p1": silent, "p2": other}, sweep=True)
+        assert driver.outside == [("p1", 101)]
+        await host.apply({"p1": silent}, sweep=True)
+        assert driver.outside == [("p1", 101), ("p2", 101)]
+
+
+async def test_a_port_on_another_segment_has_left_the_first() -> None:
+    async with running("p1") as (host, driver, _):
+        await host.apply({"p1": ENDPOINT}, sweep=True)
+        elsewhere = msgspec.structs.replace(SEGMENT, segmentation_id=102)
+        moved = msgspec.structs.replace(ENDPOINT, segment=elsewhere)
+        await host.apply({"p1": moved}, sweep=True)
+        assert driver.outside == [("p1", 101)]
+
+
+async def test_only_ports_whose_device_is_here_are_announced_ahead() -> None:
+    async with running("p1") as (host, driver, _):
+        away = msgspec.structs.replace(ENDPOINT, port_id="p9")
+        await host.announce_ahead([ENDPOINT, away])
+        assert driver.ahead == ["p1"]
 
 
 async def test_ovs_away_is_a_wiring_error() -> None:
