@@ -1,12 +1,14 @@
 """A guest that goes to another host while it runs: what its hypervisors do, step by step.
 
-    receive ──▶ switch_over ──▶ finish
-        └─────────────────────▶ abandon
+    receive ──▶ pause ──▶ resume ──▶ finish
+        └──────────────────────────▶ abandon
 
 A machine is a namespace, which cannot leave its host's cable: the guest that arrives is another
 one, with the same MAC and addresses. For as long as both are there, one is paused: its vNIC is
 down.
 """
+
+from typing import TypeAlias
 
 from netwright.lab import instances, links, netns
 from netwright.lab.links import Configuration, VethEnd
@@ -14,6 +16,9 @@ from netwright.lab.places import ID_LENGTH, Placed, find_instance
 from netwright.lab.state import Lab
 
 _VNIC = "eth0"
+
+Memory: TypeAlias = tuple[tuple[str, str], ...]
+"""What of a guest's memory is copied: whom it knows, (address, MAC). It need not ask for them."""
 
 
 def receive(lab: Lab, host: str, instance_id: str) -> None:
@@ -35,10 +40,11 @@ def pause(lab: Lab, instance_id: str) -> Memory:
     return memory
 
 
-def resume(lab: Lab, instance_id: str, host: str) -> str:
+def resume(lab: Lab, instance_id: str, host: str, memory: Memory = ()) -> str:
     """The guest runs there, whether or not it does here; returns its namespace."""
     there = _arriving(lab, find_instance(lab, instance_id), host)
     instances.configure(lab, there)
+    links.learn(there.namespace, _VNIC, memory)
     return there.namespace
 
 
