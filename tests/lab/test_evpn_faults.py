@@ -18,7 +18,6 @@ from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, Wanted, eventually
 from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.model.fabric import SwitchState
-from netwright.model.resources import HostState
 from netwright.model.wire import Kind
 
 pytestmark = pytest.mark.lab
@@ -220,20 +219,3 @@ def test_a_standby_takes_over_from_one_that_was_paused_and_may_not_write_again(
     evpn.await_well()
     processes.stop(standby, signal.SIGTERM)  # it gives the lease back
     evpn.await_well()
-
-
-def test_of_a_host_that_is_silent_its_leaves_say_whether_it_has_a_link(evpn: Evpn) -> None:
-    """Law 5: silent is not dead. The agent is gone, the machine is not; then it is unplugged."""
-    with broken(evpn, "process:host4/agent"):
-        assert eventually(lambda: evpn.host("host4").state is HostState.UNKNOWN, 40.0)
-        assert eventually(lambda: "see 2 of 2 links up" in shown(evpn, "host4"), SOON_S)
-        with broken(evpn, "link:leaf3-host4", "link:leaf4-host4"):
-            assert eventually(lambda: "see no link of it" in shown(evpn, "host4"), SOON_S)
-            assert evpn.host("host4").state is HostState.UNKNOWN
-    start.await_hosts(evpn.nova, ["host4"])
-    evpn.await_well()
-
-
-def shown(evpn: Evpn, name: str) -> str:
-    done = evpn.cli("host", "show", name)
-    return done.stdout + done.stderr

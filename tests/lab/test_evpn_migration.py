@@ -189,7 +189,9 @@ def without(topology: Topology, leaf: str) -> Topology:
 
 
 @pytest.mark.usefixtures("one_vlan")
-def test_a_host_that_is_gone_for_good_holds_no_vlan(evpn: Evpn) -> None:
+def test_a_host_that_is_silent_is_watched_by_its_leaves_and_once_deleted_holds_no_vlan(
+    evpn: Evpn,
+) -> None:
     for name, cidr in (("n4", "10.164.0.0/24"), ("n5", "10.165.0.0/24")):
         evpn.create_network(name, cidr)
     (one,) = evpn.spawn("n4", one="host2")
@@ -197,6 +199,11 @@ def test_a_host_that_is_gone_for_good_holds_no_vlan(evpn: Evpn) -> None:
         evpn.nova.end([one.instance.id])  # its agent does not hear of it
         two = spawn_waiting(evpn, "n5", "host1")
         assert eventually(lambda: evpn.host("host2").state is HostState.UNKNOWN, 40.0)
+        # Silent is not dead (law 5): its leaves are the other witness.
+        assert eventually(lambda: "see 2 of 2 links up" in shown(evpn, "host2"), SOON_S)
+        with broken(evpn, "link:leaf1-host2", "link:leaf2-host2"):
+            assert eventually(lambda: "see no link of it" in shown(evpn, "host2"), SOON_S)
+            assert evpn.host("host2").state is HostState.UNKNOWN
         assert evpn.status(two) == "ERROR"
         evpn.nova.ask(lambda client: client.fence("host2", "its rack burnt down"))
         evpn.nova.ask(lambda client: client.delete_host("host2"))
@@ -208,3 +215,8 @@ def test_a_host_that_is_gone_for_good_holds_no_vlan(evpn: Evpn) -> None:
     start.await_hosts(evpn.nova, ["host2"])
     evpn.delete_network("n4")
     empty(evpn, two, "n5")
+
+
+def shown(evpn: Evpn, host: str) -> str:
+    done = evpn.cli("host", "show", host)
+    return done.stdout + done.stderr
