@@ -31,6 +31,7 @@ MODULES = (
     "quotas",
     "lists",
     "fabric_plan",
+    "fabric_attach",
 )
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

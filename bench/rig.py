@@ -12,13 +12,13 @@ from netwright.lab.state import Lab
 
 
 @contextmanager
-def running_lab(hosts: int = 1) -> Iterator[Orchestrator]:
-    """The preset `vlan` with its networks made; gone when this ends. Needs root."""
+def running_lab(preset: str = "vlan", hosts: int = 1) -> Iterator[Orchestrator]:
+    """A preset with its networks made; gone when this ends. Needs root."""
     name = f"b{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="nwl-") as directory:
         root = Path(directory)
         try:
-            lab = up.bring_up(spec.preset("vlan", hosts=hosts), name, root=root)
+            lab = up.bring_up(spec.preset(preset, hosts=hosts), name, root=root)
             orchestrator = start.start(lab)
             orchestrator.create_networks()
             yield orchestrator

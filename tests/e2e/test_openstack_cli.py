@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -31,12 +31,12 @@ VLAN = "--provider-network-type vlan --provider-physical-network physnet1 --prov
 
 
 class Cli:
-    """`openstack` with the options that lead to a server."""
+    """`openstack` with the options that lead to a server; `within` is a command to run it by."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, within: Sequence[str] = ()) -> None:
         self._options = options
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _DRIVER],
+            [*within, sys.executable, "-W", "ignore", "-c", _DRIVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -117,6 +117,8 @@ def _by_attachment(refusals: Iterable[Refusal]) -> _Refused:
     for refusal in refusals:
         if refusal.network_id is None or (refusal.host is None and refusal.switch is not None):
             continue
+        if refusal.router_id is not None:  # not routed there; the network itself is planned
+            continue
         key = (refusal.network_id, refusal.host)
         found[key] = (*found.get(key, ()), refusal)
     return found

@@ -109,10 +109,10 @@ class Listener:
             return None if cursor == self.told.cursor else max(CURSOR_S - waited_s, 0.1)
         values = {key: mirror.of(key.kind).get(key.id) for key in changed}
         steps = [
-            Step(subject=key.id, at=at, event=event, detail=_detail(values[key]))
+            step
             for key, told_at in changed.items()
             if key.kind is Kind.ATTACHMENT
-            for event, at in (("told", told_at), ("saved", self._now()))
+            for step in _steps(key.id, values[key], told_at, self._now(), cursor)
         ]
         try:
             await self._store.save(cursor, values, steps)
@@ -169,6 +169,17 @@ def _topology(mirror: Mirror) -> Topology:
 
 def _drained(mirror: Mirror) -> frozenset[str]:
     return frozenset(one.name for one in mirror.of(Kind.SWITCH).values() if one.drained)
+
+
+def _steps(
+    subject: str, value: Any, told_at: float, saved_at: float, cursor: str
+) -> tuple[Step, Step]:
+    """The cursor says up to where all is saved with it: no other is ever resumed after."""
+    detail = _detail(value)
+    return (
+        Step(subject=subject, at=told_at, event="told", detail=detail),
+        Step(subject=subject, at=saved_at, event="saved", detail=f"{detail}, cursor {cursor}"),
+    )
 
 
 def _detail(value: Any) -> str:

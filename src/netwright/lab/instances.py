@@ -160,22 +160,17 @@ def _clear_baremetal(lab: Lab, node: str) -> None:
     links.flush(lab.namespace(node), "eth0")
 
 
-def configure(lab: Lab, one: Placed, *, is_up: bool = True) -> None:
+def configure(lab: Lab, one: Placed) -> None:
     """Gives its vNIC what it has: MAC address, addresses, routes, MTU."""
-    links.configure(one.namespace, lab.mark, [vnic(one, is_up=is_up)])
-
-
-def vnic(one: Placed, *, is_up: bool = True) -> Configuration:
-    """Its vNIC as it shall be."""
-    return Configuration(
+    wanted = Configuration(
         "eth0",
         one.instance.addresses,
         one.instance.gateways,
         mac=one.instance.mac,
         mtu=one.instance.mtu,
         checksum_offload=False,
-        is_up=is_up,
     )
+    links.configure(one.namespace, lab.mark, [wanted])
 
 
 def _namespace(lab: Lab, instance: Instance) -> str:

@@ -10,9 +10,7 @@ import fcntl
 import os
 import socket
 import struct
-import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct
@@ -186,40 +184,6 @@ def learn(namespace: str, interface: str, known: Iterable[tuple[str, str]]) -> N
     netns.run_in(namespace, work)
 
 
-def hand_over(source: str, target: str, wanted: Configuration) -> None:
-    """Takes an interface down in one namespace and at once up in another, where it is configured.
-
-    All that takes time is done before: a guest that moves stands still for no longer than two
-    messages to the kernel. `wanted` gives the default routes, which an interface loses when down.
-    """
-    ready, stopped = threading.Event(), threading.Event()
-
-    def go_on() -> None:
-        try:
-            with IPRoute() as netlink:
-                index = _index(netlink, wanted.interface)
-                ready.set()
-                stopped.wait()
-                netlink.link("set", index=index, state="up")
-                _add_default_routes(netlink, index, wanted.gateways)
-        finally:
-            ready.set()
-
-    def stop() -> None:
-        with IPRoute() as netlink:
-            index = _index(netlink, wanted.interface)
-            ready.wait()
-            netlink.link("set", index=index, state="down")
-
-    with ThreadPoolExecutor(1) as pool:
-        going = pool.submit(netns.run_in, target, go_on)
-        try:
-            netns.run_in(source, stop)
-        finally:
-            stopped.set()
-        going.result()
-
-
 def flush(namespace: str, interface: str) -> None:
     """Takes all addresses, and with them the routes, off an interface."""
 
@@ -294,12 +258,7 @@ def _configure(netlink: IPRoute, mark: str, wanted: Configuration) -> None:
     for address in wanted.addresses:
         ip, _, length = address.partition("/")
         netlink.addr("replace", index=index, address=ip, prefixlen=int(length))
-    if wanted.is_up:
-        _add_default_routes(netlink, index, wanted.gateways)
-
-
-def _add_default_routes(netlink: IPRoute, index: int, gateways: Iterable[str]) -> None:
-    for gateway in gateways:
+    for gateway in wanted.gateways:
         family = socket.AF_INET6 if ":" in gateway else socket.AF_INET
         default = "::/0" if ":" in gateway else "0.0.0.0/0"
         netlink.route("replace", family=family, dst=default, gateway=gateway, oif=index)

@@ -1,12 +1,14 @@
 """A guest that goes to another host while it runs: what its hypervisors do, step by step.
 
-    receive ──▶ switch_over ──▶ finish
-        └─────────────────────▶ abandon
+    receive ──▶ pause ──▶ resume ──▶ finish
+        └──────────────────────────▶ abandon
 
 A machine is a namespace, which cannot leave its host's cable: the guest that arrives is another
 one, with the same MAC and addresses. For as long as both are there, one is paused: its vNIC is
 down.
 """
+
+from typing import TypeAlias
 
 from netwright.lab import instances, links, netns
 from netwright.lab.links import Configuration, VethEnd
@@ -14,6 +16,9 @@ from netwright.lab.places import ID_LENGTH, Placed, find_instance
 from netwright.lab.state import Lab
 
 _VNIC = "eth0"
+
+Memory: TypeAlias = tuple[tuple[str, str], ...]
+"""What of a guest's memory is copied: whom it knows, (address, MAC). It need not ask for them."""
 
 
 def receive(lab: Lab, host: str, instance_id: str) -> None:
@@ -24,23 +29,22 @@ def receive(lab: Lab, host: str, instance_id: str) -> None:
     netns.create([there.namespace])
     links.create_veths([(VethEnd(there.namespace, _VNIC), VethEnd(on_host, tap))])
     links.configure(on_host, lab.mark, [Configuration(tap, mtu=here.instance.mtu)])
-    instances.configure(lab, there, is_up=False)
     instances.plug(lab, host, [here.instance])
 
 
-def switch_over(lab: Lab, instance_id: str, host: str) -> None:
-    """The guest stops here and goes on there, where it need not ask for those whom it knew."""
-    here = find_instance(lab, instance_id)
-    there = _arriving(lab, here, host)
-    known = links.neighbours(here.namespace, _VNIC)
-    links.hand_over(here.namespace, there.namespace, instances.vnic(there))
-    links.learn(there.namespace, _VNIC, known)
+def pause(lab: Lab, instance_id: str) -> Memory:
+    """The guest stops here."""
+    namespace = find_instance(lab, instance_id).namespace
+    memory = links.neighbours(namespace, _VNIC)
+    links.set_state(namespace, _VNIC, up=False)
+    return memory
 
 
-def resume(lab: Lab, instance_id: str, host: str) -> str:
+def resume(lab: Lab, instance_id: str, host: str, memory: Memory = ()) -> str:
     """The guest runs there, whether or not it does here; returns its namespace."""
     there = _arriving(lab, find_instance(lab, instance_id), host)
     instances.configure(lab, there)
+    links.learn(there.namespace, _VNIC, memory)
     return there.namespace
 
 

@@ -183,8 +183,8 @@ class Orchestrator:
     ) -> None:
         """Live migration, as Nova's API calls have it: its guest loses what is between two lines.
 
-        An inactive binding, the device there; switch-over and activation; the old device is
-        unplugged, its binding deleted. Memory is copied for as long as these `planes`
+        An inactive binding, the device there; the guest stops, is activated, and goes on there; the
+        old device is unplugged, its binding deleted. Memory is copied for as long as these `planes`
         need to be ready there.
         """
         source = find_instance(self.lab, port_id).node
@@ -195,8 +195,9 @@ class Orchestrator:
         async def go(client: Client) -> None:
             api = Networking(client)
             await api.show(Collection.PORTS, port_id)  # the connection is made while it still runs
-            migration.switch_over(self.lab, port_id, to)
+            memory = migration.pause(self.lab, port_id)
             await api.activate_binding(port_id, to)
+            migration.resume(self.lab, port_id, to, memory)
 
         self.ask(go)
         migration.finish(self.lab, port_id, to)

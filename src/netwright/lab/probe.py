@@ -23,9 +23,15 @@ from netwright.lab.errors import LabError
 from netwright.lab.places import namespace_of
 from netwright.lab.state import Lab
 
+REPLY_TIMEOUT_S = 1
+ANSWERS_S = 10
+"""How long a reply that must come is waited for.
+
+Where other labs come and go, the kernel's one lock for links holds up Open vSwitch for seconds.
+"""
+
 _READY_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
-_REPLY_TIMEOUT_S = 1
 _HEARD_TIMEOUT_S = 2.0
 _ETH_P_ALL = 0x0003
 _ECHO_REQUEST = 8  # RFC 792; octet 20 of a packet whose IPv4 header has no options
@@ -49,12 +55,29 @@ class Tcp(Struct, frozen=True):
     seconds: float
 
 
-def ping(lab: Lab, source: str, target: str, *, count: int = 3, interval_s: float = 0.1) -> Pings:
+def ping(
+    lab: Lab,
+    source: str,
+    target: str,
+    *,
+    count: int = 3,
+    interval_s: float = 0.1,
+    patience_s: int = REPLY_TIMEOUT_S,
+) -> Pings:
     """Pings an address from a node or instance; silence is a result, no error.
 
-    Raises LabError when ping itself cannot be run, or says so (no route to the address).
+    A reply that takes longer than `patience_s` is lost; it ends at once when all are there. Raises
+    LabError when ping itself cannot be run, or says so (no route to the address).
     """
-    with pinging(lab, source, target, count=count, interval_s=interval_s, answered=False) as run:
+    with pinging(
+        lab,
+        source,
+        target,
+        count=count,
+        interval_s=interval_s,
+        answered=False,
+        patience_s=patience_s,
+    ) as run:
         return run.finish()
 
 
@@ -67,15 +90,16 @@ def pinging(
     count: int = 500,
     interval_s: float = 0.01,
     answered: bool = True,
+    patience_s: int = REPLY_TIMEOUT_S,
 ) -> Iterator["PingRun"]:
     """A run of pings around an event: the block begins once the first reply is there.
 
     Do the event inside the block, then ask `finish` for the numbers. With `answered` false the
     block begins at once. Raises LabError when no reply comes within 10 s.
     """
-    argv = ["ping", "-n", f"-c{count}", f"-i{interval_s}", f"-W{_REPLY_TIMEOUT_S}", target]
+    argv = ["ping", "-n", f"-c{count}", f"-i{interval_s}", f"-W{patience_s}", target]
     with _program(namespace_of(lab, source), argv) as program:
-        run = PingRun(program, timeout_s=count * interval_s + 10 * _REPLY_TIMEOUT_S)
+        run = PingRun(program, timeout_s=count * interval_s + 10 * patience_s)
         if answered:
             program.await_line(r"bytes from", f"a reply from {target}")
         yield run

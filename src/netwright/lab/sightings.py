@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from netwright.lab import netns, places, processes
 from netwright.lab.errors import LabError
+from netwright.lab.probe import ANSWERS_S
 from netwright.lab.state import Lab
 
 _ETH_P_ALL = 0x0003
@@ -38,7 +39,7 @@ def ping_sightings(lab: Lab, source: str, target: str, *, count: int = 5) -> dic
     Raises LabError when replies are missing, or when a socket lost packets and cannot tell.
     """
     pattern = secrets.token_bytes(_PATTERN_OCTETS)
-    argv = ["ping", "-n", f"-c{count}", "-i0.05", "-W1", "-p", pattern.hex(), target]
+    argv = ["ping", "-n", f"-c{count}", "-i0.05", f"-W{ANSWERS_S}", "-p", pattern.hex(), target]
     with _listening(lab) as sockets:
         processes.run(places.namespace_of(lab, source), argv, timeout_s=_PING_TIMEOUT_S)
         seen: dict[Sighting, int] = {}

@@ -242,7 +242,7 @@ EXPECTED: dict[str, Cost] = {
     "DELETE /v2.0/ports/{id}": Cost(_one("ports", Scene.port), 11, 12),
     "POST /v2.0/subnets (from a pool)": Cost(_new_pooled_subnet, 17, 17),
     "POST /v2.0/ports (with two groups)": Cost(_new_guarded_port, 8, 9),
-    "POST /v2.0/ports (deferred)": Cost(_new_deferred_port, 16, 19),
+    "POST /v2.0/ports (deferred)": Cost(_new_deferred_port, 18, 21),
     "GET /v2.0/security-groups": Cost(_of("/v2.0/security-groups"), 2, 2),
     "POST /v2.0/security-groups": Cost(_new("security-groups", lambda _: {"name": "x"}), 6, 7),
     "PUT /v2.0/security-groups": Cost(_two("security-groups", Scene.group, name="x"), 6, 6),

@@ -23,8 +23,8 @@ _COLOURS = {"ACTIVE": "green", "BUILD": "yellow", "DOWN": "red", "ERROR": "bold 
 class Screen:
     """Lines as they come; on a terminal, the table of ports below them, live."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True, emoji=False)
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True, emoji=False)
         self._live: Live | None = None
         self._began = time.monotonic()
 

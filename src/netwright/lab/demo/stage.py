@@ -29,8 +29,9 @@ class Stage:
 
     def tap_ping(self, source: str, target: str, version: int = 4) -> str:
         """Ping one instance from another; a sentence. Raises ClaimBroken on a missing reply."""
+        address = self.made[target].address(version)
         result = probe.ping(
-            self.lab, self.place(source), self.made[target].address(version), count=5
+            self.lab, self.place(source), address, count=5, patience_s=probe.ANSWERS_S
         )
         over = "" if version == 4 else " over IPv6"  # noqa: PLR2004 - IP's own version number
         require(result.lost == 0, f"{source} → {target}{over}: {result.lost} of {result.sent} lost")
