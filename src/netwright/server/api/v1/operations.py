@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netwright.model.errors import Fault, OperationNotFound
+from netwright.model.fabric import AnswerError, OperationAnswer
 from netwright.model.operations import (
     FABRIC,
     Action,
     Failure,
     ItemOutcome,
     Operation,
-    OperationState,
 )
-from netwright.model.wire import Message
 from netwright.server.api.body import Shape
 from netwright.server.api.operation_view import OperationView
 from netwright.server.api.reply import Reply, json_reply
@@ -26,25 +25,7 @@ WAIT_S_MAX = 30.0
 _WAIT = re.compile(r"wait=([0-9]{1,6})")
 
 
-class AnswerError(Message, frozen=True, kw_only=True):
-    """Why the controller could not: an error as the native API tells it."""
-
-    type: str
-    fault: Fault
-    message: str
-    next: str = ""
-
-
-class Answer(Message, frozen=True, kw_only=True):
-    """The word of the controller that holds the lease."""
-
-    token: int
-    state: OperationState
-    result: Any = None
-    error: AnswerError | None = None
-
-
-_answers = Shape(Answer)
+_answers = Shape(OperationAnswer)
 _STATUS = {Fault.CALLER: 409, Fault.SERVER: 500, Fault.DEVICE: 502, Fault.CLOUD: 502}
 
 Resources = Mapping[str, Resource[Any, Any, Any]]
@@ -70,7 +51,7 @@ def routes(resources: Sequence[Resource[Any, Any, Any]]) -> tuple[Route, ...]:
         Route("GET", "/v1/operations/{id}", show, Access.PROJECT, "Show an operation",
               response=OperationView),
         Route("PUT", "/v1/operations/{id}", _answer, Access.FABRIC, "Answer a fabric's operation",
-              Answer, OperationView),
+              OperationAnswer, OperationView),
     )  # fmt: skip
 
 
