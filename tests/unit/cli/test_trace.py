@@ -81,11 +81,23 @@ async def test_what_show_writes_apply_reads(server: HttpDouble, tmp_path: Path) 
     assert "up0 to agg1" in table.out
 
 
-@pytest.mark.parametrize("text", [None, "", "{a: [}", "switches: 7", "switchs: []"])
-async def test_a_file_that_cannot_be_read_is_exit_code_2(tmp_path: Path, text: str | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "cannot be read"),
+        ("", ":1: the file: the file is empty"),
+        ("{a: [}", ": this is no YAML"),
+        ("switches: 7", ":1: switches: it is 7, but must be a list"),
+        ("switchs: []", ":1: switchs: unknown key; the nearest known one is 'switches'"),
+    ],
+)
+async def test_a_file_that_cannot_be_read_is_exit_code_2(
+    tmp_path: Path, text: str | None, why: str
+) -> None:
     file = tmp_path / "fabric.yaml"
     if text is not None:
         file.write_text(text)
     done = await run("topology", "apply", str(file))
     assert done.code == 2
-    assert "fabric.yaml cannot be read" in done.err
+    assert "fabric.yaml" in done.err
+    assert why in done.err
