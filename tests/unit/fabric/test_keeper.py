@@ -1,0 +1,94 @@
+"""What a keeper says of its switch while it is being changed, in virtual time."""
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+from tests.doubles import fabrics, virtual_time
+from tests.doubles.switches import SimulatedSwitch
+
+from netwright.fabric.changes import Change
+from netwright.fabric.config import EMPTY, SwitchConfig
+from netwright.fabric.keeper import Goal, Keeper
+from netwright.fabric.plan import plan
+from netwright.fabric.store import Settled
+from netwright.fabric.views import View
+from netwright.model.topology import DriftPolicy
+
+NETWORK = fabrics.network(1)
+WITH = plan(
+    fabrics.intent(
+        fabrics.topology(),
+        networks=[NETWORK],
+        attachments=[fabrics.attachment(NETWORK, "host1", 10)],
+    )
+).switches["leaf1"]
+
+
+class SlowSwitch(SimulatedSwitch):
+    """Its changes take a second; `half` is set amid those of each call."""
+
+    def __init__(self) -> None:
+        super().__init__("leaf1")
+        self.amid = asyncio.Event()
+
+    async def apply(self, changes: Sequence[Change], *, token: int = 0) -> None:
+        if changes:
+            self.amid.set()
+            await asyncio.sleep(1.0)
+        await super().apply(changes, token=token)
+
+
+class Bench:
+    """A keeper at work, and what it has shown."""
+
+    def __init__(self) -> None:
+        self.switch = SlowSwitch()
+        self.views: list[View] = []
+        self.keeper = Keeper(
+            "leaf1",
+            self.switch,
+            token=lambda: 1,
+            clock=asyncio.get_running_loop().time,
+            jitter=lambda: 0.0,
+            settled=None,
+            settle=self._settle,
+            note=lambda *_: None,
+            on_view=self.views.append,
+            is_complete=lambda *_: True,
+        )
+        self._number = 0
+
+    def want(self, config: SwitchConfig) -> int:
+        self._number += 1
+        goal = Goal(config=config, number=self._number, policy=DriftPolicy.REPAIR)
+        self.keeper.want(goal)
+        return self._number
+
+    async def _settle(self, _name: str, _settled: Settled) -> None:
+        pass
+
+
+def test_a_later_plan_with_the_same_configuration_makes_nothing_clear() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(bench.keeper.run())
+            bench.want(WITH)
+            await bench.keeper.passed()
+            bench.switch.amid.clear()
+            gone_at = bench.want(EMPTY)
+            await bench.switch.amid.wait()
+            bench.want(EMPTY)  # something moved elsewhere, while this is being removed here
+            view = bench.keeper.view
+            assert view is not None
+            assert bench.switch.config == WITH
+            assert not (view.is_clear and view.number >= gone_at)
+            await bench.keeper.passed()
+            view = bench.keeper.view
+            assert bench.switch.config == EMPTY
+            assert view.is_clear
+            assert view.number >= gone_at
+            running.cancel()
+
+    virtual_time.run(scenario())
