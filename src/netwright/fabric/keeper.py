@@ -239,6 +239,8 @@ class Keeper:
     async def _pass(self, goal: Goal) -> None:
         self._read_due = False
         repair, self._repair_due = self._repair_due, False
+        if self.view is not None:
+            self.view = replace(self.view, bringing=goal.config)
         actual = await self._bringer.read()
         actual = await self._meet(actual, goal)
         policy = DriftPolicy.REPAIR if repair else goal.policy
@@ -294,6 +296,7 @@ class Keeper:
                     actual=actual,
                     number=goal.number,
                     is_clear=False,
+                    bringing=goal.config,
                 )
             )
         if drift.is_repaired:

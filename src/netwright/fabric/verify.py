@@ -120,6 +120,8 @@ def withdrawn(placement: Placement, fabric: Fabric) -> Verdict:
             standing.append(f"switch {place.switch} may still have it: {why}")
         elif _has(view.actual.config.interfaces.get(place.interface), place, placement.vni):
             standing.append(f"{place.switch}/{place.interface} still has VNI {placement.vni}")
+        elif _may_get(view, place, placement.vni):
+            standing.append(f"{place.switch}/{place.interface} may get VNI {placement.vni} yet")
     if standing:
         return Verdict(status=None, cause="; ".join(standing))
     return Verdict(status=ReportStatus.WITHDRAWN)
@@ -165,6 +167,8 @@ def _tuple(place: Place, placement: Placement, fabric: Fabric) -> str:
     if not _has(interface, place, vni):
         of = f"VLAN {place.vlan}" if place.vlan is not None else "Untagged traffic"
         return f"{of} on {where} does not lead to VNI {vni} of network {placement.network_id}."
+    if view.bringing is not None and not _may_get(view, place, vni):
+        return f"VNI {vni} is being taken off {where}, and comes back after that."
     return f"{where} is held down." if interface is not None and interface.is_down else ""
 
 
@@ -228,6 +232,12 @@ def _has(interface: Interface | None, place: Place, vni: int) -> bool:
         return False
     found = interface.untagged if place.vlan is None else interface.tagged.get(place.vlan)
     return found is not None and vni in {0, found}
+
+
+def _may_get(view: View, place: Place, vni: int) -> bool:
+    """Whether a pass that is under way puts the place into this VNI, if it is not there already."""
+    config = view.bringing
+    return config is not None and _has(config.interfaces.get(place.interface), place, vni)
 
 
 def _differs(actual: Segment, wanted: Segment) -> str:
