@@ -112,8 +112,7 @@ def test_a_later_plan_with_the_same_configuration_makes_nothing_clear() -> None:
             assert view is not None
             assert bench.switch.config == WITH
             assert not (view.is_clear and view.number >= gone_at)
-            await bench.keeper.passed()
-            view = bench.keeper.view
+            view = await bench.keeper.passed()
             assert bench.switch.config == EMPTY
             assert view.is_clear
             assert view.number >= gone_at
