@@ -39,9 +39,9 @@ def test_leaves_drop_what_a_fenced_host_may_speak_as(run: Callable[..., None]) -
     """Law 5. A controller that starts anew knows it too, from its own store."""
     mac, address = "02:00:00:00:00:01", "10.0.0.5"
 
-    def fenced(world: World, leaf: str) -> tuple[Fenced, ...]:
-        interface = world[leaf].config.interfaces.get("h1")
-        return interface.fenced if interface is not None else ()
+    def fenced(world: World) -> set[tuple[Fenced, ...]]:
+        leaves = (world["leaf1"], world["leaf2"])
+        return {each.config.interfaces["h1"].fenced for each in leaves}
 
     async def scenario(world: World) -> None:
         dropped = FencedPort(port_id="p1", mac_address=mac, addresses=(address,))
@@ -58,8 +58,7 @@ def test_leaves_drop_what_a_fenced_host_may_speak_as(run: Callable[..., None]) -
         async with world.controller():
             await world.until_up("net-1@host1")
             await world.server.put(Kind.HOST, "host1", host)
-            for leaf in ("leaf1", "leaf2"):
-                await world.until(lambda leaf=leaf: fenced(world, leaf) == drop, 5.0)
+            await world.until(lambda: fenced(world) == {drop}, 5.0)
         world.server.is_away = True
         async with world.controller() as controller:
             await world.until(lambda: bool(controller.listener.told.intent.fences), 1.0)
@@ -67,8 +66,7 @@ def test_leaves_drop_what_a_fenced_host_may_speak_as(run: Callable[..., None]) -
             await world.server.put(
                 Kind.HOST, "host1", replace(host, state=HostState.UP, fenced_ports=())
             )
-            for leaf in ("leaf1", "leaf2"):
-                await world.until(lambda leaf=leaf: fenced(world, leaf) == (), 20.0)
+            await world.until(lambda: fenced(world) == {()}, 20.0)
 
     run(scenario)
 

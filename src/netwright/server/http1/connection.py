@@ -104,7 +104,6 @@ class Connection(asyncio.Protocol):
             self._go_on_as_it_was(memoryview(data)[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse()
-        if self._is_broken:
             return
         if self._header_bytes > HEADER_BYTES_MAX:
             self._transport.abort()
