@@ -10,12 +10,14 @@ from tests.doubles import fabrics, virtual_time
 from tests.doubles.fabric_server import Here
 from tests.doubles.fabric_world import NETWORK, ONE, SUBJECTS, TWO, UP, World
 
-from netwright.fabric.config import EMPTY, RouteTargets, SwitchConfig
+from netwright.fabric.config import EMPTY, Fenced, RouteTargets, SwitchConfig
 from netwright.fabric.store import Store
 from netwright.model.fabric import SwitchStatus
 from netwright.model.operations import Action, OperationState
+from netwright.model.resources import FencedPort, Host, HostState
 from netwright.model.states import AttachmentState
 from netwright.model.topology import DriftPolicy
+from netwright.model.wire import Kind
 
 
 def test_an_attachment_comes_up_and_goes(run: Callable[..., None]) -> None:
@@ -29,6 +31,42 @@ def test_an_attachment_comes_up_and_goes(run: Callable[..., None]) -> None:
             await world.until(lambda: world.server.state("net-1@host1") is None, 5.0)
             assert world["leaf1"].config == EMPTY
             await world.until(lambda: world.server.clear_at == world.server.cursor, 5.0)
+
+    run(scenario)
+
+
+def test_leaves_drop_what_a_fenced_host_may_speak_as(run: Callable[..., None]) -> None:
+    """Law 5. A controller that starts anew knows it too, from its own store."""
+    mac, address = "02:00:00:00:00:01", "10.0.0.5"
+
+    def fenced(world: World) -> set[tuple[Fenced, ...]]:
+        leaves = (world["leaf1"], world["leaf2"])
+        return {each.config.interfaces["h1"].fenced for each in leaves}
+
+    async def scenario(world: World) -> None:
+        dropped = FencedPort(port_id="p1", mac_address=mac, addresses=(address,))
+        drop = (Fenced(port_id="p1", mac_address=mac, addresses=(address,)),)
+        host = Host(
+            name="host1",
+            driver="ovs",
+            state=HostState.FENCED,
+            fenced_ports=(dropped,),
+            state_since=1.0,
+            heard_at=1.0,
+        )
+        await world.fill(ONE)
+        async with world.controller():
+            await world.until_up("net-1@host1")
+            await world.server.put(Kind.HOST, "host1", host)
+            await world.until(lambda: fenced(world) == {drop}, 5.0)
+        world.server.is_away = True
+        async with world.controller() as controller:
+            await world.until(lambda: bool(controller.listener.told.intent.fences), 1.0)
+            world.server.is_away = False
+            await world.server.put(
+                Kind.HOST, "host1", replace(host, state=HostState.UP, fenced_ports=())
+            )
+            await world.until(lambda: fenced(world) == {()}, 20.0)
 
     run(scenario)
 

@@ -1,7 +1,7 @@
 """What the server tells of the fabric, as one value: the planner's only input. Pure.
 
     Mirror (watch) ─ topology, networks, subnets, routers, attachments ─┐
-    server's word on fenced hosts ──────────────────────────────────────┼─▶ Intent ─▶ plan
+    hosts that are fenced, with what was bound there ───────────────────┼─▶ Intent ─▶ plan
     switches that are taken out of service ─────────────────────────────┘
 
 An intent is never changed. `changed` makes the next one of it, which shares all that did not change

@@ -112,8 +112,8 @@ class Keeper:
         if before is None or goal != replace(before, number=goal.number):
             self._read_due = True
             self._woken.set()
-        elif goal.number != before.number and self.view is not None and self.view.is_clear:
-            # The same configuration by a later plan: what was read holds for it too.
+        elif self.view is not None and self.view.is_clear and self.view.number == before.number:
+            # The same configuration by a later plan: what was read for it holds for this one too.
             self.view = replace(self.view, number=goal.number)
 
     def ask(self, vnis: Collection[int]) -> None:
@@ -239,6 +239,8 @@ class Keeper:
     async def _pass(self, goal: Goal) -> None:
         self._read_due = False
         repair, self._repair_due = self._repair_due, False
+        if self.view is not None:
+            self.view = replace(self.view, bringing=goal.config)
         actual = await self._bringer.read()
         actual = await self._meet(actual, goal)
         policy = DriftPolicy.REPAIR if repair else goal.policy
@@ -294,6 +296,7 @@ class Keeper:
                     actual=actual,
                     number=goal.number,
                     is_clear=False,
+                    bringing=goal.config,
                 )
             )
         if drift.is_repaired:
@@ -360,9 +363,16 @@ class Keeper:
             actual=actual,
             learned=learned,
             refusals=refusals,
-            number=goal.number,
+            number=self._newest_like(goal),
             is_clear=not elements.leftovers(actual.config, goal.config),
         )
+
+    def _newest_like(self, goal: Goal) -> int:
+        """The number of the newest plan, when it wants the same as the one of this pass."""
+        newest = self._goal
+        if newest is not None and newest == replace(goal, number=newest.number):
+            return newest.number
+        return goal.number
 
     def _show(self, view: View) -> None:
         self.view = view

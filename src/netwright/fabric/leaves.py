@@ -266,7 +266,7 @@ class _Leaf:
         for place in self._site.places.values():
             for interface in place.untagged:
                 drops.setdefault(interface, set()).update(self._site.fences.get(place.host, ()))
-        return {interface: in_order(each) for interface, each in drops.items() if each}
+        return {interface: _each_sender_once(each) for interface, each in drops.items() if each}
 
     def _refuse_vlan(self, place: Place, holder: str, own: int) -> None:
         switch, called = self._site.switch.name, self._overlays[place.network_id].called
@@ -344,6 +344,27 @@ class _Leaf:
                 interface=interface,
             )
         )
+
+
+def _each_sender_once(fenced: Iterable[Fenced]) -> tuple[Fenced, ...]:
+    """Two VPCs may have the same addresses, and an interface drops what it drops for one port."""
+    port_of: dict[str, str] = {}
+    for each in in_order(fenced):
+        for sender in filter(None, (each.mac_address, *each.addresses)):
+            port_of.setdefault(sender, each.port_id)
+    macs_of: dict[str, set[str]] = {}
+    addresses_of: dict[str, set[str]] = {}
+    for each in fenced:
+        if port_of.get(each.mac_address) == each.port_id:
+            macs_of.setdefault(each.port_id, set()).add(each.mac_address)
+        own = {one for one in each.addresses if port_of[one] == each.port_id}
+        addresses_of.setdefault(each.port_id, set()).update(own)
+    return in_order(
+        Fenced(port_id=port_id, mac_address=mac, addresses=tuple(sorted(addresses)))
+        for port_id, addresses in addresses_of.items()
+        for mac in macs_of.get(port_id) or ("",)
+        if mac or addresses
+    )
 
 
 def _segment(loopback: str, overlay: Overlay, vlan: int | None, *, is_routed: bool) -> Segment:

@@ -59,15 +59,18 @@ class Reporter:
         self._clear_told: str | None = None
 
     def switch(self, report: SwitchReport) -> bool:
-        """Note how a switch is; whether that is news. Drift is told even if it is over by then."""
+        """Note how a switch is; whether that is news. Drift is told even if it is over by then.
+
+        While the server hears nothing, what waits is a switch's last word and its last drift.
+        """
         if self._switches.get(report.switch) == report:
             return False
         self._switches[report.switch] = report
         waiting = self._switch_news[self._in_flight :]
-        if waiting and _is_superseded(waiting[-1], report):
-            self._switch_news[-1] = report
-        else:
-            self._switch_news.append(report)
+        own = [one for one in waiting if one.switch == report.switch]
+        drifted = [one for one in own if one.status is SwitchStatus.DRIFTED][-1:]
+        others = [one for one in waiting if one.switch != report.switch]
+        self._switch_news[self._in_flight :] = [*others, *drifted, report]
         return True
 
     def forget_switch(self, name: str) -> None:
@@ -87,7 +90,10 @@ class Reporter:
         """Send what is due; what was acknowledged. Raises NetwrightError, then nothing is lost."""
         sent: list[AttachmentReport] = []
         while batch := self._due(held, now):
-            await server.report_fabric(batch)
+            try:
+                await server.report_fabric(batch)
+            finally:
+                self._in_flight = 0  # what was not heard may be superseded until it is sent again
             self._acknowledge(batch, now)
             sent += batch.attachments
         self._acknowledged = {
@@ -133,7 +139,6 @@ class Reporter:
             self._acknowledged[f"{report.network_id}@{report.host}"] = (report, now)
         self._links_told |= {str(report.end): report for report in batch.links}
         del self._switch_news[: len(batch.switches)]
-        self._in_flight = 0
         if batch.clear_at is not None:
             self._clear_told = batch.clear_at
 
@@ -143,7 +148,3 @@ def _is_known(attachment: Attachment, report: AttachmentReport) -> bool:
     if attachment.state is AttachmentState.WITHDRAWING:
         return report.status is not ReportStatus.WITHDRAWN
     return attachment.state in _HELD[report.status]
-
-
-def _is_superseded(last: SwitchReport, report: SwitchReport) -> bool:
-    return last.switch == report.switch and last.status is not SwitchStatus.DRIFTED

@@ -16,6 +16,7 @@ from netwright.client.errand import Errand
 from netwright.client.mirror import Key, Mirror
 from netwright.client.watch import Watch, WatchSource
 from netwright.fabric import intent as intents
+from netwright.fabric.config import Fenced
 from netwright.fabric.intent import Intent
 from netwright.fabric.store import Step, Store
 from netwright.model.errors import NetwrightError
@@ -91,8 +92,13 @@ class Listener:
             return
         self.mirror.resume(saved.cursor, saved.objects)
         self.is_known = True
-        topology, drained = _topology(self.mirror), _drained(self.mirror)
-        self._tell(saved.cursor, intents.gathered(saved.objects, topology, drained=drained))
+        intent = intents.gathered(
+            saved.objects,
+            _topology(self.mirror),
+            fences=_fences(self.mirror),
+            drained=_drained(self.mirror),
+        )
+        self._tell(saved.cursor, intent)
         log.info("resumes", cursor=saved.cursor, attachments=len(self.mirror.attachments))
 
     async def run(self) -> None:
@@ -134,6 +140,10 @@ class Listener:
             drained = _drained(self.mirror)
             if drained != intent.drained:
                 intent = replace(intent, drained=drained)
+        if any(key.kind is Kind.HOST for key in values):
+            fences = _fences(self.mirror)
+            if fences != intent.fences:
+                intent = replace(intent, fences=fences)
         self._tell(cursor, intent)
 
     def _tell(self, cursor: str | None, intent: Intent) -> None:
@@ -169,6 +179,17 @@ def _topology(mirror: Mirror) -> Topology:
 
 def _drained(mirror: Mirror) -> frozenset[str]:
     return frozenset(one.name for one in mirror.of(Kind.SWITCH).values() if one.drained)
+
+
+def _fences(mirror: Mirror) -> Mapping[str, tuple[Fenced, ...]]:
+    return {
+        host.name: tuple(
+            Fenced(port_id=one.port_id, mac_address=one.mac_address, addresses=one.addresses)
+            for one in host.fenced_ports
+        )
+        for host in mirror.of(Kind.HOST).values()
+        if host.fenced_ports
+    }
 
 
 def _steps(

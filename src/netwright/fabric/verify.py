@@ -118,8 +118,10 @@ def withdrawn(placement: Placement, fabric: Fabric) -> Verdict:
         if view is None or view.actual is None:
             why = view.cause if view is not None else "it was not read yet"
             standing.append(f"switch {place.switch} may still have it: {why}")
-        elif _has(view.actual.config.interfaces.get(place.interface), place, placement.vni):
+        elif _still_has(view.actual.config.interfaces.get(place.interface), place, placement.vni):
             standing.append(f"{place.switch}/{place.interface} still has VNI {placement.vni}")
+        elif _may_get(view, place, placement.vni):
+            standing.append(f"{place.switch}/{place.interface} may get VNI {placement.vni} yet")
     if standing:
         return Verdict(status=None, cause="; ".join(standing))
     return Verdict(status=ReportStatus.WITHDRAWN)
@@ -170,6 +172,8 @@ def _tuple(place: Place, placement: Placement, fabric: Fabric) -> str:
     if not _has(interface, place, vni):
         of = f"VLAN {place.vlan}" if place.vlan is not None else "Untagged traffic"
         return f"{of} on {where} does not lead to VNI {vni} of network {placement.network_id}."
+    if view.bringing is not None and not _may_get(view, place, vni):
+        return f"VNI {vni} is being taken off {where}, and comes back after that."
     return ""
 
 
@@ -229,14 +233,29 @@ def _imported(
 
 def _has(interface: Interface | None, place: Place, vni: int) -> bool:
     """Whether the place is in this VNI; in any, for a network that is not known any more (0)."""
-    if interface is None:
-        return False
-    found = interface.untagged if place.vlan is None else interface.tagged.get(place.vlan)
+    found = _led_to(interface, place)
     return found is not None and vni in {0, found}
 
 
 def _is_held(interface: Interface | None) -> bool:
     return interface is not None and interface.is_down
+
+
+def _still_has(interface: Interface | None, place: Place, vni: int) -> bool:
+    """As `_has`, or half of it: what of ours is broken leads to VNI 0, and is still there."""
+    return _has(interface, place, vni) or _led_to(interface, place) == 0
+
+
+def _led_to(interface: Interface | None, place: Place) -> int | None:
+    if interface is None:
+        return None
+    return interface.untagged if place.vlan is None else interface.tagged.get(place.vlan)
+
+
+def _may_get(view: View, place: Place, vni: int) -> bool:
+    """Whether a pass that is under way puts the place into this VNI, if it is not there already."""
+    config = view.bringing
+    return config is not None and _has(config.interfaces.get(place.interface), place, vni)
 
 
 def _differs(actual: Segment, wanted: Segment) -> str:

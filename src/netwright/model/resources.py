@@ -264,12 +264,22 @@ class Nic(Value, frozen=True, kw_only=True):
     active: bool = True
 
 
+class FencedPort(Value, frozen=True, kw_only=True):
+    """What a fenced host may still speak as: a port's MAC and addresses, as it had them there."""
+
+    port_id: str
+    mac_address: str
+    addresses: tuple[str, ...] = ()
+
+
 class Host(Value, frozen=True, kw_only=True):
     """A registered host.
 
     `epoch` names the agent's current life; `conditions` are named facts that never gate a port,
     such as `redundancy lost`, with their causes; `conditions_since` says when each began.
     `neighbours` are what its NICs hear by LLDP, `SWITCH/INTERFACE`.
+    `fenced_ports` are those that were bound there when it was fenced, until it is unfenced: what
+    its leaves drop of it (law 5).
     `heard_at` is true when it is told: heartbeats that bring no news are not told of one by one.
     """
 
@@ -283,6 +293,7 @@ class Host(Value, frozen=True, kw_only=True):
     conditions: Mapping[str, str] = {}
     conditions_since: Mapping[str, float] = {}
     neighbours: Mapping[str, str] = {}
+    fenced_ports: tuple[FencedPort, ...] = ()
     state_since: float
     heard_at: float
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from netwright.model.errors import InvalidInput
 from netwright.model.topology import (
+    End,
     Link,
     Switch,
     SwitchKind,
@@ -104,7 +105,7 @@ def _incomplete(at: str, switch: Switch) -> Iterator[Wrong]:
 
 def _links(topology: Topology) -> Iterator[Wrong]:
     kinds = {switch.name: switch.kind for switch in topology.switches}
-    seen: dict[str, int] = {}
+    seen: dict[End, int] = {}
     for index, link in enumerate(topology.links):
         at = f"links[{index}]"
         if link.upper.node not in kinds:
@@ -124,22 +125,22 @@ def _links(topology: Topology) -> Iterator[Wrong]:
                 f"{link.upper.node} is a spine, and host {link.lower.node} hangs on leaves alone",
             )
         for name, end in (("lower", link.lower), ("upper", link.upper)):
-            first = seen.setdefault(str(end), index)
+            first = seen.setdefault(end, index)
             if first != index:
-                yield Wrong(
-                    f"{at}.{name}", _taken(kinds, link, topology.links[first], first, str(end))
-                )
+                yield Wrong(f"{at}.{name}", _taken(kinds, link, topology.links[first], first, end))
 
 
-def _taken(kinds: Mapping[str, SwitchKind], link: Link, before: Link, index: int, end: str) -> str:
-    node, _, interface = end.rpartition("/")
-    if node not in kinds:
-        return f"interface {interface} of host {node} is in links[{index}] already, to another end"
-    there = str(before.lower if str(before.upper) == end else before.upper)
-    here = str(link.lower if str(link.upper) == end else link.upper)
+def _taken(kinds: Mapping[str, SwitchKind], link: Link, before: Link, index: int, end: End) -> str:
+    if end.node not in kinds:
+        return (
+            f"interface {end.interface} of host {end.node} is in links[{index}] already, to "
+            "another end"
+        )
+    there = before.lower if before.upper == end else before.upper
+    here = link.lower if link.upper == end else link.upper
     return (
-        f"interface {interface} of switch {node} has two neighbours: {there} (links[{index}]) "
-        f"and {here}"
+        f"interface {end.interface} of switch {end.node} has two neighbours: {there} "
+        f"(links[{index}]) and {here}"
     )
 
 

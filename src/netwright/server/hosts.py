@@ -4,7 +4,7 @@
 up, unknown ─fence─▶ fenced ─unfence─▶ up
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from netwright.model.errors import HostInUse, HostNotFound, StaleEpoch
 from netwright.model.resources import (
     FENCED,
     Binding,
+    FencedPort,
     Host,
     HostState,
     Port,
@@ -83,6 +84,7 @@ def register(world: World, command: RegisterHost) -> Host:
         conditions=before.conditions if before else {},
         conditions_since=before.conditions_since if before else {},
         neighbours=before.neighbours if before else {},
+        fenced_ports=before.fenced_ports if before else (),
         state_since=before.state_since if before and before.state is state else world.now,
         heard_at=world.now,
     )
@@ -128,7 +130,12 @@ def fence(world: World, command: FenceHost) -> Host:
     host = _known(world, command.host)
     if host.state is HostState.FENCED:
         return host
-    after = replace(host, state=HostState.FENCED, state_since=world.now)
+    after = replace(
+        host,
+        state=HostState.FENCED,
+        state_since=world.now,
+        fenced_ports=tuple(_fenced_ports(world, host.name)),
+    )
     after = _with_conditions(after, {**host.conditions, FENCED: command.reason}, world.now)
     world.hosts.put(after.name, after)
     cause = f"host {after.name} was fenced: {command.reason}"
@@ -142,7 +149,7 @@ def unfence(world: World, command: UnfenceHost) -> Host:
     host = _known(world, command.host)
     if host.state is not HostState.FENCED:
         return host
-    after = replace(host, state=HostState.UNKNOWN, state_since=world.now)
+    after = replace(host, state=HostState.UNKNOWN, state_since=world.now, fenced_ports=())
     after = _with_conditions(after, but_the_fence(host.conditions), world.now)
     world.hosts.put(after.name, after)
     return after
@@ -326,6 +333,18 @@ def _absence(world: World, host: str, reports: tuple[Report, ...], seen: int) ->
         if stands and was_told(binding):
             gone = withdrawn(world, port, binding, Event.WITHDRAWN, actor=f"agent {host}")
             release_if_unbound(world, gone)
+
+
+def _fenced_ports(world: World, host: str) -> Iterator[FencedPort]:
+    """All that the host may still answer for: also what goes there, and what has changed since."""
+    for port, binding in sorted(_ports_on(world, host), key=lambda each: each[0].id):
+        left = binding.remnant
+        addresses = {
+            each.ip_address for each in (*port.fixed_ips, *(left.addresses if left else ()))
+        }
+        macs = dict.fromkeys((port.mac_address, *(left.macs if left else ())))
+        for mac in macs:
+            yield FencedPort(port_id=port.id, mac_address=mac, addresses=tuple(sorted(addresses)))
 
 
 def _fence_binding(world: World, port: Port, binding: Binding, cause: str) -> None:

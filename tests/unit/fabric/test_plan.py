@@ -339,6 +339,22 @@ def test_a_fence_is_on_every_interface_of_the_host_and_of_bare_metal() -> None:
     assert [(each.code, each.host) for each in planned.refusals] == [(RefusalCode.NO_LINK, "lost")]
 
 
+def test_what_two_fenced_ports_have_alike_is_dropped_once() -> None:
+    """Two VPCs may have the same addresses; a switch keeps one port for each sender."""
+    first = Fenced(port_id="p1", mac_address="02:00:00:00:00:01", addresses=("10.0.0.5", "fd00::5"))
+    other = Fenced(port_id="p2", mac_address="02:00:00:00:00:02", addresses=("10.0.0.5",))
+    twin = Fenced(port_id="p3", mac_address="02:00:00:00:00:01", addresses=("10.0.0.5",))
+    lone = Fenced(port_id="p4", mac_address="02:00:00:00:00:01", addresses=("10.0.0.9",))
+    old = Fenced(port_id="p2", mac_address="02:00:00:00:00:01", addresses=("10.0.0.5",))
+    fences = (other, lone, first, twin, old)
+    planned = plan(replace(intent(topology()), fences={"host1": fences}))
+    assert planned.switches["leaf1"].interfaces["h1"].fenced == (
+        first,
+        replace(other, addresses=()),
+        replace(lone, mac_address=""),
+    )
+
+
 def test_a_drained_leafs_host_interfaces_are_down_whether_they_carry_anything_or_not() -> None:
     planned = plan(intent(topology(2, 2), drained=["leaf1"]))
     down = planned.switches["leaf1"].interfaces

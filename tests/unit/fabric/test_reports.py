@@ -95,3 +95,23 @@ async def test_many_go_in_batches() -> None:
     held = dict.fromkeys(reporter.attachments, HELD)
     assert len(await reporter.send(server, held, 0.0)) == count
     assert [len(one.attachments) for one in server.heard] == [REPORTS_MAX, 1]
+
+
+async def test_news_of_switches_does_not_grow_while_the_server_is_away() -> None:
+    server, reporter = Server(), Reporter(7)
+    server.is_away = True
+    for turn in range(100):
+        for leaf in ("leaf1", "leaf2"):
+            reporter.switch(replace(DRIFT, switch=leaf, drift=(f"{turn}",)))
+            reporter.switch(replace(SYNC, switch=leaf, cause=f"{turn}"))
+        with pytest.raises(Unavailable):
+            await reporter.send(server, {}, 0.0)
+    server.is_away = False
+    await reporter.send(server, {}, 0.0)
+    (heard,) = server.heard
+    said = [(one.switch, one.status, *one.drift, one.cause) for one in heard.switches]
+    assert said == [
+        (leaf, *what)
+        for leaf in ("leaf1", "leaf2")
+        for what in ((SwitchStatus.DRIFTED, "99", ""), (SwitchStatus.IN_SYNC, "99"))
+    ]

@@ -195,3 +195,13 @@ def test_a_switch_is_complete_when_others_have_heard_it_since() -> None:
     lost = {"leaf1": view("leaf1", learned={1001: learned("leaf1", heard=())})}
     assert completeness.asks("leaf1", fabric(lost), fresh, 4.0) == {"leaf1": frozenset({1001})}
     assert completeness.asks("leaf1", fabric({"leaf1": unreachable("leaf1")}), fresh, 4.0) == {}
+
+
+def test_what_is_broken_of_a_vlan_is_not_withdrawn() -> None:
+    """A VLAN that leads to VNI 0 is one of ours that is half there (`drivers.frr.reading`)."""
+    half = replace(EMPTY, interfaces={"h1": Interface(name="h1", tagged={10: 0})})
+    gone = {"leaf1": view("leaf1", EMPTY), "leaf2": view("leaf2", EMPTY)}
+    assert verify.withdrawn(PLACEMENT, fabric(gone)).status is ReportStatus.WITHDRAWN
+    found = verify.withdrawn(PLACEMENT, fabric(gone | {"leaf1": view("leaf1", half)}))
+    assert found.status is None
+    assert "leaf1/h1" in found.cause

@@ -6,6 +6,7 @@ from tests.unit.server.trace.pictures import TREE, gateway, link
 
 from netwright.model.errors import InvalidInput
 from netwright.model.topology import (
+    End,
     FabricSettings,
     Link,
     Switch,
@@ -158,3 +159,10 @@ def test_leaves_that_share_hosts_are_one_domain_transitively() -> None:
         VlanDomain(name="leaf5", leaves=("leaf5",), vlans=vlans((100, 199))),
     )
     assert host_links(topology) == links[:5]
+
+
+def test_interfaces_with_a_slash_in_their_name_are_named_whole() -> None:
+    there = End(node="leaf1", interface="Ethernet1/1")
+    links = tuple(Link(lower=End(node=host, interface="eth0"), upper=there) for host in ("a", "b"))
+    with pytest.raises(InvalidInput, match=r"interface Ethernet1/1 of switch leaf1 has two"):
+        check(fabric(links=links))

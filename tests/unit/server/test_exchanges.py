@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from netwright.server.http1.connection import REQUESTS_AHEAD_MAX
 from netwright.server.http1.exchange import ClientGone, Exchange
 from netwright.server.http1.listener import Listener
 
@@ -70,6 +71,11 @@ async def test_requests_that_come_at_once_are_answered_in_turn() -> None:
     places = [said.index(b"<GET /%d  >" % n) for n in range(50)]
     assert places == sorted(places)
     assert said.endswith(b"connection: close\r\n\r\n<GET /last  >")
+
+
+async def test_more_requests_at_once_than_anybody_has_are_not_held() -> None:
+    said = await _asked(b"GET / HTTP/1.1\r\n\r\n" * 5_000)
+    assert said.count(b"HTTP/1.1 200 OK\r\n") == REQUESTS_AHEAD_MAX
 
 
 @pytest.mark.parametrize("cut", [1, 20, 60, 75])
@@ -196,3 +202,57 @@ class _Nowhere:
 
     def read_on(self) -> None:
         """Nothing comes."""
+
+
+async def test_of_the_older_protocol_no_other_is_wished_for() -> None:
+    """RFC 9110, section 7.8: a server ignores Upgrade in an HTTP/1.0 request."""
+    said = await _asked(
+        b"GET /parts HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    )
+    assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"transfer-encoding" not in said
+    assert said.endswith(b"connection: close\r\n\r\n<>")
+
+
+async def test_the_older_protocol_knows_no_interim_reply() -> None:
+    """RFC 9110, section 15.2."""
+    head = b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    said = await _asked(head, b"xyz")
+    assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_many_at_once_that_wish_for_another_protocol() -> None:
+    ask = b"GET /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    said = await _asked(ask * 600 + LAST)
+    assert said.count(b"HTTP/1.1 200 OK\r\n") == 601
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Transfer-Encoding: identity\r\n", b"Transfer-Encoding: gzip\r\n"]
+)
+async def test_a_body_without_an_end_is_refused(framing: bytes) -> None:
+    """RFC 9112, section 6.3: where it ends nobody can know."""
+    said = await _asked(b"POST / HTTP/1.1\r\n" + framing + b"\r\nxyz", LAST)
+    assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert said.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("end", [b"zz\r\n", b"fffffffffffffffff\r\n", b"3;a\nxyz\r\n0\r\n\r\n"])
+async def test_a_body_that_breaks_off_is_not_waited_for(end: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    said = await _asked(head, end, LAST)
+    assert said.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in said
+
+
+async def test_a_target_with_a_host_alone_is_the_root() -> None:
+    """RFC 9112, section 3.2.2; RFC 9110, section 4.2.3."""
+    said = await _asked(b"GET http://host HTTP/1.1\r\n\r\n", LAST)
+    assert b"<GET /  >" in said
+
+
+@pytest.mark.parametrize("value", [b"/a\rx: y", b"/a\nx: y"])
+def test_a_header_is_one_line(value: bytes) -> None:
+    exchange = Exchange(_Nowhere(), "GET", "/", b"", ())
+    with pytest.raises(ValueError, match="cannot be headers"):
+        exchange.reply(200, ((b"location", value),), b"")

@@ -4,11 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 from tests.doubles.places import Place
-from tests.doubles.store import ADMIN, Store, create, delete, register
+from tests.doubles.store import (
+    ADMIN,
+    Store,
+    addresses,
+    create,
+    delete,
+    register,
+    report,
+    reports,
+    update,
+)
 
 from netwright.model.errors import HostInUse, HostNotFound
 from netwright.model.resources import Host, HostState
-from netwright.model.wire import Heartbeat, Kind
+from netwright.model.wire import Heartbeat, Kind, ReportStatus
 from netwright.server.commands import DeleteHost, FenceHost, HeartbeatHost, Tick, UnfenceHost
 
 
@@ -75,6 +85,30 @@ def test_a_fences_reason_stands_whatever_the_agent_says(store: Store) -> None:
     store.do(UnfenceHost(caller=ADMIN, host="h1"))
     assert stored(store).conditions == {"redundancy lost": "eth0"}
     assert beat(store, fenced="by myself").conditions == {}
+
+
+def test_a_fenced_host_keeps_what_its_leaves_are_to_drop(store: Store) -> None:
+    """All that it may still answer for: also what its port has given up, and what goes there."""
+    store.do(register("h2"))
+    store.make_network()
+    one, going, _ = (store.do(create(name, host="h1"))[0] for name in ("a", "b", "c"))
+    store.do(create("d"))
+    for port in (one, going):
+        store.do(reports("h1", report(port, "h1", ReportStatus.UP)))
+    store.do(update("a", mac_address="02:00:00:00:00:99"))
+    store.do(update("b", host="h2"))
+    store.do(FenceHost(caller=ADMIN, host="h1", reason="burnt"))
+    dropped = stored(store).fenced_ports
+    said = {(each.port_id, each.mac_address): each.addresses for each in dropped}
+    own = tuple(addresses([one]))
+    assert said["a", one.mac_address] == said["a", "02:00:00:00:00:99"] == own
+    assert said["b", going.mac_address] == tuple(addresses([going]))
+    assert {each.port_id for each in dropped} == {"a", "b", "c"}
+    store.do(delete("a"))
+    store.do(register("h1", epoch="life2"))
+    assert stored(store).fenced_ports == dropped
+    store.do(UnfenceHost(caller=ADMIN, host="h1"))
+    assert stored(store).fenced_ports == ()
 
 
 def deleted(store: Store) -> object:

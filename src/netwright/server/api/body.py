@@ -41,7 +41,10 @@ async def read_body(exchange: Exchange, headers: Mapping[bytes, bytes], bytes_ma
         async with asyncio.timeout(BODY_TIMEOUT_S):
             return await _received(exchange, bytes_max)
     except ClientGone:
-        raise HTTPBadRequest("The client went away before the body was whole.") from None
+        raise HTTPBadRequest(
+            "The body was not whole: the client went away, or did not send it as its header says.",
+            next="Send Content-Length and so many bytes, or chunks (RFC 9112, section 7.1).",
+        ) from None
     except TimeoutError:
         raise BodyTimeout(
             f"The body had not arrived after {BODY_TIMEOUT_S:.0f} s.", next="Send it faster."

@@ -27,6 +27,7 @@ import structlog
 from netwright.server.http1.exchange import Exchange, plain_reply
 
 HEADER_BYTES_MAX = 64 * 1024
+REQUESTS_AHEAD_MAX = 1_000  # of one read, which could have 14,000
 _BODY_BYTES_AHEAD = 64 * 1024  # of a body that nobody receives yet
 
 Application = Callable[[Exchange], Awaitable[None]]
@@ -100,8 +101,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_as_it_was(data[upgrade.args[0] :])
-            return
+            self._go_on_as_it_was(memoryview(data)[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse()
             return
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
         parser = self._parser
         version = parser.get_http_version()
         path, query = _target(self._url)
-        self._read = exchange = Exchange(
+        exchange = Exchange(
             self,
             parser.get_method().decode("ascii"),
             unquote(path) if "%" in path else path,
@@ -150,6 +150,10 @@ class Connection(asyncio.Protocol):
             keeps_alive=(version != "1.0" and parser.should_keep_alive() and not self._is_stopping),
             is_old=version == "1.0",
         )
+        _require_an_end(exchange)
+        if len(self._exchanges) == REQUESTS_AHEAD_MAX:
+            raise ValueError("more requests at once than are held")
+        self._read = exchange
         self._exchanges.append(exchange)
         if self._task is None:
             self._task = self._loop.create_task(self._serve(), name="connection")
@@ -213,7 +217,11 @@ class Connection(asyncio.Protocol):
     def _give_up(self, exchange: Exchange) -> None:
         """Its reply has no last chunk, or has not begun."""
         exchange.keeps_alive = False
-        if not exchange.has_begun and not exchange.is_gone:
+        if exchange.has_begun:
+            return
+        if exchange.is_gone:
+            self.write(plain_reply(400, b"The request's body is not as its header says."))
+        else:
             self.write(plain_reply(500, b"Internal Server Error"))
 
     def _rest(self) -> None:
@@ -226,20 +234,35 @@ class Connection(asyncio.Protocol):
         else:
             self._expect(self.HEADER_S if self._header_bytes else self.KEEP_ALIVE_S)
 
-    def _go_on_as_it_was(self, rest: bytes) -> None:
+    def _go_on_as_it_was(self, rest: memoryview) -> None:
         """Ask anew without the wish for another protocol: none is known here (RFC 9110, 7.8)."""
-        exchange = self._exchanges.pop()
-        self._parser = httptools.HttpRequestParser(self)
-        if exchange.method == "CONNECT":  # wants nothing else
-            self._refuse()
-            return
-        wishes = (b"%b: %b\r\n" % field for field in exchange.headers if field[0] != b"upgrade")
-        head = (exchange.method.encode(), b" ", self._url, b" HTTP/1.1\r\n", *wishes, b"\r\n")
-        self.data_received(b"".join((*head, rest)))
+        while True:
+            exchange = self._exchanges.pop()
+            if exchange.method == "CONNECT":  # wants nothing else
+                self._refuse()
+                return
+            wishes = (b"%b: %b\r\n" % field for field in exchange.headers if field[0] != b"upgrade")
+            version = self._parser.get_http_version().encode()
+            head = (exchange.method.encode(), b" ", self._url, b" HTTP/", version, b"\r\n")
+            self._parser = httptools.HttpRequestParser(self)
+            try:
+                self._parser.feed_data(b"".join((*head, *wishes, b"\r\n")))
+                self._header_bytes += len(rest)
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self._refuse()
+                return
+            else:
+                return
 
     def _refuse(self) -> None:
-        """What came is no request. Those before it are answered first."""
+        """What came is no request, or no body of one. Those before it are answered first."""
         self._is_broken = True
+        if self._read is not None:  # the rest of its body never comes
+            self._read.keeps_alive = False
+            self._read.lose()
         if not self._exchanges:
             self.write(plain_reply(400, b"Invalid HTTP request received."))
             self._close()
@@ -321,4 +344,11 @@ def _target(url: bytes) -> tuple[str, bytes]:
         path, _, query = url.partition(b"?")
         return path.decode("ascii"), query
     parsed = httptools.parse_url(url)
-    return parsed.path.decode("ascii"), parsed.query or b""
+    return (parsed.path or b"/").decode("ascii"), parsed.query or b""
+
+
+def _require_an_end(exchange: Exchange) -> None:
+    """A body whose end only the connection's would show is refused (RFC 9112, section 6.3)."""
+    coding = exchange.fields.get(b"transfer-encoding")
+    if coding is not None and coding.rpartition(b",")[2].strip().lower() != b"chunked":
+        raise ValueError(f"a body in {coding!r} has no end")

@@ -24,7 +24,7 @@ _CLOSE = b"connection: close\r\n\r\n"
 
 
 class ClientGone(Exception):
-    """The client went away before the body was whole."""
+    """The body is not whole and never will be: the client went away, or sent what is none."""
 
 
 class Wire(Protocol):
@@ -88,7 +88,8 @@ class Exchange:
         self.held_bytes = 0
         self._wire = wire
         self._is_old = is_old  # HTTP/1.0, which knows no chunks
-        self._expects_continue = self.fields.get(b"expect", b"").lower() == b"100-continue"
+        expects = self.fields.get(b"expect", b"").lower() == b"100-continue"
+        self._expects_continue = expects and not is_old  # RFC 9110, section 15.2
         self._chunks: list[bytes] = []
         self._chunked = False
         self._has_ended = False
@@ -173,7 +174,8 @@ class Exchange:
         lines = [_status_line(status), _date_line(int(time.time()))]
         for name, value in fields:
             lines.append(b"%b: %b\r\n" % (name, value))
-        if b"".join(lines).count(b"\n") != len(lines):  # a value would begin a line of its own
+        said = b"".join(lines)
+        if not len(lines) == said.count(b"\n") == said.count(b"\r"):  # a value would begin a line
             raise ValueError(f"{fields!r} cannot be headers")
         self.has_begun = True
         return lines

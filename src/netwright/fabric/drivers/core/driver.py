@@ -197,8 +197,10 @@ class _Session:
     def _adopt(self, core: Core, link: Link, gateway: VlanGateway) -> None:
         """Its owner made the interface: what it has beside what is ours stays."""
         wanted, held = set(gateway.addresses), set(core.addresses.get(link.index, ()))
-        ours = {each for each in held if reading.address_name(each) in link.alternative_names}
-        names = {reading.adopted_name(gateway), *map(reading.address_name, wanted)}
+        ours = set(reading.added_by_us(core, link))
+        names = {reading.adopted_name(gateway)} | {
+            reading.address_name(each, was_found=each in held - ours) for each in wanted
+        }
         stale = {each for each in link.alternative_names if each.startswith("netwright")} - names
         for name in sorted(names - set(link.alternative_names)):
             self._netlink.tell([links.change_alternative_name(link.index, name, add=True)])
@@ -275,7 +277,7 @@ class _Session:
         if marks.read(link.alias) is not None:
             self._delete(link.name)
             return
-        for address in reading.addresses_of_ours(core, link):
+        for address in reading.added_by_us(core, link):
             self._address(link, address, add=False)
         for name in link.alternative_names:
             if name.startswith("netwright"):

@@ -11,6 +11,8 @@ from netwright.model.resources import Value
 
 _ADOPTED = "netwright."
 _ADDRESS = "netwright@"
+_FOUND = "netwright="
+"""Of an address that is wanted and was the owner's before: it stays when we go (law 7)."""
 
 
 class Core(Value, frozen=True):
@@ -59,8 +61,8 @@ def adopted_name(gateway: VlanGateway) -> str:
     return f"{_ADOPTED}{gateway.network_id}.{gateway.vlan or 'flat'}.{physical}"
 
 
-def address_name(address: str) -> str:
-    return _ADDRESS + address.replace("/", "_").replace(":", "-")
+def address_name(address: str, *, was_found: bool = False) -> str:
+    return (_FOUND if was_found else _ADDRESS) + address.replace("/", "_").replace(":", "-")
 
 
 def addresses_of_ours(core: Core, link: Link) -> tuple[str, ...]:
@@ -68,6 +70,13 @@ def addresses_of_ours(core: Core, link: Link) -> tuple[str, ...]:
     held = core.addresses.get(link.index, ())
     if marks.read(link.alias) is not None:
         return held
+    found = (each for each in held if address_name(each, was_found=True) in link.alternative_names)
+    return tuple(sorted({*added_by_us(core, link), *found}))
+
+
+def added_by_us(core: Core, link: Link) -> tuple[str, ...]:
+    """Of an adopted interface's addresses, those that its owner did not give it."""
+    held = core.addresses.get(link.index, ())
     return tuple(each for each in held if address_name(each) in link.alternative_names)
 
 
