@@ -10,6 +10,7 @@ from netwright.fabric.changes import Change, Verb
 from netwright.fabric.config import VlanGateway
 from netwright.fabric.drivers.core import driver, reading
 from netwright.fabric.drivers.core.reading import Core
+from netwright.fabric.drivers.linux import links
 from netwright.fabric.drivers.linux.links import Link
 
 OWN, SECOND, NEW = "10.1.0.1/24", "10.1.0.9/24", "2001:db8::1/64"
@@ -40,12 +41,12 @@ class Router:
 @pytest.fixture
 def router(monkeypatch: pytest.MonkeyPatch) -> Router:
     monkeypatch.setattr(
-        driver.links,
+        links,
         "change_address",
         lambda _index, address, _name, *, add: ("address", address, add),
     )
     monkeypatch.setattr(
-        driver.links, "change_alternative_name", lambda _index, name, *, add: ("name", name, add)
+        links, "change_alternative_name", lambda _index, name, *, add: ("name", name, add)
     )
     return Router()
 
