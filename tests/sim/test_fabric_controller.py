@@ -11,12 +11,14 @@ from tests.doubles.fabric_server import Here
 from tests.doubles.fabric_world import NETWORK, ONE, SUBJECTS, TWO, UP, World
 
 from netwright.fabric.config import EMPTY, Fenced, RouteTargets, SwitchConfig
+from netwright.fabric.drivers.base import Driver
 from netwright.fabric.store import Store
-from netwright.model.fabric import SwitchStatus
+from netwright.model.errors import InvalidInput
+from netwright.model.fabric import SwitchState, SwitchStatus
 from netwright.model.operations import Action, OperationState
 from netwright.model.resources import FencedPort, Host, HostState
 from netwright.model.states import AttachmentState
-from netwright.model.topology import DriftPolicy
+from netwright.model.topology import DriftPolicy, Switch
 from netwright.model.wire import Kind
 
 
@@ -358,3 +360,24 @@ def test_operators_ask_for_plan_apply_and_drain(run: Callable[..., None]) -> Non
             assert world.server.status("spine1").status is SwitchStatus.IN_SYNC
 
     run(scenario, topology)
+
+
+def test_a_switch_without_a_driver_stays_drained(run: Callable[..., None]) -> None:
+    """Its report says so too: the server would take it for the end of the drain."""
+
+    async def scenario(world: World) -> None:
+        def drivers(switch: Switch) -> Driver:
+            if switch.name == "leaf1":
+                raise InvalidInput("no such driver")
+            return world.fabric.driver(switch)
+
+        drained = SwitchState(name="leaf1", status=SwitchStatus.IN_SYNC, drained=True, since=1.0)
+        await world.server.put(Kind.SWITCH, "leaf1", drained)
+        await world.fill(ONE)
+        async with world.controller(drivers=drivers):
+            await world.until(
+                lambda: world.server.status("leaf1").status is SwitchStatus.REFUSED, 5.0
+            )
+            assert world.server.status("leaf1").drained
+
+    run(scenario)

@@ -252,7 +252,12 @@ class Tenure:
         except NetwrightError as error:
             log.warning("a switch has no driver", switch=switch.name, why=error.message)
             self._reporter.switch(
-                SwitchReport(switch=switch.name, status=SwitchStatus.REFUSED, cause=error.message)
+                SwitchReport(
+                    switch=switch.name,
+                    status=SwitchStatus.REFUSED,
+                    cause=error.message,
+                    drained=switch.name in (self._drained or ()),
+                )
             )
             return
         keeper = Keeper(
