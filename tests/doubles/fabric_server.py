@@ -68,6 +68,7 @@ class FabricServer:
         self.links: dict[str, bool] = {}
         self.clear_at: str | None = None
         self.is_away = False
+        self.is_watch_away = False
         self.objects: dict[tuple[Kind, str], Any] = {}
         self.asked_after: list[str | None] = []
         self.answers: list[OperationAnswer] = []
@@ -133,12 +134,14 @@ class FabricServer:
         for report in reports.attachments:
             await self._apply(report)
         for one in reports.switches:
+            before = self.objects.get((Kind.SWITCH, one.switch))
+            was_drained = before is not None and before.drained
             state = SwitchState(
                 name=one.switch,
                 status=one.status,
                 cause=one.cause,
                 drift=one.drift,
-                drained=one.drained,
+                drained=was_drained if one.drained is None else one.drained,
                 since=0.0,
             )
             if self.objects.get((Kind.SWITCH, one.switch)) != state:
@@ -178,6 +181,8 @@ class FabricServer:
         groups: Sequence[str] = (),
     ) -> AsyncGenerator[Sequence[WatchLine], None]:
         self._reach()
+        if self.is_watch_away:
+            raise Unavailable("The watch is away.")
         self.asked_after.append(after)
         seen = len(self._log) if after is None else int(after[1:])
         if after is None:

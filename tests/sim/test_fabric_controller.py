@@ -346,8 +346,8 @@ def test_operators_ask_for_plan_apply_and_drain(run: Callable[..., None]) -> Non
                 lambda: world.server.state("net-1@host1") is AttachmentState.DRIFTED, 5.0
             )
         async with world.controller("another"):  # which learns it from the server
-            await world.until(lambda: world.server.status("leaf1").drained, 10.0)
-            await asyncio.sleep(5)
+            await asyncio.sleep(15)
+            assert world.server.objects[Kind.SWITCH, "leaf1"].drained
             assert all(one.is_down for one in world["leaf1"].config.interfaces.values())
             for leaf in ("leaf1", "leaf2"):
                 await world.server.ask(Action.UNDRAIN, switch=leaf)
@@ -363,7 +363,7 @@ def test_operators_ask_for_plan_apply_and_drain(run: Callable[..., None]) -> Non
 
 
 def test_a_switch_without_a_driver_stays_drained(run: Callable[..., None]) -> None:
-    """Its report says so too: the server would take it for the end of the drain."""
+    """Its report must not be taken for the end of the drain."""
 
     async def scenario(world: World) -> None:
         def drivers(switch: Switch) -> Driver:
@@ -378,6 +378,27 @@ def test_a_switch_without_a_driver_stays_drained(run: Callable[..., None]) -> No
             await world.until(
                 lambda: world.server.status("leaf1").status is SwitchStatus.REFUSED, 5.0
             )
-            assert world.server.status("leaf1").drained
+            assert world.server.objects[Kind.SWITCH, "leaf1"].drained
+
+    run(scenario)
+
+
+def test_who_was_told_long_ago_ends_no_drain(run: Callable[..., None]) -> None:
+    """A controller that starts anew acts by its store at once: others may have acted meanwhile."""
+
+    async def scenario(world: World) -> None:
+        await world.fill(ONE)
+        async with world.controller():
+            await world.until_up("net-1@host1")
+        state = world.server.objects[Kind.SWITCH, "leaf1"]
+        await world.server.put(Kind.SWITCH, "leaf1", replace(state, drained=True))
+        world.server.is_watch_away = True
+        reports = len(world.server.switches)
+        async with world.controller():
+            await world.until(lambda: len(world.server.switches) > reports, 5.0)
+            assert world.server.objects[Kind.SWITCH, "leaf1"].drained
+            world.server.is_watch_away = False
+            await world.until(lambda: world["leaf1"].config.interfaces["h1"].is_down, 10.0)
+            assert world.server.objects[Kind.SWITCH, "leaf1"].drained
 
     run(scenario)
