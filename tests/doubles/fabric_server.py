@@ -189,6 +189,11 @@ class FabricServer:
             for (kind, id_), value in self.objects.items():
                 yield [_line(kind, id_, value, "")]
             yield [WatchLine(type=LineType.SNAPSHOT_END, cursor=f"c{seen}")]
+        else:
+            missed = [_line(*one, f"c{seen + at}") for at, one in enumerate(self._log[seen:], 1)]
+            seen = len(self._log)
+            beat = WatchLine(type=LineType.HEARTBEAT, cursor=f"c{seen}")
+            yield [*(line for line in missed if line.kind in kinds), beat]
         while True:
             async with self._news:
                 await self._news.wait_for(lambda: len(self._log) > seen or self.is_away)  # noqa: B023

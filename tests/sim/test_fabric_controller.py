@@ -383,22 +383,34 @@ def test_a_switch_without_a_driver_stays_drained(run: Callable[..., None]) -> No
     run(scenario)
 
 
-def test_who_was_told_long_ago_ends_no_drain(run: Callable[..., None]) -> None:
-    """A controller that starts anew acts by its store at once: others may have acted meanwhile."""
+def test_who_was_told_long_ago_changes_nothing_before_it_is_told_all(
+    run: Callable[..., None],
+) -> None:
+    """Law 6: others may have acted while it was down, and its store knows nothing of that."""
 
     async def scenario(world: World) -> None:
         await world.fill(ONE)
-        async with world.controller():
+        async with world.controller("one"):
             await world.until_up("net-1@host1")
-        state = world.server.objects[Kind.SWITCH, "leaf1"]
-        await world.server.put(Kind.SWITCH, "leaf1", replace(state, drained=True))
+        async with world.controller("two"):
+            await world.server.put_attachment(TWO)
+            await world.until_up(*SUBJECTS)
+            drained = await world.server.ask(Action.DRAIN, switch="leaf2")
+            assert drained.state is OperationState.DONE
+        stands = {leaf: world[leaf].config for leaf in ("leaf1", "leaf2")}
+        seen = []
+        for leaf in stands:
+            world[leaf].observe = seen.append
         world.server.is_watch_away = True
-        reports = len(world.server.switches)
-        async with world.controller():
-            await world.until(lambda: len(world.server.switches) > reports, 5.0)
-            assert world.server.objects[Kind.SWITCH, "leaf1"].drained
+        async with world.controller("one") as controller:
+            await asyncio.sleep(15)
+            assert controller.listener.is_known
+            assert controller.tenure is None
             world.server.is_watch_away = False
-            await world.until(lambda: world["leaf1"].config.interfaces["h1"].is_down, 10.0)
-            assert world.server.objects[Kind.SWITCH, "leaf1"].drained
+            await world.until(lambda: controller.tenure is not None, 15.0)
+            await asyncio.sleep(5)
+            assert world.server.objects[Kind.SWITCH, "leaf2"].drained
+        assert {leaf: world[leaf].config for leaf in stands} == stands
+        assert seen == []
 
     run(scenario)
