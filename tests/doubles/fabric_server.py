@@ -68,6 +68,7 @@ class FabricServer:
         self.links: dict[str, bool] = {}
         self.clear_at: str | None = None
         self.is_away = False
+        self.is_watch_away = False
         self.objects: dict[tuple[Kind, str], Any] = {}
         self.asked_after: list[str | None] = []
         self.answers: list[OperationAnswer] = []
@@ -133,12 +134,14 @@ class FabricServer:
         for report in reports.attachments:
             await self._apply(report)
         for one in reports.switches:
+            before = self.objects.get((Kind.SWITCH, one.switch))
+            was_drained = before is not None and before.drained
             state = SwitchState(
                 name=one.switch,
                 status=one.status,
                 cause=one.cause,
                 drift=one.drift,
-                drained=one.drained,
+                drained=was_drained if one.drained is None else one.drained,
                 since=0.0,
             )
             if self.objects.get((Kind.SWITCH, one.switch)) != state:
@@ -178,12 +181,19 @@ class FabricServer:
         groups: Sequence[str] = (),
     ) -> AsyncGenerator[Sequence[WatchLine], None]:
         self._reach()
+        if self.is_watch_away:
+            raise Unavailable("The watch is away.")
         self.asked_after.append(after)
         seen = len(self._log) if after is None else int(after[1:])
         if after is None:
             for (kind, id_), value in self.objects.items():
                 yield [_line(kind, id_, value, "")]
             yield [WatchLine(type=LineType.SNAPSHOT_END, cursor=f"c{seen}")]
+        else:
+            missed = [_line(*one, f"c{seen + at}") for at, one in enumerate(self._log[seen:], 1)]
+            seen = len(self._log)
+            beat = WatchLine(type=LineType.HEARTBEAT, cursor=f"c{seen}")
+            yield [*(line for line in missed if line.kind in kinds), beat]
         while True:
             async with self._news:
                 await self._news.wait_for(lambda: len(self._log) > seen or self.is_away)  # noqa: B023

@@ -63,7 +63,8 @@ def test_live_on_a_terminal_until_it_is_interrupted(server: Server) -> None:
     controller, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150", "LINES": "50"}
     process = subprocess.Popen(
-        _command(server, "--interval", "0.1"),
+        # Who starts us in the background may have us ignore SIGINT; a person's terminal does not.
+        ["env", "--default-signal=INT", *_command(server, "--interval", "0.1")],
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,

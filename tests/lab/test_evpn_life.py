@@ -36,7 +36,8 @@ def test_server_and_agents_know_the_fabric(nova: Orchestrator) -> None:
     # The VLAN stage works as ever, beside the fabric.
     (provider,) = nova.spawn([Wanted("v1", "vhost1", "blue")])
     nova.await_status([provider])
-    assert probe.ping(lab, provider.instance.id, "10.101.0.1").lost == 0
+    heard = probe.ping(lab, provider.instance.id, "10.101.0.1", patience_s=probe.ANSWERS_S)
+    assert heard.lost == 0
 
     # The agents hear the leaves that the inventory says that they hang on.
     hosts = {one.name: one for one in nova.hosts()}

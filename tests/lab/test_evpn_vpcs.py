@@ -176,7 +176,7 @@ def test_what_is_routed_on_one_host_turns_round_at_its_leaf(scene: Scene) -> Non
     assert scene.fabric_nodes("web1", scene.address("db1")) == {scene.leaf("host1")}
     across = scene.fabric_nodes("web1", scene.address("db4"))
     assert across & set(scene.leaves) == {scene.leaf("host1"), scene.leaf("host4")}
-    assert len(across & scene.spines) == 1
+    assert across & scene.spines  # there and back may take different ones
 
 
 def test_every_leaf_and_no_spine_has_the_gateway(scene: Scene) -> None:

@@ -11,12 +11,14 @@ from tests.doubles.fabric_server import Here
 from tests.doubles.fabric_world import NETWORK, ONE, SUBJECTS, TWO, UP, World
 
 from netwright.fabric.config import EMPTY, Fenced, RouteTargets, SwitchConfig
+from netwright.fabric.drivers.base import Driver
 from netwright.fabric.store import Store
-from netwright.model.fabric import SwitchStatus
+from netwright.model.errors import InvalidInput
+from netwright.model.fabric import SwitchState, SwitchStatus
 from netwright.model.operations import Action, OperationState
 from netwright.model.resources import FencedPort, Host, HostState
 from netwright.model.states import AttachmentState
-from netwright.model.topology import DriftPolicy
+from netwright.model.topology import DriftPolicy, Switch
 from netwright.model.wire import Kind
 
 
@@ -344,8 +346,8 @@ def test_operators_ask_for_plan_apply_and_drain(run: Callable[..., None]) -> Non
                 lambda: world.server.state("net-1@host1") is AttachmentState.DRIFTED, 5.0
             )
         async with world.controller("another"):  # which learns it from the server
-            await world.until(lambda: world.server.status("leaf1").drained, 10.0)
-            await asyncio.sleep(5)
+            await asyncio.sleep(15)
+            assert world.server.objects[Kind.SWITCH, "leaf1"].drained
             assert all(one.is_down for one in world["leaf1"].config.interfaces.values())
             for leaf in ("leaf1", "leaf2"):
                 await world.server.ask(Action.UNDRAIN, switch=leaf)
@@ -358,3 +360,57 @@ def test_operators_ask_for_plan_apply_and_drain(run: Callable[..., None]) -> Non
             assert world.server.status("spine1").status is SwitchStatus.IN_SYNC
 
     run(scenario, topology)
+
+
+def test_a_switch_without_a_driver_stays_drained(run: Callable[..., None]) -> None:
+    """Its report must not be taken for the end of the drain."""
+
+    async def scenario(world: World) -> None:
+        def drivers(switch: Switch) -> Driver:
+            if switch.name == "leaf1":
+                raise InvalidInput("no such driver")
+            return world.fabric.driver(switch)
+
+        drained = SwitchState(name="leaf1", status=SwitchStatus.IN_SYNC, drained=True, since=1.0)
+        await world.server.put(Kind.SWITCH, "leaf1", drained)
+        await world.fill(ONE)
+        async with world.controller(drivers=drivers):
+            await world.until(
+                lambda: world.server.status("leaf1").status is SwitchStatus.REFUSED, 5.0
+            )
+            assert world.server.objects[Kind.SWITCH, "leaf1"].drained
+
+    run(scenario)
+
+
+def test_who_was_told_long_ago_changes_nothing_before_it_is_told_all(
+    run: Callable[..., None],
+) -> None:
+    """Law 6: others may have acted while it was down, and its store knows nothing of that."""
+
+    async def scenario(world: World) -> None:
+        await world.fill(ONE)
+        async with world.controller("one"):
+            await world.until_up("net-1@host1")
+        async with world.controller("two"):
+            await world.server.put_attachment(TWO)
+            await world.until_up(*SUBJECTS)
+            drained = await world.server.ask(Action.DRAIN, switch="leaf2")
+            assert drained.state is OperationState.DONE
+        stands = {leaf: world[leaf].config for leaf in ("leaf1", "leaf2")}
+        seen = []
+        for leaf in stands:
+            world[leaf].observe = seen.append
+        world.server.is_watch_away = True
+        async with world.controller("one") as controller:
+            await asyncio.sleep(15)
+            assert controller.listener.is_known
+            assert controller.tenure is None
+            world.server.is_watch_away = False
+            await world.until(lambda: controller.tenure is not None, 15.0)
+            await asyncio.sleep(5)
+            assert world.server.objects[Kind.SWITCH, "leaf2"].drained
+        assert {leaf: world[leaf].config for leaf in stands} == stands
+        assert seen == []
+
+    run(scenario)

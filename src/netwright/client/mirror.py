@@ -43,6 +43,8 @@ class Mirror:
     """The server's state at `cursor`, typed.
 
     `complete` says whether a whole snapshot ever came: before that, absence means nothing.
+    `is_current` says whether all has come that the server had when the stream was opened: a
+    snapshot's end says so, and the heartbeat that follows what was missed.
     `broken` are resources that this release cannot read, with the reason: they keep their last
     readable value, and absence of those from the state proves nothing either. `instead` are the
     types, by kind, of those who want a glance of each value and not the whole: the typed properties
@@ -54,6 +56,7 @@ class Mirror:
         self._decoders = {**_DECODER, **glances}
         self.cursor: str | None = None
         self.complete = False
+        self.is_current = False
         self.broken: Mapping[Key, str] = {}
         self._objects = _empty()
         self._snapshot: _Snapshot | None = None
@@ -101,6 +104,7 @@ class Mirror:
     def opened(self) -> None:
         """A new stream begins, asked for after `cursor`: a snapshot that broke off is void."""
         self._snapshot = self._begin() if self.cursor is None else None
+        self.is_current = False
 
     def feed(self, line: WatchLine) -> frozenset[Key]:
         """Take in one line of the stream; return what it changed.
@@ -116,6 +120,7 @@ class Mirror:
             case LineType.HEARTBEAT:
                 if line.cursor and self._snapshot is None:
                     self.cursor = line.cursor
+                    self.is_current = True
                 return frozenset()
             case LineType.ERROR:
                 reason = (
@@ -173,7 +178,7 @@ class Mirror:
         self._objects, self.broken = snapshot.objects, snapshot.broken
         self._snapshot = None
         self.cursor = line.cursor
-        self.complete = True
+        self.complete = self.is_current = True
         return frozenset(
             Key(kind, name)
             for kind in Kind

@@ -95,11 +95,11 @@ class Watch:
                 if first:
                     self._on_stream(None)
                     first = False
-                was_complete, cursor = mirror.complete, mirror.cursor
+                before = (mirror.complete, mirror.is_current, mirror.cursor)
                 changed: set[Key] = set()
                 for line in lines:
                     changed |= mirror.feed(line)
-                if changed or was_complete != mirror.complete or cursor != mirror.cursor:
+                if changed or before != (mirror.complete, mirror.is_current, mirror.cursor):
                     self._on_change(frozenset(changed))
 
 

@@ -1,7 +1,8 @@
 """The fabric controller: told by the server, it keeps the switches so, and says how they are.
 
     watch ──▶ save ──▶ plan ─────────────────┐      always, also as a standby
-    lease: standby ⇄ active: a Tenure ◀──────┘      one controller at a time (law 3)
+    lease: standby ⇄ active: a Tenure ◀──────┘      one controller at a time (law 3), and none
+                                                    that was not told all yet (law 6)
     eye (optional) ──────────▶
     history ──▶ store
 
@@ -83,6 +84,8 @@ class Controller:
         self._now = now
         self._planner = Planner()
         self._planned: Planned | None = None
+        self._in_step = asyncio.Event()
+        """Whether the plan is of all that the server had when the watch was opened, or later."""
         self._settled: dict[str, Settled] = dict(store.load_settled())
         self._steps: list[Step] = []
         self._eye = eye(self._on_eye) if eye is not None else None
@@ -150,6 +153,7 @@ class Controller:
 
     async def _serve(self) -> NoReturn:
         while True:
+            await self._in_step.wait()
             token = await self.lease.take()
             log.info("active", holder=self.lease.holder, token=token)
             self.tenure = Tenure(token, self.lease, self._server, self, self._settled)
@@ -159,6 +163,8 @@ class Controller:
                 log.warning("not active any more", why=error.message)
             finally:
                 self.tenure = None
+            self._in_step.clear()
+            self._planning.wake()
             await asyncio.sleep(AGAIN.delay_s(1, self.jitter()))
 
     async def _save(self) -> float | None:
@@ -168,6 +174,12 @@ class Controller:
         return delay_s
 
     async def _plan(self) -> None:
+        is_current = self.listener.is_current
+        await self._plan_told()
+        if is_current:
+            self._in_step.set()
+
+    async def _plan_told(self) -> None:
         told = self.listener.told
         if not self.listener.is_known or (self._planned is not None and self._planned.told is told):
             return

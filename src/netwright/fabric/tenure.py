@@ -94,8 +94,11 @@ class Tenure:
         self.judge = Judge(around.placements, note=around.note)
         self._reporter = Reporter(token)
         self._performer = Performer(self, server, token, self._spawn)
-        self._drained: frozenset[str] | None = None
-        """The switches that are out of service; None until we were told which."""
+        self._asked: dict[str, bool] = {}
+        """Switches that shall be taken out of service (True), or back, until we are told that.
+
+        Of the others nothing is said: what we were told may be older than what another did.
+        """
         self._news: tuple[Planned, frozenset[str]] | None = None
         """The newest plan that was not followed yet, and all that changed since the last one."""
         self._following = self._errand("following", self._follow_news)
@@ -137,8 +140,8 @@ class Tenure:
         (planned, changed), self._news = self._news, None
         before, self._planned = self._planned, planned
         told = planned.told
-        if self._drained is None:
-            self._drained = told.intent.drained
+        drained = told.intent.drained
+        self._asked = {name: so for name, so in self._asked.items() if (name in drained) is not so}
         self._cursors[told.number] = told.cursor
         topology = told.intent.topology
         if before is None or before.told.intent.topology is not topology:
@@ -174,15 +177,14 @@ class Tenure:
             name
             for name, keeper in self.keepers.items()
             if keeper.view is not None and keeper.view.actual is not None
-        } - (self._drained or frozenset())
+        } - self._planned.told.intent.drained
         return sorted(
             host for host, on in paths.items() if switch in on and not (on - {switch}) & serving
         )
 
     async def drain(self, switch: str, *, drained: bool) -> None:
         """Take a switch out of service, or back, and wait until it is so."""
-        assert self._drained is not None
-        self._drained = self._drained | {switch} if drained else self._drained - {switch}
+        self._asked[switch] = drained
         keeper = self.keepers[switch]
         if keeper.view is not None:
             self._on_view(keeper.view)  # the server keeps it, and tells it to every controller
@@ -289,7 +291,7 @@ class Tenure:
                 status=view.status,
                 cause=view.cause,
                 drift=view.drift,
-                drained=view.name in (self._drained or ()),
+                drained=self._asked.get(view.name),
             )
         )
         if view.actual is not None:

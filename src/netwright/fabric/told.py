@@ -68,6 +68,11 @@ class Listener:
         self.told = Told(number=0, cursor=None, intent=Intent())
         self.is_known = False
         """Whether a whole state was ever told: before that, nothing may be concluded from it."""
+        self.is_current = False
+        """Whether `told` is all that the server had when this life's watch was opened, or more.
+
+        Before that, others may have acted on what we were not told.
+        """
         self.moved: set[str] = set()
         """The attachments that changed since whoever plans has emptied this."""
         self._store = store
@@ -106,6 +111,14 @@ class Listener:
 
     async def save(self) -> float | None:
         """Write what came; then it is told. Raises NetwrightError, then it is tried again."""
+        is_current = self.mirror.is_current
+        delay_s = await self._save_news()
+        if is_current and not self.is_current:
+            self.is_current = True
+            self._on_told()
+        return delay_s
+
+    async def _save_news(self) -> float | None:
         mirror, cursor = self.mirror, self.mirror.cursor
         if not mirror.complete or cursor is None:
             return None
@@ -170,6 +183,7 @@ class Listener:
         if end is None:
             log.info("watch opened", after=self.mirror.cursor)
         else:
+            self.is_current = False
             log.warning("watch broke off, and is opened anew", why=end.message)
 
 

@@ -174,6 +174,11 @@ def _tuple(place: Place, placement: Placement, fabric: Fabric) -> str:
         return f"{of} on {where} does not lead to VNI {vni} of network {placement.network_id}."
     if view.bringing is not None and not _may_get(view, place, vni):
         return f"VNI {vni} is being taken off {where}, and comes back after that."
+    if interface is not None and interface.fenced:
+        wanted = fabric.wanted[place.switch].interfaces.get(place.interface, interface)
+        if left := set(interface.fenced) - set(wanted.fenced):
+            ports = ", ".join(sorted({each.port_id for each in left}))
+            return f"{where} still drops what port {ports} sends."
     return ""
 
 

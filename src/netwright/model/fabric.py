@@ -50,15 +50,15 @@ class SwitchStatus(StrEnum):
 class SwitchReport(Message, frozen=True, kw_only=True):
     """How a switch stands to its plan; `drift` is the difference in words, one line an element.
 
-    `drained`: it is taken out of service, with its host ports down; every controller learns it
-    from the switch's state.
+    `drained`: whether it is taken out of service, with its host ports down; every controller learns
+    it from the switch's state. None leaves that as it is: only who was asked to change it says so.
     """
 
     switch: Name
     status: SwitchStatus
     cause: str = ""
     drift: tuple[str, ...] = ()
-    drained: bool = False
+    drained: bool | None = None
 
 
 class FabricReports(Message, frozen=True, kw_only=True):

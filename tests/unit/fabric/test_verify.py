@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tests.doubles import fabrics
 
 from netwright.fabric import completeness, verify
-from netwright.fabric.config import EMPTY, Interface, RouteTargets, Segment, SwitchConfig
+from netwright.fabric.config import EMPTY, Fenced, Interface, RouteTargets, Segment, SwitchConfig
 from netwright.fabric.drivers.base import Actual, Learned
 from netwright.fabric.elements import ElementKey
 from netwright.fabric.plan import plan
@@ -205,3 +205,20 @@ def test_what_is_broken_of_a_vlan_is_not_withdrawn() -> None:
     found = verify.withdrawn(PLACEMENT, fabric(gone | {"leaf1": view("leaf1", half)}))
     assert found.status is None
     assert "leaf1/h1" in found.cause
+
+
+def test_it_is_not_up_while_a_leaf_drops_what_it_shall_drop_no_more() -> None:
+    """As after `host unfence`: until the leaf has been told, nobody hears the host's ports."""
+    drop = Fenced(port_id="p1", mac_address="02:00:00:00:00:01")
+    config = WANTED["leaf1"]
+    interface = replace(config.interfaces["h1"], fenced=(drop,))
+    still = replace(config, interfaces={**config.interfaces, "h1": interface})
+    status, cause = said({"leaf1": view("leaf1", still)})
+    assert status is None
+    assert "leaf1/h1 still drops" in cause
+    both = Fabric(
+        wanted={**WANTED, "leaf1": still},
+        views={leaf: view(leaf) for leaf in LEAVES} | {"leaf1": view("leaf1", still)},
+        loopbacks=LOOPBACKS,
+    )
+    assert verify.verdict(PLACEMENT, both, was_up=False).status is UP, "it is fenced on purpose"

@@ -282,6 +282,22 @@ def test_switches_are_kept_as_they_were_last_reported_and_told(store: Store) -> 
     )
 
 
+def test_who_does_not_say_whether_a_switch_is_drained_leaves_it_so(store: Store) -> None:
+    def drained() -> bool:
+        ((body,),) = store.rows("SELECT body FROM switch_state")
+        return msgspec.json.decode(body, type=SwitchState).drained
+
+    silent = SwitchReport(switch="leaf1", status=SwitchStatus.IN_SYNC)
+    told(store, switches=(silent,))
+    assert not drained()
+    told(store, switches=(msgspec.structs.replace(silent, drained=True),))
+    assert drained()
+    told(store, switches=(msgspec.structs.replace(silent, cause="as before"),))
+    assert drained()
+    told(store, switches=(msgspec.structs.replace(silent, drained=False),))
+    assert not drained()
+
+
 def test_leaves_whose_interfaces_have_no_link_are_a_condition_of_the_host(store: Store) -> None:
     def link(interface: str, *, up: bool) -> LinkReport:
         node, _, name = interface.partition("/")

@@ -153,12 +153,13 @@ def _key(attachment: Attachment) -> tuple[str, str]:
 def _switch(world: World, report: SwitchReport) -> None:
     """A switch that is not in the inventory is kept as well: it may come with the next one."""
     before = world.of(SwitchState).get(report.switch)
+    was_drained = before is not None and before.drained
     after = SwitchState(
         name=report.switch,
         status=report.status,
         cause=report.cause,
         drift=report.drift,
-        drained=report.drained,
+        drained=was_drained if report.drained is None else report.drained,
         since=before.since if before and before.status is report.status else world.now,
     )
     if after != before:
