@@ -398,7 +398,7 @@ def test_who_was_told_long_ago_changes_nothing_before_it_is_told_all(
             drained = await world.server.ask(Action.DRAIN, switch="leaf2")
             assert drained.state is OperationState.DONE
         stands = {leaf: world[leaf].config for leaf in ("leaf1", "leaf2")}
-        seen = []
+        seen: list[object] = []
         for leaf in stands:
             world[leaf].observe = seen.append
         world.server.is_watch_away = True
