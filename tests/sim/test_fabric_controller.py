@@ -440,3 +440,22 @@ def test_who_takes_over_holds_nothing_down_that_another_has_opened(
         assert (world["leaf1"].config, seen) == (stands, [])
 
     run(scenario)
+
+
+def test_what_another_controller_did_is_not_taken_for_somebody_elses_change(
+    run: Callable[..., None],
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.fill(ONE)
+        async with world.controller("one"):
+            await world.until_up("net-1@host1")
+        async with world.controller("two"):
+            await world.server.put_attachment(TWO)
+            await world.until_up(*SUBJECTS)
+        world.server.switches.clear()
+        async with world.controller("one"):
+            await asyncio.sleep(10)
+        said = {(one.status, one.cause, one.drift) for one in world.server.switches}
+        assert said == {(SwitchStatus.IN_SYNC, "", ())}
+
+    run(scenario)
