@@ -41,6 +41,10 @@ def found(
     if not keys:
         return NONE
     brought, planned = elements.elements(settled.config), elements.elements(wanted)
+    # What is as planned all the same is another controller's doing: nobody else knows the plan.
+    keys &= elements.differing(elements.elements(actual), planned)
+    if not keys:
+        return NONE
     left: frozenset[ElementKey] = frozenset()
     if policy is DriftPolicy.ALARM:
         left = frozenset(key for key in keys if planned.get(key) == brought.get(key))

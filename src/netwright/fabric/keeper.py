@@ -86,6 +86,8 @@ class Keeper:
         self._clock = clock
         self._jitter = jitter
         self._settled = settled
+        self._has_settled = False
+        """Whether that is this tenure's word, and not an earlier one's."""
         self._settle = settle
         self._note = note
         self._on_view = on_view
@@ -264,6 +266,9 @@ class Keeper:
             self._claimed_boot = actual.boot_id
         if self._settled is None or self._settled.boot_id == actual.boot_id:
             return actual
+        if not self._has_settled and _is_open(actual.config):
+            self._settled = None  # an old story: another controller has met it in this life
+            return actual
         if self._down_since is None:
             log.warning("a switch has started anew; its host ports are held down", switch=self.name)
             self._note(self.name, "started anew", "its host ports are held down until complete")
@@ -308,6 +313,7 @@ class Keeper:
                 return
             base = self._settled.config if self._settled is not None else actual.config
             self._settled = Settled(boot_id=actual.boot_id, config=base, goal=aim)
+            self._has_settled = True
             await self._settle(self.name, self._settled)
 
         return begin
@@ -318,6 +324,7 @@ class Keeper:
             return  # not complete yet: whoever takes over now goes on holding it down
         config = drifts.kept(actual.config, self._settled, drift)
         settled = Settled(boot_id=actual.boot_id, config=config)
+        self._has_settled = True
         if settled != self._settled:
             self._settled = settled
             await self._settle(self.name, settled)
@@ -395,6 +402,14 @@ class Keeper:
         self._down_since = None
         self._note(self.name, "complete", f"host ports are raised after {waited_s:.1f} s")
         self.look()
+
+
+def _is_open(config: SwitchConfig) -> bool:
+    """Whether traffic of hosts passes: what a switch that has just started has not got."""
+    return any(
+        (one.tagged or one.untagged is not None) and not one.is_down
+        for one in config.interfaces.values()
+    )
 
 
 async def _nothing(_aim: SwitchConfig) -> None:
