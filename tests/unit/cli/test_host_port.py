@@ -26,6 +26,7 @@ HOST = {
     "conditions": {"redundancy lost": "eth1 of br-bond down"},
     "conditions_since": {"redundancy lost": 30.0},
     "neighbours": {"eth0": "tor1/h1-eth0"},
+    "fenced_ports": [],
     "state_since": 0.0,
     "heard_at": 60.0,
 }
