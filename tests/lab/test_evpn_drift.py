@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -151,7 +152,7 @@ def test_what_somebody_changed_is_seen_shown_and_repaired(
     evpn.await_well()
     # A change in several steps may be mended between them; the rest is drift that is not yet seen.
     for address in (far.address(), GATEWAY):
-        assert eventually(lambda to=address: answers_all(evpn, near, to), SEEN_S), address
+        assert eventually(partial(answers_all, evpn, near, address), SEEN_S), address
 
 
 def answers_all(evpn: Evpn, one: Spawned, address: str) -> bool:

@@ -26,6 +26,9 @@ pytestmark = pytest.mark.lab
 BFD_LOST_MAX = 50
 """Half a second at 10 ms: BFD has 0.3 s, and routes must move."""
 
+ISOLATED_LOST_MAX = 400
+"""The leaf says within a second that no session is left; then its host ports go down."""
+
 CARRIER_LOST_MAX = 50
 """Of a bond that sees its carrier go; the fabric learns of the MAC's move by what it says next."""
 
@@ -113,6 +116,59 @@ def test_a_nic_goes_and_its_mac_moves_to_the_other_leaf(evpn: Evpn, pair: list[S
     assert (
         evpn.vty("leaf3", "zebra", f"show evpn mac vni {evpn.vni('red')} duplicate").strip() == ""
     )
+
+
+def test_a_nic_falls_silent_and_its_mac_moves_to_the_other_leaf(
+    evpn: Evpn, pair: list[Spawned]
+) -> None:
+    was = evpn.leaf_in_use("host1")
+    link = f"link:{was}-host1"
+    with mended(evpn, link), pings(evpn, pair, f"NIC to {was} silent") as lost:
+        faults.fail(evpn.lab, link, silent=True)
+        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+        assert eventually(lambda: not has_redundancy(evpn, "host1"), SOON_S)
+        assert {evpn.status(one) for one in pair} == {"ACTIVE"}
+    assert lost[0] <= BFD_LOST_MAX
+    evpn.await_well()
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_leaf_that_no_other_switch_hears_sends_its_hosts_to_the_other(
+    evpn: Evpn, pair: list[Spawned], *, silent: bool
+) -> None:
+    was = evpn.leaf_in_use("host1")
+    namespace, port = evpn.lab.namespace(was), f"host1-{'eth0' if was == 'leaf1' else 'eth1'}"
+    what = cables_of(evpn, was, "spine1", "spine2")
+    with evpn.watching() as watching:
+        with mended(evpn, *what):
+            how = "silently isolated" if silent else "isolated"
+            with pings(evpn, pair, f"{was} {how}", 500) as lost:
+                for each in what:
+                    faults.fail(evpn.lab, each, silent=silent)
+                assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+            assert lost[0] <= ISOLATED_LOST_MAX
+            said = watching.await_value(
+                SwitchState, lambda one: one.name == was and one.status == "isolated", SOON_S
+            )
+            assert "no other switch hears it" in said.cause
+            assert port in links.interfaces_down(namespace)
+            assert eventually(lambda: not has_redundancy(evpn, "host1"), SOON_S)
+            assert probe.ping(evpn.lab, pair[0].instance.id, pair[1].address()).lost == 0
+        with pings(evpn, pair, f"{was} is back") as lost:
+            assert eventually(lambda: port not in links.interfaces_down(namespace), SOON_S)
+        assert lost[0] == 0
+    assert {one.state for _, one in watching.values(Port)} <= {PortState.ACTIVE}
+    evpn.await_well()
+
+
+def test_a_leaf_falls_silent(evpn: Evpn, pair: list[Spawned]) -> None:
+    """Nothing leaves it any more, while every carrier stays."""
+    was = evpn.leaf_in_use("host1")
+    with mended(evpn, f"node:{was}"), pings(evpn, pair, f"{was} silent") as lost:
+        faults.fail(evpn.lab, f"node:{was}", silent=True)
+        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+    assert lost[0] <= BFD_LOST_MAX
+    evpn.await_well()
 
 
 def test_a_leaf_dies_and_comes_back_empty(evpn: Evpn, pair: list[Spawned]) -> None:

@@ -89,11 +89,12 @@ def test_every_leaf_reaches_every_loopback_over_both_spines(lab: Lab) -> None:
                 assert probe.ping(lab, one.speaker.node, target, count=1).lost == 0
 
 
-def test_bfd_watches_every_session(lab: Lab) -> None:
+def test_bfd_watches_every_session_and_the_bonds_of_hosts(lab: Lab) -> None:
     answer = json.loads(
         vty.ask(frr.vty_path(lab, "leaf1", "bfdd"), "enable", "show bfd peers json")
     )
-    assert [(peer["status"], peer["transmit-interval"]) for peer in answer] == [("up", 100)] * 2
+    found = {peer["interface"]: (peer["status"], peer["transmit-interval"]) for peer in answer}
+    assert found == dict.fromkeys(("up0", "up1", "host1-eth0", "host2-eth0"), ("up", 100))
     assert {peer["detect-multiplier"] for peer in answer} == {3}
 
 

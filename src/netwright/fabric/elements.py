@@ -111,10 +111,14 @@ def differing(one: Elements, other: Elements) -> frozenset[ElementKey]:
     return frozenset(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
 
 
-def held_down(config: SwitchConfig) -> SwitchConfig:
-    """The same with its host-facing interfaces down."""
-    down = {name: replace(one, is_down=True) for name, one in config.interfaces.items()}
-    return replace(config, interfaces=down)
+def held_down(config: SwitchConfig, names: Iterable[str] | None = None) -> SwitchConfig:
+    """The same with these host-facing interfaces down; None: all that have something of ours."""
+    every = config.interfaces
+    down = {
+        name: replace(every.get(name) or Interface(name=name), is_down=True)
+        for name in (every if names is None else names)
+    }
+    return replace(config, interfaces={**every, **down})
 
 
 def leftovers(actual: SwitchConfig, wanted: SwitchConfig) -> tuple[str, ...]:

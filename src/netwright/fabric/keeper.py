@@ -48,11 +48,18 @@ log = structlog.get_logger(__name__)
 
 
 class Goal(Value, frozen=True, kw_only=True):
-    """What the plan of this number wants of a switch."""
+    """What the plan of this number wants of a switch. `held` are ports that it holds down."""
 
     config: SwitchConfig
     number: int
     policy: DriftPolicy
+    held: frozenset[str] = frozenset()
+
+    def holding(self, ports: frozenset[str]) -> "Goal":
+        """The same while the switch is isolated, and these ports' hosts have another way."""
+        if not ports:
+            return self
+        return replace(self, config=elements.held_down(self.config, sorted(ports)), held=ports)
 
 
 class Keeper:
@@ -362,6 +369,8 @@ class Keeper:
         elif self._down_since is not None:
             status = SwitchStatus.APPLYING
             cause = "It started anew; its host ports are held down until it is complete."
+        elif actual.is_isolated or goal.held:
+            status, cause = SwitchStatus.ISOLATED, _isolated(actual, goal)
         return View(
             name=self.name,
             status=status,
@@ -402,6 +411,18 @@ class Keeper:
         self._down_since = None
         self._note(self.name, "complete", f"host ports are raised after {waited_s:.1f} s")
         self.look()
+
+
+def _isolated(actual: Actual, goal: Goal) -> str:
+    why = (
+        "None of its EVPN sessions is established: no other switch hears it."
+        if actual.is_isolated
+        else "Its EVPN sessions are back, and others have not confirmed all that it announces."
+    )
+    ports = ", ".join(sorted(goal.held))
+    if not ports:
+        return f"{why} Its host ports stay up: no other leaf serves all of its hosts."
+    return f"{why} Held down, so that hosts use their other leaf: {ports}."
 
 
 def _is_open(config: SwitchConfig) -> bool:

@@ -16,6 +16,7 @@ from netwright.client.errand import Errand
 from netwright.fabric import completeness
 from netwright.fabric.config import EMPTY
 from netwright.fabric.drivers.base import Driver
+from netwright.fabric.isolation import Isolation, Paths
 from netwright.fabric.judging import Judge
 from netwright.fabric.keeper import Goal, Keeper
 from netwright.fabric.lease import Lease, LeaseLost
@@ -91,6 +92,8 @@ class Tenure:
         self._cursors: dict[int, str | None] = {}
         self._moved = asyncio.Event()
         self._ends: Mapping[str, tuple[str, ...]] = {}
+        self._paths = Paths(())
+        self._isolation = Isolation(around.clock, self._is_complete)
         self.judge = Judge(around.placements, note=around.note)
         self._reporter = Reporter(token)
         self._performer = Performer(self, server, token, self._spawn)
@@ -146,14 +149,7 @@ class Tenure:
         topology = told.intent.topology
         if before is None or before.told.intent.topology is not topology:
             self._meet(topology)
-        policy = topology.fabric.drift
-        for name, keeper in self.keepers.items():
-            # A switch that a plan does not have is left as it is; a spine has nothing of ours.
-            config = planned.plan.switches.get(name)
-            if config is None and self._reached[name].kind not in CARRYING:
-                config = EMPTY
-            if config is not None:
-                keeper.want(Goal(config=config, number=told.number, policy=policy))
+        self._want(self.keepers, planned)
         for name in changed:
             self.judge.touch_switch(name)
         self.judge.touch(changed)
@@ -163,6 +159,21 @@ class Tenure:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
+    def _want(self, switches: Iterable[str], planned: Planned) -> None:
+        """Tell keepers what their switches shall be."""
+        for name in switches:
+            # A switch that a plan does not have is left as it is; a spine has nothing of ours.
+            config = planned.plan.switches.get(name)
+            if config is None and self._reached[name].kind not in CARRYING:
+                config = EMPTY
+            if config is not None:
+                goal = Goal(
+                    config=config,
+                    number=planned.told.number,
+                    policy=planned.told.intent.topology.fabric.drift,
+                )
+                self.keepers[name].want(goal.holding(self._isolation.held.get(name, frozenset())))
+
     def refusals(self) -> Iterable[Refusal]:
         return self._planned.plan.refusals if self._planned is not None else ()
 
@@ -170,17 +181,9 @@ class Tenure:
         """The hosts that have no other leaf that serves them."""
         if self._planned is None:
             return ()
-        paths: dict[str, set[str]] = {}
-        for link in host_links(self._planned.told.intent.topology):
-            paths.setdefault(link.lower.node, set()).add(link.upper.node)
-        serving = {
-            name
-            for name, keeper in self.keepers.items()
-            if keeper.view is not None and keeper.view.actual is not None
-        } - self._planned.told.intent.drained
-        return sorted(
-            host for host, on in paths.items() if switch in on and not (on - {switch}) & serving
-        )
+        drained = self._planned.told.intent.drained
+        stranded = self._paths.stranded(switch, self._views(), drained)
+        return sorted(set().union(*stranded.values()))
 
     async def drain(self, switch: str, *, drained: bool) -> None:
         """Take a switch out of service, or back, and wait until it is so."""
@@ -217,11 +220,14 @@ class Tenure:
         intent = self._planned.told.intent
         return Fabric(
             wanted=self._planned.plan.switches,
-            views={name: one.view for name, one in self.keepers.items() if one.view is not None},
+            views=self._views(),
             loopbacks={one.name: one.loopback for one in intent.topology.switches},
             drained=intent.drained,
             observed=self._around.observed(),
         )
+
+    def _views(self) -> Mapping[str, View]:
+        return {name: one.view for name, one in self.keepers.items() if one.view is not None}
 
     def _meet(self, topology: Topology) -> None:
         """A keeper for each switch that we configure; none for those that are gone."""
@@ -241,11 +247,12 @@ class Tenure:
         for name, switch in wanted.items():
             if name not in self.keepers:
                 self._keep(switch)
+        links = host_links(topology)
         ends: dict[str, tuple[str, ...]] = {}
-        for link in host_links(topology):
+        for link in links:
             upper = link.upper
             ends[upper.node] = (*ends.get(upper.node, ()), upper.interface)
-        self._ends = ends
+        self._ends, self._paths = ends, Paths(links)
 
     def _keep(self, switch: Switch) -> None:
         assert self._tasks is not None
@@ -302,6 +309,10 @@ class Tenure:
                     is_news |= self._reporter.link(LinkReport(end=end, is_up=is_up))
         if is_news:
             self._reporting.wake()
+        if self._planned is not None:
+            drained = self._planned.told.intent.drained
+            changed = self._isolation.look(self._paths, self._views(), drained)
+            self._want(changed & self.keepers.keys(), self._planned)
         self.judge.touch_switch(view.name)
         self._judging.wake()
 

@@ -49,7 +49,7 @@ def lacks(lab: Lab, switch: FabricSwitch) -> str:
         return f"sessions not established: {', '.join(down)}"
     if len(sessions) < expected:
         return f"{len(sessions)} sessions of {expected}"
-    if len(watched := _watched(lab, switch.speaker.node)) < len(switch.fabric_ports):
+    if len(watched := _watched(lab, switch)) < len(switch.fabric_ports):
         return f"BFD watches {len(watched)} sessions of {len(switch.fabric_ports)}"
     if switch.speaker.kind == "spine":
         return ""
@@ -72,11 +72,12 @@ def _sessions(lab: Lab, node: str) -> dict[str, str]:
     return {name: peer["state"] for name, peer in answer.get("peers", {}).items()}
 
 
-def _watched(lab: Lab, node: str) -> list[str]:
-    """The interfaces whose other side BFD hears."""
-    path = frr.vty_path(lab, node, "bfdd")
+def _watched(lab: Lab, switch: FabricSwitch) -> set[str]:
+    """The interfaces towards other switches whose other side BFD hears."""
+    path = frr.vty_path(lab, switch.speaker.node, "bfdd")
     peers = msgspec.json.decode(vty.ask(path, "enable", "show bfd peers json"))
-    return [peer["interface"] for peer in peers if peer["status"] == "up"]
+    heard = {peer["interface"] for peer in peers if peer["status"] == "up"}
+    return heard.intersection(switch.fabric_ports)
 
 
 def _paths() -> dict[str, int]:

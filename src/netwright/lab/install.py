@@ -33,7 +33,7 @@ def settle(lab: Lab, node: Node, *, stand_in_agent: bool) -> None:
             switch.settle(lab, node.name, switch.BOND, bridge.bond)
     if node.kind == "host" and stand_in_agent:
         link = _host_link(lab, node)
-        if len(link.nics) > 1 and not link.on_fabric:
+        if len(link.nics) > 1:
             switch.settle(lab, node.name, host.BOND, link.nics)
 
 

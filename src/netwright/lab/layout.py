@@ -92,8 +92,7 @@ class Gateway(Struct, frozen=True):
 class HostLink(Struct, frozen=True):
     """What whoever wires a host (the agent, or its stand-in) must know.
 
-    `management_ip` is "" where it lies not on the NICs but on `mgmt0`. A host of a fabric hangs
-    on two leaves, which speak no BFD with it.
+    `management_ip` is "" where it lies not on the NICs but on `mgmt0`.
     """
 
     host: str
@@ -112,12 +111,14 @@ class Leg(Struct, frozen=True):
 class FabricSwitch(Struct, frozen=True):
     """A speaker and its interfaces.
 
-    `fabric_ports` lead to other speakers; `edge_ports` to hosts, bare metal and core routers.
+    `fabric_ports` lead to other speakers; `edge_ports` to hosts, bare metal and core routers. On
+    those of them that are `bonded_ports`, a host's bond speaks BFD.
     """
 
     speaker: Speaker
     fabric_ports: tuple[str, ...]
     edge_ports: tuple[str, ...]
+    bonded_ports: tuple[str, ...] = ()
 
 
 class Layout(Struct, frozen=True):
@@ -146,6 +147,8 @@ class Layout(Struct, frozen=True):
 def lay_out(spec: Spec) -> Layout:
     """The one layout of a description."""
     cables = _cables(spec)
+    hosts = _hosts(spec)
+    bonded = frozenset(link.host for link in hosts if link.on_fabric and len(link.nics) > 1)
     gateways = tuple(
         Gateway(router, network.vlan, network.gateways)
         for router in spec.routers
@@ -157,10 +160,10 @@ def lay_out(spec: Spec) -> Layout:
         cables=cables,
         bridges=_bridges(spec, cables, gateways),
         gateways=gateways,
-        hosts=_hosts(spec),
+        hosts=hosts,
         server_ip=_management_ip(spec, SERVER_OFFSET),
         legs=_legs(spec),
-        fabric=tuple(_fabric_switch(one, cables) for one in speakers(spec)),
+        fabric=tuple(_fabric_switch(one, cables, bonded) for one in speakers(spec)),
     )
 
 
@@ -204,18 +207,21 @@ def _legs(spec: Spec) -> tuple[Leg, ...]:
     )
 
 
-def _fabric_switch(speaker: Speaker, cables: tuple[Cable, ...]) -> FabricSwitch:
+def _fabric_switch(
+    speaker: Speaker, cables: tuple[Cable, ...], bonded: frozenset[str]
+) -> FabricSwitch:
     """A cable between two speakers has its lower end `upN` at a leaf, and its upper at a spine."""
     ends = [
-        (end, cable.lower.interface)
+        (end, cable.lower)
         for cable in cables
         for end in (cable.lower, cable.upper)
         if end.node == speaker.node and cable.lower.interface != MANAGEMENT_INTERFACE
     ]
     return FabricSwitch(
         speaker=speaker,
-        fabric_ports=tuple(end.interface for end, lower in ends if lower.startswith("up")),
-        edge_ports=tuple(end.interface for end, lower in ends if not lower.startswith("up")),
+        fabric_ports=tuple(e.interface for e, lower in ends if lower.interface.startswith("up")),
+        edge_ports=tuple(e.interface for e, lower in ends if not lower.interface.startswith("up")),
+        bonded_ports=tuple(e.interface for e, lower in ends if lower.node in bonded),
     )
 
 

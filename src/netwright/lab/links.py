@@ -20,6 +20,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from netwright.lab import netns
 from netwright.lab.errors import LabError
 
+_IFF_NOARP = 0x80
 _IFF_UP = 1
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
@@ -34,7 +35,8 @@ class Configuration(Struct, frozen=True):
     """What an interface shall be: absent values stay as the kernel made them.
 
     `addresses` carry prefix lengths; `gateways` become default routes, one a family at most. The
-    kernel speaks IPv6 only on an interface that has such an address, or `link_local`.
+    kernel speaks IPv6 only on an interface that has such an address, or `link_local`. Without
+    `asks_neighbours` there is no ARP: all others are taken to have the interface's own MAC.
     """
 
     interface: str
@@ -45,6 +47,7 @@ class Configuration(Struct, frozen=True):
     checksum_offload: bool = True
     link_local: bool = False
     is_up: bool = True
+    asks_neighbours: bool = True
 
 
 def create_veths(pairs: Iterable[tuple[VethEnd, VethEnd]]) -> None:
@@ -248,6 +251,8 @@ def _configure(netlink: IPRoute, mark: str, wanted: Configuration) -> None:
         settings["address"] = wanted.mac
     if wanted.mtu is not None:
         settings["mtu"] = wanted.mtu
+    if not wanted.asks_neighbours:
+        settings |= {"flags": _IFF_NOARP, "mask": _IFF_NOARP}
     netlink.link("set", index=index, **settings)
     ipv6 = f"net/ipv6/conf/{wanted.interface}"
     speaks_ipv6 = wanted.link_local or any(":" in address for address in wanted.addresses)

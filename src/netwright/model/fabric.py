@@ -40,9 +40,12 @@ class LinkReport(Message, frozen=True, kw_only=True):
 
 
 class SwitchStatus(StrEnum):
+    """`isolated`: it answers, and no other switch of the fabric hears it."""
+
     IN_SYNC = "in_sync"
     APPLYING = "applying"
     DRIFTED = "drifted"
+    ISOLATED = "isolated"
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
 

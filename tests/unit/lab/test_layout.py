@@ -85,7 +85,6 @@ def test_the_agents_configuration() -> None:
                 "bridge": "br-bond",
                 "members": ["eth0", "eth1"],
                 "mode": "active-backup",
-                "bfd": True,
             },
             "management_ip": "10.0.0.12/24",
             "token_file": "/etc/token",

@@ -166,6 +166,15 @@ def test_a_leaf_is_told_the_underlay_alone() -> None:
     assert "vni " not in "".join(told.values())
 
 
+def test_a_leaf_speaks_bfd_with_bonds_and_with_nothing_else_below_it() -> None:
+    lab = preset()
+    told = configurations(switch_of(lab, "leaf1"), None)["bfdd"]
+    peers = [line.split()[-1] for line in told.splitlines() if line.startswith(" peer ")]
+    assert peers == ["host1-eth0", "host2-eth0"]
+    assert " peer 169.254.1.1 local-address 169.254.1.0 interface host1-eth0\n" in told
+    assert " peer " not in configurations(switch_of(lab, "border1"), None)["bfdd"]
+
+
 def test_a_spine_takes_nothing_from_the_observer() -> None:
     lab = preset()
     spine = switch_of(lab, "spine2")
@@ -200,12 +209,10 @@ def test_a_host_of_the_fabric_has_no_management_address_on_its_bond() -> None:
             "bridge": "br-bond",
             "members": ["eth0", "eth1"],
             "mode": "active-backup",
-            "bfd": False,
         },
     }
     provider = tomllib.loads(host.agent_configuration(lab, links["vhost1"], None))["agent"]
     assert provider["physical_networks"] == {"physnet1": "br-bond"}
-    assert provider["bond"]["bfd"] is True
     assert "fabric_bridge" not in provider
 
 

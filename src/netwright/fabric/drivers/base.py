@@ -18,11 +18,14 @@ class Actual(Value, frozen=True, kw_only=True):
     """A switch as it is: our configuration on it, and its interfaces' links (name → up).
 
     `boot_id` changes when the switch has started anew, so that it is known to have been empty.
+    `is_isolated`: it should have EVPN sessions, and none is established. What its hosts send goes
+    nowhere then.
     """
 
     config: SwitchConfig
     links: Mapping[str, bool]
     boot_id: str
+    is_isolated: bool = False
 
 
 class Learned(Value, frozen=True, kw_only=True):

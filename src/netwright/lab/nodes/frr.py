@@ -11,14 +11,19 @@ import shutil
 import signal
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from netwright.lab import links, netns, processes
 from netwright.lab.errors import UnknownLabObjectError
 from netwright.lab.layout import MANAGEMENT_INTERFACE, FabricSwitch
 from netwright.lab.links import Configuration
 from netwright.lab.nodes import lldp, reached
-from netwright.lab.nodes.frr_config import configurations, daemons
+from netwright.lab.nodes.frr_config import HOST_BFD, configurations, daemons
 from netwright.lab.processes import Command
 from netwright.lab.state import Lab, write_atomically
+
+BFD_MAC = "00:23:20:00:00:01"
+"""Whom Open vSwitch's BFD speaks to, unless it is told otherwise (ovs-vswitchd.conf.db(5))."""
 
 UNDERLAY_MTU = 1600
 """Room for an Ethernet frame of 1,500 octets in VXLAN (RFC 7348: 50 octets more)."""
@@ -150,8 +155,17 @@ def _configure(lab: Lab, switch: FabricSwitch, *, hold: bool) -> None:
                 for port in switch.fabric_ports
             ),
             *(
-                Configuration(port, checksum_offload=False, is_up=not hold)
+                _edge_port(port, speaks_bfd=port in switch.bonded_ports, is_up=not hold)
                 for port in switch.edge_ports
             ),
         ],
     )
+
+
+def _edge_port(port: str, *, speaks_bfd: bool, is_up: bool) -> Configuration:
+    """Where a host's bond speaks BFD, it asks no ARP and answers none: the addresses are fixed."""
+    plain = Configuration(port, checksum_offload=False, is_up=is_up)
+    if not speaks_bfd:
+        return plain
+    leaf, _ = HOST_BFD
+    return replace(plain, mac=BFD_MAC, addresses=(f"{leaf}/31",), asks_neighbours=False)

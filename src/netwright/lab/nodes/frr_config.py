@@ -1,8 +1,9 @@
 """What a switch of the fabric is told at its start: the underlay alone. Pure text.
 
 Every speaker has a BGP session without addresses (RFC 8950: IPv4 routes by IPv6 next hops) on each
-cable to another, for its loopback and for EVPN. BFD finds a silent neighbour. VNIs, VRFs and host
-ports are nobody's yet: the fabric controller's driver makes them.
+cable to another, for its loopback and for EVPN. BFD finds a silent neighbour, and lets the bond of
+a host find a silent leaf. VNIs, VRFs and what host ports carry are nobody's yet: the fabric
+controller's driver makes them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,9 @@ from netwright.lab.layout import FabricSwitch
 
 BFD_INTERVAL_MS = 100
 BFD_MULTIPLIER = 3
+
+HOST_BFD = ("169.254.1.0", "169.254.1.1")
+"""The leaf's address and the host's at a host's port: what Open vSwitch's BFD says by itself."""
 
 _DEFAULTS = "frr defaults datacenter"
 
@@ -26,7 +30,7 @@ def configurations(switch: FabricSwitch, observer: tuple[str, int] | None) -> Ma
     `observer` is the address and AS of who hears all routes from the spines and says none.
     """
     texts = {name: [_DEFAULTS, f"hostname {switch.speaker.node}"] for name in daemons(switch)}
-    texts["bfdd"] += _bfd()
+    texts["bfdd"] += _bfd(switch.bonded_ports)
     texts["bgpd"] += _bgp(switch, observer if _is_spine(switch) else None)
     return {name: "\n".join(lines) + "\n" for name, lines in texts.items()}
 
@@ -35,13 +39,18 @@ def _is_spine(switch: FabricSwitch) -> bool:
     return switch.speaker.kind == "spine"
 
 
-def _bfd() -> Iterator[str]:
+def _bfd(bonded_ports: tuple[str, ...]) -> Iterator[str]:
+    leaf, host = HOST_BFD
     yield "bfd"
     yield " profile fabric"
     yield f"  detect-multiplier {BFD_MULTIPLIER}"
     yield f"  receive-interval {BFD_INTERVAL_MS}"
     yield f"  transmit-interval {BFD_INTERVAL_MS}"
     yield " exit"
+    for port in bonded_ports:
+        yield f" peer {host} local-address {leaf} interface {port}"
+        yield "  profile fabric"
+        yield " exit"
     yield "exit"
 
 

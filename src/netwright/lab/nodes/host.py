@@ -32,11 +32,7 @@ def write_agent_configuration(lab: Lab, link: HostLink, token_file: Path | None 
 
 def agent_configuration(lab: Lab, link: HostLink, token_file: Path | None) -> str:
     server, _, _ = lab.layout.server_ip.partition("/")
-    # A leaf speaks BFD with other switches alone: its hosts see it by the carrier.
-    bond = (
-        f'bridge = "{BOND_BRIDGE}", members = {json.dumps(link.nics)}, '
-        f'mode = "active-backup", bfd = {json.dumps(not link.on_fabric)}'
-    )
+    bond = f'bridge = "{BOND_BRIDGE}", members = {json.dumps(link.nics)}, mode = "active-backup"'
     networks = (
         f'fabric_bridge = "{BOND_BRIDGE}"'
         if link.on_fabric
@@ -66,19 +62,19 @@ def wire_by_stand_in(lab: Lab, link: HostLink) -> None:
 
     One OVSDB transaction.
     """
-    arguments = stand_in_arguments(lab.name, link.nics, bfd=not link.on_fabric)
+    arguments = stand_in_arguments(lab.name, link.nics)
     ovs.vsctl(lab, link.host, arguments)
     addresses = (link.management_ip,) if link.management_ip else ()
     management = Configuration(BOND_BRIDGE, addresses)
     links.configure(lab.namespace(link.host), lab.mark, [management])
 
 
-def stand_in_arguments(lab_name: str, nics: tuple[str, ...], *, bfd: bool = True) -> list[str]:
+def stand_in_arguments(lab_name: str, nics: tuple[str, ...]) -> list[str]:
     arguments: list[str] = []
     for bridge in (BOND_BRIDGE, INTEGRATION_BRIDGE):
         arguments += switch.create_arguments(lab_name, bridge)
     if len(nics) > 1:
-        arguments += switch.bond_arguments(lab_name, BOND_BRIDGE, BOND, nics, bfd=bfd)
+        arguments += switch.bond_arguments(lab_name, BOND_BRIDGE, BOND, nics)
     else:
         arguments += ["--", "add-port", BOND_BRIDGE, nics[0]]
     for bridge, port, peer in (

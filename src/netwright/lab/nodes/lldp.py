@@ -45,11 +45,15 @@ def socket_path(lab: Lab, node: str) -> Path:
 
 
 def configuration(node: str, interfaces: Iterable[str]) -> str:
-    """What it reads at its start. The node's name is not the machine's, which it would say."""
+    """What it reads at its start. The node's name is not the machine's, which it would say.
+
+    The node is told apart by its name as well: MACs of ports are not unique among switches.
+    """
     return "".join(
         f"configure {line}\n"
         for line in (
             f"system hostname {node}",
+            f"system chassisid {node}",
             f"system interface pattern {','.join(interfaces)}",
             "lldp portidsubtype ifname",
             f"lldp tx-interval {INTERVAL_S}",

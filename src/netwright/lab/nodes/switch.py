@@ -112,16 +112,14 @@ def create_arguments(lab_name: str, bridge: str) -> list[str]:
     ]
 
 
-def bond_arguments(
-    lab_name: str, bridge: str, bond: str, interfaces: tuple[str, ...], *, bfd: bool = True
-) -> list[str]:
+def bond_arguments(lab_name: str, bridge: str, bond: str, interfaces: tuple[str, ...]) -> list[str]:
     """One member carries traffic, the first at the start (see `settle`).
 
     BFD tells who lives; without it, the carrier.
     """
     arguments = ["--", "add-bond", bridge, bond, *interfaces, "bond_mode=active-backup"]
     arguments += [f"other_config:bond-primary={interfaces[0]}", _mark(lab_name)]
-    for interface in interfaces if bfd else ():
+    for interface in interfaces:
         arguments += bfd_arguments(interface)
     return arguments
 

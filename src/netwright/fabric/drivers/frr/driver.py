@@ -80,6 +80,7 @@ class FrrDriver:
                 if link.name != "lo" and not link.name.startswith("nw") and link.kind != "bridge"
             },
             boot_id=boot_id,
+            is_isolated=observed.is_isolated,
         )
 
     def _apply(self, session: Session, changes: Sequence[Change], token: int) -> None:

@@ -24,7 +24,7 @@ class Observed(Value, frozen=True):
     """`spaces`: "" is the switch's own namespace; the others are VRFs, ours or not.
 
     `filters` are ours by the interface's index. `tagged`, `ports`, `fenced` are the maps of
-    `bpf.programs`. `vnis` are in force in bgpd, `l3vnis` in zebra.
+    `bpf.programs`. `vnis` are in force in bgpd, `l3vnis` in zebra. `is_isolated`: see `Actual`.
     """
 
     spaces: Mapping[str, Space]
@@ -35,6 +35,7 @@ class Observed(Value, frozen=True):
     bgp: BgpConfiguration = BgpConfiguration()
     vnis: Mapping[int, Instance] = {}
     l3vnis: Mapping[str, int] = {}
+    is_isolated: bool = False
 
     @property
     def own(self) -> Space:

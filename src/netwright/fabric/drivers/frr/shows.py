@@ -15,6 +15,7 @@ SHOW_EVPN = "show evpn vni json"
 SHOW_VRFS = "show vrf"
 SHOW_VRF_VNIS = "show vrf vni json"
 SHOW_ROUTER_MACS = "show evpn rmac vni all json"
+SHOW_SESSIONS = "show bgp l2vpn evpn summary json"
 
 _ADDRESS = re.compile(r"^ +inet6? (\S+)", re.MULTILINE)
 _ACTIVE_VRF = re.compile(r"^vrf (\S+) id \d+ netns", re.MULTILINE)
@@ -96,6 +97,12 @@ def l3vnis(shown: str) -> dict[str, int]:
     """Of SHOW_VRF_VNIS: those that are up."""
     vrfs = _decode(shown).get("vrfs", ())
     return {vrf["vrf"]: vrf["vni"] for vrf in vrfs if vrf.get("state") == "Up"}
+
+
+def is_isolated(shown: str) -> bool:
+    """Of SHOW_SESSIONS: whether there are neighbours for EVPN, and no session is established."""
+    peers = _decode(shown).get("peers", {}).values()
+    return bool(peers) and all(peer.get("state") != "Established" for peer in peers)
 
 
 def router_macs(shown: str) -> dict[int, frozenset[str]]:
