@@ -26,7 +26,7 @@ pytestmark = pytest.mark.lab
 BFD_LOST_MAX = 50
 """Half a second at 10 ms: BFD has 0.3 s, and routes must move."""
 
-ISOLATED_LOST_MAX = 400
+ISOLATED_LOST_MAX = 200
 """The leaf says within a second that no session is left; then its host ports go down."""
 
 CARRIER_LOST_MAX = 50

@@ -4,6 +4,7 @@ from tests.doubles.frr_switch import empty_plan, told
 from tests.doubles.switch_configs import LOOPBACK, border
 from tests.golden.golden import check
 
+from netwright.fabric import elements
 from netwright.fabric.changes import difference
 from netwright.fabric.config import SwitchConfig
 from netwright.fabric.drivers.frr import planning, reading
@@ -30,3 +31,14 @@ def test_a_border_is_made_read_back_and_taken_down() -> None:
     check("fabric/border-removed.txt", words(plan, wanted, SwitchConfig()))
     told(plan)
     assert plan.observed == empty_plan(*PORTS).observed
+
+
+def test_host_ports_are_held_down_and_raised_again() -> None:
+    plan, wanted = empty_plan(*PORTS), border()
+    words(plan, SwitchConfig(), wanted)
+    held = elements.held_down(wanted)
+    check("fabric/border-held.txt", words(plan, wanted, held))
+    told(plan)
+    assert reading.config(plan.observed, frozenset(), LOOPBACK) == held
+    check("fabric/border-raised.txt", words(plan, held, wanted))
+    assert reading.config(plan.observed, frozenset(), LOOPBACK) == wanted

@@ -25,6 +25,7 @@ from netwright.fabric.drivers.frr.operations import (
     Detach,
     DisableChecksumOffload,
     Fence,
+    Forget,
     MapVlan,
     Operation,
     RemoveNamespace,
@@ -84,6 +85,8 @@ class Workshop:
             case SetTunnelPort(space, name):
                 index = self._index(space, name)
                 self._tell(space, links.set_bridge_port(index, name, learning=False, suppress=True))
+            case Forget(space, name):
+                self._tell(space, links.flush_bridge_port(self._index(space, name), name))
             case AcceptArp(space, name):
                 self._tell(space, links.set_arp_accept(self._index(space, name), name))
             case Silence(space, name):

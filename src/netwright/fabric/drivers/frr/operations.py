@@ -100,6 +100,16 @@ class SetTunnelPort(Value, frozen=True):
         return f"{_in(self.space)}: {self.name} learning off, neigh_suppress on"
 
 
+class Forget(Value, frozen=True):
+    """The MACs that were learned at a port of a bridge."""
+
+    space: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: {self.name} flush"
+
+
 class AcceptArp(Value, frozen=True):
     space: str
     name: str
@@ -201,6 +211,7 @@ Operation = (
     | AddVeth
     | Set
     | SetTunnelPort
+    | Forget
     | AcceptArp
     | Silence
     | DeleteLink

@@ -10,6 +10,7 @@ from netwright.fabric.drivers.frr.operations import (
     Detach,
     DisableChecksumOffload,
     Fence,
+    Forget,
     MapVlan,
     Set,
     Silence,
@@ -35,6 +36,7 @@ def ensure(plan: Plan, interface: Interface) -> None:
     _ensure_filter(plan, port, FILTER_OF_HOST_PORT[interface.is_down or was_held])
     if interface.is_down and port.is_up:
         plan.add(Set("", port.name, up=False))
+        _forget_hosts(plan, port)
     _ensure_fences(plan, port, interface)
     untagged = interface.untagged or BROKEN_VNI
     # A broken VLAN may stand in what is in between: it goes, until it is wanted whole.
@@ -151,6 +153,14 @@ def _ensure_fences(plan: Plan, port: Link, interface: Interface) -> None:
             plan.add(Fence(port.index, sender, port_id))
     for sender in sorted(now.keys() - wanted.keys()):
         plan.add(Fence(port.index, sender, None))
+
+
+def _forget_hosts(plan: Plan, port: Link) -> None:
+    """Whom it learned below a port that went down: kept, it would go on announcing them."""
+    for outer in outer_ends(plan.observed, "port", port.name).values():
+        end = inner_end(plan.observed, outer)
+        if end is not None and end[1].master:
+            plan.add(Forget(end[0], end[1].name))
 
 
 def _is_held(plan: Plan, port: Link) -> bool:

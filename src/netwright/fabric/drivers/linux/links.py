@@ -37,7 +37,7 @@ _NAMESPACE_PID, _ALIAS, _AF_SPEC, _NAMESPACE_FD = 19, 20, 26, 28
 _PROPERTIES, _ALTERNATIVE_NAME = 52, 53
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_DATA = 1, 2, 5
 _VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 4, 7, 15
-_PORT_LEARNING, _PORT_SUPPRESS = 8, 32
+_PORT_LEARNING, _PORT_FLUSH, _PORT_SUPPRESS = 8, 24, 32
 _ARP_ACCEPT = 21
 _LINK = struct.Struct("=BBHiII")
 _IPV4_ADDRESS = struct.Struct("=BBBBi")
@@ -204,6 +204,12 @@ def set_bridge_port(index: int, what: str, *, learning: bool, suppress: bool) ->
         attribute(_PORT_SUPPRESS, bytes([suppress])),
     )
     data = nested(_INFO, attribute(4, "bridge"), port)
+    return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + data, 0, what)
+
+
+def flush_bridge_port(index: int, what: str) -> Request:
+    """The bridge forgets whom it learned there, and tells of it."""
+    data = nested(_INFO, attribute(4, "bridge"), nested(5, attribute(_PORT_FLUSH, b"")))
     return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + data, 0, what)
 
 
