@@ -75,3 +75,12 @@ def test_what_zebra_has_heard_of_an_interface() -> None:
     assert not shows.is_known("% Can't find interface br15141\n")
     assert shows.show_interface("br1", "") == "show interface br1"
     assert shows.show_interface("br1", "vpc-1") == "show interface br1 vrf vpc-1"
+
+
+def test_a_leaf_is_isolated_when_none_of_its_sessions_is_established() -> None:
+    shown = recorded(shows.SHOW_SESSIONS)
+    assert not shows.is_isolated(shown)
+    one_is_left = shown.replace("Established", "Idle", 1)
+    assert not shows.is_isolated(one_is_left)
+    assert shows.is_isolated(one_is_left.replace("Established", "Active"))
+    assert not shows.is_isolated("{}")  # no neighbours: it has nobody to hear
