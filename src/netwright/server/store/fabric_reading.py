@@ -7,7 +7,9 @@ from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.resources import Host
 from netwright.model.routing import Router
 from netwright.model.topology import Topology
-from netwright.server.overlay.capacity import Usage
+from netwright.server.overlay.capacity import Usage, limits_of, room_of
+from netwright.server.overlay.inventory import Inventory
+from netwright.server.overlay.room import Room
 from netwright.server.queries import FabricLinks, FabricSwitches
 
 _topology = msgspec.json.Decoder(Topology).decode
@@ -16,14 +18,15 @@ _link = msgspec.json.Decoder(LeafLink).decode
 _host = msgspec.json.Decoder(Host).decode
 _router = msgspec.json.Decoder(Router).decode
 
-_PORTS = (
+_PORTS = (  # a refused binding brings nothing to any leaf
     "SELECT b.network_id, count(DISTINCT b.port_id) FROM binding AS b JOIN network AS n "
-    "ON n.id = b.network_id AND n.network_type = 'vxlan' GROUP BY b.network_id"
+    "ON n.id = b.network_id AND n.network_type = 'vxlan' WHERE b.state <> 'refused' "
+    "GROUP BY b.network_id"
 )
 _ADDRESSES = (
     "SELECT b.network_id, count(DISTINCT a.address) FROM binding AS b JOIN network AS n "
     "ON n.id = b.network_id AND n.network_type = 'vxlan' JOIN allocation AS a "
-    "ON a.port_id = b.port_id GROUP BY b.network_id"
+    "ON a.port_id = b.port_id WHERE b.state <> 'refused' GROUP BY b.network_id"
 )
 _ATTACHED = (
     "SELECT a.network_id, a.host FROM attachment AS a JOIN network AS n "
@@ -43,6 +46,12 @@ async def switches(tx: Transaction) -> FabricSwitches:
     rows = await tx.rows("SELECT id, body FROM switch_state")
     states = {name: _state(body) for name, body in rows}
     return FabricSwitches(await _inventory(tx), states, await _usage(tx))
+
+
+async def room(tx: Transaction) -> Room | None:
+    """What leaves have left of what is counted; None: no leaf says what it can hold."""
+    inventory = Inventory(await _inventory(tx))
+    return room_of(inventory, await _usage(tx)) if limits_of(inventory) else None
 
 
 async def _usage(tx: Transaction) -> Usage:
