@@ -233,9 +233,11 @@ class Core:
         kinds: frozenset[Kind],
         host: str | None,
         groups: frozenset[str] | None = None,
+        is_fabrics: bool = False,
     ) -> AsyncIterator[bytes]:
         read = partial(self._picture, groups=groups)
-        async with aclosing(self._hub.watch(read, after, kinds, host, groups)) as chunks:
+        stream = self._hub.watch(read, after, kinds, host, groups, is_fabrics=is_fabrics)
+        async with aclosing(stream) as chunks:
             async for chunk in chunks:
                 yield chunk
 
