@@ -256,7 +256,7 @@ class EvpnSwitch(SimulatedSwitch):
         self.reads += 1
         actual = await super().read()
         links = dict.fromkeys(self._fabric.faces.get(self.name, ()), True) | dict(actual.links)
-        return replace(actual, links=links)
+        return replace(actual, links=links, token=self.token)
 
     async def apply(self, changes: Sequence[Change], *, token: int = 0) -> None:
         self._reach()

@@ -90,6 +90,9 @@ class Keeper:
         """When the switch was last asked about each VNI, by the clock."""
         self._driver = driver
         self._bringer = Bringer(name, driver, token=token, clock=clock, jitter=jitter)
+        self._token = token
+        self._tenure = 0
+        """The token under which the switch was claimed."""
         self._clock = clock
         self._jitter = jitter
         self._settled = settled
@@ -269,6 +272,8 @@ class Keeper:
     async def _meet(self, actual: Actual, goal: Goal) -> Actual:
         """What a switch needs that is seen for the first time, again, or in another life."""
         if self._claimed_boot != actual.boot_id:
+            self._tenure = self._token()
+            await self._take_up(actual)
             await self._bringer.claim()
             self._claimed_boot = actual.boot_id
         if self._settled is None or self._settled.boot_id == actual.boot_id:
@@ -289,6 +294,21 @@ class Keeper:
         # Before anything else, so that no bond trusts it.
         closed = replace(actual.config, interfaces={**actual.config.interfaces, **down})
         return await self._bringer.bring(actual, closed, begin=_nothing)
+
+    async def _take_up(self, actual: Actual) -> None:
+        """What an earlier tenure of ours brought it to, unless another's has written to it since.
+
+        Our token goes into that before it goes to the switch, or the next life would not know it.
+        """
+        settled = self._settled
+        if settled is None or self._has_settled or settled.boot_id != actual.boot_id:
+            return
+        if settled.token is not None and settled.token < actual.token:
+            log.info("another controller kept it meanwhile", switch=self.name, token=actual.token)
+            self._settled = None
+            return
+        self._settled = replace(settled, token=self._tenure)
+        await self._settle(self.name, self._settled)
 
     def _say_drift(self, actual: Actual, drift: Drift, goal: Goal) -> None:
         """Show it, and note it when it is new."""
@@ -319,7 +339,9 @@ class Keeper:
             if self._down_since is not None:
                 return
             base = self._settled.config if self._settled is not None else actual.config
-            self._settled = Settled(boot_id=actual.boot_id, config=base, goal=aim)
+            self._settled = Settled(
+                boot_id=actual.boot_id, config=base, goal=aim, token=self._tenure
+            )
             self._has_settled = True
             await self._settle(self.name, self._settled)
 
@@ -330,7 +352,7 @@ class Keeper:
         if self._down_since is not None:
             return  # not complete yet: whoever takes over now goes on holding it down
         config = drifts.kept(actual.config, self._settled, drift)
-        settled = Settled(boot_id=actual.boot_id, config=config)
+        settled = Settled(boot_id=actual.boot_id, config=config, token=self._tenure)
         self._has_settled = True
         if settled != self._settled:
             self._settled = settled

@@ -83,6 +83,7 @@ class CoreDriver:
                 if link.name != "lo" and marks.read(link.alias) is None
             },
             boot_id=self._node.boot_id(),
+            token=session.token(),
         )
 
     def _apply(self, session: "_Session", changes: Sequence[Change], token: int) -> None:

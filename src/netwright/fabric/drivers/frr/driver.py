@@ -81,6 +81,7 @@ class FrrDriver:
             },
             boot_id=boot_id,
             is_isolated=observed.is_isolated,
+            token=session.token(),
         )
 
     def _apply(self, session: Session, changes: Sequence[Change], token: int) -> None:
