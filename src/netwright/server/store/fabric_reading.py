@@ -51,15 +51,20 @@ async def switches(tx: Transaction) -> FabricSwitches:
 async def room(tx: Transaction) -> Room | None:
     """What leaves have left of what is counted; None: no leaf says what it can hold."""
     inventory = Inventory(await _inventory(tx))
-    return room_of(inventory, await _usage(tx)) if limits_of(inventory) else None
+    limits = limits_of(inventory).values()
+    if not limits:
+        return None
+    counts_addresses = any(each.arp_entries is not None for each in limits)  # most of the work
+    return room_of(inventory, await _usage(tx, counts_addresses=counts_addresses))
 
 
-async def _usage(tx: Transaction) -> Usage:
+async def _usage(tx: Transaction, *, counts_addresses: bool = True) -> Usage:
+    addresses = await tx.rows(_ADDRESSES) if counts_addresses else ()
     return Usage(
         attached=[(network_id, host) for network_id, host in await tx.rows(_ATTACHED)],
         access=[tuple(row) for row in await tx.rows("SELECT network_id, switch FROM access_port")],
         ports={network_id: int(count) for network_id, count in await tx.rows(_PORTS)},
-        addresses={network_id: int(count) for network_id, count in await tx.rows(_ADDRESSES)},
+        addresses={network_id: int(count) for network_id, count in addresses},
         routers=[_router(body) for (body,) in await tx.rows("SELECT body FROM router")],
     )
 
