@@ -1,5 +1,7 @@
 """Reads what operators are shown of the fabric: switches, links, what leaves hold."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from netwright.db.transaction import Transaction
@@ -21,13 +23,17 @@ _router = msgspec.json.Decoder(Router).decode
 _PORTS = (  # a refused binding brings nothing to any leaf
     "SELECT b.network_id, count(DISTINCT b.port_id) FROM binding AS b JOIN network AS n "
     "ON n.id = b.network_id AND n.network_type = 'vxlan' WHERE b.state <> 'refused' "
-    "GROUP BY b.network_id"
 )
 _ADDRESSES = (
     "SELECT b.network_id, count(DISTINCT a.address) FROM binding AS b JOIN network AS n "
     "ON n.id = b.network_id AND n.network_type = 'vxlan' JOIN allocation AS a "
-    "ON a.port_id = b.port_id WHERE b.state <> 'refused' GROUP BY b.network_id"
+    "ON a.port_id = b.port_id WHERE b.state <> 'refused' "
 )
+_OF_EACH = "GROUP BY b.network_id"
+_OF_THESE = "AND b.network_id = ANY($1) "
+_AT_ONCE = 500
+"""Networks whose ports one statement counts: it must end in time, however many there are."""
+
 _ATTACHED = (
     "SELECT a.network_id, a.host FROM attachment AS a JOIN network AS n "
     "ON n.id = a.network_id AND n.network_type = 'vxlan'"
@@ -54,19 +60,43 @@ async def room(tx: Transaction) -> Room | None:
     limits = limits_of(inventory).values()
     if not limits:
         return None
-    counts_addresses = any(each.arp_entries is not None for each in limits)  # most of the work
-    return room_of(inventory, await _usage(tx, counts_addresses=counts_addresses))
+    usage = await _placed(tx)
+    networks = sorted({network_id for network_id, _ in (*usage.attached, *usage.access)})
+    ports, addresses = dict[str, int](), dict[str, int]()
+    for start in range(0, len(networks), _AT_ONCE):
+        these = networks[start : start + _AT_ONCE]
+        ports |= await _counted(tx, _PORTS, these)
+        if any(each.arp_entries is not None for each in limits):  # most of the work
+            addresses |= await _counted(tx, _ADDRESSES, these)
+    return room_of(inventory, usage._replace(ports=ports, addresses=addresses))
 
 
-async def _usage(tx: Transaction, *, counts_addresses: bool = True) -> Usage:
-    addresses = await tx.rows(_ADDRESSES) if counts_addresses else ()
+async def _usage(tx: Transaction) -> Usage:
+    return (await _placed(tx))._replace(
+        ports=await _counted(tx, _PORTS), addresses=await _counted(tx, _ADDRESSES)
+    )
+
+
+async def _placed(tx: Transaction) -> Usage:
+    """Which networks are where, nothing counted yet."""
     return Usage(
         attached=[(network_id, host) for network_id, host in await tx.rows(_ATTACHED)],
         access=[tuple(row) for row in await tx.rows("SELECT network_id, switch FROM access_port")],
-        ports={network_id: int(count) for network_id, count in await tx.rows(_PORTS)},
-        addresses={network_id: int(count) for network_id, count in addresses},
+        ports={},
+        addresses={},
         routers=[_router(body) for (body,) in await tx.rows("SELECT body FROM router")],
     )
+
+
+async def _counted(
+    tx: Transaction, what: str, networks: Sequence[str] | None = None
+) -> dict[str, int]:
+    """By network, of all or of these."""
+    if networks is None:
+        rows = await tx.rows(what + _OF_EACH)
+    else:
+        rows = await tx.rows(what + _OF_THESE + _OF_EACH, list(networks))
+    return {network_id: int(count) for network_id, count in rows}
 
 
 async def _inventory(tx: Transaction) -> Topology:
