@@ -258,7 +258,7 @@ class EvpnSwitch(SimulatedSwitch):
         self.reads += 1
         actual = await super().read()
         links = dict.fromkeys(self._fabric.faces.get(self.name, ()), True) | dict(actual.links)
-        return replace(actual, links=links, is_isolated=self.is_isolated)
+        return replace(actual, links=links, is_isolated=self.is_isolated, token=self.token)
 
     async def apply(self, changes: Sequence[Change], *, token: int = 0) -> None:
         self._reach()

@@ -18,7 +18,7 @@ from netwright.lab import convergence, down, faults, netns, processes, spec, sta
 from netwright.lab.nodes import frr, switch, vty
 from netwright.lab.nodes import host as hosts
 from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
-from netwright.lab.spec import MANAGEMENT_NODE
+from netwright.lab.spec import MANAGEMENT_NODE, Spec
 from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
 from netwright.model.fabric import SwitchState, SwitchStatus
@@ -286,11 +286,11 @@ def objects(told: Mirror, kind: Kind, _type: type[T]) -> Mapping[str, T]:
 
 
 @contextmanager
-def evpn_lab(root: Path, letter: str) -> Iterator[Evpn]:
-    """All of it up and well; taken down afterwards, whatever came."""
+def evpn_lab(root: Path, letter: str, described: Spec | None = None) -> Iterator[Evpn]:
+    """All of it, or of another fabric, up and well; taken down afterwards, whatever came."""
     name = f"{letter}{os.getpid()}"
     try:
-        lab = up.bring_up(spec.preset("evpn"), name, root=root)
+        lab = up.bring_up(described or spec.preset("evpn"), name, root=root)
         evpn = Evpn(start.start(lab))
         # The controller knows all switches once each has said how it stands.
         expected = {one.speaker.node for one in lab.layout.fabric}

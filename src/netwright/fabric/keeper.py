@@ -24,6 +24,7 @@ from netwright.fabric.config import Interface, SwitchConfig
 from netwright.fabric.drift import Drift
 from netwright.fabric.drivers.base import Actual, Driver, Learned, OvertakenError
 from netwright.fabric.lease import LeaseLost
+from netwright.fabric.remembered import Remembered
 from netwright.fabric.store import Settled
 from netwright.fabric.views import View
 from netwright.model.errors import DeviceError, NetwrightError
@@ -90,12 +91,10 @@ class Keeper:
         """When the switch was last asked about each VNI, by the clock."""
         self._driver = driver
         self._bringer = Bringer(name, driver, token=token, clock=clock, jitter=jitter)
+        self._token = token
         self._clock = clock
         self._jitter = jitter
-        self._settled = settled
-        self._has_settled = False
-        """Whether that is this tenure's word, and not an earlier one's."""
-        self._settle = settle
+        self._remembered = Remembered(name, settled, settle)
         self._note = note
         self._on_view = on_view
         self._is_complete = is_complete
@@ -259,12 +258,13 @@ class Keeper:
         actual = await self._bringer.read()
         actual = await self._meet(actual, goal)
         policy = DriftPolicy.REPAIR if repair else goal.policy
-        drift = drifts.found(actual.config, self._settled, goal.config, policy)
+        drift = drifts.found(actual.config, self._remembered.settled, goal.config, policy)
         self._say_drift(actual, drift, goal)
         wanted = goal.config if self._down_since is None else elements.held_down(goal.config)
         begin = self._beginning(actual)
         actual = await self._bringer.bring(actual, wanted, left=drift.left, begin=begin)
-        await self._settle_on(actual, drift)
+        if self._down_since is None:
+            await self._remembered.end(actual, drift)
         learned = await self._learned(goal.config.segments.keys() | self._asked)
         self._asked.clear()
         if self._down_since is None:
@@ -275,19 +275,17 @@ class Keeper:
     async def _meet(self, actual: Actual, goal: Goal) -> Actual:
         """What a switch needs that is seen for the first time, again, or in another life."""
         if self._claimed_boot != actual.boot_id:
+            await self._remembered.take_up(actual, self._token())
             await self._bringer.claim()
             self._claimed_boot = actual.boot_id
-        if self._settled is None or self._settled.boot_id == actual.boot_id:
-            return actual
-        if not self._has_settled and _is_open(actual.config):
-            self._settled = None  # an old story: another controller has met it in this life
+        if not self._remembered.is_of_another_life(actual):
             return actual
         if self._down_since is None:
             log.warning("a switch has started anew; its host ports are held down", switch=self.name)
             self._note(self.name, "started anew", "its host ports are held down until complete")
         self._down_since = self._clock()
         self._brought_at = 0.0
-        self._settled = None
+        self._remembered.forget()
         down = {
             name: replace(actual.config.interfaces.get(name, Interface(name=name)), is_down=True)
             for name in goal.config.interfaces
@@ -322,25 +320,10 @@ class Keeper:
 
     def _beginning(self, actual: Actual) -> Callable[[SwitchConfig], Awaitable[None]]:
         async def begin(aim: SwitchConfig) -> None:
-            if self._down_since is not None:
-                return
-            base = self._settled.config if self._settled is not None else actual.config
-            self._settled = Settled(boot_id=actual.boot_id, config=base, goal=aim)
-            self._has_settled = True
-            await self._settle(self.name, self._settled)
+            if self._down_since is None:  # else: whoever takes over now goes on holding it down
+                await self._remembered.begin(actual, aim)
 
         return begin
-
-    async def _settle_on(self, actual: Actual, drift: Drift) -> None:
-        """What stands now is what it was brought to, but for drift that is left."""
-        if self._down_since is not None:
-            return  # not complete yet: whoever takes over now goes on holding it down
-        config = drifts.kept(actual.config, self._settled, drift)
-        settled = Settled(boot_id=actual.boot_id, config=config)
-        self._has_settled = True
-        if settled != self._settled:
-            self._settled = settled
-            await self._settle(self.name, settled)
 
     async def _learned(self, vnis: Collection[int]) -> Mapping[int, Learned]:
         try:
@@ -429,14 +412,6 @@ def _isolated(actual: Actual, goal: Goal) -> str:
     if not ports:
         return f"{why} Its host ports stay up: no other leaf serves all of its hosts."
     return f"{why} Held down, so that hosts use their other leaf: {ports}."
-
-
-def _is_open(config: SwitchConfig) -> bool:
-    """Whether traffic of hosts passes: what a switch that has just started has not got."""
-    return any(
-        (one.tagged or one.untagged is not None) and not one.is_down
-        for one in config.interfaces.values()
-    )
 
 
 async def _nothing(_aim: SwitchConfig) -> None:

@@ -48,7 +48,10 @@ def routes(streams: Streams) -> tuple[Route, ...]:
                 )
             require_host(call, host)
         lines = call.service.watch(
-            after=given.get("after") or None, kinds=_kinds(given.get("kinds")), host=host
+            after=given.get("after") or None,
+            kinds=_kinds(given.get("kinds")),
+            host=host,
+            is_fabrics=call.caller.is_controller,
         )
         return Reply(200, content_type=NDJSON, stream=lines)
 
