@@ -18,7 +18,7 @@ from netwright.fabric.config import EMPTY
 from netwright.fabric.drivers.base import Driver
 from netwright.fabric.isolation import Isolation, Paths
 from netwright.fabric.judging import Judge
-from netwright.fabric.keeper import Goal, Keeper
+from netwright.fabric.keeper import Keeper
 from netwright.fabric.lease import Lease, LeaseLost
 from netwright.fabric.performing import Performer
 from netwright.fabric.performing import Server as AnswerServer
@@ -30,7 +30,7 @@ from netwright.fabric.reports import Server as ReportServer
 from netwright.fabric.store import Settled
 from netwright.fabric.told import Told
 from netwright.fabric.verify import Fabric, Observed
-from netwright.fabric.views import View
+from netwright.fabric.views import Goal, View
 from netwright.model.errors import Conflict, NetwrightError
 from netwright.model.fabric import LinkReport, SwitchReport, SwitchStatus
 from netwright.model.resources import Value
