@@ -1,8 +1,8 @@
 """Ports in the Networking API: commands, views, lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache, partial
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from netwright.model.errors import PortNotFound
 from netwright.model.resources import AddressPair, FixedIp, Network, Port, VifType, VnicType
 from netwright.model.states import API_STATUS
+from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.v2 import listing, policy, port_requests, values
 from netwright.server.api.v2.port_requests import (
@@ -104,11 +105,6 @@ _UNBOUND: _Bound = ("", VifType.UNBOUND, {})
 _NOT_SHOWN: _Bound = (UNSET, UNSET, UNSET)
 
 
-@lru_cache(maxsize=64)  # the ports of a batch share theirs
-def _moment(second: int) -> datetime:
-    return datetime.fromtimestamp(second, UTC)
-
-
 class Ports(Resource[Port, PortCreation, PortUpdate]):
     name = "port"
     collection = "ports"
@@ -125,13 +121,9 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
     listable = listing.Listable(
         collection=collection,
         filters={
-            "id": listing.text,
-            "name": listing.text,
+            **listing.NAMED_FILTERS,
             "unique_name": listing.text,
-            "description": listing.text,
             "network_id": listing.text,
-            "project_id": listing.text,
-            "tenant_id": listing.text,
             "status": listing.text,
             "admin_state_up": listing.boolean,
             "mac_address": values.mac,
@@ -140,16 +132,10 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             "device_id": listing.text,
             "device_owner": listing.text,
             "binding:host_id": listing.text,
-            "revision_number": listing.integer,
             **listing.STANDARD_FILTERS,
         },
-        sort_keys=frozenset(
-            {
-                *("id", "name", "description", "network_id", "project_id", "tenant_id"),
-                *("status", "admin_state_up", "mac_address", "device_id", "device_owner"),
-                *("revision_number", "created_at", "updated_at"),
-            }
-        ),
+        sort_keys=listing.NAMED_SORT_KEYS
+        | {"network_id", "status", "admin_state_up", "mac_address", "device_id", "device_owner"},
     )
 
     def creation(
@@ -235,8 +221,8 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             profile=value.profile if caller.is_admin else UNSET,
             tags=value.tags,
             revision_number=value.revision_number,
-            created_at=_moment(int(value.created_at)),
-            updated_at=_moment(int(value.updated_at)),
+            created_at=times.moment(value.created_at),
+            updated_at=times.moment(value.updated_at),
         )
 
 
