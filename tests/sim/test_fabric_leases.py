@@ -27,7 +27,7 @@ def test_a_standby_takes_over_within_ten_seconds_and_begins_where_it_was(
                 assert second.listener.told.cursor == world.server.cursor
                 assert first.tenure is not None
                 first.lease.drop()  # it dies without a word
-                first.tenure.keepers.clear()
+                first.tenure._keepers.of.clear()
 
                 async def silent(*_: object) -> None:
                     await asyncio.Event().wait()
