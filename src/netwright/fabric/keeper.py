@@ -212,7 +212,7 @@ class Keeper:
         """Whether it holds ports down, has sessions again, and the others do not know all yet."""
         actual = self.view.actual if self.view is not None else None
         held = self._goal is not None and self._goal.held
-        return bool(held) and actual is not None and not actual.is_isolated
+        return bool(held) and actual is not None and not actual.isolation
 
     def _unreachable(self, cause: str) -> float:
         self._failures += 1
