@@ -90,6 +90,14 @@ def passed(
     )
 
 
+def silent(name: str, goal: Goal, actual: Actual) -> View:
+    """The view of a switch whose control plane does not answer: nothing of it is proven."""
+    cause = _isolated(actual, goal)
+    return View(
+        name=name, status=SwitchStatus.ISOLATED, cause=cause, actual=actual, number=goal.number
+    )
+
+
 def drifted(name: str, before: View | None, goal: Goal, actual: Actual, drift: Drift) -> View:
     """The view of a pass that has found drift, while it goes on."""
     return replace(

@@ -19,8 +19,9 @@ class Actual(Value, frozen=True, kw_only=True):
 
     `boot_id` changes when the switch has started anew, so that it is known to have been empty.
     `isolation` says why no other switch hears it, so that what its hosts send goes nowhere; "" when
-    one does. `lost_sessions` are neighbours that it has no EVPN session with. `token` is the
-    highest that wrote to it; 0: none, or it keeps none.
+    one does. `lost_sessions` are neighbours that it has no EVPN session with. `is_partial`: its
+    control plane does not answer; what only that knows is missing in `config`, and can be neither
+    judged nor changed. `token` is the highest that wrote to it; 0: none, or it keeps none.
     """
 
     config: SwitchConfig
@@ -28,6 +29,7 @@ class Actual(Value, frozen=True, kw_only=True):
     boot_id: str
     isolation: str = ""
     lost_sessions: tuple[str, ...] = ()
+    is_partial: bool = False
     token: int = 0
 
 

@@ -82,6 +82,7 @@ class FrrDriver:
             boot_id=boot_id,
             isolation=reading.isolation(observed),
             lost_sessions=reading.lost_sessions(observed),
+            is_partial=bool(observed.silent),
             token=session.token(),
         )
 

@@ -25,7 +25,7 @@ class Observed(Value, frozen=True):
 
     `filters` are ours by the interface's index. `tagged`, `ports`, `fenced` are the maps of
     `bpf.programs`. `vnis` are in force in bgpd, `l3vnis` in zebra. `sessions` are bgpd's
-    for EVPN, and whether they are established.
+    for EVPN, and whether they are established. `silent` says which daemons do not answer, and why.
     """
 
     spaces: Mapping[str, Space]
@@ -37,6 +37,7 @@ class Observed(Value, frozen=True):
     vnis: Mapping[int, Instance] = {}
     l3vnis: Mapping[str, int] = {}
     sessions: Mapping[str, bool] = {}
+    silent: tuple[str, ...] = ()
 
     @property
     def own(self) -> Space:

@@ -54,6 +54,8 @@ def config(observed: Observed, held: frozenset[str], loopback: str) -> SwitchCon
 
 def isolation(observed: Observed) -> str:
     """Why no other switch hears of what is on this one; "" when one does."""
+    if observed.silent:
+        return f"{'; '.join(observed.silent)}. No other switch hears it."
     if observed.sessions and not any(observed.sessions.values()):
         return "None of its EVPN sessions is established: no other switch hears it."
     if not observed.bgp.announces and bridge_places(observed):
