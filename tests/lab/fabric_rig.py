@@ -20,6 +20,7 @@ from pathlib import Path
 from netwright.fabric.drivers.bpf import kernel, programs
 from netwright.fabric.drivers.linux import filters
 from netwright.fabric.drivers.linux.netlink import Netlink
+from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.lab import netns
 
 FABRIC_MTU = 1600
@@ -51,6 +52,10 @@ class Router:
     @property
     def address(self) -> str:
         return f"local:{self.directory}"
+
+    @property
+    def node(self) -> ProcessNode:
+        return ProcessNode(self.directory)
 
     def start(self) -> None:
         """The process that is the switch, zebra and bgpd; returns once they take commands."""

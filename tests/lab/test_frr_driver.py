@@ -28,6 +28,7 @@ from netwright.fabric.drivers.bpf import programs
 from netwright.fabric.drivers.frr import observing
 from netwright.fabric.drivers.frr.driver import FrrDriver
 from netwright.fabric.drivers.frr.session import Session
+from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.model.errors import DeviceError
 
 pytestmark = pytest.mark.lab
@@ -57,8 +58,7 @@ def rig() -> Iterator[Rig]:
 async def drivers(rig: Rig) -> AsyncIterator[dict[str, FrrDriver]]:
     """One for each leaf; what a test leaves on a leaf goes with it."""
     made = {
-        name: FrrDriver(name, rig.routers[name].directory, rig.routers[name].loopback)
-        for name in LEAVES
+        name: FrrDriver(name, rig.routers[name].node, rig.routers[name].loopback) for name in LEAVES
     }
     yield made
     for driver in made.values():
@@ -493,7 +493,7 @@ async def test_an_older_token_changes_nothing(rig: Rig, drivers: dict[str, FrrDr
     driver = drivers["l1"]
     made = segment(rig, "l1", 7601)
     await driver.apply(adding(made), token=TOKEN)
-    second = FrrDriver("l1", rig.routers["l1"].directory, rig.routers["l1"].loopback)
+    second = FrrDriver("l1", rig.routers["l1"].node, rig.routers["l1"].loopback)
     with pytest.raises(OvertakenError, match=r"switch l1 .*token 7, ours is 6"):
         await second.apply([Change(verb=Verb.REMOVE, before=made)], token=TOKEN - 1)
     with pytest.raises(OvertakenError):
@@ -517,7 +517,7 @@ async def test_what_stands_in_the_way_is_named(rig: Rig, drivers: dict[str, FrrD
         inside(rig, "l1", "ip", "link", "del", "br7701")
         left = msgspec.structs.replace(segment(rig, "l1", 7701), vlan=None)
         await driver.apply([Change(verb=Verb.REMOVE, before=left)], token=TOKEN)
-    nobody = FrrDriver("gone", rig.directory / "gone", "10.255.0.9")
+    nobody = FrrDriver("gone", ProcessNode(rig.directory / "gone"), "10.255.0.9")
     with pytest.raises(DeviceError, match="switch gone does not answer"):
         await nobody.read()
     await nobody.close()

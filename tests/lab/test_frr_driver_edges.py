@@ -57,7 +57,7 @@ async def border(rig: Rig) -> AsyncIterator[FrrDriver]:
 
 async def _driver(rig: Rig, name: str) -> AsyncIterator[FrrDriver]:
     router = rig.routers[name]
-    driver = FrrDriver(name, router.directory, router.loopback)
+    driver = FrrDriver(name, router.node, router.loopback)
     yield driver
     config = (await driver.read()).config
     parts = (config.routes, config.interfaces.values(), config.gateways.values(),

@@ -15,6 +15,8 @@ class ControllerSettings(Settings, frozen=True, kw_only=True):
     state_directory   holds the controller's store, of this controller alone
     observer          HOST:PORT of a gobgpd's API that is peered with the fabric; "": none, and the
                       leaves' own words are what attachments are verified by
+    ssh               the program that switches at `ssh:…` are reached by, with options of yours
+    switch_program    what our program is called on such a switch, with what must precede it
     holder            how this controller is called where others look; "": host name and process
     """
 
@@ -29,6 +31,8 @@ class ControllerSettings(Settings, frozen=True, kw_only=True):
             examples=["127.0.0.1:50051"],
         ),
     ] = ""
+    ssh: Annotated[tuple[str, ...], Meta(min_length=1)] = ("ssh",)
+    switch_program: Annotated[tuple[str, ...], Meta(min_length=1)] = ("netwright",)
     holder: Annotated[str, Meta(max_length=200)] = ""
 
     def __post_init__(self) -> None:

@@ -39,7 +39,7 @@ def observe(session: Session) -> Observed:
 def held(session: Session) -> frozenset[str]:
     """Host ports that the switch left down when it started, until it is complete."""
     try:
-        text = (session.node.directory / "hold").read_text()
+        text = session.node.hold.read_text()
     except FileNotFoundError:
         return frozenset()
     return frozenset(text.split())
