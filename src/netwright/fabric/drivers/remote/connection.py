@@ -53,6 +53,7 @@ class Connection:
         self._is_hung_up = False
         self._why = ""
         """Why it ended; "": it has not."""
+        self._listening = asyncio.create_task(self._listen(), name=f"words of {where}")
         self._life = asyncio.create_task(self._live(), name=f"connection to {where}")
 
     @classmethod
@@ -123,6 +124,7 @@ class Connection:
     def hang_up(self) -> None:
         """The switch hears that its input ends, by the child's end if not before."""
         self._is_hung_up = True
+        self._listening.cancel()
         self._shut_input()
         with suppress(ProcessLookupError):
             self._process.terminate()
@@ -140,8 +142,8 @@ class Connection:
         beats = asyncio.create_task(self._beat(), name=f"beats to {self._where}")
         wrong = ""
         try:
-            wrong = await self._listen()
-            if wrong:
+            await asyncio.wait({self._listening})
+            if not self._listening.cancelled() and (wrong := self._listening.result()):
                 self.hang_up()
         finally:
             beats.cancel()

@@ -1,8 +1,9 @@
 """Who may write to this switch now: the connection that was opened last, a change at a time.
 
-A file holds the name of that connection; it is locked (flock) for the length of a turn: one change,
-or one reading. So a program that has not noticed yet that its connection is dead begins no change
-once the next connection is there, which itself waits for the change that is under way.
+A file holds that connection's name, and is locked (flock) for the length of a turn: one change, or
+one reading. A connection that opens writes its name without the lock, and then waits for it. So a
+program that has not noticed yet that its connection is dead has no further turn once the next
+connection is there, and that one begins after the change which was under way.
 """
 
 import fcntl
@@ -36,8 +37,9 @@ class Turns:
         self._over = ""
         directory.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(directory / "turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.pwrite(self._descriptor, self._name, 0)
         with self._locked():
-            os.pwrite(self._descriptor, self._name, 0)
+            pass
 
     @property
     def over(self) -> str:
