@@ -17,6 +17,9 @@ class RemoteDriver:
 
     A call opens a connection when there is none. A call that nobody waits for any more (the
     controller's bound) ends it, and so what it asked of the switch, after the change under way.
+
+    A later connection begins with the last token: the driver there repairs FRR only for a
+    controller that it knows as the last that wrote, and one that was overtaken hears so at once.
     """
 
     def __init__(self, name: str, address: str, command: Sequence[str]) -> None:
@@ -25,6 +28,7 @@ class RemoteDriver:
         self._connection: Connection | None = None
         self._opened = asyncio.Event()
         self._numbers = itertools.count(1)
+        self._token: int | None = None
 
     async def read(self) -> Actual:
         answer = await self._ask(Read(id=next(self._numbers)))
@@ -33,8 +37,8 @@ class RemoteDriver:
         return answer.actual
 
     async def apply(self, changes: Sequence[Change], *, token: int) -> None:
-        forms = protocol.forms(changes)
-        await self._ask(Apply(id=next(self._numbers), changes=forms, token=token))
+        self._token = token
+        await self._ask(self._apply(changes, token))
 
     async def learned(self, vnis: Sequence[int]) -> Mapping[int, Learned]:
         answer = await self._ask(Learn(id=next(self._numbers), vnis=tuple(vnis)))
@@ -67,6 +71,20 @@ class RemoteDriver:
         if self._connection is not None and self._connection.is_over:
             await self.close()
         if self._connection is None:
-            self._connection = await Connection.open(self._where, self._command)
+            self._connection = await self._open()
             self._opened.set()
         return await self._connection.ask(call)
+
+    async def _open(self) -> Connection:
+        connection = await Connection.open(self._where, self._command)
+        if self._token is None:
+            return connection
+        try:
+            await connection.ask(self._apply((), self._token))
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    def _apply(self, changes: Sequence[Change], token: int) -> Apply:
+        return Apply(id=next(self._numbers), changes=protocol.forms(changes), token=token)

@@ -29,13 +29,15 @@ def command(behaviour: str, directory: Path) -> tuple[str, ...]:
 
 
 class SlowSwitch:
-    """Each change takes 0.1 s, in a turn; all are also written to `changes`, one letter each."""
+    """Each change takes 0.1 s, in a turn; all are also written to `changes`, one letter each.
+
+    Tokens that were accepted stand in `tokens`, and outlive the program, as on a switch.
+    """
 
     def __init__(self, name: str, directory: Path, turns: Turns) -> None:
         self._simulated = SimulatedSwitch(name)
         self._directory = directory
         self._turns = turns
-        self._token = 0
 
     async def read(self) -> Actual:
         def turn() -> None:
@@ -46,9 +48,12 @@ class SlowSwitch:
         return await self._simulated.read()
 
     async def apply(self, changes: Sequence[Change], *, token: int) -> None:
-        if token < self._token:
-            raise OvertakenError(f"switch {self._simulated.name}: token {self._token}")
-        self._token = token
+        tokens = self._directory / "tokens"
+        kept = max(map(int, tokens.read_text().split())) if tokens.exists() else 0
+        if token < kept:
+            raise OvertakenError(f"switch {self._simulated.name}: token {kept}")
+        with tokens.open("a") as file:
+            file.write(f"{token}\n")
         await asyncio.to_thread(self._apply, changes)
         for change in changes:
             self._simulated.carry_out(change)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,11 @@ def segments(*vnis: int) -> SwitchConfig:
             for vni in vnis
         }
     )
+
+
+def kill(directory: Path) -> None:
+    """The newest child."""
+    os.kill(starts(directory)[-1], 9)
 
 
 @asynccontextmanager
@@ -90,7 +95,7 @@ async def test_changes_are_heard_and_the_end_of_a_connection_is_one(tmp_path: Pa
         await until(lambda: heard == 1)
         (tmp_path / "touched").touch()
         await until(lambda: heard == 2)
-        os.kill(starts(tmp_path)[0], 9)
+        kill(tmp_path)
         await until(lambda: heard == 3)
         await driver.read()
         await until(lambda: heard == 4)
@@ -99,6 +104,26 @@ async def test_changes_are_heard_and_the_end_of_a_connection_is_one(tmp_path: Pa
         assert len(starts(tmp_path)) == 2
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_later_connection_begins_with_the_token(tmp_path: Path) -> None:
+    """Another controller's is newer: then whatever is asked says so."""
+    tokens = tmp_path / "tokens"
+    async with driver_of(command("serve", tmp_path), tmp_path) as driver:
+        await driver.read()
+        assert not tokens.exists()
+        await driver.apply((), token=8)
+        kill(tmp_path)
+        with suppress(DeviceError):  # it may be asked before its end is known
+            await driver.read()
+        await driver.read()
+        assert tokens.read_text().split() == ["8", "8"]
+        tokens.write_text("9")
+        kill(tmp_path)
+        with suppress(DeviceError):
+            await driver.read()
+        with pytest.raises(OvertakenError, match="token 9"):
+            await driver.read()
 
 
 GREETING = protocol.line(Greeting(form=protocol.form(), release="1"))
