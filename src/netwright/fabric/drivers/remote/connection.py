@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
-from typing import Self
+from typing import Literal, Self
 
 import structlog
 
@@ -42,9 +42,10 @@ log = structlog.get_logger(__name__)
 class Connection:
     """`where` is the switch's name and address, for messages."""
 
-    def __init__(self, where: str, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, where: str, process: asyncio.SubprocessTransport, child: "_Child") -> None:
         self._where = where
         self._process = process
+        self._child = child
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stirred = asyncio.Event()
@@ -60,12 +61,12 @@ class Connection:
     async def open(cls, where: str, command: Sequence[str]) -> Self:
         """Starts the child, and hears its greeting. Raises DeviceError."""
         try:
-            process = await asyncio.create_subprocess_exec(
+            process, child = await asyncio.get_running_loop().subprocess_exec(
+                _Child,
                 *command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                limit=protocol.LINE_BYTES_MAX,
                 start_new_session=True,  # no terminal to ask at, no signal that was not for it
             )
         except OSError as error:
@@ -73,7 +74,7 @@ class Connection:
                 f"{where} is not reached: {command[0]} cannot be run: {error.strerror}. "
                 "Install it, or correct `ssh` in [fabric]."
             ) from error
-        connection = cls(where, process)
+        connection = cls(where, process, child)
         try:
             async with asyncio.timeout(GREETING_S_MAX):
                 await connection._greeted
@@ -125,7 +126,7 @@ class Connection:
         """The switch hears that its input ends, by the child's end if not before."""
         self._is_hung_up = True
         self._listening.cancel()
-        self._shut_input()
+        self._input.close()
         with suppress(ProcessLookupError):
             self._process.terminate()
 
@@ -140,25 +141,35 @@ class Connection:
         """All of the child's life."""
         errors = asyncio.create_task(self._hear_errors(), name=f"errors of {self._where}")
         beats = asyncio.create_task(self._beat(), name=f"beats to {self._where}")
+        ended = asyncio.create_task(self._child.ended.wait(), name=f"end of {self._where}")
         wrong = ""
         try:
-            await asyncio.wait({self._listening})
-            if not self._listening.cancelled() and (wrong := self._listening.result()):
+            await asyncio.wait({self._listening, ended}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({self._listening}, timeout=_STOP_S_MAX)  # its last words
+            if self._listening.done() and not self._listening.cancelled():
+                wrong = self._listening.result()
+            if wrong:
                 self.hang_up()
         finally:
-            beats.cancel()
-            self._shut_input()
-            await self._reap()
+            for task in (beats, self._listening):
+                task.cancel()
+            self._input.close()
+            await self._reap(ended)
             await asyncio.wait({errors}, timeout=_STOP_S_MAX)
             errors.cancel()
+            ended.cancel()
+            self._process.close()
             self._conclude(wrong)
+            with suppress(OSError, TimeoutError):  # how its input ended is nobody's question
+                async with asyncio.timeout(_STOP_S_MAX):
+                    await self._input.wait_closed()
 
     async def _listen(self) -> str:
         """What was wrong with what the child said; "": it ended."""
-        assert self._process.stdout is not None
+        assert self._child.stdout is not None
         while True:
             try:
-                line = await self._process.stdout.readline()
+                line = await self._child.stdout.readline()
                 if not line.endswith(b"\n"):
                     return ""
                 word = protocol.word(line)
@@ -193,9 +204,8 @@ class Connection:
             kind = OvertakenError if word.is_overtaken else DeviceError
             answer.set_exception(kind(word.message))
 
-    async def _reap(self) -> None:
+    async def _reap(self, ended: "asyncio.Task[Literal[True]]") -> None:
         """By itself it ends with a status that says why."""
-        ended = asyncio.ensure_future(self._process.wait())
         for then in (self._process.terminate, self._process.kill):
             await asyncio.wait({ended}, timeout=_STOP_S_MAX)
             if ended.done():
@@ -204,9 +214,10 @@ class Connection:
                 then()
         await asyncio.wait({ended}, timeout=_STOP_S_MAX)
 
-    def _shut_input(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+    @property
+    def _input(self) -> asyncio.StreamWriter:
+        assert self._child.stdin is not None
+        return self._child.stdin
 
     def _conclude(self, wrong: str) -> None:
         if wrong:
@@ -217,7 +228,7 @@ class Connection:
             self._why = f"{self._where}: the connection ended: {self._goodbye}."
         else:
             said = self._stderr.decode(errors="replace")
-            why, next_ = ssh.meaning(self._process.returncode, said)
+            why, next_ = ssh.meaning(self._process.get_returncode(), said)
             doing = "the connection broke" if self._greeted.done() else "it is not reached"
             self._why = f"{self._where}: {doing}: {why.rstrip('.')}. {next_}"
         self._stirred.set()
@@ -234,15 +245,14 @@ class Connection:
 
     async def _write(self, text: bytes) -> None:
         """That the child does not read any more is known by its end."""
-        assert self._process.stdin is not None
         with suppress(OSError):
-            self._process.stdin.write(text)
-            await self._process.stdin.drain()
+            self._input.write(text)
+            await self._input.drain()
 
     async def _hear_errors(self) -> None:
         """ssh's, and the log of the program there."""
-        assert self._process.stderr is not None
-        while text := await self._process.stderr.read(_STDERR_BYTES):
+        assert self._child.stderr is not None
+        while text := await self._child.stderr.read(_STDERR_BYTES):
             self._stderr = (self._stderr + text)[-_STDERR_BYTES:]
             if self._greeted.done():
                 log.info("a switch says", switch=self._where, text=text.decode(errors="replace"))
@@ -250,6 +260,18 @@ class Connection:
     def _last_words(self) -> str:
         said = self._stderr.decode(errors="replace").strip()
         return f" ({said.splitlines()[-1]})" if said else ""
+
+
+class _Child(asyncio.subprocess.SubprocessStreamProtocol):
+    """Its end is known at once, also where a process of its own still holds its pipes."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=protocol.LINE_BYTES_MAX, loop=asyncio.get_running_loop())
+        self.ended = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.ended.set()
 
 
 def _nonsense(error: Exception, *, is_greeted: bool) -> str:

@@ -182,6 +182,16 @@ async def test_a_failure_names_the_switch_and_what_was_said(
             assert len(starts(tmp_path)) == 2
 
 
+async def test_a_child_that_ended_is_not_waited_for_because_another_holds_its_pipes(
+    tmp_path: Path,
+) -> None:
+    code = WORDS + "greet(); hear()\nif os.fork(): end('gone')\ntime.sleep(20)"
+    async with driver_of((sys.executable, "-S", "-c", code, str(tmp_path)), tmp_path) as driver:
+        async with asyncio.timeout(10):
+            with pytest.raises(DeviceError, match=rf"{NAMED}.*the connection broke: gone"):
+                await driver.read()
+
+
 async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     driver = RemoteDriver("leaf1", "ssh:leaf1", ("/nowhere/ssh", "leaf1"))
     with pytest.raises(DeviceError, match=rf"{NAMED}.*/nowhere/ssh cannot be run: No such .*\[fab"):
