@@ -201,7 +201,7 @@ async def test_another_controllers_newer_token_overtakes(
             await applying
         with pytest.raises(OvertakenError, match=r"l1 .*token 8, ours is 7"):
             await old.apply([Change(verb=Verb.REMOVE, before=made[9200])], token=TOKEN)
-        with suppress(DeviceError):  # who was overtaken had looked in: once, it connects anew
+        with suppress(DeviceError):  # the overtaken one's connection ended ours: just once
             await new.read()
         assert (await new.read()).config.segments == made
         await new.apply(removing((await new.read()).config), token=TOKEN + 1)

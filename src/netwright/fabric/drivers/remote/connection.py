@@ -93,7 +93,7 @@ class Connection:
     @property
     def is_over(self) -> bool:
         """Whether it has ended, or is about to."""
-        return self._is_hung_up or self._life.done()
+        return self._is_hung_up or bool(self._why)
 
     async def ask(self, call: Call) -> Answer:
         """Raises DeviceError and OvertakenError. Whoever stops waiting ends the connection."""
@@ -150,6 +150,8 @@ class Connection:
                 wrong = self._listening.result()
             if wrong:
                 self.hang_up()
+        except Exception:
+            log.exception("a connection failed", switch=self._where)
         finally:
             for task in (beats, self._listening):
                 task.cancel()
@@ -245,7 +247,7 @@ class Connection:
 
     async def _write(self, text: bytes) -> None:
         """That the child does not read any more is known by its end."""
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):  # uvloop's word for a closed pipe
             self._input.write(text)
             await self._input.drain()
 

@@ -26,7 +26,7 @@ from netwright.model.resources import Value
 T = TypeVar("T")
 
 LINE_BYTES_MAX = 64 * 1024 * 1024
-"""A switch with 500 VNIs and 2,000 VLANs on its ports is read in 0.3 MB."""
+"""A switch with 2,000 VNIs, all on each of 48 ports, is read in 1.8 MB."""
 
 BEAT = b"\n"
 BEAT_S = 2.0

@@ -113,8 +113,11 @@ class Service:
             log.exception("a call failed", switch=self._switch)
             message = f"switch {self._switch}: its driver failed there: {error!r}."
             word = Failed(id=call.id, message=message)
+        over = self._turns.over
+        if over and isinstance(word, Failed) and not word.is_overtaken:
+            return self._end(over)  # the goodbye says it, once there is no more to ask here
         await self._say(word)
-        return self._end(self._turns.over)
+        return self._end(over)
 
     async def _carry_out(self, call: Call) -> Answer:
         match call:
