@@ -62,7 +62,10 @@ class Router:
         for path in (self.directory, self.directory / "frr"):  # FRR's own user writes there
             path.mkdir(parents=True, exist_ok=True)
             shutil.chown(path, "frr", "frr")
-        script = "mount -t tmpfs tmpfs /run/netns && echo $$ > $0/pid && exec sleep infinity"
+        script = (
+            "mount -t tmpfs tmpfs /run/netns && echo $$ > $0/.pid && mv $0/.pid $0/pid && "
+            "exec sleep infinity"
+        )
         self._spawn(
             "ip", "netns", "exec", self.namespace,
             "unshare", "-m", "sh", "-c", script, str(self.directory),

@@ -8,6 +8,7 @@ import asyncio
 import os
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -249,7 +250,12 @@ def ssh(rig: Rig) -> Iterator[tuple[str, ...]]:
         "-o", f"UserKnownHostsFile={directory}/known_hosts",
         "-o", f"BindAddress={rig.routers['s1'].loopback}",
     )  # fmt: skip
-    os.kill(int((directory / "pid").read_text()), 15)
+    pid = directory / "pid"
+    os.kill(int(pid.read_text()), signal.SIGTERM)
+    give_up = time.monotonic() + 10
+    while pid.exists():  # it takes it away itself
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
     shutil.rmtree(directory)
 
 
