@@ -17,8 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.lab.fabric_rig import Rig, run
-from tests.lab.test_frr_driver import adding, inside, pings, reaches, removing, segment, vrf
+from tests.doubles.switch_configs import adding, removing
+from tests.lab.fabric_rig import Rig, pings, reaches, run
+from tests.lab.test_frr_driver import segment, vrf
 
 from netwright.fabric.changes import Change, Verb
 from netwright.fabric.config import AnycastGateway, Interface, SwitchConfig
@@ -66,8 +67,8 @@ def rig() -> Iterator[Rig]:
 
 def install(rig: Rig, leaf: str) -> None:
     directory = rig.routers[leaf].directory
-    inside(rig, leaf, "mkdir", "-p", "/run/frr")
-    inside(rig, leaf, "mount", "--bind", str(directory / "frr"), "/run/frr")
+    rig.inside(leaf, "mkdir", "-p", "/run/frr")
+    rig.inside(leaf, "mount", "--bind", str(directory / "frr"), "/run/frr")
     words = {
         "directory": directory,
         "sources": _SOURCES,
@@ -112,7 +113,7 @@ async def test_hosts_reach_each_other_by_what_was_applied_from_afar(
     gateway = AnycastGateway(addresses=("10.90.0.254/24",), mac_address="02:00:5e:00:00:01")
     for number, host in enumerate(("a1", "a2"), 1):
         rig.dress(host, f"10.90.0.{number}/24")
-    assert not pings(rig, "a1", "10.90.0.2")
+    assert not pings(rig.namespace("a1"), "10.90.0.2")
     for leaf, driver in drivers.items():
         await driver.apply(
             adding(
@@ -122,8 +123,8 @@ async def test_hosts_reach_each_other_by_what_was_applied_from_afar(
             ),
             token=TOKEN,
         )
-    assert await reaches(rig, "a1", "10.90.0.2")
-    assert await reaches(rig, "a1", "10.90.0.254")
+    assert await reaches(rig.namespace("a1"), "10.90.0.2")
+    assert await reaches(rig.namespace("a1"), "10.90.0.254")
     for leaf, driver in drivers.items():
         router = rig.routers[leaf]
         local = FrrDriver(leaf, router.node, router.loopback)
@@ -131,12 +132,13 @@ async def test_hosts_reach_each_other_by_what_was_applied_from_afar(
         assert from_afar.config == on_the_spot.config
         assert from_afar.config.segments.keys() == {9001}
         assert from_afar.links == on_the_spot.links
-        assert not from_afar.is_isolated
+        assert from_afar.isolation == on_the_spot.isolation
+        assert from_afar.token == TOKEN
         assert await driver.learned([9001]) == await local.learned([9001])
         await local.close()
     other = rig.routers["l2"].loopback
     assert (await drivers["l1"].learned([9001]))[9001].remote_vteps == {other}
-    inside(rig, "l1", "ip", "netns", "exec", "vpc-r", "ip", "link", "show", "br9001")
+    rig.inside("l1", "ip", "netns", "exec", "vpc-r", "ip", "link", "show", "br9001")
     assert not Path("/run/netns/vpc-r").exists()
 
 
@@ -160,7 +162,7 @@ async def test_what_somebody_changes_there_is_told(
              "address-family l2vpn evpn", "-c", "vni 9101", "-c", "route-target export 1:1"),
         ):  # fmt: skip
             told.clear()
-            inside(rig, "l1", *change)
+            rig.inside("l1", *change)
             async with asyncio.timeout(2.0):
                 await told.wait()
             await quiet(told)
@@ -194,7 +196,7 @@ async def test_another_controllers_newer_token_overtakes(
         old.apply(adding(*(segment(rig, "l1", vni) for vni in vnis)), token=TOKEN)
     )
     try:
-        await until(lambda: "vni9202" in inside(rig, "l1", "ip", "-br", "link"))
+        await until(lambda: "vni9202" in rig.inside("l1", "ip", "-br", "link"))
         await new.apply((), token=TOKEN + 1)  # what a new holder of the lease does first
         made = (await new.read()).config.segments
         assert 2 <= len(made) < len(vnis)
@@ -209,7 +211,7 @@ async def test_another_controllers_newer_token_overtakes(
     finally:
         await new.close()
         # The token outlives the test, as it should; the next one begins from none.
-        inside(rig, "l1", "ip", "link", "del", "netwright")
+        rig.inside("l1", "ip", "link", "del", "netwright")
 
 
 async def test_a_switch_whose_frr_is_away_says_so(
@@ -242,8 +244,8 @@ def ssh(rig: Rig) -> Iterator[tuple[str, ...]]:
         f"AuthorizedKeysFile {directory}/authorized_keys\nStrictModes no\nUsePAM no\n"
         "PermitRootLogin prohibit-password\n"
     )
-    inside(rig, "l1", "mkdir", "-p", "/run/sshd")
-    inside(rig, "l1", "/usr/sbin/sshd", "-f", str(directory / "sshd_config"))
+    rig.inside("l1", "mkdir", "-p", "/run/sshd")
+    rig.inside("l1", "/usr/sbin/sshd", "-f", str(directory / "sshd_config"))
     yield (
         "ip", "netns", "exec", rig.namespace("s1"),
         "ssh", "-F", "none", "-i", str(directory / "user"),
@@ -302,7 +304,7 @@ async def test_a_connection_that_is_cut_amid_an_apply_leaves_whole_changes(
     vnis = range(9300, 9700)
     wanted = {vni: segment(rig, "l1", vni) for vni in vnis}
     applying = asyncio.create_task(driver.apply(adding(*wanted.values()), token=TOKEN))
-    await until(lambda: "vni9302" in inside(rig, "l1", "ip", "-br", "link"))
+    await until(lambda: "vni9302" in rig.inside("l1", "ip", "-br", "link"))
     assert driver._connection is not None
     driver._connection._process.kill()
     with pytest.raises(DeviceError, match=r"switch l1 .*the connection broke"):
@@ -310,9 +312,9 @@ async def test_a_connection_that_is_cut_amid_an_apply_leaves_whole_changes(
     read = (await driver.read()).config
     assert 2 <= len(read.segments) < len(vnis)
     assert read.segments == {vni: wanted[vni] for vni in read.segments}
-    links = inside(rig, "l1", "ip", "-br", "link")
+    links = rig.inside("l1", "ip", "-br", "link")
     assert (await driver.read()).config == read
-    assert inside(rig, "l1", "ip", "-br", "link") == links
+    assert rig.inside("l1", "ip", "-br", "link") == links
     more = next(segment for vni, segment in wanted.items() if vni not in read.segments)
     await driver.apply(adding(more), token=TOKEN)
     whole = (await driver.read()).config

@@ -41,7 +41,7 @@ def test_any_difference(before: SwitchConfig, after: SwitchConfig, token: int) -
 def test_any_configuration(
     config: SwitchConfig, links: dict[str, bool], learned: list[Learned]
 ) -> None:
-    actual = Actual(config=config, links=links, boot_id="b\n1", is_isolated=True)
+    actual = Actual(config=config, links=links, boot_id="b\n1", isolation="no session", token=9)
     for answer in (Answer(id=1, actual=actual), Answer(id=2, learned=tuple(learned))):
         said = protocol.line(answer)
         assert said.count(b"\n") == 1
