@@ -229,6 +229,13 @@ async def test_a_switch_whose_frr_is_away_says_so(
     await drivers["l2"].read()
 
 
+def wait_until(what: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def ssh(rig: Rig) -> Iterator[tuple[str, ...]]:
     """An sshd on leaf 1, and the command of a client on the spine, with keys of their own."""
@@ -246,18 +253,16 @@ def ssh(rig: Rig) -> Iterator[tuple[str, ...]]:
     )
     rig.inside("l1", "mkdir", "-p", "/run/sshd")
     rig.inside("l1", "/usr/sbin/sshd", "-f", str(directory / "sshd_config"))
+    pid = directory / "pid"
+    wait_until(lambda: pid.exists() and pid.read_text().endswith("\n"))  # it listens before
     yield (
         "ip", "netns", "exec", rig.namespace("s1"),
         "ssh", "-F", "none", "-i", str(directory / "user"),
         "-o", f"UserKnownHostsFile={directory}/known_hosts",
         "-o", f"BindAddress={rig.routers['s1'].loopback}",
     )  # fmt: skip
-    pid = directory / "pid"
     os.kill(int(pid.read_text()), signal.SIGTERM)
-    give_up = time.monotonic() + 10
-    while pid.exists():  # it takes it away itself
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
+    wait_until(lambda: not pid.exists())  # it takes it away once it listens no more
     shutil.rmtree(directory)
 
 
@@ -324,6 +329,4 @@ async def test_a_connection_that_is_cut_amid_an_apply_leaves_whole_changes(
 
 
 async def until(what: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 20
-    while not await asyncio.to_thread(what):
-        assert time.monotonic() < give_up
+    await asyncio.to_thread(wait_until, what)
