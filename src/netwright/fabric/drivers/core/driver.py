@@ -18,7 +18,7 @@ from netwright.fabric.drivers.linux import links, marks, tokens
 from netwright.fabric.drivers.linux.checksums import disable_checksum_offload
 from netwright.fabric.drivers.linux.links import KernelRoute, Link
 from netwright.fabric.drivers.linux.netlink import Netlink
-from netwright.fabric.drivers.linux.node import Node
+from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.fabric.drivers.wording import element_words
 from netwright.model.errors import DeviceError
 
@@ -42,7 +42,7 @@ class CoreDriver:
 
     def __init__(self, name: str, directory: Path) -> None:
         self._name = name
-        self._node = Node(directory)
+        self._node = ProcessNode(directory)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"switch-{name}")
 
     async def read(self) -> Actual:
@@ -120,7 +120,7 @@ class CoreDriver:
                 session.close()
         except (OSError, ValueError) as error:
             raise DeviceError(
-                f"switch {self._name} does not answer at local:{self._node.directory}: {error}. "
+                f"switch {self._name} does not answer {self._node.where}: {error}. "
                 "Is it running, and its address in the inventory right?"
             ) from error
 
@@ -128,7 +128,7 @@ class CoreDriver:
 class _Session:
     """One task's connections: netlink in the router's namespace, its line card's database."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ProcessNode) -> None:
         self._node = node
         self._netlink: Netlink = node.open_netlink("")
         try:
