@@ -83,13 +83,19 @@ class Postgres:
 
     def crash(self) -> None:
         """Kill it and all its children at once, as a power cut would."""
+        self._signal_all(signal.SIGKILL)
         assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
-        for pid in (self._process.pid, *map(int, children.split())):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         self._process.wait(STOP_S_MAX)
         self._process = None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """It answers nothing meanwhile and closes nothing, as behind a link that drops all."""
+        self._signal_all(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal_all(signal.SIGCONT)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """SIGINT rolls back what is open; SIGQUIT is a crash."""
@@ -97,6 +103,13 @@ class Postgres:
             self._process.send_signal(number)
             self._process.wait(STOP_S_MAX)
             self._process = None
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """Itself first, so that it begins no child meanwhile."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        for pid in (self.pid, *map(int, children.read_text().split())):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _place(self) -> tuple[str, ...]:
         return ("--host", str(self.directory), "--port", str(self.port or _PORT))
