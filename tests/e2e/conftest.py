@@ -44,19 +44,25 @@ class Server:
 
 @contextmanager
 def running(
-    state: Path, auth: str, *arguments: str, wrapper: Sequence[str] = (), **settings: str
+    state: Path,
+    auth: str,
+    *arguments: str,
+    wrapper: Sequence[str] = (),
+    listen: str = "",
+    **settings: str,
 ) -> Iterator[Server]:
     """A server with its state in this directory; it is gone when this ends.
 
-    `wrapper` is a command that prepares something and then becomes the server; `settings` are keys
-    of `[server]`, given in its environment.
+    It listens where it is told to, else on a port of loopback that is free. `wrapper` is a command
+    that prepares something and then becomes the server; `settings` are keys of `[server]`, given in
+    its environment.
     """
     state.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    listen = listen or f"127.0.0.1:{free_port()}"
     command = [
         *wrapper,
         str(Path(sys.executable).with_name("netwright")),
-        *("server", "--listen", f"127.0.0.1:{port}", "--auth", auth, *arguments),
+        *("server", "--listen", listen, "--auth", auth, *arguments),
     ]
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("NETWRIGHT_")},
@@ -65,7 +71,7 @@ def running(
     }
     with (state / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    server = Server(f"http://127.0.0.1:{port}", process, state)
+    server = Server(f"http://{listen}", process, state)
     try:
         _await_ready(server)
         yield server
