@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.doubles.postgres import Postgres
 
 _START_S = 20.0
 _STOP_S = 15.0
@@ -109,10 +110,16 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
-@pytest.fixture(scope="module")
-def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without authentication, shared by a module's tests."""
-    with running(tmp_path_factory.mktemp("open"), "none") as server:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def open_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server without authentication, shared by a module's tests: one on each database."""
+    settings = {}
+    if request.param == "postgresql":
+        database: Postgres = request.getfixturevalue("postgres_server")
+        settings["database"] = database.new_database()
+    with running(tmp_path_factory.mktemp("open"), "none", **settings) as server:
         yield server
 
 

@@ -15,7 +15,7 @@ from tests.e2e.conftest import Server, running
 CALLERS = 16
 AFTER = 60  # ports that are made once the fault is over
 WAIT_S = 60.0
-SILENCE_S = 10.0
+SILENCE_S = 8.0
 # No statement is waited for longer than 6 s; who waits behind it, 1 s more.
 ANSWER_S_MAX = 8.0
 SEGMENT = {
