@@ -27,11 +27,20 @@ _REGISTRATION = HostRegistration(
 
 
 @asynccontextmanager
-async def filled(url: str) -> AsyncIterator[Core]:
-    """Ports `a`, bound to `h1`, and `bb` in network `net`; closed at the end."""
+async def serving(url: str) -> AsyncIterator[Core]:
+    """Closed at the end."""
     core = await Core.open(url)
     await core.start()
     try:
+        yield core
+    finally:
+        await core.close()
+
+
+@asynccontextmanager
+async def filled(url: str) -> AsyncIterator[Core]:
+    """Ports `a`, bound to `h1`, and `bb` in network `net`; closed at the end."""
+    async with serving(url) as core:
         network = NetworkDraft(id="net", project_id="p", segment=_SEGMENT)
         subnet = SubnetDraft(
             id="sub", project_id="p", network_id="net", cidr="10.0.0.0/28", ip_version=4
@@ -43,8 +52,6 @@ async def filled(url: str) -> AsyncIterator[Core]:
         await create(core, "bb")
         await core.commit(UpdatePorts(caller=ADMIN, changes=(PortChange(id="a", host="h1"),)))
         yield core
-    finally:
-        await core.close()
 
 
 async def create(core: Core, port_id: str) -> None:

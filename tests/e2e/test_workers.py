@@ -1,5 +1,6 @@
 """`netwright server --workers`: what clients see as workers serve, die, and are renewed."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -14,11 +15,31 @@ from pathlib import Path
 
 import pytest
 from tests.doubles.postgres import Postgres
-from tests.e2e.callers import Connection, Load, make_network, ports_of, within
+from tests.e2e.callers import Connection, Load, Refused, make_network, ports_of, within
 from tests.e2e.conftest import Server, running
+
+from netwright.server.store.migrating import STEPS, migrate
+from netwright.server.store.schema import SCHEMA_VERSION
 
 WORKERS = 2
 CONNECTIONS_MAX = 300
+
+# A step as a next version might bring it: it adds, in tables that are written all the time.
+NEXT = f"""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = "{SCHEMA_VERSION}"
+reads_from = "{SCHEMA_VERSION}"
+
+
+def upgrade() -> None:
+    op.add_column("port", sa.Column("weight", sa.Integer(), nullable=True))
+    op.add_column("allocation", sa.Column("w", sa.Integer(), nullable=False, server_default="0"))
+    op.create_table("weights", sa.Column("id", sa.String(), primary_key=True))
+    op.create_index("port_weight", "port", ["weight"])
+"""
 
 
 @contextmanager
@@ -29,8 +50,8 @@ def workers(
     count: int = WORKERS,
     **settings: str,
 ) -> Iterator[Server]:
-    url = postgres_server.new_database()
-    with running(state, auth, "--workers", str(count), database=url, **settings) as server:
+    settings = {"database": postgres_server.new_database()} | settings
+    with running(state, auth, "--workers", str(count), **settings) as server:
         within(20, lambda: len(pids_of(server)) == count == server.log.count(" serving"))
         yield server
 
@@ -94,6 +115,32 @@ def test_a_killed_worker_is_replaced_and_nothing_acknowledged_is_lost(
         assert not load.unexpected()
         assert set(load.made) <= ports_of(server)
         assert re.search(rf"a worker died .*exit=-9.*pid={victim}", server.log), server.log
+        assert server.stop() == 0
+
+
+def test_workers_run_on_and_come_back_when_the_next_versions_schema_is_prepared(
+    tmp_path: Path, postgres_server: Postgres
+) -> None:
+    url = postgres_server.new_database()
+    (tmp_path / "v9999_next.py").write_text(NEXT)
+    with workers(tmp_path, postgres_server, database=url) as server, ExitStack() as clients:
+        network = make_network(to_each_worker(server, clients)[0])
+        load = Load(server, network, clients)
+        with load.running([load.keeping(), load.keeping(), load.anew, load.anew]):
+            within(20, lambda: len(load.made) > 20)
+            asyncio.run(migrate(url, "", "9999", (STEPS, tmp_path)))
+            done = len(load.made)
+            within(20, lambda: len(load.made) > done + 20)
+            assert load.failed == []
+            os.kill(min(pids_of(server)), signal.SIGKILL)
+            within(20, lambda: server.log.count(" serving") == WORKERS + 1)
+            done = len(load.made)
+            within(20, lambda: len(load.made) > done + 20)
+        assert not any(isinstance(error, Refused) for error in load.failed)
+        assert not load.unexpected()
+        assert set(load.made) <= ports_of(server)
+        said = rf"serving a newer schema, which allows it +known={SCHEMA_VERSION} .*version=9999"
+        assert re.search(said, server.log)
         assert server.stop() == 0
 
 

@@ -32,6 +32,9 @@ from sqlalchemy.sql.elements import ColumnElement
 SCHEMA_VERSION = "0011"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
+READS_FROM = "0011"
+"""The oldest version whose servers may use these tables, as the newest revision says."""
+
 metadata = MetaData()
 
 
