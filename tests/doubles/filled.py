@@ -21,7 +21,7 @@ from netwright.server.core import Core
 
 ADMIN = Caller(project_id="p", is_admin=True)
 _SEGMENT = Segment(network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=100)
-_REGISTRATION = HostRegistration(
+REGISTRATION = HostRegistration(
     epoch="life1", driver="ovs", physical_networks={"physnet1": "br-bond"}
 )
 
@@ -47,7 +47,7 @@ async def filled(url: str) -> AsyncIterator[Core]:
         )
         await core.commit(CreateNetworks(caller=ADMIN, drafts=(network,)))
         await core.commit(CreateSubnets(caller=ADMIN, drafts=(subnet,)))
-        await core.commit(RegisterHost(caller=ADMIN, host="h1", registration=_REGISTRATION))
+        await core.commit(RegisterHost(caller=ADMIN, host="h1", registration=REGISTRATION))
         await create(core, "a")
         await create(core, "bb")
         await core.commit(UpdatePorts(caller=ADMIN, changes=(PortChange(id="a", host="h1"),)))

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from tests.doubles.wiring import WiringDouble
 from tests.e2e.callers import NETWORK
@@ -16,9 +17,7 @@ from netwright.client.networking import Collection, Networking
 from netwright.server.store.copies import back_up, restore
 
 HOST = "h1"
-IDENTITY = Identity(
-    host=HOST, epoch="life", driver="double", physical_networks={"physnet1": "br-bond"}
-)
+NETWORKS = {"physnet1": "br-bond"}
 WAIT_S = 30.0
 
 
@@ -74,11 +73,14 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 @asynccontextmanager
-async def living(client: Client, wiring: WiringDouble) -> AsyncIterator[None]:
-    task = asyncio.create_task(Agent(IDENTITY, client, wiring, jitter=lambda: 0.5).run())
+async def living(
+    client: Client, wiring: WiringDouble, epoch: str
+) -> AsyncIterator[asyncio.Task[NoReturn]]:
+    """An agent, which nothing but the test may end."""
+    identity = Identity(host=HOST, epoch=epoch, driver="double", physical_networks=NETWORKS)
+    task = asyncio.create_task(Agent(identity, client, wiring, jitter=lambda: 0.5).run())
     try:
-        yield
-        assert not task.done()
+        yield task
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -101,13 +103,17 @@ async def test_what_came_after_the_backup_goes_and_the_rest_stays_as_it_is(
     removed: list[str] = []
     wiring = WiringDouble(removed=lambda port_id, _: removed.append(port_id))
     file = tmp_path / "backup"
-    async with cloud(tmp_path / "state", database_url) as it, living(it.client, wiring):
+    async with cloud(tmp_path / "state", database_url) as it, AsyncExitStack() as agents:
+        first = await agents.enter_async_context(living(it.client, wiring, "first"))
         await until(it.is_registered)
         network = await it.make_network()
         before, late = await it.bound(network), await it.bound(network)
         wiring.plug(before)
         await it.until_active(before)
         await asyncio.to_thread(back_up, database_url, file)
+
+        first.cancel()  # and so the backup does not know of this life
+        await agents.enter_async_context(living(it.client, wiring, "second"))
         after = await it.bound(network)
         for port_id in (late, after):  # of the one the backup knows no device, of the other nothing
             wiring.plug(port_id)
