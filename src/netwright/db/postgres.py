@@ -409,8 +409,10 @@ class unavailable_when_gone:  # noqa: N801 - reads as a phrase in `with`
 
 
 def _unavailable(url: str, error: BaseException) -> Unavailable:
+    silent = "it gave no answer in time" if isinstance(error, TimeoutError) else ""
+    why = str(error) or silent or type(error).__name__
     return Unavailable(
-        f"PostgreSQL at {without_password(url)} cannot be used: {error or type(error).__name__}",
+        f"PostgreSQL at {without_password(url)} cannot be used: {why}",
         next="look at its log; whether the last change was made shows when it is back",
     )
 

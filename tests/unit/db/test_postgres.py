@@ -32,7 +32,7 @@ def all_uses(database: PostgresDatabase) -> list[Awaitable[object]]:
 
 async def refused_after_s(use: Awaitable[object]) -> float:
     asked_at = time.monotonic()
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="cannot be used: it gave no answer in time"):
         await use
     return time.monotonic() - asked_at
 
