@@ -236,6 +236,9 @@ class FabricServer:
             raise Unavailable("The server is away.")
 
 
+ALONE = "It hears nobody."
+
+
 class EvpnSwitch(SimulatedSwitch):
     """A switch that remembers the highest token, and hears what its peers announce.
 
@@ -258,7 +261,9 @@ class EvpnSwitch(SimulatedSwitch):
         self.reads += 1
         actual = await super().read()
         links = dict.fromkeys(self._fabric.faces.get(self.name, ()), True) | dict(actual.links)
-        return replace(actual, links=links, is_isolated=self.is_isolated)
+        return replace(
+            actual, links=links, isolation=ALONE if self.is_isolated else "", token=self.token
+        )
 
     async def apply(self, changes: Sequence[Change], *, token: int = 0) -> None:
         self._reach()
