@@ -224,7 +224,7 @@ async def _begun(
     await transaction.start()
     try:
         yield transaction
-    except TimeoutError:  # it is silent, and would be as silent to a rollback
+    except (TimeoutError, Unavailable):  # it was silent, here or to another, and would be once more
         _cut(connection)
         raise
     except BaseException:
