@@ -139,7 +139,7 @@ def test_workers_run_on_and_come_back_when_the_next_versions_schema_is_prepared(
         assert not any(isinstance(error, Refused) for error in load.failed)
         assert not load.unexpected()
         assert set(load.made) <= ports_of(server)
-        said = rf"serving a newer schema, which allows it +known={SCHEMA_VERSION} .*version=9999"
+        said = rf"a newer schema allows this version +known={SCHEMA_VERSION} .*version=9999"
         assert re.search(said, server.log)
         assert server.stop() == 0
 

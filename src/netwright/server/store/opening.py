@@ -138,6 +138,6 @@ async def _epoch(tx: Transaction, has: str, place: str) -> str:
     require_known(version, place, await reads_from(tx))
     if version > schema.SCHEMA_VERSION:
         known = schema.SCHEMA_VERSION
-        log.warning("serving a newer schema, which allows it", version=version, known=known)
+        log.warning("a newer schema allows this version", version=version, known=known)
     (epoch,) = await tx.row("SELECT value FROM meta WHERE key = 'epoch'")
     return str(epoch)
