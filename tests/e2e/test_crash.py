@@ -44,7 +44,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield Place(f"sqlite:///{tmp_path}/netwright.db", workers=1, rounds=6)
         return
     with postgres() as server:
-        yield Place(server.new_database(), workers=2, rounds=3)
+        yield Place(server.new_database(), workers=2, rounds=2)
 
 
 @dataclass
