@@ -1,7 +1,8 @@
-"""A private PostgreSQL 15 from Debian's package: its own directory, a unix socket, no TCP.
+"""A private PostgreSQL 15 from Debian's package: its own directory, a unix socket.
 
-The real program; only where it lives is private. Unless `durable`, it does not wait for the disk:
-for tests in which nothing crashes. Root may not run it, so it runs as the package's own user.
+It listens on TCP, on loopback alone, only when it is given a port. The real program; only where it
+lives is private. Unless `durable`, it does not wait for the disk: for tests in which nothing
+crashes. Root may not run it, so it runs as the package's own user.
 """
 
 import os
@@ -20,14 +21,17 @@ PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 USER = "postgres"
 START_S_MAX = 20.0
 STOP_S_MAX = 20.0
-_PORT = 5432  # of the socket's name only
+_PORT = 5432  # without TCP, of the socket's name only
 
 
 class Postgres:
     """One server. `url(name)` is of a database of that name, made when it is asked for."""
 
-    def __init__(self, directory: Path, *, durable: bool, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, *, durable: bool, settings: Sequence[str] = (), port: int = 0
+    ) -> None:
         self.directory = directory
+        self.port = port
         self.settings = tuple(settings)
         self.durable = durable
         self._names = count(1)
@@ -42,10 +46,12 @@ class Postgres:
     def new_database(self, name: str = "") -> str:
         """The URL of an empty database."""
         name = name or f"netwright{next(self._names)}"
-        self._run("createdb", "--host", str(self.directory), "--template", "template0", name)
+        self._run("createdb", *self._place(), "--template", "template0", name)
         return self.url(name)
 
     def url(self, name: str) -> str:
+        if self.port:
+            return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
         return f"postgresql://{USER}@/{name}?host={self.directory}&port={_PORT}"
 
     def create(self) -> None:
@@ -55,7 +61,8 @@ class Postgres:
     def start(self) -> None:
         """Return when it answers."""
         settings: tuple[str, ...] = (
-            "listen_addresses=",
+            f"listen_addresses={'127.0.0.1' if self.port else ''}",
+            f"port={self.port or _PORT}",
             f"unix_socket_directories={self.directory}",
             "max_connections=200",
             *self.settings,
@@ -70,19 +77,25 @@ class Postgres:
                 arguments, stdout=output, stderr=output, **_as_user(self.directory)
             )
         self._run(
-            "pg_isready", "--host", str(self.directory), "--timeout", str(round(START_S_MAX)),
+            "pg_isready", *self._place(), "--timeout", str(round(START_S_MAX)),
             tries=round(START_S_MAX * 10),
         )  # fmt: skip
 
     def crash(self) -> None:
         """Kill it and all its children at once, as a power cut would."""
+        self._signal_all(signal.SIGKILL)
         assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
-        for pid in (self._process.pid, *map(int, children.split())):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         self._process.wait(STOP_S_MAX)
         self._process = None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """It answers nothing meanwhile and closes nothing, as behind a link that drops all."""
+        self._signal_all(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal_all(signal.SIGCONT)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """SIGINT rolls back what is open; SIGQUIT is a crash."""
@@ -90,6 +103,16 @@ class Postgres:
             self._process.send_signal(number)
             self._process.wait(STOP_S_MAX)
             self._process = None
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """Itself first, so that it begins no child meanwhile."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        for pid in (self.pid, *map(int, children.read_text().split())):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _place(self) -> tuple[str, ...]:
+        return ("--host", str(self.directory), "--port", str(self.port or _PORT))
 
     def _run(self, program: str, *arguments: str, tries: int = 1) -> None:
         command = [str(PROGRAMS / program), *arguments]
@@ -115,12 +138,14 @@ def with_pause(process: subprocess.Popen[bytes] | None) -> None:
 
 
 @contextmanager
-def postgres(*, durable: bool = True, settings: Sequence[str] = ()) -> Iterator[Postgres]:
+def postgres(
+    *, durable: bool = True, settings: Sequence[str] = (), port: int = 0
+) -> Iterator[Postgres]:
     """A running server, which is stopped and removed at the end; `settings` are `name=value`."""
     directory = Path(tempfile.mkdtemp(prefix="nwp-", dir="/var/tmp"))
     if os.geteuid() == 0:
         shutil.chown(directory, USER)
-    server = Postgres(directory, durable=durable, settings=settings)
+    server = Postgres(directory, durable=durable, settings=settings, port=port)
     try:
         server.create()
         server.start()

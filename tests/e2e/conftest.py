@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.doubles.postgres import Postgres
 
 _START_S = 20.0
 _STOP_S = 15.0
@@ -44,19 +45,25 @@ class Server:
 
 @contextmanager
 def running(
-    state: Path, auth: str, *arguments: str, wrapper: Sequence[str] = (), **settings: str
+    state: Path,
+    auth: str,
+    *arguments: str,
+    wrapper: Sequence[str] = (),
+    listen: str = "",
+    **settings: str,
 ) -> Iterator[Server]:
     """A server with its state in this directory; it is gone when this ends.
 
-    `wrapper` is a command that prepares something and then becomes the server; `settings` are keys
-    of `[server]`, given in its environment.
+    It listens where it is told to, else on a port of loopback that is free. `wrapper` is a command
+    that prepares something and then becomes the server; `settings` are keys of `[server]`, given in
+    its environment.
     """
     state.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    listen = listen or f"127.0.0.1:{free_port()}"
     command = [
         *wrapper,
         str(Path(sys.executable).with_name("netwright")),
-        *("server", "--listen", f"127.0.0.1:{port}", "--auth", auth, *arguments),
+        *("server", "--listen", listen, "--auth", auth, *arguments),
     ]
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("NETWRIGHT_")},
@@ -65,7 +72,7 @@ def running(
     }
     with (state / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    server = Server(f"http://127.0.0.1:{port}", process, state)
+    server = Server(f"http://{listen}", process, state)
     try:
         _await_ready(server)
         yield server
@@ -103,10 +110,16 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
-@pytest.fixture(scope="module")
-def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without authentication, shared by a module's tests."""
-    with running(tmp_path_factory.mktemp("open"), "none") as server:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def open_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server without authentication, shared by a module's tests: one on each database."""
+    settings = {}
+    if request.param == "postgresql":
+        database: Postgres = request.getfixturevalue("postgres_server")
+        settings["database"] = database.new_database()
+    with running(tmp_path_factory.mktemp("open"), "none", **settings) as server:
         yield server
 
 

@@ -1,13 +1,20 @@
-"""What the server acknowledged outlives SIGKILL at any moment, under load (laws 1 and 4)."""
+"""What the server acknowledged outlives SIGKILL at any moment, under load (laws 1 and 4).
+
+On SQLite, and with several workers on a PostgreSQL that waits for the disk.
+"""
 
 import asyncio
+import os
 import random
-from collections.abc import Iterable, Sequence
+import signal
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
+from tests.doubles.postgres import postgres
 from tests.e2e.conftest import Server, running
 
 from netwright.client.http import Http
@@ -15,13 +22,29 @@ from netwright.client.networking import Collection, Networking
 from netwright.model.errors import IpAddressGenerationFailure, PortNotFound, Unavailable
 
 SEED = 2
-ROUNDS = 8
-WORKERS = 24
+CALLERS = 24
 LOAD_S_MAX = 1.5
 BULK_MAX = 20
 ROOMY = "10.8.0.0/16"
 TIGHT = "10.9.0.0/28"
 TIGHT_ADDRESSES = 13  # sixteen without network, broadcast and gateway
+
+
+class Place(NamedTuple):
+    """Where the server keeps its rows, how it serves, and how often it dies."""
+
+    database: str
+    workers: int
+    rounds: int
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == "sqlite":
+        yield Place(f"sqlite:///{tmp_path}/netwright.db", workers=1, rounds=6)
+        return
+    with postgres() as server:
+        yield Place(server.new_database(), workers=2, rounds=2)
 
 
 @dataclass
@@ -97,16 +120,19 @@ class Caller:
         book.gone.add(port_id)
 
 
-def test_no_acknowledged_port_is_lost_and_no_address_given_twice(tmp_path: Path) -> None:
+def test_no_acknowledged_port_is_lost_and_no_address_given_twice(
+    tmp_path: Path, place: Place
+) -> None:
     print(f"seed {SEED}")  # noqa: T201 - shown when the test fails
     chance = random.Random(SEED)
     book = Book()
-    for round_ in range(ROUNDS):
-        with running(tmp_path, "none") as server:
+    arguments = ("--workers", str(place.workers))
+    for round_ in range(place.rounds):
+        with running(tmp_path, "none", *arguments, database=place.database) as server:
             asyncio.run(_round(server, book, chance, is_first=round_ == 0))
-    with running(tmp_path, "none") as server:
+    with running(tmp_path, "none", *arguments, database=place.database) as server:
         asyncio.run(_last_round(server, book))
-    assert book.done > ROUNDS * 50, "the load was too small to show anything"
+    assert book.done > place.rounds * 50, "the load was too small to show anything"
 
 
 async def _round(server: Server, book: Book, chance: random.Random, *, is_first: bool) -> None:
@@ -117,12 +143,20 @@ async def _round(server: Server, book: Book, chance: random.Random, *, is_first:
             for cidr in (ROOMY, TIGHT):
                 book.networks[cidr] = await _network(api, cidr)
         await _check(api, book)
-        callers = [Caller(api, book, random.Random(chance.random())) for _ in range(WORKERS)]
+        callers = [Caller(api, book, random.Random(chance.random())) for _ in range(CALLERS)]
         async with asyncio.TaskGroup() as load:
             for caller in callers:
                 load.create_task(caller.run())
             await asyncio.sleep(chance.uniform(0.2, LOAD_S_MAX))
-            server.process.kill()
+            _kill(server)
+
+
+def _kill(server: Server) -> None:
+    """The server and its workers, which would else end in an orderly way."""
+    pid = server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for each in (pid, *map(int, children)):
+        os.kill(each, signal.SIGKILL)
 
 
 async def _last_round(server: Server, book: Book) -> None:

@@ -1,6 +1,7 @@
-"""PostgreSQL dies, or its connections are cut, under load: 503, Retry-After, then well again."""
+"""PostgreSQL dies, falls silent, or loses its connections: 503, Retry-After, then well again."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from tests.e2e.conftest import Server, running
 CALLERS = 16
 AFTER = 60  # ports that are made once the fault is over
 WAIT_S = 60.0
+SILENCE_S = 8.0
+# No statement is waited for longer than 6 s; who waits behind it, 1 s more.
+ANSWER_S_MAX = 8.0
 SEGMENT = {
     "provider:network_type": "vlan",
     "provider:physical_network": "physnet1",
@@ -33,6 +37,7 @@ class Load:
     def __init__(self, http: aiohttp.ClientSession, network_id: str) -> None:
         self.acknowledged: dict[str, str] = {}  # unique name: address
         self.refused = 0
+        self.slowest_s = 0.0
         self.stopping = False
         self._answered = asyncio.Condition()
         self._http = http
@@ -65,8 +70,10 @@ class Load:
         """One port, asked for until it is there: a name makes asking again safe (law 4)."""
         port = {"network_id": self._network_id, "unique_name": name}
         while True:
+            asked_at = time.monotonic()
             async with self._http.post("/v2.0/ports", json={"port": port}) as answer:
                 said = await answer.json()
+                self.slowest_s = max(self.slowest_s, time.monotonic() - asked_at)
                 async with self._answered:
                     if answer.status in {200, 201}:
                         self.acknowledged[name] = said["port"]["fixed_ips"][0]["ip_address"]
@@ -138,3 +145,27 @@ async def test_connections_to_postgresql_are_cut_again_and_again(
             await running_load
             await _check(load, http)
         await operator.close()
+
+
+async def test_postgresql_falls_silent_and_answers_again(
+    tmp_path: Path, database: Postgres
+) -> None:
+    url = database.new_database()
+    with running(tmp_path, "none", "--workers", "2", "--database", url) as server:
+        network_id = await _network(server)
+        async with aiohttp.ClientSession(server.url) as http:
+            load = Load(http, network_id)
+            running_load = asyncio.create_task(load.run())
+            await load.reach(AFTER)
+            with database.silent():
+                await asyncio.sleep(SILENCE_S)
+                refused = load.refused
+            back_at = time.monotonic()
+            await load.reach(AFTER)
+            back_s = time.monotonic() - back_at
+            load.stopping = True
+            await running_load
+            await _check(load, http)
+        assert refused >= CALLERS
+        assert load.slowest_s < ANSWER_S_MAX
+        assert back_s < ANSWER_S_MAX

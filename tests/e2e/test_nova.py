@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.doubles.nova import TOKEN, NovaDouble, nova
@@ -220,9 +221,10 @@ def test_the_worker_that_sends_is_killed_and_another_takes_over(
 
 def owner_of(server: Server, double: NovaDouble) -> int:
     """The worker whose request the double holds, by the kernel's tables."""
-    local = f"0100007F:{double.peers[-1]:04X}"  # 127.0.0.1, as proc(5) writes it
+    ports = (double.peers[-1], urlsplit(double.url).port)
+    local, remote = (f"0100007F:{port:04X}" for port in ports)  # 127.0.0.1, as proc(5) writes it
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    (inode,) = [line[9] for line in lines if line[1] == local]
+    (inode,) = [line[9] for line in lines if line[1:3] == [local, remote]]
     pid = server.process.pid
     for worker in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         for descriptor in Path(f"/proc/{worker}/fd").iterdir():

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.e2e.conftest import Server
 
 _CHECKS = (
@@ -14,18 +15,19 @@ _CHECKS = (
     "allow_header_conformance",
     "use_after_free",
 )
-_FUZZING_S = 30
+_FUZZING_S = {"sqlite": 20, "postgresql": 12}
 
 
 def test_the_server_stands_what_its_description_brings_about(
-    open_server: Server, tmp_path: Path
+    request: pytest.FixtureRequest, open_server: Server, tmp_path: Path
 ) -> None:
+    fuzzing_s = _FUZZING_S[request.node.callspec.params["open_server"]]
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         *("run", f"{open_server.url}/openapi.json"),
         *("--checks", ",".join(_CHECKS)),
         *("--phases", "coverage,fuzzing,stateful"),
-        *("--max-examples", "12", "--max-time", str(_FUZZING_S), "--generation-deterministic"),
+        *("--max-examples", "12", "--max-time", str(fuzzing_s), "--generation-deterministic"),
         *("--exclude-path", "/v1/watch"),  # a stream without end
         *("--warnings", "off", "--no-color"),
     ]

@@ -72,9 +72,10 @@ def put_ids(lines: list[WatchLine]) -> list[str]:
 
 
 @contextmanager
-def loaded(state: Path) -> Iterator[tuple[Server, str]]:
+def loaded(state: Path, database: str = "") -> Iterator[tuple[Server, str]]:
     """A server with a network that has room for many ports."""
-    with running(state, "none", stop_s="2") as server:
+    settings = {"database": database} if database else {}
+    with running(state, "none", stop_s="2", **settings) as server:
         yield server, asyncio.run(_network(server))
 
 
@@ -102,9 +103,9 @@ async def _create(server: Server, network_id: str, count: int) -> list[str]:
 
 
 def test_a_watcher_that_stops_reading_is_cut_off_and_resumes_after_its_cursor(
-    tmp_path: Path,
+    tmp_path: Path, database_url: str
 ) -> None:
-    with loaded(tmp_path) as (server, network_id), closing(Lines(server)) as slow:
+    with loaded(tmp_path, database_url) as (server, network_id), closing(Lines(server)) as slow:
         slow.until(LineType.HEARTBEAT)
         made = asyncio.run(_create(server, network_id, CHANGES))
         read = slow.until(LineType.ERROR)
@@ -127,8 +128,8 @@ def test_a_server_with_a_watcher_that_stopped_reading_stops_in_time(tmp_path: Pa
         assert "stopped" in server.log
 
 
-def test_all_of_many_watchers_are_told(tmp_path: Path) -> None:
-    with loaded(tmp_path) as (server, network_id):
+def test_all_of_many_watchers_are_told(tmp_path: Path, database_url: str) -> None:
+    with loaded(tmp_path, database_url) as (server, network_id):
         asyncio.run(_all_told(server, network_id))
 
 

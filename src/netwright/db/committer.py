@@ -8,12 +8,15 @@ the commit only (law 4). `docs/adr/0002` has the measurements.
 After a large batch its callers ask again, one after the other. Who took the first of them alone
 would have all others wait for a commit: they are waited for, as long as turns of the loop bring
 more (`docs/adr/0011`).
+
+A database that falls silent fails a batch only after seconds. Who has waited for so long behind it
+is refused with it, not made to wait for the next one.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from netwright.model.errors import Unavailable
 
@@ -23,10 +26,20 @@ ResultT = TypeVar("ResultT")
 BATCH_ITEMS_MAX = 500
 QUEUE_ITEMS_MAX = 20_000
 
+WAITED_S_MAX = 1.0
+"""Behind a batch that fails as Unavailable: who waited for longer is not tried after it."""
+
 GATHERED_ITEMS_MIN = 16
 _TURNS_WITHOUT_MAX = 4  # of the loop: a request is submitted some turns after its bytes have come
 
 CommitBatch = Callable[[Sequence[CommandT]], Awaitable[Sequence[ResultT | Exception]]]
+
+
+class _Queued(NamedTuple, Generic[CommandT, ResultT]):
+    command: CommandT
+    weight: int
+    done: asyncio.Future[ResultT]
+    since: float  # by the loop's clock
 
 
 class Committer(Generic[CommandT, ResultT]):
@@ -44,7 +57,7 @@ class Committer(Generic[CommandT, ResultT]):
     ) -> None:
         self._commit_batch = commit_batch
         self._weigh = weigh
-        self._queue: deque[tuple[CommandT, int, asyncio.Future[ResultT]]] = deque()
+        self._queue: deque[_Queued[CommandT, ResultT]] = deque()
         self._queued_items = 0
         self._last_items = 0
         self._filled = asyncio.Event()
@@ -71,8 +84,9 @@ class Committer(Generic[CommandT, ResultT]):
                 f"{self._queued_items} changes wait for the database, which is the most that may",
                 next="send the request again in a second; if it lasts, the database is too slow",
             )
-        done: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        self._queue.append((command, weight, done))
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[ResultT] = loop.create_future()
+        self._queue.append(_Queued(command, weight, done, loop.time()))
         self._queued_items += weight
         self._filled.set()
         return await done
@@ -117,33 +131,42 @@ class Committer(Generic[CommandT, ResultT]):
             await asyncio.sleep(0)
             turns = turns + 1 if self._queued_items == before else 0
 
-    def _take(self) -> list[tuple[CommandT, asyncio.Future[ResultT]]]:
-        batch: list[tuple[CommandT, asyncio.Future[ResultT]]] = []
+    def _take(self) -> list[_Queued[CommandT, ResultT]]:
+        batch: list[_Queued[CommandT, ResultT]] = []
         items = 0
         while self._queue:
-            command, weight, done = self._queue[0]
+            weight = self._queue[0].weight
             if batch and items + weight > BATCH_ITEMS_MAX:
                 break
-            self._queue.popleft()
             items += weight
-            batch.append((command, done))
+            batch.append(self._queue.popleft())
         self._queued_items -= items
         self._last_items = items
         return batch
 
-    async def _commit(self, batch: list[tuple[CommandT, asyncio.Future[ResultT]]]) -> None:
+    async def _commit(self, batch: list[_Queued[CommandT, ResultT]]) -> None:
         outcomes: Sequence[ResultT | Exception]
         self._is_committing = True
         try:
-            outcomes = await self._commit_batch([command for command, _ in batch])
+            outcomes = await self._commit_batch([each.command for each in batch])
         except Exception as error:  # noqa: BLE001 - whoever's fault: it belongs to the callers, and the worker lives on
             outcomes = [error] * len(batch)
+            if isinstance(error, Unavailable):
+                self._refuse_who_waited(error)
         finally:
             self._is_committing = False
-        for (_, done), outcome in zip(batch, outcomes, strict=True):
+        for (_, _, done, _), outcome in zip(batch, outcomes, strict=True):
             if done.done():  # the caller has gone; what is committed stays
                 continue
             if isinstance(outcome, Exception):
                 done.set_exception(outcome)
             else:
                 done.set_result(outcome)
+
+    def _refuse_who_waited(self, why: Unavailable) -> None:
+        latest = asyncio.get_running_loop().time() - WAITED_S_MAX
+        while self._queue and self._queue[0].since < latest:
+            each = self._queue.popleft()
+            self._queued_items -= each.weight
+            if not each.done.done():
+                each.done.set_exception(why)

@@ -13,7 +13,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
@@ -74,27 +74,25 @@ class PostgresDatabase:
 
     async def write(self, work: Work[T], *, brief: bool = False) -> T:  # noqa: ARG002 - it never blocks
         async with self._connection(WRITERS_MAX) as connection:
-            transaction = connection.transaction()
-            await transaction.start()
             try:
-                result = await work(PostgresTransaction(connection))
-            except BaseException as error:
-                await self._undo(connection, transaction)
-                if isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
-                    raise KeyTaken(str(error)) from error  # another process was faster
-                raise
+                async with _begun(connection) as transaction:
+                    result = await work(PostgresTransaction(connection))
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+                raise KeyTaken(str(error)) from error  # another process was faster
             try:
                 await transaction.commit()
             except Exception as error:  # whatever it is: whether it was committed is not known
+                _cut(connection)
                 raise _unavailable(self.url, error) from error
             return result
 
     async def read(self, work: Work[T]) -> T:
-        async with (
-            self._connection(READERS_MAX) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            return await work(PostgresTransaction(connection))
+        async with self._connection(READERS_MAX) as connection:
+            begun = _begun(connection, isolation="repeatable_read", readonly=True)
+            async with begun as transaction:
+                result = await work(PostgresTransaction(connection))
+            await transaction.commit()
+            return result
 
     async def select(self, statement: ClauseElement) -> Sequence[Row]:
         async with self._connection(READERS_MAX) as connection:  # BEGIN and COMMIT would be waits
@@ -103,11 +101,12 @@ class PostgresDatabase:
     async def aside(self, within: Transaction, work: Work[T]) -> T:  # noqa: ARG002 - the form of both databases
         for _ in range(_ASIDE_ROUNDS_MAX):
             try:
-                async with (
-                    self._connection(WRITERS_MAX) as connection,
-                    connection.transaction(isolation="repeatable_read"),
-                ):
-                    return await work(PostgresTransaction(connection))
+                async with self._connection(WRITERS_MAX) as connection:
+                    begun = _begun(connection, isolation="repeatable_read")
+                    async with begun as transaction:
+                        result = await work(PostgresTransaction(connection))
+                    await transaction.commit()
+                    return result
             except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, KeyTaken):
                 continue  # another process wrote the same rows; it is done, and we look again
         raise Unavailable(
@@ -164,6 +163,9 @@ class PostgresDatabase:
             try:
                 yield connection
                 is_well = _is_open(connection)
+            except TimeoutError:  # it is silent: to give it back would wait once more
+                _cut(connection)
+                raise
             finally:
                 if is_well and len(kept) < KEPT_MAX and self._pools.get(size) is pool:
                     kept.append(connection)
@@ -185,14 +187,6 @@ class PostgresDatabase:
             await pool.release(connection, timeout=STATEMENT_S)
         except Exception as error:  # noqa: BLE001 - it has ended; the next is a new one
             log.info("postgresql.connection_lost", why=repr(error))
-            _cut(connection)
-
-    async def _undo(
-        self, connection: asyncpg.Connection, transaction: asyncpg.transaction.Transaction
-    ) -> None:
-        try:
-            await transaction.rollback()
-        except Exception:  # noqa: BLE001 - the connection has ended, and its transaction with it
             _cut(connection)
 
     async def _open(self, size: int) -> asyncpg.Pool:
@@ -219,6 +213,26 @@ def _settings() -> dict[str, str]:
         "jit": "off",  # our statements are short; compiling one costs more
         "synchronous_commit": "on",
     }
+
+
+@asynccontextmanager
+async def _begun(
+    connection: asyncpg.Connection, **how: Any
+) -> AsyncIterator[asyncpg.transaction.Transaction]:
+    """A transaction that any error rolls back; who uses it commits it."""
+    transaction = connection.transaction(**how)
+    await transaction.start()
+    try:
+        yield transaction
+    except (TimeoutError, Unavailable):  # it was silent, here or to another, and would be once more
+        _cut(connection)
+        raise
+    except BaseException:
+        try:
+            await transaction.rollback()
+        except Exception:  # noqa: BLE001 - the connection has ended, and its transaction with it
+            _cut(connection)
+        raise
 
 
 def _is_open(connection: asyncpg.Connection) -> bool:
@@ -252,8 +266,10 @@ class unavailable_when_gone:  # noqa: N801 - reads as a phrase in `with`
 
 
 def _unavailable(url: str, error: BaseException) -> Unavailable:
+    silent = "it gave no answer in time" if isinstance(error, TimeoutError) else ""
+    why = str(error) or silent or type(error).__name__
     return Unavailable(
-        f"PostgreSQL at {without_password(url)} cannot be used: {error or type(error).__name__}",
+        f"PostgreSQL at {without_password(url)} cannot be used: {why}",
         next="look at its log; whether the last change was made shows when it is back",
     )
 

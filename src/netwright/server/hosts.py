@@ -380,9 +380,15 @@ def _ports_on(world: World, host: str) -> list[tuple[Port, Binding]]:
 def _heard(world: World, name: str, epoch: str) -> Host:
     """The host, whose agent has just spoken: if it was silent, what was refused is tried again.
 
-    Raises HostNotFound, and StaleEpoch when it spoke from an earlier life.
+    Raises HostNotFound, also when none of its lives is known since a backup was restored, and
+    StaleEpoch when it spoke from an earlier life.
     """
     host = _known(world, name)
+    if not host.epoch:
+        raise HostNotFound(
+            f"The agent of host {name} has not registered since a backup was restored.",
+            next="it does so by itself at its next heartbeat",
+        )
     if host.epoch != epoch:
         raise StaleEpoch(
             f"host {name} has registered anew since epoch {epoch} (its epoch is {host.epoch})",

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from tests.doubles import virtual_time
 
 from netwright.db.committer import BATCH_ITEMS_MAX, Committer
 from netwright.model.errors import Unavailable
@@ -76,6 +77,33 @@ async def test_a_commit_that_raises_fails_its_batch_and_the_next_goes_on() -> No
         await committer.submit("a")
     assert await committer.submit("b") == "b"
     await committer.close()
+
+
+def test_who_waited_long_behind_a_silent_database_is_refused_with_its_batch() -> None:
+    tried: list[str] = []
+
+    async def commit(commands: Sequence[str]) -> Sequence[str | Exception]:
+        tried.extend(commands)
+        await asyncio.sleep(6)
+        if "first" in commands:
+            raise Unavailable("silent")
+        return list(commands)
+
+    async def main() -> None:
+        committer = Committer(commit)
+        committer.start()
+        asked = [asyncio.create_task(committer.submit("first"))]
+        for name, after_s in (("second", 0.1), ("third", 4.0), ("last", 1.5)):
+            await asyncio.sleep(after_s)
+            asked.append(asyncio.create_task(committer.submit(name)))
+        *refused, last = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(each, Unavailable) for each in refused)
+        assert last == "last"
+        assert tried == ["first", "last"]
+        assert committer.queued_items == 0
+        await committer.close()
+
+    virtual_time.run(main())
 
 
 async def test_batches_hold_a_bounded_number_of_items(log: Log) -> None:

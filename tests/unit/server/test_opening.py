@@ -51,6 +51,9 @@ def test_a_closed_database_can_be_opened_again(path: Path) -> None:
         database.close_now()
 
 
+_NEWER = "UPDATE alembic_version SET version_num = '9999'"
+
+
 @pytest.mark.parametrize(
     ("statement", "words", "what_next"),
     [
@@ -60,9 +63,14 @@ def test_a_closed_database_can_be_opened_again(path: Path) -> None:
             "db upgr",
         ),
         (
-            "UPDATE alembic_version SET version_num = '9999'",
+            f"{_NEWER}; DELETE FROM meta WHERE key = 'reads_from'",
             "a newer schema, version 9999",
-            "newer",
+            "knows 9999, or newer",
+        ),
+        (
+            f"{_NEWER}; UPDATE meta SET value = '9998' WHERE key = 'reads_from'",
+            "a newer schema, version 9999",
+            "knows 9998, or newer",
         ),
         ("DROP TABLE alembic_version", "an older schema, version 0000", "netwright db upgrade"),
     ],
@@ -72,7 +80,7 @@ def test_a_database_of_another_version_is_refused_and_not_kept_locked(
 ) -> None:
     open_sqlite(path, "first")[0].close_now()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(statement)
+        connection.executescript(statement)
     for _ in range(2):
         with pytest.raises(SchemaMismatch, match=words) as caught:
             open_sqlite(path, "first")

@@ -21,7 +21,7 @@ from netwright.server.security.members import groups_of
 from netwright.server.store import schema
 from netwright.server.store.existing import existing, has_of, nothing_there, place_of
 from netwright.server.store.quotas import count
-from netwright.server.store.versions import require_known, version_of
+from netwright.server.store.versions import reads_from, require_known, version_of
 
 PAGE = 5_000
 NAMED_MAX = 10
@@ -55,7 +55,7 @@ async def _check(tx: Transaction, url: str) -> Findings:
     version = await version_of(tx, has_of(url))
     if version is None:
         raise nothing_there(url)
-    require_known(version, place_of(url))
+    require_known(version, place_of(url), await reads_from(tx))
     (epoch,) = await tx.row("SELECT value FROM meta WHERE key = 'epoch'")
     rows = {}
     for table in schema.metadata.sorted_tables:

@@ -2,7 +2,8 @@
 
 A copy is whole or not there: it is written beside its place, and gets its name when it is on disk.
 What is put back gets a new epoch: cursors from before are no places in its log, so that watchers
-and agents begin with a snapshot.
+and agents begin with a snapshot. Nor does it know which lives of agents came after the backup: its
+hosts have no epoch until their agents register again, whichever life they are in.
 """
 
 import os

@@ -28,7 +28,12 @@ from netwright.server.store import migrations
 from netwright.server.store.existing import place_of, require_file, sqlite_path
 from netwright.server.store.opening import lock_of
 from netwright.server.store.schema import SCHEMA_VERSION
-from netwright.server.store.versions import UNNUMBERED, SchemaMismatch, require_known
+from netwright.server.store.versions import (
+    READS_FROM_KEY,
+    UNNUMBERED,
+    SchemaMismatch,
+    require_known,
+)
 
 LOCK_S = 2.0
 STATEMENT_S = 15.0
@@ -106,7 +111,7 @@ def _migrate(
     before = _version(connection)
     if before == UNNUMBERED:
         before = _number(connection, config, place)
-    known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
+    known = {step.revision: step for step in ScriptDirectory.from_config(config).walk_revisions()}
     if before is not None and before not in known:
         require_known(before, place)
     if before is not None and before > to:
@@ -116,7 +121,15 @@ def _migrate(
     if before is None:
         named = text("INSERT INTO meta (key, value) VALUES ('epoch', :epoch)")
         connection.execute(named, {"epoch": new_epoch})
+    _say_who_reads(connection, getattr(known[to].module, READS_FROM_KEY, to))
     return Migrated(before, to)
+
+
+def _say_who_reads(connection: Connection, oldest: str) -> None:
+    key = {"key": READS_FROM_KEY}
+    connection.execute(text("DELETE FROM meta WHERE key = :key"), key)
+    said = text("INSERT INTO meta (key, value) VALUES (:key, :oldest)")
+    connection.execute(said, key | {"oldest": oldest})
 
 
 def _version(connection: Connection) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from netwright.db.lock import FileLock, LockHeld
 from netwright.db.postgres import PostgresDatabase, without_password
@@ -23,13 +24,17 @@ from netwright.server.store.schema import postgres_ddl, sqlite_ddl
 from netwright.server.store.upkeep import heard
 from netwright.server.store.versions import (
     POSTGRES_HAS,
+    READS_FROM_KEY,
     SQLITE_HAS,
     UNNUMBERED,
+    reads_from,
     require_known,
     version_of,
 )
 
 SQLITE = "sqlite:///"
+
+log = structlog.get_logger(__name__)
 
 
 class DatabaseInUse(NetwrightError):
@@ -123,12 +128,16 @@ async def _make(tx: Transaction, ddl: Iterable[str], epoch: str) -> None:
     """As the migrations would, at once: a start need not load them (a test compares the two)."""
     for statement in ddl:
         await tx.run(statement)
-    await tx.insert(schema.meta, [("epoch", epoch)])
+    await tx.insert(schema.meta, [("epoch", epoch), (READS_FROM_KEY, schema.READS_FROM)])
     await tx.insert(schema.alembic_version, [(schema.SCHEMA_VERSION,)])
 
 
 async def _epoch(tx: Transaction, has: str, place: str) -> str:
     """The database's epoch. Raises SchemaMismatch."""
-    require_known(await version_of(tx, has) or UNNUMBERED, place)
+    version = await version_of(tx, has) or UNNUMBERED
+    require_known(version, place, await reads_from(tx))
+    if version > schema.SCHEMA_VERSION:
+        known = schema.SCHEMA_VERSION
+        log.warning("a newer schema allows this version", version=version, known=known)
     (epoch,) = await tx.row("SELECT value FROM meta WHERE key = 'epoch'")
     return str(epoch)

@@ -89,6 +89,7 @@ DO $$ BEGIN
 UPDATE {schema}.meta SET value = '{epoch}' WHERE key = 'epoch';
 IF NOT FOUND THEN RAISE EXCEPTION 'it has no epoch'; END IF;
 IF to_regclass('{schema}.lease') IS NOT NULL THEN DELETE FROM {schema}.lease; END IF;
+UPDATE {schema}.host SET body = jsonb_set(body::jsonb, '{{epoch}}', '""')::text;
 END $$;
 COMMIT;
 """

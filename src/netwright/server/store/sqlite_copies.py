@@ -76,6 +76,8 @@ def _prepare(file: Path, unfinished: Path, new_epoch: str) -> str:
             tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_schema")}
             if "lease" in tables:  # their holders have gone on since; see `leases`
                 copy.execute("DELETE FROM lease")
+            if "host" in tables:
+                copy.execute("UPDATE host SET body = json_set(body, '$.epoch', '')")
             if "alembic_version" not in tables:
                 return UNNUMBERED
             (version,) = copy.execute("SELECT version_num FROM alembic_version").fetchone()

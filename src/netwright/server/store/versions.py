@@ -1,4 +1,8 @@
-"""Which schema a database has, and whether this server can use it. Loads no migration."""
+"""Which schema a database has, and whether this server can use it. Loads no migration.
+
+A newer schema says in `meta.reads_from` from which version on servers may use it: so a server goes
+on, and comes back when it dies, while the next version has been prepared for.
+"""
 
 from netwright.db.transaction import Transaction
 from netwright.model.errors import Category, NetwrightError
@@ -6,6 +10,8 @@ from netwright.server.store.schema import SCHEMA_VERSION
 
 UNNUMBERED = "0000"
 """Made before there were migrations; `meta.schema_version` says more."""
+
+READS_FROM_KEY = "reads_from"
 
 SQLITE_HAS = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1"
 POSTGRES_HAS = (
@@ -31,17 +37,26 @@ async def version_of(tx: Transaction, has: str) -> str | None:
     return UNNUMBERED if await _has(tx, has, "meta") else None
 
 
-def require_known(version: str, place: str) -> None:
-    """Raises SchemaMismatch unless this server's code is for that version."""
-    if version == SCHEMA_VERSION:
-        return
+async def reads_from(tx: Transaction) -> str | None:
+    """The oldest version that may use the database's schema; None: the schema's own."""
+    rows = await tx.rows("SELECT value FROM meta WHERE key = $1", READS_FROM_KEY)
+    return str(rows[0][0]) if rows else None
+
+
+def require_known(version: str, place: str, readable_from: str | None = None) -> None:
+    """Raises SchemaMismatch unless this server's code may use that version.
+
+    `readable_from` is what a newer schema says of itself (`reads_from`).
+    """
     # Revisions are numbers of four digits: they sort as they follow each other.
+    if version == SCHEMA_VERSION or (readable_from or version) <= SCHEMA_VERSION < version:
+        return
     if version < SCHEMA_VERSION:
         how = "an older schema"
         what_next = "back it up and bring it up to date: netwright db upgrade"
     else:
         how = "a newer schema"
-        what_next = "start the version of netwright that made it, or a newer one"
+        what_next = f"start a version of netwright that knows {readable_from or version}, or newer"
     raise SchemaMismatch(
         f"the database {place} has {how}, version {version}; this netwright knows {SCHEMA_VERSION}",
         next=what_next,

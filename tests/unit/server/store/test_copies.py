@@ -7,13 +7,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.doubles.filled import create, filled
+from msgspec.structs import replace
+from tests.doubles.filled import ADMIN, REGISTRATION, create, filled, serving
 from tests.doubles.postgres import Postgres
 from tests.doubles.sql import execute
 
-from netwright.model.errors import EXIT_CODE, NetwrightError, Unavailable
+from netwright.model.errors import EXIT_CODE, HostNotFound, NetwrightError, Unavailable
 from netwright.model.resources import Port
-from netwright.model.wire import Kind, LineType, WatchLine
+from netwright.model.wire import Heartbeat, Kind, LineType, WatchLine
+from netwright.server.commands import HeartbeatHost, RegisterHost
 from netwright.server.core import Core
 from netwright.server.queries import Query
 from netwright.server.store import postgres_copies
@@ -85,6 +87,27 @@ async def test_back_to_what_was_and_watchers_begin_anew(database_url: str, file:
         assert {port.id for port in await core.reader.many(Port, Query())} >= {"next"}
     finally:
         await core.close()
+
+
+async def test_agents_register_again_whichever_life_they_are_in(
+    database_url: str, file: Path
+) -> None:
+    async with filled(database_url) as core:
+        before = await core.reader.host("h1")
+        await asyncio.to_thread(back_up, database_url, file)
+    await restore(database_url, file, "restored", force=True)
+    async with serving(database_url) as core:
+        for epoch in ("life1", "life2"):
+            beat = HeartbeatHost(caller=ADMIN, host="h1", heartbeat=Heartbeat(epoch=epoch))
+            with pytest.raises(HostNotFound, match="has not registered since a backup"):
+                await core.commit(beat)
+        after = await core.reader.host("h1")
+        assert before is not None
+        assert after is not None
+        assert replace(after, heard_at=before.heard_at) == replace(before, epoch="")
+        await core.commit(RegisterHost(caller=ADMIN, host="h1", registration=REGISTRATION))
+        beat = HeartbeatHost(caller=ADMIN, host="h1", heartbeat=Heartbeat(epoch="life1"))
+        assert (await core.commit(beat)).epoch == "life1"
 
 
 async def test_to_an_empty_place_and_the_first_one_stays(

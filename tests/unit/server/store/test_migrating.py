@@ -142,7 +142,8 @@ async def test_a_database_from_before_there_were_steps(database_url: str) -> Non
     assert "netwright db upgrade" in told.value.next
     await migrate(database_url, "x")
     assert await catalog(database_url) == before
-    assert await execute(database_url, "SELECT key, value FROM meta") == [("epoch", epoch)]
+    named = "SELECT key, value FROM meta WHERE key != 'reads_from'"
+    assert await execute(database_url, named) == [("epoch", epoch)]
 
     await execute(database_url, "DROP TABLE alembic_version")
     await execute(database_url, "INSERT INTO meta (key, value) VALUES ('schema_version', '4')")

@@ -40,6 +40,7 @@ from netwright.server.store.schema.projects import quota, quota_usage, tag
 from netwright.server.store.schema.security import membership, security_group, security_group_rule
 
 __all__ = [
+    "READS_FROM",
     "SCHEMA_VERSION",
     "SPARSE",
     "access_port",
@@ -88,6 +89,9 @@ __all__ = [
 
 SCHEMA_VERSION = "0011"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
+
+READS_FROM = "0011"
+"""The oldest version whose servers may use these tables, as the newest revision says."""
 
 
 def sqlite_ddl() -> list[str]:
