@@ -200,12 +200,18 @@ class Keeper:
         return self._next_s()
 
     def _next_s(self) -> float:
-        if self._life.is_held_down:
+        if self._life.is_held_down or self._awaits_others():
             return COMPLETE_POLL_S
         next_try_at = self._bringer.next_try_at()
         if next_try_at is None:
             return POLL_S
         return min(max(next_try_at - self._clock(), 0.05), POLL_S)
+
+    def _awaits_others(self) -> bool:
+        """Whether it holds ports down, has sessions again, and the others do not know all yet."""
+        actual = self.view.actual if self.view is not None else None
+        held = self._goal is not None and self._goal.held
+        return bool(held) and actual is not None and not actual.is_isolated
 
     def _unreachable(self, cause: str) -> float:
         self._failures += 1
