@@ -133,10 +133,17 @@ async def drain(
     client: Client,
     switch: SwitchArgument,
     *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when hosts are cut off, for they have no other.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Take a switch out of service: its host ports go down, and traffic moves to the others."""
-    await _drain(client, Action.DRAIN, switch, output)
+    done = await _asked(client, Action.DRAIN, {"switch": switch, "force": force})
+    _raise_failure(done)
+    if cut_off := done.result["cut_off"]:
+        say(f"No other leaf serves {', '.join(cut_off)}: cut off.")
+    show_text(output, done.result, f"Switch {switch} is drained.")
 
 
 @asking
@@ -147,7 +154,9 @@ async def undrain(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Give a drained switch its traffic back."""
-    await _drain(client, Action.UNDRAIN, switch, output)
+    done = await _asked(client, Action.UNDRAIN, {"switch": switch})
+    _raise_failure(done)
+    show_text(output, done.result, f"Switch {switch} is in service.")
 
 
 def history(
@@ -177,15 +186,6 @@ def history(
         for step in steps
     ]  # fmt: skip
     show_many(output, steps, STEP_COLUMNS, rows)
-
-
-async def _drain(client: Client, action: Action, switch: str, output: Output) -> None:
-    done = await _asked(client, action, {"switch": switch})
-    _raise_failure(done)
-    if done.result["cut_off"]:
-        say(f"No other leaf serves {', '.join(done.result['cut_off'])}: cut off.")
-    verb = "is drained" if done.result["drained"] else "is in service"
-    show_text(output, done.result, f"Switch {switch} {verb}.")
 
 
 async def _plan(client: Client, switches: list[str] | None, output: Output) -> None:

@@ -1,0 +1,38 @@
+"""`netwright fabric` against a real HTTP server."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests.doubles.native_api import HttpDouble
+from tests.unit.cli.test_switch import asked
+
+CUT_OFF = "To drain switch leaf1 is to cut off host1: no other leaf has a link to it."
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[HttpDouble]:
+    async with HttpDouble().serving() as double:
+        yield double
+
+
+def ends(server: HttpDouble, action: str, **said: Any) -> None:
+    """An operation of that action has ended as soon as it is asked for."""
+    body = {"id": "op-1", "state": "failed" if "error" in said else "done", **said}
+    server.answer("POST", f"/v1/fabric/{action}", json.dumps(body), 202)
+
+
+async def test_a_drain_that_cuts_hosts_off_is_refused_unless_forced(server: HttpDouble) -> None:
+    error = {"type": "Conflict", "fault": "caller", "message": CUT_OFF, "next": "Use --force."}
+    ends(server, "drain", error=error)
+    refused = await asked(server, "fabric", "drain", "leaf1")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == f"netwright: {CUT_OFF}\n  Use --force.\n"
+    assert json.loads(server.bodies[-1]) == {"switch": "leaf1", "force": False}
+
+    ends(server, "drain", result={"switch": "leaf1", "drained": True, "cut_off": ["host1"]})
+    forced = await asked(server, "fabric", "drain", "leaf1", "--force")
+    assert (forced.code, forced.out) == (0, "Switch leaf1 is drained.\n")
+    assert forced.err == "No other leaf serves host1: cut off.\n"
+    assert json.loads(server.bodies[-1]) == {"switch": "leaf1", "force": True}
