@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli import fabric_run
+from netwright.cli import acting, fabric_run
 from netwright.cli.connection import ConfigOption, asking
 from netwright.cli.output import (
     Output,
@@ -25,6 +25,7 @@ from netwright.model.errors import (
     NetwrightError,
     Unavailable,
 )
+from netwright.model.fabric import LEASE
 from netwright.model.operations import Action, OperationState
 
 WAIT_S = 30
@@ -110,7 +111,9 @@ async def status(client: Client, *, output: OutputOption = Output.TABLE) -> None
     """Show how switches stand to their plan, and the attachments that are not up."""
     from netwright.cli import fabric_views as views  # noqa: PLC0415 - only here
 
-    found = views.status(await client.snapshot(views.KINDS))
+    lease = await client.lease(LEASE)
+    say(acting.said(lease))
+    found = views.status(await client.snapshot(views.KINDS), lease)
     tables = (views.SWITCH_COLUMNS, found.switches), (views.ATTACHMENT_COLUMNS, found.waiting)
     show_tables(output, found.document, *tables)
     say(found.summary)

@@ -12,7 +12,7 @@ from netwright.model.fabric import SwitchState
 from netwright.model.resources import Attachment
 from netwright.model.states import AttachmentState
 from netwright.model.topology import Topology
-from netwright.model.wire import Kind
+from netwright.model.wire import Kind, LeaseState
 
 KINDS = (Kind.TOPOLOGY, Kind.ATTACHMENT, Kind.SWITCH)
 SWITCH_COLUMNS = ("Switch", "Kind", "Driver", "Status", "Since", "Drained", "Cause")
@@ -26,8 +26,8 @@ class Status(NamedTuple):
     summary: str
 
 
-def status(mirror: Mirror) -> Status:
-    """The switches of the inventory, and the attachments that are not up."""
+def status(mirror: Mirror, lease: LeaseState | None) -> Status:
+    """The controller, the switches of the inventory, and the attachments that are not up."""
     topology = _topology(mirror)
     states: Mapping[str, SwitchState] = mirror.of(Kind.SWITCH)
     attachments = sorted(mirror.attachments.items())
@@ -35,6 +35,7 @@ def status(mirror: Mirror) -> Status:
     counts = Counter(str(one.state) for _, one in attachments)
     return Status(
         document={
+            "controller": msgspec.to_builtins(lease),
             "switches": [
                 {
                     "name": one.name,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.doubles.native_api import HttpDouble
-from tests.unit.cli.test_switch import asked
+from tests.unit.cli.test_switch import LEASE, asked
 
 CUT_OFF = "To drain switch leaf1 is to cut off host1: no other leaf has a link to it."
 
@@ -21,6 +21,22 @@ def ends(server: HttpDouble, action: str, **said: Any) -> None:
     """An operation of that action has ended as soon as it is asked for."""
     body = {"id": "op-1", "state": "failed" if "error" in said else "done", **said}
     server.answer("POST", f"/v1/fabric/{action}", json.dumps(body), 202)
+
+
+def tells(server: HttpDouble, *lines: dict[str, Any]) -> None:
+    """A watch's snapshot."""
+    whole = [*lines, {"type": "snapshot_end", "cursor": "c1"}]
+    server.answer("GET", "/v1/watch", "".join(f"{json.dumps(line)}\n" for line in whole))
+
+
+async def test_status_begins_with_who_acts(server: HttpDouble) -> None:
+    tells(server)
+    server.answer("GET", "/v1/leases/fabric", json.dumps(LEASE | {"is_held": False, "since": 9.0}))
+    shown = await asked(server, "fabric", "status", "--output", "json")
+    assert shown.code == 0
+    assert shown.err.startswith("No fabric controller acts since 1970-01-01 00:00:09Z: ")
+    controller = json.loads(shown.out)["controller"]
+    assert (controller["holder"], controller["is_held"]) == ("ctl/7/ab", False)
 
 
 async def test_a_drain_that_cuts_hosts_off_is_refused_unless_forced(server: HttpDouble) -> None:
