@@ -1,7 +1,6 @@
 """`netwright switch` and `link` against a real HTTP server."""
 
 import json
-import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -70,8 +69,7 @@ async def server() -> AsyncIterator[HttpDouble]:
 
 
 async def asked(server: HttpDouble, *arguments: str) -> Done:
-    path = os.environ.get("PYTHONPATH", "")  # this source, where it is not the one installed
-    return await run(*arguments, NETWRIGHT_URL=server.url, PYTHONPATH=path)
+    return await run(*arguments, NETWRIGHT_URL=server.url)
 
 
 async def test_switches_are_a_table_or_what_the_api_says(server: HttpDouble) -> None:

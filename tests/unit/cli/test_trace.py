@@ -20,6 +20,7 @@ TRACE = {
     ],
     "links": [],
     "complete": True,
+    "known": True,
     "reason": "",
     "next": "",
 }
@@ -66,6 +67,16 @@ async def test_a_way_that_ends_is_exit_code_1(server: HttpDouble) -> None:
     assert done.code == 1
     assert done.err == ("It cannot arrive; 2 devices. Port db is bound to no host.\n  Bind it.\n")
     assert "tap0b9f1a0e-5a" in done.out
+
+
+async def test_a_way_that_is_not_known_is_none_that_ends(server: HttpDouble) -> None:
+    unknown = {"complete": False, "known": False, "reason": "red is a fabric network."}
+    server.answer("GET", "/v1/trace", json.dumps(TRACE | unknown | {"next": "Ping it."}))
+    done = await run("trace", "web", "db", NETWRIGHT_URL=server.url)
+    assert (done.code, done.err) == (
+        3,
+        "It is not traced beyond 2 devices. red is a fabric network.\n  Ping it.\n",
+    )
 
 
 async def test_what_show_writes_apply_reads(server: HttpDouble, tmp_path: Path) -> None:
