@@ -107,13 +107,21 @@ async def diff(
 
 
 @asking
-async def status(client: Client, *, output: OutputOption = Output.TABLE) -> None:
-    """Show how switches stand to their plan, and the attachments that are not up."""
+async def status(
+    client: Client,
+    switches: SwitchesArgument = None,
+    *,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show how switches stand to their plan, and the attachments that are not up.
+
+    Of the switches that are named: those attachments whose hosts hang on them.
+    """
     from netwright.cli import fabric_views as views  # noqa: PLC0415 - only here
 
     lease = await client.lease(LEASE)
     say(acting.said(lease))
-    found = views.status(await client.snapshot(views.KINDS), lease)
+    found = views.status(await client.snapshot(views.KINDS), lease, switches or ())
     tables = (views.SWITCH_COLUMNS, found.switches), (views.ATTACHMENT_COLUMNS, found.waiting)
     show_tables(output, found.document, *tables)
     say(found.summary)
@@ -163,7 +171,9 @@ async def undrain(
 
 
 def history(
-    subject: Annotated[str, typer.Argument(metavar="NETWORK@HOST", help="Or a switch's name.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="NETWORK@HOST", help="By id or name; or a switch.")
+    ],
     *,
     state_directory: Annotated[
         Path | None,
@@ -177,8 +187,8 @@ def history(
     It is read from the controller's own store, on its machine.
     """
     from netwright.cli.settings import load  # noqa: PLC0415
+    from netwright.fabric.history import history as read_history  # noqa: PLC0415
     from netwright.fabric.settings import ControllerSettings  # noqa: PLC0415
-    from netwright.fabric.store import read_history  # noqa: PLC0415
 
     flags = {"state_directory": None if state_directory is None else str(state_directory)}
     settings = load(ControllerSettings, "fabric", flags=flags, file=config)

@@ -4,7 +4,9 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
+from tests.doubles import fabrics
 from tests.doubles.native_api import HttpDouble
 from tests.unit.cli.test_switch import LEASE, asked
 
@@ -29,6 +31,10 @@ def tells(server: HttpDouble, *lines: dict[str, Any]) -> None:
     server.answer("GET", "/v1/watch", "".join(f"{json.dumps(line)}\n" for line in whole))
 
 
+def line(kind: str, id_: str, value: Any) -> dict[str, Any]:
+    return {"type": "put", "kind": kind, "id": id_, "object": msgspec.to_builtins(value)}
+
+
 async def test_status_begins_with_who_acts(server: HttpDouble) -> None:
     tells(server)
     server.answer("GET", "/v1/leases/fabric", json.dumps(LEASE | {"is_held": False, "since": 9.0}))
@@ -37,6 +43,26 @@ async def test_status_begins_with_who_acts(server: HttpDouble) -> None:
     assert shown.err.startswith("No fabric controller acts since 1970-01-01 00:00:09Z: ")
     controller = json.loads(shown.out)["controller"]
     assert (controller["holder"], controller["is_held"]) == ("ctl/7/ab", False)
+
+
+async def test_status_is_that_of_the_switches_that_are_named(server: HttpDouble) -> None:
+    network, topology = fabrics.network(1), fabrics.topology(leaves=4)
+    tells(
+        server,
+        line("topology", "fabric", topology),
+        *(
+            line("attachment", f"net-1@{host}", fabrics.attachment(network, host, 10))
+            for host in ("host1", "host2")
+        ),
+    )
+    server.answer("GET", "/v1/leases/fabric", json.dumps(LEASE))
+    shown = await asked(server, "fabric", "status", "leaf3", "spine1", "--output", "json")
+    found = json.loads(shown.out)
+    assert [one["name"] for one in found["switches"]] == ["leaf3", "spine1"]
+    assert [one["host"] for one in found["waiting"]] == ["host2"]
+    unknown = await asked(server, "fabric", "status", "leaf9")
+    assert (unknown.code, unknown.out) == (3, "")
+    assert "The inventory has no switch leaf9.\n  It has spine1, leaf1, " in unknown.err
 
 
 async def test_a_drain_that_cuts_hosts_off_is_refused_unless_forced(server: HttpDouble) -> None:
