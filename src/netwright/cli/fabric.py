@@ -137,6 +137,8 @@ async def capacity(client: Client, *, output: OutputOption = Output.TABLE) -> No
         for one in held
     ]
     show_many(output, held, ("Switch", "Kind", *CAPACITIES), rows)
+    if any(one[key]["capacity"] is None for one in held for key in CAPACITIES.values()):
+        say("What is unknown, a switch's `capacities` in the inventory says: topology apply.")
 
 
 @asking

@@ -65,6 +65,19 @@ async def test_status_is_that_of_the_switches_that_are_named(server: HttpDouble)
     assert "The inventory has no switch leaf9.\n  It has spine1, leaf1, " in unknown.err
 
 
+async def test_what_nobody_has_said_that_a_switch_can_hold_is_unknown(server: HttpDouble) -> None:
+    uses = {key: {"used": 0, "capacity": 9} for key in ("macs", "vnis", "vrfs", "arp_entries")}
+    leaf = {"switch": "leaf1", "kind": "leaf", **uses}
+    server.answer("GET", "/v1/fabric/capacity", json.dumps({"switches": [leaf]}))
+    known = await asked(server, "fabric", "capacity")
+    assert (known.code, known.err) == (0, "")
+    leaf["vnis"] = {"used": 0, "capacity": None}
+    server.answer("GET", "/v1/fabric/capacity", json.dumps({"switches": [leaf]}))
+    unknown = await asked(server, "fabric", "capacity")
+    assert "0 of unknown" in unknown.out
+    assert "`capacities` in the inventory" in unknown.err
+
+
 async def test_a_drain_that_cuts_hosts_off_is_refused_unless_forced(server: HttpDouble) -> None:
     error = {"type": "Conflict", "fault": "caller", "message": CUT_OFF, "next": "Use --force."}
     ends(server, "drain", error=error)
