@@ -1,8 +1,8 @@
 """Rows of words as lines: whole for programs, no wider than a terminal for people. Pure.
 
-    fits ─▶ as it is
-    else the widest column ─▶ wraps within what the others leave it, if that is enough to read
-                           ─▶ else goes below its row, and the next widest is looked at
+    too wide ─▶ columns without a word go
+             ─▶ the widest wraps within what the others leave it, if that is enough to read
+             ─▶ else it goes below its row, and the next widest is looked at
 
 Nothing is cut: what has no space to break at, such as an id, stays whole.
 """
@@ -24,6 +24,9 @@ def lines(
     widths = _natural(columns, rows)
     beside = list(range(len(columns)))
     if width is not None:
+        empty = [at for at in beside[1:] if not any(row[at] for row in rows)]
+        while empty and rows and _total(widths, beside) > width:
+            beside.remove(empty.pop())
         while len(beside) > 1 and _total(widths, beside) > width:
             widest = max(beside[1:], key=lambda at: widths[at])
             left = width - _total(widths, [at for at in beside if at != widest]) - len(GAP)

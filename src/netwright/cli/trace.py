@@ -35,9 +35,11 @@ async def trace(
         {"#": number, "Node": one.node, "Device": one.device, "Kind": one.kind}
         for number, one in enumerate(found.devices, start=1)
     ]
-    show_many(output, found, COLUMNS, rows)
+    if rows or found.known or output is not Output.TABLE:
+        show_many(output, found, COLUMNS, rows)
     if not found.known:
-        say(f"It is not traced beyond {found.count} devices. {found.reason}\n  {found.next}")
+        beyond = f" beyond these {found.count} devices" if found.count else ""
+        say(f"It is not traced{beyond}. {found.reason}\n  {found.next}")
         raise typer.Exit(EXIT_CODE[Category.NOT_FOUND])
     if not found.complete:
         say(f"It cannot arrive; {found.count} devices. {found.reason}\n  {found.next}")

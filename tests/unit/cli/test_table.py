@@ -48,6 +48,12 @@ def test_what_would_be_squeezed_goes_below_its_row() -> None:
     ]
 
 
+def test_columns_without_a_word_go_first() -> None:
+    shown = list(lines(("Host", "Management IP", "NICs"), [("h1", "", "eth0 active")], 26))
+    assert shown == ["Host  NICs", "h1    eth0 active"]
+    assert list(lines(("Host", "Management IP"), [], 10)) == ["Host"]
+
+
 def test_an_id_is_never_cut() -> None:
     rows = [("evpn", "web", "10.150.0.5, fd00:150::5", "fa:16:3e:00:00:01", PORT)]
     shown = list(lines(("Lab", "Name", "Addresses", "MAC", "Port"), rows, 60))

@@ -75,8 +75,13 @@ async def test_a_way_that_is_not_known_is_none_that_ends(server: HttpDouble) -> 
     done = await run("trace", "web", "db", NETWRIGHT_URL=server.url)
     assert (done.code, done.err) == (
         3,
-        "It is not traced beyond 2 devices. red is a fabric network.\n  Ping it.\n",
+        "It is not traced beyond these 2 devices. red is a fabric network.\n  Ping it.\n",
     )
+    none = TRACE | unknown | {"count": 0, "devices": []}
+    server.answer("GET", "/v1/trace", json.dumps(none))
+    done = await run("trace", "web", "db", NETWRIGHT_URL=server.url)
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("It is not traced. red is")
 
 
 async def test_what_show_writes_apply_reads(server: HttpDouble, tmp_path: Path) -> None:
