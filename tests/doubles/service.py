@@ -32,7 +32,14 @@ from netwright.model.resources import (
 )
 from netwright.model.states import BindingState, PortState
 from netwright.model.topology import Topology
-from netwright.model.wire import DeviceAnswers, Kind, ReportOutcome, ReportResult, ReportResults
+from netwright.model.wire import (
+    DeviceAnswers,
+    Kind,
+    LeaseState,
+    ReportOutcome,
+    ReportResult,
+    ReportResults,
+)
 from netwright.server import commands
 from netwright.server.census import Census, census
 from netwright.server.commands import Caller, Command, Step
@@ -65,6 +72,9 @@ class ServiceDouble:
 
     async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
         return 1
+
+    async def lease(self, name: str) -> LeaseState | None:
+        return None
 
     async def defer(self, caller: Caller, operation: Operation, steps: Sequence[Step]) -> Operation:
         raise AssertionError("this double does nothing later")

@@ -1,6 +1,7 @@
 """The life of a server process: start, refusals to start, stop, restart, a stop under load."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -104,10 +105,14 @@ def _create_until_refused(server: Server, network: str, made: list[str]) -> None
         (("--auth", "keystone"), "planned"),
         (("--database", "mysql://x"), "--database is 'mysql://x'"),
         (("--listen", "203.0.113.1:20999"), "cannot listen on 203.0.113.1:20999"),
+        (("--listen", "203.0.113.1:20999", "--workers", "2", "--database", "postgresql:///nw"),
+         "cannot listen on 203.0.113.1:20999"),
+        (("--state-directory", "/proc/nowhere", "--listen", "127.0.0.1:20998"),
+         "The secret /proc/nowhere/agents.secret can be neither read nor made"),
         (("--config", "/nonexistent.toml"), "/nonexistent.toml cannot be read"),
         (("--colour",), "No such option"),
     ],
-)
+)  # fmt: skip
 def test_a_server_that_cannot_start_says_why(
     tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
@@ -115,6 +120,7 @@ def test_a_server_that_cannot_start_says_why(
     assert done.returncode == 2, done.stderr
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())  # no secrets of a server that never was
 
 
 def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
@@ -127,7 +133,10 @@ def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -
 def start(directory: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(Path(sys.executable).with_name("netwright")), "server", *arguments],
-        env={"NETWRIGHT_SERVER_STATE_DIRECTORY": str(directory)},
+        env={
+            "NETWRIGHT_SERVER_STATE_DIRECTORY": str(directory),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        },
         capture_output=True,
         text=True,
         timeout=30,

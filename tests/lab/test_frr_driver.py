@@ -27,6 +27,7 @@ from netwright.fabric.config import (
 from netwright.fabric.drivers.base import OvertakenError
 from netwright.fabric.drivers.frr.driver import FrrDriver
 from netwright.fabric.drivers.linux.node import ProcessNode
+from netwright.lab.nodes import frr
 from netwright.model.errors import DeviceError
 
 pytestmark = pytest.mark.lab
@@ -349,6 +350,8 @@ async def test_ports_that_a_boot_left_down_are_raised_when_they_are_complete(
         await driver.apply([Change(verb=Verb.REPLACE, before=held, after=waiting)], token=TOKEN)
         assert not (await driver.read()).links["swp1"]
         assert hold.exists()
+        down = ("swp1", "swp2")
+        assert frr.held_by_controller(rig.namespace("l1"), down) == {"swp1"}
         ready = Interface(name="swp1", untagged=7701)
         await driver.apply([Change(verb=Verb.REPLACE, before=waiting, after=ready)], token=TOKEN)
         assert not hold.exists()

@@ -13,7 +13,7 @@ from tests.doubles.fabric_world import NETWORK, ONE, SUBJECTS, TWO, UP, World
 from netwright.fabric.config import EMPTY, Fenced, RouteTargets, SwitchConfig
 from netwright.fabric.drivers.base import Driver
 from netwright.fabric.store import Store
-from netwright.model.errors import InvalidInput
+from netwright.model.errors import Fault, InvalidInput
 from netwright.model.fabric import SwitchState, SwitchStatus
 from netwright.model.operations import Action, OperationState
 from netwright.model.resources import FencedPort, Host, HostState
@@ -376,7 +376,16 @@ def test_operators_ask_for_plan_apply_and_drain(run: Callable[..., None]) -> Non
             assert all(one.is_down for one in world["leaf1"].config.interfaces.values())
             assert world.server.state("net-1@host1") is UP
             assert "drained" in world.server.attachment("net-1@host1").cause
-            last = await world.server.ask(Action.DRAIN, switch="leaf2")
+            before = world["leaf2"].config
+            refused = await world.server.ask(Action.DRAIN, switch="leaf2")
+            assert refused.state is OperationState.FAILED
+            assert refused.error is not None
+            assert refused.error.fault == Fault.CALLER
+            assert "cut off host1, host2" in refused.error.message
+            assert "--force" in refused.error.next
+            assert world["leaf2"].config == before
+            assert not world.server.objects[Kind.SWITCH, "leaf2"].drained
+            last = await world.server.ask(Action.DRAIN, switch="leaf2", force=True)
             assert last.result["cut_off"] == ["host1", "host2"]
             await world.until(
                 lambda: world.server.state("net-1@host1") is AttachmentState.DRIFTED, 5.0

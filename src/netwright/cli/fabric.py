@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli import fabric_run
+from netwright.cli import acting, fabric_run
 from netwright.cli.connection import ConfigOption, asking
 from netwright.cli.output import (
     Output,
@@ -25,6 +25,7 @@ from netwright.model.errors import (
     NetwrightError,
     Unavailable,
 )
+from netwright.model.fabric import LEASE
 from netwright.model.operations import Action, OperationState
 
 WAIT_S = 30
@@ -106,11 +107,21 @@ async def diff(
 
 
 @asking
-async def status(client: Client, *, output: OutputOption = Output.TABLE) -> None:
-    """Show how switches stand to their plan, and the attachments that are not up."""
+async def status(
+    client: Client,
+    switches: SwitchesArgument = None,
+    *,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show how switches stand to their plan, and the attachments that are not up.
+
+    Of the switches that are named: those attachments whose hosts hang on them.
+    """
     from netwright.cli import fabric_views as views  # noqa: PLC0415 - only here
 
-    found = views.status(await client.snapshot(views.KINDS))
+    lease = await client.lease(LEASE)
+    say(acting.said(lease))
+    found = views.status(await client.snapshot(views.KINDS), lease, switches or ())
     tables = (views.SWITCH_COLUMNS, found.switches), (views.ATTACHMENT_COLUMNS, found.waiting)
     show_tables(output, found.document, *tables)
     say(found.summary)
@@ -126,6 +137,8 @@ async def capacity(client: Client, *, output: OutputOption = Output.TABLE) -> No
         for one in held
     ]
     show_many(output, held, ("Switch", "Kind", *CAPACITIES), rows)
+    if any(one[key]["capacity"] is None for one in held for key in CAPACITIES.values()):
+        say("What is unknown, a switch's `capacities` in the inventory says: topology apply.")
 
 
 @asking
@@ -133,10 +146,17 @@ async def drain(
     client: Client,
     switch: SwitchArgument,
     *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when hosts are cut off, for they have no other.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Take a switch out of service: its host ports go down, and traffic moves to the others."""
-    await _drain(client, Action.DRAIN, switch, output)
+    done = await _asked(client, Action.DRAIN, {"switch": switch, "force": force})
+    _raise_failure(done)
+    if cut_off := done.result["cut_off"]:
+        say(f"No other leaf serves {', '.join(cut_off)}: cut off.")
+    show_text(output, done.result, f"Switch {switch} is drained.")
 
 
 @asking
@@ -147,11 +167,15 @@ async def undrain(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Give a drained switch its traffic back."""
-    await _drain(client, Action.UNDRAIN, switch, output)
+    done = await _asked(client, Action.UNDRAIN, {"switch": switch})
+    _raise_failure(done)
+    show_text(output, done.result, f"Switch {switch} is in service.")
 
 
 def history(
-    subject: Annotated[str, typer.Argument(metavar="NETWORK@HOST", help="Or a switch's name.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="NETWORK@HOST", help="By id or name; or a switch.")
+    ],
     *,
     state_directory: Annotated[
         Path | None,
@@ -165,8 +189,8 @@ def history(
     It is read from the controller's own store, on its machine.
     """
     from netwright.cli.settings import load  # noqa: PLC0415
+    from netwright.fabric.history import history as read_history  # noqa: PLC0415
     from netwright.fabric.settings import ControllerSettings  # noqa: PLC0415
-    from netwright.fabric.store import read_history  # noqa: PLC0415
 
     flags = {"state_directory": None if state_directory is None else str(state_directory)}
     settings = load(ControllerSettings, "fabric", flags=flags, file=config)
@@ -177,15 +201,6 @@ def history(
         for step in steps
     ]  # fmt: skip
     show_many(output, steps, STEP_COLUMNS, rows)
-
-
-async def _drain(client: Client, action: Action, switch: str, output: Output) -> None:
-    done = await _asked(client, action, {"switch": switch})
-    _raise_failure(done)
-    if done.result["cut_off"]:
-        say(f"No other leaf serves {', '.join(done.result['cut_off'])}: cut off.")
-    verb = "is drained" if done.result["drained"] else "is in service"
-    show_text(output, done.result, f"Switch {switch} {verb}.")
 
 
 async def _plan(client: Client, switches: list[str] | None, output: Output) -> None:

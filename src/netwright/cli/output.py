@@ -1,5 +1,7 @@
 """What commands print: JSON and YAML for programs, tables for people; words go to stderr."""
 
+import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,6 +10,8 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+
+from netwright.cli.table import lines
 
 
 class Output(StrEnum):
@@ -83,26 +87,15 @@ def _dump(output: Output, data: Any) -> None:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    if sys.stdout.isatty():
-        _terminal_table(columns, rows)
-        return
-    # In a pipe nothing is cut or drawn: columns by spaces, for grep and awk.
-    lines = [columns, *rows]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
-    for line in lines:
-        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    for line in lines(columns, rows, _width()):
+        sys.stdout.write(line + "\n")
 
 
-def _terminal_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - 30 ms, and only terminals need it
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+def _width() -> int | None:
+    """A terminal's, or what COLUMNS says; None in a pipe, where grep and awk want rows whole."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def _text(value: Any) -> str:

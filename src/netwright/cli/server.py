@@ -22,6 +22,10 @@ def server(
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="sqlite:////absolute, postgresql://…")
     ] = None,
+    state_directory: Annotated[
+        str | None,
+        typer.Option(metavar="DIRECTORY", help="Holds its secrets and its own database."),
+    ] = None,
     auth: Annotated[AuthMode | None, typer.Option(help="How callers show who they are.")] = None,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Server processes, on PostgreSQL.")
@@ -32,7 +36,13 @@ def server(
     inherited: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the network service until SIGTERM or SIGINT."""
-    flags = {"listen": listen, "database": database, "auth": auth, "workers": workers}
+    flags = {
+        "listen": listen,
+        "database": database,
+        "state_directory": state_directory,
+        "auth": auth,
+        "workers": workers,
+    }
     settings = load(ServerSettings, "server", flags=flags, file=config)
 
     if settings.workers > 1 and inherited is None:

@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
+from netwright.cli import acting
 from netwright.cli.connection import asking
-from netwright.cli.output import Output, OutputOption, moment, show_many, show_one
+from netwright.cli.output import Output, OutputOption, moment, say, show_many, show_one
 from netwright.cli.switch_serve import serve
 from netwright.client.api import Client
+from netwright.model.fabric import LEASE
 
 COLUMNS = ("Switch", "Kind", "Status", "Since", "Driver", "VNIs", "MACs", "Conditions")
 LINKS = ("Host", "Interface", "Inventory", "Heard", "Link", "Contradiction")
@@ -28,6 +30,7 @@ def register(root: typer.Typer) -> None:
 @asking
 async def list_switches(client: Client, *, output: OutputOption = Output.TABLE) -> None:
     """List the switches of the inventory, and how each stands to its plan."""
+    say(acting.said(await client.lease(LEASE)))
     switches = await client.switches()
     show_many(output, switches, COLUMNS, [_row(one) for one in switches])
 

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from netwright.cli.connection import asking
-from netwright.cli.output import Output, OutputOption, say, show_many
+from netwright.cli.output import Output, OutputOption, say, show_many, show_text
+from netwright.cli.topology_changes import changes
 from netwright.client.api import Client
 from netwright.model.documents import Document, path_of
 from netwright.model.errors import InvalidInput, NetwrightError
 from netwright.model.settings import InvalidConfiguration
 from netwright.model.topology import Topology
+from netwright.model.topology_checks import check
 
 _REFUSAL = re.compile(r"Invalid input for (?P<element>\S+)\. Reason: (?P<reason>.*)\.", re.DOTALL)
 
@@ -30,11 +32,20 @@ def register(root: typer.Typer) -> None:
 async def apply(
     client: Client,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: switches, links, gateways.")],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would come and go; change nothing.")
+    ] = False,
 ) -> None:
     """Replace the inventory by the one in a file. It describes the fabric and changes no switch."""
     document = _read(file)
     topology = document.convert(Topology)
     try:
+        check(topology)
+        _require_drivers(document, topology)
+        if dry_run:
+            _say_changes(await client.topology(), topology)
+            return
         now = await client.replace_topology(topology)
     except InvalidInput as refusal:
         raise located(document, refusal) from refusal
@@ -47,6 +58,29 @@ async def show(client: Client, *, output: OutputOption = Output.TABLE) -> None:
     """Show the inventory; `--output yaml` writes what `apply` reads."""
     topology = await client.topology()
     show_many(output, topology, COLUMNS, _rows(topology))
+
+
+def _require_drivers(document: Document, topology: Topology) -> None:
+    """Raises InvalidConfiguration for a switch that a controller would know no way to."""
+    from netwright.fabric.drivers.registry import driver_of  # noqa: PLC0415 - only here
+
+    for index, switch in enumerate(topology.switches):
+        if not switch.driver:
+            continue
+        try:
+            driver_of(switch)  # it sends nothing before it is asked to
+        except InvalidConfiguration as error:
+            is_unknown = f"driver {switch.driver!r}" in error.message
+            element = ("switches", index, "driver" if is_unknown else "address")
+            wrong = document.error(element, error.message)
+            wrong.next = error.next
+            raise wrong from error
+
+
+def _say_changes(before: Topology, after: Topology) -> None:
+    lines = changes(before, after)
+    show_text(Output.TABLE, lines, "\n".join(lines) or "It is the inventory that the server has.")
+    say("Nothing was changed. What is attached over links that go is looked at when it is applied.")
 
 
 def located(document: Document, refusal: InvalidInput) -> NetwrightError:

@@ -7,6 +7,7 @@ import typer
 from netwright.cli.connection import asking
 from netwright.cli.output import Output, OutputOption, say, show_many
 from netwright.client.api import Client
+from netwright.model.errors import EXIT_CODE, Category
 
 COLUMNS = ("#", "Node", "Device", "Kind")
 
@@ -26,14 +27,20 @@ async def trace(
     """List the devices that a packet crosses from one port to another, by intent.
 
     Exit code 1 when it cannot arrive: the devices are then those up to where its way ends, or
-    all, when only the wiring of an end is missing.
+    all, when only the wiring of an end is missing. Exit code 3 when it may well arrive, and the way
+    is not known here, as in fabric networks.
     """
     found = await client.trace(source, target)
     rows = [
         {"#": number, "Node": one.node, "Device": one.device, "Kind": one.kind}
         for number, one in enumerate(found.devices, start=1)
     ]
-    show_many(output, found, COLUMNS, rows)
+    if rows or found.known or output is not Output.TABLE:
+        show_many(output, found, COLUMNS, rows)
+    if not found.known:
+        beyond = f" beyond these {found.count} devices" if found.count else ""
+        say(f"It is not traced{beyond}. {found.reason}\n  {found.next}")
+        raise typer.Exit(EXIT_CODE[Category.NOT_FOUND])
     if not found.complete:
         say(f"It cannot arrive; {found.count} devices. {found.reason}\n  {found.next}")
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ from netwright.client.errors import nonsense
 from netwright.client.http import Http
 from netwright.client.mirror import Mirror
 from netwright.client.watch import SILENCE_S, LineFramer
+from netwright.model.errors import NotFound
 from netwright.model.fabric import FabricReports, OperationAnswer
 from netwright.model.operations import Action, OperationState
 from netwright.model.resources import Host, Transition, Value
@@ -23,6 +24,7 @@ from netwright.model.wire import (
     Kind,
     LeaseGrant,
     LeaseRequest,
+    LeaseState,
     ReportBatch,
     ReportResults,
     WatchLine,
@@ -121,6 +123,13 @@ class Client(Http):
         """Take or renew a lease; `ttl_s` 0 gives it back. Raises LeaseHeld while another has it."""
         path = f"/v1/leases/{quote(name, safe='')}"
         return await self.call("POST", path, LeaseGrant, body=wish)
+
+    async def lease(self, name: str) -> LeaseState | None:
+        """Who holds a lease, or held it last; None: nobody ever did."""
+        try:
+            return await self.call("GET", f"/v1/leases/{quote(name, safe='')}", LeaseState)
+        except NotFound:
+            return None
 
     async def report_fabric(self, reports: FabricReports) -> None:
         """Raises a Conflict when the token is not that of the lease any more."""

@@ -1,6 +1,8 @@
 """HTTP to a server: bounded in time, typed answers, errors that name the server."""
 
 import os
+import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
@@ -128,6 +130,16 @@ class Http:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        if isinstance(error.os_error, socket.gaierror):
+            return f"the name {error.host} does not resolve"
+        if isinstance(error.os_error, ssl.SSLError) and not _is_certificates(error.os_error):
+            return "nothing speaks TLS there, so write http://"
     if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
         return os.strerror(error.os_error.errno).lower()  # asyncio words it by the address again
     return str(error) or type(error).__name__
+
+
+def _is_certificates(error: ssl.SSLError) -> bool:
+    """TLS is spoken there, by somebody whom we do not know."""
+    return isinstance(error, ssl.SSLCertVerificationError)

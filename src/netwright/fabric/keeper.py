@@ -39,6 +39,9 @@ WATCH_S_MIN = 0.2
 
 COMPLETE_POLL_S = 0.3
 
+REPAIRED_SAID_S = 600.0
+"""What was repaired is said so long; the history keeps it."""
+
 UNREACHABLE_AGAIN = Backoff(first_s=0.3, max_s=3.0)
 
 log = structlog.get_logger(__name__)
@@ -91,6 +94,7 @@ class Keeper:
         self._read_due = True
         self._repair_due = False
         self._repaired = ""
+        self._repaired_at = 0.0
         self._failures = 0
         self._turn = asyncio.Lock()
         self._begun = self._done = 0
@@ -280,6 +284,7 @@ class Keeper:
             self._note(self.name, "drifted", "; ".join(drift.lines))
             self._show(views.drifted(self.name, self.view, goal, actual, drift))
         if drift.is_repaired:
+            self._repaired_at = self._clock()
             self._repaired = f"Repaired what somebody else had changed: {'; '.join(drift.lines)}."
 
     async def _learned(self, vnis: Collection[int]) -> Mapping[int, Learned]:
@@ -301,7 +306,7 @@ class Keeper:
             drift=drift.lines if drift.left else (),
             half=bringer.half,
             refusals={key: hold.cause for key, hold in bringer.held.items()},
-            repaired=self._repaired,
+            repaired=self._repaired if self._clock() < self._repaired_at + REPAIRED_SAID_S else "",
             is_held_down=self._life.is_held_down,
         )
 

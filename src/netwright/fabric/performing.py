@@ -93,10 +93,11 @@ class Performer:
                 return await self._plan(self._named(asked))
             case Action.APPLY:
                 return await self._apply(self._named(asked))
-            case Action.DRAIN | Action.UNDRAIN:
-                return await self._drain(
-                    str(asked.get("switch", "")), drained=operation.action is Action.DRAIN
-                )
+            case Action.DRAIN:
+                name = str(asked.get("switch", ""))
+                return await self._drain(name, is_forced=bool(asked.get("force")))
+            case Action.UNDRAIN:
+                return await self._serve(str(asked.get("switch", "")), drained=False)
         raise InvalidInput(f"The fabric controller does not know how to {operation.action}.")
 
     def _named(self, asked: Mapping[str, Any]) -> Sequence[Keeper]:
@@ -176,9 +177,20 @@ class Performer:
                 next="netwright fabric status says how it is.",
             ) from None
 
-    async def _drain(self, name: str, *, drained: bool) -> Outcome:
+    async def _drain(self, name: str, *, is_forced: bool) -> Outcome:
+        """Raises Conflict when it cuts hosts off and nobody insists."""
+        self._keeper(name)
+        cut_off = self._fabric.cut_off(name)
+        if cut_off and not is_forced:
+            raise Conflict(
+                f"To drain switch {name} is to cut off {', '.join(cut_off)}: no other leaf that "
+                "is up and in service has a link to them.",
+                next="See to their other links (netwright link list), or drain it by --force.",
+            )
+        return await self._serve(name, drained=True, cut_off=cut_off)
+
+    async def _serve(self, name: str, *, drained: bool, cut_off: Sequence[str] = ()) -> Outcome:
         keeper = self._keeper(name)
-        cut_off = self._fabric.cut_off(name) if drained else ()
         try:
             async with asyncio.timeout(SWITCH_S_MAX):
                 await self._fabric.drain(name, drained=drained)

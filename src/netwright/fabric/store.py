@@ -6,13 +6,13 @@
     step     the history, the oldest dropped
 
 SQLite in WAL mode, synchronous FULL: what `save` has returned from is on disk. One process has it
-(a lock beside it); `read_history` may be asked of another.
+(a lock beside it); others may be `reading` it.
 """
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -179,7 +179,7 @@ class Store:
 
     async def history(self, subject: str) -> Sequence[Step]:
         """The newest steps, the oldest of them first."""
-        return await self._worker.run(lambda: _history(self._connection, subject))
+        return await self._worker.run(lambda: steps_of(self._connection, subject))
 
     async def _transact(self, work: Callable[[sqlite3.Connection], object]) -> None:
         def transaction() -> None:
@@ -196,22 +196,32 @@ class Store:
         await self._worker.run(transaction)
 
 
-def read_history(directory: Path, subject: str) -> Sequence[Step]:
-    """The history in a store that a controller may have open. Raises NotFound, Unavailable."""
+@contextmanager
+def reading(directory: Path) -> Iterator[sqlite3.Connection]:
+    """A store that a controller may have open, to be read. Raises NotFound, Unavailable."""
     path = directory / "fabric.db"
     if not path.exists():
         raise NotFound(
-            f"{directory} holds no fabric controller's store.",
-            next="Ask on the machine where the controller runs; name its --state-directory.",
+            f"There is no fabric controller's store {path.absolute()} on this machine.",
+            next="Ask on the machine where the controller runs, and name its directory by "
+            "--state-directory, NETWRIGHT_FABRIC_STATE_DIRECTORY or [fabric] state_directory. A "
+            "controller that a server keeps has it in `fabric` below the server's state directory.",
         )
     with (
         unavailable_when_broken(path),
         closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection,
     ):
-        return _history(connection, subject)
+        yield connection
 
 
-def _history(connection: sqlite3.Connection, subject: str) -> Sequence[Step]:
+def read_history(directory: Path, subject: str) -> Sequence[Step]:
+    """As `Store.history`, by another process than the store's. Raises as `reading`."""
+    with reading(directory) as connection:
+        return steps_of(connection, subject)
+
+
+def steps_of(connection: sqlite3.Connection, subject: str) -> Sequence[Step]:
+    """The newest steps, the oldest of them first."""
     sql = "SELECT subject, at, event, detail FROM step WHERE subject = ? ORDER BY number DESC"
     rows = connection.execute(f"{sql} LIMIT {STEPS_SHOWN_MAX}", (subject,)).fetchall()
     return [

@@ -14,11 +14,10 @@ only routes or imports are missing              ─▶ pending; up stays up by o
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-import msgspec
-
 from netwright.fabric.config import Interface, Segment, SwitchConfig, Vrf
 from netwright.fabric.elements import ElementKey
 from netwright.fabric.views import View
+from netwright.fabric.words import contrast
 from netwright.model.resources import Value
 from netwright.model.wire import ReportStatus
 
@@ -190,7 +189,9 @@ def _segment(switch: str, placement: Placement, actual: SwitchConfig, fabric: Fa
     if segment is None:
         return f"VNI {vni} of network {placement.network_id} is not on switch {switch}."
     if segment != wanted:
-        return f"VNI {vni} on switch {switch} is not as planned: {_differs(segment, wanted)}."
+        return (
+            f"VNI {vni} on switch {switch} is not as planned: it has {contrast(segment, wanted)}."
+        )
     if wanted.vrf is not None and wanted.vrf not in actual.vrfs:
         return f"VRF {wanted.vrf} of VNI {vni} is not on switch {switch}."
     return ""
@@ -261,8 +262,3 @@ def _may_get(view: View, place: Place, vni: int) -> bool:
     """Whether a pass that is under way puts the place into this VNI, if it is not there already."""
     config = view.bringing
     return config is not None and _has(config.interfaces.get(place.interface), place, vni)
-
-
-def _differs(actual: Segment, wanted: Segment) -> str:
-    is_, shall = msgspec.structs.asdict(actual), msgspec.structs.asdict(wanted)
-    return ", ".join(f"{name} is {value}" for name, value in is_.items() if value != shall[name])

@@ -43,6 +43,19 @@ def words(change: Change) -> str:
     return f"{head}: {', '.join(traits)}" if traits else head
 
 
+def contrast(actual: Element, planned: Element) -> str:
+    """What an element has otherwise than planned: `no RD, VLAN 11 instead of 10`."""
+    is_, shall = dict(_traits(actual)), dict(_traits(planned))
+    missing = [f"no {name}" for name in shall if name not in is_]
+    other = [
+        f"{name} {text} instead of {shall[name]}"
+        for name, text in is_.items()
+        if name in shall and text != shall[name]
+    ]
+    surplus = [f"{name} {text}".rstrip() for name, text in is_.items() if name not in shall]
+    return ", ".join((*missing, *other, *(f"{one}, which is not planned" for one in surplus)))
+
+
 def title(element: Element) -> str:
     """What kind of element it is, and which."""
     match element:
@@ -74,16 +87,16 @@ def _traits(element: Element) -> Iterator[tuple[str, str]]:
     """What an element is, as names with texts. A trait that several may be has them as names."""
     match element:
         case Vrf():
-            yield "router", element.router_id
+            yield from _maybe("router", element.router_id)
             yield from _maybe("transit VNI", element.l3vni)
             yield from _maybe("RD", element.rd)
             yield from _targets(element.route_targets)
         case Segment():
-            yield "network", element.network_id
+            yield from _maybe("network", element.network_id)
             yield from _maybe("VLAN", element.vlan)
             yield from _maybe("VRF", element.vrf)
             yield from _maybe("gateway", _gateway(element.gateway))
-            yield "RD", element.rd
+            yield from _maybe("RD", element.rd)
             yield from _targets(element.route_targets)
             yield "MTU", str(element.mtu)
         case Interface():
@@ -99,7 +112,7 @@ def _traits(element: Element) -> Iterator[tuple[str, str]]:
             yield "network", element.network_id
             yield "physical network", element.physical_network
             yield from _maybe("VLAN", element.vlan)
-            yield "addresses", " ".join(element.addresses)
+            yield from _maybe("addresses", " ".join(element.addresses))
             yield from _maybe("MAC", element.mac_address)
         case Route():
             yield "by", element.nexthop

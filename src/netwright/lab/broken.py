@@ -33,7 +33,7 @@ def broken(lab: Lab) -> tuple[Fault, ...]:
         End(node, interface)
         for node in nodes
         if node not in off
-        for interface in links.interfaces_down(lab.namespace(node)) - frr.held(lab, node)
+        for interface in _taken_down(lab, node)
     }
     silenced = faults.silenced(lab, nodes)
     silent = [
@@ -48,6 +48,13 @@ def broken(lab: Lab) -> tuple[Fault, ...]:
         *broken_cables(lab.layout, down, silenced),
         *(fault for node in nodes if node not in off for fault in _processes(lab, node)),
     )
+
+
+def _taken_down(lab: Lab, node: str) -> set[str]:
+    """Interfaces that somebody took down; not those that wait for the switch, or its controller."""
+    down = links.interfaces_down(lab.namespace(node)) - frr.held(lab, node)
+    ports = {end.interface for end in lab.layout.ends_at(node)} & down
+    return down - frr.held_by_controller(lab.namespace(node), ports)
 
 
 def broken_cables(

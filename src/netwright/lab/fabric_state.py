@@ -13,13 +13,11 @@ from netwright.fabric.drivers.frr import observing
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.fabric.store import Step, read_history
-from netwright.lab import netns, processes
+from netwright.lab import netns, processes, services
 from netwright.lab.layout import End
 from netwright.lab.nodes import frr, reached, switch, vty
 from netwright.lab.nodes.host import BOND
 from netwright.lab.orchestrator import Orchestrator, eventually
-from netwright.lab.services import FABRIC_CONTROLLER
-from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
 from netwright.model.fabric import SwitchState, SwitchStatus
 from netwright.model.resources import Attachment
@@ -53,8 +51,7 @@ def steps(lab: Lab, subject: str) -> Sequence[Step]:
 
     Raises NotFound when there is no controller's store.
     """
-    directory = lab.node_directory(MANAGEMENT_NODE) / FABRIC_CONTROLLER
-    return read_history(directory, subject)
+    return read_history(services.fabric_directory(lab), subject)
 
 
 def port_in_use(lab: Lab, host: str) -> End:

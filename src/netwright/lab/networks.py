@@ -16,6 +16,8 @@ from netwright.lab.spec import Spec
 from netwright.model.security_errors import SecurityGroupRuleExists
 from netwright.server.auth import DEFAULT_PROJECT
 
+IPV4 = 4
+
 
 async def create_described(client: Client, spec: Spec, name: str) -> Resource:
     """A network of the lab's description, with its subnets."""
@@ -87,6 +89,9 @@ async def _create(
     api = Networking(client)
     network = await api.create(Collection.NETWORKS, {"name": name, **segment})
     for gateway in gateways:
-        subnet = subnet_of(gateway) | {"network_id": network["id"], "name": name}
+        subnet = subnet_of(gateway)
+        # So that people can name it: `openstack router add subnet shop red`.
+        called = name if subnet["ip_version"] == IPV4 else f"{name}-v6"
+        subnet |= {"network_id": network["id"], "name": called}
         await api.create(Collection.SUBNETS, subnet)
     return network

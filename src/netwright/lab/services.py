@@ -85,6 +85,11 @@ def has_fabric_controller() -> bool:
     return find_spec("netwright.cli.fabric") is not None
 
 
+def fabric_directory(lab: Lab, name: str = FABRIC_CONTROLLER) -> Path:
+    """The state directory of a fabric controller of this name."""
+    return lab.node_directory(MANAGEMENT_NODE) / name
+
+
 def start_fabric_controller(lab: Lab, credential: str, *, name: str = FABRIC_CONTROLLER) -> Process:
     """Starts a fabric controller on the management node, as root: it enters the switches.
 
@@ -92,7 +97,7 @@ def start_fabric_controller(lab: Lab, credential: str, *, name: str = FABRIC_CON
     """
     token_file = lab.node_directory(MANAGEMENT_NODE) / "fabric.token"
     write_atomically(token_file, credential.encode(), mode=0o600)
-    directory = lab.node_directory(MANAGEMENT_NODE) / name
+    directory = fabric_directory(lab, name)
     directory.mkdir(mode=0o700, exist_ok=True)
     configuration = lab.node_directory(MANAGEMENT_NODE) / "fabric.toml"
     write_atomically(configuration, fabric_configuration().encode())

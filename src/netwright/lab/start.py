@@ -78,6 +78,8 @@ def client_environment(lab: Lab) -> dict[str, str]:
         "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
         "NETWRIGHT_URL": orchestrator.server,
         "NETWRIGHT_TOKEN_FILE": str(orchestrator.token_file),
+        # For `netwright fabric history`, which reads the controller's own store.
+        "NETWRIGHT_FABRIC_STATE_DIRECTORY": str(services.fabric_directory(lab)),
         "OS_AUTH_TYPE": "admin_token",
         "OS_ENDPOINT": orchestrator.server,
         "OS_TOKEN": orchestrator.token_file.read_text().strip(),

@@ -29,9 +29,14 @@ _OWNERS_WITHOUT_DEVICE = (
 )
 
 
+def has_device(device_owner: str) -> bool:
+    """Whether a port of this owner has a device on some host, and is to be bound there."""
+    return not device_owner.startswith(_OWNERS_WITHOUT_DEVICE)
+
+
 def needed_planes(network: NetworkType, vnic: VnicType, device_owner: str) -> frozenset[Plane]:
     """The planes that must be up for a port of this network, vNIC and owner to be ACTIVE."""
-    if device_owner.startswith(_OWNERS_WITHOUT_DEVICE):
+    if not has_device(device_owner):
         return _NONE
     return _NEEDED[network, vnic]
 

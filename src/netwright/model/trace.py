@@ -39,12 +39,14 @@ class Trace(Value, frozen=True, kw_only=True):
 
     When the packet cannot arrive, `complete` is false, `reason` says why, `next` what to do. The
     devices are then those up to where its way ends; all of them, when only the wiring of an end is
-    missing. `reason` of a complete one says what is not known, of hosts that are silent.
+    missing. `known` is false when it may well arrive, and how is not known here. `reason` of a
+    complete one says what is not known, of hosts that are silent.
     """
 
     count: int
     devices: tuple[Device, ...]
     links: tuple[Crossing, ...]
     complete: bool
+    known: bool = True
     reason: str = ""
     next: str = ""

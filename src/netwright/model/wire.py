@@ -146,6 +146,19 @@ class LeaseRequest(Message, frozen=True, kw_only=True):
     ttl_s: float
 
 
+class LeaseState(Value, frozen=True, kw_only=True):
+    """Who holds a lease, or held it last; times in Unix seconds.
+
+    `since` is when it began to be so: the holder's tenure, or that nobody holds it.
+    """
+
+    name: str
+    holder: str
+    is_held: bool
+    since: float
+    expires_at: float
+
+
 class LeaseGrant(Value, frozen=True, kw_only=True):
     """`token` grows with each holder: whoever writes to a device shows it (law 3)."""
 

@@ -27,7 +27,7 @@ from netwright.model.operations import Operation
 from netwright.model.quotas import NO_LIMITS
 from netwright.model.resources import Host
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
-from netwright.model.wire import Kind
+from netwright.model.wire import Kind, LeaseState
 from netwright.server.commands import (
     ApplyReports,
     Caller,
@@ -225,6 +225,10 @@ class Core:
             )
         work = partial(leases.take, name=name, holder=holder, ttl_s=ttl_s, now=self._clock())
         return await self._database.write(work, brief=True)
+
+    async def lease(self, name: str) -> LeaseState | None:
+        """Who holds a lease, or held it last; None: nobody ever did."""
+        return await self._database.read(partial(leases.state, name=name, now=self._clock()))
 
     async def watch(
         self,

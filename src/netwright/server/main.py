@@ -100,9 +100,13 @@ async def serve(
     """Open the service, serve it over HTTP, close it; returns after a signal."""
     metrics = Metrics()
     access_log = AccessLog(settings.log_format) if settings.access_log else None
-    identity = authenticator(settings)
     listener = inherited.listener if inherited else listen(settings)
-    service = await open_service(settings, metrics)
+    try:  # secrets are made by a server that can listen: they belong to one that runs
+        identity = authenticator(settings)
+        service = await open_service(settings, metrics)
+    except BaseException:
+        listener.close()
+        raise
     try:
         learning = await _learn_revocations(service, identity)
         edge = Edge(

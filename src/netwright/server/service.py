@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from netwright.model.operations import Operation
-from netwright.model.wire import Kind
+from netwright.model.wire import Kind, LeaseState
 from netwright.server.commands import Caller, Command, Step
 from netwright.server.queries import Reader
 
@@ -26,6 +26,9 @@ class Service(Protocol):
 
     async def take_lease(self, name: str, holder: str, ttl_s: float) -> int:
         """Take or renew a lease, 0 s to give it back; its token. Raises LeaseHeld."""
+
+    async def lease(self, name: str) -> LeaseState | None:
+        """Who holds a lease, or held it last; None: nobody ever did."""
 
     def watch(
         self,

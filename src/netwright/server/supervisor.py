@@ -50,9 +50,9 @@ def run(settings: ServerSettings, arguments: Sequence[str]) -> int:
     """
     require_servable(settings)
     logs.configure(settings.log_format, settings.log_level)
-    authenticator(settings)  # makes the secrets, which all workers then read
     command = [sys.executable, "-P", "-m", "netwright", *arguments]
     with listen(settings) as listener:
+        authenticator(settings)  # makes the secrets, which all workers then read
         _log.info(
             "supervising",
             listen=address(listener),

@@ -1,5 +1,7 @@
 """From any configuration of a switch to any other: in an order that a strict switch takes."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.doubles.switches import SimulatedSwitch
@@ -7,7 +9,7 @@ from tests.property.fabric.configs import configs, steady
 
 from netwright.fabric.changes import difference, restoring, reverse, summary
 from netwright.fabric.config import EMPTY, SwitchConfig
-from netwright.fabric.words import document, words
+from netwright.fabric.words import contrast, document, words
 
 
 def switch(config: SwitchConfig) -> SimulatedSwitch:
@@ -75,3 +77,13 @@ def test_a_summary_has_each_element_once(before: SwitchConfig, after: SwitchConf
     assert bool(found) == (before != after)
     assert all("\n" not in words(change) for change in found)
     assert all(document(change)["verb"] for change in found)
+
+
+@given(configs(), configs())
+def test_what_an_element_lacks_is_said_in_words(before: SwitchConfig, after: SwitchConfig) -> None:
+    """Nothing of it is there to be half shown: `RD 1:1 → ;`, `vrf is None`."""
+    for change in difference(before, after):
+        line = f"{words(change)};"
+        assert not re.search(r"→ ;|\(\)|None|  ", line), line
+        if change.before is not None and change.after is not None:
+            assert contrast(change.before, change.after)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -61,12 +62,14 @@ class Done(NamedTuple):
 
 async def run(*arguments: str, **environment: str) -> Done:
     code = "import sys; sys.argv[0] = 'netwright'; from netwright.cli import main; main()"
+    path = os.environ.get("PYTHONPATH", "")  # this source, where it is not the one installed
+    here = {"PATH": "/usr/bin", "NETWRIGHT_CONFIG": "/dev/null", "PYTHONPATH": path}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         code,
         *arguments,
-        env={"PATH": "/usr/bin", "NETWRIGHT_CONFIG": "/dev/null", **environment},
+        env=here | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -1,7 +1,6 @@
 """`netwright switch` and `link` against a real HTTP server."""
 
 import json
-import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -39,6 +38,13 @@ SPINE = {
     "conditions": {},
     "capacity": None,
 }
+LEASE = {
+    "name": "fabric",
+    "holder": "ctl/7/ab",
+    "is_held": True,
+    "since": 0.0,
+    "expires_at": 9.0,
+}
 LINK = {
     "host": "h1",
     "interface": "eth0",
@@ -53,6 +59,7 @@ LINK = {
 @pytest.fixture
 async def server() -> AsyncIterator[HttpDouble]:
     double = HttpDouble()
+    double.answer("GET", "/v1/leases/fabric", json.dumps(LEASE))
     double.answer("GET", "/v1/switches", json.dumps({"switches": [LEAF, SPINE]}))
     double.answer("GET", "/v1/switches/leaf1", json.dumps(LEAF))
     double.answer("GET", "/v1/links", json.dumps({"links": [LINK]}))
@@ -62,13 +69,13 @@ async def server() -> AsyncIterator[HttpDouble]:
 
 
 async def asked(server: HttpDouble, *arguments: str) -> Done:
-    path = os.environ.get("PYTHONPATH", "")  # this source, where it is not the one installed
-    return await run(*arguments, NETWRIGHT_URL=server.url, PYTHONPATH=path)
+    return await run(*arguments, NETWRIGHT_URL=server.url)
 
 
 async def test_switches_are_a_table_or_what_the_api_says(server: HttpDouble) -> None:
     table = await asked(server, "switch", "list")
-    assert (table.code, table.err) == (0, "")
+    acts = "Fabric controller ctl/7/ab acts since 1970-01-01 00:00:00Z.\n"
+    assert (table.code, table.err) == (0, acts)
     lines = table.out.splitlines()
     assert lines[0].split() == [
         "Switch", "Kind", "Status", "Since", "Driver", "VNIs", "MACs", "Conditions",
@@ -78,6 +85,20 @@ async def test_switches_are_a_table_or_what_the_api_says(server: HttpDouble) -> 
     assert "not reported" in table.out
     as_json = await asked(server, "switch", "list", "--output", "json")
     assert json.loads(as_json.out) == [LEAF, SPINE]
+
+
+async def test_rows_that_nobody_brings_up_to_date_are_said_to_be_old(server: HttpDouble) -> None:
+    lapsed = json.dumps(LEASE | {"is_held": False, "since": 9.0})
+    server.answer("GET", "/v1/leases/fabric", lapsed)
+    old = await asked(server, "switch", "list")
+    assert (old.code, "leaf1" in old.out) == (0, True)
+    assert old.err.startswith(
+        "No fabric controller acts since 1970-01-01 00:00:09Z: what follows is as last reported."
+    )
+    body = '{"error": {"type": "LeaseNotFound", "fault": "caller", "message": "nobody"}}'
+    server.answer("GET", "/v1/leases/fabric", body, 404)
+    never = await asked(server, "switch", "list")
+    assert (never.code, never.err[:37]) == (0, "No fabric controller has ever acted: ")
 
 
 async def test_a_switch_shows_its_drift(server: HttpDouble) -> None:

@@ -56,6 +56,17 @@ async def test_a_server_that_is_not_there_is_named(server: HttpDouble) -> None:
             await nobody.hosts()
 
 
+async def test_a_url_that_cannot_be_right_says_why(server: HttpDouble) -> None:
+    plain = server.url.replace("http://", "https://")
+    for url, why in (
+        (plain, "nothing speaks TLS there, so write http://"),
+        ("http://nowhere.invalid:9696", "the name nowhere.invalid does not resolve"),
+    ):
+        async with Client(url, timeout_s=5) as nobody:
+            with pytest.raises(Unavailable, match=why):
+                await nobody.hosts()
+
+
 async def test_a_silent_server_is_waited_for_in_bounds(server: HttpDouble) -> None:
     async def never(_request: web.BaseRequest) -> web.Response:
         await asyncio.sleep(60)

@@ -9,11 +9,12 @@ from tests.doubles.switches import SimulatedSwitch
 from netwright.fabric import verify
 from netwright.fabric.changes import Change
 from netwright.fabric.config import EMPTY, SwitchConfig
-from netwright.fabric.keeper import Keeper
+from netwright.fabric.keeper import REPAIRED_SAID_S, Keeper
 from netwright.fabric.plan import plan
 from netwright.fabric.store import Settled
 from netwright.fabric.verify import Fabric, Place, Placement
 from netwright.fabric.views import Goal, View
+from netwright.model.fabric import SwitchStatus
 from netwright.model.topology import DriftPolicy
 from netwright.model.wire import ReportStatus
 
@@ -161,6 +162,28 @@ def test_what_is_being_removed_is_not_up() -> None:
             await bench.until_shown()
             assert bench.switch.config == WITH
             assert bench.is_up(bench.keeper.view)
+            running.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_a_repair_is_said_for_a_while_and_not_for_ever() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        async with asyncio.timeout(2 * REPAIRED_SAID_S), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(bench.keeper.run())
+            bench.want(WITH)
+            await bench.keeper.passed()
+            bench.switch.become(EMPTY)
+            await bench.keeper.passed()
+            repaired = await bench.keeper.passed()
+            assert repaired.status is SwitchStatus.IN_SYNC
+            assert repaired.cause.startswith("Repaired what somebody else had changed: ")
+            await asyncio.sleep(REPAIRED_SAID_S / 2)
+            assert (await bench.keeper.passed()).cause == repaired.cause
+            await asyncio.sleep(REPAIRED_SAID_S / 2)
+            later = await bench.keeper.passed()
+            assert (later.status, later.cause) == (SwitchStatus.IN_SYNC, "")
             running.cancel()
 
     virtual_time.run(scenario())

@@ -109,7 +109,21 @@ SEGMENT = WANTED["leaf1"].segments[1001]
     [
         (replace(WANTED["leaf1"], segments={}), "VNI 1001 of network net-1 is not on switch leaf1"),
         (replace(WANTED["leaf1"], segments={1001: replace(SEGMENT, route_targets=WRONG)}), "1:1"),
-        (replace(WANTED["leaf1"], segments={1001: replace(SEGMENT, vrf="x")}), "vrf is x"),
+        (
+            replace(WANTED["leaf1"], segments={1001: replace(SEGMENT, vrf="x")}),
+            "it has VRF x, which is",
+        ),
+        (
+            replace(
+                WANTED["leaf1"],
+                segments={
+                    1001: replace(
+                        SEGMENT, rd="", vlan=11, route_targets=RouteTargets(imports=(), exports=())
+                    )
+                },
+            ),
+            "leaf1 is not as planned: it has no RD, no route target, VLAN 11 instead of 10.",
+        ),
         (replace(WANTED["leaf1"], interfaces={}), "VLAN 10 on leaf1/h1 does not lead to VNI 1001"),
         (
             replace(WANTED["leaf1"], interfaces={"h1": Interface(name="h1", tagged={10: 7})}),

@@ -192,6 +192,11 @@ async def _fabric_reports(scene: Scene) -> Request:
     return Request("/v1/fabric/reports", {"token": await scene.lease(), "attachments": [report]})
 
 
+async def _held_lease(scene: Scene) -> Request:
+    await scene.lease()
+    return Request("/v1/leases/fabric")
+
+
 async def _answer(scene: Scene) -> Request:
     asked = await scene.client.post("/v1/fabric/plan", None)
     answer = {"token": await scene.lease(), "state": "done", "result": {}}
@@ -376,6 +381,7 @@ EXPECTED: dict[str, Cost] = {
     "GET /v1/ports/{id}/history": Cost(_history, 1, 1),
     "GET /v1/ports/{id}/explain": Cost(_explain, 5, 5),
     "POST /v1/leases/{name}": Cost(_of("/v1/leases/l", {"holder": "x", "ttl_s": 9}), 1, 1),
+    "GET /v1/leases/{name}": Cost(_held_lease, 1, 1),
     "POST /v1/fabric/reports": Cost(_fabric_reports, 17, 15),
     "POST /v1/fabric/credential": Cost(_of("/v1/fabric/credential"), 0, 0),
     "POST /v1/fabric/plan": Cost(_of("/v1/fabric/plan"), 3, 5),

@@ -104,6 +104,22 @@ async def test_over_http(core: Core) -> None:
     assert (await member.post("/v1/leases/x", {"holder": "a", "ttl_s": 1})).status == 403
 
 
+async def test_who_holds_it_is_told_to_admins(core: Core, clock: Clock) -> None:
+    admin, path = client_of(core, "admin"), "/v1/leases/fabric"
+    never = await admin.get(path)
+    assert (never.status, never.error["type"]) == (404, "LeaseNotFound")
+    began = clock.now
+    await admin.post(path, {"holder": "a", "ttl_s": 15})
+    clock.now += 9
+    await admin.post(path, {"holder": "a", "ttl_s": 15})
+    lease = {"name": "fabric", "holder": "a", "expires_at": began + 24}
+    assert (await admin.get(path)).json == {**lease, "is_held": True, "since": began}
+    clock.now += 60
+    assert (await admin.get(path)).json == {**lease, "is_held": False, "since": began + 24}
+    assert (await admin.get("/v1/leases/a b")).status == 400
+    assert (await client_of(core, "demo").get(path)).status == 403
+
+
 async def test_a_stopping_server_gives_none(database_url: str) -> None:
     core = await Core.open(database_url)
     await core.close()

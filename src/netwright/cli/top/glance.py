@@ -22,6 +22,7 @@ class PortGlance(Value, frozen=True, kw_only=True, gc=False):
     cause: str = ""
     created_at: float
     bindings: tuple[BindingGlance, ...] = ()
+    device_owner: str = ""
 
     @property
     def host(self) -> str:

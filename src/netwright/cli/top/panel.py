@@ -12,6 +12,7 @@ from enum import StrEnum
 from heapq import nsmallest
 
 from netwright.cli.top.glance import HostGlance, PortGlance
+from netwright.model.planes import has_device
 from netwright.model.resources import HostState, Value
 from netwright.model.states import PortState
 from netwright.model.topology import Topology
@@ -70,7 +71,11 @@ class Rates:
 
 
 class Panel:
-    """All that is shown. Ports count where their active binding is."""
+    """All that is shown. Ports count where their active binding is.
+
+    Those that stand for an address alone, as routers' interfaces do, never get a host or come to
+    another state: they are left out.
+    """
 
     def __init__(self, now: float) -> None:
         self.rates = Rates(now)
@@ -97,8 +102,10 @@ class Panel:
 
     def put(self, port: PortGlance, now: float, *, is_news: bool) -> None:
         """A port as it now is. `is_news`: it happened now; not so what a snapshot says."""
-        before = self._ports.get(port.id)
+        before = self._ports.pop(port.id, None)
         self._take_off(before)
+        if not has_device(port.device_owner):
+            return
         self._ports[port.id] = port
         self._by_state[port.state] += 1
         self._by_host.setdefault(port.host or NOWHERE, Counter())[port.state] += 1
@@ -108,8 +115,9 @@ class Panel:
             self._note(before, port, now)
 
     def drop(self, port_id: str, now: float, *, is_news: bool) -> None:
-        self._take_off(self._ports.pop(port_id, None))
-        if is_news:
+        before = self._ports.pop(port_id, None)
+        self._take_off(before)
+        if before is not None and is_news:
             self.rates.add(Happening.DELETED, now)
 
     def put_host(self, host: HostGlance) -> None:

@@ -7,12 +7,15 @@ without configuration must not draw its hosts' traffic. Whoever has made it comp
 removes the file. Another port that is down, somebody took down. How it is reached: `reached`.
 """
 
+import shlex
 import shutil
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from netwright.fabric.drivers.bpf import programs
 from netwright.lab import links, netns, processes
 from netwright.lab.errors import UnknownLabObjectError
 from netwright.lab.layout import MANAGEMENT_INTERFACE, FabricSwitch
@@ -56,6 +59,17 @@ def held(lab: Lab, node: str) -> set[str]:
     """The host ports that wait for the switch to be complete."""
     path = hold_path(lab, node)
     return set(path.read_text().split()) if path.exists() else set()
+
+
+def held_by_controller(namespace: str, interfaces: Iterable[str]) -> set[str]:
+    """Those of a switch's interfaces that its controller holds down: its filter there says so."""
+    found = set()
+    for interface in interfaces:
+        # Without a clsact hook there are none, and `tc` fails.
+        script = f"tc filter show dev {shlex.quote(interface)} ingress 2>&1 || true"
+        if programs.HELD in processes.run(namespace, ["sh", "-c", script]).split():
+            found.add(interface)
+    return found
 
 
 def boot(lab: Lab, switch: FabricSwitch, *, hold: bool = False) -> None:

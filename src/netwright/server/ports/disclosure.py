@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from netwright.model.resources import Host, HostState, Network, Port, Transition
 from netwright.model.states import MEANING, PortState
-from netwright.server.ports.explain import rests_on_reports
+from netwright.server.ports.explain import address_alone, is_address_alone, rests_on_reports
 from netwright.server.ports.explanation import (
     Explanation,
     Wait,
@@ -38,7 +38,8 @@ def explain_to_project(
 ) -> Explanation:
     """`explain.explain` for the port's own project: no host, no cause in anybody's words."""
     waits = tuple(administrative(port, network))
-    if port.state in _WAITS and not (waits and port.state is PortState.DEGRADED):
+    waits_for_others = port.state in _WAITS and not is_address_alone(port)
+    if waits_for_others and not (waits and port.state is PortState.DEGRADED):
         what = _WAITS[port.state]
         waits += (Wait(what=what, since=port.state_since, next=_next(port)),)
     if port.state is not PortState.RELEASING:
@@ -71,6 +72,8 @@ def history_for_project(history: Sequence[Transition]) -> tuple[Transition, ...]
 
 
 def _standing(port: Port, network: Network, hosts: Mapping[str, Host], now: float) -> str:
+    if is_address_alone(port):
+        return address_alone(port)
     name, binding = port.name or port.id, port.active_binding
     meaning = _STANDING_OF_ERROR if port.state is PortState.ERROR else MEANING[port.state]
     words = f"port {name} is {port.state} ({meaning}) for {length(now - port.state_since)}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from netwright.model.planes import needed_planes
+from netwright.model.planes import has_device, needed_planes
 from netwright.model.resources import (
     FENCED,
     UPLINK_LOST,
@@ -64,6 +64,8 @@ def _standing(port: Port, network: Network, hosts: Mapping[str, Host], now: floa
     """The port's state; while its host is silent, as what was last reported and no more."""
     name, binding, meaning = port.name or port.id, port.active_binding, MEANING[port.state]
     for_ = f"for {length(now - port.state_since)}"
+    if is_address_alone(port):
+        return address_alone(port)
     host = None if binding is None else hosts.get(binding.host)
     if binding is not None and port.state is PortState.ERROR and _is_servers_refusal(binding):
         meaning = f"the server refused to bind it to {binding.host}; it is tried again by itself"
@@ -74,6 +76,18 @@ def _standing(port: Port, network: Network, hosts: Mapping[str, Host], now: floa
             " and how it stands now is not known."
         )
     return f"Port {name} is {port.state} ({meaning}) {for_}."
+
+
+def is_address_alone(port: Port) -> bool:
+    """Whether the port is as it shall be without a host: a router's interface and its like."""
+    return port.state is PortState.ALLOCATED and not has_device(port.device_owner)
+
+
+def address_alone(port: Port) -> str:
+    return (
+        f"Port {port.name or port.id} stands for an address ({port.device_owner}): it has no "
+        "device and needs no host. Whether its address answers is its network's gateways' matter."
+    )
 
 
 def rests_on_reports(port: Port, network: Network) -> bool:
@@ -113,7 +127,7 @@ def _waits(
 ) -> Iterator[Wait]:
     yield from administrative(port, network)
     binding = port.active_binding
-    if port.state is PortState.ALLOCATED:
+    if port.state is PortState.ALLOCATED and has_device(port.device_owner):
         yield Wait(
             what=f"It has no host{_ahead(port)}",
             since=port.state_since,

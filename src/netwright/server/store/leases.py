@@ -9,6 +9,7 @@ blocks, by `leasing`.)
 
 from netwright.db.transaction import Transaction
 from netwright.model.errors import LeaseHeld
+from netwright.model.wire import LeaseState
 
 _TAKE = (
     "INSERT INTO lease AS held (name, holder, token, expires_at) VALUES ($1, $2, $5, $3) "
@@ -17,6 +18,22 @@ _TAKE = (
     "THEN held.token WHEN held.token >= $5 THEN held.token + 1 ELSE $5 END "
     "WHERE held.holder = excluded.holder OR held.expires_at <= $4 RETURNING token"
 )
+
+
+async def state(tx: Transaction, name: str, now: float) -> LeaseState | None:
+    """Who holds a lease, or held it last; None: nobody ever did."""
+    for holder, token, expires_at in await tx.rows(
+        "SELECT holder, token, expires_at FROM lease WHERE name = $1", name
+    ):
+        is_held = expires_at > now
+        return LeaseState(
+            name=name,
+            holder=holder,
+            is_held=is_held,
+            since=min(float(token), now) if is_held else expires_at,
+            expires_at=expires_at,
+        )
+    return None
 
 
 async def take(tx: Transaction, name: str, holder: str, ttl_s: float, now: float) -> int:

@@ -15,9 +15,11 @@ from netwright.server.trace.hosts import WIRINGS, HostWiring, Layer, devices
 from netwright.server.trace.station import (
     PathEnds,
     Station,
+    WayUnknown,
     last_told,
     require_attached,
     require_gateway,
+    require_traceable,
     require_wired,
     subnets,
     wiring_of,
@@ -35,7 +37,7 @@ def trace(
     """The devices from the source's vNIC to the target's, or up to where the way ends."""
     nics = {one.host.name: one.host.nics for one in (source, target) if one.host}
     walk = _Walk(Fabric(topology, nics), wirings)
-    complete = True
+    complete = known = True
     reason, next_ = last_told((source, target))
     try:
         _go(walk, source, target)
@@ -43,17 +45,20 @@ def trace(
         require_wired(target)
     except PathEnds as end:
         complete, reason, next_ = False, end.reason, end.next
+        known = not isinstance(end, WayUnknown)
     return Trace(
         count=len(walk.devices),
         devices=tuple(walk.devices),
         links=tuple(walk.links),
         complete=complete,
+        known=known,
         reason=reason,
         next=next_,
     )
 
 
 def _go(walk: "_Walk", source: Station, target: Station) -> None:
+    require_traceable(source, target)
     subnet, target_subnet = subnets(source, target)
     walk.depart(source)
     if subnet.id != target_subnet.id:
@@ -144,7 +149,7 @@ class _Walk:
             for leave in exits:
                 if entry.switch == leave.switch:
                     return entry, leave
-        raise PathEnds(
+        raise WayUnknown(
             f"No core has gateways of both {source.segment_label}, and {target.segment_label}; "
             "what cores route among themselves is not known here.",
             then=f"If one core has both, the topology lacks it. {_APPLY}",

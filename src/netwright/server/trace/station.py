@@ -26,6 +26,10 @@ class PathEnds(Exception):
         self.next = then
 
 
+class WayUnknown(PathEnds):
+    """It may get further: how is not known here."""
+
+
 class Station(Value, frozen=True, kw_only=True):
     """A port, its network and its subnets by id.
 
@@ -107,11 +111,23 @@ def require_attached(station: Station) -> None:
             f"Port {station.label} is in {station.segment_label}, administratively down.",
             then=f"Enable it: openstack network set --enable {network.id}.",
         )
-    if network.segment.network_type is NetworkType.VXLAN:
-        raise PathEnds(
-            f"Network {network.name} is a fabric network, whose way is not known yet.",
-            then="Trace networks of type flat or vlan.",
-        )
+
+
+def require_traceable(*stations: Station) -> None:
+    """Raises WayUnknown for ports of fabric networks, PathEnds if they cannot speak anyhow."""
+    fabric = [one for one in stations if one.network.segment.network_type is NetworkType.VXLAN]
+    if not fabric:
+        return
+    for one in stations:
+        require_attached(one)
+        require_wired(one)
+    network = fabric[0].network
+    raise WayUnknown(
+        f"Network {network.name or network.id} is a fabric network: which leaves and spines a "
+        "packet takes there is the switches' choice, and is not computed.",
+        then=f"netwright port explain {fabric[0].port.id} says whether its fabric is up; ping says "
+        "whether it arrives.",
+    )
 
 
 def require_wired(station: Station) -> None:
@@ -163,7 +179,7 @@ def wiring_of(station: Station, wirings: Mapping[str, HostWiring]) -> HostWiring
             then=f"When it is clean again: netwright host unfence {name}.",
         )
     if host.driver not in wirings:
-        raise PathEnds(
+        raise WayUnknown(
             f"How driver {host.driver} of host {name} wires instances is not known here.",
             then=f"Trace hosts of driver {', '.join(wirings)}.",
         )

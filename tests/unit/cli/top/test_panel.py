@@ -4,6 +4,7 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from netwright.cli.top.glance import BindingGlance, HostGlance, PortGlance
 from netwright.cli.top.panel import NOWHERE, WAITING, Happening, Panel
@@ -38,6 +39,16 @@ def port(
     return PortGlance(
         id=name, state=state, state_since=since, created_at=0.0, cause="why", bindings=bindings
     )
+
+
+def test_a_routers_interface_waits_for_no_host() -> None:
+    panel = Panel(0.0)
+    gateway = replace(port("g", PortState.ALLOCATED), device_owner="network:router_interface")
+    panel.put(port("g", PortState.ALLOCATED), 1.0, is_news=True)
+    panel.put(gateway, 2.0, is_news=True)  # it was made one
+    assert (panel.ports, panel.hosts(), panel.by_state[PortState.ALLOCATED]) == (0, {}, 0)
+    panel.drop("g", 3.0, is_news=True)
+    assert panel.rates.per_second(3.0)[Happening.DELETED] == 0
 
 
 CHANGES = st.lists(

@@ -119,3 +119,11 @@ def test_history_names_actors_by_their_kind() -> None:
     assert told == replace(one, actor="agent", host=None, cause="")
     (told,) = history_for_project([replace(one, actor="operator")])
     assert told.actor == "operator"
+
+
+def test_a_routers_interface_belongs_to_no_instance() -> None:
+    owned = {"device_owner": "network:router_interface", "bindings": (), "cause": ""}
+    port = replace(PORT, state=PortState.ALLOCATED, **owned)
+    explanation = explain_to_project(port, NETWORK, {}, T)
+    assert explanation.waits == ()
+    assert "needs no host" in explanation.text

@@ -111,6 +111,16 @@ def test_a_sound_port_waits_for_nothing() -> None:
     assert explanation.text.endswith("It waits for nothing.")
 
 
+def test_a_routers_interface_needs_no_host() -> None:
+    explanation = _explain(PortState.ALLOCATED, device_owner="network:router_interface")
+    assert explanation.waits == ()
+    assert explanation.text == (
+        "Port web stands for an address (network:router_interface): it has no device and needs no "
+        "host. Whether its address answers is its network's gateways' matter.\n"
+        "It waits for nothing."
+    )
+
+
 def test_conditions_of_the_host_are_told_and_stop_nothing() -> None:
     host = _host(
         conditions={"redundancy lost": "eth1 has no link"}, conditions_since={"redundancy lost": T}

@@ -40,7 +40,7 @@ def shown(found: Trace) -> list[str]:
 
 def complete(source: Station, target: Station, topology: Topology = TREE) -> list[str]:
     found = trace(source, target, topology)
-    assert (found.complete, found.reason, found.next) == (True, "", "")
+    assert (found.complete, found.known, found.reason, found.next) == (True, True, "", "")
     return shown(found)
 
 
@@ -175,6 +175,7 @@ def failed() -> Station:
     return station("inst7", "h9", "green", bindings=(binding,))
 
 
+IN_FABRIC = station("fab", "host1", network_type=NetworkType.VXLAN)
 DEAD = tuple(Nic(name=f"eth{n}", link_up=False) for n in (0, 1))
 
 ENDS: Mapping[str, tuple[Station, Station, Topology, int, str, str]] = {
@@ -194,10 +195,6 @@ ENDS: Mapping[str, tuple[Station, Station, Topology, int, str, str]] = {
         "netwright agent --host host1",
     ),
     "fenced": (INST1, fenced(), TREE, 9, "Host host1 .* is fenced", "unfence host1"),
-    "driver unknown": (
-        INST1, replace(INST2, host=registered("host1", driver="magic")), TREE, 9,
-        "driver magic of host host1", "driver ovs",
-    ),
     "no bridge": (
         INST1, replace(INST2, host=registered("host1", physical_networks={})), TREE, 9,
         "Host host1 has no bridge to physnet1", "physical_networks",
@@ -208,10 +205,6 @@ ENDS: Mapping[str, tuple[Station, Station, Topology, int, str, str]] = {
     "no gateway": (
         INST1, INST2, replace(TREE, gateways=(gateway("blue"),)), 3,
         "no gateway of network green, VLAN 102 of physnet1", "topology apply",
-    ),
-    "two cores": (
-        INST1, INST2, replace(TREE, gateways=(gateway("blue"), gateway("green", "core2"))), 3,
-        "No core has gateways of both network blue, .* and network green", "one core has both",
     ),
     "no way": (
         INST1, INST2, replace(TREE, links=(link("host1/eth0", "tor1/host1"),)), 5,
@@ -226,21 +219,39 @@ ENDS: Mapping[str, tuple[Station, Station, Topology, int, str, str]] = {
         station("x", "host1", versions=(6,)), station("y", "host1", versions=(4,)), TREE, 0,
         "no addresses of one IP version", "address",
     ),
-    "fabric network": (
-        station("x", "host1", network_type=NetworkType.VXLAN), INST1, TREE, 0,
-        "blue is a fabric network",
-        "flat or vlan",
+    "fabric port not bound": (IN_FABRIC, station("y", None), TREE, 0, "y.* is bound to no", "host"),
+    "fabric port not wired": (
+        station("x", "host1", bindings=(values.binding("host1", BindingState.PREPARING),)),
+        IN_FABRIC, TREE, 0, "x.* is not wired on host host1", "explain",
+    ),
+}  # fmt: skip
+
+UNKNOWN: Mapping[str, tuple[Station, Station, Topology, int, str, str]] = {
+    "from a fabric network": (IN_FABRIC, INST1, TREE, 0, "blue is a fabric network", "explain f"),
+    "to a fabric network": (INST2, IN_FABRIC, TREE, 0, "blue is a fabric network", "explain f"),
+    "driver unknown": (
+        INST1, replace(INST2, host=registered("host1", driver="magic")), TREE, 9,
+        "driver magic of host host1", "driver ovs",
+    ),
+    "two cores": (
+        INST1, INST2, replace(TREE, gateways=(gateway("blue"), gateway("green", "core2"))), 3,
+        "No core has gateways of both network blue, .* and network green", "one core has both",
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", ENDS.values(), ids=ENDS)
+CASES = [
+    (case, known) for known, cases in ((True, ENDS), (False, UNKNOWN)) for case in cases.values()
+]
+
+
+@pytest.mark.parametrize(("case", "known"), CASES, ids=[*ENDS, *UNKNOWN])
 def test_a_way_that_ends_says_where_and_why(
-    case: tuple[Station, Station, Topology, int, str, str],
+    case: tuple[Station, Station, Topology, int, str, str], *, known: bool
 ) -> None:
     source, target, topology, count, reason, next_ = case
     found = trace(source, target, topology, WIRINGS)
-    assert not found.complete
+    assert (found.complete, found.known) == (False, known)
     assert re.search(reason, found.reason), found.reason
     assert re.search(next_, found.next), found.next
     assert len(shown(found)) == count, shown(found)

@@ -38,9 +38,16 @@ class OneSwitch(Message, frozen=True, kw_only=True):
     switch: Name
 
 
+class Drain(OneSwitch, frozen=True, kw_only=True):
+    """`force`: also when that cuts hosts off, which is refused otherwise."""
+
+    force: bool = False
+
+
 _reports = Shape(FabricReports)
 _switches = Shape(Switches)
 _one_switch = Shape(OneSwitch)
+_drained = Shape(Drain)
 
 
 def routes(authenticator: Authenticator) -> tuple[Route, ...]:
@@ -57,7 +64,7 @@ def routes(authenticator: Authenticator) -> tuple[Route, ...]:
               OperationView, (202,)),
         Route("POST", "/v1/fabric/apply", _apply, admin, "Bring switches to their plan", Switches,
               OperationView, (202,)),
-        Route("POST", "/v1/fabric/drain", _drain, admin, "Take the traffic off a switch", OneSwitch,
+        Route("POST", "/v1/fabric/drain", _drain, admin, "Take the traffic off a switch", Drain,
               OperationView, (202,)),
         Route("POST", "/v1/fabric/undrain", _undrain, admin, "Give a switch its traffic back",
               OneSwitch, OperationView, (202,)),
@@ -98,11 +105,15 @@ async def _apply(call: Call) -> Reply:
 
 
 async def _drain(call: Call) -> Reply:
-    return await _ask(call, Action.DRAIN, await _one(call))
+    asked = _drained.decode(await call.body())
+    await _require_known(call, (asked.switch,))
+    return await _ask(call, Action.DRAIN, {"switch": asked.switch, "force": asked.force})
 
 
 async def _undrain(call: Call) -> Reply:
-    return await _ask(call, Action.UNDRAIN, await _one(call))
+    asked = _one_switch.decode(await call.body())
+    await _require_known(call, (asked.switch,))
+    return await _ask(call, Action.UNDRAIN, {"switch": asked.switch})
 
 
 async def _named(call: Call) -> Mapping[str, Any]:
@@ -110,12 +121,6 @@ async def _named(call: Call) -> Mapping[str, Any]:
     asked = _switches.decode(body) if body else Switches()
     await _require_known(call, asked.switches)
     return {"switches": list(asked.switches)}
-
-
-async def _one(call: Call) -> Mapping[str, Any]:
-    asked = _one_switch.decode(await call.body())
-    await _require_known(call, (asked.switch,))
-    return {"switch": asked.switch}
 
 
 async def _require_known(call: Call, names: tuple[str, ...]) -> None:
