@@ -1,10 +1,11 @@
-"""Whether ports on PostgreSQL cost the same however many there are, and however full a subnet is.
+"""Ports on PostgreSQL (shared_buffers 1GB, max_wal_size 8GB, wal_compression lz4) at any number.
 
-Rows are filled in by SQL, as the server would have written them. Then two server processes a
-database make, list and find ports over HTTP. Loads that are compared take turns; what they made is
-deleted after each. PostgreSQL is set up as the README has it for many ports: its indexes in memory,
-and whole pages in its log compressed, since at a million ports each one made touches pages that no
-other has touched since the last checkpoint.
+Whether they cost the same however many there are, and however full a subnet is. Rows are filled in
+by SQL, as the server would have written them. Then two server processes a database make, list and
+find ports over HTTP. Loads that are compared take turns; what they made is deleted after each.
+PostgreSQL is set up as the README has it for many ports: its indexes in memory, and whole pages in
+its log compressed, since at a million ports each one made touches pages that no other has touched
+since the last checkpoint.
 """
 
 import asyncio
