@@ -115,6 +115,12 @@ async def _new_guarded_port(scene: Scene) -> Request:
     return Request("/v2.0/ports", new)
 
 
+async def _new_labelled_port(scene: Scene) -> Request:
+    """In any of the scene's networks."""
+    await scene.label()
+    return Request("/v2.0/ports", {"port": {"network_labels": "app=web"}})
+
+
 async def _new_deferred_port(scene: Scene) -> Request:
     return Request("/v2.0/ports", scene.new_port(), {"prefer": "respond-async"})
 
@@ -242,6 +248,7 @@ EXPECTED: dict[str, Cost] = {
     "DELETE /v2.0/ports/{id}": Cost(_one("ports", Scene.port), 11, 12),
     "POST /v2.0/subnets (from a pool)": Cost(_new_pooled_subnet, 17, 17),
     "POST /v2.0/ports (with two groups)": Cost(_new_guarded_port, 8, 9),
+    "POST /v2.0/ports (by labels)": Cost(_new_labelled_port, 7, 9),
     "POST /v2.0/ports (deferred)": Cost(_new_deferred_port, 18, 21),
     "GET /v2.0/security-groups": Cost(_of("/v2.0/security-groups"), 2, 2),
     "POST /v2.0/security-groups": Cost(_new("security-groups", lambda _: {"name": "x"}), 6, 7),

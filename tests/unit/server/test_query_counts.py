@@ -23,6 +23,7 @@ from netwright.db import sqlite
 from netwright.server import census
 from netwright.server import core as core_module
 from netwright.server.core import Core
+from netwright.server.store import selections
 
 FEW, MANY = 3, 30
 _OWN_TASKS = frozenset({"event feed", "event listener", "hearing", "upkeep"})
@@ -71,6 +72,7 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     for name in ("fetch", "fetchrow", "execute", "executemany"):
         monkeypatch.setattr(asyncpg.Connection, name, _noting(counter, name))
     monkeypatch.setattr(core_module, "UPKEEP_PERIOD_S", 3600.0)
+    monkeypatch.setattr(selections, "COUNT_EVERY_S", 3600.0)
     monkeypatch.setattr(census, "COUNTED_EVERY_S", 0.0)
     return counter
 
