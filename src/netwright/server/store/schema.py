@@ -29,7 +29,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ColumnElement
 
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0012"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 metadata = MetaData()
@@ -85,6 +85,7 @@ network = Table(
     Index("network_project", "project_id"),
     # Which VLANs are in use; the VNIs from one on.
     Index("network_segment", "network_type", "segmentation_id"),
+    Index("network_segmentation", "segmentation_id"),
     Index("network_shared", "shared"),
     sqlite_with_rowid=False,
 )
@@ -457,6 +458,7 @@ security_group = Table(
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),  # with its rules
     Index("security_group_project", "project_id"),
+    Index("security_group_name", "name"),
     Index(
         "security_group_default",
         "project_id",
@@ -542,6 +544,9 @@ address_scope = Table(
     Column("ip_version", Integer, nullable=False),
     Column("shared", Boolean, nullable=False),
     Column("body", Text, nullable=False),
+    Index("address_scope_name", "name"),
+    Index("address_scope_project", "project_id"),
+    Index("address_scope_shared", "shared"),
     sqlite_with_rowid=False,
 )
 
@@ -564,6 +569,9 @@ subnetpool = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),
+    Index("subnetpool_name", "name"),
+    Index("subnetpool_project", "project_id"),
+    Index("subnetpool_shared", "shared"),
     sqlite_with_rowid=False,
 )
 
@@ -601,6 +609,7 @@ router = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),
+    Index("router_name", "name"),
     sqlite_with_rowid=False,
 )
 
