@@ -147,6 +147,18 @@ async def _tagged_port(scene: Scene) -> str:
     return await _tagged(scene, "ports", await scene.port())
 
 
+async def _tagged_router(scene: Scene) -> str:
+    return await _tagged(scene, "routers", await scene.router())
+
+
+async def _tagged_group(scene: Scene) -> str:
+    return await _tagged(scene, "security-groups", await scene.group())
+
+
+async def _tagged_pool(scene: Scene) -> str:
+    return await _tagged(scene, "subnetpools", await scene.pool())
+
+
 async def _tagged(scene: Scene, collection: str, id_: str) -> str:
     await scene.done("PUT", f"/v2.0/{collection}/{id_}/tags", {"tags": ["a", "b"]})
     return id_
@@ -212,7 +224,27 @@ class Cost(NamedTuple):
     on_postgres: int
 
 
+def _costs_of_tags(collection: str, new: Callable[[Scene], Any], *costs: int) -> dict[str, Cost]:
+    """`costs`: to put, to add to and to empty the list, to add and remove one; on each database."""
+    path = f"/v2.0/{collection}"
+    tags, one = f"{path}/{{id}}/tags", f"{path}/{{id}}/tags/{{tag}}"
+    some = {"tags": ["b", "c"]}
+    put, post, empty, add, remove = zip(costs[::2], costs[1::2], strict=True)
+    return {
+        f"GET {tags}": Cost(_below(path, new, "/tags"), 1, 1),
+        f"PUT {tags}": Cost(_below(path, new, "/tags", some), *put),
+        f"POST {tags}": Cost(_below(path, new, "/tags", some), *post),
+        f"DELETE {tags}": Cost(_below(path, new, "/tags"), *empty),
+        f"GET {one}": Cost(_below(path, new, "/tags/a"), 1, 1),
+        f"PUT {one}": Cost(_below(path, new, "/tags/c"), *add),
+        f"DELETE {one}": Cost(_below(path, new, "/tags/a"), *remove),
+    }
+
+
 EXPECTED: dict[str, Cost] = {
+    **_costs_of_tags("routers", _tagged_router, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
+    **_costs_of_tags("security-groups", _tagged_group, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
+    **_costs_of_tags("subnetpools", _tagged_pool, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
     "GET /": Cost(_of("/"), 0, 0),
     "GET /v2.0": Cost(_of("/v2.0"), 0, 0),
     "GET /healthz": Cost(_of("/healthz"), 0, 0),

@@ -103,7 +103,7 @@ ASKED: dict[type[Value], Sequence[str]] = {
         "subnetpool_id=s",
         "tags=t",
     ),
-    SecurityGroup: ("id=a", "id=a&id=b", "name=n", "name=n&project_id=p", "project_id=p"),
+    SecurityGroup: ("id=a", "id=a&id=b", "name=n", "name=n&project_id=p", "project_id=p", "tags=t"),
     GroupRule: (
         "id=a",
         "security_group_id=g",
@@ -111,7 +111,7 @@ ASKED: dict[type[Value], Sequence[str]] = {
         "project_id=p",
         "remote_group_id=g",
     ),
-    Router: ("id=a", "name=n", "name=n&project_id=p", "project_id=p"),
+    Router: ("id=a", "name=n", "name=n&project_id=p", "project_id=p", "tags=t"),
     SubnetPool: (
         "id=a",
         "name=n",
@@ -119,6 +119,7 @@ ASKED: dict[type[Value], Sequence[str]] = {
         "project_id=p",
         "shared=true",
         "address_scope_id=s",
+        "tags=t",
     ),
     AddressScope: ("id=a", "name=n", "name=n&project_id=p", "project_id=p", "shared=true"),
     Quota: ("id=a",),

@@ -78,6 +78,7 @@ class RouterView(msgspec.Struct, frozen=True, kw_only=True):
     admin_state_up: bool
     external_gateway_info: None
     routes: tuple[HostRoute, ...]
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -117,6 +118,7 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
             "project_id": listing.text,
             "tenant_id": listing.text,
             "revision_number": listing.integer,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=frozenset(
             {
@@ -167,6 +169,7 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
             admin_state_up=value.admin_state_up,
             external_gateway_info=None,
             routes=value.routes,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),

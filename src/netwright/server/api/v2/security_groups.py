@@ -61,6 +61,7 @@ class SecurityGroupView(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str
     stateful: bool
     security_group_rules: tuple[RuleView, ...]
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -88,6 +89,7 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
             "tenant_id": listing.text,
             "stateful": listing.boolean,
             "revision_number": listing.integer,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=frozenset(
             {
@@ -151,6 +153,7 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
             tenant_id=value.project_id,
             stateful=value.stateful,
             security_group_rules=tuple(rule_view(in_group(value, rule)) for rule in value.rules),
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),

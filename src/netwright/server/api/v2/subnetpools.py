@@ -92,6 +92,7 @@ class SubnetPoolView(msgspec.Struct, frozen=True, kw_only=True):
     address_scope_id: str | None
     is_default: bool
     shared: bool
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -126,6 +127,7 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
             "is_default": listing.boolean,
             "shared": listing.boolean,
             "revision_number": listing.integer,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=frozenset(
             {
@@ -191,6 +193,7 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
             address_scope_id=value.address_scope_id,
             is_default=value.is_default,
             shared=value.shared,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=datetime.fromtimestamp(int(value.created_at), UTC),
             updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
