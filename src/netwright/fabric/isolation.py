@@ -15,6 +15,9 @@ from netwright.model.topology import Link
 RAISED_S_MAX = 60.0
 """A leaf whose sessions are back opens its ports then, though its peers have not confirmed."""
 
+ASK_S_MIN = 0.25
+"""To ask whether a leaf is complete is to ask switches, whose answers have us look again."""
+
 Views = Mapping[str, View]
 
 
@@ -55,6 +58,7 @@ class Isolation:
         self._clock = clock
         self._is_complete = is_complete
         self._back_at: dict[str, float] = {}
+        self._asked_at: dict[str, float] = {}
 
     def look(self, paths: Paths, views: Views, drained: frozenset[str]) -> frozenset[str]:
         """Bring `held` up to date; the leaves for which it is another one."""
@@ -69,7 +73,7 @@ class Isolation:
 
     def _is_out(self, name: str, view: View) -> bool:
         """Whether it is isolated, or was held down for that and is not complete again."""
-        if view.actual is not None and view.actual.is_isolated:
+        if view.actual is not None and view.actual.isolation:
             self._back_at.pop(name, None)
             return True
         if name not in self.held:
@@ -78,6 +82,9 @@ class Isolation:
             return True  # it does not answer: what it held, it holds
         now = self._clock()
         back_at = self._back_at.setdefault(name, now)
+        if now - self._asked_at.get(name, 0.0) < ASK_S_MIN:
+            return True
+        self._asked_at[name] = now
         if self._is_complete(name, back_at) or now - back_at > RAISED_S_MAX:
             del self._back_at[name]
             return False
@@ -86,6 +93,6 @@ class Isolation:
 
 def _serves(view: View | None, port: str) -> bool:
     """Whether what a host sends to this port goes anywhere."""
-    if view is None or view.actual is None or view.actual.is_isolated:
+    if view is None or view.actual is None or view.actual.isolation:
         return False
     return view.actual.links.get(port, True)

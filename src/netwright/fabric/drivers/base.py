@@ -18,14 +18,17 @@ class Actual(Value, frozen=True, kw_only=True):
     """A switch as it is: our configuration on it, and its interfaces' links (name → up).
 
     `boot_id` changes when the switch has started anew, so that it is known to have been empty.
-    `is_isolated`: it should have EVPN sessions, and none is established. What its hosts send goes
-    nowhere then.
+    `isolation` says why no other switch hears it, so that what its hosts send goes nowhere; "" when
+    one does. `lost_sessions` are neighbours that it has no EVPN session with. `token` is the
+    highest that wrote to it; 0: none, or it keeps none.
     """
 
     config: SwitchConfig
     links: Mapping[str, bool]
     boot_id: str
-    is_isolated: bool = False
+    isolation: str = ""
+    lost_sessions: tuple[str, ...] = ()
+    token: int = 0
 
 
 class Learned(Value, frozen=True, kw_only=True):

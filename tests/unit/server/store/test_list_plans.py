@@ -19,8 +19,8 @@ from sqlalchemy import ClauseElement
 from tests.doubles.postgres import Postgres
 from tests.doubles.sql import execute
 
-from netwright.db import postgres, sqlite
-from netwright.db.postgres import PostgresTransaction
+from netwright.db import postgres_transaction, sqlite
+from netwright.db.postgres_transaction import PostgresTransaction
 from netwright.db.sqlite import SqliteTransaction
 from netwright.db.transaction import Row, Transaction
 from netwright.model.addressing import AddressScope, SubnetPool
@@ -139,7 +139,7 @@ class Plans:
         self.whole += [step for *_, step in steps if SCAN.match(step)]
 
     async def on_postgres(self, tx: PostgresTransaction, statement: ClauseElement) -> None:
-        sql, bound = postgres.composed(statement)
+        sql, bound = postgres_transaction.composed(statement)
         await tx.connection.execute("SET enable_seqscan = off")
         (plan,) = await tx.connection.fetchrow(f"EXPLAIN (FORMAT JSON) {sql}", *bound)
         self._look_at(json.loads(plan)[0]["Plan"])

@@ -32,7 +32,7 @@ def observe(session: Session) -> Observed:
         bgp=shows.bgp_configuration(bgpd.ask(shows.SHOW_RUNNING)),
         vnis=shows.vnis_in_force(bgpd.ask(shows.SHOW_VNIS)),
         l3vnis=shows.l3vnis(zebra.ask(shows.SHOW_VRF_VNIS)),
-        is_isolated=shows.is_isolated(bgpd.ask(shows.SHOW_SESSIONS)),
+        sessions=shows.sessions(bgpd.ask(shows.SHOW_SESSIONS)),
     )
 
 
