@@ -54,13 +54,18 @@ def main() -> int:
         lines = table(results)
         print("\n".join(lines), f"\n({time.monotonic() - began:.0f} s)", flush=True)
         broken += [each for each in results if not each.holds]
-        sections[name] = "\n".join([f"## {name}", "", title, "", *lines, ""])
+        sections[name] = "\n".join([f"## {name}", "", title, "", _command(name), "", *lines, ""])
     if options.write:
         kept = [sections[name] for name in MODULES if name in sections]
         PAGE.write_text("\n".join([*_head(), *kept]), encoding="utf-8")
     for each in broken:
         print(f"beyond its limit: {each.name}", file=sys.stderr)
     return int(bool(broken))
+
+
+def _command(name: str) -> str:
+    """How the numbers of one benchmark are measured again."""
+    return f"    .venv/bin/python -m bench {name}"
 
 
 def _written() -> dict[str, str]:
@@ -74,7 +79,8 @@ def _head() -> list[str]:
     return [
         "# Benchmarks",
         "",
-        "Written by `python -m bench --write`; `make bench` measures and checks the limits.",
+        "Written by `.venv/bin/python -m bench --write`, or with the names of some; `make bench`",
+        "measures all and checks the limits.",
         "Trust the ratios: each compares with what the same run measured on the same machine",
         f"({machine} {platform.python_version()}).",
         "",

@@ -1,10 +1,11 @@
-"""Whether ports on PostgreSQL cost the same however many there are, and however full a subnet is.
+"""Ports on PostgreSQL (shared_buffers 1GB, max_wal_size 8GB, wal_compression lz4) at any number.
 
-Rows are filled in by SQL, as the server would have written them. Then two server processes a
-database make, list and find ports over HTTP. Loads that are compared take turns; what they made is
-deleted after each. PostgreSQL is set up as the README has it for many ports: its indexes in memory,
-and whole pages in its log compressed, since at a million ports each one made touches pages that no
-other has touched since the last checkpoint.
+Whether they cost the same however many there are, and however full a subnet is. Rows are filled in
+by SQL, as the server would have written them. Then two server processes a database make, list and
+find ports over HTTP. Loads that are compared take turns; what they made is deleted after each.
+PostgreSQL is set up as the README has it for many ports: its indexes in memory, and whole pages in
+its log compressed, since at a million ports each one made touches pages that no other has touched
+since the last checkpoint.
 """
 
 import asyncio
@@ -23,8 +24,9 @@ from tests.doubles.postgres import Postgres, postgres
 
 from bench import load
 from bench.postgres_filling import fill
-from bench.result import Result, at_most
+from bench.result import Result, at_least, at_most
 from bench.service import Service, running, vlan_network
+from bench.usage import children, most_resident_megabytes
 
 SETTINGS = ("shared_buffers=1GB", "max_wal_size=8GB", "wal_compression=lz4")
 WORKERS = 2
@@ -43,6 +45,16 @@ LISTS = 5
 FIRST_BYTE_MS = 20.0
 LISTED_S = 0.5
 FILTERED_MS = 3.0
+RESIDENT_MB = 300.0
+
+NEUTRON_RATE = 15.1
+"""Ports a second at best, with few there: Neutron 29.0 on two idle cores, measured elsewhere."""
+
+NEUTRON_RATE_OF_MANY = 0.92
+"""Beside `LISTED` ports."""
+
+NEUTRON_MIN = 300.0
+NEUTRON_MANY_MIN = 3_000.0
 
 
 class Place(NamedTuple):
@@ -80,11 +92,14 @@ def run() -> list[Result]:
     ):
         filled = partial(_filled, database, Path(directory))
         with filled(LISTED) as place:
-            lists = _listed(place)
+            beside_neutron = _beside_neutron(place, NEUTRON_RATE_OF_MANY, NEUTRON_MANY_MIN)
+            lists = [*_listed(place), _resident(place)]
         smaller = [stack.enter_context(filled(size)) for size in SMALLER]
         largest = stack.enter_context(filled(LARGEST, NEARLY_FULL))
         sizes = _by_size([*smaller, largest])
-        return [*sizes, *_by_fullness(largest), *_filtered(largest), *lists]
+        of_largest = [*_by_fullness(largest), *_filtered(largest), _resident(largest)]
+        few = _beside_neutron(smaller[0], NEUTRON_RATE, NEUTRON_MIN)
+        return [*sizes, few, beside_neutron, *of_largest, *lists]
 
 
 @contextmanager
@@ -115,6 +130,19 @@ def _by_size(places: Sequence[Place]) -> list[Result]:
         slower = _median(rates[0] / rates[n] for rates in rounds)
         results.append(at_most(f"  … slower at {place.ports:,} ports", slower, FLAT_MAX))
     return results
+
+
+def _beside_neutron(place: Place, neutron_rate: float, least: float) -> Result:
+    place.rate(place.empty_id, LOAD_S)
+    rate = _median(place.rate(place.empty_id, LOAD_S) for _ in range(ROUNDS))
+    name = f"{place.ports:,} ports, rate / Neutron's {neutron_rate}, measured elsewhere"
+    return at_least(name, rate / neutron_rate, least)
+
+
+def _resident(place: Place) -> Result:
+    most_mb = most_resident_megabytes(children(place.service.pid))
+    name = f"{place.ports:,} ports, a server process at its most resident"
+    return at_most(name, most_mb, RESIDENT_MB, "MB")
 
 
 def _by_fullness(place: Place) -> list[Result]:

@@ -1,6 +1,6 @@
 """The server's store, driven batch by batch as its committer does."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from netwright.model.wire import (
     ReportStatus,
 )
 from netwright.server import batch
+from netwright.server.batch import Decided
 from netwright.server.commands import (
     ApplyReports,
     Caller,
@@ -72,6 +73,21 @@ class Store:
         self.news: list[Line] = []
 
     def batch(self, *commands: Command) -> list[Any]:
+        decided = self._decide(commands)
+        self.place.commit()
+        self.ledger.commit()
+        decided.remember()
+        self.events += decided.events
+        self.news += decided.news
+        return decided.outcomes
+
+    def overtaken(self, *commands: Command) -> None:
+        """A batch of which nothing is committed, since another process was faster."""
+        self._decide(commands)
+        self.run("ROLLBACK")
+        self.ledger.abort()
+
+    def _decide(self, commands: Sequence[Command]) -> Decided:
         self.place.begin()
         tx = self.place.tx
         deciding = batch.run(
@@ -86,13 +102,7 @@ class Store:
             tells_nova=self.tells_nova,
             segment_rules=self.segment_rules,
         )
-        decided = self.place.run(deciding)
-        self.place.commit()
-        self.ledger.commit()
-        decided.remember()
-        self.events += decided.events
-        self.news += decided.news
-        return decided.outcomes
+        return self.place.run(deciding)
 
     def do(self, command: Command) -> Any:
         """The command's result, alone in its batch; raises what it fails with."""

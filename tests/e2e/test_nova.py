@@ -22,7 +22,7 @@ from tests.e2e.conftest import Server, running
 
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking
-from netwright.model.errors import PortNotFound
+from netwright.model.errors import NotFound, PortNotFound
 from netwright.model.states import Plane
 from netwright.model.wire import HostRegistration, Report, ReportBatch, ReportStatus
 
@@ -83,6 +83,35 @@ async def boot(client: Client, network_id: str) -> dict[str, Any]:
     return await networking.update(Collection.PORTS, port["id"], change)
 
 
+async def looks_before_it_builds(client: Client, network_id: str) -> None:
+    """Which networks the project may use, whether the ports fit its quota, its security groups."""
+    networking = Networking(client)
+    (network,) = await networking.list(Collection.NETWORKS, {"id": network_id})
+    project = {"tenant_id": network["project_id"]}
+    own = await networking.list(Collection.NETWORKS, {**project, "shared": "False"})
+    shared = await networking.list(Collection.NETWORKS, {"shared": "True"})
+    assert ([each["id"] for each in own], shared) == ([network_id], [])
+    path = f"/v2.0/quotas/{network['project_id']}"
+    quota = (await client.call("GET", path, dict[str, dict[str, int]]))["quota"]
+    ports = await networking.list(Collection.PORTS, {**project, "fields": "id"})
+    assert quota["port"] == -1 or quota["port"] > len(ports)
+    groups = await networking.list(Collection.SECURITY_GROUPS, {**project, "fields": "name"})
+    assert groups == [{"name": "default"}]
+
+
+async def looks_at_what_it_has(client: Client, port: dict[str, Any]) -> None:
+    """For an instance's network information: subnets, DHCP's ports, no floating IPs."""
+    networking = Networking(client)
+    (address,) = port["fixed_ips"]
+    (subnet,) = await networking.list(Collection.SUBNETS, {"id": address["subnet_id"]})
+    assert (subnet["gateway_ip"], subnet["dns_nameservers"]) == ("10.0.0.1", [])
+    dhcp = {"network_id": port["network_id"], "device_owner": "network:dhcp"}
+    assert await networking.list(Collection.PORTS, dhcp) == []
+    floating = {"fixed_ip_address": address["ip_address"], "port_id": port["id"]}
+    with pytest.raises(NotFound):  # Nova takes it for a cloud without floating IPs
+        await client.call("GET", "/v2.0/floatingips", dict[str, Any], params=floating)
+
+
 async def wire(client: Client, port_id: str, status: ReportStatus = ReportStatus.UP) -> None:
     """The agent's word about the port as it is bound now."""
     history = await client.port_history(port_id)
@@ -124,14 +153,13 @@ def test_novas_calls_in_their_order(tmp_path: Path) -> None:
                 told = await client.call("GET", "/v2.0/extensions", dict[str, list[dict[str, Any]]])
                 assert "binding" in {each["alias"] for each in told["extensions"]}
                 network_id = await prepare(client)
-                found = await networking.list(Collection.NETWORKS, {"id": network_id})
-                shared = await networking.list(Collection.NETWORKS, {"shared": "True"})
-                assert ([each["id"] for each in found], shared) == ([network_id], [])
+                await looks_before_it_builds(client, network_id)
                 port = await boot(client, network_id)
                 assert port["status"] == "BUILD"
                 assert port["binding:vif_type"] == "ovs"
                 listed = await networking.list(Collection.PORTS, {"device_id": INSTANCE})
                 assert [each["id"] for each in listed] == [port["id"]]
+                await looks_at_what_it_has(client, port)
                 await wire(client, port["id"])
                 return str(port["id"])
 

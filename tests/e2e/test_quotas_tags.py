@@ -68,6 +68,13 @@ def test_tags_by_the_command_and_the_sdk(cli: Cli, cloud: Any) -> None:
     assert list(cloud.networks(not_tags="blue")) == []
     assert [one["Name"] for one in cli("port list --tags green")] == ["p"]
     assert cli("port list --not-tags green") == []
+    pool = "--pool-prefix 10.0.0.0/8"
+    for kind, more in (("router", ""), ("security group", ""), ("subnet pool", pool)):
+        cli(f"{kind} create one {more} --tag red --tag blue")
+        cli(f"{kind} unset one --tag blue")
+        assert cli(f"{kind} show one")["tags"] == ["red"]
+        assert [each["Name"] for each in cli(f"{kind} list --tags red")] == ["one"]
+        assert cli(f"{kind} list --any-tags blue") == []
     cloud.set_tags(network, ["only"])
     assert cloud.get_network(network.id).tags == ["only"]
     for extension in ("standard-attr-tag", "standard-attr-timestamp", "quotas", "quota_details"):

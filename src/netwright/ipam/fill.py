@@ -1,7 +1,7 @@
 """How full a network is, to spread ports over several. A hint, like leases: keys decide."""
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from netwright.ipam.resting import Fullness, describe
@@ -38,25 +38,63 @@ class Fill(NamedTuple):
 
 NOTHING = Fill(0, 0)
 
+_VOID_MAX = 64
+
 
 class Spread:
-    """Draws from the least filled of some networks, one by one, counting its own draws in."""
+    """The networks that have addresses left, by how full they are; the least filled comes first.
 
-    def __init__(self, fills: Mapping[str, Fill], among: Iterable[str]) -> None:
-        self._heap = [(fills.get(each, NOTHING).ratio, each) for each in among]
-        heapq.heapify(self._heap)
+    Kept from batch to batch. A heap has each under its ratio; filed anew, its older entry is void.
+    One that is fuller than it was filed is filed anew when it comes to the front; one that is
+    emptier must be, by who knows of it.
+    """
 
-    def draw(self, fills: dict[str, Fill]) -> str | None:
-        """The least filled by now, with one address more in `fills`; None when all are full."""
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, str]] = []
+        self._ratios: dict[str, float] = {}
+
+    def file(self, network_id: str, fill: Fill) -> None:
+        """Take the network in, or what is new of it; a full one is let go."""
+        if fill.is_full:
+            self._ratios.pop(network_id, None)
+            return
+        if self._ratios.get(network_id) == fill.ratio:
+            return
+        self._ratios[network_id] = fill.ratio
+        if len(self._heap) > 2 * len(self._ratios) + _VOID_MAX:
+            self._heap = [(ratio, each) for each, ratio in self._ratios.items()]
+            heapq.heapify(self._heap)
+        else:
+            heapq.heappush(self._heap, (fill.ratio, network_id))
+
+    def drop(self, network_id: str) -> None:
+        self._ratios.pop(network_id, None)
+
+    def least(
+        self, fills: Mapping[str, Fill], but: Collection[str] = ()
+    ) -> tuple[float, str] | None:
+        """The least filled by now, of those not in `but`, and its ratio; None when all are full."""
+        passed = []
         while self._heap:
-            ratio, least = self._heap[0]
-            fill = fills.get(least, NOTHING)
-            if fill.is_full:
+            ratio, network_id = self._heap[0]
+            if self._ratios.get(network_id) != ratio:
                 heapq.heappop(self._heap)
-            elif ratio != fill.ratio:  # drawn from since, for another selector
-                heapq.heapreplace(self._heap, (fill.ratio, least))
+            elif (fill := fills.get(network_id, NOTHING)).ratio != ratio or fill.is_full:
+                heapq.heappop(self._heap)
+                self.file(network_id, fill)
+            elif network_id in but:
+                passed.append(heapq.heappop(self._heap))
             else:
-                fills[least] = after = fill._replace(held=fill.held + 1)
-                heapq.heapreplace(self._heap, (after.ratio, least))
-                return least
-        return None
+                break
+        found = self._heap[0] if self._heap else None
+        for each in passed:
+            heapq.heappush(self._heap, each)
+        return found
+
+    def front(self, count: int) -> list[str]:
+        """About so many of the least filled, as they are filed."""
+        taken = [heapq.heappop(self._heap) for _ in range(min(count, len(self._heap)))]
+        valid = {each for each in taken if self._ratios.get(each[1]) == each[0]}
+        for each in valid:
+            heapq.heappush(self._heap, each)
+        return [network_id for _, network_id in valid]

@@ -45,6 +45,7 @@ class SubnetPool(Value, frozen=True, kw_only=True):
     shared: bool = False
     allocated: int = 0
     returned: int = 0
+    tags: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: float = 0.0
     updated_at: float = 0.0

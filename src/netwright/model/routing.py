@@ -32,6 +32,7 @@ class Router(Value, frozen=True, kw_only=True):
     interfaces: tuple[RouterInterface, ...] = ()
     routes: tuple[HostRoute, ...] = ()
     vni: int | None = None
+    tags: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: float = 0.0
     updated_at: float = 0.0

@@ -68,6 +68,7 @@ class SecurityGroup(Value, frozen=True, kw_only=True):
     stateful: bool = True
     is_default: bool = False
     rules: tuple[SecurityGroupRule, ...] = ()
+    tags: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: float = 0.0
     updated_at: float = 0.0

@@ -10,14 +10,15 @@ from msgspec.structs import replace
 
 from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import NeedsBlocks
+from netwright.server.commands import PortDraft
 from netwright.server.needs import Needs, need_port
 from netwright.server.overlay.transit import NeedsTransitVnis
 from netwright.server.overlay.vlans import NeedsVlans
 from netwright.server.ports.macs import NeedsMacs
-from netwright.server.ports.network_choice import NeedsFills, NeedsNetwork
+from netwright.server.ports.network_choice import NeedsChoice
 from netwright.server.quotas import NeedsQuotas
 from netwright.server.segments import NeedsVnis
-from netwright.server.store.labelled import count_anew
+from netwright.server.store.labelled import choose_again
 from netwright.server.store.leasing import Aside, supply
 from netwright.server.store.loading import load, load_more_macs
 from netwright.server.store.memory import Memory
@@ -27,22 +28,14 @@ from netwright.server.store.vnis import load_free_transit_vnis, load_free_vnis
 from netwright.server.world import World
 
 Missing: TypeAlias = (
-    NeedsBlocks
-    | NeedsMacs
-    | NeedsVnis
-    | NeedsQuotas
-    | NeedsFills
-    | NeedsNetwork
-    | NeedsVlans
-    | NeedsTransitVnis
+    NeedsBlocks | NeedsMacs | NeedsVnis | NeedsQuotas | NeedsChoice | NeedsVlans | NeedsTransitVnis
 )
 MISSING = (
     NeedsBlocks,
     NeedsMacs,
     NeedsVnis,
     NeedsQuotas,
-    NeedsFills,
-    NeedsNetwork,
+    NeedsChoice,
     NeedsVlans,
     NeedsTransitVnis,
 )
@@ -70,10 +63,13 @@ async def load_missing(  # noqa: PLR0917 - five of them are a batch's
             await load_domain(tx, world, missing.domain)
         case NeedsQuotas():
             await load_quotas(tx, world, memory, {missing.project_id, *world.projects()})
-        case NeedsFills():
-            await count_anew(tx, world, memory, missing.wish)
-        case NeedsNetwork():
-            needs = Needs()
-            need_port(needs, replace(missing.draft, network_id=missing.network_id))
-            await load(tx, world, needs, memory)
-            world.prepared.add((missing.draft.id, missing.network_id))
+        case NeedsChoice():
+            await _choose_again(tx, world, memory, missing.draft)
+
+
+async def _choose_again(tx: Transaction, world: World, memory: Memory, draft: PortDraft) -> None:
+    chosen = await choose_again(tx, world, memory, draft)
+    if chosen is not None:
+        needs = Needs()
+        need_port(needs, replace(draft, network_id=chosen))
+        await load(tx, world, needs, memory)

@@ -10,8 +10,11 @@ from typing import Any
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from netwright.model.addressing import SubnetPool
 from netwright.model.errors import InvalidInput, TagNotFound, TagResourceNotFound
 from netwright.model.resources import Network, Port, Subnet, Value
+from netwright.model.routing import Router
+from netwright.model.security import SecurityGroup
 from netwright.model.states import PortState
 from netwright.model.wire import Kind
 from netwright.server.commands import ChangeTags
@@ -25,7 +28,12 @@ TAGGED: Mapping[Kind, type[Value]] = {
     Kind.NETWORK: Network,
     Kind.SUBNET: Subnet,
     Kind.PORT: Port,
+    Kind.SECURITY_GROUP: SecurityGroup,
+    Kind.SUBNET_POOL: SubnetPool,
+    Kind.ROUTER: Router,
 }
+
+KIND_OF: Mapping[type[Value], Kind] = {type_: kind for kind, type_ in TAGGED.items()}
 
 
 def change(world: World, command: ChangeTags) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ A command that fails is rolled back alone (`World.attempt`). At the end `changed
 what the store has to write.
 """
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -200,9 +201,9 @@ class World:
     a whole, once all is decided. `ledger` hands out addresses.
 
     Of ports that name labels: `matches` are the networks, with their names, that match a project's
-    selector; `fills` how full they are by the last count and what was drawn since; `recounted` are
-    the wishes whose fills were counted in this batch; `choices` the network that a draft tries
-    first; `prepared` (draft, network) what was loaded for others that it tries.
+    selector; `fills` how full they are by the last count and what was drawn since, by this batch in
+    the first of its maps; `recounted` are the wishes whose fills were counted in this batch;
+    `choices` the networks that a draft tries, in order; `unplaced` drafts have no others.
 
     `group_projects` says whose the security groups are that ports and rules name, and
     `default_groups` which is a project's own; `group_uses` counts the ports in those that may go,
@@ -262,10 +263,10 @@ class World:
         self.whole_networks: set[str] = set()
         self.more_macs: set[tuple[str, str]] = set()
         self.matches: dict[tuple[str, str], Mapping[str, str]] = {}
-        self.fills: dict[str, Fill] = {}
+        self.fills: ChainMap[str, Fill] = ChainMap()
         self.recounted: set[tuple[str, str]] = set()
-        self.choices: dict[str, str] = {}
-        self.prepared: set[tuple[str, str]] = set()
+        self.choices: dict[str, tuple[str, ...]] = {}
+        self.unplaced: set[str] = set()
         self.free_vnis: list[int | None] = []
         self.whole_scopes: set[str] = set()
         self.default_versions: set[int] = set()

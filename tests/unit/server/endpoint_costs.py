@@ -115,6 +115,12 @@ async def _new_guarded_port(scene: Scene) -> Request:
     return Request("/v2.0/ports", new)
 
 
+async def _new_labelled_port(scene: Scene) -> Request:
+    """In any of the scene's networks."""
+    await scene.label()
+    return Request("/v2.0/ports", {"port": {"network_labels": "app=web"}})
+
+
 async def _new_deferred_port(scene: Scene) -> Request:
     return Request("/v2.0/ports", scene.new_port(), {"prefer": "respond-async"})
 
@@ -139,6 +145,18 @@ async def _tagged_subnet(scene: Scene) -> str:
 
 async def _tagged_port(scene: Scene) -> str:
     return await _tagged(scene, "ports", await scene.port())
+
+
+async def _tagged_router(scene: Scene) -> str:
+    return await _tagged(scene, "routers", await scene.router())
+
+
+async def _tagged_group(scene: Scene) -> str:
+    return await _tagged(scene, "security-groups", await scene.group())
+
+
+async def _tagged_pool(scene: Scene) -> str:
+    return await _tagged(scene, "subnetpools", await scene.pool())
 
 
 async def _tagged(scene: Scene, collection: str, id_: str) -> str:
@@ -211,7 +229,27 @@ class Cost(NamedTuple):
     on_postgres: int
 
 
+def _costs_of_tags(collection: str, new: Callable[[Scene], Any], *costs: int) -> dict[str, Cost]:
+    """`costs`: to put, to add to and to empty the list, to add and remove one; on each database."""
+    path = f"/v2.0/{collection}"
+    tags, one = f"{path}/{{id}}/tags", f"{path}/{{id}}/tags/{{tag}}"
+    some = {"tags": ["b", "c"]}
+    put, post, empty, add, remove = zip(costs[::2], costs[1::2], strict=True)
+    return {
+        f"GET {tags}": Cost(_below(path, new, "/tags"), 1, 1),
+        f"PUT {tags}": Cost(_below(path, new, "/tags", some), *put),
+        f"POST {tags}": Cost(_below(path, new, "/tags", some), *post),
+        f"DELETE {tags}": Cost(_below(path, new, "/tags"), *empty),
+        f"GET {one}": Cost(_below(path, new, "/tags/a"), 1, 1),
+        f"PUT {one}": Cost(_below(path, new, "/tags/c"), *add),
+        f"DELETE {one}": Cost(_below(path, new, "/tags/a"), *remove),
+    }
+
+
 EXPECTED: dict[str, Cost] = {
+    **_costs_of_tags("routers", _tagged_router, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
+    **_costs_of_tags("security-groups", _tagged_group, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
+    **_costs_of_tags("subnetpools", _tagged_pool, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
     "GET /": Cost(_of("/"), 0, 0),
     "GET /v2.0": Cost(_of("/v2.0"), 0, 0),
     "GET /healthz": Cost(_of("/healthz"), 0, 0),
@@ -247,6 +285,7 @@ EXPECTED: dict[str, Cost] = {
     "DELETE /v2.0/ports/{id}": Cost(_one("ports", Scene.port), 11, 12),
     "POST /v2.0/subnets (from a pool)": Cost(_new_pooled_subnet, 17, 17),
     "POST /v2.0/ports (with two groups)": Cost(_new_guarded_port, 8, 9),
+    "POST /v2.0/ports (by labels)": Cost(_new_labelled_port, 7, 9),
     "POST /v2.0/ports (deferred)": Cost(_new_deferred_port, 18, 21),
     "GET /v2.0/security-groups": Cost(_of("/v2.0/security-groups"), 2, 2),
     "POST /v2.0/security-groups": Cost(_new("security-groups", lambda _: {"name": "x"}), 6, 7),

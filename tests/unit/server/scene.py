@@ -42,6 +42,7 @@ class Scene:
         self.pools: list[str] = []
         self.routers: list[str] = []
         self.renamed = 0
+        self.are_labelled = False
         self._made = 0
         self._vlan = 0
 
@@ -70,6 +71,17 @@ class Scene:
     async def subnet(self, network_id: str) -> str:
         made = await self.done("POST", "/v2.0/subnets", self.new_subnet(network_id))
         return str(made["subnet"]["id"])
+
+    async def label(self) -> None:
+        """So many networks are chosen from by a label, and each but the first has been."""
+        if self.are_labelled:
+            return
+        self.are_labelled = True
+        for network_id in self.networks:
+            labels = {"network": {"labels": {"app": "web"}}}
+            await self.done("PUT", f"/v2.0/networks/{network_id}", labels)
+        ports = [{"network_labels": "app=web"}] * (10 * len(self.networks))
+        await self.done("POST", "/v2.0/ports", {"ports": ports})
 
     async def port(self, *, bound: bool = False) -> str:
         made = await self.done("POST", "/v2.0/ports", self.new_port(bound=bound))

@@ -133,6 +133,25 @@ async def test_a_thousand_of_each(admin: Client) -> None:
     assert await names(admin) == {}
 
 
+async def test_one_more_than_a_thousand_is_refused(admin: Client) -> None:
+    network = await a_network(admin)
+    subnet = {"network_id": network, "ip_version": 4, "cidr": "10.1.0.0/16"}
+    await made(admin, "subnet", subnet)
+    one = {"network_id": network}
+    answer = await admin.post("/v2.0/ports", {"ports": [one] * 1001})
+    assert (answer.status, answer.error["type"]) == (400, "HTTPBadRequest")
+    assert "1 to 1000 ports, not 1001" in answer.error["message"]
+    assert await names(admin) == {}
+    ids = await some_ports(admin, network, 1000)
+    changes = [{"id": each, "name": "x"} for each in (*ids, new_id())]
+    answer = await admin.put("/v2.0/ports", {"ports": changes})
+    assert (answer.status, answer.error["type"]) == (400, "HTTPBadRequest")
+    assert "changes 1 to 1000 ports, not 1001" in answer.error["message"]
+    answer = await delete(admin, "port", *ids, new_id())
+    assert (answer.status, answer.error["type"]) == (400, "HTTPBadRequest")
+    assert set((await names(admin)).values()) == {""}
+
+
 async def test_what_is_wrong_with_the_request(admin: Client) -> None:
     (one,) = await some_ports(admin, await a_network(admin), 1)
     for body, words in (

@@ -20,6 +20,7 @@ RESOURCES: tuple[Resource[Any, Any, Any], ...] = (AddressScopes(), SubnetPools()
 
 _OURS = {  # beside Neutron's map: its own extensions' attributes, which all its resources have
     *("project_id", "description", "revision_number", "created_at", "updated_at"),
+    *("tags", "tags-any", "not-tags", "not-tags-any", "changed_since"),
 }
 
 
@@ -27,7 +28,10 @@ _OURS = {  # beside Neutron's map: its own extensions' attributes, which all its
 async def test_what_is_announced_is_answered(core: Core, resource: Resource[Any, Any, Any]) -> None:
     client = client_of(core, "other")
     asked = [f"sort_key={key}&limit=1" for key in resource.listable.sort_keys]
-    asked += [f"{name}=1" for name in resource.listable.filters]
+    asked += [
+        f"{name}={'2026-01-31' if name == 'changed_since' else 1}"
+        for name in resource.listable.filters
+    ]
     for query in sorted(asked):
         answer = await client.get(f"{resource.path}?{query}")
         assert answer.status == 200, (query, answer)

@@ -12,7 +12,7 @@ from netwright.server import batch
 from netwright.server.commands import AddressWish, CreatePorts, PortDraft, UpdateNetwork
 from netwright.server.core import Core
 from netwright.server.missing import load_missing
-from netwright.server.ports.network_choice import NeedsNetwork
+from netwright.server.ports.network_choice import NeedsChoice
 from netwright.server.queries import Query
 from netwright.server.store.checking import check
 
@@ -44,7 +44,7 @@ async def test_an_address_that_another_takes_meanwhile_stays_the_others(
         async def late(*given: Any) -> None:
             _, _, world, _, missing, _ = given
             first = world.ports.get("first")
-            if isinstance(missing, NeedsNetwork) and first is not None and not taken:
+            if isinstance(missing, NeedsChoice) and first is not None and not taken:
                 taken.append(first.fixed_ips[0].ip_address)
                 await b.commit(port("others", fixed_ips=(AddressWish(ip_address=taken[0]),)))
             await load_missing(*given)

@@ -222,3 +222,25 @@ async def test_two_processes_fill_the_same_networks(two_cores: list[Core]) -> No
     assert Counter(answer.status for answer in answers) == {201: 39, 409: 3}
     addresses = [ip["ip_address"] for port in made for ip in port["fixed_ips"]]
     assert len(set(addresses)) == 39
+
+
+async def test_what_another_process_changes_counts_at_once(two_cores: list[Core]) -> None:
+    """Labels, sharing, addresses, and what is full there."""
+    a, b = (client_of(core, "admin") for core in two_cores)
+    alice = client_of(two_cores[0], "alice")
+    one = await a_network(b, 101, {"app": "web"}, "10.0.1.0/30", project_id="alice")
+    two = await a_network(b, 102, {"app": "web"}, "10.0.2.0/29")
+    assert await network_of(alice, "app=web") == one
+    assert (await a_port(alice, "app=web")).status == 409
+    await b.put(f"/v2.0/networks/{two}", {"network": {"shared": True}})
+    assert await network_of(alice, "app=web") == two
+    await b.put(f"/v2.0/networks/{two}", {"network": {"labels": {}}})
+    assert (await a_port(alice, "app=web")).status == 409
+    subnet = {"network_id": one, "ip_version": 4, "cidr": "10.0.3.0/29"}
+    assert (await b.post("/v2.0/subnets", {"subnet": subnet})).status == 201
+    for _ in range(5):
+        assert (await b.post("/v2.0/ports", {"port": {"network_id": one}})).status == 201
+    three = await a_network(b, 103, {"app": "web"}, "10.0.4.0/24", shared=True)
+    assert await network_of(alice, "app=web") == three, "the first one is full again"
+    await b.ask("DELETE", f"/v2.0/networks/{two}")
+    assert await network_of(a, "app=web") == three

@@ -23,6 +23,7 @@ from netwright.db import sqlite
 from netwright.server import census, surveying
 from netwright.server import core as core_module
 from netwright.server.core import Core
+from netwright.server.store import selections
 from netwright.server.surveying import Surveyor
 
 FEW, MANY = 3, 30
@@ -72,6 +73,7 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     for name in ("fetch", "fetchrow", "execute", "executemany"):
         monkeypatch.setattr(asyncpg.Connection, name, _noting(counter, name))
     monkeypatch.setattr(core_module, "UPKEEP_PERIOD_S", 3600.0)
+    monkeypatch.setattr(selections, "COUNT_EVERY_S", 3600.0)
     monkeypatch.setattr(surveying, "COUNT_S", 3600.0)
     monkeypatch.setattr(Surveyor, "note", lambda *_: None)
     monkeypatch.setattr(census, "COUNTED_EVERY_S", 0.0)

@@ -1,7 +1,7 @@
 """Which network a port gets that names labels instead of one.
 
     matching networks, how full each is (a count, seconds old) ─▶ the least filled is tried
-      ─▶ full after all ─▶ counted anew ─▶ the least filled of those that are not ─▶ refused
+      ─▶ full after all ─▶ others ─▶ all are counted anew ─▶ those that are not full ─▶ refused
 
 The project's own networks and shared ones are asked. Spreading is by fill, so that a network with
 twice the addresses gets twice the ports. The counts are hints; what an address's key says decides.
@@ -18,7 +18,6 @@ from netwright.model.resources import Network, Port
 from netwright.server.commands import PortDraft
 from netwright.server.world import World
 
-_TRIES_MAX = 4
 _NAMED_MAX = 20
 
 
@@ -33,53 +32,37 @@ def wish_of(draft: PortDraft) -> LabelWish:
     return LabelWish(draft.project_id, draft.network_labels)
 
 
-class NeedsFills(Exception):
-    """The first choice is full: count anew how full the networks that match are, go on."""
+class NeedsChoice(Exception):
+    """The networks chosen so far are full: choose another, load what the draft needs there, go on.
 
-    def __init__(self, wish: LabelWish) -> None:
-        super().__init__(f"the fill of networks matching {wish.selector} is needed")
-        self.wish = wish
+    Without another the draft is `unplaced` afterwards.
+    """
 
-
-class NeedsNetwork(Exception):
-    """Load what this draft needs in this network, go on."""
-
-    def __init__(self, draft: PortDraft, network_id: str) -> None:
-        super().__init__(f"network {network_id} is needed")
+    def __init__(self, draft: PortDraft) -> None:
+        super().__init__(f"another network matching {draft.network_labels} is needed")
         self.draft = draft
-        self.network_id = network_id
 
 
 def create_where_free(world: World, draft: PortDraft, create: Callable[[Network], Port]) -> Port:
     """What `create` makes in the least filled network that has an address for it.
 
-    Raises NoNetworkForLabels, NeedsFills, NeedsNetwork, and what `create` does but Exhausted.
+    Raises NoNetworkForLabels, NeedsChoice, and what `create` does but Exhausted.
     """
     why: dict[str, Exhausted] = {}
-    for network in _candidates(world, draft):
+    for network in _chosen(world, draft):
         try:
             with world.trial():
                 return create(network)
         except Exhausted as error:
             why[network.id] = error
+    if draft.id not in world.unplaced:
+        raise NeedsChoice(draft)
     raise _refusal(world, wish_of(draft), why)
 
 
-def _candidates(world: World, draft: PortDraft) -> Iterator[Network]:
+def _chosen(world: World, draft: PortDraft) -> Iterator[Network]:
     wish = wish_of(draft)
-    chosen = world.choices.get(draft.id)
-    if chosen is not None and (network := _serving(world, wish, chosen)):
-        yield network
-    if wish not in world.recounted:
-        raise NeedsFills(wish)
-    matching = world.matches[wish]
-    free = [each for each in matching if not world.fills.get(each, NOTHING).is_full]
-    free.sort(key=lambda each: (world.fills[each].ratio, each))
-    for network_id in free[:_TRIES_MAX]:
-        if network_id == chosen:
-            continue
-        if (draft.id, network_id) not in world.prepared:
-            raise NeedsNetwork(draft, network_id)
+    for network_id in world.choices.get(draft.id, ()):
         if network := _serving(world, wish, network_id):
             yield network
 

@@ -52,13 +52,20 @@ READABLE = "(readable)"
 _LEADS: Mapping[str, Sequence[frozenset[str]]] = {
     "network": [
         frozenset(names)
-        for names in ({PAGE}, {"id"}, {"name"}, {"project_id"}, {READABLE}, {"shared"})
+        for names in (
+            *({PAGE}, {"id"}, {"provider:segmentation_id"}, {"name"}, {"project_id"}, {READABLE}),
+            *({"tags"}, {"tags-any"}, {"shared"}),
+        )
     ],
     "subnet": [
         frozenset(names)
         for names in (
             *({PAGE}, {"id"}, {"cidr"}, {"name"}, {"network_id"}, {"project_id"}, {READABLE}),
         )
+    ],
+    # Each project's default group has the same name.
+    "security_group": [
+        frozenset(names) for names in ({PAGE}, {"id"}, {"project_id"}, {READABLE}, {"name"})
     ],
     "port": [
         frozenset(names)

@@ -5,12 +5,10 @@ other processes; what that does not name is in the database as it is here, and i
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from netwright.db.transaction import Transaction
-from netwright.ipam.fill import Fill
 from netwright.model.quotas import Quota
 from netwright.model.resources import Host, Network, Subnet
 from netwright.model.security import SecurityGroup
@@ -19,6 +17,7 @@ from netwright.server.overlay.inventory import Inventory
 from netwright.server.overlay.room import Room
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import events_after, last_seq
+from netwright.server.store.selections import Selections, labelled
 from netwright.server.world import World
 
 _subnet = msgspec.json.Decoder(Subnet).decode
@@ -30,13 +29,6 @@ _KEPT_MAX = 4_096  # of each kind; one more, and they are read anew
 _BEHIND_MAX = 2_000  # events; to read more takes longer than to read anew what a batch needs
 
 
-class CountedFill(NamedTuple):
-    """How full a network was at Unix second `counted_at`, and what this process drew since."""
-
-    fill: Fill
-    counted_at: float
-
-
 class Memory:
     """One process's. What a transaction has read belongs to it when the transaction commits."""
 
@@ -44,7 +36,7 @@ class Memory:
         self._seq = -1
         self.networks: dict[str, tuple[Network, tuple[Subnet, ...]]] = {}
         self.hosts: dict[str, Host] = {}
-        self.fills: dict[str, CountedFill] = {}  # hints, which need not be true
+        self.selections = Selections()
         self.group_projects: dict[str, str] = {}
         self.default_groups: dict[str, str] = {}
         self.quotas: dict[str, Quota | None] = {}
@@ -88,6 +80,7 @@ class Memory:
         self.inventory = None
         self.networks.clear()
         self.hosts.clear()
+        self.selections.forget()
         self._forget_groups()
         self.quotas.clear()
         self.usage.clear()
@@ -137,13 +130,13 @@ class Memory:
 
     def commit(self, world: World, end: int) -> None:
         """A batch was committed that followed the last event known here, up to the event `end`."""
-        for network_id, fill in world.fills.items():
-            if network_id in self.fills:
-                self.fills[network_id] = self.fills[network_id]._replace(fill=fill)
+        self.selections.commit(world.fills.maps[0])
         self._seq = end
-        for network_id, _, _ in world.networks.changed():
+        for network_id, _, network in world.networks.changed():
             self.networks.pop(network_id, None)
-        for _, before, now in world.subnets.changed():
+            self.selections.follow_network(network_id, labelled(network) if network else None)
+        for subnet_id, before, now in world.subnets.changed():
+            self.selections.follow_subnet(subnet_id, now)
             for subnet in filter(None, (before, now)):
                 self.networks.pop(subnet.network_id, None)
         for name, _, _ in world.hosts.changed():
@@ -185,6 +178,7 @@ class Memory:
     def _forget(self, event: EventRow) -> None:
         if event.kind is Kind.NETWORK:
             self.networks.pop(event.id, None)
+            self.selections.hear_of_network(event.id, event.body)
         elif event.kind is Kind.SUBNET:
             self._forget_network_of(event)
         elif event.kind is Kind.HOST:
@@ -197,7 +191,9 @@ class Memory:
             self.quotas.pop(event.id, None)
 
     def _forget_network_of(self, event: EventRow) -> None:
-        if event.body is not None:
-            self.networks.pop(_subnet(event.body).network_id, None)
+        subnet = None if event.body is None else _subnet(event.body)
+        self.selections.follow_subnet(event.id, subnet)
+        if subnet is not None:
+            self.networks.pop(subnet.network_id, None)
         else:  # what is gone does not say of which network it was
             self.networks.clear()

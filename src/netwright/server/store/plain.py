@@ -64,10 +64,11 @@ async def write_plain(tx: Transaction, world: World) -> None:
         changed = list(rows.changed())
         gone = [(id_,) for id_, _, value in changed if value is None]
         await tx.delete(table, gone)
-        await tx.upsert(table, [_row(table, value) for _, _, value in changed if value])
+        await tx.upsert(table, [row(table, value) for _, _, value in changed if value])
 
 
-def _row(table: Table, value: Value) -> tuple[Any, ...]:
+def row(table: Table, value: Value) -> tuple[Any, ...]:
+    """A value's row in its type's table."""
     *columns, body = statements.columns_of(table)
     assert body == "body", f"{table.name}'s last column is its body"
     return (*(getattr(value, column) for column in columns), _encode(value).decode())

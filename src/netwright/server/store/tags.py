@@ -9,10 +9,19 @@ from sqlalchemy.sql.elements import ColumnElement
 from netwright.db.transaction import Transaction
 from netwright.model.wire import Kind
 from netwright.server.store import schema
+from netwright.server.store.plain import TABLES
 from netwright.server.tags import TAGGED
 from netwright.server.world import World
 
 _Condition = ColumnElement[bool]
+
+_KINDS: Mapping[str, Kind] = {
+    schema.network.name: Kind.NETWORK,
+    schema.subnet.name: Kind.SUBNET,
+    schema.port.name: Kind.PORT,
+    **{TABLES[type_].name: kind for kind, type_ in TAGGED.items() if type_ in TABLES},
+}
+"""Of what each table's rows are the tags."""
 
 
 async def write_tags(tx: Transaction, world: World) -> None:
@@ -40,7 +49,7 @@ def _tags(value: Any) -> tuple[str, ...]:
 def _with(table: Table, tags: Iterable[str]) -> Any:
     """The ids of the resources that have any of the tags."""
     tag = schema.tag
-    of_kind = tag.c.kind == Kind(table.name)
+    of_kind = tag.c.kind == _KINDS[table.name]
     return select(tag.c.resource_id).where(of_kind, tag.c.tag.in_(sorted(tags)))
 
 
@@ -69,6 +78,6 @@ def tag_condition(table: Table, attribute: str, values: tuple[str, ...]) -> _Con
     Values are lists with commas between; those of one filter add up.
     """
     made = _FILTERS.get(attribute)
-    if made is None or table.name not in {kind.value for kind in TAGGED}:
+    if made is None or table.name not in _KINDS:
         return None
     return and_(made(table, {tag for value in values for tag in value.split(",")}))

@@ -43,13 +43,13 @@ ELSEWHERE: Mapping[str, frozenset[str]] = {
     "networks": _STANDARD | _TAGS | {"labels"},
     "subnets": _STANDARD | _TAGS,
     "ports": _STANDARD | _TAGS | {"security_groups", "unique_name", "network_labels"},
-    "security_groups": _STANDARD | {"id", "name", "tenant_id", "security_group_rules"},
+    "security_groups": _STANDARD | _TAGS | {"id", "name", "tenant_id", "security_group_rules"},
     "security_group_rules": _STANDARD
     | {"id", "tenant_id", "security_group_id", "direction", "ethertype", "protocol"}
     | {"port_range_min", "port_range_max", "remote_ip_prefix", "remote_group_id"},
     "address_scopes": frozenset(),
-    "subnetpools": _STANDARD,
-    "routers": _STANDARD,
+    "subnetpools": _STANDARD | _TAGS,
+    "routers": _STANDARD | _TAGS,
 }
 """Of standard attributes, tags, security groups and our own extensions."""
 

@@ -31,7 +31,7 @@ ORACLE: dict[type[Resource[Any, Any, Any]], dict[str, Any]] = {
             SecurityGroupView,
             (
                 "id name description tenant_id project_id stateful security_group_rules"
-                " revision_number created_at updated_at"
+                " tags revision_number created_at updated_at"
             ),
         ),
         "filters": "id name description tenant_id project_id stateful",

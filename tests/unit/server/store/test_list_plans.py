@@ -1,27 +1,40 @@
 """No list that clients ask for reads a table whole: the databases' own plans say so.
 
+But a list by what none of these say: ports by `status` alone (ADR 16), flags, descriptions, types
+of networks; tags that a resource shall not have. Quotas are as many as projects have limits.
+
 PostgreSQL's tables have rows enough for a choice, and reading one whole is made dear, for networks
 are few; what it reads by an index must have a condition for that index. SQLite knows no sizes.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from bench import million
 from sqlalchemy import ClauseElement
 from tests.doubles.postgres import Postgres
+from tests.doubles.sql import execute
 
 from netwright.db import postgres_transaction, sqlite
 from netwright.db.postgres_transaction import PostgresTransaction
 from netwright.db.sqlite import SqliteTransaction
-from netwright.db.transaction import Row
+from netwright.db.transaction import Row, Transaction
+from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.quotas import Quota
 from netwright.model.resources import Network, Port, Subnet, Value
+from netwright.model.routing import Router
+from netwright.model.security import Direction, GroupRule, SecurityGroup
 from netwright.server.queries import Query
+from netwright.server.store import schema
+from netwright.server.store.filters import READABLE, leading
 from netwright.server.store.opening import open_store
+from netwright.server.store.plain import TABLES, row
 from netwright.server.store.reading import StoreReader
+from netwright.server.tags import TAGGED
 
 # As Nova, Kuryr and the openstack CLI ask, for administrators and projects.
 ASKED: dict[type[Value], Sequence[str]] = {
@@ -58,10 +71,60 @@ ASKED: dict[type[Value], Sequence[str]] = {
         "binding:host_id=h&status=DOWN",
         "project_id=p",
         "project_id=p&status=ERROR",
+        "security_groups=g",
+        "security_groups=g&security_groups=h",
+        "security_groups=g&network_id=n",
+        "tags=t",
+        "tags-any=t,u",
+        "tags=t&network_id=n",
     ),
-    Network: ("id=a", "name=n", "project_id=p", "project_id=p&shared=false", "shared=true"),
-    Subnet: ("id=a", "network_id=n", "name=n", "project_id=p", "cidr=10.0.0.0/24"),
+    Network: (
+        "id=a",
+        "name=n",
+        "name=n&project_id=p",
+        "project_id=p",
+        "project_id=p&shared=false",
+        "shared=true",
+        "provider:segmentation_id=7",
+        "provider:segmentation_id=7&provider:network_type=vlan",
+        "provider:segmentation_id=7&provider:physical_network=physnet1",
+        "provider:network_type=vlan&provider:segmentation_id=7&shared=true",
+        "tags=t",
+        "tags=t,u",
+        "tags-any=t,u",
+        "tags=t&project_id=p",
+    ),
+    Subnet: (
+        "id=a",
+        "network_id=n",
+        "name=n",
+        "project_id=p",
+        "cidr=10.0.0.0/24",
+        "subnetpool_id=s",
+        "tags=t",
+    ),
+    SecurityGroup: ("id=a", "id=a&id=b", "name=n", "name=n&project_id=p", "project_id=p", "tags=t"),
+    GroupRule: (
+        "id=a",
+        "security_group_id=g",
+        "security_group_id=g&direction=ingress",
+        "project_id=p",
+        "remote_group_id=g",
+    ),
+    Router: ("id=a", "name=n", "name=n&project_id=p", "project_id=p", "tags=t"),
+    SubnetPool: (
+        "id=a",
+        "name=n",
+        "name=n&project_id=p",
+        "project_id=p",
+        "shared=true",
+        "address_scope_id=s",
+        "tags=t",
+    ),
+    AddressScope: ("id=a", "name=n", "name=n&project_id=p", "project_id=p", "shared=true"),
+    Quota: ("id=a",),
 }
+OTHERS = 2_000
 
 
 class Plans:
@@ -99,11 +162,53 @@ def filled_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     if request.param == "sqlite":
         path = tmp_path_factory.mktemp("plans") / "filled.db"
         million.fill_sqlite(path, 2_000)
-        return f"sqlite:///{path}"
-    server: Postgres = request.getfixturevalue("postgres_server")
-    url = server.new_database()
-    million.fill_postgres(url, 20_000)
+        url = f"sqlite:///{path}"
+    else:
+        server: Postgres = request.getfixturevalue("postgres_server")
+        url = server.new_database()
+        million.fill_postgres(url, 20_000)
+    asyncio.run(_fill_others(url))
     return url
+
+
+async def _fill_others(url: str) -> None:
+    opened = await open_store(url, "x")
+    try:
+        await opened.database.write(_insert_others)
+    finally:
+        await opened.database.close()
+    await execute(url, "ANALYZE" if url.startswith("postgresql") else "SELECT 1")
+
+
+async def _insert_others(tx: Transaction) -> None:
+    made: dict[type[Value], Callable[[dict[str, Any]], Value]] = {
+        SecurityGroup: lambda own: SecurityGroup(**own),
+        Router: lambda own: Router(**own),
+        AddressScope: lambda own: AddressScope(**own, ip_version=4),
+        SubnetPool: lambda own: SubnetPool(
+            **own, address_scope_id=own["id"], ip_version=4, prefixes=("10.0.0.0/8",),
+            min_prefixlen=8, max_prefixlen=32, default_prefixlen=24,
+        ),
+    }  # fmt: skip
+    for type_, make in made.items():
+        values = [make(_own(n)) for n in range(OTHERS)]
+        await tx.insert(TABLES[type_], [row(TABLES[type_], value) for value in values])
+    rules = [
+        GroupRule(
+            id=f"r{n}", security_group_id=f"i{n}", project_id=million.project_id(n),
+            direction=Direction.INGRESS, ethertype="IPv4", remote_group_id=f"i{n}",
+        )
+        for n in range(OTHERS)
+    ]  # fmt: skip
+    await tx.insert(TABLES[GroupRule], [row(TABLES[GroupRule], rule) for rule in rules])
+    await tx.insert(
+        schema.tag, [(kind, f"t{n}", f"i{n}") for kind in TAGGED for n in range(OTHERS)]
+    )
+    await tx.insert(schema.membership, [(f"g{n}", f"i{n}") for n in range(OTHERS)])
+
+
+def _own(n: int) -> dict[str, Any]:
+    return {"id": f"i{n}", "name": f"name{n}", "project_id": million.project_id(n)}
 
 
 @pytest.fixture
@@ -150,10 +255,19 @@ async def test_what_clients_ask_for_is_found_by_indexes(filled_url: str, plans: 
 
 
 def _is_of_few(type_: type[Value], asked: str, read: str) -> bool:
-    """MACs are looked up in every network; PostgreSQL sees that there are twenty subnets."""
+    """MACs are looked up in every network; PostgreSQL sees that there are twenty, and subnets."""
+    if type_ is Network:
+        return "tags" in asked and read.startswith("Index") and " network_pkey" in read
     if type_ is not Port:
         return False
     return ("mac_address" in asked and "network" in read) or read.startswith("Index Scan subnet ")
+
+
+def test_a_projects_group_is_not_looked_for_among_all_of_its_name() -> None:
+    """Each project has one named `default`. PostgreSQL sees that by itself."""
+    assert leading(schema.security_group, {READABLE, "name"}) == {READABLE}
+    assert leading(schema.security_group, {"project_id", "name"}) == {"project_id"}
+    assert leading(schema.security_group, {"name"}) == {"name"}
 
 
 @pytest.mark.parametrize("ascending", [True, False])

@@ -42,7 +42,10 @@ _EXTENSIONS = {
         "Stateful security group",
         "Whether replies to what a group allows pass by themselves.",
     ),
-    "standard-attr-tag": ("Tags", "Networks, subnets and ports have tags, and are found by them."),
+    "standard-attr-tag": (
+        "Tags",
+        "Networks, subnets, ports, routers, groups, subnet pools have tags, are found by them.",
+    ),
     "standard-attr-timestamp": ("Timestamps", "Every resource says when it was made and changed."),
     "tag-creation": ("Tag Creation", "Tags are added many at once."),
     "tag-ports-during-bulk-creation": ("Tags of New Ports", "Ports are made with their tags."),

@@ -79,6 +79,7 @@ class RouterView(msgspec.Struct, frozen=True, kw_only=True):
     admin_state_up: bool
     external_gateway_info: None
     routes: tuple[HostRoute, ...]
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -113,6 +114,7 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
         filters={
             **listing.NAMED_FILTERS,
             "admin_state_up": listing.boolean,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=listing.NAMED_SORT_KEYS | {"admin_state_up", "status"},
     )
@@ -158,6 +160,7 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
             admin_state_up=value.admin_state_up,
             external_gateway_info=None,
             routes=value.routes,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
             updated_at=times.moment(value.updated_at),

@@ -62,6 +62,7 @@ class SecurityGroupView(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str
     stateful: bool
     security_group_rules: tuple[RuleView, ...]
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -84,6 +85,7 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
         filters={
             **listing.NAMED_FILTERS,
             "stateful": listing.boolean,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=listing.NAMED_SORT_KEYS,
     )
@@ -142,6 +144,7 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
             tenant_id=value.project_id,
             stateful=value.stateful,
             security_group_rules=tuple(rule_view(in_group(value, rule)) for rule in value.rules),
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
             updated_at=times.moment(value.updated_at),

@@ -93,6 +93,7 @@ class SubnetPoolView(msgspec.Struct, frozen=True, kw_only=True):
     address_scope_id: str | None
     is_default: bool
     shared: bool
+    tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
@@ -122,6 +123,7 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
             "address_scope_id": listing.text,
             "is_default": listing.boolean,
             "shared": listing.boolean,
+            **listing.STANDARD_FILTERS,
         },
         sort_keys=listing.NAMED_SORT_KEYS
         | {
@@ -190,6 +192,7 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
             address_scope_id=value.address_scope_id,
             is_default=value.is_default,
             shared=value.shared,
+            tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
             updated_at=times.moment(value.updated_at),

@@ -5,7 +5,6 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from netwright.model.errors import HTTPBadRequest, NotFound
-from netwright.model.wire import Kind
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.reply import Reply, json_reply
@@ -14,7 +13,7 @@ from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.resource import Resource, if_match
 from netwright.server.api.v2.values import TAG_LENGTH_MAX, Body, Tag
 from netwright.server.commands import ChangeTags
-from netwright.server.tags import TAGGED, missing, no_tag
+from netwright.server.tags import KIND_OF, missing, no_tag
 
 
 class TagsBody(Body, frozen=True, kw_only=True):
@@ -26,7 +25,7 @@ _SHAPE = Shape(TagsBody)
 
 def is_tagged(resource: Resource[Any, Any, Any]) -> bool:
     """Whether the resource has tags."""
-    return resource.value_type in TAGGED.values()
+    return resource.value_type in KIND_OF
 
 
 class Tags:
@@ -34,7 +33,7 @@ class Tags:
 
     def __init__(self, resource: Resource[Any, Any, Any]) -> None:
         self._resource = resource
-        self._kind = Kind(resource.name)
+        self._kind = KIND_OF[resource.value_type]
 
     async def _list(self, call: Call) -> Reply:
         return json_reply({"tags": await self._of(call)})
@@ -67,8 +66,8 @@ class Tags:
         return Reply(204)
 
     def routes(self) -> tuple[Route, ...]:
-        name, access, body = self._resource.name, Access.PROJECT, TagsBody
-        path = f"/v2.0/{self._resource.collection}/{{id}}/tags"
+        name, access, body = self._resource.name.replace("_", " "), Access.PROJECT, TagsBody
+        path = f"{self._resource.path}/{{id}}/tags"
         one, guard = f"{path}/{{tag}}", ("If-Match",)
         return (
             Route("GET", path, self._list, access, f"List the tags of a {name}", response=body),

@@ -87,7 +87,7 @@ __all__ = [
     "transition",
 ]
 
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0012"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 READS_FROM = "0011"

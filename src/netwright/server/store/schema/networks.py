@@ -28,6 +28,7 @@ network = Table(
     Index("network_project", "project_id"),
     # Which VLANs are in use; the VNIs from one on.
     Index("network_segment", "network_type", "segmentation_id"),
+    Index("network_segmentation", "segmentation_id"),
     Index("network_shared", "shared"),
     sqlite_with_rowid=False,
 )
@@ -80,5 +81,6 @@ router = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),
+    Index("router_name", "name"),
     sqlite_with_rowid=False,
 )

@@ -13,6 +13,9 @@ address_scope = Table(
     Column("ip_version", Integer, nullable=False),
     Column("shared", Boolean, nullable=False),
     Column("body", Text, nullable=False),
+    Index("address_scope_name", "name"),
+    Index("address_scope_project", "project_id"),
+    Index("address_scope_shared", "shared"),
     sqlite_with_rowid=False,
 )
 
@@ -35,6 +38,9 @@ subnetpool = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),
+    Index("subnetpool_name", "name"),
+    Index("subnetpool_project", "project_id"),
+    Index("subnetpool_shared", "shared"),
     sqlite_with_rowid=False,
 )
 

@@ -18,6 +18,7 @@ security_group = Table(
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),  # with its rules
     Index("security_group_project", "project_id"),
+    Index("security_group_name", "name"),
     partial(
         "security_group_default", "project_id", where=Column("is_default", Boolean), unique=True
     ),
