@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "0012"
 down_revision = "0011"
+reads_from = "0011"
 branch_labels = None
 depends_on = None
 
