@@ -19,8 +19,8 @@ from pathlib import Path
 
 from netwright.fabric.drivers.bpf import kernel, programs
 from netwright.fabric.drivers.linux import filters
-from netwright.fabric.drivers.linux.netlink import Netlink
 from netwright.lab import netns
+from netwright.linux.netlink import Netlink
 
 FABRIC_MTU = 1600
 _FRR = Path("/usr/lib/frr")
