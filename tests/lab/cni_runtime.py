@@ -66,7 +66,11 @@ class Runtime:
             stdout=subprocess.PIPE,
             env=self.environment(verb, container, **more),
         )
-        return Running(process, json.dumps({**self.config, **config}).encode(), began)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({**self.config, **config}).encode())
+        process.stdin.close()
+        process.stdin = None
+        return Running(process, began)
 
     def run(
         self, verb: str, container: str = "", *, config: Mapping[str, Any] = {}, **more: str
@@ -97,11 +101,10 @@ class Runtime:
 
 class Running(NamedTuple):
     process: "subprocess.Popen[bytes]"
-    config: bytes
     began: float
 
     def finish(self) -> Answer:
-        out, _ = self.process.communicate(self.config, timeout=60)
+        out, _ = self.process.communicate(timeout=60)
         took_s = time.perf_counter() - self.began
         return Answer(self.process.returncode, json.loads(out) if out else None, took_s)
 
