@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +128,15 @@ async def test_what_is_no_namespace_is_said(container: str, tmp_path: Path) -> N
 
 def _namespaces() -> set[Path]:
     """Of this process's threads."""
-    return {task.joinpath("ns/net").readlink() for task in Path("/proc/self/task").iterdir()}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            found.add(task.joinpath("ns/net").readlink())
+    return found
 
 
 async def test_no_thread_stays_in_a_containers_namespace(container: str) -> None:
-    own = _namespaces()
+    own = {Path("/proc/self/ns/net").readlink()}
     await asyncio.gather(make(container), KERNEL.read(path(container), "lo"))
     async with asyncio.timeout(5):
         while _namespaces() != own:  # noqa: ASYNC110 - a thread that has answered yet ends
