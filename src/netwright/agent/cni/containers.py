@@ -8,8 +8,8 @@ the record, and is told when it is there again: the container's end does not wai
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn, Protocol
 
 import structlog
@@ -233,27 +233,22 @@ class Containers:
         try:
             async with asyncio.timeout(server_s_max):
                 await self._release(record)
-        except (NetwrightError, TimeoutError) as error:
+        except (NetwrightError, TimeoutError) as error:  # also what the host refused
             why = str(error) or "the server has not answered yet"
             log.info("a port is deleted later", name=record.unique_name, why=why)
             self._releasing.wake()
 
     async def _clear(self, record: Record) -> None:
-        try:
+        with _told(record):
             if record.fit is not None:
                 await self._plugs.unplug(record.fit.device)
                 await self._veths.remove(record.fit.device)
             self._records.put(replace(record, stage=Stage.RELEASING))
-        except OSError as error:
-            raise WiringError(
-                f"the host refused to end {record.ifname} of container {record.container_id}:"
-                f" {error}",
-                next="Look at the agent's log; it tries again.",
-            ) from error
 
     async def _release(self, record: Record) -> None:
         await self._ports.end(record.project_id, record.unique_name)
-        self._records.drop(record.key)
+        with _told(record):
+            self._records.drop(record.key)
 
     async def _release_all(self) -> None:
         """Raises the first error, after all were tried."""
@@ -295,6 +290,18 @@ class _Turns:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.waiting = 0
+
+
+@contextmanager
+def _told(record: Record) -> Iterator[None]:
+    """What the host refuses is told, and tried again, like what Open vSwitch does not do."""
+    try:
+        yield
+    except OSError as error:
+        raise WiringError(
+            f"the host refused to end {record.ifname} of container {record.container_id}: {error}",
+            next="Look at the agent's log; it tries again.",
+        ) from error
 
 
 def _wanted(asked: Asked, record: Record) -> ContainerPort:

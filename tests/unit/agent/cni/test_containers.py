@@ -309,6 +309,23 @@ async def test_an_end_that_open_vswitch_refuses_is_told_again(host: HostDouble) 
     assert host.is_empty()
 
 
+async def test_an_end_that_the_kernel_refuses_is_tried_again(
+    host: HostDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(host)
+
+    async def refuse(device: str) -> None:
+        raise OSError(16, f"{device} is busy")
+
+    monkeypatch.setattr(host.veths, "remove", refuse)
+    with pytest.raises(CniError) as failed:
+        await host.containers.delete(*A)
+    assert (failed.value.code, "busy" in failed.value.message) == (Code.TRY_AGAIN, True)
+    monkeypatch.undo()
+    await host.containers.delete(*A)
+    assert host.is_empty()
+
+
 async def test_check_names_what_differs(host: HostDouble) -> None:
     result = await add(host)
     await check(host, result)
