@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.doubles.cni_agent import BROKEN_OFF, FOREIGN, SILENCE, answer, cni_agent
 
-from netwright.cni import reference
+from netwright.cni import protocol, reference
+from netwright.cni.protocol import Code
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = ROOT / "src/netwright/cni/reference.py"
@@ -270,8 +271,20 @@ def test_long_things_pass_whole(front_ends: FrontEnds) -> None:
     assert len(said.asked[0][1]["args"]) == 100_000
 
 
-def test_both_and_the_protocol_know_the_same_versions() -> None:
-    assert reference.VERSIONS == VERSIONS
+def test_both_and_the_protocol_know_the_same() -> None:
+    assert reference.VERSIONS == protocol.VERSIONS == VERSIONS
+    assert reference.SOCKET == protocol.SOCKET
+    assert f'#define SOCKET "{protocol.SOCKET}"' in (REFERENCE.parent / "netwright.c").read_text()
+    assert {verb.decode() for verb in reference.VERBS} == {*protocol.Verb, "VERSION"}
+    own = (reference.ENVIRONMENT, reference.IO, reference.UNDECODABLE, reference.INVALID)
+    assert (*own, reference.AGAIN, reference.UNAVAILABLE) == (
+        Code.INVALID_ENVIRONMENT,
+        Code.IO_FAILURE,
+        Code.UNDECODABLE,
+        Code.INVALID_CONFIGURATION,
+        Code.TRY_AGAIN,
+        Code.UNAVAILABLE,
+    )
 
 
 _JSON = st.recursive(
