@@ -81,7 +81,7 @@ class Containers:
     async def add(self, asked: Asked) -> dict[str, Any]:
         """The result. Raises CniError, after which nothing of it is left on the host."""
         key = asked.container_id, asked.ifname
-        async with self._alone(key):
+        async with self._turn(key):
             await self._require_none(key)
             record = self._new_record(asked)
             try:
@@ -97,7 +97,7 @@ class Containers:
     async def delete(self, container_id: str, ifname: str) -> None:
         """Also right when there is none. Raises CniError when something of it may be left."""
         key = container_id, ifname
-        async with self._alone(key):
+        async with self._turn(key):
             try:
                 await self._end(key)
             except WiringError as error:
@@ -107,7 +107,7 @@ class Containers:
         """Raises CniError, which says what is not as ADD had made it."""
         key, before = (asked.container_id, asked.ifname), asked.config.prev_result
         assert before is not None, "checked where the request was read"
-        async with self._alone(key):
+        async with self._turn(key):
             record = self._records.get(key)
             if record is None or record.stage is not Stage.ATTACHED or record.fit is None:
                 raise CniError(
@@ -135,7 +135,11 @@ class Containers:
     async def collect(self, network: str, valid: frozenset[Key]) -> None:
         """End all of the runtime's network that it does not name. Raises CniError after all."""
         records = self._records.all().values()
-        doomed = [one.key for one in records if one.network == network and one.key not in valid]
+        doomed = [
+            one.key
+            for one in records
+            if one.stage is Stage.ATTACHED and one.network == network and one.key not in valid
+        ]
         tried = (self.delete(*key) for key in doomed)
         failed = [
             each
@@ -216,7 +220,6 @@ class Containers:
             await self._end(key, server_s_max=UNDO_S_MAX)
         except WiringError as error:  # its record stays, and with it the errand
             log.warning("an ADD is not undone yet", container=key[0], ifname=key[1], why=str(error))
-            self._releasing.wake()
 
     # -- DEL
 
@@ -236,7 +239,6 @@ class Containers:
         except (NetwrightError, TimeoutError) as error:  # also what the host refused
             why = str(error) or "the server has not answered yet"
             log.info("a port is deleted later", name=record.unique_name, why=why)
-            self._releasing.wake()
 
     async def _clear(self, record: Record) -> None:
         with _told(record):
@@ -270,6 +272,17 @@ class Containers:
             if record.stage is Stage.ADDING:  # of an earlier life, or not undone
                 await self._clear(record)
             await self._release(record)
+
+    @asynccontextmanager
+    async def _turn(self, key: Key) -> AsyncIterator[None]:
+        """A verb's turn; what it leaves half made or half told is the errand's."""
+        try:
+            async with self._alone(key):
+                yield
+        finally:
+            record = self._records.get(key)
+            if record is not None and record.stage is not Stage.ATTACHED:
+                self._releasing.wake()
 
     @asynccontextmanager
     async def _alone(self, key: Key) -> AsyncIterator[None]:

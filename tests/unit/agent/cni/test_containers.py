@@ -254,6 +254,21 @@ async def test_a_port_whose_answer_comes_too_late_is_ended_after_it(host: HostDo
     ]
 
 
+@pytest.mark.parametrize("verb", ["ADD", "DEL"])
+async def test_what_a_verb_leaves_is_ended_soon_after_it(host: HostDouble, verb: str) -> None:
+    """Also when the errand looks while the verb has not quite returned."""
+    async with running(host):
+        if verb == "DEL":
+            await add(host)
+        host.server.failure = Unavailable("for a moment")
+        if verb == "ADD":
+            await failure(host)
+        else:
+            await host.containers.delete(*A)
+        host.server.failure = None
+        await eventually(host.is_empty)
+
+
 async def test_an_end_does_not_wait_for_a_server_that_is_away(host: HostDouble) -> None:
     await add(host)
     host.server.failure = AWAY
