@@ -125,11 +125,17 @@ async def test_status_says_whether_an_add_would_be_served(front: Front) -> None:
     assert (said.code, said.out["code"], said.out["msg"]) == (1, 51, "Open vSwitch is away")
 
 
-async def test_a_defect_of_ours_is_answered(front: Front) -> None:
-    front.host.veths.interfaces = None  # type: ignore[assignment]
+async def test_a_defect_of_ours_is_answered_and_what_was_made_undone(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(front.host.plugs, "plug", fail)
     said = await front.ask("ADD")
     assert (said.code, said.out["code"]) == (1, 103)
     assert "defect" in said.out["msg"]
+    assert front.host.is_empty()
 
 
 async def test_variables_that_are_no_text_are_refused(front: Front) -> None:
