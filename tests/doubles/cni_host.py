@@ -222,6 +222,8 @@ class HostDouble:
         self.veths = VethsDouble(self.calls)
         self.loop = LoopDouble()
         self.plugs = PlugsDouble(self, self.calls)
+        self.registered = asyncio.Event()
+        self.registered.set()
         self._directory = directory
         self.live()
 
@@ -230,7 +232,13 @@ class HostDouble:
         self.following = Following(self.loop)
         self.containers = Containers(
             HOST,
-            ports=Ports(HOST, EPOCH, PROJECT, self.server),
+            ports=Ports(
+                host=HOST,
+                epoch=EPOCH,
+                project_id=PROJECT,
+                server=self.server,
+                registered=self.registered.wait,
+            ),
             records=self.records,
             following=self.following,
             veths=self.veths,

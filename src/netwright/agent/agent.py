@@ -134,6 +134,10 @@ class Agent:
             "nics": [str(nic) for nic in health.nics],
         }
 
+    async def registered(self) -> None:
+        """Return once this life of the agent is the one that the server heeds."""
+        await self._session.registered.wait()
+
     def server_trouble(self) -> str:
         """Why the server is not reached now; "" when it is."""
         if self._beat.trouble is not None:

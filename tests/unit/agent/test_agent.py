@@ -299,6 +299,7 @@ async def test_who_follows_the_loop_is_told_of_each_pass_and_of_what_keeps_it_fr
     server.bind("p", "h1")
     await asyncio.sleep(30)
     assert (agent.server_trouble(), agent.wiring_trouble()) == ("", "")
+    await agent.registered()
     wiring.plug("p")
     await asyncio.sleep(1)
     assert passes[-1] == {"p"}

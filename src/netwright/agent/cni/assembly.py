@@ -29,7 +29,13 @@ def service(
     agent.on_pass = following.moved
     containers = Containers(
         identity.host,
-        ports=Ports(identity.host, identity.epoch, settings.cni_project, server),
+        ports=Ports(
+            host=identity.host,
+            epoch=identity.epoch,
+            project_id=settings.cni_project,
+            server=server,
+            registered=agent.registered,
+        ),
         records=Records(Path(settings.cni_state_directory)),
         following=following,
         veths=Kernel(checksums=settings.datapath_type is not DatapathType.NETDEV),

@@ -81,12 +81,13 @@ class Containers:
     async def add(self, asked: Asked) -> dict[str, Any]:
         """The result. Raises CniError, after which nothing of it is left on the host."""
         key = asked.container_id, asked.ifname
-        async with self._turn(key):
+        until = asyncio.get_running_loop().time() + asked.deadline_s
+        async with self._turn(key, until=until):
             await self._require_none(key)
             record = self._new_record(asked)
             try:
                 self._records.put(record)
-                async with asyncio.timeout(asked.deadline_s):
+                async with asyncio.timeout_at(until):
                     fit = await self._attach(asked, record)
             except BaseException as error:
                 cause = self._why_late(key) if isinstance(error, TimeoutError) else error
@@ -186,13 +187,17 @@ class Containers:
         )
 
     async def _attach(self, asked: Asked, record: Record) -> Fitting:
+        took = _Took()
         port = await self._ports.make(_wanted(asked, record))
+        took.note("port")
         _require_served(port, self._host)
         fit = await self._following.fitting(port, default_route=asked.config.default_route)
         record = replace(record, port_id=port.id, fit=fit)
         self._records.put(record)
         mark = f"netwright container {asked.container_id}"
+        took.note("told")
         await self._veths.make(fit, asked.netns, asked.ifname, mark)
+        took.note("veth")
         device = NewDevice(
             name=fit.device,
             port_id=port.id,
@@ -201,10 +206,14 @@ class Containers:
             owner=f"{asked.container_id}@{asked.ifname}",
         )
         await self._plugs.plug(device)
+        took.note("plugged")
         await self._following.up(port.id)
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
+        took.note("up")
         self._records.put(replace(record, stage=Stage.ATTACHED))
+        log.info("container attached", container=asked.container_id, ifname=asked.ifname,
+                 port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
         return fit
 
     def _why_late(self, key: Key) -> CniError:
@@ -274,10 +283,13 @@ class Containers:
             await self._release(record)
 
     @asynccontextmanager
-    async def _turn(self, key: Key) -> AsyncIterator[None]:
-        """A verb's turn; what it leaves half made or half told is the errand's."""
+    async def _turn(self, key: Key, *, until: float | None = None) -> AsyncIterator[None]:
+        """A verb's turn; what it leaves half made or half told is the errand's.
+
+        Raises CniError when it does not come by then: nobody waits for the verb any more.
+        """
         try:
-            async with self._alone(key):
+            async with self._alone(key, until=until):
                 yield
         finally:
             record = self._records.get(key)
@@ -285,16 +297,35 @@ class Containers:
                 self._releasing.wake()
 
     @asynccontextmanager
-    async def _alone(self, key: Key) -> AsyncIterator[None]:
+    async def _alone(self, key: Key, *, until: float | None = None) -> AsyncIterator[None]:
         turns = self._busy.setdefault(key, _Turns())
         turns.waiting += 1
         try:
-            async with turns.lock:
+            await turns.come(key, until)
+            try:
                 yield
+            finally:
+                turns.lock.release()
         finally:
             turns.waiting -= 1
             if not turns.waiting:
                 del self._busy[key]
+
+
+class _Took:
+    """Milliseconds of an ADD's stages, for its line in the log."""
+
+    def __init__(self) -> None:
+        self._stages: list[tuple[str, float]] = []
+        self._since = asyncio.get_running_loop().time()
+
+    def note(self, stage: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self._stages.append((stage, (now - self._since) * 1e3))
+        self._since = now
+
+    def words(self) -> str:
+        return " ".join(f"{stage}:{ms:.1f}" for stage, ms in self._stages)
 
 
 class _Turns:
@@ -303,6 +334,17 @@ class _Turns:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.waiting = 0
+
+    async def come(self, key: Key, until: float | None) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                await self.lock.acquire()
+        except TimeoutError:
+            raise CniError(
+                Code.TRY_AGAIN,
+                f"{key[1]} of container {key[0]} is still worked on for an earlier request",
+                next=AGAIN,
+            ) from None
 
 
 @contextmanager

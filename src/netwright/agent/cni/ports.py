@@ -76,13 +76,26 @@ class Together(Generic[Item]):
 
 
 class Ports:
-    """Makes and ends the ports of one host's containers, in one project."""
+    """Makes and ends the ports of one host's containers, in one project.
 
-    def __init__(self, host: str, epoch: str, project_id: str, server: PortServer) -> None:
+    Nothing is asked for before this life of the agent is `registered`: the server would take it for
+    one that a newer life has replaced.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        epoch: str,
+        project_id: str,
+        server: PortServer,
+        registered: Callable[[], Awaitable[object]],
+    ) -> None:
         self.project_id = project_id
         self._host = host
         self._epoch = epoch
         self._server = server
+        self._registered = registered
         self._making: dict[str, asyncio.Future[ContainerPortOutcome]] = {}
         self._made = Together[ContainerPort](self._make)
         self._ended: dict[str, Together[str]] = {}
@@ -109,12 +122,14 @@ class Ports:
 
     async def _make(self, wanted: Sequence[ContainerPort]) -> Sequence[ContainerPortOutcome]:
         body = ContainerPorts(epoch=self._epoch, project_id=self.project_id, ports=tuple(wanted))
+        await self._registered()
         return (await self._server.make_container_ports(self._host, body)).outcomes
 
     async def _end(self, project_id: str, names: Sequence[str]) -> Sequence[ContainerPortOutcome]:
         body = EndedContainerPorts(
             epoch=self._epoch, project_id=project_id, unique_names=tuple(names)
         )
+        await self._registered()
         return (await self._server.end_container_ports(self._host, body)).outcomes
 
 

@@ -308,6 +308,34 @@ async def test_the_next_life_keeps_what_is_attached_and_ends_what_is_half_made(
     assert host.is_empty()
 
 
+async def test_nothing_is_asked_for_before_this_life_is_registered(host: HostDouble) -> None:
+    """The server would take it for a life that a newer one has replaced, which ends the agent."""
+    await add(host)
+    host.server.failure = AWAY
+    await host.containers.delete(*A)
+    host.server.failure = None
+    host.registered.clear()
+    host.live()
+    host.server.requests.clear()
+    async with running(host):
+        failed = await failure(host, environment=IN_B, deadline_ms=30)
+        assert failed.code is Code.TRY_AGAIN
+        assert not host.server.requests
+        host.registered.set()
+        await eventually(host.is_empty)
+
+
+async def test_an_add_whose_turn_does_not_come_in_time_is_not_begun(host: HostDouble) -> None:
+    host.server.answers.clear()
+    first = asyncio.create_task(add(host))
+    await eventually(lambda: bool(host.server.requests))
+    late = await failure(host, deadline_ms=30)
+    assert (late.code, "earlier request" in late.message) == (Code.TRY_AGAIN, True)
+    host.server.answers.set()
+    assert (await first)["ips"]
+    assert host.records.all().keys() == {A}
+
+
 async def _nothing(_key: object) -> None:
     return
 
