@@ -8,6 +8,7 @@ the record, and is told when it is there again: the container's end does not wai
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn, Protocol
@@ -317,10 +318,10 @@ class _Took:
 
     def __init__(self) -> None:
         self._stages: list[tuple[str, float]] = []
-        self._since = asyncio.get_running_loop().time()
+        self._since = time.perf_counter()
 
     def note(self, stage: str) -> None:
-        now = asyncio.get_running_loop().time()
+        now = time.perf_counter()
         self._stages.append((stage, (now - self._since) * 1e3))
         self._since = now
 
