@@ -21,7 +21,7 @@ import asyncpg
 from sqlalchemy import Table
 from tests.doubles.postgres import PROGRAMS, USER, Postgres
 
-from netwright.db.postgres import TURN_KEY
+from netwright.db.postgres_transaction import TURN_KEY
 from netwright.server.store import schema
 from netwright.server.store.opening import open_store
 

@@ -240,6 +240,7 @@ class EvpnSwitch(SimulatedSwitch):
     """A switch that remembers the highest token, and hears what its peers announce.
 
     `announces` overrides the route targets that it announces a VNI with, behind everybody's back.
+    While it `is_isolated` it has no session with any other.
     """
 
     def __init__(self, fabric: "EvpnFabric", switch: Switch) -> None:
@@ -247,6 +248,7 @@ class EvpnSwitch(SimulatedSwitch):
         self.token = 0
         self.tokens: list[int] = []
         self.is_mute = False
+        self.is_isolated = False
         self.announces: dict[int, RouteTargets] = {}
         self.reads = 0
         self._fabric = fabric
@@ -256,7 +258,7 @@ class EvpnSwitch(SimulatedSwitch):
         self.reads += 1
         actual = await super().read()
         links = dict.fromkeys(self._fabric.faces.get(self.name, ()), True) | dict(actual.links)
-        return replace(actual, links=links)
+        return replace(actual, links=links, is_isolated=self.is_isolated, token=self.token)
 
     async def apply(self, changes: Sequence[Change], *, token: int = 0) -> None:
         self._reach()
@@ -273,20 +275,25 @@ class EvpnSwitch(SimulatedSwitch):
             if vni in self.announces:
                 exports = frozenset(self.announces[vni].exports)
                 own[vni] = replace(learned, export_targets=exports)
-            vteps = self._fabric.vteps(self, vni, learned.import_targets)
+            targets = frozenset() if self.is_isolated else learned.import_targets
+            vteps = self._fabric.vteps(self, vni, targets)
             own[vni] = replace(own[vni], remote_vteps=vteps)
         return own
 
     def exports(self, vni: int) -> frozenset[str]:
         """What it announces of a VNI; nothing while it does not work."""
         segment = self.config.segments.get(vni)
-        if segment is None or not self.is_reachable or self.is_mute:
+        if segment is None or not self.is_reachable or self.is_mute or self.is_isolated:
             return frozenset()
         return frozenset(self.announces.get(vni, segment.route_targets).exports)
 
     @property
     def loopback(self) -> str:
         return self._loopback
+
+    def isolate(self, *, isolated: bool) -> None:
+        self.is_isolated = isolated
+        self._stirred.set()
 
     def reboot(self) -> None:
         super().reboot()

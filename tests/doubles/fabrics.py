@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from netwright.fabric.intent import Intent
+from netwright.fabric.plan import Plan
+from netwright.fabric.refusals import RefusalCode
 from netwright.model.resources import (
     AccessPort,
     Attachment,
@@ -192,3 +194,8 @@ def intent(
         attachments={f"{each.network_id}@{each.host}": each for each in attachments},
         drained=frozenset(drained),
     )
+
+
+def refused(planned: Plan) -> list[RefusalCode]:
+    """Why what is not planned is not."""
+    return [each.code for each in planned.refusals]

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
-from netwright.db.postgres import PostgresTransaction
+from netwright.db.postgres_transaction import PostgresTransaction
 from netwright.db.sqlite import SqliteTransaction, run_now
 from netwright.db.transaction import Transaction
 from netwright.server.store import schema

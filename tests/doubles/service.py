@@ -147,9 +147,11 @@ class ServiceDouble:
         kinds: frozenset[Kind],
         host: str | None,
         groups: frozenset[str] | None = None,
+        is_fabrics: bool = False,
     ) -> AsyncIterator[bytes]:
-        of_groups = {} if groups is None else {"groups": groups}
-        self.watched.append({"after": after, "kinds": kinds, "host": host, **of_groups})
+        narrowed: dict[str, Any] = {} if groups is None else {"groups": groups}
+        narrowed |= {"is_fabrics": True} if is_fabrics else {}
+        self.watched.append({"after": after, "kinds": kinds, "host": host, **narrowed})
         for line in self.lines:
             yield line
 

@@ -41,6 +41,7 @@ from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.news import Line
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture, picture
+from netwright.server.store.fabric_reading import room
 from netwright.server.store.loading import revocations
 from netwright.server.store.memory import Memory
 from netwright.server.store.upkeep import heard, overdue_ports, refused_ports
@@ -158,6 +159,10 @@ class Store:
         """What upkeep does now and then."""
         ids = self.place.run(refused_ports(self.place.tx, ""))
         self.do(Tick(caller=ADMIN, refused_ports=ids))
+
+    def count_room(self) -> None:
+        """What a process does now and then: what leaves have left."""
+        self.memory.room = self.place.run(room(self.place.tx))
 
     # shorthands
 

@@ -1,5 +1,6 @@
 """Configurations of switches, for tests of drivers."""
 
+from netwright.fabric.changes import Change, Verb
 from netwright.fabric.config import (
     AnycastGateway,
     Fenced,
@@ -18,6 +19,22 @@ NONE = RouteTargets(imports=(), exports=())
 
 def targets(number: int) -> RouteTargets:
     return RouteTargets(imports=(f"65000:{number}",), exports=(f"65000:{number}",))
+
+
+def adding(*elements: object) -> list[Change]:
+    return [Change(verb=Verb.ADD, after=each) for each in elements]  # type: ignore[arg-type]
+
+
+def removing(config: SwitchConfig) -> list[Change]:
+    """All of it, in the order of the plan: routes, interfaces, gateways, segments, VRFs."""
+    parts = (
+        config.routes,
+        config.interfaces.values(),
+        config.gateways.values(),
+        config.segments.values(),
+        config.vrfs.values(),
+    )
+    return [Change(verb=Verb.REMOVE, before=each) for part in parts for each in part]
 
 
 def segment(vni: int, vlan: int | None, vrf: str | None = None, net: int = 0) -> Segment:

@@ -1,35 +1,20 @@
 """The fabric controller and a real server over HTTP; its switches are in memory."""
 
-import asyncio
-import json
 import os
-import random
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.doubles import fabrics
-from tests.doubles.fabric_server import EvpnFabric
 from tests.e2e.conftest import Server, running
+from tests.e2e.fabric_scene import HOST, Scene, topology
 
-from netwright.client.api import Client
-from netwright.client.networking import Collection, Networking
+from netwright.client.networking import Collection
 from netwright.fabric.config import EMPTY
-from netwright.fabric.controller import Controller
-from netwright.fabric.store import Store
-from netwright.model.states import AttachmentState, Plane
-from netwright.model.topology import DriftPolicy, FabricSettings, Topology, VlanInterval
-from netwright.model.wire import HostRegistration, Kind, Report, ReportBatch, ReportStatus
+from netwright.model.wire import ReportStatus
 
-EPOCH = "life1"
 TAKES_OVER_S = 10.0
-HOST = "host1"
 
 
 @pytest.fixture(scope="module")
@@ -38,97 +23,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings["fabric"] = "false"  # the tests' own controllers act
     with running(tmp_path_factory.mktemp("fabric"), "token", **settings) as server:
         yield server
-
-
-class Scene:
-    def __init__(self, server: Server, directory: Path) -> None:
-        self.server = server
-        self.directory = directory
-        self.topology = _topology()
-        self.fabric = EvpnFabric(self.topology)
-        self.admin = Client(server.url, token=server.admin_token)
-        self.api = Networking(self.admin)
-        self.credential = ""
-
-    async def fill(self) -> None:
-        await self.admin.replace_topology(self.topology)
-        self.credential = await self.admin.fabric_credential()
-        registration = HostRegistration(epoch=EPOCH, driver="ovs")
-        await self.admin.register_host(HOST, registration)
-
-    async def network(self, name: str) -> str:
-        network = await self.api.create(Collection.NETWORKS, {"name": name})
-        subnet = {"network_id": network["id"], "ip_version": 4, "cidr": "10.8.0.0/24"}
-        await self.api.create(Collection.SUBNETS, subnet)
-        return str(network["id"])
-
-    async def bound_port(self, network_id: str) -> dict[str, Any]:
-        port = await self.api.create(Collection.PORTS, {"network_id": network_id})
-        bound = {"binding:host_id": HOST, "device_owner": "compute:nova"}
-        return await self.api.update(Collection.PORTS, port["id"], bound)
-
-    async def underlay_up(self, port_id: str) -> None:
-        """The agent's word, as it says it."""
-        report = Report(plane=Plane.UNDERLAY, generation=1, status=ReportStatus.UP, port_id=port_id)
-        await self.admin.report(ReportBatch(host=HOST, epoch=EPOCH, reports=(report,)))
-
-    async def port_status(self, port_id: str) -> str:
-        return str((await self.api.show(Collection.PORTS, port_id))["status"])
-
-    async def attachment(self, subject: str) -> Any:
-        return (await self.admin.snapshot((Kind.ATTACHMENT,))).attachments.get(subject)
-
-    async def until(self, what: Callable[[], Any], within_s: float = 10.0) -> float:
-        began = time.monotonic()
-        while not await what():
-            assert time.monotonic() - began < within_s, f"not within {within_s} s"
-            await asyncio.sleep(0.02)
-        return time.monotonic() - began
-
-    async def until_up(self, subject: str) -> None:
-        async def is_up() -> bool:
-            found = await self.attachment(subject)
-            return found is not None and found.state is AttachmentState.UP
-
-        await self.until(is_up)
-
-    @asynccontextmanager
-    async def controller(
-        self, name: str = "one", *, dies: bool = False
-    ) -> AsyncIterator[Controller]:
-        """One that ends with the block; when it `dies`, it does not give its lease back."""
-        store = Store.open(self.directory / name)
-        async with Client(self.server.url, token=self.credential, timeout_s=5.0) as client:
-            controller = Controller(
-                client,
-                store,
-                self.fabric.driver,
-                holder=name,
-                clock=time.monotonic,
-                now=time.time,
-                jitter=random.random,
-            )
-            task = asyncio.create_task(controller.run())
-            try:
-                yield controller
-            finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-                if not dies:
-                    await controller.stop()
-                store.close()
-
-    async def command(self, *arguments: str) -> Any:
-        """`netwright fabric …` with JSON; (exit code, its answer, what it said)."""
-        command = [sys.executable, "-m", "netwright", "fabric", *arguments, "--output", "json"]
-        environment = {**os.environ, "NETWRIGHT_TOKEN": self.server.admin_token}
-        environment |= {"NETWRIGHT_URL": self.server.url}
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-        )
-        out, err = await process.communicate()
-        return process.returncode, json.loads(out) if out else None, err.decode()
 
 
 @pytest.fixture
@@ -147,7 +41,7 @@ async def test_a_port_is_active_when_both_planes_are_up(scene: Scene) -> None:
         subject = f"{network_id}@{HOST}"
         await scene.until_up(subject)
         assert await scene.port_status(port["id"]) == "BUILD"  # only the overlay is up
-        await scene.underlay_up(port["id"])
+        await scene.say(port["id"], ReportStatus.UP)
         assert await scene.port_status(port["id"]) == "ACTIVE"
 
         vlan = (await scene.attachment(subject)).vlan
@@ -168,10 +62,7 @@ async def test_a_port_is_active_when_both_planes_are_up(scene: Scene) -> None:
         assert await scene.port_status(port["id"]) == "ACTIVE"
 
         await scene.api.delete(Collection.PORTS, port["id"])
-        withdrawn = Report(
-            plane=Plane.UNDERLAY, generation=1, status=ReportStatus.WITHDRAWN, port_id=port["id"]
-        )
-        await scene.admin.report(ReportBatch(host=HOST, epoch=EPOCH, reports=(withdrawn,)))
+        await scene.say(port["id"], ReportStatus.WITHDRAWN)
 
         async def is_gone() -> bool:
             return await scene.attachment(subject) is None
@@ -263,7 +154,7 @@ async def test_a_server_alone_keeps_a_controller(tmp_path: Path) -> None:
     settings = {"vni_ranges": "5000:5099", "tenant_network_types": "vxlan,vlan"}
     files = tmp_path / "switches"
     with running(tmp_path / "state", "token", **settings) as server:
-        made = _topology()
+        made = topology()
         switches = [
             replace(one, driver="file" if one.driver else "", address=f"local:{files}")
             if one.driver == "frr"
@@ -304,14 +195,3 @@ def _children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     commands = {int(one): Path(f"/proc/{one}/cmdline").read_bytes() for one in found}
     return [one for one, command in commands.items() if b"fabric" in command]
-
-
-def _topology() -> Topology:
-    made = fabrics.topology()
-    return replace(
-        made,
-        switches=tuple(
-            replace(one, address="local:/nowhere" if one.driver else "") for one in made.switches
-        ),
-        fabric=FabricSettings(vlans=(VlanInterval(first=100, last=199),), drift=DriftPolicy.ALARM),
-    )

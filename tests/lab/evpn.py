@@ -14,11 +14,20 @@ from typing import Any, TypeVar
 from netwright.client.api import Client
 from netwright.client.mirror import Mirror
 from netwright.client.networking import Collection, Networking, Resource
-from netwright.lab import convergence, down, faults, netns, processes, spec, start, up
-from netwright.lab.nodes import frr, switch, vty
-from netwright.lab.nodes import host as hosts
+from netwright.lab import (
+    convergence,
+    down,
+    fabric_state,
+    faults,
+    netns,
+    processes,
+    spec,
+    start,
+    up,
+)
+from netwright.lab.nodes import frr, vty
 from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
-from netwright.lab.spec import MANAGEMENT_NODE
+from netwright.lab.spec import MANAGEMENT_NODE, Spec
 from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
 from netwright.model.fabric import SwitchState, SwitchStatus
@@ -50,8 +59,7 @@ class Evpn:
 
     def switch(self, name: str) -> Mapping[str, Any]:
         """As `GET /v1/switches/NAME` has it."""
-        path = f"/v1/switches/{name}"
-        return self.nova.ask(lambda client: client.call("GET", path, dict[str, Any]))
+        return self.nova.ask(lambda client: client.switch(name))
 
     def host(self, name: str) -> Host:
         return self.nova.ask(lambda client: client.host(name))
@@ -63,8 +71,8 @@ class Evpn:
         return int(self.nova.network(network)["provider:segmentation_id"])
 
     def attachment(self, network: str, host: str) -> Attachment | None:
-        found = self.told().attachments
-        return found.get(f"{self.nova.network(network)['id']}@{host}")
+        subject = f"{self.nova.network(network)['id']}@{host}"
+        return fabric_state.attachments(self.nova).get(subject)
 
     def vlan(self, network: str, host: str) -> int:
         """The network's VLAN below the leaves of a host."""
@@ -75,10 +83,7 @@ class Evpn:
 
     def leaf_in_use(self, host: str) -> str:
         """The leaf that a host's bond sends to."""
-        nic = switch.active_member(self.lab, host, hosts.BOND)
-        cable = self.lab.layout.cable_at(host, nic)
-        assert cable is not None
-        return cable.upper.node
+        return fabric_state.port_in_use(self.lab, host).node
 
     def has_vni(self, leaf: str, vni: int) -> bool:
         return str(vni) in self.vty(leaf, "zebra", "show evpn vni")
@@ -92,7 +97,7 @@ class Evpn:
     def amiss(self) -> list[str]:
         """What is not well: attachments, switches, hosts, in words."""
         told = self.told()
-        switches: Mapping[str, SwitchState] = objects(told, Kind.SWITCH, SwitchState)
+        switches: Mapping[str, SwitchState] = told.of(Kind.SWITCH)
         return [
             *(
                 f"{one.network_id}@{one.host} {one.state} {one.cause}"
@@ -118,8 +123,8 @@ class Evpn:
 
     # What is done
 
-    def create_network(self, name: str, *cidrs: str, gateway: bool = False) -> Resource:
-        """A VXLAN network; without a gateway, for there is no router."""
+    def create_network(self, name: str, *cidrs: str) -> Resource:
+        """A VXLAN network without gateways, for there is no router."""
         segment = {"provider:network_type": "vxlan"}
 
         async def work(client: Client) -> Resource:
@@ -128,26 +133,8 @@ class Evpn:
             for cidr in cidrs:
                 version = 6 if ":" in cidr else 4
                 subnet = {"network_id": network["id"], "ip_version": version, "cidr": cidr}
-                wish = subnet if gateway else {**subnet, "gateway_ip": None}
-                await api.create(Collection.SUBNETS, wish)
+                await api.create(Collection.SUBNETS, {**subnet, "gateway_ip": None})
             return network
-
-        return self.nova.ask(work)
-
-    def create_router(self, name: str, *networks: str) -> Resource:
-        """A VPC with the (only) subnet of each network, whose gateway it becomes."""
-
-        async def work(client: Client) -> Resource:
-            api = Networking(client)
-            body = {"router": {"name": name}}
-            made = await client.call("POST", "/v2.0/routers", dict[str, Any], body=body)
-            router: Resource = made["router"]
-            for network in networks:
-                found = await api.find(Collection.NETWORKS, network)
-                path = f"/v2.0/routers/{router['id']}/add_router_interface"
-                for subnet_id in found["subnets"]:
-                    await client.call("PUT", path, dict[str, Any], body={"subnet_id": subnet_id})
-            return router
 
         return self.nova.ask(work)
 
@@ -281,16 +268,12 @@ class Watching:
             self._changed.notify_all()
 
 
-def objects(told: Mirror, kind: Kind, _type: type[T]) -> Mapping[str, T]:
-    return told.of(kind)
-
-
 @contextmanager
-def evpn_lab(root: Path, letter: str) -> Iterator[Evpn]:
-    """All of it up and well; taken down afterwards, whatever came."""
+def evpn_lab(root: Path, letter: str, described: Spec | None = None) -> Iterator[Evpn]:
+    """All of it, or of another fabric, up and well; taken down afterwards, whatever came."""
     name = f"{letter}{os.getpid()}"
     try:
-        lab = up.bring_up(spec.preset("evpn"), name, root=root)
+        lab = up.bring_up(described or spec.preset("evpn"), name, root=root)
         evpn = Evpn(start.start(lab))
         # The controller knows all switches once each has said how it stands.
         expected = {one.speaker.node for one in lab.layout.fabric}

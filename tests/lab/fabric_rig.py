@@ -4,6 +4,7 @@ It configures what the fabric's owner does (loopbacks, unnumbered eBGP, `adverti
 everything else is the driver's.
 """
 
+import asyncio
 import itertools
 import os
 import shutil
@@ -35,6 +36,20 @@ def run(*argv: str, node: str | None = None, timeout_s: float = 20) -> str:
     )
     assert done.returncode == 0, f"{argv} on {node}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def pings(namespace: str, address: str) -> bool:
+    argv = ["ip", "netns", "exec", namespace, "ping", "-c1", "-W1", address]
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+async def reaches(namespace: str, address: str, *, within_s: float = 5.0) -> bool:
+    """A port is up, and EVPN tells where a host is, a moment after they first could."""
+    give_up = time.monotonic() + within_s
+    while not await asyncio.to_thread(pings, namespace, address):
+        if time.monotonic() > give_up:
+            return False
+    return True
 
 
 class Router:
@@ -145,6 +160,10 @@ class Rig:
 
     def namespace(self, node: str) -> str:
         return f"{self.prefix}{node}"
+
+    def inside(self, node: str, *argv: str) -> str:
+        """What a command says, run by somebody at a switch's own console."""
+        return run("nsenter", "-t", str(self.routers[node].pid), "-m", "-n", *argv)
 
     def bring_up(self, spines: int, leaves: int) -> None:
         names = [f"s{n + 1}" for n in range(spines)] + [f"l{n + 1}" for n in range(leaves)]

@@ -1,11 +1,11 @@
 """The driver `core` on the VLAN lab's router: a provider network gets its gateway, and loses it."""
 
 import subprocess
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from tests.lab.fabric_rig import run
+from tests.doubles.switch_configs import adding, removing
+from tests.lab.fabric_rig import pings, reaches, run
 
 from netwright.fabric.changes import Change, Verb
 from netwright.fabric.config import Route, SwitchConfig, VlanGateway
@@ -58,34 +58,13 @@ async def driver(vlan: Lab, machine: str) -> AsyncIterator[CoreDriver]:
     core = core_of(vlan)
     made = CoreDriver(core, vlan.node_directory(core))
     yield made
-    config = (await made.read()).config
-    parts = (config.routes, config.gateways.values())
-    gone = [Change(verb=Verb.REMOVE, before=each) for part in parts for each in part]
-    await made.apply(gone, token=TOKEN)
+    await made.apply(removing((await made.read()).config), token=TOKEN)
     assert (await made.read()).config == SwitchConfig()
     await made.close()
 
 
 def core_of(lab: Lab) -> str:
     return lab.nodes("router")[0]
-
-
-def adding(*elements: object) -> list[Change]:
-    return [Change(verb=Verb.ADD, after=each) for each in elements]  # type: ignore[arg-type]
-
-
-def pings(namespace: str, address: str) -> bool:
-    argv = ["ip", "netns", "exec", namespace, "ping", "-c1", "-W1", address]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
-
-
-def reaches(namespace: str, address: str) -> bool:
-    """The line card takes a port up a moment after its database says so."""
-    give_up = time.monotonic() + 5
-    while not pings(namespace, address):
-        if time.monotonic() > give_up:
-            return False
-    return True
 
 
 async def test_a_provider_network_comes_and_goes(
@@ -104,7 +83,7 @@ async def test_a_provider_network_comes_and_goes(
         await driver.apply(adding(GREY, inside), token=TOKEN)
         found = await driver.read()
         assert found.config == SwitchConfig(gateways={GREY.key: GREY}, routes=frozenset({inside}))
-        assert reaches(machine, "10.77.0.1")
+        assert await reaches(machine, "10.77.0.1")
         await driver.apply(removing(found.config), token=TOKEN)
         assert not pings(machine, "10.77.0.1")
         assert set(links.interfaces_in(namespace)) == {*before, "netwright"}
@@ -113,11 +92,6 @@ async def test_a_provider_network_comes_and_goes(
     finally:
         run("ip", "route", "del", "203.0.113.0/24", node=namespace)
     assert run("ip", "route", node=namespace) == routes
-
-
-def removing(config: SwitchConfig) -> list[Change]:
-    elements: list[Route | VlanGateway] = [*config.routes, *config.gateways.values()]
-    return [Change(verb=Verb.REMOVE, before=each) for each in elements]
 
 
 async def test_drift_of_each_kind_is_read_and_repaired(
@@ -148,7 +122,7 @@ async def test_drift_of_each_kind_is_read_and_repaired(
         before = now.gateways.get(GREY.key)
         await driver.apply([Change(verb=Verb.REPLACE, before=before, after=GREY)], token=TOKEN)
         assert (await driver.read()).config == wanted, what
-        assert reaches(machine, "10.77.0.1"), what
+        assert await reaches(machine, "10.77.0.1"), what
 
 
 async def test_an_owners_interface_is_adopted_and_stays(vlan: Lab, driver: CoreDriver) -> None:

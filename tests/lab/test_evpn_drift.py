@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tests.lab.evpn import Evpn, evpn_lab
 
 from netwright.fabric.keeper import POLL_S
-from netwright.lab import links, probe
+from netwright.lab import fabric_state, links, probe
 from netwright.lab.nodes import frr, reached
 from netwright.lab.orchestrator import Spawned, eventually
 from netwright.model.fabric import SwitchState, SwitchStatus
@@ -29,8 +29,8 @@ GATEWAY = "10.150.0.1"
 def evpn(lab_root: Path) -> Iterator[Evpn]:
     """`red` in a VPC, with instances behind both pairs of leaves."""
     with evpn_lab(lab_root, "d") as evpn:
-        evpn.create_network("red", "10.150.0.0/24", gateway=True)
-        evpn.create_router("vpc1", "red")
+        evpn.nova.create_fabric_network("red", [f"{GATEWAY}/24"])
+        evpn.nova.create_vpc("vpc1", ["red"])
         yield evpn
 
 
@@ -55,10 +55,7 @@ def vrf_of(evpn: Evpn, leaf: str) -> str:
 
 
 def wrong_target(evpn: Evpn) -> None:
-    asn = frr.fabric_switch(evpn.lab, "leaf1").speaker.asn
-    lines = ("configure terminal", f"router bgp {asn}", "address-family l2vpn evpn")
-    vni = f"vni {evpn.vni('red')}"
-    evpn.vty("leaf1", "bgpd", *lines, vni, "route-target export 9:9", "end")
+    fabric_state.export_wrongly(evpn.lab, "leaf1", evpn.vni("red"), "9:9")
 
 
 def gateway_gone(evpn: Evpn) -> None:
@@ -103,8 +100,8 @@ def all_wiped(evpn: Evpn) -> None:
     vrf = vrf_of(evpn, "leaf1")
     evpn.inside("leaf1", *reached.in_mounts_of(pid), "ip", "netns", "del", vrf)
     asn = frr.fabric_switch(evpn.lab, "leaf1").speaker.asn
-    lines = ("configure terminal", f"router bgp {asn}", "address-family l2vpn evpn")
-    evpn.vty("leaf1", "bgpd", *lines, f"no vni {evpn.vni('red')}", "end")
+    lines = (f"router bgp {asn}", "address-family l2vpn evpn", f"no vni {evpn.vni('red')}")
+    fabric_state.tell(evpn.lab, "leaf1", "bgpd", *lines)
     programs_gone(evpn)
 
 
@@ -201,12 +198,11 @@ def test_what_somebody_else_made_stays_as_it_is(evpn: Evpn) -> None:
     evpn.inside("leaf1", "ip", "link", "set", "vx-theirs", "master", "br-theirs")
     evpn.inside("leaf1", "ip", "addr", "add", "198.51.100.1/24", "dev", "br-theirs")
     evpn.inside("leaf1", "ip", "route", "add", "blackhole", "203.0.113.0/24")
-    evpn.vty(
-        "leaf1", "bgpd", "configure terminal", "route-map theirs permit 10", "set metric 7", "end"
-    )
-    evpn.vty(
-        "leaf1", "bgpd", "configure terminal", f"router bgp {asn}", "bgp bestpath med confed", "end"
-    )
+    for lines in (
+        ("route-map theirs permit 10", "set metric 7"),
+        (f"router bgp {asn}", "bgp bestpath med confed"),
+    ):
+        fabric_state.tell(evpn.lab, "leaf1", "bgpd", *lines)
 
     def theirs() -> list[object]:
         made = ("br-theirs", "vx-theirs")

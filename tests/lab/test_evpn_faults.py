@@ -132,6 +132,22 @@ def test_a_nic_falls_silent_and_its_mac_moves_to_the_other_leaf(
     evpn.await_well()
 
 
+def test_a_host_without_any_path_has_its_ports_degraded_until_one_is_back(
+    evpn: Evpn, pair: list[Spawned]
+) -> None:
+    near, far = pair
+    with broken(evpn, "link:leaf1-host1", "link:leaf2-host1", silent=True):
+        assert eventually(lambda: evpn.status(near) == "DOWN", SOON_S)
+        said = evpn.cli("port", "explain", near.instance.id).stdout
+        assert "DEGRADED" in said, said
+        assert "no verified path by eth0, eth1" in said, said
+        assert "stops no port" not in said, said
+        assert evpn.status(far) == "ACTIVE"
+    evpn.await_well()
+    assert {evpn.status(one) for one in pair} == {"ACTIVE"}
+    assert probe.ping(evpn.lab, near.instance.id, far.address()).lost == 0
+
+
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_leaf_that_no_other_switch_hears_sends_its_hosts_to_the_other(
     evpn: Evpn, pair: list[Spawned], *, silent: bool

@@ -1,6 +1,5 @@
 """The driver `frr` on real FRR: what is applied forwards, is read back, goes without a trace."""
 
-import asyncio
 import re
 import subprocess
 import tempfile
@@ -10,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.lab.fabric_rig import Rig, run
+from tests.doubles.switch_configs import adding, removing, targets
+from tests.lab.fabric_rig import Rig, pings, reaches, run
+from tests.lab.frr_hands import deeds
 
 from netwright.fabric.changes import Change, Verb, difference
 from netwright.fabric.config import (
@@ -24,10 +25,7 @@ from netwright.fabric.config import (
     Vrf,
 )
 from netwright.fabric.drivers.base import OvertakenError
-from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import observing
 from netwright.fabric.drivers.frr.driver import FrrDriver
-from netwright.fabric.drivers.frr.session import Session
 from netwright.model.errors import DeviceError
 
 pytestmark = pytest.mark.lab
@@ -67,10 +65,6 @@ async def drivers(rig: Rig) -> AsyncIterator[dict[str, FrrDriver]]:
         await driver.close()
 
 
-def targets(number: int) -> RouteTargets:
-    return RouteTargets(imports=(f"65000:{number}",), exports=(f"65000:{number}",))
-
-
 def segment(rig: Rig, leaf: str, vni: int, **more: object) -> Segment:
     plain = Segment(
         vni=vni,
@@ -89,52 +83,6 @@ def vrf(rig: Rig, leaf: str, name: str, l3vni: int | None = None) -> Vrf:
     return Vrf(
         name=name, router_id=f"router-{name}", l3vni=l3vni, rd=rd, route_targets=targets(l3vni)
     )
-
-
-def adding(*elements: object) -> list[Change]:
-    return [Change(verb=Verb.ADD, after=each) for each in elements]  # type: ignore[arg-type]
-
-
-def removing(config: SwitchConfig) -> list[Change]:
-    """In the order of the plan: routes, interfaces, gateways, segments, VRFs."""
-    parts = (
-        config.routes,
-        config.interfaces.values(),
-        config.gateways.values(),
-        config.segments.values(),
-        config.vrfs.values(),
-    )
-    return [Change(verb=Verb.REMOVE, before=each) for part in parts for each in part]
-
-
-def pings(rig: Rig, host: str, address: str, count: int = 1) -> bool:
-    argv = [
-        "ip",
-        "netns",
-        "exec",
-        rig.namespace(host),
-        "ping",
-        "-c",
-        str(count),
-        "-W",
-        "1",
-        address,
-    ]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
-
-
-async def reaches(rig: Rig, host: str, address: str, *, within_s: float = 5.0) -> bool:
-    """EVPN tells where a host is a moment after it first speaks."""
-    give_up = time.monotonic() + within_s
-    while not await asyncio.to_thread(pings, rig, host, address):
-        if time.monotonic() > give_up:
-            return False
-    return True
-
-
-def inside(rig: Rig, leaf: str, *argv: str) -> str:
-    """As somebody at the switch's own console."""
-    return run("nsenter", "-t", str(rig.routers[leaf].pid), "-m", "-n", *argv)
 
 
 async def apply_on_leaves(
@@ -167,14 +115,14 @@ async def test_untagged_hosts_of_one_vni_reach_each_other(
 ) -> None:
     for number, host in enumerate(("a1", "a2")):
         rig.dress(host, f"10.70.0.{number + 1}/24")
-    assert not pings(rig, "a1", "10.70.0.2")
+    assert not pings(rig.namespace("a1"), "10.70.0.2")
     await apply_on_leaves(
         rig,
         drivers,
         lambda leaf: segment(rig, leaf, 7001),
         Interface(name="swp1", untagged=7001),
     )
-    assert await reaches(rig, "a1", "10.70.0.2")
+    assert await reaches(rig.namespace("a1"), "10.70.0.2")
     learned = await drivers["l1"].learned([7001, 7002])
     assert set(learned) == {7001}
     assert learned[7001].rd == f"{rig.routers['l1'].loopback}:7001"
@@ -196,14 +144,14 @@ async def test_tagged_hosts_pass_by_their_vlan_alone(
         lambda leaf: Interface(name="swp1", tagged={vlans[leaf]: 7101}),
     )
     tagged = capture(rig, "a2", "icmp or vlan and icmp")
-    assert await reaches(rig, "a1", "10.71.0.2")
+    assert await reaches(rig.namespace("a1"), "10.71.0.2")
     assert " vlan 1002," in tagged()
     rig.dress("a1", "10.71.0.1/24", vlan=1009)  # not mapped: dropped
-    assert not pings(rig, "a1", "10.71.0.2")
+    assert not pings(rig.namespace("a1"), "10.71.0.2")
     rig.dress("a1", "10.71.0.1/24")  # untagged: passes up, to nobody
-    assert not pings(rig, "a1", "10.71.0.2")
+    assert not pings(rig.namespace("a1"), "10.71.0.2")
     rig.dress("a1", "10.71.0.1/24", vlan=1001)
-    assert await reaches(rig, "a1", "10.71.0.2")
+    assert await reaches(rig.namespace("a1"), "10.71.0.2")
 
 
 async def test_two_vrfs_with_the_same_subnets_are_apart(
@@ -231,12 +179,12 @@ async def test_two_vrfs_with_the_same_subnets_are_apart(
     rig.dress("a2", "10.72.2.2/24", vlan=1212, gateway="10.72.2.254")
     rig.dress("b2", "10.72.2.3/24", vlan=1222, gateway="10.72.2.254")
     for host, net in (("a1", 1), ("b1", 1), ("a2", 2), ("b2", 2)):
-        assert await reaches(rig, host, f"10.72.{net}.254")
+        assert await reaches(rig.namespace(host), f"10.72.{net}.254")
     heard = capture(rig, "b2", "icmp or vlan and icmp")
-    assert await reaches(rig, "a1", "10.72.2.2")
-    assert not pings(rig, "a1", "10.72.2.3")
-    assert await reaches(rig, "b1", "10.72.2.3")  # the positive control: this b2 hears
-    assert not pings(rig, "b1", "10.72.2.2")
+    assert await reaches(rig.namespace("a1"), "10.72.2.2")
+    assert not pings(rig.namespace("a1"), "10.72.2.3")
+    assert await reaches(rig.namespace("b1"), "10.72.2.3")  # the positive control: this b2 hears
+    assert not pings(rig.namespace("b1"), "10.72.2.2")
     said = heard()
     assert "10.72.1.1 > 10.72.2.3" in said
     assert "10.72.2.2" not in said
@@ -260,14 +208,14 @@ def capture(rig: Rig, host: str, what: str) -> Callable[[], str]:
 
 def everything(rig: Rig, leaf: str) -> str:
     """A leaf's interfaces with their settings, hooks, VRFs and daemons' configuration."""
-    own = inside(rig, leaf, "ip", "-d", "-o", "link")
+    own = rig.inside(leaf, "ip", "-d", "-o", "link")
     own = re.sub(r"\w+_timer +[\d.]+", "", own)
     links = [line.partition(":")[2] for line in own.splitlines() if " netwright: " not in line]
-    hooks = inside(rig, leaf, "tc", "qdisc", "show")
+    hooks = rig.inside(leaf, "tc", "qdisc", "show")
     running = [
         rig.routers[leaf].tell(daemon, "show running-config") for daemon in ("bgpd", "zebra")
     ]
-    vrfs = [inside(rig, leaf, "ip", "netns"), rig.routers[leaf].tell("zebra", "show vrf")]
+    vrfs = [rig.inside(leaf, "ip", "netns"), rig.routers[leaf].tell("zebra", "show vrf")]
     return "\n".join([*links, hooks, *running, *vrfs])
 
 
@@ -278,11 +226,11 @@ async def test_what_is_removed_leaves_nothing_and_what_is_not_ours_stays(
     driver = drivers["l1"]
     await driver.apply([], token=TOKEN)
     try:
-        inside(rig, "l1", "ip", "link", "add", "br-theirs", "type", "bridge")
-        inside(rig, "l1", "ip", "link", "set", "br-theirs", "alias", "netwrightish", "up")
-        inside(rig, "l1", "ip", "link", "add", "vni99", "type", "vxlan", "id", "99", "local",
+        rig.inside("l1", "ip", "link", "add", "br-theirs", "type", "bridge")
+        rig.inside("l1", "ip", "link", "set", "br-theirs", "alias", "netwrightish", "up")
+        rig.inside("l1", "ip", "link", "add", "vni99", "type", "vxlan", "id", "99", "local",
                rig.routers["l1"].loopback, "dstport", "4789", "nolearning")  # fmt: skip
-        inside(rig, "l1", "ip", "route", "add", "192.0.2.0/24", "dev", "lo")
+        rig.inside("l1", "ip", "route", "add", "192.0.2.0/24", "dev", "lo")
         rig.routers["l1"].tell("bgpd", "configure terminal\nroute-map THEIRS permit 10\nend")
         before = everything(rig, "l1")
         vpc = vrf(rig, "l1", "vpc-c", l3vni=9301)
@@ -302,13 +250,13 @@ async def test_what_is_removed_leaves_nothing_and_what_is_not_ours_stays(
         config = (await driver.read()).config
         assert all(each in _elements(config) for each in whole), config
         assert len(_elements(config)) == len(whole)
-        assert inside(rig, "l1", "cat", "/sys/class/net/swp2/operstate").strip() == "down"
+        assert rig.inside("l1", "cat", "/sys/class/net/swp2/operstate").strip() == "down"
         await driver.apply(removing(config), token=TOKEN)
         assert (await driver.read()).config == SwitchConfig()
         assert everything(rig, "l1") == before
     finally:
-        inside(rig, "l1", "ip", "link", "del", "br-theirs")
-        inside(rig, "l1", "ip", "link", "del", "vni99")
+        rig.inside("l1", "ip", "link", "del", "br-theirs")
+        rig.inside("l1", "ip", "link", "del", "vni99")
         rig.routers["l1"].tell("bgpd", "configure terminal\nno route-map THEIRS\nend")
 
 
@@ -316,7 +264,7 @@ async def test_every_change_behind_its_back_is_read_and_repaired(
     rig: Rig, drivers: dict[str, FrrDriver]
 ) -> None:
     """Each by the hand of somebody at the switch; applying the difference makes it whole again."""
-    driver, router = drivers["l1"], rig.routers["l1"]
+    driver = drivers["l1"]
     gateway = AnycastGateway(addresses=("10.74.0.254/24",), mac_address=MAC)
     made = [
         vrf(rig, "l1", "vpc-d", l3vni=9401),
@@ -327,73 +275,9 @@ async def test_every_change_behind_its_back_is_read_and_repaired(
     await driver.apply(adding(*made), token=TOKEN)
     wanted = (await driver.read()).config
     assert len(_elements(wanted)) == len(made)
-    index = inside(rig, "l1", "cat", "/sys/class/net/swp1/ifindex").strip()
-    evpn = f"configure terminal\nrouter bgp {router.asn}\naddress-family l2vpn evpn\nvni 7401\n"
-    of_vrf = f"configure terminal\nrouter bgp {router.asn} vrf vpc-d\n"
-    in_vrf = ("ip", "-n", "vpc-d")
-    hands: dict[str, Callable[[], object]] = {
-        "a wrong route target": lambda: router.tell(
-            "bgpd", f"{evpn}no route-target import 65000:7401\nroute-target import 65000:1\nend"
-        ),
-        "one target more": lambda: router.tell("bgpd", f"{evpn}route-target export 65000:2\nend"),
-        "another RD": lambda: router.tell("bgpd", f"{evpn}rd 192.0.2.1:1\nend"),
-        "targets of its own making": lambda: router.tell(
-            "bgpd", evpn.replace("vni 7401", "no vni 7401") + "end"
-        ),
-        "the VRF's target": lambda: router.tell(
-            "bgpd",
-            f"{of_vrf}address-family l2vpn evpn\nno route-target export 65000:9401\n"
-            "route-target export 65000:3\nend",
-        ),
-        "no type-5 routes": lambda: router.tell(
-            "bgpd", f"{of_vrf}address-family l2vpn evpn\nno advertise ipv4 unicast\nend"
-        ),
-        "no transit VNI": lambda: router.tell(
-            "zebra", "configure terminal\nvrf vpc-d\nno vni 9401\nend"
-        ),
-        "the VLAN's entry in the map": lambda: delete_map_entry(driver, int(index), 1401),
-        "a gateway's address": lambda: inside(
-            rig, "l1", *in_vrf, "addr", "del", "10.74.0.254/24", "dev", "br7401"
-        ),
-        "another address beside it": lambda: inside(
-            rig, "l1", *in_vrf, "addr", "add", "10.74.0.253/24", "dev", "br7401"
-        ),
-        "the gateway's MAC": lambda: inside(
-            rig, "l1", *in_vrf, "link", "set", "br7401", "address", "02:00:00:00:00:77"
-        ),
-        "the vxlan": lambda: inside(rig, "l1", *in_vrf, "link", "del", "vni7401"),
-        "the vxlan's bridge": lambda: inside(
-            rig, "l1", *in_vrf, "link", "set", "vni7401", "nomaster"
-        ),
-        "the vxlan's state": lambda: inside(rig, "l1", *in_vrf, "link", "set", "vni7401", "down"),
-        "neighbour suppression": lambda: inside(
-            rig,
-            "l1",
-            *["bridge", "-n", "vpc-d", "link", "set", "dev", "vni7401", "neigh_suppress", "off"],
-        ),
-        "the bridge": lambda: inside(rig, "l1", *in_vrf, "link", "del", "br7401"),
-        "the MTU": lambda: inside(rig, "l1", *in_vrf, "link", "set", "br7401", "mtu", "1400"),
-        "the veth": lambda: inside(rig, "l1", "ip", "link", "del", f"nw{index}.1401"),
-        "the veth's bridge": lambda: inside(
-            rig, "l1", *in_vrf, "link", "set", f"nwi{index}.1401", "nomaster"
-        ),
-        "the port's filter": lambda: inside(
-            rig, "l1", "tc", "filter", "del", "dev", "swp1", "ingress"
-        ),
-        "the port's hook": lambda: inside(rig, "l1", "tc", "qdisc", "del", "dev", "swp1", "clsact"),
-        "the veth's filter": lambda: inside(
-            rig, "l1", "tc", "filter", "del", "dev", f"nw{index}.1401", "ingress"
-        ),
-        "the route": lambda: inside(rig, "l1", *in_vrf, "route", "del", "198.51.100.0/24"),
-        "the transit VNI's bridge": lambda: inside(rig, "l1", *in_vrf, "link", "del", "br9401"),
-        "the whole VRF": lambda: inside(rig, "l1", "ip", "netns", "del", "vpc-d"),
-    }
-    hands["bridge, target and filter at once"] = lambda: [
-        hands[each]() for each in ("the bridge", "one target more", "the port's filter")
-    ]
     unseen, unrepaired = [], {}
-    for what, hand in hands.items():
-        hand()
+    for what, deed in deeds(rig, driver).items():
+        deed()
         changes = await seen(driver, wanted)
         if not changes:
             unseen.append(what)
@@ -415,12 +299,6 @@ async def seen(driver: FrrDriver, wanted: SwitchConfig) -> tuple[Change, ...]:
             return changes
 
 
-def delete_map_entry(driver: FrrDriver, port: int, vlan: int) -> None:
-    with Session(driver._node, driver._loopback) as session:
-        tagged = session.maps(observing.filters(session))[programs.TAGGED.name]
-        tagged.delete(programs.tagged_key(port, vlan))
-
-
 async def test_a_fenced_sender_is_dropped_and_no_other(
     rig: Rig, drivers: dict[str, FrrDriver]
 ) -> None:
@@ -434,7 +312,7 @@ async def test_a_fenced_sender_is_dropped_and_no_other(
         lambda leaf: segment(rig, leaf, 7501),
         Interface(name="swp1", untagged=7501),
     )
-    assert await reaches(rig, "a1", "10.75.0.2")
+    assert await reaches(rig.namespace("a1"), "10.75.0.2")
     for fence in (
         Fenced(port_id="5f4c1f3e-2b9d-4a55-9c5a-0d6f6a2f7c01", mac_address=mac),
         Fenced(
@@ -446,13 +324,13 @@ async def test_a_fenced_sender_is_dropped_and_no_other(
         fenced = Interface(name="swp1", untagged=7501, fenced=(fence,))
         await drivers["l1"].apply(adding(fenced), token=TOKEN)
         assert (await drivers["l1"].read()).config.interfaces == {"swp1": fenced}
-        assert not pings(rig, "a1", "10.75.0.2")
+        assert not pings(rig.namespace("a1"), "10.75.0.2")
         if fence.addresses:  # the same host by another address: it is that address that is fenced
             rig.dress("a1", "10.75.0.9/24")
-            assert await reaches(rig, "a1", "10.75.0.2")
+            assert await reaches(rig.namespace("a1"), "10.75.0.2")
             rig.dress("a1", "10.75.0.1/24")
         await drivers["l1"].apply(adding(Interface(name="swp1", untagged=7501)), token=TOKEN)
-        assert await reaches(rig, "a1", "10.75.0.2")
+        assert await reaches(rig.namespace("a1"), "10.75.0.2")
 
 
 async def test_ports_that_a_boot_left_down_are_raised_when_they_are_complete(
@@ -461,7 +339,7 @@ async def test_ports_that_a_boot_left_down_are_raised_when_they_are_complete(
     """They read as held by us; one that somebody took down is left so."""
     driver, hold = drivers["l1"], rig.routers["l1"].directory / "hold"
     for port in ("swp1", "swp2"):
-        inside(rig, "l1", "ip", "link", "set", port, "down")
+        rig.inside("l1", "ip", "link", "set", port, "down")
     hold.write_text("swp1\n")
     try:
         held = Interface(name="swp1", is_down=True)
@@ -485,7 +363,7 @@ async def test_ports_that_a_boot_left_down_are_raised_when_they_are_complete(
     finally:
         hold.unlink(missing_ok=True)
         for port in ("swp1", "swp2"):
-            inside(rig, "l1", "ip", "link", "set", port, "up")
+            rig.inside("l1", "ip", "link", "set", port, "up")
 
 
 async def test_an_older_token_changes_nothing(rig: Rig, drivers: dict[str, FrrDriver]) -> None:
@@ -509,12 +387,12 @@ async def test_what_stands_in_the_way_is_named(rig: Rig, drivers: dict[str, FrrD
         await driver.apply(adding(Interface(name="swp9")), token=TOKEN)
     with pytest.raises(DeviceError, match=r"interface swp1.*VNI 7709 of VLAN 5"):
         await driver.apply(adding(Interface(name="swp1", tagged={5: 7709})), token=TOKEN)
-    inside(rig, "l1", "ip", "link", "add", "br7701", "type", "bridge")
+    rig.inside("l1", "ip", "link", "add", "br7701", "type", "bridge")
     try:
         with pytest.raises(DeviceError, match=r"VNI 7701 \(network .*br7701 is not ours"):
             await driver.apply(adding(segment(rig, "l1", 7701)), token=TOKEN)
     finally:
-        inside(rig, "l1", "ip", "link", "del", "br7701")
+        rig.inside("l1", "ip", "link", "del", "br7701")
         left = msgspec.structs.replace(segment(rig, "l1", 7701), vlan=None)
         await driver.apply([Change(verb=Verb.REMOVE, before=left)], token=TOKEN)
     nobody = FrrDriver("gone", rig.directory / "gone", "10.255.0.9")

@@ -2,12 +2,12 @@
 
 import asyncio
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.lab.fabric_rig import Rig, run
+from tests.doubles.switch_configs import adding, removing, targets
+from tests.lab.fabric_rig import Rig, pings, reaches, run
 
 from netwright.fabric.changes import Change, Verb
 from netwright.fabric.config import (
@@ -59,40 +59,14 @@ async def _driver(rig: Rig, name: str) -> AsyncIterator[FrrDriver]:
     router = rig.routers[name]
     driver = FrrDriver(name, router.directory, router.loopback)
     yield driver
-    config = (await driver.read()).config
-    parts = (config.routes, config.interfaces.values(), config.gateways.values(),
-             config.segments.values(), config.vrfs.values())  # fmt: skip
-    gone = [Change(verb=Verb.REMOVE, before=each) for part in parts for each in part]
-    await driver.apply(gone, token=TOKEN)
+    await driver.apply(removing((await driver.read()).config), token=TOKEN)
     assert (await driver.read()).config == SwitchConfig()
     await driver.close()
-
-
-def targets(number: int) -> RouteTargets:
-    return RouteTargets(imports=(f"65000:{number}",), exports=(f"65000:{number}",))
 
 
 def vrf(rig: Rig, switch: str, l3vni: int) -> Vrf:
     rd = f"{rig.routers[switch].loopback}:{l3vni}"
     return Vrf(name="vpc-e", router_id="r", l3vni=l3vni, rd=rd, route_targets=targets(l3vni))
-
-
-def adding(*elements: object) -> list[Change]:
-    return [Change(verb=Verb.ADD, after=each) for each in elements]  # type: ignore[arg-type]
-
-
-async def pings(rig: Rig, host: str, address: str) -> bool:
-    argv = ("ip", "netns", "exec", rig.namespace(host), "ping", "-c1", "-W1", address)
-    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.DEVNULL)
-    return await process.wait() == 0
-
-
-async def reaches(rig: Rig, host: str, address: str, *, within_s: float) -> bool:
-    give_up = time.monotonic() + within_s
-    while not await pings(rig, host, address):
-        if time.monotonic() > give_up:
-            return False
-    return True
 
 
 async def test_a_vpc_leaves_by_the_border_and_comes_back_after_frr_forgot_router_macs(
@@ -128,7 +102,7 @@ async def test_a_vpc_leaves_by_the_border_and_comes_back_after_frr_forgot_router
     rig.dress("host", "10.81.0.1/24", gateway="10.81.0.254")
     rig.dress("core", "10.101.0.1/24", vlan=101)
     run("ip", "route", "add", "10.81.0.0/24", "via", "10.101.0.9", node=rig.namespace("core"))
-    assert await reaches(rig, "host", "10.101.0.1", within_s=5)
+    assert await reaches(rig.namespace("host"), "10.101.0.1", within_s=5)
 
     healing = [asyncio.ensure_future(_watch(each)) for each in (leaf, border)]
     try:
@@ -137,7 +111,7 @@ async def test_a_vpc_leaves_by_the_border_and_comes_back_after_frr_forgot_router
             run("ip", "link", "set", "l1", "down", node=namespace)
             await asyncio.sleep(0.7)
             run("ip", "link", "set", "l1", "up", node=namespace)
-            assert await reaches(rig, "host", "10.101.0.1", within_s=15)
+            assert await reaches(rig.namespace("host"), "10.101.0.1", within_s=15)
     finally:
         for task in healing:
             task.cancel()
@@ -166,11 +140,11 @@ async def test_gateways_of_two_vpcs_in_one_vlan(rig: Rig, border: FrrDriver) -> 
     await border.apply(adding(*made), token=TOKEN)
     rig.dress("core", "10.102.0.9/24", vlan=102)
     for number in (1, 2):
-        assert await reaches(rig, "core", f"10.102.0.{number}", within_s=3)
+        assert await reaches(rig.namespace("core"), f"10.102.0.{number}", within_s=3)
     first = made[1]
     await border.apply([Change(verb=Verb.REMOVE, before=first)], token=TOKEN)  # type: ignore[arg-type]
-    assert not await pings(rig, "core", "10.102.0.1")
-    assert await reaches(rig, "core", "10.102.0.2", within_s=3)
+    assert not pings(rig.namespace("core"), "10.102.0.1")
+    assert await reaches(rig.namespace("core"), "10.102.0.2", within_s=3)
 
 
 async def test_watch_tells_of_links_at_once_and_of_daemons_within_a_second(

@@ -73,6 +73,42 @@ def test_leaves_drop_what_a_fenced_host_may_speak_as(run: Callable[..., None]) -
     run(scenario)
 
 
+def test_a_host_that_moves_to_other_leaves_is_taken_off_those_that_it_had(
+    run: Callable[..., None],
+) -> None:
+    """All that went is called clear when they have let go of it, and not before."""
+    topology = fabrics.topology(leaves=4)
+    links = tuple(one for one in topology.links if one.lower.node != "host1")
+    moved = tuple(fabrics.link("host1", f"leaf{number}", "h1") for number in (2, 4))
+
+    async def scenario(world: World) -> None:
+        server = world.server
+        await world.fill(ONE)
+        async with world.controller():
+            await world.until_up("net-1@host1")
+            world["leaf1"].is_reachable = False
+            await world.until(lambda: server.status("leaf1").status is SwitchStatus.UNREACHABLE, 5)
+            await server.put(Kind.TOPOLOGY, "fabric", replace(topology, links=(*links, *moved)))
+            moved_at = server.cursor
+            await world.until(lambda: "h1" in world["leaf4"].config.interfaces, 5.0)
+            await world.until_up("net-1@host1")
+            await server.withdraw("net-1@host1")
+            await world.until(lambda: server.state("net-1@host1") is None, 5.0)
+            await asyncio.sleep(10)
+            assert world["leaf1"].config.interfaces["h1"].tagged == {10: 1001}
+            assert seq(server.clear_at) < seq(moved_at)
+            world["leaf1"].is_reachable = True
+            await world.until(lambda: server.clear_at == server.cursor, 20.0)
+            assert all(world[f"leaf{number}"].config == EMPTY for number in (1, 2, 3, 4))
+
+    run(scenario, topology)
+
+
+def seq(cursor: str | None) -> int:
+    assert cursor is not None
+    return int(cursor[1:])
+
+
 def test_one_leaf_of_a_pair_is_enough_once_it_is_up(run: Callable[..., None]) -> None:
     async def scenario(world: World) -> None:
         await world.fill(ONE, TWO)

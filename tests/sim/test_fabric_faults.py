@@ -48,6 +48,7 @@ class Chaos:
         """All is well again; something is wanted."""
         for leaf in self._leaves:
             leaf.is_reachable, leaf.is_mute, leaf.failures = True, False, []
+            leaf.isolate(isolated=False)
         await self._attach(NETWORKS[0], "host1")
 
     def attachments(self) -> dict[str, Attachment]:
@@ -71,7 +72,7 @@ class Chaos:
 
     def _disturb_a_leaf(self) -> None:
         leaf = self._chance.choice(self._leaves)
-        match self._chance.randrange(6):
+        match self._chance.randrange(7):
             case 0:
                 leaf.reboot()
             case 1:
@@ -84,6 +85,8 @@ class Chaos:
                 leaf.become(EMPTY)
             case 5:
                 leaf.is_mute = not leaf.is_mute
+            case 6:
+                leaf.isolate(isolated=not leaf.is_isolated)
 
 
 @pytest.mark.parametrize("seed", range(6))

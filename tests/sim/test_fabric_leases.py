@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from msgspec.structs import replace
+from tests.doubles import fabrics
 from tests.doubles.fabric_world import ONE, SUBJECTS, TWO, World
 
 from netwright.fabric.changes import difference
 from netwright.fabric.config import EMPTY
+from netwright.model.fabric import SwitchStatus
+from netwright.model.topology import DriftPolicy
 
 
 def test_a_standby_takes_over_within_ten_seconds_and_begins_where_it_was(
@@ -23,7 +27,7 @@ def test_a_standby_takes_over_within_ten_seconds_and_begins_where_it_was(
                 assert second.listener.told.cursor == world.server.cursor
                 assert first.tenure is not None
                 first.lease.drop()  # it dies without a word
-                first.tenure.keepers.clear()
+                first.tenure._keepers.of.clear()
 
                 async def silent(*_: object) -> None:
                     await asyncio.Event().wait()
@@ -86,6 +90,53 @@ def test_a_paused_controller_that_wakes_cannot_write(run: Callable[..., None]) -
                     assert set(one.tokens[written[name] :]) <= {new_token}
 
     run(scenario)
+
+
+def test_what_another_did_meanwhile_is_no_drift_also_where_drift_is_only_alarmed(
+    run: Callable[..., None],
+) -> None:
+    """What it remembers of a switch is older than the other's tenure: it says nothing any more."""
+    topology = fabrics.topology()
+    topology = replace(topology, fabric=replace(topology.fabric, drift=DriftPolicy.ALARM))
+
+    async def scenario(world: World) -> None:
+        await world.fill(ONE)
+        async with world.controller("one"):
+            await world.until_up("net-1@host1")
+        async with world.controller("two"):
+            await world.server.put_attachment(TWO)
+            await world.until_up("net-1@host2")
+        await world.server.withdraw("net-1@host2")
+        async with world.controller("one"):
+            await world.until(lambda: world.server.state("net-1@host2") is None, 10.0)
+            assert "h2" not in world["leaf1"].config.interfaces
+            assert not any(one.drift for one in world.server.switches)
+
+    run(scenario, topology)
+
+
+def test_its_own_story_is_believed_after_a_restart_and_also_after_two(
+    run: Callable[..., None],
+) -> None:
+    topology = fabrics.topology()
+    topology = replace(topology, fabric=replace(topology.fabric, drift=DriftPolicy.ALARM))
+
+    async def scenario(world: World) -> None:
+        await world.fill(ONE)
+        async with world.controller():
+            await world.until_up("net-1@host1")
+        world["leaf1"].is_reachable = False  # its second life does not reach it
+        async with world.controller():
+            await asyncio.sleep(5.0)
+        world["leaf1"].is_reachable = True
+        world["leaf1"].become(EMPTY)
+        for _ in range(2):
+            async with world.controller():
+                await asyncio.sleep(10.0)
+                assert world["leaf1"].config == EMPTY, "it is only alarmed"
+                assert world.server.status("leaf1").status is SwitchStatus.DRIFTED
+
+    run(scenario, topology)
 
 
 def _any_change(switch: Any) -> Any:

@@ -99,7 +99,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             if "/" not in self.management_ip:
                 raise ValueError(f"management_ip is {self.management_ip!r}: give ADDRESS/PREFIX")
             ip_interface(self.management_ip)  # raises ValueError, which names the value
-        self.fabric  # noqa: B018 - raises ValueError, which says what does not fit
+        self._check_fabric_bridge()
 
     @property
     def management_address(self) -> str | None:
@@ -116,7 +116,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def fabric(self) -> FabricUplink | None:
-        """The way to the leaves. Raises ValueError when its bridge cannot be told from another's.
+        """The way to the leaves.
 
         A bridge that is no physical network's gets the name FABRIC among them.
         """
@@ -127,14 +127,19 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
                 return None
             (bridge,) = physical.values()
         names = sorted(name for name, of in physical.items() if of == bridge)
-        if not names and FABRIC in physical:
-            raise ValueError(
-                f"fabric_bridge is {bridge!r}, but physical network {FABRIC!r} has another bridge,"
-                f" {physical[FABRIC]!r}: give that network another name"
-            )
         home = self.bond.bridge if self.bond else bridge
         return FabricUplink(
             bridge=bridge,
             physical_network=names[0] if names else FABRIC,
             management_vlan=self.management_vlan if bridge == home else None,
+        )
+
+    def _check_fabric_bridge(self) -> None:
+        """Raises ValueError when it is no physical network's, and one has the name it would get."""
+        bridge, physical = self.fabric_bridge, self.physical_networks
+        if bridge is None or bridge in physical.values() or FABRIC not in physical:
+            return
+        raise ValueError(
+            f"fabric_bridge is {bridge!r}, but physical network {FABRIC!r} has another bridge,"
+            f" {physical[FABRIC]!r}: give that network another name"
         )

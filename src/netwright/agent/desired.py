@@ -9,12 +9,20 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups
+from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups, PortGroups
 from netwright.agent.live import live_binding
 from netwright.agent.placing import FabricUplink, Place, places
 from netwright.agent.wiring import Endpoint
 from netwright.model.planes import planes_on
-from netwright.model.resources import Attachment, Network, NetworkType, Port, Segment, Value
+from netwright.model.resources import (
+    Attachment,
+    Binding,
+    Network,
+    NetworkType,
+    Port,
+    Segment,
+    Value,
+)
 from netwright.model.security import SecurityGroup
 from netwright.model.states import BindingState, Plane
 
@@ -70,72 +78,83 @@ def desired(
         physical_networks=frozenset(physical_networks),
         fabric=fabric,
     )
-    endpoints: dict[str, Endpoint] = {}
-    refusals: dict[str, str] = {}
-    waiting: dict[str, str] = {}
-    moving: dict[str, str] = {}
-    arriving: dict[str, Endpoint] = {}
-    unplaced: dict[str, str] = {}
-    by_hand: set[str] = set()
-    needed: set[str] = set()
-    remote: set[str] = set()
-    filters = Filters(known)
+    sorting = _Sorting(host, place_of, Filters(known))
     for port in ports.values():
         binding = live_binding(port, host)
-        if binding is None:
-            continue
-        network = networks.get(port.network_id)
+        if binding is not None:
+            sorting.put(port, binding, networks.get(port.network_id))
+    return sorting.result()
+
+
+class _Sorting:
+    """A `Desired` in the making."""
+
+    def __init__(self, host: str, place_of: Mapping[str, Place], filters: Filters) -> None:
+        self._host = host
+        self._place_of = place_of
+        self._filters = filters
+        self._endpoints: dict[str, Endpoint] = {}
+        self._refusals: dict[str, str] = {}
+        self._waiting: dict[str, str] = {}
+        self._moving: dict[str, str] = {}
+        self._arriving: dict[str, Endpoint] = {}
+        self._unplaced: dict[str, str] = {}
+        self._by_hand: set[str] = set()
+        self._groups: set[str] = set()
+        self._remote_groups: set[str] = set()
+
+    def result(self) -> Desired:
+        return Desired(
+            endpoints=self._endpoints,
+            refusals=self._refusals,
+            waiting=self._waiting,
+            moving=self._moving,
+            arriving=self._arriving,
+            unplaced=self._unplaced,
+            by_hand=frozenset(self._by_hand),
+            groups=frozenset(self._groups),
+            remote_groups=frozenset(self._remote_groups),
+        )
+
+    def put(self, port: Port, binding: Binding, network: Network | None) -> None:
+        """Sort a port by what is known of its network here."""
         if network is None:
-            waiting[port.id] = f"network {port.network_id} has not come from the server yet"
+            self._waiting[port.id] = f"network {port.network_id} has not come from the server yet"
         elif Plane.UNDERLAY not in planes_on(binding, port, network):
-            by_hand.add(port.id)
-        elif (segment := (place := place_of[network.id]).segment) is None:
-            _tell(port.id, place, refusals=refusals, waiting=waiting, unplaced=unplaced)
-        elif binding.is_standby:
-            of_port = filters.of(port)  # known by the time that it is activated
-            needed |= of_port.needed
-            remote |= of_port.remote
-            endpoints[port.id] = silent(endpoint(port, network, segment))
-        elif elsewhere := _still_wired_on(port, host):
-            moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
-            if network.segment.network_type is NetworkType.VXLAN:
-                arriving[port.id] = endpoint(port, network, segment)
+            self._by_hand.add(port.id)
+        elif (segment := (place := self._place_of[network.id]).segment) is None:
+            self._tell(port.id, place)
         else:
-            of_port = filters.of(port)
-            needed |= of_port.needed
-            remote |= of_port.remote
-            if of_port.missing:
-                waiting[port.id] = of_port.missing
-            else:
-                endpoints[port.id] = endpoint(port, network, segment, of_port.groups)
-    return Desired(
-        endpoints=endpoints,
-        refusals=refusals,
-        waiting=waiting,
-        moving=moving,
-        arriving=arriving,
-        unplaced=unplaced,
-        by_hand=frozenset(by_hand),
-        groups=frozenset(needed),
-        remote_groups=frozenset(remote),
-    )
+            self._wire(port, binding, network, segment)
 
+    def _tell(self, port_id: str, place: Place) -> None:
+        """Why a port is not wired whose network has no segment here."""
+        if place.refusal:
+            self._refusals[port_id] = place.refusal
+        elif place.unknown:
+            self._waiting[port_id] = place.unknown
+        else:
+            self._unplaced[port_id] = place.none_yet
 
-def _tell(
-    port_id: str,
-    place: Place,
-    *,
-    refusals: dict[str, str],
-    waiting: dict[str, str],
-    unplaced: dict[str, str],
-) -> None:
-    """Why a port is not wired whose network has no segment here."""
-    if place.refusal:
-        refusals[port_id] = place.refusal
-    elif place.unknown:
-        waiting[port_id] = place.unknown
-    else:
-        unplaced[port_id] = place.none_yet
+    def _wire(self, port: Port, binding: Binding, network: Network, segment: Segment) -> None:
+        if binding.is_standby:
+            self._groups_of(port)  # known by the time that it is activated
+            self._endpoints[port.id] = silent(endpoint(port, network, segment))
+        elif elsewhere := _still_wired_on(port, self._host):
+            self._moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
+            if network.segment.network_type is NetworkType.VXLAN:
+                self._arriving[port.id] = endpoint(port, network, segment)
+        elif (of_port := self._groups_of(port)).missing:
+            self._waiting[port.id] = of_port.missing
+        else:
+            self._endpoints[port.id] = endpoint(port, network, segment, of_port.groups)
+
+    def _groups_of(self, port: Port) -> PortGroups:
+        """The groups that filter the port, which are needed from now on."""
+        of_port = self._filters.of(port)
+        self._groups |= of_port.needed
+        self._remote_groups |= of_port.remote
+        return of_port
 
 
 def _still_wired_on(port: Port, host: str) -> str:

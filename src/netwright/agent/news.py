@@ -64,7 +64,7 @@ class News:
         Through `silent` ones no packet passes: they count as wired when one does.
         """
         outcomes = wired.outcomes
-        standing = {port for port, one in outcomes.items() if one.status is WiringStatus.UP}
+        standing = {port for port, one in outcomes.items() if one.status.stands}
         up = standing.difference(silent)
         gone = self._wired - outcomes.keys() - wired.standing
         for event, ports in (("ports wired", up - self._wired), ("ports withdrawn", gone)):

@@ -11,7 +11,7 @@ from netwright.agent.desired import Desired, desired
 from netwright.agent.groups import NO_GROUPS, KnownGroups
 from netwright.agent.placing import FabricUplink
 from netwright.agent.reports import Statement, statements
-from netwright.agent.wiring import Wired, Wiring, WiringError, WiringStatus
+from netwright.agent.wiring import Wired, Wiring, WiringError
 from netwright.client.mirror import Mirror
 from netwright.model.resources import Attachment, Network, Port, Value
 
@@ -46,9 +46,7 @@ class Pass(Value, frozen=True, kw_only=True):
         A device that is refused may be taken later.
         """
         outcomes = self.wired.outcomes.values()
-        return bool(self.wired.standing) or any(
-            one.status is not WiringStatus.UP for one in outcomes
-        )
+        return bool(self.wired.standing) or any(not one.status.stands for one in outcomes)
 
 
 async def reconcile(

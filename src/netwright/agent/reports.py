@@ -146,6 +146,8 @@ def _came_of(outcome: Outcome | None, binding: Binding) -> tuple[ReportStatus, s
         return None
     if outcome.status is WiringStatus.REFUSED:
         return ReportStatus.REFUSED, outcome.cause
+    if outcome.status is WiringStatus.CUT_OFF:
+        return ReportStatus.DOWN, outcome.cause
     return ReportStatus.UP, outcome.cause
 
 

@@ -77,12 +77,19 @@ class WiringStatus(StrEnum):
     """How far a port's wiring came.
 
     UP: read back, as desired; a cause names what of it could not be. PENDING: the driver waits for
-    the device and will call `changed`. REFUSED: it cannot be, for the cause.
+    the device and will call `changed`. REFUSED: it cannot be, for the cause. CUT_OFF: as UP, and
+    the host has no way out for it.
     """
 
     UP = "up"
+    CUT_OFF = "cut_off"
     PENDING = "pending"
     REFUSED = "refused"
+
+    @property
+    def stands(self) -> bool:
+        """Whether the wiring is as desired, whatever is beyond it."""
+        return self in {WiringStatus.UP, WiringStatus.CUT_OFF}
 
 
 class Outcome(Value, frozen=True, kw_only=True):

@@ -1,10 +1,11 @@
 """Where the server is and with which token, for commands that ask it something."""
 
 import asyncio
+import inspect
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,6 +40,33 @@ TokenFileOption = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration file (TOML).")
 ]
+
+
+def asking(command: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """The command with a client as its first argument: of the server that its options name.
+
+    It has these options beside its own: `--server`, `--token-file`, `--config`.
+    """
+
+    def asked(
+        *,
+        server: ServerOption = None,
+        token_file: TokenFileOption = None,
+        config: ConfigOption = None,
+        **own: Any,
+    ) -> None:
+        ask(lambda client: command(client, **own), server, token_file, config)
+
+    every = inspect.signature(asked).parameters.values()
+    reach = [one for one in every if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    _client, *own = inspect.signature(command).parameters.values()
+    last = [one for one in own if one.name == "output"]  # as in every command's help
+    parameters = [*(one for one in own if one not in last), *reach, *last]
+    asked.__name__, asked.__doc__ = command.__name__, command.__doc__
+    # What typer reads of a function.
+    asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    asked.__annotations__ = {one.name: one.annotation for one in parameters}
+    return asked
 
 
 def ask(

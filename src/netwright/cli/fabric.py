@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from netwright.cli import fabric_run
-from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
+from netwright.cli.connection import ConfigOption, asking
 from netwright.cli.output import (
     Output,
     OutputOption,
@@ -56,132 +56,98 @@ def register(root: typer.Typer) -> None:
     root.add_typer(group, name="fabric")
 
 
-def plan(
+@asking
+async def plan(
+    client: Client,
     switches: SwitchesArgument = None,
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what apply would do now, in its order, and what cannot be planned. Changes nothing."""
-
-    async def work(client: Client) -> None:
-        await _plan(client, switches, output)
-
-    ask(work, server, token_file, config)
+    await _plan(client, switches, output)
 
 
-def apply(
+@asking
+async def apply(
+    client: Client,
     switches: SwitchesArgument = None,
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be done, as plan does.")
     ] = False,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Bring switches to their plan now, also where drift is only alarmed."""
-
-    async def work(client: Client) -> None:
-        if dry_run:
-            await _plan(client, switches, output)
-            return
-        done = await _asked(client, Action.APPLY, {"switches": switches or []})
-        result = done.result or {"switches": {}}
-        show_text(output, result, _lines(result, "words", "was as planned."))
-        _raise_failure(done)
-        say(f"{len(result['switches'])} switches are as planned.")
-
-    ask(work, server, token_file, config)
+    if dry_run:
+        await _plan(client, switches, output)
+        return
+    done = await _asked(client, Action.APPLY, {"switches": switches or []})
+    result = done.result or {"switches": {}}
+    show_text(output, result, _lines(result, "words", "was as planned."))
+    _raise_failure(done)
+    say(f"{len(result['switches'])} switches are as planned.")
 
 
-def diff(
+@asking
+async def diff(
+    client: Client,
     switches: SwitchesArgument = None,
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show how switches differ from their plan now, each element once."""
-
-    async def work(client: Client) -> None:
-        done = await _asked(client, Action.PLAN, {"switches": switches or []})
-        _raise_failure(done)
-        shown = {
-            name: {key: one[key] for key in ("reachable", "cause", "diff")}
-            for name, one in done.result["switches"].items()
-        }
-        show_text(output, {"switches": shown}, _lines(done.result, "diff", "is as planned."))
-
-    ask(work, server, token_file, config)
+    done = await _asked(client, Action.PLAN, {"switches": switches or []})
+    _raise_failure(done)
+    shown = {
+        name: {key: one[key] for key in ("reachable", "cause", "diff")}
+        for name, one in done.result["switches"].items()
+    }
+    show_text(output, {"switches": shown}, _lines(done.result, "diff", "is as planned."))
 
 
-def status(
-    *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
+@asking
+async def status(client: Client, *, output: OutputOption = Output.TABLE) -> None:
     """Show how switches stand to their plan, and the attachments that are not up."""
     from netwright.cli import fabric_views as views  # noqa: PLC0415 - only here
 
-    async def work(client: Client) -> None:
-        found = views.status(await client.snapshot(views.KINDS))
-        tables = (views.SWITCH_COLUMNS, found.switches), (views.ATTACHMENT_COLUMNS, found.waiting)
-        show_tables(output, found.document, *tables)
-        say(found.summary)
-
-    ask(work, server, token_file, config)
+    found = views.status(await client.snapshot(views.KINDS))
+    tables = (views.SWITCH_COLUMNS, found.switches), (views.ATTACHMENT_COLUMNS, found.waiting)
+    show_tables(output, found.document, *tables)
+    say(found.summary)
 
 
-def capacity(
-    *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
+@asking
+async def capacity(client: Client, *, output: OutputOption = Output.TABLE) -> None:
     """Show how much leaves have of what they can hold."""
-
-    async def work(client: Client) -> None:
-        held = await client.fabric_capacity()
-        rows = [
-            {"Switch": one["switch"], "Kind": one["kind"]}
-            | {title: _use(one[key]) for title, key in CAPACITIES.items()}
-            for one in held
-        ]
-        show_many(output, held, ("Switch", "Kind", *CAPACITIES), rows)
-
-    ask(work, server, token_file, config)
+    held = await client.fabric_capacity()
+    rows = [
+        {"Switch": one["switch"], "Kind": one["kind"]}
+        | {title: _use(one[key]) for title, key in CAPACITIES.items()}
+        for one in held
+    ]
+    show_many(output, held, ("Switch", "Kind", *CAPACITIES), rows)
 
 
-def drain(
+@asking
+async def drain(
+    client: Client,
     switch: SwitchArgument,
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Take a switch out of service: its host ports go down, and traffic moves to the others."""
-    _drain(Action.DRAIN, switch, server, token_file, config, output)
+    await _drain(client, Action.DRAIN, switch, output)
 
 
-def undrain(
+@asking
+async def undrain(
+    client: Client,
     switch: SwitchArgument,
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Give a drained switch its traffic back."""
-    _drain(Action.UNDRAIN, switch, server, token_file, config, output)
+    await _drain(client, Action.UNDRAIN, switch, output)
 
 
 def history(
@@ -213,23 +179,13 @@ def history(
     show_many(output, steps, STEP_COLUMNS, rows)
 
 
-def _drain(  # noqa: PLR0917 - a command's options
-    action: Action,
-    switch: str,
-    server: str | None,
-    token_file: Path | None,
-    config: Path | None,
-    output: Output,
-) -> None:
-    async def work(client: Client) -> None:
-        done = await _asked(client, action, {"switch": switch})
-        _raise_failure(done)
-        if done.result["cut_off"]:
-            say(f"No other leaf serves {', '.join(done.result['cut_off'])}: cut off.")
-        verb = "is drained" if done.result["drained"] else "is in service"
-        show_text(output, done.result, f"Switch {switch} {verb}.")
-
-    ask(work, server, token_file, config)
+async def _drain(client: Client, action: Action, switch: str, output: Output) -> None:
+    done = await _asked(client, action, {"switch": switch})
+    _raise_failure(done)
+    if done.result["cut_off"]:
+        say(f"No other leaf serves {', '.join(done.result['cut_off'])}: cut off.")
+    verb = "is drained" if done.result["drained"] else "is in service"
+    show_text(output, done.result, f"Switch {switch} {verb}.")
 
 
 async def _plan(client: Client, switches: list[str] | None, output: Output) -> None:

@@ -22,6 +22,9 @@ def run(
     observer: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="API of a gobgpd that hears all routes.")
     ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where Prometheus finds /metrics.")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="Configuration file (TOML).")
     ] = None,
@@ -36,6 +39,7 @@ def run(
         "token_file": None if token_file is None else str(token_file),
         "state_directory": None if state_directory is None else str(state_directory),
         "observer": observer,
+        "metrics": metrics,
     }
     settings = load(ControllerSettings, "fabric", flags=flags, file=config)
 

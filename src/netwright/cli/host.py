@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
+from netwright.cli.connection import asking
 from netwright.cli.output import Output, OutputOption, moment, say, show_many, show_one
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking
@@ -31,42 +31,30 @@ def register(root: typer.Typer) -> None:
     root.add_typer(group, name="host")
 
 
-def list_hosts(
-    *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
+@asking
+async def list_hosts(client: Client, *, output: OutputOption = Output.TABLE) -> None:
     """List the hosts that have registered."""
-
-    async def work(client: Client) -> None:
-        hosts = sorted(await client.hosts(), key=lambda host: host.name)
-        show_many(output, hosts, COLUMNS, [_row(host) for host in hosts])
-
-    ask(work, server, token_file, config)
+    hosts = sorted(await client.hosts(), key=lambda host: host.name)
+    show_many(output, hosts, COLUMNS, [_row(host) for host in hosts])
 
 
-def show_host(
+@asking
+async def show_host(
+    client: Client,
     name: NameArgument,
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show a host: its agent, its NICs, its conditions."""
-
-    async def work(client: Client) -> None:
-        host = await client.host(name)
-        _show(output, host)
-        if host.state is HostState.UNKNOWN and (said := witnesses(await client.links(name))):
-            say(said)
-
-    ask(work, server, token_file, config)
+    host = await client.host(name)
+    _show(output, host)
+    if host.state is HostState.UNKNOWN and (said := witnesses(await client.links(name))):
+        say(said)
 
 
-def fence(
+@asking
+async def fence(
+    client: Client,
     name: NameArgument,
     *,
     reason: Annotated[
@@ -75,23 +63,16 @@ def fence(
     force: Annotated[
         bool, typer.Option("--force", help="Also when its agent is heard: its ports go down.")
     ] = False,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Answer for a host being dead, so that its addresses may come up elsewhere.
 
     Make sure first: powered off, or cut from the network. Nothing else proves it.
     """
-
-    async def work(client: Client) -> None:
-        if not force:
-            await _refuse_to_fence_a_live(client, name)
-        _show(output, await client.fence(name, reason))
-        say(f"Host {name} is fenced. netwright host unfence {name} when it is clean again.")
-
-    ask(work, server, token_file, config)
+    if not force:
+        await _refuse_to_fence_a_live(client, name)
+    _show(output, await client.fence(name, reason))
+    say(f"Host {name} is fenced. netwright host unfence {name} when it is clean again.")
 
 
 async def _refuse_to_fence_a_live(client: Client, name: str) -> None:
@@ -107,54 +88,31 @@ async def _refuse_to_fence_a_live(client: Client, name: str) -> None:
         )
 
 
-def unfence(
+@asking
+async def unfence(
+    client: Client,
     name: NameArgument,
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Let a fenced host serve again."""
-
-    async def work(client: Client) -> None:
-        _show(output, await client.unfence(name))
-
-    ask(work, server, token_file, config)
+    _show(output, await client.unfence(name))
 
 
-def credential(
-    name: NameArgument,
-    *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
-) -> None:
+@asking
+async def credential(client: Client, name: NameArgument) -> None:
     """Print the token of a host's agent, for its --token-file. It speaks for this host only."""
-
-    async def work(client: Client) -> None:
-        sys.stdout.write(await client.host_credential(name) + "\n")
-
-    ask(work, server, token_file, config)
+    sys.stdout.write(await client.host_credential(name) + "\n")
 
 
-def delete(
-    name: NameArgument,
-    *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
-) -> None:
+@asking
+async def delete(client: Client, name: NameArgument) -> None:
     """Forget a host that is gone for good, and revoke its agent's credential.
 
     Refused while its agent is heard, or while bindings of ports stand there.
     """
-
-    async def work(client: Client) -> None:
-        await client.delete_host(name)
-        say(f"Host {name} is deleted; its agent's credential is worth nothing any more.")
-
-    ask(work, server, token_file, config)
+    await client.delete_host(name)
+    say(f"Host {name} is deleted; its agent's credential is worth nothing any more.")
 
 
 def witnesses(links: Sequence[Mapping[str, Any]]) -> str:

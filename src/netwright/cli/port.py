@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
+from netwright.cli.connection import asking
 from netwright.cli.output import Output, OutputOption, moment, show_many, show_one, show_text
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking, Resource
@@ -26,7 +26,9 @@ def register(root: typer.Typer) -> None:
     root.add_typer(group, name="port")
 
 
-def list_ports(
+@asking
+async def list_ports(
+    client: Client,
     *,
     network: Annotated[
         str | None, typer.Option(metavar="NETWORK", help="Of this network (id or name).")
@@ -35,84 +37,60 @@ def list_ports(
     status: Annotated[
         str | None, typer.Option(metavar="STATUS", help="ACTIVE, BUILD, DOWN or ERROR.")
     ] = None,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List ports."""
-
-    async def work(client: Client) -> None:
-        networking = Networking(client)
-        filters = {}
-        if network is not None:
-            filters["network_id"] = (await networking.find(Collection.NETWORKS, network))["id"]
-        if host is not None:
-            filters["binding:host_id"] = host
-        if status is not None:
-            filters["status"] = status.upper()
-        ports = await networking.list(Collection.PORTS, filters)
-        show_many(output, ports, COLUMNS, [_row(port) for port in ports])
-
-    ask(work, server, token_file, config)
+    networking = Networking(client)
+    filters = {}
+    if network is not None:
+        filters["network_id"] = (await networking.find(Collection.NETWORKS, network))["id"]
+    if host is not None:
+        filters["binding:host_id"] = host
+    if status is not None:
+        filters["status"] = status.upper()
+    ports = await networking.list(Collection.PORTS, filters)
+    show_many(output, ports, COLUMNS, [_row(port) for port in ports])
 
 
-def show_port(
+@asking
+async def show_port(
+    client: Client,
     port: PortArgument,
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show a port with all its attributes, and what Nova was told, or is to be told, of it."""
-
-    async def work(client: Client) -> None:
-        found = await Networking(client).find(Collection.PORTS, port)
-        nova = (await client.port_explain(str(found["id"]))).get("nova")
-        shown = {**found, "nova": nova} if nova else found
-        show_one(output, shown, dict(sorted(shown.items())))
-
-    ask(work, server, token_file, config)
+    found = await Networking(client).find(Collection.PORTS, port)
+    nova = (await client.port_explain(str(found["id"]))).get("nova")
+    shown = {**found, "nova": nova} if nova else found
+    show_one(output, shown, dict(sorted(shown.items())))
 
 
-def history(
+@asking
+async def history(
+    client: Client,
     port: PortArgument,
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show all that happened to a port: when, by whom, why; also of a deleted one, by its id."""
-
-    async def work(client: Client) -> None:
-        transitions = await client.port_history(await _id(client, port))
-        rows = [_transition(transition) for transition in transitions]
-        show_many(output, transitions, HISTORY_COLUMNS, rows)
-        if transitions and (dropped := transitions[0].number - 1):
-            typer.echo(
-                f"{dropped} earlier entries were dropped: the server keeps the newest", err=True
-            )
-
-    ask(work, server, token_file, config)
+    transitions = await client.port_history(await _id(client, port))
+    rows = [_transition(transition) for transition in transitions]
+    show_many(output, transitions, HISTORY_COLUMNS, rows)
+    if transitions and (dropped := transitions[0].number - 1):
+        typer.echo(f"{dropped} earlier entries were dropped: the server keeps the newest", err=True)
 
 
-def explain(
+@asking
+async def explain(
+    client: Client,
     port: PortArgument,
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Say what state a port is in, what it waits for, since when, and what to do."""
-
-    async def work(client: Client) -> None:
-        explanation = await client.port_explain(await _id(client, port))
-        show_text(output, explanation, str(explanation.get("text", "")))
-
-    ask(work, server, token_file, config)
+    explanation = await client.port_explain(await _id(client, port))
+    show_text(output, explanation, str(explanation.get("text", "")))
 
 
 async def _id(client: Client, port: str) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
+from netwright.cli.connection import asking
 from netwright.cli.output import Output, OutputOption, moment, show_many, show_one
 from netwright.client.api import Client
 
@@ -23,66 +23,47 @@ def register(root: typer.Typer) -> None:
     root.add_typer(links, name="link")
 
 
-def list_switches(
-    *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
+@asking
+async def list_switches(client: Client, *, output: OutputOption = Output.TABLE) -> None:
     """List the switches of the inventory, and how each stands to its plan."""
-
-    async def work(client: Client) -> None:
-        switches = await client.switches()
-        show_many(output, switches, COLUMNS, [_row(one) for one in switches])
-
-    ask(work, server, token_file, config)
+    switches = await client.switches()
+    show_many(output, switches, COLUMNS, [_row(one) for one in switches])
 
 
-def show_switch(
+@asking
+async def show_switch(
+    client: Client,
     name: Annotated[str, typer.Argument(metavar="SWITCH")],
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show a switch: its place, how it stands to its plan, what it holds of what it can hold."""
-
-    async def work(client: Client) -> None:
-        switch = await client.switch(name)
-        capacity = switch.get("capacity") or {}
-        row = _row(switch) | {
-            "Cause": switch["cause"],
-            "Drift": switch["drift"],
-            "Address": switch["address"],
-            "AS": switch["asn"],
-            "Loopback": switch["loopback"],
-            "VRFs": _use(capacity.get("vrfs")),
-            "ARP entries": _use(capacity.get("arp_entries")),
-        }
-        show_one(output, switch, row)
-
-    ask(work, server, token_file, config)
+    switch = await client.switch(name)
+    capacity = switch.get("capacity") or {}
+    row = _row(switch) | {
+        "Cause": switch["cause"],
+        "Drift": switch["drift"],
+        "Address": switch["address"],
+        "AS": switch["asn"],
+        "Loopback": switch["loopback"],
+        "VRFs": _use(capacity.get("vrfs")),
+        "ARP entries": _use(capacity.get("arp_entries")),
+    }
+    show_one(output, switch, row)
 
 
-def list_links(
+@asking
+async def list_links(
+    client: Client,
     *,
     host: Annotated[
         str | None, typer.Option("--host", metavar="HOST", help="Those of this host.")
     ] = None,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List the links of hosts: what the inventory, LLDP and the leaves say of each."""
-
-    async def work(client: Client) -> None:
-        links = await client.links(host)
-        show_many(output, links, LINKS, [_link(one) for one in links])
-
-    ask(work, server, token_file, config)
+    links = await client.links(host)
+    show_many(output, links, LINKS, [_link(one) for one in links])
 
 
 def _row(switch: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
+from netwright.cli.connection import asking
 from netwright.cli.output import Output, OutputOption, say, show_many
 from netwright.client.api import Client
 from netwright.model.documents import Document, path_of
@@ -26,42 +26,27 @@ def register(root: typer.Typer) -> None:
     root.add_typer(group, name="topology")
 
 
-def apply(
+@asking
+async def apply(
+    client: Client,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: switches, links, gateways.")],
-    *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """Replace the inventory by the one in a file. It describes the fabric and changes no switch."""
     document = _read(file)
     topology = document.convert(Topology)
-
-    async def work(client: Client) -> None:
-        try:
-            now = await client.replace_topology(topology)
-        except InvalidInput as refusal:
-            raise located(document, refusal) from refusal
-        counts = (len(now.switches), len(now.links), len(now.gateways))
-        say("The server knows {} switches, {} links, {} gateways.".format(*counts))
-
-    ask(work, server, token_file, config)
+    try:
+        now = await client.replace_topology(topology)
+    except InvalidInput as refusal:
+        raise located(document, refusal) from refusal
+    counts = (len(now.switches), len(now.links), len(now.gateways))
+    say("The server knows {} switches, {} links, {} gateways.".format(*counts))
 
 
-def show(
-    *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
+@asking
+async def show(client: Client, *, output: OutputOption = Output.TABLE) -> None:
     """Show the inventory; `--output yaml` writes what `apply` reads."""
-
-    async def work(client: Client) -> None:
-        topology = await client.topology()
-        show_many(output, topology, COLUMNS, _rows(topology))
-
-    ask(work, server, token_file, config)
+    topology = await client.topology()
+    show_many(output, topology, COLUMNS, _rows(topology))
 
 
 def located(document: Document, refusal: InvalidInput) -> NetwrightError:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from netwright.cli.connection import ConfigOption, ServerOption, TokenFileOption, ask
+from netwright.cli.connection import asking
 from netwright.cli.output import Output, OutputOption, say, show_many
 from netwright.client.api import Client
 
@@ -15,13 +15,12 @@ def register(root: typer.Typer) -> None:
     root.command("trace")(trace)
 
 
-def trace(
+@asking
+async def trace(
+    client: Client,
     source: Annotated[str, typer.Argument(metavar="SRC", help="A port's id, name or address.")],
     target: Annotated[str, typer.Argument(metavar="DST", help="A port's id, name or address.")],
     *,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-    config: ConfigOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List the devices that a packet crosses from one port to another, by intent.
@@ -29,19 +28,15 @@ def trace(
     Exit code 1 when it cannot arrive: the devices are then those up to where its way ends, or
     all, when only the wiring of an end is missing.
     """
-
-    async def work(client: Client) -> None:
-        found = await client.trace(source, target)
-        rows = [
-            {"#": number, "Node": one.node, "Device": one.device, "Kind": one.kind}
-            for number, one in enumerate(found.devices, start=1)
-        ]
-        show_many(output, found, COLUMNS, rows)
-        if not found.complete:
-            say(f"It cannot arrive; {found.count} devices. {found.reason}\n  {found.next}")
-            raise typer.Exit(1)
-        say(f"{found.count} devices, both vNICs counted.")
-        if found.reason:
-            say(f"{found.reason}\n  {found.next}")
-
-    ask(work, server, token_file, config)
+    found = await client.trace(source, target)
+    rows = [
+        {"#": number, "Node": one.node, "Device": one.device, "Kind": one.kind}
+        for number, one in enumerate(found.devices, start=1)
+    ]
+    show_many(output, found, COLUMNS, rows)
+    if not found.complete:
+        say(f"It cannot arrive; {found.count} devices. {found.reason}\n  {found.next}")
+        raise typer.Exit(1)
+    say(f"{found.count} devices, both vNICs counted.")
+    if found.reason:
+        say(f"{found.reason}\n  {found.next}")

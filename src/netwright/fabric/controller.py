@@ -11,6 +11,7 @@ everything is read from the switches.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn, Protocol, TypeAlias
 
@@ -22,6 +23,7 @@ from netwright.client.watch import WatchSource
 from netwright.fabric.drivers.base import Driver
 from netwright.fabric.judging import described
 from netwright.fabric.lease import Lease, LeaseLost, Leases
+from netwright.fabric.metrics import Standing
 from netwright.fabric.placements import Placements
 from netwright.fabric.plan import Planner
 from netwright.fabric.store import Settled, Step, Store
@@ -88,6 +90,7 @@ class Controller:
         """Whether the plan is of all that the server had when the watch was opened, or later."""
         self._settled: dict[str, Settled] = dict(store.load_settled())
         self._steps: list[Step] = []
+        self._noted: Counter[str] = Counter()
         self._eye = eye(self._on_eye) if eye is not None else None
         self._saving = self._errand("saving", self._save)
         self._planning = self._errand("planning", self._plan)
@@ -134,6 +137,15 @@ class Controller:
             "observer": None if self._eye is None else self._eye.observed() is not None,
         }
 
+    def standing(self) -> Standing:
+        return Standing(
+            tenure=self.tenure,
+            told=self.listener.told,
+            refusals=len(self._planner.plan.refusals),
+            steps=self._noted,
+            sees_routes=None if self._eye is None else self._eye.observed() is not None,
+        )
+
     # What a tenure needs (`tenure.Surroundings`).
 
     def driver(self, switch: Switch) -> Driver:
@@ -143,6 +155,7 @@ class Controller:
         return self._eye.observed() if self._eye is not None else None
 
     def note(self, subject: str, event: str, detail: str) -> None:
+        self._noted[event] += 1
         if len(self._steps) < STEPS_WAITING_MAX:  # a full disk must not become a full memory
             self._steps.append(Step(subject=subject, at=self._now(), event=event, detail=detail))
         self._writing.wake()

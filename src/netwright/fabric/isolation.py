@@ -15,6 +15,9 @@ from netwright.model.topology import Link
 RAISED_S_MAX = 60.0
 """A leaf whose sessions are back opens its ports then, though its peers have not confirmed."""
 
+ASK_S_MIN = 0.25
+"""To ask whether a leaf is complete is to ask switches, whose answers have us look again."""
+
 Views = Mapping[str, View]
 
 
@@ -55,6 +58,7 @@ class Isolation:
         self._clock = clock
         self._is_complete = is_complete
         self._back_at: dict[str, float] = {}
+        self._asked_at: dict[str, float] = {}
 
     def look(self, paths: Paths, views: Views, drained: frozenset[str]) -> frozenset[str]:
         """Bring `held` up to date; the leaves for which it is another one."""
@@ -78,6 +82,9 @@ class Isolation:
             return True  # it does not answer: what it held, it holds
         now = self._clock()
         back_at = self._back_at.setdefault(name, now)
+        if now - self._asked_at.get(name, 0.0) < ASK_S_MIN:
+            return True
+        self._asked_at[name] = now
         if self._is_complete(name, back_at) or now - back_at > RAISED_S_MAX:
             del self._back_at[name]
             return False

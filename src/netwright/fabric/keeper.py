@@ -3,8 +3,7 @@
     woken by a plan, by the switch itself (`Driver.watch`), or after POLL_S
       ─▶ read ─▶ what drifted? (shown; repaired, or left by the policy) ─▶ bring ─▶ what it learned
 
-    reached ⇄ unreachable          a switch that is back is claimed anew: it may have missed us
-    started anew: host ports down ─▶ all is brought ─▶ complete ─▶ ports up
+    reached ⇄ unreachable          a switch that is back is claimed anew (`life`)
 
 A pass starts from what the switch says, whatever was done to it before.
 """
@@ -17,18 +16,19 @@ import structlog
 from msgspec.structs import replace
 
 from netwright.client.backoff import Backoff
-from netwright.fabric import changes, elements
 from netwright.fabric import drift as drifts
+from netwright.fabric import views
 from netwright.fabric.bringing import READ_S_MAX, Bringer
-from netwright.fabric.config import Interface, SwitchConfig
+from netwright.fabric.config import SwitchConfig
 from netwright.fabric.drift import Drift
 from netwright.fabric.drivers.base import Actual, Driver, Learned, OvertakenError
 from netwright.fabric.lease import LeaseLost
+from netwright.fabric.life import Life
+from netwright.fabric.remembered import Remembered
 from netwright.fabric.store import Settled
-from netwright.fabric.views import View
+from netwright.fabric.views import Goal, Outcome, View
 from netwright.model.errors import DeviceError, NetwrightError
 from netwright.model.fabric import SwitchStatus
-from netwright.model.resources import Value
 from netwright.model.topology import DriftPolicy
 
 POLL_S = 3.0
@@ -37,29 +37,11 @@ POLL_S = 3.0
 WATCH_S_MIN = 0.2
 """Passes that the switch itself asks for are at least so far apart."""
 
-COMPLETE_S_MAX = 60.0
-"""A switch that started anew opens its host ports then, though its peers have not confirmed."""
-
 COMPLETE_POLL_S = 0.3
 
 UNREACHABLE_AGAIN = Backoff(first_s=0.3, max_s=3.0)
 
 log = structlog.get_logger(__name__)
-
-
-class Goal(Value, frozen=True, kw_only=True):
-    """What the plan of this number wants of a switch. `held` are ports that it holds down."""
-
-    config: SwitchConfig
-    number: int
-    policy: DriftPolicy
-    held: frozenset[str] = frozenset()
-
-    def holding(self, ports: frozenset[str]) -> "Goal":
-        """The same while the switch is isolated, and these ports' hosts have another way."""
-        if not ports:
-            return self
-        return replace(self, config=elements.held_down(self.config, sorted(ports)), held=ports)
 
 
 class Keeper:
@@ -90,24 +72,24 @@ class Keeper:
         """When the switch was last asked about each VNI, by the clock."""
         self._driver = driver
         self._bringer = Bringer(name, driver, token=token, clock=clock, jitter=jitter)
+        self._life = Life(
+            name,
+            self._bringer,
+            Remembered(name, settled, settle),
+            token=token,
+            clock=clock,
+            note=note,
+            is_complete=is_complete,
+        )
         self._clock = clock
         self._jitter = jitter
-        self._settled = settled
-        self._has_settled = False
-        """Whether that is this tenure's word, and not an earlier one's."""
-        self._settle = settle
         self._note = note
         self._on_view = on_view
-        self._is_complete = is_complete
         self._goal: Goal | None = None
         self._woken = asyncio.Event()
         self._asked: set[int] = set()
         self._read_due = True
         self._repair_due = False
-        self._claimed_boot: str | None = None
-        self._down_since: float | None = None
-        """Since when the host ports are held down, by the clock; None: they are not."""
-        self._brought_at = 0.0
         self._repaired = ""
         self._failures = 0
         self._turn = asyncio.Lock()
@@ -118,7 +100,7 @@ class Keeper:
     def want(self, goal: Goal) -> None:
         """The switch shall be so from now on."""
         before, self._goal = self._goal, goal
-        if before is None or goal != replace(before, number=goal.number):
+        if before is None or not goal.is_like(before):
             self._read_due = True
             self._woken.set()
         elif self.view is not None and self.view.is_clear and self.view.number == before.number:
@@ -219,17 +201,23 @@ class Keeper:
         return self._next_s()
 
     def _next_s(self) -> float:
-        if self._down_since is not None:
+        if self._life.is_held_down or self._awaits_others():
             return COMPLETE_POLL_S
         next_try_at = self._bringer.next_try_at()
         if next_try_at is None:
             return POLL_S
         return min(max(next_try_at - self._clock(), 0.05), POLL_S)
 
+    def _awaits_others(self) -> bool:
+        """Whether it holds ports down, has sessions again, and the others do not know all yet."""
+        actual = self.view.actual if self.view is not None else None
+        held = self._goal is not None and self._goal.held
+        return bool(held) and actual is not None and not actual.is_isolated
+
     def _unreachable(self, cause: str) -> float:
         self._failures += 1
         self._read_due = True
-        self._claimed_boot = None
+        self._life.lost()
         if self.view is None or self.view.status is not SwitchStatus.UNREACHABLE:
             log.warning("a switch is unreachable", switch=self.name, why=cause)
             self._note(self.name, "unreachable", cause)
@@ -251,44 +239,21 @@ class Keeper:
         if self.view is not None:
             self.view = replace(self.view, bringing=goal.config)
         actual = await self._bringer.read()
-        actual = await self._meet(actual, goal)
+        actual = await self._life.meet(actual, goal.config)
         policy = DriftPolicy.REPAIR if repair else goal.policy
-        drift = drifts.found(actual.config, self._settled, goal.config, policy)
+        drift = drifts.found(actual.config, self._life.remembered.settled, goal.config, policy)
         self._say_drift(actual, drift, goal)
-        wanted = goal.config if self._down_since is None else elements.held_down(goal.config)
-        begin = self._beginning(actual)
+        wanted, begin = self._life.wanted(goal.config), self._life.beginning(actual)
         actual = await self._bringer.bring(actual, wanted, left=drift.left, begin=begin)
-        await self._settle_on(actual, drift)
+        await self._life.settle_on(actual, drift)
         learned = await self._learned(goal.config.segments.keys() | self._asked)
         self._asked.clear()
-        if self._down_since is None:
+        if not self._life.is_held_down:
             self._bringer.settle(actual.config, goal.config)
-        self._show(self._seen(goal, actual, learned, drift.lines if drift.left else ()))
-        self._open_when_complete(actual, wanted)
-
-    async def _meet(self, actual: Actual, goal: Goal) -> Actual:
-        """What a switch needs that is seen for the first time, again, or in another life."""
-        if self._claimed_boot != actual.boot_id:
-            await self._bringer.claim()
-            self._claimed_boot = actual.boot_id
-        if self._settled is None or self._settled.boot_id == actual.boot_id:
-            return actual
-        if not self._has_settled and _is_open(actual.config):
-            self._settled = None  # an old story: another controller has met it in this life
-            return actual
-        if self._down_since is None:
-            log.warning("a switch has started anew; its host ports are held down", switch=self.name)
-            self._note(self.name, "started anew", "its host ports are held down until complete")
-        self._down_since = self._clock()
-        self._brought_at = 0.0
-        self._settled = None
-        down = {
-            name: replace(actual.config.interfaces.get(name, Interface(name=name)), is_down=True)
-            for name in goal.config.interfaces
-        }
-        # Before anything else, so that no bond trusts it.
-        closed = replace(actual.config, interfaces={**actual.config.interfaces, **down})
-        return await self._bringer.bring(actual, closed, begin=_nothing)
+        outcome = self._outcome(drift)
+        self._show(views.passed(self.name, self._newest_like(goal), actual, learned, outcome))
+        if self._life.completed(actual, wanted):
+            self.look()
 
     def _say_drift(self, actual: Actual, drift: Drift, goal: Goal) -> None:
         """Show it, and note it when it is new."""
@@ -298,43 +263,9 @@ class Keeper:
             left = len(drift.left)
             log.warning("a switch has drifted", switch=self.name, drift=drift.lines, left=left)
             self._note(self.name, "drifted", "; ".join(drift.lines))
-            before = self.view or View(name=self.name, status=SwitchStatus.DRIFTED)
-            self._show(
-                replace(
-                    before,
-                    status=SwitchStatus.DRIFTED,
-                    cause="Somebody else changed it.",
-                    drift=drift.lines,
-                    actual=actual,
-                    number=goal.number,
-                    is_clear=False,
-                    bringing=goal.config,
-                )
-            )
+            self._show(views.drifted(self.name, self.view, goal, actual, drift))
         if drift.is_repaired:
             self._repaired = f"Repaired what somebody else had changed: {'; '.join(drift.lines)}."
-
-    def _beginning(self, actual: Actual) -> Callable[[SwitchConfig], Awaitable[None]]:
-        async def begin(aim: SwitchConfig) -> None:
-            if self._down_since is not None:
-                return
-            base = self._settled.config if self._settled is not None else actual.config
-            self._settled = Settled(boot_id=actual.boot_id, config=base, goal=aim)
-            self._has_settled = True
-            await self._settle(self.name, self._settled)
-
-        return begin
-
-    async def _settle_on(self, actual: Actual, drift: Drift) -> None:
-        """What stands now is what it was brought to, but for drift that is left."""
-        if self._down_since is not None:
-            return  # not complete yet: whoever takes over now goes on holding it down
-        config = drifts.kept(actual.config, self._settled, drift)
-        settled = Settled(boot_id=actual.boot_id, config=config)
-        self._has_settled = True
-        if settled != self._settled:
-            self._settled = settled
-            await self._settle(self.name, settled)
 
     async def _learned(self, vnis: Collection[int]) -> Mapping[int, Learned]:
         try:
@@ -349,89 +280,21 @@ class Keeper:
         self.learned_at |= dict.fromkeys(vnis, asked_at)
         return learned
 
-    def _seen(
-        self,
-        goal: Goal,
-        actual: Actual,
-        learned: Mapping[int, Learned],
-        drift: tuple[str, ...],
-    ) -> View:
+    def _outcome(self, drift: Drift) -> Outcome:
         bringer = self._bringer
-        refusals = {key: hold.cause for key, hold in bringer.held.items()}
-        status, cause = SwitchStatus.IN_SYNC, self._repaired
-        if bringer.half:
-            standing = "; ".join(bringer.half[: drifts.LINES_MAX])
-            status, cause = SwitchStatus.REFUSED, f"It stands half changed; missing: {standing}."
-        if refusals:
-            status, cause = SwitchStatus.REFUSED, f"{'; '.join(refusals.values())} {cause}".strip()
-        elif drift:
-            status, cause = SwitchStatus.DRIFTED, "Somebody else changed it; it is left so."
-        elif self._down_since is not None:
-            status = SwitchStatus.APPLYING
-            cause = "It started anew; its host ports are held down until it is complete."
-        elif actual.is_isolated or goal.held:
-            status, cause = SwitchStatus.ISOLATED, _isolated(actual, goal)
-        return View(
-            name=self.name,
-            status=status,
-            cause=cause,
-            drift=drift,
-            actual=actual,
-            learned=learned,
-            refusals=refusals,
-            number=self._newest_like(goal),
-            is_clear=not elements.leftovers(actual.config, goal.config),
+        return Outcome(
+            drift=drift.lines if drift.left else (),
+            half=bringer.half,
+            refusals={key: hold.cause for key, hold in bringer.held.items()},
+            repaired=self._repaired,
+            is_held_down=self._life.is_held_down,
         )
 
-    def _newest_like(self, goal: Goal) -> int:
-        """The number of the newest plan, when it wants the same as the one of this pass."""
+    def _newest_like(self, goal: Goal) -> Goal:
+        """The newest plan's, when it wants the same as that of this pass."""
         newest = self._goal
-        if newest is not None and newest == replace(goal, number=newest.number):
-            return newest.number
-        return goal.number
+        return newest if newest is not None and newest.is_like(goal) else goal
 
     def _show(self, view: View) -> None:
         self.view = view
         self._on_view(view)
-
-    def _open_when_complete(self, actual: Actual, wanted: SwitchConfig) -> None:
-        """Raise the host ports of a switch that started anew, once nothing is missing."""
-        if self._down_since is None:
-            return
-        now = self._clock()
-        waited_s = now - self._down_since
-        if changes.difference(actual.config, wanted):
-            self._brought_at = 0.0
-        elif not self._brought_at:
-            self._brought_at = now
-        if not (self._brought_at and self._is_complete(self.name, self._brought_at)):
-            if waited_s < COMPLETE_S_MAX:
-                return
-            log.warning("host ports are raised though it is not complete", switch=self.name)
-        self._down_since = None
-        self._note(self.name, "complete", f"host ports are raised after {waited_s:.1f} s")
-        self.look()
-
-
-def _isolated(actual: Actual, goal: Goal) -> str:
-    why = (
-        "None of its EVPN sessions is established: no other switch hears it."
-        if actual.is_isolated
-        else "Its EVPN sessions are back, and others have not confirmed all that it announces."
-    )
-    ports = ", ".join(sorted(goal.held))
-    if not ports:
-        return f"{why} Its host ports stay up: no other leaf serves all of its hosts."
-    return f"{why} Held down, so that hosts use their other leaf: {ports}."
-
-
-def _is_open(config: SwitchConfig) -> bool:
-    """Whether traffic of hosts passes: what a switch that has just started has not got."""
-    return any(
-        (one.tagged or one.untagged is not None) and not one.is_down
-        for one in config.interfaces.values()
-    )
-
-
-async def _nothing(_aim: SwitchConfig) -> None:
-    """Nothing is to be kept of it."""

@@ -21,6 +21,7 @@ from netwright.db.lock import LockHeld
 from netwright.fabric.controller import Controller, Eye, Saw
 from netwright.fabric.drivers.registry import driver_of
 from netwright.fabric.eyes.gobgp import GobgpEye
+from netwright.fabric.metrics import serve
 from netwright.fabric.settings import ControllerSettings
 from netwright.fabric.store import Store
 from netwright.model.settings import InvalidConfiguration
@@ -62,6 +63,7 @@ async def _run(settings: ControllerSettings, store: Store, *, is_child: bool) ->
             jitter=random.random,
             eye=_eye(settings),
         )
+        stop_metrics = serve(settings.metrics, controller.standing) if settings.metrics else None
         spare_the_collector()
         work = asyncio.create_task(controller.run(), name="controller")
         loop = asyncio.get_running_loop()
@@ -87,6 +89,8 @@ async def _run(settings: ControllerSettings, store: Store, *, is_child: bool) ->
                 raise
         finally:
             await controller.stop()
+            if stop_metrics is not None:
+                await asyncio.to_thread(stop_metrics)
         log.info("fabric controller stops; the switches stay as they are", holder=holder)
 
 

@@ -1,10 +1,19 @@
 """Settings of `netwright fabric run`: table [fabric]."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
 from netwright.model.settings import Settings
+
+_Address: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^$|^(\[[0-9a-fA-F:.]+\]|[^\[\]:]+):[0-9]{1,5}$",
+        description="HOST:PORT with an IPv6 host in brackets",
+        examples=["127.0.0.1:50051"],
+    ),
+]
 
 
 class ControllerSettings(Settings, frozen=True, kw_only=True):
@@ -15,20 +24,15 @@ class ControllerSettings(Settings, frozen=True, kw_only=True):
     state_directory   holds the controller's store, of this controller alone
     observer          HOST:PORT of a gobgpd's API that is peered with the fabric; "": none, and the
                       leaves' own words are what attachments are verified by
+    metrics           HOST:PORT where Prometheus finds /metrics; "": nowhere
     holder            how this controller is called where others look; "": host name and process
     """
 
     server: str = "http://127.0.0.1:9696"
     token_file: str | None = None
     state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/netwright/fabric"
-    observer: Annotated[
-        str,
-        Meta(
-            pattern=r"^$|^(\[[0-9a-fA-F:.]+\]|[^\[\]:]+):[0-9]{1,5}$",
-            description="HOST:PORT with an IPv6 host in brackets",
-            examples=["127.0.0.1:50051"],
-        ),
-    ] = ""
+    observer: _Address = ""
+    metrics: _Address = ""
     holder: Annotated[str, Meta(max_length=200)] = ""
 
     def __post_init__(self) -> None:

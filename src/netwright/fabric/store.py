@@ -76,12 +76,14 @@ class Settled(Value, frozen=True, kw_only=True):
     """What a switch was brought to last, in which of its lives: what differs since is drift.
 
     `goal` is what it is being brought to, written before the first change: after a death amid the
-    changes, what stands of them is not taken for somebody else's.
+    changes, what stands of them is not taken for somebody else's. `token` is that of the tenure
+    whose word it is; with a higher one on the switch it is an old story. None: not known.
     """
 
     boot_id: str
     config: SwitchConfig
     goal: SwitchConfig | None = None
+    token: int | None = None
 
 
 class Runner(Protocol):

@@ -9,16 +9,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-import structlog
-
 from netwright.client.backoff import Backoff
 from netwright.client.errand import Errand
 from netwright.fabric import completeness
 from netwright.fabric.config import EMPTY
-from netwright.fabric.drivers.base import Driver
 from netwright.fabric.isolation import Isolation, Paths
 from netwright.fabric.judging import Judge
-from netwright.fabric.keeper import Goal, Keeper
+from netwright.fabric.keeper import Keeper
+from netwright.fabric.keepers import Keepers
+from netwright.fabric.keepers import Surroundings as KeepersSurroundings
 from netwright.fabric.lease import Lease, LeaseLost
 from netwright.fabric.performing import Performer
 from netwright.fabric.performing import Server as AnswerServer
@@ -30,19 +29,17 @@ from netwright.fabric.reports import Server as ReportServer
 from netwright.fabric.store import Settled
 from netwright.fabric.told import Told
 from netwright.fabric.verify import Fabric, Observed
-from netwright.fabric.views import View
-from netwright.model.errors import Conflict, NetwrightError
-from netwright.model.fabric import LinkReport, SwitchReport, SwitchStatus
+from netwright.fabric.views import Goal, View
+from netwright.model.errors import Conflict
+from netwright.model.fabric import LinkReport, SwitchReport
 from netwright.model.resources import Value
-from netwright.model.topology import End, Switch, SwitchKind, Topology
+from netwright.model.topology import End, SwitchKind, Topology
 from netwright.model.vlan_domains import LEAVES, host_links
 
 CARRYING = LEAVES | {SwitchKind.CORE}
 """The kinds of switches that may have something of ours."""
 
 SERVER_AGAIN = Backoff(first_s=0.3, max_s=5.0)
-
-log = structlog.get_logger(__name__)
 
 
 class Server(ReportServer, AnswerServer, Protocol):
@@ -56,17 +53,12 @@ class Planned(Value, frozen=True, kw_only=True):
     plan: Plan
 
 
-class Surroundings(Protocol):
+class Surroundings(KeepersSurroundings, Protocol):
     """What a tenure needs of its controller."""
 
-    clock: Callable[[], float]
-    jitter: Callable[[], float]
     placements: Placements
 
-    def driver(self, switch: Switch) -> Driver: ...
-    def note(self, subject: str, event: str, detail: str) -> None: ...
     def observed(self) -> Observed | None: ...
-    async def settle(self, switch: str, settled: Settled) -> None: ...
 
 
 class Tenure:
@@ -80,13 +72,9 @@ class Tenure:
         around: Surroundings,
         settled: Mapping[str, Settled],
     ) -> None:
-        self.keepers: dict[str, Keeper] = {}
         self._lease = lease
         self._server = server
         self._around = around
-        self._settled = settled
-        self._reached: dict[str, Switch] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._planned: Planned | None = None
         self._cursors: dict[int, str | None] = {}
@@ -96,6 +84,14 @@ class Tenure:
         self._isolation = Isolation(around.clock, self._is_complete)
         self.judge = Judge(around.placements, note=around.note)
         self._reporter = Reporter(token)
+        self._keepers = Keepers(
+            around,
+            settled,
+            self._reporter,
+            token=lease.token,
+            on_view=self._on_view,
+            is_complete=self._is_complete,
+        )
         self._performer = Performer(self, server, token, self._spawn)
         self._asked: dict[str, bool] = {}
         """Switches that shall be taken out of service (True), or back, until we are told that.
@@ -107,6 +103,11 @@ class Tenure:
         self._following = self._errand("following", self._follow_news)
         self._judging = self._errand("judging", self._judge_all)
         self._reporting = self._errand("reporting", self._report)
+
+    @property
+    def keepers(self) -> Mapping[str, Keeper]:
+        """By the switches that are configured."""
+        return self._keepers.of
 
     async def run(self, planned: Planned | None) -> None:
         lost: LeaseLost | None = None
@@ -122,9 +123,7 @@ class Tenure:
             self._lease.drop()
             lost = _first(group)
         finally:
-            await asyncio.gather(
-                *(keeper.close() for keeper in self.keepers.values()), return_exceptions=True
-            )
+            await self._keepers.close()
         if lost is not None:
             raise lost
 
@@ -164,7 +163,7 @@ class Tenure:
         for name in switches:
             # A switch that a plan does not have is left as it is; a spine has nothing of ours.
             config = planned.plan.switches.get(name)
-            if config is None and self._reached[name].kind not in CARRYING:
+            if config is None and self._keepers.reached[name].kind not in CARRYING:
                 config = EMPTY
             if config is not None:
                 goal = Goal(
@@ -182,7 +181,7 @@ class Tenure:
         if self._planned is None:
             return ()
         drained = self._planned.told.intent.drained
-        stranded = self._paths.stranded(switch, self._views(), drained)
+        stranded = self._paths.stranded(switch, self._keepers.views(), drained)
         return sorted(set().union(*stranded.values()))
 
     async def drain(self, switch: str, *, drained: bool) -> None:
@@ -220,14 +219,11 @@ class Tenure:
         intent = self._planned.told.intent
         return Fabric(
             wanted=self._planned.plan.switches,
-            views=self._views(),
+            views=self._keepers.views(),
             loopbacks={one.name: one.loopback for one in intent.topology.switches},
             drained=intent.drained,
             observed=self._around.observed(),
         )
-
-    def _views(self) -> Mapping[str, View]:
-        return {name: one.view for name, one in self.keepers.items() if one.view is not None}
 
     def _meet(self, topology: Topology) -> None:
         """A keeper for each switch that we configure; none for those that are gone."""
@@ -238,15 +234,7 @@ class Tenure:
             for one in topology.switches
             if one.driver and (one.name in self._planned.plan.switches or one.kind not in CARRYING)
         }
-        for name, keeper in list(self.keepers.items()):
-            if _way(wanted.get(name)) != _way(self._reached[name]):
-                del self.keepers[name], self._reached[name]
-                self._reporter.forget_switch(name)
-                leaving = _leave(keeper, self._running.pop(name))
-                self._tasks.create_task(leaving, name=f"leave {name}")
-        for name, switch in wanted.items():
-            if name not in self.keepers:
-                self._keep(switch)
+        self._keepers.meet(wanted, self._tasks)
         links = host_links(topology)
         ends: dict[str, tuple[str, ...]] = {}
         for link in links:
@@ -254,36 +242,9 @@ class Tenure:
             ends[upper.node] = (*ends.get(upper.node, ()), upper.interface)
         self._ends, self._paths = ends, Paths(links)
 
-    def _keep(self, switch: Switch) -> None:
-        assert self._tasks is not None
-        try:
-            driver = self._around.driver(switch)
-        except NetwrightError as error:
-            log.warning("a switch has no driver", switch=switch.name, why=error.message)
-            self._reporter.switch(
-                SwitchReport(switch=switch.name, status=SwitchStatus.REFUSED, cause=error.message)
-            )
-            return
-        keeper = Keeper(
-            switch.name,
-            driver,
-            token=self._lease.token,
-            clock=self._around.clock,
-            jitter=self._around.jitter,
-            settled=self._settled.get(switch.name),
-            settle=self._around.settle,
-            note=self._around.note,
-            on_view=self._on_view,
-            is_complete=self._is_complete,
-        )
-        self.keepers[switch.name] = keeper
-        self._reached[switch.name] = switch
-        task = self._tasks.create_task(keeper.run(), name=f"switch {switch.name}")
-        self._running[switch.name] = task
-
     def _is_complete(self, name: str, since: float) -> bool:
         """Whether the others have heard, after `since`, all that a switch has to say."""
-        if self._reached[name].kind not in CARRYING:
+        if self._keepers.reached[name].kind not in CARRYING:
             return True  # a spine has nothing to say of its own
         heard_at = {one.name: one.learned_at for one in self.keepers.values()}
         asks = completeness.asks(name, self.fabric(), heard_at, since)
@@ -311,7 +272,7 @@ class Tenure:
             self._reporting.wake()
         if self._planned is not None:
             drained = self._planned.told.intent.drained
-            changed = self._isolation.look(self._paths, self._views(), drained)
+            changed = self._isolation.look(self._paths, self._keepers.views(), drained)
             self._want(changed & self.keepers.keys(), self._planned)
         self.judge.touch_switch(view.name)
         self._judging.wake()
@@ -367,17 +328,6 @@ class Tenure:
             jitter=self._around.jitter,
             ends_by=LeaseLost,
         )
-
-
-async def _leave(keeper: Keeper, task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
-    await keeper.close()
-
-
-def _way(switch: Switch | None) -> tuple[str, str] | None:
-    """How a switch is reached: with another one it is met anew."""
-    return None if switch is None else (switch.driver, switch.address)
 
 
 def _first(group: BaseExceptionGroup[LeaseLost]) -> LeaseLost:

@@ -20,21 +20,11 @@ from netwright.fabric.config import Fenced
 from netwright.fabric.intent import Intent
 from netwright.fabric.store import Step, Store
 from netwright.model.errors import NetwrightError
+from netwright.model.fabric import WATCHED
 from netwright.model.operations import FABRIC, Operation
 from netwright.model.resources import Value
 from netwright.model.topology import Topology
 from netwright.model.wire import Kind
-
-KINDS = (
-    Kind.TOPOLOGY,
-    Kind.NETWORK,
-    Kind.SUBNET,
-    Kind.ROUTER,
-    Kind.ATTACHMENT,
-    Kind.HOST,
-    Kind.OPERATION,
-    Kind.SWITCH,
-)
 
 CURSOR_S = 10.0
 """A cursor that moved without news is saved so often; after a death the lines since come again."""
@@ -84,7 +74,7 @@ class Listener:
         self._watch = Watch(
             server,
             self.mirror,
-            kinds=KINDS,
+            kinds=WATCHED,
             jitter=jitter,
             on_change=self._on_change,
             on_stream=self._on_stream,

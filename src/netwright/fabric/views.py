@@ -1,12 +1,41 @@
-"""What is known of a switch after a pass: for verification and reports. A pure value."""
+"""What is wanted of a switch, and what is known of it after a pass: pure values.
+
+A status is the first that holds:
+
+    refused ▷ drifted (left so) ▷ applying (started anew) ▷ isolated ▷ half changed ▷ in sync
+"""
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
+from netwright.fabric import elements
 from netwright.fabric.config import SwitchConfig
+from netwright.fabric.drift import LINES_MAX, Drift
 from netwright.fabric.drivers.base import Actual, Learned
 from netwright.fabric.elements import ElementKey
 from netwright.model.fabric import SwitchStatus
 from netwright.model.resources import Value
+from netwright.model.topology import DriftPolicy
+
+
+class Goal(Value, frozen=True, kw_only=True):
+    """What the plan of this number wants of a switch. `held` are ports that it holds down."""
+
+    config: SwitchConfig
+    number: int
+    policy: DriftPolicy
+    held: frozenset[str] = frozenset()
+
+    def holding(self, ports: frozenset[str]) -> "Goal":
+        """The same while the switch is isolated, and these ports' hosts have another way."""
+        if not ports:
+            return self
+        return replace(self, config=elements.held_down(self.config, sorted(ports)), held=ports)
+
+    def is_like(self, other: "Goal") -> bool:
+        """Whether both want the same, by whichever plans."""
+        return self == replace(other, number=self.number)
 
 
 class View(Value, frozen=True, kw_only=True):
@@ -27,3 +56,80 @@ class View(Value, frozen=True, kw_only=True):
     number: int = 0
     is_clear: bool = False
     bringing: SwitchConfig | None = None
+
+
+class Outcome(Value, frozen=True, kw_only=True):
+    """What came of a pass beside what the switch says.
+
+    `drift` is what is left of it, `half` what differs from the goal though it was tried, both in
+    words; `repaired` says what was put back. `is_held_down`: it started anew, and is not complete.
+    """
+
+    drift: tuple[str, ...]
+    half: tuple[str, ...]
+    refusals: Mapping[ElementKey, str]
+    repaired: str
+    is_held_down: bool
+
+
+def passed(
+    name: str, goal: Goal, actual: Actual, learned: Mapping[int, Learned], outcome: Outcome
+) -> View:
+    """The view that a pass for this goal leaves."""
+    status, cause = _status(goal, actual, outcome)
+    return View(
+        name=name,
+        status=status,
+        cause=cause,
+        drift=outcome.drift,
+        actual=actual,
+        learned=learned,
+        refusals=outcome.refusals,
+        number=goal.number,
+        is_clear=not elements.leftovers(actual.config, goal.config),
+    )
+
+
+def drifted(name: str, before: View | None, goal: Goal, actual: Actual, drift: Drift) -> View:
+    """The view of a pass that has found drift, while it goes on."""
+    return replace(
+        before or View(name=name, status=SwitchStatus.DRIFTED),
+        status=SwitchStatus.DRIFTED,
+        cause="Somebody else changed it.",
+        drift=drift.lines,
+        actual=actual,
+        number=goal.number,
+        is_clear=False,
+        bringing=goal.config,
+    )
+
+
+def _status(goal: Goal, actual: Actual, outcome: Outcome) -> tuple[SwitchStatus, str]:
+    half = ""
+    if outcome.half:
+        half = f"It stands half changed; missing: {'; '.join(outcome.half[:LINES_MAX])}."
+    if outcome.refusals:
+        cause = f"{'; '.join(outcome.refusals.values())} {half or outcome.repaired}".strip()
+        return SwitchStatus.REFUSED, cause
+    if outcome.drift:
+        return SwitchStatus.DRIFTED, "Somebody else changed it; it is left so."
+    if outcome.is_held_down:
+        cause = "It started anew; its host ports are held down until it is complete."
+        return SwitchStatus.APPLYING, cause
+    if actual.is_isolated or goal.held:
+        return SwitchStatus.ISOLATED, _isolated(actual, goal)
+    if half:
+        return SwitchStatus.REFUSED, half
+    return SwitchStatus.IN_SYNC, outcome.repaired
+
+
+def _isolated(actual: Actual, goal: Goal) -> str:
+    why = (
+        "None of its EVPN sessions is established: no other switch hears it."
+        if actual.is_isolated
+        else "Its EVPN sessions are back, and others have not confirmed all that it announces."
+    )
+    ports = ", ".join(sorted(goal.held))
+    if not ports:
+        return f"{why} Its host ports stay up: no other leaf serves all of its hosts."
+    return f"{why} Held down, so that hosts use their other leaf: {ports}."

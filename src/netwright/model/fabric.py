@@ -12,7 +12,19 @@ from netwright.model.errors import Fault
 from netwright.model.operations import OperationState
 from netwright.model.resources import Value
 from netwright.model.topology import End, Name
-from netwright.model.wire import Message, ReportStatus
+from netwright.model.wire import Kind, Message, ReportStatus
+
+WATCHED = (
+    Kind.TOPOLOGY,
+    Kind.NETWORK,
+    Kind.SUBNET,
+    Kind.ROUTER,
+    Kind.ATTACHMENT,
+    Kind.HOST,
+    Kind.OPERATION,
+    Kind.SWITCH,
+)
+"""What a fabric controller watches; it may watch no more."""
 
 LEASE = "fabric"
 """The name of the lease that the active controller holds."""

@@ -304,6 +304,9 @@ class Host(Value, frozen=True, kw_only=True):
 FENCED = "fenced"
 """The condition that keeps a fence's reason: the operator's word."""
 
+UPLINK_LOST = "uplink lost"
+"""A host's condition: one of its uplinks has no verified path; its ports are degraded soon."""
+
 CABLING = "cabling"
 """The condition that says where the inventory and what the host hears by LLDP contradict."""
 

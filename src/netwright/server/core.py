@@ -46,7 +46,7 @@ from netwright.server.nova.sender import LEASE_MARGIN_S, Endpoint, ObserveTold, 
 from netwright.server.overlay.asking import TAKEN_WITHIN_S
 from netwright.server.overlay.retrying import RefusedPorts
 from netwright.server.performing import Performer
-from netwright.server.store import leases
+from netwright.server.store import fabric_reading, leases
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.leasing import return_leases
@@ -63,6 +63,7 @@ from netwright.server.store.upkeep import (
     pending_operations,
     refused_ports,
 )
+from netwright.server.surveying import Surveyor
 from netwright.server.watch import Hub
 from netwright.server.weighing import weight
 
@@ -135,6 +136,9 @@ class Core:
         self._refused = RefusedPorts(
             lambda after: opened.database.read(lambda tx: refused_ports(tx, after))
         )
+        self._surveyor = Surveyor(
+            lambda: opened.database.read(fabric_reading.room), self._decider.learn_room
+        )
         self._closing = False
         self._host_deleted: Callable[[], None] = lambda: None
 
@@ -183,7 +187,10 @@ class Core:
 
     async def start(self) -> None:
         self._committer.start()
-        self._tasks = [asyncio.create_task(self._run_upkeep(), name="upkeep")]
+        self._tasks = [
+            asyncio.create_task(self._run_upkeep(), name="upkeep"),
+            asyncio.create_task(self._surveyor.run(), name="room of leaves"),
+        ]
         if self._feed is not None:
             self._tasks.append(asyncio.create_task(self._feed.run(), name="feed"))
             self._tasks.append(asyncio.create_task(self._share_hearing(), name="hearing"))
@@ -226,9 +233,11 @@ class Core:
         kinds: frozenset[Kind],
         host: str | None,
         groups: frozenset[str] | None = None,
+        is_fabrics: bool = False,
     ) -> AsyncIterator[bytes]:
         read = partial(self._picture, groups=groups)
-        async with aclosing(self._hub.watch(read, after, kinds, host, groups)) as chunks:
+        stream = self._hub.watch(read, after, kinds, host, groups, is_fabrics=is_fabrics)
+        async with aclosing(stream) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -303,6 +312,7 @@ class Core:
         self._learn_hosts(events)
         self._performer.note(events)
         self._refused.note(events)
+        self._surveyor.note(events)
         self._hub.publish(events, self._hearing.event)
 
     async def _picture(

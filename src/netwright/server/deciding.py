@@ -20,6 +20,7 @@ from netwright.model.segments import SegmentRules
 from netwright.server import batch
 from netwright.server.commands import Command
 from netwright.server.history import HistoryKept
+from netwright.server.overlay.room import Room
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.memory import Memory
 from netwright.server.weighing import is_brief
@@ -102,6 +103,10 @@ class Decider:
         """
         if not self._is_deciding:
             self._memory.follow(events)
+
+    def learn_room(self, room: Room | None) -> None:
+        """What leaves have left, as it was just counted."""
+        self._memory.room = room
 
     async def _write(self, commands: Sequence[Command]) -> batch.Decided:
         self._is_deciding = True

@@ -336,13 +336,18 @@ def _absence(world: World, host: str, reports: tuple[Report, ...], seen: int) ->
 
 
 def _fenced_ports(world: World, host: str) -> Iterator[FencedPort]:
-    """All that the host may still answer for: also what goes there, and what has changed since."""
+    """All that the host may still speak as: what goes there and has changed since, and by leave.
+
+    Of a CIDR that a port may use, leaves drop its MAC alone: they look addresses up, one by one.
+    """
     for port, binding in sorted(_ports_on(world, host), key=lambda each: each[0].id):
-        left = binding.remnant
+        left, pairs = binding.remnant, port.allowed_address_pairs
         addresses = {
             each.ip_address for each in (*port.fixed_ips, *(left.addresses if left else ()))
         }
+        addresses |= {each.ip_address for each in pairs if "/" not in each.ip_address}
         macs = dict.fromkeys((port.mac_address, *(left.macs if left else ())))
+        macs |= dict.fromkeys(each.mac_address for each in pairs)
         for mac in macs:
             yield FencedPort(port_id=port.id, mac_address=mac, addresses=tuple(sorted(addresses)))
 

@@ -34,10 +34,12 @@ class Service(Protocol):
         kinds: frozenset[Kind],
         host: str | None,
         groups: frozenset[str] | None = None,
+        is_fabrics: bool = False,
     ) -> AsyncIterator[bytes]:
         """Encoded NDJSON lines with heartbeats; ends by itself when the watcher is too slow.
 
         `groups` are the only security groups of which it tells, and it tells of nothing else.
+        `is_fabrics`: the fabric controller's, which hears of no operations of others.
         """
 
     async def ready(self) -> None:

@@ -3,11 +3,14 @@
 What stands on the fabric must go on: an attachment keeps its VLAN, and no inventory may join VLAN
 domains in which one VLAN is two networks', or take the links away that an attachment comes over.
 What only withdraws there is released with the host or leaf that is no more: nobody will confirm it.
+A host moves to other leaves with what is attached to it, but from none that does not answer: that
+would go on carrying its VLANs on an interface where another host may come to be.
 """
 
 from collections.abc import Iterable
 
 from netwright.model.errors import Conflict
+from netwright.model.fabric import SwitchState, SwitchStatus
 from netwright.model.resources import Attachment
 from netwright.model.routing import Router
 from netwright.model.states import AttachmentState
@@ -54,6 +57,7 @@ def _standing(world: World, inventory: Inventory) -> list[Attachment]:
     ):
         lost = _lost(inventory, attachment)
         if not lost:
+            _require_left(world, inventory, attachment)
             stay.append(attachment)
         elif attachment.state is AttachmentState.WITHDRAWING:
             release(world, attachment)
@@ -65,6 +69,26 @@ def _standing(world: World, inventory: Inventory) -> list[Attachment]:
                 f"{attachment.host}; the inventory before it still holds",
             )
     return stay
+
+
+def _require_left(world: World, inventory: Inventory, attachment: Attachment) -> None:
+    """Raises TopologyInUse when a leaf cannot be freed of a host that is taken from it."""
+    before = world.fabric.inventory
+    if attachment.vlan is None or before is None:
+        return
+    stays = {str(link.upper) for link in inventory.links_of(attachment.host)}
+    for link in before.links_of(attachment.host):
+        leaf = link.upper.node
+        state = world.of(SwitchState).get(leaf)
+        is_away = state is not None and state.status is SwitchStatus.UNREACHABLE
+        if is_away and inventory.is_leaf(leaf) and str(link.upper) not in stays:
+            raise TopologyInUse(
+                f"The inventory cannot be replaced: leaf {leaf} does not answer, and has network "
+                f"{attachment.network_id} by VLAN {attachment.vlan} on interface "
+                f"{link.upper.interface}, which host {attachment.host} would hang on no more.",
+                next=f"wait until {leaf} answers, or decommission it (take it out of the "
+                "inventory); the inventory before it still holds",
+            )
 
 
 def _lost(inventory: Inventory, attachment: Attachment) -> str:

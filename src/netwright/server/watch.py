@@ -1,5 +1,7 @@
 """The hub: tells watchers of every commit, in order, from memory: all, a host's, or some groups'.
 
+The fabric controller is told of those operations alone that it is to do.
+
     subscribe ─▶ picture (snapshot, or what followed the cursor) ─▶ live lines ─▶ cut off | closed
 
 A watcher subscribes before its picture is read, and skips what the picture held already, so that
@@ -14,6 +16,7 @@ from itertools import chain
 
 import msgspec
 
+from netwright.model.operations import FABRIC
 from netwright.model.wire import Kind, LineType, WatchLine
 from netwright.server.security.members import group_in
 from netwright.server.store.cursors import cursor_of, seq_of
@@ -32,16 +35,33 @@ ReadPicture = Callable[[int, frozenset[Kind], str | None], Awaitable[Picture]]
 _encode = msgspec.json.Encoder().encode
 
 
+class _Collection(msgspec.Struct):
+    """As much of an operation as says whose it is to do."""
+
+    collection: str
+
+
+_collection = msgspec.json.Decoder(_Collection).decode
+
+
 class _Lines:
     """An event's line, encoded once for all who get it."""
 
-    __slots__ = ("_delete", "_put", "cursor", "event")
+    __slots__ = ("_delete", "_is_fabrics", "_put", "cursor", "event")
 
     def __init__(self, event: EventRow, cursor: str) -> None:
         self.event = event
         self.cursor = cursor
         self._put: bytes | None = None
         self._delete: bytes | None = None
+        self._is_fabrics: bool | None = None
+
+    @property
+    def is_fabrics(self) -> bool:
+        """Whether it may concern the fabric controller."""
+        if self._is_fabrics is None:
+            self._is_fabrics = _is_fabrics(self.event.kind, self.event.body)
+        return self._is_fabrics
 
     def for_groups(self, groups: frozenset[str]) -> bytes | None:
         """The line for a watcher of these groups; None when the event concerns none of them."""
@@ -70,6 +90,13 @@ class _Lines:
         return self._delete
 
 
+def _is_fabrics(kind: Kind, body: bytes | None) -> bool:
+    """Of an operation that is forgotten nothing is told but its id."""
+    if kind is not Kind.OPERATION or body is None:
+        return True
+    return _collection(body).collection == FABRIC
+
+
 def _group_of(event: EventRow) -> str | None:
     """The security group that the event is about, or about a member of."""
     match event.kind:
@@ -90,11 +117,14 @@ class Watcher:
         host: str | None,
         groups: frozenset[str] | None,
         observe_cut_off: Callable[[], None],
+        *,
+        is_fabrics: bool = False,
     ) -> None:
         self._observe_cut_off = observe_cut_off
         self.kinds = kinds
         self.host = host
         self.groups = groups
+        self.is_fabrics = is_fabrics
         self.queue: deque[tuple[int, bytes]] = deque()
         self.wake = asyncio.Event()
         self.is_cut_off = False
@@ -117,6 +147,8 @@ class Watcher:
         """What it is told of an event; None: nothing."""
         if self.groups is not None:
             return lines.for_groups(self.groups)
+        if self.is_fabrics and not lines.is_fabrics:
+            return None
         return lines.for_host(self.host)
 
 
@@ -169,9 +201,11 @@ class Hub:
         kinds: frozenset[Kind],
         host: str | None,
         groups: frozenset[str] | None = None,
+        *,
+        is_fabrics: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """The watcher's lines, in chunks; ends when it is cut off or the hub closes."""
-        watcher = Watcher(kinds, host, groups, self.observe_cut_off)
+        watcher = Watcher(kinds, host, groups, self.observe_cut_off, is_fabrics=is_fabrics)
         self._add(watcher)
         try:
             seen = -1 if after is None else seq_of(after, self.epoch)
@@ -275,8 +309,11 @@ def _picture_lines(picture: Picture, epoch: str, watcher: Watcher) -> Iterable[b
                 if line is not None:
                     yield line
         return
-    for kind, resource_id, body in picture.snapshot or ():
-        value = msgspec.Raw(body.encode())
+    for kind, resource_id, text in picture.snapshot or ():
+        body = text.encode()
+        if watcher.is_fabrics and not _is_fabrics(kind, body):
+            continue
+        value = msgspec.Raw(body)
         line_ = WatchLine(type=LineType.PUT, kind=kind, id=resource_id, object=value)
         yield _encode(line_) + b"\n"
     yield _plain(LineType.SNAPSHOT_END, cursor_of(picture.seq, epoch))

@@ -30,6 +30,7 @@ from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.nova.notices import Notice
 from netwright.server.overlay.holds import AccessHold, HeldLease, HeldVni
 from netwright.server.overlay.inventory import Inventory
+from netwright.server.overlay.room import Room
 from netwright.server.plain import PLAIN
 from netwright.server.quotas import Usage
 
@@ -157,7 +158,8 @@ class FabricRows:
     `access` (leaf, interface) is bare metal's, of those `named_access` is asked for. `held_vnis` by
     key are routers' or rest; `free_vnis` are such for routers, as `World.free_vnis` are for
     networks. `read_attachments` were looked for to see whether one is there; `ending` go with their
-    host; `networks_on` are those attached over a leaf, where its VNIs are counted; `ports_on`
+    host; `networks_on` are those attached over a leaf, where its VNIs are counted; `room` is what
+    leaves have left of MACs and ARP entries by the last count, with what the batch took; `ports_on`
     (network, host) are the ids of the ports that are bound where the controller has reported
     something new. `has_controller`: one has once held its lease, which is `lease`, if that was
     needed. What the log said up to `clear_up_to` to be gone is off every switch.
@@ -176,6 +178,7 @@ class FabricRows:
         self.ending: set[tuple[str, str]] = set()
         self.named_access: set[tuple[str, str]] = set()
         self.networks_on: dict[str, set[str]] = {}
+        self.room: Room | None = None
         self.ports_on: dict[tuple[str, str], set[str]] = {}
         self.lease: HeldLease | None = None
         self.clear_up_to = -1

@@ -28,7 +28,13 @@ from tests.unit.server.overlay_scene import (
 )
 
 from netwright.model.errors import InternalError
-from netwright.model.fabric import AttachmentReport, FabricReports, LinkReport
+from netwright.model.fabric import (
+    AttachmentReport,
+    FabricReports,
+    LinkReport,
+    SwitchReport,
+    SwitchStatus,
+)
 from netwright.model.resources import Network, Port, VnicType
 from netwright.model.states import AttachmentState, PortState
 from netwright.model.topology import Capacities, End, Irb, Topology
@@ -62,6 +68,7 @@ TOPOLOGIES = (
     topology(vlans=TWO, links=(*bonded("h1", 1, 2), *bonded("h2", 2, 3), *bonded("h3", 3, 4))),
     topology(vlans=TWO, links=(*bonded("h1", 1, 3), *bonded("h4", 2, 4))),
     topology(vlans=TWO, switches=(leaf(1, capacities=Capacities(vnis=1)), *LEAVES[1:])),
+    topology(vlans=TWO, switches=(leaf(1, capacities=Capacities(macs=2)), *LEAVES[1:])),
     topology(vlans=TWO, switches=(*LEAVES, leaf(0)), links=(*HOSTS, *bonded("h5", 0, 1))),
     topology(vlans=TWO, irb=Irb.SYMMETRIC, l3vnis=L3VNIS),
     Topology(),
@@ -207,9 +214,17 @@ class Fabric(RuleBasedStateMachine):
     def another_inventory(self, chosen: Topology) -> None:
         self.do(replaced(chosen))
 
+    @rule(status=st.sampled_from((SwitchStatus.UNREACHABLE, SwitchStatus.IN_SYNC)))
+    def a_leaf_goes_or_comes(self, status: SwitchStatus) -> None:
+        if self.token:
+            said = SwitchReport(switch="leaf2", status=status)
+            whole = FabricReports(token=self.token, switches=(said,))
+            self.do(ApplyFabricReports(caller=ADMIN, reports=whole))
+
     @rule()
     def time_passes(self) -> None:
         self.store.now += 61
+        self.store.count_room()
         keys = tuple(key for key, one in attachments(self.store).items() if one.generation)
         self.do(Tick(caller=ADMIN, overdue_attachments=keys))
         self.store.retry_refused()

@@ -11,6 +11,7 @@ from netwright.model.states import BindingState
 from netwright.model.wire import CAUSE_UNPLUGGED, Report, ReportStatus
 
 UP = Outcome(status=WiringStatus.UP)
+CUT_OFF = Outcome(status=WiringStatus.CUT_OFF, cause="no verified path by eth0, eth1")
 PENDING = Outcome(status=WiringStatus.PENDING, cause="being opened")
 REFUSED = Outcome(status=WiringStatus.REFUSED, cause="no such queue")
 
@@ -132,6 +133,7 @@ def test_bare_metal_is_in_the_whole_set_and_never_news() -> None:
     ("seen", "outcome", "expected"),
     [
         (BindingState.UP, UP, ["up"]),
+        (BindingState.UP, CUT_OFF, ["down"]),
         (BindingState.PREPARING, None, ["down"]),
         (BindingState.DOWN, None, ["down"]),
         (BindingState.UP, PENDING, []),

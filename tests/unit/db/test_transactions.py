@@ -3,7 +3,8 @@
 import pytest
 from tests.doubles.postgres import Postgres
 
-from netwright.db.postgres import COPIED_ROWS_MIN, PostgresDatabase
+from netwright.db.postgres import PostgresDatabase
+from netwright.db.postgres_transaction import COPIED_ROWS_MIN
 from netwright.db.transaction import Database, KeyTaken, Transaction
 from netwright.server.store import schema
 from netwright.server.store.opening import open_store

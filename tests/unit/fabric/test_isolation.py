@@ -4,7 +4,7 @@ from tests.doubles import fabrics
 
 from netwright.fabric.config import EMPTY
 from netwright.fabric.drivers.base import Actual
-from netwright.fabric.isolation import RAISED_S_MAX, Isolation, Paths
+from netwright.fabric.isolation import ASK_S_MIN, RAISED_S_MAX, Isolation, Paths
 from netwright.fabric.views import View
 from netwright.model.fabric import SwitchStatus
 from netwright.model.vlan_domains import host_links
@@ -116,3 +116,15 @@ def test_a_leaf_that_waits_serves_its_hosts_again_when_the_other_goes() -> None:
     waits = seen("leaf1", down=("h1", "h2"))
     assert not bench.look(waits, seen("leaf2", isolated=True)) - {"leaf1"}
     assert not bench.isolation.held
+
+
+def test_others_are_not_asked_again_by_their_own_answers() -> None:
+    bench = Bench()
+    bench.look(seen("leaf1", isolated=True), seen("leaf2"))
+    bench.now = 1.0
+    for _ in range(3):  # each answer is a view
+        bench.look(seen("leaf1"), seen("leaf2"))
+    assert len(bench.asked) == 1
+    bench.now += ASK_S_MIN
+    bench.look(seen("leaf1"), seen("leaf2"))
+    assert len(bench.asked) == 2

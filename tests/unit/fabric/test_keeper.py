@@ -9,11 +9,11 @@ from tests.doubles.switches import SimulatedSwitch
 from netwright.fabric import verify
 from netwright.fabric.changes import Change
 from netwright.fabric.config import EMPTY, SwitchConfig
-from netwright.fabric.keeper import Goal, Keeper
+from netwright.fabric.keeper import Keeper
 from netwright.fabric.plan import plan
 from netwright.fabric.store import Settled
 from netwright.fabric.verify import Fabric, Place, Placement
-from netwright.fabric.views import View
+from netwright.fabric.views import Goal, View
 from netwright.model.topology import DriftPolicy
 from netwright.model.wire import ReportStatus
 

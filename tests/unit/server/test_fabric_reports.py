@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 from tests.doubles.places import Place
 from tests.doubles.store import ADMIN, Store, create, delete, report, reports, update
 from tests.unit.server.overlay_scene import (
@@ -27,7 +28,7 @@ from netwright.model.fabric import (
     SwitchState,
     SwitchStatus,
 )
-from netwright.model.resources import CABLING, LEAF_LINKS, Port
+from netwright.model.resources import CABLING, LEAF_LINKS, Port, VnicType
 from netwright.model.states import AttachmentState, Plane, PortState
 from netwright.model.topology import End
 from netwright.model.wire import Heartbeat, Kind, ReportOutcome, ReportStatus
@@ -128,6 +129,30 @@ def test_what_an_attachment_loses_its_ports_lose(store: Store, *, overlay_first:
     told(store, said(store, WITHDRAWN))
     assert attachments(store)["red", "h1"].state is AttachmentState.WANTED, "nobody asked for it"
     assert state(store, "a") is PortState.DEGRADED
+
+
+def test_a_machines_port_stands_while_its_other_interface_is_not_up_yet(store: Store) -> None:
+    """What is said of that one is said of the whole attachment; it takes nothing down."""
+
+    def metal(name: str, number: int) -> None:
+        link = {"switch_info": "leaf1", "port_id": f"swp{number}"}
+        profile = {"local_link_information": [link]}
+        store.do(create(name, "red", host="m1", vnic_type=VnicType.BAREMETAL, profile=profile))
+
+    metal("one", 1)
+    told(store, said(store, UP, host="m1"))
+    metal("two", 2)
+    with capture_logs() as logged:
+        told(store, said(store, DOWN, host="m1", cause="Not yet: swp2 is not there."))
+    assert not logged
+    assert (state(store, "one"), state(store, "two")) == (PortState.ACTIVE, PortState.WIRING)
+    second = store.port("two")
+    assert second is not None
+    assert second.cause == "Not yet: swp2 is not there."
+    told(store, said(store, UP, host="m1"))
+    assert (state(store, "one"), state(store, "two")) == (PortState.ACTIVE, PortState.ACTIVE)
+    told(store, said(store, DOWN, host="m1", cause="leaf1 lost VNI 5000"))
+    assert (state(store, "one"), state(store, "two")) == (PortState.DEGRADED, PortState.DEGRADED)
 
 
 def test_only_ports_bound_there_follow(store: Store) -> None:

@@ -19,7 +19,14 @@ from tests.doubles.store import (
 from netwright.model.errors import HostInUse, HostNotFound
 from netwright.model.resources import Host, HostState
 from netwright.model.wire import Heartbeat, Kind, ReportStatus
-from netwright.server.commands import DeleteHost, FenceHost, HeartbeatHost, Tick, UnfenceHost
+from netwright.server.commands import (
+    DeleteHost,
+    FenceHost,
+    HeartbeatHost,
+    PairWish,
+    Tick,
+    UnfenceHost,
+)
 
 
 @pytest.fixture
@@ -109,6 +116,24 @@ def test_a_fenced_host_keeps_what_its_leaves_are_to_drop(store: Store) -> None:
     assert stored(store).fenced_ports == dropped
     store.do(UnfenceHost(caller=ADMIN, host="h1"))
     assert stored(store).fenced_ports == ()
+
+
+def test_leaves_drop_what_a_fenced_hosts_ports_may_use_by_leave_as_well(store: Store) -> None:
+    """Of a CIDR only its MAC: whoever had one of a million addresses there is known by that."""
+    store.make_network()
+    shared = PairWish(ip_address="10.1.0.200", mac_address="00:00:5e:00:01:07")
+    whole = PairWish(ip_address="10.2.0.0/16", mac_address="02:00:00:00:00:42")
+    own = PairWish(ip_address="fd00::200")
+    wishes = (shared, whole, own)
+    (port,) = store.do(create("a", host="h1", allowed_address_pairs=wishes))
+    store.do(FenceHost(caller=ADMIN, host="h1", reason="burnt"))
+    dropped = stored(store).fenced_ports
+    assert {each.mac_address for each in dropped} == {
+        port.mac_address, "00:00:5e:00:01:07", "02:00:00:00:00:42",
+    }  # fmt: skip
+    assert {each.addresses for each in dropped} == {
+        tuple(sorted((*addresses([port]), "10.1.0.200", "fd00::200")))
+    }
 
 
 def deleted(store: Store) -> object:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -11,11 +12,12 @@ from tests.doubles.http import Client
 from tests.doubles.postgres import Postgres
 from tests.unit.server.projects import client_of
 
-from netwright.model.operations import Action, Operation, OperationState
+from netwright.model.operations import FABRIC, Action, Operation, OperationState
 from netwright.model.resources import Port
 from netwright.model.wire import Kind
 from netwright.server.commands import AcceptOperation, Caller, CreatePorts, PortDraft, Step
 from netwright.server.core import Core
+from netwright.server.fabric_commands import AskFabric
 from netwright.server.operation_work import StoredStep
 from netwright.server.queries import Query
 
@@ -184,6 +186,42 @@ async def test_operations_are_watched(core: Core, admin: Client) -> None:
     puts = [line for line in seen if line["type"] == "put"]
     assert {line["id"] for line in puts} == {path.rpartition("/")[2]}
     assert puts[-1]["object"]["state"] == "done"
+
+
+async def test_the_fabric_controller_hears_of_its_own_operations_alone(core: Core) -> None:
+    """Other projects' are many, and none of its business: in a snapshot, since a cursor, live."""
+
+    async def told(after: str | None) -> tuple[list[str], str]:
+        """Ids until the stream is quiet, with its cursor."""
+        seen: list[str] = []
+        kinds = frozenset({Kind.OPERATION})
+        stream = core.watch(after=after, kinds=kinds, host=None, is_fabrics=True)
+        async with aclosing(stream) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                for line in map(json.loads, chunk.splitlines()):
+                    if line["type"] == "heartbeat":
+                        return seen, line["cursor"]
+                    seen += [line["id"]] if line["type"] == "put" else []
+        raise AssertionError("the stream has ended")
+
+    async def two(number: int) -> None:
+        await accepted(core, f"theirs{number}", ())
+        own = Operation(
+            id=f"own{number}", project_id="admin", collection=FABRIC, action=Action.PLAN
+        )
+        await core.commit(AskFabric(caller=ADMIN, operation=own))
+
+    await two(1)
+    seen, cursor = await told(None)
+    assert seen == ["own1"]
+    await two(2)
+    seen, cursor = await told(cursor)
+    assert seen == ["own2"]
+    live = core.watch(after=cursor, kinds=frozenset({Kind.OPERATION}), host=None, is_fabrics=True)
+    async with aclosing(live) as chunks:  # type: ignore[type-var]
+        await anext(chunks)  # the heartbeat
+        await two(3)
+        assert [json.loads(line)["id"] for line in (await anext(chunks)).splitlines()] == ["own3"]
 
 
 def drafts(network_id: str, *ids: str) -> tuple[Step, ...]:

@@ -20,12 +20,13 @@ from tests.unit.server.endpoint_costs import EXPECTED
 from tests.unit.server.scene import Request, Scene
 
 from netwright.db import sqlite
-from netwright.server import census
+from netwright.server import census, surveying
 from netwright.server import core as core_module
 from netwright.server.core import Core
+from netwright.server.surveying import Surveyor
 
 FEW, MANY = 3, 30
-_OWN_TASKS = frozenset({"event feed", "event listener", "hearing", "upkeep"})
+_OWN_TASKS = frozenset({"event feed", "event listener", "hearing", "room of leaves", "upkeep"})
 _NOT_COUNTED = (
     *("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA", "SELECT pg_notify"),
     "SELECT pg_advisory_unlock_all()",  # a connection's reset, by its pool
@@ -71,6 +72,8 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     for name in ("fetch", "fetchrow", "execute", "executemany"):
         monkeypatch.setattr(asyncpg.Connection, name, _noting(counter, name))
     monkeypatch.setattr(core_module, "UPKEEP_PERIOD_S", 3600.0)
+    monkeypatch.setattr(surveying, "COUNT_S", 3600.0)
+    monkeypatch.setattr(Surveyor, "note", lambda *_: None)
     monkeypatch.setattr(census, "COUNTED_EVERY_S", 0.0)
     return counter
 

@@ -23,7 +23,8 @@ from tests.unit.server.test_shared_database import (
     withdrawn,
 )
 
-from netwright.db.postgres import PostgresDatabase, PostgresTransaction
+from netwright.db.postgres import PostgresDatabase
+from netwright.db.postgres_transaction import PostgresTransaction
 from netwright.db.transaction import Transaction, Work
 from netwright.model.errors import Unavailable
 from netwright.model.resources import Pool, Port

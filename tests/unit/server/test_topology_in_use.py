@@ -19,9 +19,11 @@ from tests.unit.server.overlay_scene import (
     vlans,
 )
 
+from netwright.model.fabric import FabricReports, SwitchReport, SwitchStatus
 from netwright.model.states import AttachmentState
 from netwright.model.wire import ReportStatus
 from netwright.server.commands import DeleteHost, Tick
+from netwright.server.fabric_commands import ApplyFabricReports
 from netwright.server.topology import TopologyInUse
 
 BRIDGED = bonded("h5", 2, 3)
@@ -108,6 +110,51 @@ def test_links_stay_while_a_network_comes_over_them_and_release_what_only_withdr
     store.do(replaced(without))
     assert attachments(store).keys() == {("red", "h2")}
     assert vlans(store).keys() == {("leaf1", "red")}
+
+
+@pytest.mark.parametrize("withdraws", [False, True])
+def test_a_host_is_not_moved_from_a_leaf_that_does_not_answer(
+    store: Store, *, withdraws: bool
+) -> None:
+    """It would go on carrying the VLAN on an interface where another host may come to be."""
+    (port,) = store.do(create("a", "red", host="h1"))
+    vlan = vlans(store)["leaf1", "red"]
+    if withdraws:
+        store.do(delete("a"))
+        store.do(reports("h1", report(port, "h1", ReportStatus.WITHDRAWN)))
+    moved = (*bonded("h1", 3, 4), *HOSTS[2:])
+    state_of(store, "leaf2", SwitchStatus.UNREACHABLE)
+    with pytest.raises(TopologyInUse) as refused:
+        store.do(replaced(topology(links=moved)))
+    message = refused.value.message
+    for word in ("leaf2", "network red", f"VLAN {vlan}", "host h1", "interface h1"):
+        assert word in message, message
+    assert vlans(store) == {("leaf1", "red"): vlan}
+
+    without = [each for each in LEAVES if each.name != "leaf2"]
+    links = tuple(each for each in moved if each.upper.node != "leaf2")
+    store.do(replaced(topology(switches=tuple(without), links=links)))
+    assert vlans(store) == {("leaf3", "red"): vlan}, "it was decommissioned"
+
+
+def test_a_host_is_moved_from_leaves_that_answer(
+    store: Store,
+) -> None:
+    store.do(create("a", "red", host="h1"))
+    vlan = vlans(store)["leaf1", "red"]
+    state_of(store, "leaf2", SwitchStatus.UNREACHABLE)
+    store.do(replaced(topology(links=(*HOSTS, *bonded("h5", 1, 2)))))  # it stays where it is
+    state_of(store, "leaf2", SwitchStatus.IN_SYNC)
+    store.do(replaced(topology(links=(*bonded("h1", 3, 4), *HOSTS[2:]))))
+    assert vlans(store) == {("leaf3", "red"): vlan}
+
+
+def state_of(store: Store, switch: str, status: SwitchStatus) -> None:
+    """The controller's word."""
+    whole = FabricReports(
+        token=hold_lease(store), switches=(SwitchReport(switch=switch, status=status),)
+    )
+    store.do(ApplyFabricReports(caller=ADMIN, reports=whole))
 
 
 def test_a_host_that_is_deleted_releases_its_confirmations(store: Store) -> None:

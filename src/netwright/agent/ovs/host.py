@@ -11,6 +11,7 @@ and sweeps nothing.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, NoReturn
@@ -21,6 +22,7 @@ from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import OvsError
+from netwright.agent.ovs.lost_uplinks import LostUplinks
 from netwright.agent.ovs.outcome import Outcome as Converged
 from netwright.agent.ovs.rules import port_filter
 from netwright.agent.ovs.wiring import AddressPair, Desired, NetworkSegment
@@ -34,7 +36,7 @@ from netwright.agent.wiring import (
     WiringError,
     WiringStatus,
 )
-from netwright.model.resources import NetworkType, Nic
+from netwright.model.resources import UPLINK_LOST, NetworkType, Nic
 
 ANNOUNCE_AFTER_S = 0.01
 """What is flooded to every port of a network keeps a switch busy: the server hears of it first."""
@@ -56,12 +58,13 @@ _UNFINISHED = frozenset({"wiring", "refused"})
 class OvsHost:
     """Satisfies `Wiring`, by a driver that is not running yet."""
 
-    def __init__(self, driver: OvsDriver) -> None:
+    def __init__(self, driver: OvsDriver, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._driver = driver
         self._desired = Desired(driver.wiring)
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
         self._converged_to: Desired | None = None
         self._base_stands = asyncio.Event()
+        self._lost_uplinks = LostUplinks(clock)
         self._up: Mapping[str, OvsEndpoint] = {}
         self._unannounced: frozenset[str] = frozenset()
         self._came_up = asyncio.Event()
@@ -161,7 +164,7 @@ class OvsHost:
         for uplink in self._driver.uplinks():
             silent = [member.name for member in uplink.members if not member.verified]
             if silent:
-                name = "redundancy lost" if uplink.up else "uplink lost"
+                name = "redundancy lost" if uplink.up else UPLINK_LOST
                 cause = f"{uplink.port} on {uplink.bridge}: no verified path by {', '.join(silent)}"
                 conditions.setdefault(name, []).append(cause)
         left_out = sorted({why for one in self._converted.values() for why in one.left_out})
@@ -174,7 +177,10 @@ class OvsHost:
 
     async def _follow(self, changed: Callable[[], None]) -> NoReturn:
         while True:
-            await self._driver.wait_changed()
+            self._lost_uplinks.look(self._driver.uplinks())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._lost_uplinks.wait_s()):
+                    await self._driver.wait_changed()
             await self._converge(self._desired)
             changed()
 
@@ -254,14 +260,21 @@ class OvsHost:
         return self._endpoints, refused
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
+        self._lost_uplinks.look(self._driver.uplinks())
+        lost = self._lost_uplinks.lost()
+        bridges = {one.physical_network: one.name for one in self._driver.wiring.physical_bridges}
         for state in self._converged.endpoints:
             if state.status == "absent":
                 continue
-            cause = state.cause
+            status, cause = _STATUS[state.status], state.cause
+            of = self._converted.get(state.port_id)
             if state.status == "up":
-                of = self._converted.get(state.port_id)
                 cause = "; ".join(of.left_out) if of is not None else ""
-            yield state.port_id, Outcome(status=_STATUS[state.status], cause=cause)
+            if lost and of is not None and status is WiringStatus.UP:
+                bridge = bridges.get(of.endpoint.segment.physical_network, "")
+                if why := lost.get(bridge):
+                    status, cause = WiringStatus.CUT_OFF, why
+            yield state.port_id, Outcome(status=status, cause=cause)
 
     def _standing(self, desired: Mapping[str, Endpoint]) -> frozenset[str]:
         """Ports that bear our mark as wired although they are not desired."""

@@ -1,6 +1,7 @@
 """What the uplinks' own checks say: carrier, BFD, LACP. Pure, from the replica.
 
-The agent reports it as a condition of the host (`redundancy lost`); it never changes a port.
+The agent reports it as a condition of the host (`redundancy lost`); a port is down only when none
+of its uplink's members is verified for a while (`lost_uplinks`).
 """
 
 from typing import Literal

@@ -19,13 +19,14 @@ class Actual(Value, frozen=True, kw_only=True):
 
     `boot_id` changes when the switch has started anew, so that it is known to have been empty.
     `is_isolated`: it should have EVPN sessions, and none is established. What its hosts send goes
-    nowhere then.
+    nowhere then. `token` is the highest that wrote to it; 0: none, or it keeps none.
     """
 
     config: SwitchConfig
     links: Mapping[str, bool]
     boot_id: str
     is_isolated: bool = False
+    token: int = 0
 
 
 class Learned(Value, frozen=True, kw_only=True):

@@ -59,8 +59,8 @@ def forget_places(lab: Lab) -> None:
         ovs.appctl(lab, node, "revalidator/purge")
         ovs.appctl(lab, node, "fdb/flush", BRIDGE)
 
-    with ThreadPoolExecutor(len(lab.layout.bridges)) as pool:
-        running = [b.node for b in lab.layout.bridges if _is_running(lab, b.node)]
+    running = [b.node for b in lab.layout.bridges if _is_running(lab, b.node)]
+    with ThreadPoolExecutor(max(len(running), 1)) as pool:  # a fabric alone has none
         for future in [pool.submit(forget, node) for node in running]:
             future.result()
 

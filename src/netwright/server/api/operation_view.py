@@ -1,11 +1,12 @@
 """How an operation is shown."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from netwright.model.operations import Failure, Operation, OperationState
+from netwright.server.api import times
 
 
 class FailureView(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +36,8 @@ class OperationView(msgspec.Struct, frozen=True, kw_only=True):
             status=_status(operation),
             result=result,
             error=failure_view(operation.failure) if operation.failure else None,
-            created_at=datetime.fromtimestamp(int(operation.created_at), UTC),
-            finished_at=None if ended is None else datetime.fromtimestamp(int(ended), UTC),
+            created_at=times.moment(operation.created_at),
+            finished_at=None if ended is None else times.moment(ended),
         )
 
 

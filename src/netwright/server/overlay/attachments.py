@@ -20,9 +20,15 @@ from netwright.model.resources import (
     VnicType,
 )
 from netwright.model.states import ATTACHMENT, AttachmentState, Event
-from netwright.server.overlay.access import hold_access, holds_of, release_access
-from netwright.server.overlay.capacity import vni_refusal
+from netwright.server.overlay.access import (
+    access_refusal,
+    hold_access,
+    holds_of,
+    release_access,
+)
+from netwright.server.overlay.capacity import brings, room_refusal, vni_refusal
 from netwright.server.overlay.inventory import Inventory
+from netwright.server.overlay.links import named_by
 from netwright.server.overlay.vlans import exhausted, free_vlan, give_vlan_back, take_vlan
 from netwright.server.world import World
 
@@ -70,6 +76,8 @@ def join(world: World, network: Network, port: Port, host: str, kind: Prepared) 
         assert domain is not None, f"host {host} is in no VLAN domain"
         vlan = take_vlan(world, domain, network.id)
     access = holds_of(world, network.id, host)
+    if world.fabric.room is not None:
+        world.fabric.room.take(network.id, _ends(world, host, kind), brings(port))
     if before is None:
         made = Attachment(
             network_id=network.id,
@@ -91,8 +99,17 @@ def join(world: World, network: Network, port: Port, host: str, kind: Prepared) 
     world.attachments.put(key, replace(after, vlan=vlan, access=access))
 
 
-def fabric_refusal(world: World, network: Network, host: str) -> str:
+def fabric_refusal(world: World, network: Network, port: Port, host: str, kind: Prepared) -> str:
     """Why the fabric cannot carry the network to the host; "" when it can. Raises NeedsVlans."""
+    refusal = (
+        access_refusal(world, network.id, port.id, host, kind)
+        if kind.vnic_type is VnicType.BAREMETAL
+        else _host_refusal(world, network, host)
+    )
+    return refusal or room_refusal(world, port, _ends(world, host, kind))
+
+
+def _host_refusal(world: World, network: Network, host: str) -> str:
     domain = _inventory(world).domain_of(host)
     if domain is None:
         return (
@@ -158,6 +175,13 @@ def step_attachment(
         since=attachment.since if state is attachment.state else now,
         cause="" if state is AttachmentState.UP else cause,
     )
+
+
+def _ends(world: World, host: str, kind: Prepared) -> dict[str, str]:
+    """The leaf interfaces that such a binding hangs on, by leaf; one of several."""
+    if kind.vnic_type is VnicType.BAREMETAL:
+        return {each.switch: each.interface for each in named_by(kind.profile)}
+    return {each.upper.node: each.upper.interface for each in _inventory(world).links_of(host)}
 
 
 def _inventory(world: World) -> Inventory:

@@ -8,10 +8,12 @@ in these networks, wherever they are (RFC 7432, type-2 routes).
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from netwright.model.resources import Attachment, Value
+from netwright.model.resources import Attachment, Port, Value
 from netwright.model.routing import Router
-from netwright.model.topology import Irb, SwitchKind
+from netwright.model.states import BindingState
+from netwright.model.topology import Capacities, Irb, Switch, SwitchKind
 from netwright.server.overlay.inventory import Inventory
+from netwright.server.overlay.room import Counts, Room
 from netwright.server.world import World
 
 
@@ -56,28 +58,70 @@ class Usage(NamedTuple):
     routers: Iterable[Router]
 
 
+class Held(NamedTuple):
+    """What a leaf has: networks, with those of its VPCs; how many VPCs, and transit VNIs."""
+
+    networks: set[str]
+    vrfs: int
+    transit: int
+
+
 def capacities(inventory: Inventory, usage: Usage) -> Iterator[SwitchCapacity]:
     """Of every leaf and border, in the order of the inventory."""
-    on_leaf: dict[str, set[str]] = {}
-    for network_id, host in usage.attached:
-        for leaf in inventory.leaves_of(host):
-            on_leaf.setdefault(leaf, set()).add(network_id)
-    for network_id, leaf in usage.access:
-        on_leaf.setdefault(leaf, set()).add(network_id)
-    fabric = {network_id for network_id, _ in (*usage.attached, *usage.access)}
-    for switch in inventory.topology.switches:
-        if inventory.is_leaf(switch.name):
-            attached = on_leaf.get(switch.name, set())
-            networks, vrfs, transit = _with_vpcs(inventory, attached, fabric, usage.routers)
-            can = switch.capacities
-            yield SwitchCapacity(
-                switch=switch.name,
-                kind=switch.kind,
-                macs=Use(used=_sum(usage.ports, networks), capacity=can.macs),
-                vnis=Use(used=len(networks) + transit, capacity=can.vnis),
-                vrfs=Use(used=vrfs, capacity=can.vrfs),
-                arp_entries=Use(used=_sum(usage.addresses, networks), capacity=can.arp_entries),
+    for switch, (networks, vrfs, transit) in _held(inventory, usage):
+        can = switch.capacities
+        yield SwitchCapacity(
+            switch=switch.name,
+            kind=switch.kind,
+            macs=Use(used=_sum(usage.ports, networks), capacity=can.macs),
+            vnis=Use(used=len(networks) + transit, capacity=can.vnis),
+            vrfs=Use(used=vrfs, capacity=can.vrfs),
+            arp_entries=Use(used=_sum(usage.addresses, networks), capacity=can.arp_entries),
+        )
+
+
+def room_of(inventory: Inventory, usage: Usage) -> Room:
+    """What is left of MACs and ARP entries on the leaves that say how many they can hold."""
+    limits = limits_of(inventory)
+    networks = {
+        network_id: Counts(count, usage.addresses.get(network_id, 0))
+        for network_id, count in usage.ports.items()
+    }
+    used, on = dict.fromkeys(limits, Counts()), dict[str, frozenset[str]]()
+    for switch, held in _held(inventory, usage):
+        if switch.name in limits:
+            used[switch.name] = Counts(
+                _sum(usage.ports, held.networks), _sum(usage.addresses, held.networks)
             )
+            for network_id in held.networks:
+                on[network_id] = on.get(network_id, frozenset()) | {switch.name}
+    return Room(limits, used, on, networks)
+
+
+def limits_of(inventory: Inventory) -> Mapping[str, Capacities]:
+    """The leaves whose MACs or ARP entries are counted."""
+    return {
+        each.name: each.capacities
+        for each in inventory.topology.switches
+        if inventory.is_leaf(each.name)
+        and (each.capacities.macs is not None or each.capacities.arp_entries is not None)
+    }
+
+
+def room_refusal(world: World, port: Port, ends: Mapping[str, str]) -> str:
+    """Why a leaf cannot hold the port; "" when all can, or nobody has counted.
+
+    `ends` are the interfaces that it is to hang on, by their leaf.
+    """
+    room = world.fabric.room
+    return room.refusal(port.network_id, ends, brings(port)) if room is not None else ""
+
+
+def brings(port: Port) -> Counts:
+    """What the port brings to the leaves; nothing, when it is counted and only moves."""
+    if any(binding.state is not BindingState.REFUSED for binding in port.bindings):
+        return Counts()
+    return Counts(1, len(port.fixed_ips))
 
 
 def vni_refusal(world: World, inventory: Inventory, network_id: str, leaves: Iterable[str]) -> str:
@@ -109,10 +153,23 @@ def _is_over(attachment: Attachment, leaf: str, hosts: tuple[str, ...]) -> bool:
     return attachment.generation > 0 and attachment.host in hosts
 
 
+def _held(inventory: Inventory, usage: Usage) -> Iterator[tuple[Switch, Held]]:
+    on_leaf: dict[str, set[str]] = {}
+    for network_id, host in usage.attached:
+        for leaf in inventory.leaves_of(host):
+            on_leaf.setdefault(leaf, set()).add(network_id)
+    for network_id, leaf in usage.access:
+        on_leaf.setdefault(leaf, set()).add(network_id)
+    fabric = {network_id for network_id, _ in (*usage.attached, *usage.access)}
+    for switch in inventory.topology.switches:
+        if inventory.is_leaf(switch.name):
+            attached = on_leaf.get(switch.name, set())
+            yield switch, _with_vpcs(inventory, attached, fabric, usage.routers)
+
+
 def _with_vpcs(
     inventory: Inventory, attached: set[str], fabric: set[str], routers: Iterable[Router]
-) -> tuple[set[str], int, int]:
-    """A leaf's networks with those of their VPCs; how many VPCs, and transit VNIs, it has."""
+) -> Held:
     networks, vrfs, transit = set(attached), 0, 0
     is_symmetric = inventory.topology.fabric.irb is Irb.SYMMETRIC
     for router in routers:
@@ -123,7 +180,7 @@ def _with_vpcs(
         transit += router.vni is not None
         if not is_symmetric:
             networks |= of_router & fabric
-    return networks, vrfs, transit
+    return Held(networks, vrfs, transit)
 
 
 def _sum(counts: Mapping[str, int], networks: Iterable[str]) -> int:

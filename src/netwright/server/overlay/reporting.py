@@ -26,6 +26,8 @@ OVERLAY_DEADLINE_S = 60.0
 
 ACTOR = "fabric"
 
+_PENDING = frozenset({PortState.WIRING, PortState.MOVING})
+
 _EVENT = {
     ReportStatus.UP: Event.PLANE_UP,
     ReportStatus.DOWN: Event.PLANE_DOWN,
@@ -120,6 +122,8 @@ def _put(world: World, before: Attachment, after: Attachment, event: Event, *, a
         told = (port.state, port.cause)
         if before.state is after.state and port_state(port, network, after) == told:
             continue
+        if before.state is after.state is AttachmentState.WANTED and port.state not in _PENDING:
+            continue  # it was verified before a machine's other interface came to be wanted
         try:
             happen(
                 world,

@@ -21,7 +21,6 @@ from netwright.model.resources import (
     VnicType,
 )
 from netwright.model.states import BindingState, Event, Plane, PortState
-from netwright.server.overlay.access import access_refusal
 from netwright.server.overlay.attachments import attach, detach, fabric_refusal, is_fabric, join
 from netwright.server.overlay.links import access_of
 from netwright.server.ports.lifecycle import happen, may_answer, step, was_told, with_binding
@@ -316,12 +315,12 @@ def refusal_of(world: World, port: Port, kind: Prepared, name: str) -> str:
     network = network_of(world, port)
     overlay = _needs_overlay(network, port, kind)
     if kind.vnic_type is VnicType.BAREMETAL:
-        return access_refusal(world, network.id, port.id, name, kind) if overlay else ""
+        return fabric_refusal(world, network, port, name, kind) if overlay else ""
     host = world.hosts.get(name)
     if host is None:
         return f"host {name} is not registered: start netwright agent --host {name} there"
     refusal = _hosts_refusal(host, network.segment.physical_network)
-    return refusal or (fabric_refusal(world, network, name) if overlay else "")
+    return refusal or (fabric_refusal(world, network, port, name, kind) if overlay else "")
 
 
 def _needs_overlay(network: Network, port: Port, kind: Prepared) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from netwright.model.planes import needed_planes
 from netwright.model.resources import (
     FENCED,
+    UPLINK_LOST,
     Attachment,
     Binding,
     Host,
@@ -205,7 +206,8 @@ def _conditions(host: Host) -> Iterator[Wait]:
     for condition, cause in sorted(but_the_fence(host.conditions).items()):
         says = f"Host {host.name} says" if condition in agents else f"Of host {host.name}"
         yield Wait(
-            what=f"{says}: {condition} ({cause}); this alone stops no port",
+            what=f"{says}: {condition} ({cause})"
+            + ("" if condition == UPLINK_LOST else "; this alone stops no port"),
             since=host.conditions_since.get(condition),
             next="",
         )

@@ -16,6 +16,7 @@ from netwright.model.resources import Host, Network, Subnet
 from netwright.model.security import SecurityGroup
 from netwright.model.wire import Kind
 from netwright.server.overlay.inventory import Inventory
+from netwright.server.overlay.room import Room
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import events_after, last_seq
 from netwright.server.world import World
@@ -50,6 +51,7 @@ class Memory:
         self.usage: dict[str, dict[str, int]] = {}
         self.inventory: Inventory | None = None
         self.has_controller = False  # once True, it stays so
+        self.room: Room | None = None  # a hint, which need not be true
 
     @property
     def seq(self) -> int:
@@ -118,6 +120,10 @@ class Memory:
             if group_id is not None:
                 self.default_groups[project_id] = group_id
 
+    def _forget_inventory(self) -> None:
+        self.inventory = None
+        self.room = None  # its leaves may be others, or hold less
+
     def _forget_groups(self) -> None:
         self.group_projects.clear()
         self.default_groups.clear()
@@ -142,8 +148,11 @@ class Memory:
                 self.networks.pop(subnet.network_id, None)
         for name, _, _ in world.hosts.changed():
             self.hosts.pop(name, None)
+        room = world.fabric.room
+        if room is not None and room.base is self.room:  # else it was counted anew meanwhile
+            self.room = room
         if world.topologies.is_touched:
-            self.inventory = None
+            self._forget_inventory()
         self._commit_groups(world)
         self._commit_quotas(world)
 
@@ -183,7 +192,7 @@ class Memory:
         elif event.kind is Kind.SECURITY_GROUP:
             self._forget_groups()  # what is gone does not say whose default one it was
         elif event.kind is Kind.TOPOLOGY:
-            self.inventory = None
+            self._forget_inventory()
         elif event.kind is Kind.QUOTA:
             self.quotas.pop(event.id, None)
 

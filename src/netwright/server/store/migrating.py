@@ -20,7 +20,8 @@ from sqlalchemy import Connection, NullPool, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from netwright.db.postgres import CONNECT_S, TURN_KEY, unavailable_when_gone
+from netwright.db.postgres import CONNECT_S, unavailable_when_gone
+from netwright.db.postgres_transaction import TURN_KEY
 from netwright.db.sqlite import connect
 from netwright.model.errors import Unavailable
 from netwright.server.store import migrations

@@ -70,6 +70,7 @@ async def load_overlay(
         await load_domain_attachments(tx, world, fabric)
     await _load_access(tx, world, needs, fabric)
     await _load_networks_on(tx, world, fabric)
+    world.fabric.room = memory.room.fork() if memory.room is not None else None
     await _load_ends(tx, world, needs)
     if needs.all_attachments:
         await _load_all(tx, world)

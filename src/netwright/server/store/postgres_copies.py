@@ -21,10 +21,10 @@ import asyncpg
 from netwright.db.postgres import (
     APPLICATION,
     CONNECT_S,
-    TURN_KEY,
     unavailable_when_gone,
     without_password,
 )
+from netwright.db.postgres_transaction import TURN_KEY
 from netwright.server.store.copying import CopyFailed, ProgramMissing, not_a_backup, not_empty
 from netwright.server.store.opening import DatabaseInUse
 from netwright.server.store.versions import UNNUMBERED

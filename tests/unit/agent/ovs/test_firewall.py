@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from tests.unit.agent.ovs.plan_scene import RED, WIRING, desired, members
 from tests.unit.agent.ovs.simswitch import SimSwitch
 from tests.unit.agent.ovs.tablewalk import Conntrack, Packet, Tables, five_tuple
-from tests.unit.agent.ovs.test_plan import RED, WIRING, desired, members
 
 from netwright.agent.members import Memberships
 from netwright.agent.ovs.plan import make_plan

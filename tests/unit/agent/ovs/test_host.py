@@ -1,7 +1,8 @@
 """The host's OVS as the agent's loop sees it, over a simulated switch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from netwright.agent.ovs.actual import Device, Rows
 from netwright.agent.ovs.changes import Problem
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.host import ANNOUNCE_AFTER_S, OvsHost
+from netwright.agent.ovs.lost_uplinks import LOST_S
 from netwright.agent.ovs.outcome import Outcome
 from netwright.agent.ovs.wiring import Bond, Desired, HostWiring, PhysicalBridge
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.ovs.witness import UplinkState, uplink_states
 from netwright.agent.wiring import Endpoint, Wiring, WiringError, WiringStatus
+from netwright.agent.wiring import Outcome as WiringOutcome
 from netwright.model.resources import AddressPair, NetworkType, Segment
 
 WIRING = HostWiring((PhysicalBridge("br-bond", "physnet1", Bond(("nic0", "nic1"))),))
@@ -89,9 +92,11 @@ class SimDriver(OvsDriver):
 
 
 @asynccontextmanager
-async def running(*plugged: str) -> AsyncIterator[tuple[OvsHost, SimDriver, asyncio.Event]]:
+async def running(
+    *plugged: str, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[tuple[OvsHost, SimDriver, asyncio.Event]]:
     driver = SimDriver(SimSwitch())
-    host = OvsHost(driver)
+    host = OvsHost(driver, clock=clock)
     changed = asyncio.Event()
     task = asyncio.create_task(host.run(changed.set))
     await host.wait_ready(5)
@@ -268,6 +273,31 @@ async def test_nics_and_redundancy() -> None:
         ]
         cause = "bond0 on br-bond: no verified path by nic1"
         assert host.conditions() == {"redundancy lost": cause}
+
+
+def all_silent(driver: SimDriver, state: str = "down") -> None:
+    for name in ("nic0", "nic1"):
+        row = driver.switch.interface(name)
+        silent = msgspec.structs.replace(row, bfd_status={"state": state})
+        driver.switch.interfaces[row.uuid] = silent
+
+
+async def test_ports_are_cut_off_when_their_uplink_is_silent_for_a_while() -> None:
+    now = 100.0
+    async with running("p1", clock=lambda: now) as (host, driver, _):
+        await host.apply({"p1": ENDPOINT}, sweep=False)
+        all_silent(driver)
+        wired = await host.apply({"p1": ENDPOINT}, sweep=False)
+        assert wired.outcomes["p1"].status is WiringStatus.UP
+        now += LOST_S
+        wired = await host.apply({"p1": ENDPOINT}, sweep=False)
+        assert wired.outcomes["p1"] == WiringOutcome(
+            status=WiringStatus.CUT_OFF,
+            cause="bond0 on br-bond has no verified path by nic0, nic1",
+        )
+        all_silent(driver, "up")
+        wired = await host.apply({"p1": ENDPOINT}, sweep=False)
+        assert wired.outcomes["p1"].status is WiringStatus.UP
 
 
 async def test_what_stands_is_not_looked_at_again_unless_something_moved() -> None:

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.agent.ovs.simswitch import SimSwitch
-from tests.unit.agent.ovs.test_plan import (
+from tests.unit.agent.ovs.plan_scene import (
     BLUE,
     PORTS,
     RED,
@@ -20,6 +19,7 @@ from tests.unit.agent.ovs.test_plan import (
     wants,
     wirings,
 )
+from tests.unit.agent.ovs.simswitch import SimSwitch
 
 from netwright.agent.members import Memberships
 from netwright.agent.ovs.actual import Actual, renewed

@@ -6,7 +6,7 @@ import pytest
 from msgspec import to_builtins
 from tests.doubles.http import Client
 from tests.doubles.store import ADMIN
-from tests.unit.server.overlay_scene import fabric_network, leaf, topology
+from tests.unit.server.overlay_scene import fabric_network, leaf, replaced, topology
 
 from netwright.model.topology import Capacities
 from netwright.model.wire import HostRegistration
@@ -35,9 +35,7 @@ async def clients(core: Core) -> Clients:
     admin = Client(application(edge), {"x-auth-token": "secret"})
     token = (await admin.post("/v1/fabric/credential", None)).json["token"]
     controller = Client(application(edge), {"x-auth-token": token})
-    small = (leaf(1, capacities=Capacities(macs=1)), leaf(2), leaf(3), leaf(4))
-    wanted = to_builtins(topology(switches=small))
-    assert (await admin.ask("PUT", "/v1/topology", wanted)).status == 200
+    await core.commit(replaced(topology()))
     await core.commit(fabric_network("red", 5000))
     registration = HostRegistration(epoch="e", driver="ovs")
     await core.commit(RegisterHost(caller=ADMIN, host="h1", registration=registration))
@@ -45,6 +43,9 @@ async def clients(core: Core) -> Clients:
         PortDraft(id=n, project_id="p", network_id="red", host="h1", fixed_ips=()) for n in "ab"
     )
     await core.commit(CreatePorts(caller=ADMIN, drafts=drafts))
+    small = (leaf(1, capacities=Capacities(macs=1)), leaf(2), leaf(3), leaf(4))
+    wanted = to_builtins(topology(switches=small))
+    assert (await admin.ask("PUT", "/v1/topology", wanted)).status == 200
     return admin, controller
 
 

@@ -134,6 +134,18 @@ async def test_a_watch_streams_lines(agent: Client, service: ServiceDouble) -> N
     assert service.watched[-1] == {"after": None, "kinds": frozenset(Kind), "host": "h1"}
 
 
+async def test_a_watch_of_the_fabric_controller_is_known_as_such(
+    client: Client, service: ServiceDouble
+) -> None:
+    token = (await client.ask("POST", "/v1/fabric/credential")).json["token"]
+    watch = "/v1/watch?kinds=operation"
+    answer = await client.ask("GET", watch, headers={"x-auth-token": token})
+    assert answer.status == 200
+    await client.ask("GET", watch)
+    by_controller, by_admin = service.watched
+    assert by_controller == {**by_admin, "is_fabrics": True}
+
+
 async def test_history_and_explanation(client: Client, member: Client) -> None:
     network = (await client.post("/v2.0/networks", {"network": {}})).json["network"]["id"]
     body = {"port": {"network_id": network, "binding:host_id": "h9"}}

@@ -124,6 +124,13 @@ def test_conditions_of_the_host_are_told_and_stop_nothing() -> None:
     assert "this alone stops no port, for 1 min 15 s." in explanation.text
 
 
+def test_a_lost_uplink_is_not_said_to_stop_nothing() -> None:
+    host = _host(conditions={"uplink lost": "no verified path by eth0"})
+    explanation = _explain(PortState.DEGRADED, _binding(BindingState.DOWN), hosts=(host,))
+    assert "Host h1 says: uplink lost (no verified path by eth0)" in explanation.text
+    assert "stops no port" not in explanation.text
+
+
 @pytest.mark.parametrize("host", [None, _host(state=HostState.UNKNOWN)])
 def test_bare_metal_on_a_vlan_needs_no_agent(host: Host | None) -> None:
     explanation = _explain(

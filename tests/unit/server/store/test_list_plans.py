@@ -14,8 +14,8 @@ from bench import million
 from sqlalchemy import ClauseElement
 from tests.doubles.postgres import Postgres
 
-from netwright.db import postgres, sqlite
-from netwright.db.postgres import PostgresTransaction
+from netwright.db import postgres_transaction, sqlite
+from netwright.db.postgres_transaction import PostgresTransaction
 from netwright.db.sqlite import SqliteTransaction
 from netwright.db.transaction import Row
 from netwright.model.resources import Network, Port, Subnet, Value
@@ -76,7 +76,7 @@ class Plans:
         self.whole += [step for *_, step in steps if SCAN.match(step)]
 
     async def on_postgres(self, tx: PostgresTransaction, statement: ClauseElement) -> None:
-        sql, bound = postgres.composed(statement)
+        sql, bound = postgres_transaction.composed(statement)
         await tx.connection.execute("SET enable_seqscan = off")
         (plan,) = await tx.connection.fetchrow(f"EXPLAIN (FORMAT JSON) {sql}", *bound)
         self._look_at(json.loads(plan)[0]["Plan"])

@@ -14,7 +14,7 @@ from netwright.fabric.drivers.base import Actual, Learned, OvertakenError
 from netwright.fabric.drivers.core import reading
 from netwright.fabric.drivers.core.ovsdb import Ovsdb
 from netwright.fabric.drivers.core.reading import Core
-from netwright.fabric.drivers.linux import marks
+from netwright.fabric.drivers.linux import marks, tokens
 from netwright.fabric.drivers.linux.node import Node
 from netwright.fabric.drivers.wording import element_words
 from netwright.linux import links
@@ -84,6 +84,7 @@ class CoreDriver:
                 if link.name != "lo" and marks.read(link.alias) is None
             },
             boot_id=self._node.boot_id(),
+            token=session.token(),
         )
 
     def _apply(self, session: "_Session", changes: Sequence[Change], token: int) -> None:
@@ -100,13 +101,13 @@ class CoreDriver:
 
     def _hold_token(self, session: "_Session", token: int) -> None:
         kept = session.token()
+        if kept < token:
+            kept = session.keep_token(token)
         if kept > token:
             raise OvertakenError(
                 f"switch {self._name} was written to by a newer controller (token {kept}, ours is "
                 f"{token}): this one changes nothing more; it waits for the lease."
             )
-        if kept < token:
-            session.keep_token(token)
 
     async def _run(self, work: "Callable[[_Session], T]") -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
@@ -175,13 +176,10 @@ class _Session:
                 raise RefusedError("a core has gateways and routes alone: correct the plan")
 
     def token(self) -> int:
-        link = self._link(marks.TOKEN_LINK)
-        return marks.read_number(marks.read(link.alias), "token") or 0 if link else 0
+        return tokens.kept(self._netlink)
 
-    def keep_token(self, token: int) -> None:
-        if self._link(marks.TOKEN_LINK) is None:
-            self._netlink.tell([links.add_bridge(marks.TOKEN_LINK, None, _MTU)])
-        self._netlink.tell([links.mark(marks.TOKEN_LINK, marks.write(token=token))])
+    def keep_token(self, token: int) -> int:
+        return tokens.keep(self._netlink, token)
 
     def _ensure(self, gateway: VlanGateway) -> None:
         if gateway.vrf is not None:

@@ -41,7 +41,8 @@ class FileDriver:
         self._loopback = loopback or "192.0.2.1"
 
     async def read(self) -> Actual:
-        return Actual(config=form.config(self._document()), links={}, boot_id="file")
+        now = self._document()
+        return Actual(config=form.config(now), links={}, boot_id="file", token=now.token)
 
     async def apply(self, changes: Sequence[Change], *, token: int) -> None:
         """All or nothing: the file is replaced as a whole."""

@@ -81,6 +81,7 @@ class FrrDriver:
             },
             boot_id=boot_id,
             is_isolated=observed.is_isolated,
+            token=session.token(),
         )
 
     def _apply(self, session: Session, changes: Sequence[Change], token: int) -> None:
@@ -116,13 +117,13 @@ class FrrDriver:
     def _hold_token(self, session: Session, token: int) -> None:
         """Raises OvertakenError when the switch has seen a higher one."""
         kept = session.token()
+        if kept < token:
+            kept = session.keep_token(token)
         if kept > token:
             raise OvertakenError(
                 f"switch {self._name} was written to by a newer controller (token {kept}, ours is "
                 f"{token}): this one changes nothing more; it waits for the lease."
             )
-        if kept < token:
-            session.keep_token(token)
         self._token = token
 
     def _learned(self, session: Session, vnis: Sequence[int]) -> Mapping[int, Learned]:

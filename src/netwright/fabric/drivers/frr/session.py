@@ -13,7 +13,7 @@ from typing import Self
 from netwright.fabric.drivers.bpf import kernel, programs
 from netwright.fabric.drivers.bpf.kernel import Map
 from netwright.fabric.drivers.frr.vty import Vty
-from netwright.fabric.drivers.linux import filters, marks
+from netwright.fabric.drivers.linux import filters, tokens
 from netwright.fabric.drivers.linux.filters import Filter
 from netwright.fabric.drivers.linux.node import Node
 from netwright.linux import links
@@ -113,15 +113,11 @@ class Session:
 
     def token(self) -> int:
         """The highest that has written to the switch; 0: none."""
-        link = self.link("", marks.TOKEN_LINK)
-        return marks.read_number(marks.read(link.alias), "token") or 0 if link else 0
+        return tokens.kept(self.netlink(""))
 
-    def keep_token(self, token: int) -> None:
-        alias = marks.write(token=token)
-        link = self.link("", marks.TOKEN_LINK)
-        if link is None:
-            self.netlink("").tell([links.add_bridge(marks.TOKEN_LINK, None, 1500)])
-        self.netlink("").tell([links.mark(marks.TOKEN_LINK, alias)])
+    def keep_token(self, token: int) -> int:
+        """Leave it on the switch; which is the highest then."""
+        return tokens.keep(self.netlink(""), token)
 
     def _vty_directory(self) -> Path:
         return self.node.directory / "frr"

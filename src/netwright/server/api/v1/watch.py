@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from netwright.model.errors import Denied, HTTPBadRequest, Unavailable
+from netwright.model.fabric import WATCHED
 from netwright.model.wire import Kind, WatchLine
 from netwright.server.api.errors import invalid
 from netwright.server.api.query import each_once, values_of
@@ -13,20 +14,6 @@ from netwright.server.api.v1.hosts import require_host
 from netwright.server.watch import OF_GROUPS
 
 GROUPS_MAX = 1_000
-OF_FABRIC = frozenset(
-    {
-        Kind.TOPOLOGY,
-        Kind.NETWORK,
-        Kind.SUBNET,
-        Kind.ROUTER,
-        Kind.ATTACHMENT,
-        Kind.HOST,
-        Kind.OPERATION,
-        Kind.SWITCH,
-    }
-)
-"""The kinds that the fabric controller may watch."""
-
 _PARAMETERS = ("after", "kinds", "host")
 
 
@@ -48,7 +35,10 @@ def routes(streams: Streams) -> tuple[Route, ...]:
                 )
             require_host(call, host)
         lines = call.service.watch(
-            after=given.get("after") or None, kinds=_kinds(given.get("kinds")), host=host
+            after=given.get("after") or None,
+            kinds=_kinds(given.get("kinds")),
+            host=host,
+            is_fabrics=call.caller.is_controller,
         )
         return Reply(200, content_type=NDJSON, stream=lines)
 
@@ -62,10 +52,10 @@ def routes(streams: Streams) -> tuple[Route, ...]:
 def _require_of_fabric(given: Mapping[str, str], groups: frozenset[str]) -> None:
     """The fabric controller watches what it plans from, and what it is asked to do."""
     kinds = _kinds(given.get("kinds"))
-    if groups or "host" in given or kinds - OF_FABRIC:
+    if groups or "host" in given or kinds.difference(WATCHED):
         raise Denied(
             "The fabric controller's credential cannot watch that.",
-            next=f"Watch with kinds={','.join(sorted(OF_FABRIC))} or some of these.",
+            next=f"Watch with kinds={','.join(sorted(WATCHED))} or some of these.",
         )
 
 

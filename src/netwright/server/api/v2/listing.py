@@ -75,6 +75,18 @@ def instant(name: str, value: str) -> str:
         raise invalid(name, f"'{value}' is no time such as 2026-01-31T12:00:00Z") from None
 
 
+NAMED_FILTERS: Mapping[str, Canonical] = {
+    "id": text,
+    "name": text,
+    "description": text,
+    "project_id": text,
+    "tenant_id": text,
+    "revision_number": integer,
+}
+"""What every resource with a name and a description can be filtered by."""
+
+NAMED_SORT_KEYS = frozenset({*NAMED_FILTERS, "created_at", "updated_at"})
+
 STANDARD_FILTERS: Mapping[str, Canonical] = {
     "changed_since": instant,
     "tags": text,

@@ -1,7 +1,7 @@
 """Networks in the Networking API: form of requests, commands, views."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from operator import attrgetter
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from netwright.model.errors import NetworkNotFound, Unavailable
 from netwright.model.resources import Network, NetworkType, Segment
 from netwright.model.segments import MTU_MAX, VNIS
+from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
@@ -137,28 +138,18 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     listable = listing.Listable(
         collection=collection,
         filters={
-            "id": listing.text,
-            "name": listing.text,
-            "description": listing.text,
+            **listing.NAMED_FILTERS,
             "admin_state_up": listing.boolean,
             "status": listing.text,
-            "project_id": listing.text,
-            "tenant_id": listing.text,
             "shared": listing.boolean,
             "mtu": listing.integer,
             "labels": values.selector,
             "provider:network_type": listing.text,
             "provider:physical_network": listing.text,
             "provider:segmentation_id": listing.integer,
-            "revision_number": listing.integer,
             **listing.STANDARD_FILTERS,
         },
-        sort_keys=frozenset(
-            {
-                *("id", "name", "admin_state_up", "status", "project_id", "tenant_id", "mtu"),
-                *("description", "revision_number", "created_at", "updated_at"),
-            }
-        ),
+        sort_keys=listing.NAMED_SORT_KEYS | {"admin_state_up", "status", "mtu"},
     )
 
     def creation(
@@ -223,8 +214,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             segmentation_id=segment.segmentation_id if caller.is_admin else UNSET,
             tags=value.tags,
             revision_number=value.revision_number,
-            created_at=datetime.fromtimestamp(int(value.created_at), UTC),
-            updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
+            created_at=times.moment(value.created_at),
+            updated_at=times.moment(value.updated_at),
         )
 
 

@@ -1,7 +1,7 @@
 """Routers in the Networking API: form of requests, commands, views; their interfaces."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from netwright.model.errors import BadRequest
 from netwright.model.resources import HostRoute, Network
 from netwright.model.routing import Router
 from netwright.model.routing_errors import RouterNotFound, RoutesExhausted
+from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
@@ -110,20 +111,10 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
     listable = listing.Listable(
         collection=collection,
         filters={
-            "id": listing.text,
-            "name": listing.text,
-            "description": listing.text,
+            **listing.NAMED_FILTERS,
             "admin_state_up": listing.boolean,
-            "project_id": listing.text,
-            "tenant_id": listing.text,
-            "revision_number": listing.integer,
         },
-        sort_keys=frozenset(
-            {
-                *("id", "name", "description", "admin_state_up", "status"),
-                *("project_id", "tenant_id", "revision_number", "created_at", "updated_at"),
-            }
-        ),
+        sort_keys=listing.NAMED_SORT_KEYS | {"admin_state_up", "status"},
     )
 
     def creation(
@@ -168,8 +159,8 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
             external_gateway_info=None,
             routes=value.routes,
             revision_number=value.revision_number,
-            created_at=datetime.fromtimestamp(int(value.created_at), UTC),
-            updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
+            created_at=times.moment(value.created_at),
+            updated_at=times.moment(value.updated_at),
         )
 
     async def add_interface(self, call: Call) -> Reply:

@@ -6,13 +6,14 @@ that `fields` makes a list cheaper; a page is made column by column (`docs/adr/0
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import NODEFAULT, Raw
 from msgspec.structs import FieldInfo
+
+from netwright.server.api import times
 
 
 class Made(NamedTuple):
@@ -36,7 +37,7 @@ class Rows(NamedTuple):
 
 def moment(stored: str) -> Made:
     """A time in whole seconds, as the API shows it."""
-    return Made(lambda at: datetime.fromtimestamp(int(at), UTC), stored, float)
+    return Made(times.moment, stored, float)
 
 
 def constant(value: Any) -> Made:

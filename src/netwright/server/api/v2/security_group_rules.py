@@ -4,7 +4,7 @@ Rules are made and deleted, never changed.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +17,7 @@ from netwright.model.security_errors import (
     SecurityGroupNotSingleGroupRules,
     SecurityGroupRulesNotSingleTenant,
 )
+from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply
@@ -158,7 +159,7 @@ class SecurityGroupRules(Resource[GroupRule, RuleCreation, RuleChange]):
 
 def rule_view(rule: GroupRule) -> RuleView:
     """A rule with the API's names."""
-    made_at = datetime.fromtimestamp(int(rule.created_at), UTC)
+    made_at = times.moment(rule.created_at)
     return RuleView(
         id=rule.id,
         security_group_id=rule.security_group_id,

@@ -1,7 +1,7 @@
 """Security groups in the Networking API: form of requests, commands, views."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from netwright.model.errors import NotFound, SecurityGroupNotFound
 from netwright.model.resources import Network
 from netwright.model.security import SecurityGroup
+from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply
@@ -81,20 +82,10 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
     listable = listing.Listable(
         collection=collection,
         filters={
-            "id": listing.text,
-            "name": listing.text,
-            "description": listing.text,
-            "project_id": listing.text,
-            "tenant_id": listing.text,
+            **listing.NAMED_FILTERS,
             "stateful": listing.boolean,
-            "revision_number": listing.integer,
         },
-        sort_keys=frozenset(
-            {
-                *("id", "name", "description", "project_id", "tenant_id"),
-                *("revision_number", "created_at", "updated_at"),
-            }
-        ),
+        sort_keys=listing.NAMED_SORT_KEYS,
     )
 
     async def list_many(self, call: Call) -> Reply:
@@ -152,6 +143,6 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
             stateful=value.stateful,
             security_group_rules=tuple(rule_view(in_group(value, rule)) for rule in value.rules),
             revision_number=value.revision_number,
-            created_at=datetime.fromtimestamp(int(value.created_at), UTC),
-            updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
+            created_at=times.moment(value.created_at),
+            updated_at=times.moment(value.updated_at),
         )

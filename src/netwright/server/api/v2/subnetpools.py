@@ -1,7 +1,7 @@
 """Subnet pools in the Networking API: form of requests, commands, views."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +17,7 @@ from netwright.server.addressing_commands import (
     SubnetPoolDraft,
     UpdateSubnetPool,
 )
+from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
@@ -112,11 +113,7 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
     listable = listing.Listable(
         collection=collection,
         filters={
-            "id": listing.text,
-            "name": listing.text,
-            "description": listing.text,
-            "project_id": listing.text,
-            "tenant_id": listing.text,
+            **listing.NAMED_FILTERS,
             "ip_version": listing.integer,
             "min_prefixlen": listing.integer,
             "max_prefixlen": listing.integer,
@@ -125,16 +122,18 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
             "address_scope_id": listing.text,
             "is_default": listing.boolean,
             "shared": listing.boolean,
-            "revision_number": listing.integer,
         },
-        sort_keys=frozenset(
-            {
-                *("id", "name", "description", "project_id", "tenant_id", "ip_version"),
-                *("min_prefixlen", "max_prefixlen", "default_prefixlen", "default_quota"),
-                *("address_scope_id", "is_default", "shared"),
-                *("revision_number", "created_at", "updated_at"),
-            }
-        ),
+        sort_keys=listing.NAMED_SORT_KEYS
+        | {
+            "ip_version",
+            "min_prefixlen",
+            "max_prefixlen",
+            "default_prefixlen",
+            "default_quota",
+            "address_scope_id",
+            "is_default",
+            "shared",
+        },
     )
 
     def creation(
@@ -192,8 +191,8 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
             is_default=value.is_default,
             shared=value.shared,
             revision_number=value.revision_number,
-            created_at=datetime.fromtimestamp(int(value.created_at), UTC),
-            updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
+            created_at=times.moment(value.created_at),
+            updated_at=times.moment(value.updated_at),
         )
 
 

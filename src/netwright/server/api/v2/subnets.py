@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import BadRequest, SubnetNotFound
 from netwright.model.resources import HostRoute, Network, Pool, Subnet
+from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
@@ -142,12 +143,8 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     listable = listing.Listable(
         collection=collection,
         filters={
-            "id": listing.text,
-            "name": listing.text,
-            "description": listing.text,
+            **listing.NAMED_FILTERS,
             "network_id": listing.text,
-            "project_id": listing.text,
-            "tenant_id": listing.text,
             "ip_version": listing.integer,
             "cidr": _cidr,
             "gateway_ip": _gateway_filter,
@@ -156,17 +153,19 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             "ipv6_ra_mode": listing.text,
             "subnetpool_id": listing.text,
             "shared": listing.boolean,
-            "revision_number": listing.integer,
             **listing.STANDARD_FILTERS,
         },
-        sort_keys=frozenset(
-            {
-                *("id", "name", "description", "network_id", "project_id", "tenant_id"),
-                *("ip_version", "cidr", "gateway_ip", "enable_dhcp"),
-                *("ipv6_address_mode", "ipv6_ra_mode", "subnetpool_id"),
-                *("revision_number", "created_at", "updated_at"),
-            }
-        ),
+        sort_keys=listing.NAMED_SORT_KEYS
+        | {
+            "network_id",
+            "ip_version",
+            "cidr",
+            "gateway_ip",
+            "enable_dhcp",
+            "ipv6_address_mode",
+            "ipv6_ra_mode",
+            "subnetpool_id",
+        },
     )
 
     def creation(
@@ -239,8 +238,8 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             tags=value.tags,
             subnetpool_id=value.subnetpool_id,
             revision_number=value.revision_number,
-            created_at=datetime.fromtimestamp(int(value.created_at), UTC),
-            updated_at=datetime.fromtimestamp(int(value.updated_at), UTC),
+            created_at=times.moment(value.created_at),
+            updated_at=times.moment(value.updated_at),
         )
 
 

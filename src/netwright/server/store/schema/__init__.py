@@ -1,0 +1,111 @@
+"""The server's tables.
+
+A resource is kept whole, as its value's JSON in `body`; the other columns are what keys, indexes
+and filters need, and are written from the same value by one function (`rows`). Uniqueness is the
+schema's: (subnet, address), (network, MAC), (project, unique name), (physical network, VLAN), VNI.
+
+Addresses are 16 bytes, IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2): they sort by value in both.
+"""
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from netwright.server.store.schema.base import metadata, present
+from netwright.server.store.schema.fabric import (
+    access_port,
+    attachment,
+    attachment_due,
+    domain_vlan,
+    held_vni,
+    leaf_link,
+    switch_state,
+    topology,
+)
+from netwright.server.store.schema.hosts import heard, host, revocation
+from netwright.server.store.schema.keeping import alembic_version, lease, meta
+from netwright.server.store.schema.log import event, notice, operation, operation_work
+from netwright.server.store.schema.networks import network, network_label, router, subnet
+from netwright.server.store.schema.pools import address_scope, gap, pool_use, subnetpool
+from netwright.server.store.schema.ports import (
+    SPARSE,
+    allocation,
+    binding,
+    block,
+    former_mac,
+    port,
+    transition,
+)
+from netwright.server.store.schema.projects import quota, quota_usage, tag
+from netwright.server.store.schema.security import membership, security_group, security_group_rule
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "SPARSE",
+    "access_port",
+    "address_scope",
+    "alembic_version",
+    "allocation",
+    "attachment",
+    "attachment_due",
+    "binding",
+    "block",
+    "domain_vlan",
+    "event",
+    "former_mac",
+    "gap",
+    "heard",
+    "held_vni",
+    "host",
+    "leaf_link",
+    "lease",
+    "membership",
+    "meta",
+    "metadata",
+    "network",
+    "network_label",
+    "notice",
+    "operation",
+    "operation_work",
+    "pool_use",
+    "port",
+    "postgres_ddl",
+    "present",
+    "quota",
+    "quota_usage",
+    "revocation",
+    "router",
+    "security_group",
+    "security_group_rule",
+    "sqlite_ddl",
+    "subnet",
+    "subnetpool",
+    "switch_state",
+    "tag",
+    "topology",
+    "transition",
+]
+
+SCHEMA_VERSION = "0011"
+"""The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
+
+
+def sqlite_ddl() -> list[str]:
+    """The statements that make an empty SQLite file the server's."""
+    return _ddl(sqlite.dialect())
+
+
+def postgres_ddl() -> list[str]:
+    """The statements that make an empty PostgreSQL database the server's."""
+    return _ddl(postgresql.dialect())  # type: ignore[no-untyped-call]
+
+
+def _ddl(dialect: Dialect) -> list[str]:
+    statements = []
+    for table in metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements += [
+            str(CreateIndex(index).compile(dialect=dialect))
+            for index in sorted(table.indexes, key=lambda index: str(index.name))
+        ]
+    return statements
