@@ -163,6 +163,7 @@ def _configuration(request: Request, verb: Verb) -> Configuration:
         ) from error
     if verb is Verb.ADD:
         _check_labels(config.labels)
+        _refuse_what_is_not_served(config)
     if verb is Verb.CHECK and config.prev_result is None:
         raise CniError(
             Code.INVALID_CONFIGURATION,
@@ -176,6 +177,22 @@ def _configuration(request: Request, verb: Verb) -> Configuration:
             next="the runtime lists the attachments that it knows; an empty list ends all",
         )
     return config
+
+
+def _refuse_what_is_not_served(config: Configuration) -> None:
+    """A container that lacks silently what it was configured for would be worse than none."""
+    if wanted := sorted(name for name, is_wanted in config.capabilities.items() if is_wanted):
+        raise CniError(
+            Code.UNSUPPORTED_FIELD,
+            f"capabilities {', '.join(wanted)} are not served by this plugin",
+            next="take them out of the network configuration",
+        )
+    if config.prev_result is not None:
+        raise CniError(
+            Code.INVALID_CONFIGURATION,
+            "ADD comes with the prevResult of another plugin",
+            next="make this plugin the first of its conflist: it is the one that makes interfaces",
+        )
 
 
 def _check_labels(labels: str | None) -> None:

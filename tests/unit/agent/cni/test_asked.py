@@ -10,7 +10,13 @@ from netwright.agent.cni import asked
 from netwright.cni.protocol import SINCE, VERSIONS, CniError, Code, Request, Verb
 
 VALID = "cni.dev/valid-attachments"
-COMPLETE: dict[str, Any] = {"prevResult": {"cniVersion": "1.1.0"}, VALID: []}
+COMPLETE: dict[str, Any] = {VALID: []}
+BEFORE: dict[str, Any] = {"prevResult": {"cniVersion": "1.1.0"}}
+
+
+def complete(verb: str) -> dict[str, Any]:
+    """What every verb but ADD may come with."""
+    return COMPLETE if verb == "ADD" else {**COMPLETE, **BEFORE}
 
 
 def refusal(ask: Ask) -> CniError:
@@ -23,7 +29,7 @@ def refusal(ask: Ask) -> CniError:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("verb", Verb)
 def test_each_verb_is_taken_from_its_first_version_on(verb: Verb, version: str) -> None:
-    ask = Ask(verb, version, config=COMPLETE)
+    ask = Ask(verb, version, config=complete(verb))
     if version < SINCE.get(verb, VERSIONS[0]):
         assert refusal(ask).code is Code.INCOMPATIBLE_VERSION
         return
@@ -35,7 +41,7 @@ def test_each_verb_is_taken_from_its_first_version_on(verb: Verb, version: str) 
 @pytest.mark.parametrize("version", ["0.1.0", "0.3.0", "2.0.0", ""])
 @pytest.mark.parametrize("verb", Verb)
 def test_other_versions_are_refused(verb: Verb, version: str) -> None:
-    error = refusal(Ask(verb, version, config=COMPLETE))
+    error = refusal(Ask(verb, version, config=complete(verb)))
     assert error.code is Code.INCOMPATIBLE_VERSION
     assert "1.1.0" in error.next
 
@@ -52,7 +58,7 @@ def test_other_versions_are_refused(verb: Verb, version: str) -> None:
 )
 @pytest.mark.parametrize("variable", ["container_id", "netns", "ifname"])
 def test_a_variable_that_is_needed_must_be_set(verb: str, needed: set[str], variable: str) -> None:
-    ask = Ask(verb, environment={variable: ""}, config=COMPLETE)
+    ask = Ask(verb, environment={variable: ""}, config=complete(verb))
     if variable not in needed:
         asked.parse(ask.request())
         return
@@ -84,6 +90,8 @@ def test_a_variable_of_another_form_is_refused(variable: str, value: str) -> Non
         ({"name": ""}, Code.INVALID_CONFIGURATION, "name"),
         ({"waitFor": "never"}, Code.INVALID_CONFIGURATION, "waitFor"),
         ({"prevResult": {"ips": 7}}, Code.INVALID_CONFIGURATION, "prevResult"),
+        (BEFORE, Code.INVALID_CONFIGURATION, "prevResult of another plugin"),
+        ({"capabilities": {"bandwidth": True}}, Code.UNSUPPORTED_FIELD, "bandwidth"),
     ],
 )
 def test_a_configuration_that_is_not_in_order_is_refused(
@@ -103,7 +111,7 @@ def test_what_a_verb_needs_of_the_configuration_is_asked_for() -> None:
 
 def test_what_runtimes_add_is_taken() -> None:
     config = {
-        "capabilities": {"portMappings": True},
+        "capabilities": {"portMappings": False},
         "runtimeConfig": {"portMappings": []},
         "args": {"cni": {}},
         "disableCheck": True,
