@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from tests.doubles.switches import SimulatedSwitch
 
 from netwright.fabric.changes import Change
-from netwright.fabric.config import RouteTargets, SwitchConfig
+from netwright.fabric.config import Interface, RouteTargets, SwitchConfig
 from netwright.fabric.drivers.base import Actual, Learned, OvertakenError
-from netwright.model.errors import LeaseHeld, StaleEpoch, Unavailable
+from netwright.model.errors import DeviceError, LeaseHeld, StaleEpoch, Unavailable
 from netwright.model.fabric import (
     AttachmentReport,
     FabricReports,
@@ -236,11 +236,15 @@ class FabricServer:
             raise Unavailable("The server is away.")
 
 
+ALONE = "It hears nobody."
+
+
 class EvpnSwitch(SimulatedSwitch):
     """A switch that remembers the highest token, and hears what its peers announce.
 
     `announces` overrides the route targets that it announces a VNI with, behind everybody's back.
-    While it `is_isolated` it has no session with any other.
+    While it `is_isolated` it has no session with any other; while it `is_silent` its control plane
+    says nothing, and takes nothing.
     """
 
     def __init__(self, fabric: "EvpnFabric", switch: Switch) -> None:
@@ -249,6 +253,7 @@ class EvpnSwitch(SimulatedSwitch):
         self.tokens: list[int] = []
         self.is_mute = False
         self.is_isolated = False
+        self.is_silent = False
         self.announces: dict[int, RouteTargets] = {}
         self.reads = 0
         self._fabric = fabric
@@ -258,18 +263,36 @@ class EvpnSwitch(SimulatedSwitch):
         self.reads += 1
         actual = await super().read()
         links = dict.fromkeys(self._fabric.faces.get(self.name, ()), True) | dict(actual.links)
-        return replace(actual, links=links, is_isolated=self.is_isolated, token=self.token)
+        isolation = ALONE if self.is_isolated or self.is_silent else ""
+        if self.is_silent:
+            none = RouteTargets(imports=(), exports=())
+            unknown = {
+                vni: replace(one, rd="", route_targets=none)
+                for vni, one in actual.config.segments.items()
+            }
+            actual = replace(actual, config=replace(actual.config, segments=unknown))
+        return replace(
+            actual,
+            links=links,
+            isolation=isolation,
+            is_partial=self.is_silent,
+            token=self.token,
+        )
 
     async def apply(self, changes: Sequence[Change], *, token: int = 0) -> None:
         self._reach()
         if token < self.token:
             raise OvertakenError(f"Switch {self.name} has seen token {self.token}.")
         self.token = token
+        if self.is_silent and not all(isinstance(one.element, Interface) for one in changes):
+            raise DeviceError(f"Switch {self.name}: bgpd does not answer.")
         for change in changes:
             self.carry_out(change)
             self.tokens.append(token)
 
     async def learned(self, vnis: Sequence[int]) -> Mapping[int, Learned]:
+        if self.is_silent:
+            raise DeviceError(f"Switch {self.name}: bgpd does not answer.")
         own = dict(await super().learned(vnis))
         for vni, learned in own.items():
             if vni in self.announces:
@@ -283,7 +306,8 @@ class EvpnSwitch(SimulatedSwitch):
     def exports(self, vni: int) -> frozenset[str]:
         """What it announces of a VNI; nothing while it does not work."""
         segment = self.config.segments.get(vni)
-        if segment is None or not self.is_reachable or self.is_mute or self.is_isolated:
+        heard = self.is_reachable and not (self.is_mute or self.is_isolated or self.is_silent)
+        if segment is None or not heard:
             return frozenset()
         return frozenset(self.announces.get(vni, segment.route_targets).exports)
 
@@ -293,6 +317,10 @@ class EvpnSwitch(SimulatedSwitch):
 
     def isolate(self, *, isolated: bool) -> None:
         self.is_isolated = isolated
+        self._stirred.set()
+
+    def silence(self, *, silent: bool) -> None:
+        self.is_silent = silent
         self._stirred.set()
 
     def reboot(self) -> None:

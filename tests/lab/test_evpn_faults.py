@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.lab.evpn import Evpn, broken, evpn_lab
+from tests.lab.evpn import SETTLED_S, Evpn, broken, evpn_lab
 
 from netwright.lab import faults, links, probe, processes, services, start
 from netwright.lab.nodes import frr
@@ -175,6 +175,51 @@ def test_a_leaf_that_no_other_switch_hears_sends_its_hosts_to_the_other(
         assert lost[0] == 0
     assert {one.state for _, one in watching.values(Port)} <= {PortState.ACTIVE}
     evpn.await_well()
+
+
+def test_a_leaf_whose_bgpd_is_dead_sends_its_hosts_to_the_other(
+    evpn: Evpn, pair: list[Spawned]
+) -> None:
+    was = evpn.leaf_in_use("host1")
+    with pings(evpn, pair, f"{was}'s bgpd dead", 500) as lost:
+        faults.fail(evpn.lab, f"process:{was}/bgpd")
+        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+    assert lost[0] <= ISOLATED_LOST_MAX
+    assert eventually(lambda: evpn.switch(was)["status"] == "isolated", SOON_S)
+    assert "bgpd does not answer" in evpn.switch(was)["cause"]
+    assert {evpn.status(one) for one in pair} == {"ACTIVE"}
+    with pings(evpn, pair, f"{was}'s bgpd is back", 500) as lost:
+        faults.heal(evpn.lab, f"process:{was}/bgpd")
+        assert eventually(lambda: evpn.switch(was)["status"] == "in_sync", SETTLED_S)
+    assert lost[0] == 0
+    evpn.await_well()
+
+
+def test_a_leaf_that_somebody_has_stop_announcing_says_what_is_missing(
+    evpn: Evpn, pair: list[Spawned]
+) -> None:
+    was = evpn.leaf_in_use("host1")
+    asn = frr.fabric_switch(evpn.lab, was).speaker.asn
+    family = ("configure terminal", f"router bgp {asn}", "address-family l2vpn evpn")
+    evpn.vty(was, "bgpd", *family, "no advertise-all-vni", "end")
+    try:
+        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+        assert eventually(lambda: "`advertise-all-vni` is gone" in evpn.switch(was)["cause"], 5.0)
+        near, far = pair
+        assert eventually(
+            lambda: probe.ping(evpn.lab, near.instance.id, far.address()).lost == 0, SOON_S
+        )
+    finally:
+        evpn.vty(was, "bgpd", *family, "advertise-all-vni", "end")
+    evpn.await_well()
+
+
+def test_a_leaf_that_lost_one_of_its_sessions_says_so(evpn: Evpn) -> None:
+    with broken(evpn, "link:leaf1-spine1"):
+        assert eventually(lambda: "no EVPN session by up0" in evpn.switch("leaf1")["cause"], 5.0)
+        assert evpn.switch("leaf1")["status"] == "in_sync"
+    evpn.await_well()
+    assert eventually(lambda: "no EVPN session" not in evpn.switch("leaf1")["cause"], 10.0)
 
 
 def test_a_leaf_falls_silent(evpn: Evpn, pair: list[Spawned]) -> None:

@@ -49,6 +49,7 @@ class Chaos:
         for leaf in self._leaves:
             leaf.is_reachable, leaf.is_mute, leaf.failures = True, False, []
             leaf.isolate(isolated=False)
+            leaf.silence(silent=False)
         await self._attach(NETWORKS[0], "host1")
 
     def attachments(self) -> dict[str, Attachment]:
@@ -72,7 +73,7 @@ class Chaos:
 
     def _disturb_a_leaf(self) -> None:
         leaf = self._chance.choice(self._leaves)
-        match self._chance.randrange(7):
+        match self._chance.randrange(8):
             case 0:
                 leaf.reboot()
             case 1:
@@ -87,6 +88,8 @@ class Chaos:
                 leaf.is_mute = not leaf.is_mute
             case 6:
                 leaf.isolate(isolated=not leaf.is_isolated)
+            case 7:
+                leaf.silence(silent=not leaf.is_silent)
 
 
 @pytest.mark.parametrize("seed", range(6))

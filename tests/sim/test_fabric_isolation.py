@@ -80,3 +80,47 @@ def test_a_controller_that_starts_anew_goes_on_holding(run: Callable[..., None])
             await world.until(lambda: not is_down(world, "leaf1"), 10.0)
 
     run(scenario, FOUR_LEAVES)
+
+
+def test_a_leaf_whose_control_plane_is_silent_sends_its_hosts_away_and_is_not_drifted(
+    run: Callable[..., None],
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.fill(ONE, TWO)
+        async with world.controller():
+            await world.until_up(*SUBJECTS)
+            before = world["leaf1"].config
+            world["leaf1"].silence(silent=True)
+            await world.until(lambda: is_down(world, "leaf1"), 5.0)
+            await world.until(
+                lambda: world.server.status("leaf1").status is SwitchStatus.ISOLATED, 5.0
+            )
+            assert not world.server.status("leaf1").drift
+            assert {world.server.state(one) for one in SUBJECTS} == {UP}
+            world["leaf1"].silence(silent=False)
+            await world.until(lambda: not is_down(world, "leaf1"), 10.0)
+            assert world["leaf1"].config == before
+            await world.until(
+                lambda: world.server.status("leaf1").status is SwitchStatus.IN_SYNC, 5.0
+            )
+            assert "Repaired" not in world.server.status("leaf1").cause
+
+    run(scenario, FOUR_LEAVES)
+
+
+def test_a_silent_leaf_that_nobody_can_stand_in_for_takes_its_networks_down(
+    run: Callable[..., None],
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.fill(ONE, TWO)
+        async with world.controller():
+            await world.until_up(*SUBJECTS)
+            world["leaf2"].is_reachable = False
+            unreachable = SwitchStatus.UNREACHABLE
+            await world.until(lambda: world.server.status("leaf2").status is unreachable, 10.0)
+            world["leaf1"].silence(silent=True)
+            await world.until(lambda: world.server.state("net-1@host1") is not UP, 10.0)
+            assert not is_down(world, "leaf1")
+            assert world.server.state("net-1@host2") is UP
+
+    run(scenario, FOUR_LEAVES)

@@ -73,7 +73,7 @@ class Isolation:
 
     def _is_out(self, name: str, view: View) -> bool:
         """Whether it is isolated, or was held down for that and is not complete again."""
-        if view.actual is not None and view.actual.is_isolated:
+        if view.actual is not None and view.actual.isolation:
             self._back_at.pop(name, None)
             return True
         if name not in self.held:
@@ -93,6 +93,6 @@ class Isolation:
 
 def _serves(view: View | None, port: str) -> bool:
     """Whether what a host sends to this port goes anywhere."""
-    if view is None or view.actual is None or view.actual.is_isolated:
+    if view is None or view.actual is None or view.actual.isolation:
         return False
     return view.actual.links.get(port, True)

@@ -17,13 +17,13 @@ from msgspec.structs import replace
 
 from netwright.client.backoff import Backoff
 from netwright.fabric import drift as drifts
-from netwright.fabric import views
+from netwright.fabric import elements, views
 from netwright.fabric.bringing import READ_S_MAX, Bringer
 from netwright.fabric.config import SwitchConfig
 from netwright.fabric.drift import Drift
 from netwright.fabric.drivers.base import Actual, Driver, Learned, OvertakenError
 from netwright.fabric.lease import LeaseLost
-from netwright.fabric.life import Life
+from netwright.fabric.life import Life, nothing
 from netwright.fabric.remembered import Remembered
 from netwright.fabric.store import Settled
 from netwright.fabric.views import Goal, Outcome, View
@@ -212,7 +212,7 @@ class Keeper:
         """Whether it holds ports down, has sessions again, and the others do not know all yet."""
         actual = self.view.actual if self.view is not None else None
         held = self._goal is not None and self._goal.held
-        return bool(held) and actual is not None and not actual.is_isolated
+        return bool(held) and actual is not None and not actual.isolation
 
     def _unreachable(self, cause: str) -> float:
         self._failures += 1
@@ -227,7 +227,7 @@ class Keeper:
     async def _answer(self) -> None:
         view, asked = self.view, frozenset(self._asked)
         self._asked.clear()
-        if view is None or view.actual is None:
+        if view is None or view.actual is None or view.actual.is_partial:
             return
         learned = {vni: one for vni, one in view.learned.items() if vni not in asked}
         learned.update(await self._learned(asked))
@@ -239,6 +239,9 @@ class Keeper:
         if self.view is not None:
             self.view = replace(self.view, bringing=goal.config)
         actual = await self._bringer.read()
+        if actual.is_partial:
+            self._show(await self._hold(goal, actual))
+            return
         actual = await self._life.meet(actual, goal.config)
         policy = DriftPolicy.REPAIR if repair else goal.policy
         drift = drifts.found(actual.config, self._life.remembered.settled, goal.config, policy)
@@ -254,6 +257,18 @@ class Keeper:
         self._show(views.passed(self.name, self._newest_like(goal), actual, learned, outcome))
         if self._life.completed(actual, wanted):
             self.look()
+
+    async def _hold(self, goal: Goal, actual: Actual) -> View:
+        """Its control plane is silent: nothing is done to it but ports held down."""
+        before = self.view.actual if self.view is not None else None
+        if before is None or not before.is_partial:
+            why = actual.isolation
+            log.warning("a switch's control plane is silent", switch=self.name, why=why)
+            self._note(self.name, "isolated", why)
+        down = [name for name, one in goal.config.interfaces.items() if one.is_down]
+        held = elements.held_down(actual.config, down)  # none is raised: it may be incomplete
+        actual = await self._bringer.bring(actual, held, begin=nothing)
+        return views.silent(self.name, goal, actual)
 
     def _say_drift(self, actual: Actual, drift: Drift, goal: Goal) -> None:
         """Show it, and note it when it is new."""

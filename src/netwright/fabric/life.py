@@ -85,7 +85,7 @@ class Life:
         }
         # Before anything else, so that no bond trusts it.
         closed = replace(actual.config, interfaces={**actual.config.interfaces, **down})
-        return await self._bringer.bring(actual, closed, begin=_nothing)
+        return await self._bringer.bring(actual, closed, begin=nothing)
 
     def beginning(self, actual: Actual) -> Callable[[SwitchConfig], Awaitable[None]]:
         """To be awaited with each goal before the first change towards it."""
@@ -120,5 +120,5 @@ class Life:
         return True
 
 
-async def _nothing(_aim: SwitchConfig) -> None:
+async def nothing(_aim: SwitchConfig) -> None:
     """Nothing is to be kept of it."""

@@ -2,7 +2,7 @@
 
 A status is the first that holds:
 
-    refused ▷ drifted (left so) ▷ applying (started anew) ▷ isolated ▷ half changed ▷ in sync
+    applying (started anew) ▷ isolated ▷ refused ▷ drifted (left so) ▷ half changed ▷ in sync
 """
 
 from collections.abc import Mapping
@@ -90,6 +90,14 @@ def passed(
     )
 
 
+def silent(name: str, goal: Goal, actual: Actual) -> View:
+    """The view of a switch whose control plane does not answer: nothing of it is proven."""
+    cause = _isolated(actual, goal)
+    return View(
+        name=name, status=SwitchStatus.ISOLATED, cause=cause, actual=actual, number=goal.number
+    )
+
+
 def drifted(name: str, before: View | None, goal: Goal, actual: Actual, drift: Drift) -> View:
     """The view of a pass that has found drift, while it goes on."""
     return replace(
@@ -109,25 +117,31 @@ def _status(goal: Goal, actual: Actual, outcome: Outcome) -> tuple[SwitchStatus,
     if outcome.half:
         half = f"It stands half changed; missing: {'; '.join(outcome.half[:LINES_MAX])}."
     if outcome.refusals:
-        cause = f"{'; '.join(outcome.refusals.values())} {half or outcome.repaired}".strip()
-        return SwitchStatus.REFUSED, cause
-    if outcome.drift:
-        return SwitchStatus.DRIFTED, "Somebody else changed it; it is left so."
+        refused = f"{'; '.join(outcome.refusals.values())} {half or outcome.repaired}".strip()
+        if not outcome.is_held_down and not actual.isolation:
+            return SwitchStatus.REFUSED, refused
+        half = refused
     if outcome.is_held_down:
         cause = "It started anew; its host ports are held down until it is complete."
-        return SwitchStatus.APPLYING, cause
-    if actual.is_isolated or goal.held:
-        return SwitchStatus.ISOLATED, _isolated(actual, goal)
+        return SwitchStatus.APPLYING, f"{cause} {half}".strip()
+    if actual.isolation or goal.held:
+        return SwitchStatus.ISOLATED, f"{_isolated(actual, goal)} {half}".strip()
+    if outcome.drift:
+        return SwitchStatus.DRIFTED, "Somebody else changed it; it is left so."
     if half:
         return SwitchStatus.REFUSED, half
-    return SwitchStatus.IN_SYNC, outcome.repaired
+    return SwitchStatus.IN_SYNC, " ".join(one for one in (_lost(actual), outcome.repaired) if one)
+
+
+def _lost(actual: Actual) -> str:
+    lost = ", ".join(actual.lost_sessions)
+    return f"It has no EVPN session by {lost}: others carry its traffic." if lost else ""
 
 
 def _isolated(actual: Actual, goal: Goal) -> str:
     why = (
-        "None of its EVPN sessions is established: no other switch hears it."
-        if actual.is_isolated
-        else "Its EVPN sessions are back, and others have not confirmed all that it announces."
+        actual.isolation
+        or "Its EVPN sessions are back, and others have not confirmed all that it announces."
     )
     ports = ", ".join(sorted(goal.held))
     if not ports:

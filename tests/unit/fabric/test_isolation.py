@@ -36,7 +36,7 @@ class Bench:
 
 def seen(leaf: str, *, isolated: bool = False, down: tuple[str, ...] = ()) -> View:
     links = {f"h{number}": f"h{number}" not in down for number in (1, 2)}
-    actual = Actual(config=EMPTY, links=links, boot_id="1", is_isolated=isolated)
+    actual = Actual(config=EMPTY, links=links, boot_id="1", isolation="alone" if isolated else "")
     return View(name=leaf, status=SwitchStatus.IN_SYNC, actual=actual)
 
 

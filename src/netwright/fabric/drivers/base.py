@@ -18,14 +18,18 @@ class Actual(Value, frozen=True, kw_only=True):
     """A switch as it is: our configuration on it, and its interfaces' links (name → up).
 
     `boot_id` changes when the switch has started anew, so that it is known to have been empty.
-    `is_isolated`: it should have EVPN sessions, and none is established. What its hosts send goes
-    nowhere then. `token` is the highest that wrote to it; 0: none, or it keeps none.
+    `isolation` says why no other switch hears it, so that what its hosts send goes nowhere; "" when
+    one does. `lost_sessions` are neighbours that it has no EVPN session with. `is_partial`: its
+    control plane does not answer; what only that knows is missing in `config`, and can be neither
+    judged nor changed. `token` is the highest that wrote to it; 0: none, or it keeps none.
     """
 
     config: SwitchConfig
     links: Mapping[str, bool]
     boot_id: str
-    is_isolated: bool = False
+    isolation: str = ""
+    lost_sessions: tuple[str, ...] = ()
+    is_partial: bool = False
     token: int = 0
 
 

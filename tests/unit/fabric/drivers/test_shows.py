@@ -4,6 +4,9 @@ from pathlib import Path
 
 from netwright.fabric.config import RouteTargets
 from netwright.fabric.drivers.frr import reading, shows
+from netwright.fabric.drivers.frr.observed import Observed, Space
+from netwright.fabric.drivers.linux import marks
+from netwright.linux.links import Link
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -77,10 +80,31 @@ def test_what_zebra_has_heard_of_an_interface() -> None:
     assert shows.show_interface("br1", "vpc-1") == "show interface br1 vrf vpc-1"
 
 
+def alone(shown: str, running: str) -> str:
+    """What is said of a leaf that shows these sessions, with a network of ours."""
+    bridge = Link(index=9, name="br7901", kind="bridge", alias=marks.write(vni=7901))
+    found = Observed(
+        spaces={"": Space(links={9: bridge})},
+        sessions=shows.sessions(shown),
+        bgp=shows.bgp_configuration(running),
+    )
+    return reading.isolation(found)
+
+
 def test_a_leaf_is_isolated_when_none_of_its_sessions_is_established() -> None:
+    running = recorded(shows.SHOW_RUNNING)
     shown = recorded(shows.SHOW_SESSIONS)
-    assert not shows.is_isolated(shown)
+    assert shows.sessions(shown) == {"up0": True, "up1": True}
+    assert not alone(shown, running)
     one_is_left = shown.replace("Established", "Idle", 1)
-    assert not shows.is_isolated(one_is_left)
-    assert shows.is_isolated(one_is_left.replace("Established", "Active"))
-    assert not shows.is_isolated("{}")  # no neighbours: it has nobody to hear
+    assert not alone(one_is_left, running)
+    none_is = one_is_left.replace("Established", "Active")
+    assert "None of its EVPN sessions" in alone(none_is, running)
+    assert not alone("{}", running)  # no neighbours: it has nobody to hear
+
+
+def test_a_leaf_that_announces_nothing_is_isolated_too() -> None:
+    running, shown = recorded(shows.SHOW_RUNNING), recorded(shows.SHOW_SESSIONS)
+    silent = running.replace("  advertise-all-vni\n", "")
+    assert silent != running
+    assert "put it back there" in alone(shown, silent)

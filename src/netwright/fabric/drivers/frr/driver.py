@@ -80,7 +80,9 @@ class FrrDriver:
                 if link.name != "lo" and not link.name.startswith("nw") and link.kind != "bridge"
             },
             boot_id=boot_id,
-            is_isolated=observed.is_isolated,
+            isolation=reading.isolation(observed),
+            lost_sessions=reading.lost_sessions(observed),
+            is_partial=bool(observed.silent),
             token=session.token(),
         )
 

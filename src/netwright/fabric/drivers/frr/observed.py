@@ -24,7 +24,8 @@ class Observed(Value, frozen=True):
     """`spaces`: "" is the switch's own namespace; the others are VRFs, ours or not.
 
     `filters` are ours by the interface's index. `tagged`, `ports`, `fenced` are the maps of
-    `bpf.programs`. `vnis` are in force in bgpd, `l3vnis` in zebra. `is_isolated`: see `Actual`.
+    `bpf.programs`. `vnis` are in force in bgpd, `l3vnis` in zebra. `sessions` are bgpd's
+    for EVPN, and whether they are established. `silent` says which daemons do not answer, and why.
     """
 
     spaces: Mapping[str, Space]
@@ -35,7 +36,8 @@ class Observed(Value, frozen=True):
     bgp: BgpConfiguration = BgpConfiguration()
     vnis: Mapping[int, Instance] = {}
     l3vnis: Mapping[str, int] = {}
-    is_isolated: bool = False
+    sessions: Mapping[str, bool] = {}
+    silent: tuple[str, ...] = ()
 
     @property
     def own(self) -> Space:

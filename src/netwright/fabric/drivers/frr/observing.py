@@ -7,6 +7,7 @@ from netwright.fabric.drivers.bpf import programs
 from netwright.fabric.drivers.frr import shows
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.session import Session
+from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.filters import Filter
 from netwright.linux import links
@@ -14,7 +15,7 @@ from netwright.linux.links import KernelRoute, Link
 
 
 def observe(session: Session) -> Observed:
-    """Raises OSError when the switch or a daemon does not answer."""
+    """Raises OSError when the switch does not answer."""
     spaces = {"": _space(session, "")}
     for name in session.node.namespaces():
         try:
@@ -23,18 +24,38 @@ def observe(session: Session) -> Observed:
             continue
     found = filters(session, spaces[""].links)
     tagged, ports, fenced = _maps(session, found)
-    bgpd, zebra = session.vty("bgpd"), session.vty("zebra")
+    daemons = _Daemons(session)
     return Observed(
         spaces=spaces,
         filters=found,
         tagged=tagged,
         ports=ports,
         fenced=fenced,
-        bgp=shows.bgp_configuration(bgpd.ask(shows.SHOW_RUNNING)),
-        vnis=shows.vnis_in_force(bgpd.ask(shows.SHOW_VNIS)),
-        l3vnis=shows.l3vnis(zebra.ask(shows.SHOW_VRF_VNIS)),
-        is_isolated=shows.is_isolated(bgpd.ask(shows.SHOW_SESSIONS)),
+        bgp=shows.bgp_configuration(daemons.ask("bgpd", shows.SHOW_RUNNING)),
+        vnis=shows.vnis_in_force(daemons.ask("bgpd", shows.SHOW_VNIS)),
+        l3vnis=shows.l3vnis(daemons.ask("zebra", shows.SHOW_VRF_VNIS)),
+        sessions=shows.sessions(daemons.ask("bgpd", shows.SHOW_SESSIONS)),
+        silent=tuple(daemons.silent.values()),
     )
+
+
+class _Daemons:
+    """A daemon that does not answer is asked once; what it would say is then empty."""
+
+    def __init__(self, session: Session) -> None:
+        self.silent: dict[str, str] = {}
+        self._session = session
+
+    def ask(self, daemon: str, line: str) -> str:
+        if daemon in self.silent:
+            return ""
+        try:
+            return self._session.vty(daemon).ask(line)
+        except VtyError:
+            raise
+        except OSError as error:
+            self.silent[daemon] = error.strerror or str(error)
+            return ""
 
 
 def held(session: Session) -> frozenset[str]:

@@ -52,6 +52,25 @@ def config(observed: Observed, held: frozenset[str], loopback: str) -> SwitchCon
     )
 
 
+def isolation(observed: Observed) -> str:
+    """Why no other switch hears of what is on this one; "" when one does."""
+    if observed.silent:
+        return f"{'; '.join(observed.silent)}. No other switch hears it."
+    if observed.sessions and not any(observed.sessions.values()):
+        return "None of its EVPN sessions is established: no other switch hears it."
+    if not observed.bgp.announces and bridge_places(observed):
+        return (
+            "No other switch hears it: `advertise-all-vni` is gone from address-family l2vpn evpn "
+            "of its bgpd, which is the switch's own configuration; put it back there."
+        )
+    return ""
+
+
+def lost_sessions(observed: Observed) -> tuple[str, ...]:
+    """The neighbours for EVPN that it has no session with."""
+    return tuple(name for name, is_up in observed.sessions.items() if not is_up)
+
+
 def bridge_places(observed: Observed) -> dict[tuple[str, int], int]:
     """The bridges of ours, by namespace and index: their VNI."""
     return {

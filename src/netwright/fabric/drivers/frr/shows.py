@@ -30,9 +30,10 @@ class Instance(Value, frozen=True):
 
 
 class BgpConfiguration(Value, frozen=True):
-    """`asn` None: no BGP instance of the default VRF."""
+    """`asn` None: no BGP instance of the default VRF. `announces`: it has `advertise-all-vni`."""
 
     asn: int | None = None
+    announces: bool = True
     vnis: Mapping[int, Instance] = {}
     vrfs: Mapping[str, Instance] = {}
 
@@ -40,6 +41,7 @@ class BgpConfiguration(Value, frozen=True):
 def bgp_configuration(running: str) -> BgpConfiguration:
     """Of `show running-config` of bgpd."""
     asn: int | None = None
+    announces = True
     vnis: dict[int, Instance] = {}
     vrfs: dict[str, Instance] = {}
     for head, lines in _blocks(running):
@@ -50,8 +52,9 @@ def bgp_configuration(running: str) -> BgpConfiguration:
             vrfs[words[-1]] = _instance(lines)
         elif "view" not in words:
             asn = int(words[2])
+            announces = any(line.strip() == "advertise-all-vni" for line in lines)
             vnis = {vni: _instance(own) for vni, own in _vni_blocks(lines)}
-    return BgpConfiguration(asn=asn, vnis=vnis, vrfs=vrfs)
+    return BgpConfiguration(asn=asn, announces=announces, vnis=vnis, vrfs=vrfs)
 
 
 def vnis_in_force(shown: str) -> dict[int, Instance]:
@@ -99,10 +102,10 @@ def l3vnis(shown: str) -> dict[str, int]:
     return {vrf["vrf"]: vrf["vni"] for vrf in vrfs if vrf.get("state") == "Up"}
 
 
-def is_isolated(shown: str) -> bool:
-    """Of SHOW_SESSIONS: whether there are neighbours for EVPN, and no session is established."""
-    peers = _decode(shown).get("peers", {}).values()
-    return bool(peers) and all(peer.get("state") != "Established" for peer in peers)
+def sessions(shown: str) -> dict[str, bool]:
+    """Of SHOW_SESSIONS: the neighbours for EVPN, and whether each one's session is established."""
+    peers = _decode(shown).get("peers", {})
+    return {name: peer.get("state") == "Established" for name, peer in sorted(peers.items())}
 
 
 def router_macs(shown: str) -> dict[int, frozenset[str]]:

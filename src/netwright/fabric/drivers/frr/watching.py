@@ -1,7 +1,7 @@
 """When something on a switch may have changed.
 
 kernel's events (links, addresses, filters; VRFs' too) ─▶ at once
-each second: boot, namespaces, bgpd's configuration, whether it has any session, BPF maps
+each second: boot, namespaces, bgpd's configuration and sessions, BPF maps
                                                                ─▶ when they differ
 """
 
@@ -62,7 +62,7 @@ def fingerprint(session: Session, maps: Mapping[str, Map]) -> Fingerprint:
         session.node.boot_id(),
         tuple(session.node.namespaces()),
         hash(session.vty("bgpd").ask(shows.SHOW_RUNNING)),
-        shows.is_isolated(session.vty("bgpd").ask(shows.SHOW_SESSIONS)),
+        tuple(shows.sessions(session.vty("bgpd").ask(shows.SHOW_SESSIONS)).items()),
         hash(session.vty("zebra").ask(shows.SHOW_VRF_VNIS)),
         hash(tuple(tuple(sorted(map_.items())) for _, map_ in sorted(maps.items()))),
     )
