@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from netwright.fabric.drivers.frr import shows
 from netwright.fabric.drivers.frr.session import Session
-from netwright.fabric.drivers.linux.node import Node
+from netwright.fabric.drivers.linux.node import Node, ProcessNode
 from netwright.lab.nodes import frr
 from netwright.lab.state import Lab
 from netwright.linux import links
@@ -75,7 +75,7 @@ class _Leaf:
     def __init__(self, lab: Lab, name: str) -> None:
         speaker = frr.fabric_switch(lab, name).speaker
         self.loopback, self._asn = speaker.loopback, speaker.asn
-        self._node = Node(lab.node_directory(name))
+        self._node = ProcessNode(lab.node_directory(name))
 
     def add(self, vnis: Sequence[int]) -> float:
         """When bgpd has them."""

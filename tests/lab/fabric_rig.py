@@ -20,6 +20,7 @@ from pathlib import Path
 
 from netwright.fabric.drivers.bpf import kernel, programs
 from netwright.fabric.drivers.linux import filters
+from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.lab import netns
 from netwright.linux.netlink import Netlink
 
@@ -67,12 +68,19 @@ class Router:
     def address(self) -> str:
         return f"local:{self.directory}"
 
+    @property
+    def node(self) -> ProcessNode:
+        return ProcessNode(self.directory)
+
     def start(self) -> None:
         """The process that is the switch, zebra and bgpd; returns once they take commands."""
         for path in (self.directory, self.directory / "frr"):  # FRR's own user writes there
             path.mkdir(parents=True, exist_ok=True)
             shutil.chown(path, "frr", "frr")
-        script = "mount -t tmpfs tmpfs /run/netns && echo $$ > $0/pid && exec sleep infinity"
+        script = (
+            "mount -t tmpfs tmpfs /run/netns && echo $$ > $0/.pid && mv $0/.pid $0/pid && "
+            "exec sleep infinity"
+        )
         self._spawn(
             "ip", "netns", "exec", self.namespace,
             "unshare", "-m", "sh", "-c", script, str(self.directory),

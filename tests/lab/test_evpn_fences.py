@@ -15,6 +15,7 @@ from tests.lab.evpn import Evpn, evpn_lab
 
 from netwright.fabric.config import Fenced, Interface
 from netwright.fabric.drivers.frr.driver import FrrDriver
+from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.lab import faults, migration, probe, spec
 from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, eventually
@@ -81,7 +82,7 @@ def dropped(evpn: Evpn, leaf: str) -> tuple[Fenced, ...]:
     loopback = frr.fabric_switch(evpn.lab, leaf).speaker.loopback
 
     async def read() -> Mapping[str, Interface]:
-        driver = FrrDriver(leaf, evpn.lab.node_directory(leaf), loopback)
+        driver = FrrDriver(leaf, ProcessNode(evpn.lab.node_directory(leaf)), loopback)
         try:
             return (await driver.read()).config.interfaces
         finally:

@@ -26,6 +26,7 @@ from netwright.fabric.config import (
 )
 from netwright.fabric.drivers.base import OvertakenError
 from netwright.fabric.drivers.frr.driver import FrrDriver
+from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.model.errors import DeviceError
 
 pytestmark = pytest.mark.lab
@@ -55,8 +56,7 @@ def rig() -> Iterator[Rig]:
 async def drivers(rig: Rig) -> AsyncIterator[dict[str, FrrDriver]]:
     """One for each leaf; what a test leaves on a leaf goes with it."""
     made = {
-        name: FrrDriver(name, rig.routers[name].directory, rig.routers[name].loopback)
-        for name in LEAVES
+        name: FrrDriver(name, rig.routers[name].node, rig.routers[name].loopback) for name in LEAVES
     }
     yield made
     for driver in made.values():
@@ -371,7 +371,7 @@ async def test_an_older_token_changes_nothing(rig: Rig, drivers: dict[str, FrrDr
     driver = drivers["l1"]
     made = segment(rig, "l1", 7601)
     await driver.apply(adding(made), token=TOKEN)
-    second = FrrDriver("l1", rig.routers["l1"].directory, rig.routers["l1"].loopback)
+    second = FrrDriver("l1", rig.routers["l1"].node, rig.routers["l1"].loopback)
     with pytest.raises(OvertakenError, match=r"switch l1 .*token 7, ours is 6"):
         await second.apply([Change(verb=Verb.REMOVE, before=made)], token=TOKEN - 1)
     with pytest.raises(OvertakenError):
@@ -395,7 +395,7 @@ async def test_what_stands_in_the_way_is_named(rig: Rig, drivers: dict[str, FrrD
         rig.inside("l1", "ip", "link", "del", "br7701")
         left = msgspec.structs.replace(segment(rig, "l1", 7701), vlan=None)
         await driver.apply([Change(verb=Verb.REMOVE, before=left)], token=TOKEN)
-    nobody = FrrDriver("gone", rig.directory / "gone", "10.255.0.9")
+    nobody = FrrDriver("gone", ProcessNode(rig.directory / "gone"), "10.255.0.9")
     with pytest.raises(DeviceError, match="switch gone does not answer"):
         await nobody.read()
     await nobody.close()

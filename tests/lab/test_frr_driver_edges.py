@@ -57,7 +57,7 @@ async def border(rig: Rig) -> AsyncIterator[FrrDriver]:
 
 async def _driver(rig: Rig, name: str) -> AsyncIterator[FrrDriver]:
     router = rig.routers[name]
-    driver = FrrDriver(name, router.directory, router.loopback)
+    driver = FrrDriver(name, router.node, router.loopback)
     yield driver
     await driver.apply(removing((await driver.read()).config), token=TOKEN)
     assert (await driver.read()).config == SwitchConfig()

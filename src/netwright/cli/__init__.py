@@ -32,7 +32,7 @@ COMMANDS = {
     "link": Command("netwright.cli.switch", "Links of hosts: list."),
     "port": Command("netwright.cli.port", "Ports: list, show, history, explain."),
     "server": Command("netwright.cli.server", "Run the network service."),
-    "switch": Command("netwright.cli.switch", "Switches: list, show."),
+    "switch": Command("netwright.cli.switch", "Switches: list, show, serve."),
     "top": Command("netwright.cli.top", "Ports by state and place, live."),
     "topology": Command("netwright.cli.topology", "The fabric's inventory: apply, show."),
     "trace": Command("netwright.cli.trace", "The devices between two ports."),

@@ -6,6 +6,7 @@ import typer
 
 from netwright.cli.connection import asking
 from netwright.cli.output import Output, OutputOption, moment, show_many, show_one
+from netwright.cli.switch_serve import serve
 from netwright.client.api import Client
 
 COLUMNS = ("Switch", "Kind", "Status", "Since", "Driver", "VNIs", "MACs", "Conditions")
@@ -14,9 +15,10 @@ LINKS = ("Host", "Interface", "Inventory", "Heard", "Link", "Contradiction")
 
 def register(root: typer.Typer) -> None:
     """Both: who asks for one finds the other in its help."""
-    switches = typer.Typer(help="Switches: list, show.", no_args_is_help=True)
+    switches = typer.Typer(help="Switches: list, show, serve.", no_args_is_help=True)
     switches.command("list")(list_switches)
     switches.command("show")(show_switch)
+    switches.command("serve")(serve)
     root.add_typer(switches, name="switch")
     links = typer.Typer(help="Links of hosts: list.", no_args_is_help=True)
     links.command("list")(list_links)

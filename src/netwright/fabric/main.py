@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,6 +21,7 @@ from netwright.collector import spare_the_collector
 from netwright.db.lock import LockHeld
 from netwright.fabric.controller import Controller, Eye, Saw
 from netwright.fabric.drivers.registry import driver_of
+from netwright.fabric.drivers.remote.ssh import Ways
 from netwright.fabric.eyes.gobgp import GobgpEye
 from netwright.fabric.metrics import serve
 from netwright.fabric.settings import ControllerSettings
@@ -56,7 +58,7 @@ async def _run(settings: ControllerSettings, store: Store, *, is_child: bool) ->
         controller = Controller(
             client,
             store,
-            driver_of,
+            partial(driver_of, ways=Ways(ssh=settings.ssh, program=settings.switch_program)),
             holder=holder,
             clock=lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
             now=time.time,

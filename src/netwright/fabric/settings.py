@@ -24,6 +24,8 @@ class ControllerSettings(Settings, frozen=True, kw_only=True):
     state_directory   holds the controller's store, of this controller alone
     observer          HOST:PORT of a gobgpd's API that is peered with the fabric; "": none, and the
                       leaves' own words are what attachments are verified by
+    ssh               the program that switches at `ssh:…` are reached by, with options of yours
+    switch_program    what our program is called on such a switch, with what must precede it
     metrics           HOST:PORT where Prometheus finds /metrics; "": nowhere
     holder            how this controller is called where others look; "": host name and process
     """
@@ -33,6 +35,8 @@ class ControllerSettings(Settings, frozen=True, kw_only=True):
     state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/netwright/fabric"
     observer: _Address = ""
     metrics: _Address = ""
+    ssh: Annotated[tuple[str, ...], Meta(min_length=1)] = ("ssh",)
+    switch_program: Annotated[tuple[str, ...], Meta(min_length=1)] = ("netwright",)
     holder: Annotated[str, Meta(max_length=200)] = ""
 
     def __post_init__(self) -> None:

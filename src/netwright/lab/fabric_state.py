@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from netwright.fabric.drivers.bpf import programs
 from netwright.fabric.drivers.frr import observing
 from netwright.fabric.drivers.frr.session import Session
-from netwright.fabric.drivers.linux.node import Node
+from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.fabric.store import Step, read_history
 from netwright.lab import netns, processes
 from netwright.lab.layout import End
@@ -118,7 +118,7 @@ def forget_vlan(lab: Lab, leaf: str, interface: str, vlan: int) -> None:
     index = netns.run_in(lab.namespace(leaf), lambda: socket.if_nametoindex(interface))
 
     def work() -> None:
-        with Session(Node(lab.node_directory(leaf)), speaker.loopback) as session:
+        with Session(ProcessNode(lab.node_directory(leaf)), speaker.loopback) as session:
             tagged = session.maps(observing.filters(session))[programs.TAGGED.name]
             tagged.delete(programs.tagged_key(index, vlan))
 

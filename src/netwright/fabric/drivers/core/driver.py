@@ -15,7 +15,7 @@ from netwright.fabric.drivers.core import reading
 from netwright.fabric.drivers.core.ovsdb import Ovsdb
 from netwright.fabric.drivers.core.reading import Core
 from netwright.fabric.drivers.linux import marks, tokens
-from netwright.fabric.drivers.linux.node import Node
+from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.fabric.drivers.wording import element_words
 from netwright.linux import links
 from netwright.linux.checksums import disable_checksum_offload
@@ -43,7 +43,7 @@ class CoreDriver:
 
     def __init__(self, name: str, directory: Path) -> None:
         self._name = name
-        self._node = Node(directory)
+        self._node = ProcessNode(directory)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"switch-{name}")
 
     async def read(self) -> Actual:
@@ -121,7 +121,7 @@ class CoreDriver:
                 session.close()
         except (OSError, ValueError) as error:
             raise DeviceError(
-                f"switch {self._name} does not answer at local:{self._node.directory}: {error}. "
+                f"switch {self._name} does not answer {self._node.where}: {error}. "
                 "Is it running, and its address in the inventory right?"
             ) from error
 
@@ -129,7 +129,7 @@ class CoreDriver:
 class _Session:
     """One task's connections: netlink in the router's namespace, its line card's database."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ProcessNode) -> None:
         self._node = node
         self._netlink: Netlink = node.open_netlink("")
         try:

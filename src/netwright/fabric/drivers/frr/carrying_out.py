@@ -345,7 +345,7 @@ def wait_until(what: str, condition: Callable[[], bool], said: list[str] | None 
 
 def _release(session: Session, port: str) -> None:
     """A port that the switch left down when it started has been raised: it is not held any more."""
-    path = session.node.directory / "hold"
+    path = session.node.hold
     try:
         names = path.read_text().split()
     except FileNotFoundError:

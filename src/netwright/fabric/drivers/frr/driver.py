@@ -4,8 +4,8 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias, TypeVar
 
 from netwright.fabric.changes import Change
 from netwright.fabric.config import Segment, Vrf
@@ -29,14 +29,21 @@ from netwright.model.errors import DeviceError
 
 T = TypeVar("T")
 
+Turn: TypeAlias = Callable[[], AbstractContextManager[None]]
+
 
 class FrrDriver:
-    """`directory` is the switch's, `loopback` its VTEP's address."""
+    """`loopback` is the address of the switch's VTEP.
 
-    def __init__(self, name: str, directory: Path, loopback: str) -> None:
+    Each change, and each reading, is done within a `turn`, together with the look at the token.
+    What raises DeviceError there ends a call between two changes.
+    """
+
+    def __init__(self, name: str, node: Node, loopback: str, *, turn: Turn = nullcontext) -> None:
         self._name = name
-        self._node = Node(directory)
+        self._node = node
         self._loopback = loopback
+        self._turn = turn
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"switch-{name}")
         self._token = 0
         self._healer = router_macs.Healer()
@@ -70,10 +77,11 @@ class FrrDriver:
 
     def _read(self, session: Session) -> Actual:
         self._forget_maps()
-        boot_id = session.node.boot_id()
-        observed = observing.observe(session)
+        with self._turn():
+            boot_id = session.node.boot_id()
+            observed, held = observing.observe(session), observing.held(session)
         return Actual(
-            config=reading.config(observed, observing.held(session), self._loopback),
+            config=reading.config(observed, held, self._loopback),
             links={
                 link.name: link.is_up and link.has_carrier
                 for link in observed.own.links.values()
@@ -88,25 +96,28 @@ class FrrDriver:
 
     def _apply(self, session: Session, changes: Sequence[Change], token: int) -> None:
         self._forget_maps()
-        self._hold_token(session, token)
+        with self._turn():
+            self._hold_token(session, token)
         if not changes:
             return
         observed = observing.observe(session)
         workshop = Workshop(session, observed)
         state = planning.Plan(observed, observing.held(session), self._loopback)
         for change in changes:
-            self._hold_token(session, token)
             try:
-                for operation in planning.operations(state, change):
-                    workshop.do(operation)
+                with self._turn():
+                    self._hold_token(session, token)
+                    for operation in planning.operations(state, change):
+                        workshop.do(operation)
             except (OSError, PlanError) as error:
                 raise DeviceError(
                     f"switch {self._name}, {element_words(change)}: {error}. What stands now is "
                     "read back; the change is tried again."
                 ) from error
-        self._hold_token(session, token)
-        for operation in planning.sweep(state):
-            workshop.do(operation)
+        with self._turn():
+            self._hold_token(session, token)
+            for operation in planning.sweep(state):
+                workshop.do(operation)
         segments, vrfs = _expected(changes)
         try:
             carrying_out.settle(session, segments, vrfs)
@@ -146,7 +157,8 @@ class FrrDriver:
     def _look(self, session: Session) -> watching.Fingerprint:
         """Each second. Router MACs are repaired only by the controller that wrote last."""
         if self._token and session.token() == self._token:
-            self._healer.look(session)
+            with self._turn():
+                self._healer.look(session)
         if not self._maps:
             session.maps(observing.filters(session))
             self._maps = session.hand_over_maps()
@@ -168,7 +180,7 @@ class FrrDriver:
                 return work(session)
         except (OSError, ValueError) as error:
             raise DeviceError(
-                f"switch {self._name} does not answer at local:{self._node.directory}: {error}. "
+                f"switch {self._name} does not answer {self._node.where}: {error}. "
                 "Is it running, and its address in the inventory right?"
             ) from error
 

@@ -61,7 +61,7 @@ class _Daemons:
 def held(session: Session) -> frozenset[str]:
     """Host ports that the switch left down when it started, until it is complete."""
     try:
-        text = (session.node.directory / "hold").read_text()
+        text = session.node.hold.read_text()
     except FileNotFoundError:
         return frozenset()
     return frozenset(text.split())

@@ -6,7 +6,6 @@ somebody removed, and a daemon that started anew would not be noticed.
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -64,7 +63,7 @@ class Session:
 
     def vty(self, daemon: str) -> Vty:
         if daemon not in self._daemons:
-            self._daemons[daemon] = Vty(self._vty_directory(), daemon)
+            self._daemons[daemon] = Vty(self.node.frr, daemon)
         return self._daemons[daemon]
 
     def link(self, space: str, name: str) -> Link | None:
@@ -118,9 +117,6 @@ class Session:
     def keep_token(self, token: int) -> int:
         """Leave it on the switch; which is the highest then."""
         return tokens.keep(self.netlink(""), token)
-
-    def _vty_directory(self) -> Path:
-        return self.node.directory / "frr"
 
 
 def _running_maps(known: Mapping[int, Filter]) -> dict[str, Map]:

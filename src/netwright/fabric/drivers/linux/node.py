@@ -1,4 +1,4 @@
-"""A switch that is a process of this machine: its namespaces, entered by /proc/PID.
+"""A switch's namespaces: of a process of this machine, entered by /proc/PID, or this machine's own.
 
 An interface lives in a network namespace, and a namespace lives as long as a socket in it is open:
 sockets are therefore opened for one task and closed with it. Everything here blocks, and moves the
@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,30 +23,38 @@ T = TypeVar("T")
 _CLONE_FS, _CLONE_NEWNS, _CLONE_NEWNET = 0x200, 0x20000, 0x40000000
 _MS_BIND, _MNT_DETACH = 4096, 2
 _START_TIME_FIELD = 19  # of /proc/PID/stat after the name, see proc(5)
+_NAMES = Path("/run/netns")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Node:
-    """`directory` has a file `pid`: who it names is the switch, as long as it lives."""
+class Node(ABC):
+    """What a driver reaches a switch by.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    `frr` holds the daemons' vty sockets. `hold` names the host ports that the switch left down when
+    it started, until it is complete. `where` says in a message where it was looked for.
+    """
 
-    def pid(self) -> int:
-        """Raises OSError or ValueError when there is no switch, or none of its own namespaces."""
-        pid = int((self.directory / "pid").read_text())
-        for kind in ("net", "mnt"):
-            theirs, ours = Path(f"/proc/{pid}/ns/{kind}"), Path(f"/proc/thread-self/ns/{kind}")
-            if kind == "mnt" and theirs.stat().st_ino == ours.stat().st_ino:
-                msg = f"process {pid} has no mount namespace of its own"
-                raise OSError(errno.EINVAL, msg)
-        return pid
+    def __init__(self, *, frr: Path, hold: Path, where: str) -> None:
+        self.frr = frr
+        self.hold = hold
+        self.where = where
 
+    @abstractmethod
     def boot_id(self) -> str:
-        pid = self.pid()
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return f"{pid}-{fields[_START_TIME_FIELD]}"
+        """Another one each time that the switch starts. Raises OSError or ValueError."""
+
+    @abstractmethod
+    def _own(self) -> Path:
+        """The switch's own network namespace."""
+
+    @abstractmethod
+    def _folder(self) -> Path:
+        """Where zebra finds the namespaces that are VRFs, as seen from here."""
+
+    @abstractmethod
+    def _enter_mounts(self) -> None:
+        """Moves the calling thread to where zebra sees what it mounts; there is no way back."""
 
     def namespaces(self) -> list[str]:
         """Those that zebra sees as VRFs, whoever made them."""
@@ -53,7 +62,7 @@ class Node:
 
     def open_namespace(self, name: str) -> int:
         """A descriptor; "" is the switch's own. Raises FileNotFoundError."""
-        path = Path(f"/proc/{self.pid()}/ns/net") if not name else self._folder() / name
+        path = self._own() if not name else self._folder() / name
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def open_netlink(self, name: str) -> Netlink:
@@ -74,7 +83,7 @@ class Node:
         `settings` are files below /proc/sys/net; those that the kernel does not have are left out.
         `alias` is the loopback's, which is up.
         """
-        path = f"/run/netns/{name}"
+        path = str(_NAMES / name)
 
         def work() -> None:
             self._enter_mounts()
@@ -99,11 +108,38 @@ class Node:
 
         def work() -> None:
             self._enter_mounts()
-            path = f"/run/netns/{name}"
-            _libc.umount2(path.encode(), _MNT_DETACH)
-            Path(path).unlink()
+            path = _NAMES / name
+            _libc.umount2(os.fsencode(path), _MNT_DETACH)
+            path.unlink()
 
         _in_thread(work)
+
+
+class ProcessNode(Node):
+    """`directory` has a file `pid`: who it names is the switch, as long as it lives."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            frr=directory / "frr", hold=directory / "hold", where=f"at local:{directory}"
+        )
+        self.directory = directory
+
+    def pid(self) -> int:
+        """Raises OSError or ValueError when there is no switch, or none of its own namespaces."""
+        pid = int((self.directory / "pid").read_text())
+        for kind in ("net", "mnt"):
+            theirs, ours = Path(f"/proc/{pid}/ns/{kind}"), Path(f"/proc/thread-self/ns/{kind}")
+            if kind == "mnt" and theirs.stat().st_ino == ours.stat().st_ino:
+                msg = f"process {pid} has no mount namespace of its own"
+                raise OSError(errno.EINVAL, msg)
+        return pid
+
+    def boot_id(self) -> str:
+        pid = self.pid()
+        return f"{pid}-{_started(pid)}"
+
+    def _own(self) -> Path:
+        return Path(f"/proc/{self.pid()}/ns/net")
 
     def _folder(self) -> Path:
         return Path(f"/proc/{self.pid()}/root/run/netns")
@@ -115,6 +151,37 @@ class Node:
             _check(_libc.setns(descriptor, _CLONE_NEWNS), "entering the switch's mount namespace")
         finally:
             os.close(descriptor)
+
+
+class ThisMachine(Node):
+    """The machine, or container, that this process runs on. `state` is a directory of ours."""
+
+    def __init__(self, state: Path, frr: Path = Path("/run/frr")) -> None:
+        super().__init__(frr=frr, hold=state / "hold", where="on its own machine")
+
+    def boot_id(self) -> str:
+        """The kernel's, and when the first process began: a container starts anew by itself."""
+        kernel = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{kernel}-{_started(1)}"
+
+    def namespaces(self) -> list[str]:
+        """None where nobody has made any yet."""
+        return super().namespaces() if _NAMES.exists() else []
+
+    def _own(self) -> Path:
+        return Path("/proc/self/ns/net")  # the first thread's, which never moves
+
+    def _folder(self) -> Path:
+        return _NAMES
+
+    def _enter_mounts(self) -> None:
+        """It is there. The directory is made as ip(8) would; zebra finds it at its own start."""
+        _NAMES.mkdir(mode=0o755, exist_ok=True)
+
+
+def _started(pid: int) -> str:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[_START_TIME_FIELD]
 
 
 def _in_thread(work: Callable[[], None]) -> None:
