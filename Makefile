@@ -3,14 +3,15 @@ PYTHON ?= /usr/bin/python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+CNI    := src/netwright/cni/netwright
 
-.PHONY: help setup demo test check bench lab lock clean
+.PHONY: help setup cni demo test check bench lab lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: $(READY) ## install what is missing: Debian packages, .venv with netwright in it
+setup: $(READY) cni ## install what is missing: Debian packages, .venv with netwright in it
 
 $(READY): requirements/dev.txt pyproject.toml scripts/install-packages
 	@scripts/install-packages
@@ -20,6 +21,11 @@ $(READY): requirements/dev.txt pyproject.toml scripts/install-packages
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 	@echo "setup: done; $(BIN)/netwright --help"
+
+cni: $(CNI) ## compile the CNI front end; netwright cni install copies it where runtimes look
+
+$(CNI): src/netwright/cni/netwright.c src/netwright/cni/json.c src/netwright/cni/json.h scripts/build-cni | $(READY)
+	@scripts/build-cni $@
 
 demo: setup ## build a lab data center and show the main job, step by step
 	@$(BIN)/netwright demo
@@ -50,4 +56,4 @@ lock: ## write requirements/*.txt anew from pyproject.toml (needs pip-tools in .
 	    $$(test $$f = dev && echo --extra dev) -o requirements/$$f.txt pyproject.toml; done
 
 clean: ## remove what setup and the tools made
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CNI) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -26,6 +26,7 @@ MODULES = (
     "lab_up",
     "agent_idle",
     "device_up",
+    "cni_add",
     "group_members",
     "round_trips",
     "quotas",

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from netwright.fabric.drivers.frr import shows
 from netwright.fabric.drivers.frr.session import Session
-from netwright.fabric.drivers.linux import links
 from netwright.fabric.drivers.linux.node import Node, ProcessNode
 from netwright.lab.nodes import frr
 from netwright.lab.state import Lab
+from netwright.linux import links
 
 FIRST_VNI = 16_000_000
 _MTU = 1500

@@ -6,7 +6,7 @@ from tests.doubles.switch_configs import LOOPBACK
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.planning import Plan
 from netwright.fabric.drivers.frr.shows import BgpConfiguration
-from netwright.fabric.drivers.linux.links import Link
+from netwright.linux.links import Link
 
 
 def empty_plan(*ports: str) -> Plan:

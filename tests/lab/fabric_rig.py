@@ -20,9 +20,9 @@ from pathlib import Path
 
 from netwright.fabric.drivers.bpf import kernel, programs
 from netwright.fabric.drivers.linux import filters
-from netwright.fabric.drivers.linux.netlink import Netlink
 from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.lab import netns
+from netwright.linux.netlink import Netlink
 
 FABRIC_MTU = 1600
 _FRR = Path("/usr/lib/frr")

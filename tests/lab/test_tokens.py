@@ -7,8 +7,8 @@ import pytest
 from tests.lab.fabric_rig import run
 
 from netwright.fabric.drivers.linux import tokens
-from netwright.fabric.drivers.linux.netlink import Netlink
 from netwright.lab import netns
+from netwright.linux.netlink import Netlink
 
 pytestmark = pytest.mark.lab
 

@@ -62,6 +62,8 @@ class Agent:
     ) -> None:
         self.mirror = Mirror()
         self.last: Pass | None = None
+        self.on_pass: Callable[[], None] = lambda: None
+        """Called when a pass has found something, in `last`; returns at once."""
         self._host = identity.host
         self._physical_networks = frozenset(identity.physical_networks)
         self._fabric = identity.fabric
@@ -102,7 +104,7 @@ class Agent:
                 tasks.create_task(self._follow(), name="watch")
                 tasks.create_task(self._follow_groups(), name="watches of groups")
         except ExceptionGroup as group:
-            raise _alone(group) from None
+            raise alone(group) from None
         raise AssertionError("the agent's tasks never end by themselves")
 
     def state(self) -> dict[str, object]:
@@ -131,6 +133,20 @@ class Agent:
             "conditions": dict(health.conditions),
             "nics": [str(nic) for nic in health.nics],
         }
+
+    async def registered(self) -> None:
+        """Return once this life of the agent is the one that the server heeds."""
+        await self._session.registered.wait()
+
+    def server_trouble(self) -> str:
+        """Why the server is not reached now; "" when it is."""
+        if self._beat.trouble is not None:
+            return self._beat.trouble.message
+        return "" if self._session.registered.is_set() else "this host is not registered yet"
+
+    def wiring_trouble(self) -> str:
+        """Why nothing can be wired on this host now; "" when it can."""
+        return self._reconcile.trouble.message if self._reconcile.trouble is not None else ""
 
     async def _base_wiring(self) -> None:
         """Wait for it: the server may be reachable through the management address only."""
@@ -206,6 +222,7 @@ class Agent:
                 moved=moved,
             )
             self._report.wake()
+            self.on_pass()
             if self.last is not None:
                 endpoints = self.last.desired.endpoints.values()
                 silent = frozenset(one.port_id for one in endpoints if not one.admin_state_up)
@@ -308,7 +325,7 @@ def _say(lines: Iterable[Line]) -> None:
         (log.warning if line.is_warning else log.info)(line.event, **line.fields)
 
 
-def _alone(group: ExceptionGroup[Exception]) -> Exception:
+def alone(group: ExceptionGroup[Exception]) -> Exception:
     """The one error that ended the tasks; the group when there are several."""
     error: Exception = group
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:

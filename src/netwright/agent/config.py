@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from netwright.agent.placing import FabricUplink
+from netwright.model.resources import DEFAULT_PROJECT
 from netwright.model.settings import Settings
 
 FABRIC = "fabric"
@@ -60,6 +61,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     (untagged without), with a default route by `management_gateway` when that is given; without it
     the host's own configuration is left alone, as with a management network on NICs of its own.
     `lldp_socket` is lldpd's control socket: the agent tells what neighbours its NICs hear.
+    `cni_socket` is where it serves containers' runtimes (docs/cni.md); without it, it does not.
+    Their ports are made in `cni_project`; what they were given is kept in `cni_state_directory`.
     """
 
     host: str = ""
@@ -83,6 +86,11 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     management_gateway: str | None = None
     lldp_socket: Annotated[str, Meta(min_length=1, examples=["/run/lldpd.socket"])] | None = None
     token_file: str | None = None
+    cni_socket: Annotated[str, Meta(min_length=1, examples=["/run/netwright/cni.sock"])] | None = (
+        None
+    )
+    cni_state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/netwright/cni"
+    cni_project: Annotated[str, Meta(min_length=1)] = DEFAULT_PROJECT
 
     def __post_init__(self) -> None:
         if not self.server.startswith(("http://", "https://")):

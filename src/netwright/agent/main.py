@@ -9,16 +9,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn, Protocol
 
 import structlog
 import uvloop
 
-from netwright.agent.agent import Agent
+from netwright.agent.agent import Agent, alone
 from netwright.agent.config import AgentSettings
 from netwright.agent.neighbours import LldpdNeighbours
+from netwright.agent.ovs.host import OvsHost
 from netwright.agent.ovs.settings import ovs_host
 from netwright.agent.session import Identity
-from netwright.agent.wiring import Wiring
+from netwright.agent.wiring import Plugs
 from netwright.client.api import Client
 from netwright.client.token import read_token
 from netwright.collector import spare_the_collector
@@ -73,7 +75,8 @@ async def _run(settings: AgentSettings, token: str | None) -> None:
     async with Client(settings.server, token=token, timeout_s=REQUEST_S_MAX) as client:
         agent = Agent(identity, client, wiring, neighbours=neighbours, jitter=random.random)
         spare_the_collector()
-        work = asyncio.create_task(agent.run(), name="agent")
+        serving = _containers(settings, identity, client, agent, wiring)
+        work = asyncio.create_task(_together(agent, serving), name="agent")
         loop = asyncio.get_running_loop()
         stopped = False
 
@@ -96,7 +99,37 @@ async def _run(settings: AgentSettings, token: str | None) -> None:
             log.info("agent stops; all wiring stays", host=identity.host)
 
 
-def _wiring(settings: AgentSettings) -> Wiring:
+class Serving(Protocol):
+    """What runs beside the agent's loop, until cancelled."""
+
+    async def run(self) -> NoReturn: ...
+
+
+async def _together(agent: Agent, serving: Serving | None) -> None:
+    """Raises what ends the agent, alone."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(agent.run(), name="loop")
+            if serving is not None:
+                tasks.create_task(serving.run(), name="cni")
+    except ExceptionGroup as group:
+        raise alone(group) from None
+
+
+def _containers(
+    settings: AgentSettings, identity: Identity, client: Client, agent: Agent, plugs: Plugs
+) -> Serving | None:
+    """What serves containers' runtimes, where the settings want it."""
+    if settings.cni_socket is None:
+        return None
+    from netwright.agent.cni.assembly import service  # noqa: PLC0415 - others need not hold it
+
+    return service(
+        settings, settings.cni_socket, identity=identity, server=client, agent=agent, plugs=plugs
+    )
+
+
+def _wiring(settings: AgentSettings) -> OvsHost:
     try:
         return ovs_host(settings)
     except ValueError as error:

@@ -29,6 +29,29 @@ class Device(Value, frozen=True, kw_only=True):
     name: str
 
 
+class NewDevice(Value, frozen=True, kw_only=True):
+    """A device that is to be plugged. `owner` says for whom, for whoever looks at the host."""
+
+    name: str
+    port_id: str
+    mac_address: str
+    mtu: int
+    owner: str
+
+
+class Plugs(Protocol):
+    """Where containers' devices are plugged; what an orchestrator does for its instances."""
+
+    async def plug(self, device: NewDevice) -> None:
+        """Raises WiringError; then it is not known whether it is plugged."""
+
+    async def unplug(self, name: str) -> None:
+        """Nothing happens when it is not there, or is not one that `plug` made.
+
+        Raises WiringError.
+        """
+
+
 class Endpoint(Value, frozen=True, kw_only=True):
     """How a port's device shall be wired here.
 

@@ -23,6 +23,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "agent": Command("netwright.cli.agent", "Run the agent of this host."),
+    "cni": Command("netwright.cli.cni", "The CNI plugin of this host's containers: install."),
     "db": Command("netwright.cli.db", "The database: upgrade, check, backup, restore."),
     "demo": Command("netwright.cli.demo", "Build a lab and show the main job, step by step."),
     "lab": Command("netwright.cli.lab", "Labs: up, down, status, exec, fail, heal, spawn, kill."),

@@ -39,6 +39,9 @@ def agent(
         str | None,
         typer.Option(metavar="PATH", help="lldpd's control socket, to tell of neighbours heard."),
     ] = None,
+    cni_socket: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Serve containers' runtimes there, by CNI.")
+    ] = None,
     token_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Holds this host's credential.")
     ] = None,
@@ -55,6 +58,7 @@ def agent(
         "physical_networks": physical_network,
         "fabric_bridge": fabric_bridge,
         "lldp_socket": lldp_socket,
+        "cni_socket": cni_socket,
         "token_file": None if token_file is None else str(token_file),
     }
     # The machine's name is the default: the least of all layers.

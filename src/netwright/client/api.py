@@ -17,8 +17,11 @@ from netwright.model.resources import Host, Transition, Value
 from netwright.model.topology import Topology
 from netwright.model.trace import Trace
 from netwright.model.wire import (
+    ContainerPortOutcomes,
+    ContainerPorts,
     DeviceAnswers,
     DevicesSeen,
+    EndedContainerPorts,
     Heartbeat,
     HostRegistration,
     Kind,
@@ -71,6 +74,18 @@ class Client(Http):
 
     async def report(self, batch: ReportBatch) -> ReportResults:
         return await self.call("POST", "/v1/reports", ReportResults, body=batch)
+
+    async def make_container_ports(
+        self, host: str, wanted: ContainerPorts
+    ) -> ContainerPortOutcomes:
+        path = _host(host, "container-ports")
+        return await self.call("POST", path, ContainerPortOutcomes, body=wanted)
+
+    async def end_container_ports(
+        self, host: str, ended: EndedContainerPorts
+    ) -> ContainerPortOutcomes:
+        path = _host(host, "container-ports")
+        return await self.call("DELETE", path, ContainerPortOutcomes, body=ended)
 
     async def watch(
         self,

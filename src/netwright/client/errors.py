@@ -19,6 +19,7 @@ from netwright.model.errors import (
     Unauthenticated,
     Unavailable,
 )
+from netwright.model.wire import ItemError
 
 _BY_CATEGORY: Mapping[Category, type[NetwrightError]] = {
     Category.INVALID: CallerError,
@@ -48,12 +49,12 @@ _TEXT_CHARACTERS_MAX = 200
 def from_response(url: str, status: int, body: bytes) -> NetwrightError:
     """The error that the server sent, as its own class where we have one, else by its status."""
     kind, message, what_next = _parsed(body)
-    fallback = Category.INTERNAL if status >= _SERVER_ERROR else Category.INVALID
-    category = _CATEGORY.get(status, fallback)
-    error = _BY_TYPE.get(kind, _BY_CATEGORY[category])
-    if error.category is not category:  # a type that another release uses otherwise
-        error = _BY_CATEGORY[category]
-    return error(message or f"{url} answered HTTP {status}", next=what_next)
+    return _class(status, kind)(message or f"{url} answered HTTP {status}", next=what_next)
+
+
+def from_item(error: ItemError) -> NetwrightError:
+    """The error of one item among many, likewise."""
+    return _class(error.status, error.type)(error.message, next=error.next)
 
 
 def unreachable(url: str, why: str) -> Unavailable:
@@ -70,6 +71,14 @@ def nonsense(url: str, why: str) -> InternalError:
         f"{url} answered what this program does not understand: {why}.",
         next="Check that a netwright server listens there, and that its release fits this one.",
     )
+
+
+def _class(status: int, kind: str) -> type[NetwrightError]:
+    fallback = Category.INTERNAL if status >= _SERVER_ERROR else Category.INVALID
+    category = _CATEGORY.get(status, fallback)
+    error = _BY_TYPE.get(kind, _BY_CATEGORY[category])
+    # A type may be one that another release uses otherwise.
+    return error if error.category is category else _BY_CATEGORY[category]
 
 
 def _parsed(body: bytes) -> tuple[str, str, str]:

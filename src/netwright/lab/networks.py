@@ -13,8 +13,8 @@ from typing import Any
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking, Resource
 from netwright.lab.spec import Spec
+from netwright.model.resources import DEFAULT_PROJECT
 from netwright.model.security_errors import SecurityGroupRuleExists
-from netwright.server.auth import DEFAULT_PROJECT
 
 IPV4 = 4
 

@@ -13,6 +13,9 @@ import msgspec
 
 from netwright.model.states import AttachmentState, BindingState, Plane, PortState
 
+DEFAULT_PROJECT = "0" * 32
+"""Whose a request is that names no project."""
+
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """The base of all values: immutable, compared by content."""

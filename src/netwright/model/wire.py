@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from netwright.model.resources import Nic, Port, Value
 from netwright.model.states import Plane
@@ -139,6 +141,60 @@ class DeviceAnswers(Value, frozen=True, kw_only=True):
     """
 
     ports: tuple[Port, ...]
+
+
+CONTAINER_OWNER = "netwright:container"
+"""The `device_owner` of ports that agents ask for, and may delete."""
+
+
+class ContainerPort(Message, frozen=True, kw_only=True):
+    """A container's interface; `unique_name` makes asking again safe (law 4).
+
+    `network_labels` is a selector of networks; the server chooses one with free addresses.
+    """
+
+    unique_name: Annotated[str, Meta(min_length=1, max_length=255)]
+    network_labels: str
+    name: Annotated[str, Meta(max_length=255)] = ""
+    device_id: Annotated[str, Meta(max_length=255)] = ""
+
+
+class ContainerPorts(Message, frozen=True, kw_only=True):
+    """`POST /v1/hosts/NAME/container-ports`: make these and bind them to this host."""
+
+    epoch: str
+    project_id: Annotated[str, Meta(min_length=1, max_length=255)]
+    ports: Annotated[tuple[ContainerPort, ...], Meta(min_length=1, max_length=1000)]
+
+
+class EndedContainerPorts(Message, frozen=True, kw_only=True):
+    """`DELETE /v1/hosts/NAME/container-ports`: delete those of these names that are bound here."""
+
+    epoch: str
+    project_id: Annotated[str, Meta(min_length=1, max_length=255)]
+    unique_names: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1000)]
+
+
+class ItemError(Value, frozen=True, kw_only=True):
+    """Why one of many was not done; `status` is HTTP's for such an error."""
+
+    status: int
+    type: str
+    message: str
+    next: str = ""
+
+
+class ContainerPortOutcome(Value, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one: the port that is there, nothing (it is gone), or an error."""
+
+    port: Port | None = None
+    error: ItemError | None = None
+
+
+class ContainerPortOutcomes(Value, frozen=True, kw_only=True):
+    """In the order in which they were asked for."""
+
+    outcomes: tuple[ContainerPortOutcome, ...]
 
 
 class LeaseRequest(Message, frozen=True, kw_only=True):

@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from netwright.model.errors import Unauthenticated
+from netwright.model.resources import DEFAULT_PROJECT
 from netwright.model.settings import InvalidConfiguration
 from netwright.server.commands import Caller
 from netwright.server.config import AuthMode, ServerSettings
 
-DEFAULT_PROJECT = "0" * 32
 PROJECT_ID_LENGTH_MAX = 255
 _AGENT_PREFIX = "agent."
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from netwright.model.quotas import NO_LIMITS
-from netwright.model.resources import NetworkType
+from netwright.model.resources import DEFAULT_PROJECT, NetworkType
 from netwright.model.segments import (
     MTU_DEFAULT,
     MTU_MAX,
@@ -68,6 +68,8 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     quota_defaults    how many of a resource a project may have that no quota was set for, such as
                       network=100,port=500 (Neutron has 100, 100 subnets and 500 ports); without
                       any there is no limit
+    container_projects  the projects in which hosts' agents may make ports for containers; none: no
+                      agent may
     """
 
     listen: Annotated[
@@ -123,6 +125,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     nova_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
 
     quota_defaults: Mapping[str, Annotated[int, Meta(ge=-1, le=2**31 - 1)]] = NO_LIMITS
+    container_projects: tuple[str, ...] = (DEFAULT_PROJECT,)
 
     def __post_init__(self) -> None:
         types = self.segment_rules.tenant_types

@@ -116,6 +116,7 @@ async def serve(
             body_bytes_max=settings.body_bytes_max,
             access_log=access_log,
             quota_defaults=settings.quota_defaults,
+            container_projects=settings.container_projects,
         )
         _log.info(
             "serving",

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from tests.doubles.http import Client
 from tests.property.server import test_requests as requests_that_are_nearly_right
 
+from netwright.model.resources import DEFAULT_PROJECT
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
-from netwright.server.auth import DEFAULT_PROJECT, OpenAuthenticator
+from netwright.server.auth import OpenAuthenticator
 from netwright.server.core import Core
 from netwright.server.metrics import Metrics
 from netwright.server.store.checking import check

@@ -16,10 +16,10 @@ from netwright.agent.agent import NOT_WIRED_NAMED_MAX, Agent
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Endpoint, Wired
-from netwright.model.errors import StaleEpoch, Unauthenticated
+from netwright.model.errors import StaleEpoch, Unauthenticated, Unavailable
 from netwright.model.resources import Nic, Port
 from netwright.model.states import BindingState
-from netwright.model.wire import DeviceAnswers
+from netwright.model.wire import DeviceAnswers, HostRegistration
 
 IDENTITY = Identity(
     host="h1", epoch="first", driver="double", physical_networks={"physnet1": "br-bond"}
@@ -270,3 +270,43 @@ async def test_what_happens_to_ports_leaves_a_line_a_pass() -> None:
         "devices not wired",  # the deleted port's is plugged still
     ]
     assert "uplink NIC has no path" in told
+
+
+@simulated
+async def test_who_follows_the_loop_is_told_of_each_pass_and_of_what_keeps_it_from_working() -> (
+    None
+):
+    class Away(ServerDouble):
+        is_away = True
+
+        async def register_host(self, name: str, registration: HostRegistration) -> None:
+            if self.is_away:
+                raise Unavailable("nobody answers there")
+            await super().register_host(name, registration)
+
+    server, wiring = Away([network()]), WiringDouble()
+    agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
+    passes: list[frozenset[str]] = []
+    agent.on_pass = lambda: passes.append(
+        frozenset(agent.last.wired.outcomes if agent.last else ())
+    )
+    assert agent.server_trouble() == "this host is not registered yet"
+    task = asyncio.create_task(agent.run())
+    await asyncio.sleep(1)
+    assert agent.server_trouble() == "nobody answers there"
+    server.is_away = False
+    server.put(port("p"))
+    server.bind("p", "h1")
+    await asyncio.sleep(30)
+    assert (agent.server_trouble(), agent.wiring_trouble()) == ("", "")
+    await agent.registered()
+    wiring.plug("p")
+    await asyncio.sleep(1)
+    assert passes[-1] == {"p"}
+    wiring.out_of_order = "Open vSwitch is away"
+    wiring.unplug("p")
+    await asyncio.sleep(1)
+    assert "Open vSwitch is away" in agent.wiring_trouble()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -32,6 +32,7 @@ def run(*arguments: str, configuration: str = "/dev/null") -> subprocess.Complet
             "physical network 'fabric' has another bridge, 'br-a'",
         ),
         (("--lldp-socket", ""), "lldp-socket"),
+        (("--cni-socket", ""), "cni-socket"),
         (("--token-file", "/nowhere/token"), "/nowhere/token cannot be read"),
     ],
 )

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from netwright.client.errors import from_response
+from netwright.client.errors import from_item, from_response
 from netwright.model.errors import (
     CallerError,
     Conflict,
@@ -16,6 +16,7 @@ from netwright.model.errors import (
     Unavailable,
 )
 from netwright.model.security_errors import SecurityGroupRuleExists
+from netwright.model.wire import ItemError
 
 
 def native(kind: str, message: str = "what", what_next: str = "do this") -> bytes:
@@ -54,3 +55,20 @@ def test_message_and_what_to_do_next_are_kept() -> None:
 
 def test_an_empty_answer_is_named_by_its_url() -> None:
     assert "http://s/x answered HTTP 503" in from_response("http://s/x", 503, b"").message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "expected"),
+    [
+        (409, "IpAddressGenerationFailure", IpAddressGenerationFailure),
+        (404, "PortNotFound", PortNotFound),
+        (409, "SomethingNew", Conflict),
+        (503, "Unavailable", Unavailable),
+        (409, "PortNotFound", Conflict),
+    ],
+)
+def test_the_error_of_one_among_many_likewise(
+    status: int, kind: str, expected: type[NetwrightError]
+) -> None:
+    error = from_item(ItemError(status=status, type=kind, message="what", next="do this"))
+    assert (type(error), error.message, error.next) == (expected, "what", "do this")

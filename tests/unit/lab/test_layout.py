@@ -86,6 +86,8 @@ def test_the_agents_configuration() -> None:
                 "members": ["eth0", "eth1"],
                 "mode": "active-backup",
             },
+            "cni_socket": "/run/netwright/lab/demo/host2/cni.sock",
+            "cni_state_directory": "/run/netwright/lab/demo/host2/cni",
             "management_ip": "10.0.0.12/24",
             "token_file": "/etc/token",
         }

@@ -210,6 +210,8 @@ def test_a_host_of_the_fabric_has_no_management_address_on_its_bond() -> None:
             "members": ["eth0", "eth1"],
             "mode": "active-backup",
         },
+        "cni_socket": "/run/netwright/lab/demo/host1/cni.sock",
+        "cni_state_directory": "/run/netwright/lab/demo/host1/cni",
     }
     provider = tomllib.loads(host.agent_configuration(lab, links["vhost1"], None))["agent"]
     assert provider["physical_networks"] == {"physnet1": "br-bond"}

@@ -67,6 +67,27 @@ async def _devices(scene: Scene) -> Request:
     return Request("/v1/hosts/h1/devices", {"epoch": "e", "port_ids": [await _bound_port(scene)]})
 
 
+async def _container_port(scene: Scene) -> tuple[str, Request]:
+    """A new one's name, and the request that makes it."""
+    labels = {"network": {"labels": {"scene": "costs"}}}
+    await scene.done("PUT", f"/v2.0/networks/{scene.networks[0]}", labels)
+    scene.renamed += 1
+    name = f"h1/c{scene.renamed}/eth0"
+    ports = [{"unique_name": name, "network_labels": "scene=costs"}]
+    body = {"epoch": "e", "project_id": "p", "ports": ports}
+    return name, Request("/v1/hosts/h1/container-ports", body)
+
+
+async def _new_container_port(scene: Scene) -> Request:
+    return (await _container_port(scene))[1]
+
+
+async def _ended_container_port(scene: Scene) -> Request:
+    name, (target, body, _) = await _container_port(scene)
+    await scene.done("POST", target, body)
+    return Request(target, {"epoch": "e", "project_id": "p", "unique_names": [name]})
+
+
 async def _reports(scene: Scene) -> Request:
     up = {"plane": "underlay", "generation": 1, "status": "up"}
     ports = [{**up, "port_id": await _bound_port(scene)} for _ in range(2)]
@@ -413,6 +434,8 @@ EXPECTED: dict[str, Cost] = {
     "DELETE /v1/hosts/{name}": Cost(_host("", fenced=True), 9, 11),
     "POST /v1/hosts/{name}/heartbeat": Cost(_of("/v1/hosts/h1/heartbeat", {"epoch": "e"}), 0, 0),
     "POST /v1/hosts/{name}/devices": Cost(_devices, 11, 13),
+    "POST /v1/hosts/{name}/container-ports": Cost(_new_container_port, 17, 18),
+    "DELETE /v1/hosts/{name}/container-ports": Cost(_ended_container_port, 15, 16),
     "POST /v1/hosts/{name}/fence": Cost(_host("/fence", {"reason": "gone"}), 5, 7),
     "POST /v1/hosts/{name}/unfence": Cost(_host("/unfence", fenced=True), 4, 6),
     "POST /v1/hosts/{name}/credential": Cost(_host("/credential"), 0, 0),

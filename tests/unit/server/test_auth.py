@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from netwright.model.errors import Unauthenticated
+from netwright.model.resources import DEFAULT_PROJECT
 from netwright.model.settings import InvalidConfiguration
 from netwright.server.auth import (
-    DEFAULT_PROJECT,
     OpenAuthenticator,
     TokenAuthenticator,
     require_servable,

@@ -36,11 +36,13 @@ from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
 from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import Planner
+from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
 from netwright.agent.ovs.rows import PortRow
 from netwright.agent.ovs.tables import Tables
 from netwright.agent.ovs.wiring import Bond, Desired, Endpoint, HostWiring, Management
 from netwright.agent.ovs.witness import UplinkState, uplink_states
+from netwright.agent.wiring import NewDevice
 
 ROUNDS_MAX = 8
 AUDIT_S = 30.0
@@ -118,6 +120,21 @@ class OvsDriver:
     def uplinks(self) -> tuple[UplinkState, ...]:
         """Return what the uplinks' checks say now, by the replica."""
         return uplink_states(self.wiring, self._rows())
+
+    async def plug(self, device: NewDevice) -> None:
+        """Raises OvsUnreachableError, TransactionRefusedError, or when there is no bridge yet."""
+        bridge = self.wiring.integration_bridge
+        done = await self._ovsdb.transact(plugging(bridge, device))
+        if done[-1].get("count") != 1:
+            raise OvsUnreachableError(f"there is no bridge {bridge} yet")
+
+    async def unplug(self, name: str) -> None:
+        """What `plug` made, if it is there. Raises as that does."""
+        await self._ovsdb.wait_synced(self._timeout_s)
+        for device in self.devices():
+            if device.port.name == name and CONTAINER_MARK in device.interface.external_ids:
+                bridge = self.wiring.integration_bridge
+                await self._ovsdb.transact(unplugging(bridge, device.port.uuid))
 
     async def announce(self, endpoints: Iterable[Endpoint]) -> None:
         """Let ports that came up make themselves known; OVS being away is no error."""

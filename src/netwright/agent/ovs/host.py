@@ -13,7 +13,7 @@ and sweeps nothing.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, NoReturn
 
 import msgspec
@@ -21,12 +21,21 @@ import msgspec
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK
 from netwright.agent.ovs.driver import OvsDriver
+from netwright.agent.ovs.errors import OvsError
 from netwright.agent.ovs.lost_uplinks import LostUplinks
 from netwright.agent.ovs.outcome import Outcome as Converged
 from netwright.agent.ovs.rules import port_filter
 from netwright.agent.ovs.wiring import AddressPair, Desired, NetworkSegment
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
-from netwright.agent.wiring import Device, Endpoint, Outcome, Wired, WiringError, WiringStatus
+from netwright.agent.wiring import (
+    Device,
+    Endpoint,
+    NewDevice,
+    Outcome,
+    Wired,
+    WiringError,
+    WiringStatus,
+)
 from netwright.model.resources import UPLINK_LOST, NetworkType, Nic
 
 ANNOUNCE_AFTER_S = 0.01
@@ -122,6 +131,15 @@ class OvsHost:
                     coming.append(_converted(one).endpoint)
         if coming:
             await self._driver.announce_ahead(coming)
+
+    async def plug(self, device: NewDevice) -> None:
+        """`Plugs`, as `unplug`."""
+        with _told():
+            await self._driver.plug(device)
+
+    async def unplug(self, name: str) -> None:
+        with _told():
+            await self._driver.unplug(name)
 
     def devices(self) -> Mapping[str, Device]:
         return {
@@ -321,6 +339,15 @@ def _differing(
         if (other := others.get(port_id)) is not one
         and (other is None or other.segment != one.segment)
     )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What OVS does not do is told in the loop's terms."""
+    try:
+        yield
+    except OvsError as error:
+        raise _unreachable(str(error)) from error
 
 
 def _unreachable(cause: str) -> WiringError:

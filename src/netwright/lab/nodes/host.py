@@ -23,6 +23,11 @@ def agent_configuration_path(lab: Lab, host: str) -> Path:
     return lab.node_directory(host) / "agent.toml"
 
 
+def cni_socket_path(lab: Lab, host: str) -> Path:
+    """Where its agent serves runtimes of containers."""
+    return lab.node_directory(host) / "cni.sock"
+
+
 def write_agent_configuration(lab: Lab, link: HostLink, token_file: Path | None = None) -> Path:
     """What the machine's installer knows, as `netwright agent --config` takes it."""
     path = agent_configuration_path(lab, link.host)
@@ -47,6 +52,10 @@ def agent_configuration(lab: Lab, link: HostLink, token_file: Path | None) -> st
         'datapath_type = "netdev"',
         networks,
         f"bond = {{ {bond} }}",
+    ]
+    lines += [
+        f"cni_socket = {json.dumps(str(cni_socket_path(lab, link.host)))}",
+        f"cni_state_directory = {json.dumps(str(lab.node_directory(link.host) / 'cni'))}",
     ]
     if link.management_ip:
         lines.append(f'management_ip = "{link.management_ip}"')

@@ -7,6 +7,7 @@ from netwright.server.api import meta
 from netwright.server.api.edge import Edge
 from netwright.server.api.routing import Application
 from netwright.server.api.v1 import (
+    containers,
     fabric,
     hosts,
     leases,
@@ -52,6 +53,7 @@ def application(edge: Edge) -> Application:
         *Quotas(edge.quota_defaults).routes(),
         *extensions.routes(),
         *hosts.routes(edge.authenticator),
+        *containers.routes(edge.container_projects),
         *native_ports.routes(),
         *leases.routes(),
         *fabric.routes(edge.authenticator),

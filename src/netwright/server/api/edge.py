@@ -8,12 +8,13 @@ What was found is given (`routing`); nothing else stands between a connection (`
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import structlog
 
 from netwright.model.errors import Denied, InternalError, NetwrightError
 from netwright.model.quotas import NO_LIMITS
+from netwright.model.resources import DEFAULT_PROJECT
 from netwright.server.access_log import AccessLog, Request
 from netwright.server.api.errors import MethodNotAllowed, PathNotFound, error_reply
 from netwright.server.api.ids import new_request_id
@@ -42,10 +43,12 @@ class Edge:
         body_bytes_max: int,
         access_log: AccessLog | None = None,
         quota_defaults: Mapping[str, int] = NO_LIMITS,
+        container_projects: Collection[str] = (DEFAULT_PROJECT,),
     ) -> None:
         self.service = service
         self.metrics = metrics
         self.quota_defaults = quota_defaults
+        self.container_projects = container_projects
         self.streams = Streams()
         self._access_log = access_log
         self._answered: list[tuple[Call, str, int, float, str]] = []
@@ -132,7 +135,7 @@ def _require(route: Route, caller: Caller) -> None:
     if caller.host is not None and route.access not in {Access.AGENT, Access.WATCH}:
         raise Denied(
             f"The credential of host {caller.host} cannot be used for {route.method} {route.path}.",
-            next="It serves that host's registration, heartbeats, reports and watch only.",
+            next="It serves that host's registration, heartbeats, reports, watch and containers.",
         )
     if caller.is_controller and route.access not in {Access.FABRIC, Access.WATCH}:
         raise Denied(

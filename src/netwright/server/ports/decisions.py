@@ -395,4 +395,6 @@ def owned(world: World, caller: Caller, port_id: str) -> Port:
 
 def actor_of(caller: Caller) -> str:
     """Who asks, in words for a port's history."""
+    if caller.host is not None:
+        return f"agent {caller.host}"
     return "admin" if caller.is_admin else f"project {caller.project_id}"

@@ -10,8 +10,8 @@ from netwright.fabric.changes import Change, Verb
 from netwright.fabric.config import VlanGateway
 from netwright.fabric.drivers.core import driver, reading
 from netwright.fabric.drivers.core.reading import Core
-from netwright.fabric.drivers.linux import links
-from netwright.fabric.drivers.linux.links import Link
+from netwright.linux import links
+from netwright.linux.links import Link
 
 OWN, SECOND, NEW = "10.1.0.1/24", "10.1.0.9/24", "2001:db8::1/64"
 GATEWAY = VlanGateway(

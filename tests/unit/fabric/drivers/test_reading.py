@@ -2,7 +2,7 @@
 
 from netwright.fabric.drivers.frr import reading
 from netwright.fabric.drivers.frr.observed import Observed, Space
-from netwright.fabric.drivers.linux.links import Link
+from netwright.linux.links import Link
 
 
 def test_two_ends_of_a_veth_may_have_the_same_index_in_their_namespaces() -> None:

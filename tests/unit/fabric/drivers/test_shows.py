@@ -6,7 +6,7 @@ from netwright.fabric.config import RouteTargets
 from netwright.fabric.drivers.frr import reading, shows
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.linux import marks
-from netwright.fabric.drivers.linux.links import Link
+from netwright.linux.links import Link
 
 RECORDED = Path(__file__).parent / "recorded"
 

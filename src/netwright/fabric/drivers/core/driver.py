@@ -14,12 +14,13 @@ from netwright.fabric.drivers.base import Actual, Learned, OvertakenError
 from netwright.fabric.drivers.core import reading
 from netwright.fabric.drivers.core.ovsdb import Ovsdb
 from netwright.fabric.drivers.core.reading import Core
-from netwright.fabric.drivers.linux import links, marks, tokens
-from netwright.fabric.drivers.linux.checksums import disable_checksum_offload
-from netwright.fabric.drivers.linux.links import KernelRoute, Link
-from netwright.fabric.drivers.linux.netlink import Netlink
+from netwright.fabric.drivers.linux import marks, tokens
 from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.fabric.drivers.wording import element_words
+from netwright.linux import links
+from netwright.linux.checksums import disable_checksum_offload
+from netwright.linux.links import KernelRoute, Link
+from netwright.linux.netlink import Netlink
 from netwright.model.errors import DeviceError
 
 T = TypeVar("T")

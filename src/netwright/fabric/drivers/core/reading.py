@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from netwright.fabric.config import Route, SwitchConfig, VlanGateway
 from netwright.fabric.drivers.core.ovsdb import AccessPort
 from netwright.fabric.drivers.linux import marks
-from netwright.fabric.drivers.linux.links import KernelRoute, Link
+from netwright.linux.links import KernelRoute, Link
 from netwright.model.resources import Value
 
 _ADOPTED = "netwright."

@@ -24,8 +24,8 @@ from netwright.fabric.drivers.frr import planning
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.planned import PlanError
 from netwright.fabric.drivers.frr.shows import BgpConfiguration
-from netwright.fabric.drivers.linux.links import Link
 from netwright.fabric.drivers.wording import element_words
+from netwright.linux.links import Link
 from netwright.model.errors import DeviceError
 
 _WATCH_S = 1.0

@@ -35,10 +35,11 @@ from netwright.fabric.drivers.frr.operations import (
 )
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
-from netwright.fabric.drivers.linux import filters, links
-from netwright.fabric.drivers.linux.checksums import disable_checksum_offload
-from netwright.fabric.drivers.linux.codec import Request
-from netwright.fabric.drivers.linux.links import Link
+from netwright.fabric.drivers.linux import filters
+from netwright.linux import links
+from netwright.linux.checksums import disable_checksum_offload
+from netwright.linux.codec import Request
+from netwright.linux.links import Link
 
 IN_FORCE_TIMEOUT_S = 4.0
 """zebra looks a second after a namespace was made, and tells bgpd; all else takes milliseconds."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from netwright.fabric.drivers.frr.shows import BgpConfiguration, Instance
 from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.filters import Filter
-from netwright.fabric.drivers.linux.links import KernelRoute, Link
+from netwright.linux.links import KernelRoute, Link
 from netwright.model.resources import Value
 
 

@@ -8,9 +8,10 @@ from netwright.fabric.drivers.frr import shows
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
-from netwright.fabric.drivers.linux import links, marks
+from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.filters import Filter
-from netwright.fabric.drivers.linux.links import KernelRoute, Link
+from netwright.linux import links
+from netwright.linux.links import KernelRoute, Link
 
 
 def observe(session: Session) -> Observed:

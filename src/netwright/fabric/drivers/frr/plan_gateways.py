@@ -24,7 +24,7 @@ from netwright.fabric.drivers.frr.operations import (
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
 from netwright.fabric.drivers.frr.reading import gateways, inner_end, is_whole, outer_ends
 from netwright.fabric.drivers.linux import marks
-from netwright.fabric.drivers.linux.links import Link
+from netwright.linux.links import Link
 
 _MTU = 1500
 

@@ -23,7 +23,7 @@ from netwright.fabric.drivers.frr.planned import (
 )
 from netwright.fabric.drivers.frr.reading import BROKEN_VNI, inner_end, is_whole, outer_ends
 from netwright.fabric.drivers.linux import marks
-from netwright.fabric.drivers.linux.links import Link
+from netwright.linux.links import Link
 
 
 def ensure(plan: Plan, interface: Interface) -> None:

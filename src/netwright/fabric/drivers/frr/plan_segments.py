@@ -21,7 +21,7 @@ from netwright.fabric.drivers.frr.plan_bgp import instance_lines
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
-from netwright.fabric.drivers.linux.links import Link
+from netwright.linux.links import Link
 
 
 def ensure(plan: Plan, segment: Segment) -> None:

@@ -8,7 +8,7 @@ from netwright.fabric.drivers.frr.observed import Observed
 from netwright.fabric.drivers.frr.operations import Operation
 from netwright.fabric.drivers.frr.projection import Projection
 from netwright.fabric.drivers.linux import marks
-from netwright.fabric.drivers.linux.links import Link
+from netwright.linux.links import Link
 
 
 class PlanError(Exception):

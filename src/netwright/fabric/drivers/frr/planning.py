@@ -15,7 +15,7 @@ from netwright.fabric.drivers.frr import (
 )
 from netwright.fabric.drivers.frr.operations import ChangeRoute, Operation
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
-from netwright.fabric.drivers.linux.links import KernelRoute
+from netwright.linux.links import KernelRoute
 
 __all__ = ["Plan", "operations", "sweep"]
 

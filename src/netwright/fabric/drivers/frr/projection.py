@@ -27,7 +27,7 @@ from netwright.fabric.drivers.frr.operations import (
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.filters import PRIORITY, Filter
-from netwright.fabric.drivers.linux.links import KernelRoute, Link
+from netwright.linux.links import KernelRoute, Link
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -23,7 +23,7 @@ from netwright.fabric.drivers.frr import names
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
-from netwright.fabric.drivers.linux.links import Link
+from netwright.linux.links import Link
 
 BROKEN_VNI = 0
 HOST_PORT_FILTERS = (programs.FROM_HOST, programs.HELD)

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 from netwright.fabric.drivers.frr import names, shows
 from netwright.fabric.drivers.frr.session import Session
-from netwright.fabric.drivers.linux import links, marks
+from netwright.fabric.drivers.linux import marks
+from netwright.linux import links
 
 _ROUTES_GO_S = 1.5
 _POLL_S = 0.02

@@ -12,11 +12,12 @@ from typing import Self
 from netwright.fabric.drivers.bpf import kernel, programs
 from netwright.fabric.drivers.bpf.kernel import Map
 from netwright.fabric.drivers.frr.vty import Vty
-from netwright.fabric.drivers.linux import filters, links, tokens
+from netwright.fabric.drivers.linux import filters, tokens
 from netwright.fabric.drivers.linux.filters import Filter
-from netwright.fabric.drivers.linux.links import Link
-from netwright.fabric.drivers.linux.netlink import Netlink
 from netwright.fabric.drivers.linux.node import Node
+from netwright.linux import links
+from netwright.linux.links import Link
+from netwright.linux.netlink import Netlink
 
 _OURS = "netwright-"
 

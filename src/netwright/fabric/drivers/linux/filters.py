@@ -2,7 +2,7 @@
 
 import struct
 
-from netwright.fabric.drivers.linux.codec import (
+from netwright.linux.codec import (
     CREATE,
     EXCLUSIVE,
     REPLACE,

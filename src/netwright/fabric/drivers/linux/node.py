@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from netwright.fabric.drivers.linux import links
-from netwright.fabric.drivers.linux.netlink import Netlink
+from netwright.linux import links
+from netwright.linux.netlink import Netlink
 
 T = TypeVar("T")
 

@@ -8,9 +8,10 @@ lowers what the other has left, in whatever order: the kernel has no way to comp
 
 import errno
 
-from netwright.fabric.drivers.linux import links, marks
-from netwright.fabric.drivers.linux.links import Link
-from netwright.fabric.drivers.linux.netlink import Netlink, RefusedError
+from netwright.fabric.drivers.linux import marks
+from netwright.linux import links
+from netwright.linux.links import Link
+from netwright.linux.netlink import Netlink, RefusedError
 
 _NAME = f"{marks.MARK}-token-"
 _MTU = 1500

@@ -61,11 +61,11 @@ _fence = Shape(Fence)
 
 def routes(authenticator: Authenticator) -> tuple[Route, ...]:
     async def credential(call: Call) -> Reply:
-        name = _host(call)
+        name = host_of(call)
         return json_reply(Credential(name, authenticator.host_credential(name)))
 
     async def decommission(call: Call) -> Reply:
-        name = _host(call)
+        name = host_of(call)
         times = await call.service.commit(DeleteHost(caller=call.caller, host=name))
         authenticator.learn_revocations({name: times})
         return Reply(204)
@@ -101,7 +101,7 @@ async def _list(call: Call) -> Reply:
 
 
 async def _show(call: Call) -> Reply:
-    name = _host(call)
+    name = host_of(call)
     host = await call.service.reader.host(name)
     if host is None:
         raise HostNotFound(
@@ -111,30 +111,30 @@ async def _show(call: Call) -> Reply:
 
 
 async def _register(call: Call) -> Reply:
-    name, body = _host(call), _registration.decode(await call.body())
+    name, body = host_of(call), _registration.decode(await call.body())
     _require_text("epoch", body.epoch)
     _require_text("driver", body.driver)
     return await _done(call, RegisterHost(caller=call.caller, host=name, registration=body))
 
 
 async def _beat(call: Call) -> Reply:
-    name, body = _host(call), _heartbeat.decode(await call.body())
+    name, body = host_of(call), _heartbeat.decode(await call.body())
     return await _done(call, HeartbeatHost(caller=call.caller, host=name, heartbeat=body))
 
 
 async def _see(call: Call) -> Reply:
-    name, body = _host(call), _devices.decode(await call.body())
+    name, body = host_of(call), _devices.decode(await call.body())
     return await _done(call, SeeDevices(caller=call.caller, host=name, devices=body))
 
 
 async def _declare_dead(call: Call) -> Reply:
-    name, body = _host(call), _fence.decode(await call.body())
+    name, body = host_of(call), _fence.decode(await call.body())
     _require_text("reason", body.reason)
     return await _done(call, FenceHost(caller=call.caller, host=name, reason=body.reason))
 
 
 async def _unfence(call: Call) -> Reply:
-    return await _done(call, UnfenceHost(caller=call.caller, host=_host(call)))
+    return await _done(call, UnfenceHost(caller=call.caller, host=host_of(call)))
 
 
 async def _report(call: Call) -> Reply:
@@ -152,7 +152,7 @@ async def _done(call: Call, command: Command) -> Reply:
     return json_reply(await call.service.commit(command))
 
 
-def _host(call: Call) -> str:
+def host_of(call: Call) -> str:
     """The host in the path, in a form that host names have; the caller may speak for it."""
     name = call.path["name"]
     if not _NAME.fullmatch(name):

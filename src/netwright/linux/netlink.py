@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from netwright.fabric.drivers.linux import codec
-from netwright.fabric.drivers.linux.codec import Request
+from netwright.linux import codec
+from netwright.linux.codec import Request
 
 TIMEOUT_S = 5.0
 _SOL_NETLINK = 270

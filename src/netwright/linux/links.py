@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Mapping
 
-from netwright.fabric.drivers.linux.codec import (
+from netwright.linux.codec import (
     CREATE,
     EXCLUSIVE,
     REPLACE,

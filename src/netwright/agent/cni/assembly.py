@@ -1,0 +1,45 @@
+"""The CNI service of one agent, put together."""
+
+import random
+from pathlib import Path
+
+from netwright.agent.agent import Agent
+from netwright.agent.cni.containers import Containers
+from netwright.agent.cni.following import Following
+from netwright.agent.cni.kernel import Kernel
+from netwright.agent.cni.ports import Ports, PortServer
+from netwright.agent.cni.records import Records
+from netwright.agent.cni.service import Service
+from netwright.agent.config import AgentSettings, DatapathType
+from netwright.agent.session import Identity
+from netwright.agent.wiring import Plugs
+
+
+def service(
+    settings: AgentSettings,
+    socket: str,
+    *,
+    identity: Identity,
+    server: PortServer,
+    agent: Agent,
+    plugs: Plugs,
+) -> Service:
+    """Serves at this socket, and follows the agent's loop. Raises InvalidConfiguration."""
+    following = Following(agent)
+    agent.on_pass = following.moved
+    containers = Containers(
+        identity.host,
+        ports=Ports(
+            host=identity.host,
+            epoch=identity.epoch,
+            project_id=settings.cni_project,
+            server=server,
+            registered=agent.registered,
+        ),
+        records=Records(Path(settings.cni_state_directory)),
+        following=following,
+        veths=Kernel(checksums=settings.datapath_type is not DatapathType.NETDEV),
+        plugs=plugs,
+        jitter=random.random,
+    )
+    return Service(Path(socket), containers, agent)

@@ -1,0 +1,99 @@
+"""What the agent's loop has found of a container's port: waited for, never asked for again."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from netwright.agent.cni.made import Fitting, fitting
+from netwright.agent.reconcile import Pass
+from netwright.agent.wiring import WiringStatus
+from netwright.model.resources import Network, Port, Subnet
+from netwright.model.states import PortState
+
+T = TypeVar("T")
+
+
+class MirrorOfHost(Protocol):
+    """What the server has told of this host."""
+
+    @property
+    def ports(self) -> Mapping[str, Port]: ...
+    @property
+    def networks(self) -> Mapping[str, Network]: ...
+    @property
+    def subnets(self) -> Mapping[str, Subnet]: ...
+
+
+class Loop(Protocol):
+    """The agent's loop, as far as containers look at it (`agent.Agent`)."""
+
+    @property
+    def mirror(self) -> MirrorOfHost: ...
+    @property
+    def last(self) -> Pass | None: ...
+    def server_trouble(self) -> str: ...
+    def wiring_trouble(self) -> str: ...
+
+
+class Following:
+    """`moved` is called after each pass of the loop, and wakes all who wait."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._moved = asyncio.Event()
+
+    def moved(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def fitting(self, port: Port, *, default_route: bool) -> Fitting:
+        """What its interface is to have, as soon as its network and subnets were told of."""
+
+        def look() -> Fitting | None:
+            mirror = self._loop.mirror
+            network = mirror.networks.get(port.network_id)
+            if network is None:
+                return None
+            return fitting(port, network, mirror.subnets, default_route=default_route)
+
+        return await self._until(look)
+
+    async def up(self, port_id: str) -> None:
+        """Return when the loop has read back that this host wires the port."""
+        await self._until(lambda: self.is_up(port_id) or None)
+
+    async def active(self, port_id: str) -> None:
+        """Return when the server has told that the port is ACTIVE."""
+
+        def look() -> bool | None:
+            port = self._loop.mirror.ports.get(port_id)
+            return True if port is not None and port.state is PortState.ACTIVE else None
+
+        await self._until(look)
+
+    def why_not(self, port_id: str) -> str:
+        """What is known of why it is not up, or not ACTIVE; "" when it is up as far as we know."""
+        last, mirror = self._loop.last, self._loop.mirror
+        port = mirror.ports.get(port_id)
+        if port is None:
+            return self._loop.server_trouble() or "the server has not told of the port yet"
+        if trouble := self._loop.wiring_trouble():
+            return trouble
+        if last is not None and (why := last.desired.later.get(port_id)):
+            return why
+        outcome = last.wired.outcomes.get(port_id) if last is not None else None
+        if outcome is None:
+            return "its device was not found on br-int yet"
+        if outcome.status is not WiringStatus.UP:
+            return outcome.cause or f"its device is {outcome.status}"
+        return port.cause or ("" if port.state is PortState.ACTIVE else f"it is {port.state}")
+
+    def is_up(self, port_id: str) -> bool:
+        last = self._loop.last
+        outcome = last.wired.outcomes.get(port_id) if last is not None else None
+        return outcome is not None and outcome.status is WiringStatus.UP
+
+    async def _until(self, look: Callable[[], T | None]) -> T:
+        while (found := look()) is None:
+            await self._moved.wait()
+        return found

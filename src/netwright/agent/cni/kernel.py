@@ -1,0 +1,198 @@
+"""A container's veth: made, read and removed by netlink; no process is started.
+
+What happens inside a container's namespace happens in a thread that enters it (setns is per thread)
+and ends there: no thread of the agent's is ever left in a namespace that is not its own.
+"""
+
+import asyncio
+import ctypes
+import errno
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from netwright.agent.cni.made import Fitting, Seen, Way
+from netwright.linux import links
+from netwright.linux.checksums import disable_checksum_offload
+from netwright.linux.netlink import Netlink, RefusedError
+
+T = TypeVar("T")
+
+_CLONE_NEWNET = 0x40000000
+_LOOPBACK = 1
+_IPV6 = 6
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NamespaceGoneError(Exception):
+    """There is no network namespace at that path (any more)."""
+
+
+class InterfaceExistsError(Exception):
+    """The container has an interface of that name already."""
+
+
+class Kernel:
+    """What is asked of this host's kernel. `checksums` false turns their offload off inside.
+
+    Open vSwitch's userspace datapath takes frames as they leave the container, before any NIC
+    could have completed a checksum.
+    """
+
+    def __init__(self, *, checksums: bool) -> None:
+        self._checksums = checksums
+
+    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
+        """Both ends, up, with all that the container's is to have.
+
+        Raises NamespaceGoneError, InterfaceExistsError, or OSError with what the kernel refused;
+        what was made until then is for `remove`.
+        """
+
+        def work() -> None:
+            with _opened(netns) as namespace:
+                self._make_pair(fit, namespace.fileno(), ifname, mark)
+                _enter(namespace)
+            self._furnish(fit, ifname)
+
+        await apart(work)
+
+    async def read(self, netns: str, ifname: str) -> Seen | None:
+        """The container's end as it is; None when it is not there. Raises NamespaceGoneError."""
+
+        def work() -> Seen | None:
+            with _opened(netns) as namespace:
+                _enter(namespace)
+            return _seen(ifname)
+
+        return await apart(work)
+
+    async def remove(self, device: str) -> None:
+        """The host's end, and the other with it; no error when they are gone already."""
+        await apart(lambda: _remove(device))
+
+    def _make_pair(self, fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
+        with Netlink() as netlink:
+            try:
+                netlink.tell([links.add_veth(fit.device, ifname, namespace, fit.mtu)])
+            except RefusedError as error:
+                if error.errno == errno.EEXIST and netlink.get(links.get_link(fit.device)) is None:
+                    raise InterfaceExistsError(ifname) from error
+                raise
+            body = netlink.get(links.get_link(fit.device))
+            if body is None:  # the container's namespace went, and both ends with it
+                raise NamespaceGoneError(ifname)
+            index = links.parse_link(body).index
+            netlink.tell(
+                [
+                    links.silence(index, f"no IPv6 of its own on {fit.device}"),
+                    links.set_link(index, f"{fit.device} up", up=True, alias=mark),
+                ]
+            )
+
+    def _furnish(self, fit: Fitting, ifname: str) -> None:
+        """Runs inside. IPv6 is turned on before the interface is up: a runtime may have it off."""
+        if any(ip_interface(one.address).version == _IPV6 for one in fit.addresses):
+            Path("/proc/sys/net/ipv6/conf", ifname, "disable_ipv6").write_text("0", "ascii")
+        with Netlink() as netlink:
+            body = netlink.get(links.get_link(ifname))
+            if body is None:
+                raise NamespaceGoneError(ifname)
+            index = links.parse_link(body).index
+            netlink.tell(
+                [
+                    links.set_link(_LOOPBACK, "lo up", up=True),
+                    links.set_link(index, f"MAC of {ifname}", mac_address=fit.mac_address),
+                    links.set_link(index, f"{ifname} up", up=True),
+                    *(
+                        links.change_address(index, one.address, ifname, add=True)
+                        for one in fit.addresses
+                    ),
+                    *(
+                        links.change_route(way.destination, way.nexthop, add=True)
+                        for way in fit.ways
+                    ),
+                ]
+            )
+        if not self._checksums:
+            disable_checksum_offload(ifname)
+
+
+async def apart(work: Callable[[], T]) -> T:
+    """What `work` returns or raises, in a thread of its own: the kernel may keep it waiting.
+
+    It is waited for also when the caller is cancelled: whoever undoes what it does must come after.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+            loop.call_soon_threadsafe(done.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(done.set_result, result)
+
+    threading.Thread(target=run, name="cni kernel", daemon=True).start()
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await done
+        raise
+
+
+def _opened(netns: str) -> BinaryIO:
+    def open_at_once(path: str, flags: int) -> int:
+        return os.open(path, flags | os.O_NONBLOCK)  # whatever stands at that path
+
+    try:
+        return open(netns, "rb", buffering=0, opener=open_at_once)
+    except OSError as error:
+        raise NamespaceGoneError(f"{netns}: {error.strerror}") from error
+
+
+def _enter(namespace: BinaryIO) -> None:
+    """Move the calling thread for the rest of its life."""
+    if _libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        what = f"{namespace.name} cannot be entered: {os.strerror(number)}"
+        raise OSError(number, what)
+
+
+def _remove(device: str) -> None:
+    with Netlink() as netlink:
+        body = netlink.get(links.get_link(device))
+        if body is None:
+            return
+        try:
+            netlink.tell([links.delete_link(links.parse_link(body).index, device)])
+        except RefusedError as error:
+            if error.errno != errno.ENODEV:  # its namespace went meanwhile
+                raise
+
+
+def _seen(ifname: str) -> Seen | None:
+    with Netlink() as netlink:
+        body = netlink.get(links.get_link(ifname))
+        if body is None:
+            return None
+        link = links.parse_link(body)
+        addresses = (links.parse_address(each) for each in netlink.dump(links.dump_addresses()))
+        routes = (links.parse_route(each) for each in netlink.dump(links.dump_routes()))
+        return Seen(
+            mac_address=link.mac_address,
+            mtu=link.mtu,
+            is_up=link.is_up,
+            addresses=frozenset(
+                one.address for one in addresses if one and one.index == link.index
+            ),
+            ways=frozenset(
+                Way(destination=one.destination, nexthop=one.nexthop) for one in routes if one
+            ),
+        )

@@ -1,0 +1,106 @@
+"""What this host's containers were given: a file for each interface, which outlives the agent.
+
+    adding     asked for; what is half there of it the next life of the agent undoes
+    attached   the runtime was answered
+    releasing  nothing of it is left on the host; the server may not know yet
+
+A file is replaced whole. It is written before what it says is done, or answered: after a crash
+nothing is there that no file tells of.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+import structlog
+
+from netwright.agent.cni.made import Fitting
+from netwright.model.resources import Value
+from netwright.model.settings import InvalidConfiguration
+
+Key: TypeAlias = tuple[str, str]
+"""A container's id and the name of its interface."""
+
+log = structlog.get_logger(__name__)
+
+
+class Stage(StrEnum):
+    ADDING = "adding"
+    ATTACHED = "attached"
+    RELEASING = "releasing"
+
+
+class Record(Value, frozen=True, kw_only=True):
+    """`network` is the name of the runtime's network configuration, not of one of ours.
+
+    `fit` is known once the server has answered.
+    """
+
+    container_id: str
+    ifname: str
+    netns: str
+    network: str
+    project_id: str
+    unique_name: str
+    stage: Stage
+    port_id: str = ""
+    fit: Fitting | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.container_id, self.ifname
+
+
+class Records:
+    """All records of a directory, in memory as well. Raises InvalidConfiguration at its making."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._records: dict[Key, Record] = {}
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths = sorted(directory.iterdir())
+        except OSError as error:
+            raise InvalidConfiguration(
+                f"The directory of containers' records, {directory}, cannot be used:"
+                f" {error.strerror}.",
+                next="Name another by cni_state_directory, or give the agent the right to it.",
+            ) from error
+        for path in paths:
+            self._take(path)
+
+    def get(self, key: Key) -> Record | None:
+        return self._records.get(key)
+
+    def all(self) -> Mapping[Key, Record]:
+        """As they are now."""
+        return dict(self._records)
+
+    def put(self, record: Record) -> None:
+        """Raises OSError when it cannot be kept."""
+        path = self._path(record.key)
+        draft = path.with_suffix(".new")
+        draft.write_bytes(msgspec.json.encode(record))
+        draft.replace(path)
+        self._records[record.key] = record
+
+    def drop(self, key: Key) -> None:
+        self._path(key).unlink(missing_ok=True)
+        self._records.pop(key, None)
+
+    def _path(self, key: Key) -> Path:
+        return self._directory / f"{key[0]}@{key[1]}.json"
+
+    def _take(self, path: Path) -> None:
+        if path.suffix != ".json":  # a draft of a life that ended amid it: its file stands
+            path.unlink()
+            return
+        try:
+            record = msgspec.json.decode(path.read_bytes(), type=Record)
+        except (msgspec.DecodeError, OSError):
+            log.exception("record of a container cannot be read", path=os.fspath(path))
+            return
+        self._records[record.key] = record

@@ -1,0 +1,288 @@
+"""A host's containers without kernel, Open vSwitch or server: the real `Containers` on doubles."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+from tests.doubles.values import binding, network, port
+
+from netwright.agent.cni.containers import Containers
+from netwright.agent.cni.following import Following
+from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
+from netwright.agent.cni.made import Fitting, Seen
+from netwright.agent.cni.ports import Ports
+from netwright.agent.cni.records import Records
+from netwright.agent.desired import Desired
+from netwright.agent.groups import NO_GROUPS
+from netwright.agent.reconcile import Pass
+from netwright.agent.wiring import NewDevice, Outcome, Wired, WiringError, WiringStatus
+from netwright.cni.protocol import Request
+from netwright.model.errors import HTTP_STATUS, NetwrightError, PortNotFound
+from netwright.model.resources import FixedIp, Network, Port, Subnet, VifType
+from netwright.model.wire import (
+    ContainerPort,
+    ContainerPortOutcome,
+    ContainerPortOutcomes,
+    ContainerPorts,
+    EndedContainerPorts,
+    ItemError,
+)
+
+HOST, PROJECT, EPOCH = "h1", "pods", "e1"
+UP = Outcome(status=WiringStatus.UP)
+
+
+def subnet(subnet_id: str = "sub-1", cidr: str = "10.0.0.0/24", **fields: Any) -> Subnet:
+    defaults: dict[str, Any] = {
+        "network_id": "net-1",
+        "project_id": "p",
+        "ip_version": 6 if ":" in cidr else 4,
+        "gateway_ip": cidr.partition("/")[0].removesuffix("0") + "1",
+        "allocation_pools": (),
+        "created_at": 0.0,
+        "updated_at": 0.0,
+    }
+    return Subnet(id=subnet_id, cidr=cidr, **(defaults | fields))
+
+
+class ServerDouble:
+    """Ports by unique name. `failure` answers whole requests, `refused` items by their labels."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, Port] = {}
+        self.requests: list[ContainerPorts | EndedContainerPorts] = []
+        self.failure: NetwrightError | None = None
+        self.refused: dict[str, NetwrightError] = {}
+        self.binding_cause = ""
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.made: Callable[[Port], None] = lambda _port: None
+        self._count = 0
+
+    async def make_container_ports(
+        self, host: str, wanted: ContainerPorts
+    ) -> ContainerPortOutcomes:
+        await self._asked(host, wanted)
+        return ContainerPortOutcomes(outcomes=tuple(map(self._make, wanted.ports)))
+
+    async def end_container_ports(
+        self, host: str, ended: EndedContainerPorts
+    ) -> ContainerPortOutcomes:
+        await self._asked(host, ended)
+        return ContainerPortOutcomes(outcomes=tuple(map(self._end, ended.unique_names)))
+
+    async def _asked(self, host: str, request: ContainerPorts | EndedContainerPorts) -> None:
+        assert (host, request.epoch, request.project_id) == (HOST, EPOCH, PROJECT)
+        self.requests.append(request)
+        await self.answers.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def _make(self, wanted: ContainerPort) -> ContainerPortOutcome:
+        if (refused := self.refused.get(wanted.network_labels)) is not None:
+            return _error(refused)
+        if wanted.unique_name not in self.ports:
+            self._count += 1
+            bound = binding(HOST)
+            if self.binding_cause:
+                bound = replace(bound, vif_type=VifType.BINDING_FAILED, cause=self.binding_cause)
+            new = port(
+                f"port-{self._count}-00000000",
+                bound,
+                unique_name=wanted.unique_name,
+                name=wanted.name,
+                device_id=wanted.device_id,
+                fixed_ips=(FixedIp(subnet_id="sub-1", ip_address=f"10.0.0.{self._count + 4}"),),
+            )
+            self.ports[wanted.unique_name] = new
+            self.made(new)
+        return ContainerPortOutcome(port=self.ports[wanted.unique_name])
+
+    def _end(self, name: str) -> ContainerPortOutcome:
+        if self.ports.pop(name, None) is None:
+            return _error(PortNotFound(f"no port {name}"))
+        return ContainerPortOutcome()
+
+
+def _error(error: NetwrightError) -> ContainerPortOutcome:
+    status = HTTP_STATUS[error.category]
+    item = ItemError(status=status, type=error.type, message=error.message, next=error.next)
+    return ContainerPortOutcome(error=item)
+
+
+class VethsDouble:
+    """Interfaces by (netns, name); a namespace is there when it is in `namespaces`."""
+
+    def __init__(self, calls: list[str]) -> None:
+        self.namespaces = {"/netns/a", "/netns/b"}
+        self.interfaces: dict[tuple[str, str], Fitting] = {}
+        self.foreign: set[tuple[str, str]] = set()
+        self.failure: OSError | None = None
+        self._calls = calls
+
+    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
+        self._calls.append(f"make {fit.device}")
+        if netns not in self.namespaces:
+            raise NamespaceGoneError(netns)
+        if (netns, ifname) in self.foreign or (netns, ifname) in self.interfaces:
+            raise InterfaceExistsError(ifname)
+        self.interfaces[netns, ifname] = fit
+        if self.failure is not None:
+            raise self.failure
+
+    async def read(self, netns: str, ifname: str) -> Seen | None:
+        if netns not in self.namespaces:
+            raise NamespaceGoneError(netns)
+        fit = self.interfaces.get((netns, ifname))
+        if fit is None:
+            return None
+        return Seen(
+            mac_address=fit.mac_address,
+            mtu=fit.mtu,
+            is_up=True,
+            addresses=frozenset(one.address for one in fit.addresses),
+            ways=frozenset(fit.ways),
+        )
+
+    async def remove(self, device: str) -> None:
+        self._calls.append(f"remove {device}")
+        self.interfaces = {k: one for k, one in self.interfaces.items() if one.device != device}
+
+
+class MirrorDouble:
+    def __init__(self) -> None:
+        self.ports: dict[str, Port] = {}
+        self.networks: dict[str, Network] = {"net-1": network()}
+        self.subnets: dict[str, Subnet] = {"sub-1": subnet()}
+
+
+class LoopDouble:
+    """The agent's loop: what it has found is what a test says."""
+
+    def __init__(self) -> None:
+        self.mirror = MirrorDouble()
+        self.last: Pass | None = None
+        self.troubles = {"server": "", "wiring": ""}
+
+    def server_trouble(self) -> str:
+        return self.troubles["server"]
+
+    def wiring_trouble(self) -> str:
+        return self.troubles["wiring"]
+
+    def found(self, outcomes: Mapping[str, Outcome]) -> None:
+        self.last = Pass(
+            cursor="1",
+            ports={},
+            networks={},
+            attachments={},
+            known=NO_GROUPS,
+            desired=Desired(endpoints={}),
+            was_swept=True,
+            wired=Wired(outcomes=outcomes),
+            stated={},
+        )
+
+
+class PlugsDouble:
+    """What is plugged is wired at once, unless `outcome` says otherwise."""
+
+    def __init__(self, host: "HostDouble", calls: list[str]) -> None:
+        self.devices: dict[str, NewDevice] = {}
+        self.outcome = UP
+        self.failure: WiringError | None = None
+        self._host = host
+        self._calls = calls
+
+    async def plug(self, device: NewDevice) -> None:
+        self._calls.append(f"plug {device.name}")
+        if self.failure is not None:
+            raise self.failure
+        self.devices[device.name] = device
+        self._host.look()
+
+    async def unplug(self, name: str) -> None:
+        self._calls.append(f"unplug {name}")
+        if self.failure is not None:
+            raise self.failure
+        self.devices.pop(name, None)
+        self._host.look()
+
+
+class HostDouble:
+    """All of it. `live` begins another life of the agent on what is there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.calls: list[str] = []
+        self.server = ServerDouble()
+        self.server.made = self._told
+        self.veths = VethsDouble(self.calls)
+        self.loop = LoopDouble()
+        self.plugs = PlugsDouble(self, self.calls)
+        self.registered = asyncio.Event()
+        self.registered.set()
+        self._directory = directory
+        self.live()
+
+    def live(self) -> Containers:
+        self.records = Records(self._directory)
+        self.following = Following(self.loop)
+        self.containers = Containers(
+            HOST,
+            ports=Ports(
+                host=HOST,
+                epoch=EPOCH,
+                project_id=PROJECT,
+                server=self.server,
+                registered=self.registered.wait,
+            ),
+            records=self.records,
+            following=self.following,
+            veths=self.veths,
+            plugs=self.plugs,
+            jitter=lambda: 0.5,
+        )
+        return self.containers
+
+    def look(self) -> None:
+        """The agent's loop makes a pass."""
+        wired = {each.port_id: self.plugs.outcome for each in self.plugs.devices.values()}
+        self.loop.found(wired)
+        self.following.moved()
+
+    def is_empty(self) -> bool:
+        """Whether nothing of any container is left, here or at the server."""
+        left = (
+            self.server.ports,
+            self.veths.interfaces,
+            self.plugs.devices,
+            self.records.all(),
+            list(self._directory.iterdir()),
+        )
+        return not any(left)
+
+    def _told(self, new: Port) -> None:
+        self.loop.mirror.ports[new.id] = new
+
+
+class Ask(NamedTuple):
+    """A request; what a test does not say is in order."""
+
+    verb: str = "ADD"
+    version: str = "1.1.0"
+    environment: Mapping[str, str] = {}
+    config: Mapping[str, Any] = {}
+    without: tuple[str, ...] = ()
+    deadline_ms: int = 60_000
+
+    def request(self) -> Request:
+        given = {"container_id": "a", "netns": "/netns/a", "ifname": "eth0", **self.environment}
+        config = {"cniVersion": self.version, "name": "pods", "type": "netwright"}
+        config |= {"labels": "env=prod", **self.config}
+        for key in self.without:
+            config.pop(key)
+        raw = msgspec.Raw(msgspec.json.encode(config))
+        return Request(command=self.verb, deadline_ms=self.deadline_ms, config=raw, **given)

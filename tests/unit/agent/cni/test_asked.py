@@ -1,0 +1,144 @@
+"""Requests of runtimes: what is wrong with one is said with its code and by name."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.doubles.cni_host import Ask
+
+from netwright.agent.cni import asked
+from netwright.cni.protocol import SINCE, VERSIONS, CniError, Code, Request, Verb
+
+VALID = "cni.dev/valid-attachments"
+COMPLETE: dict[str, Any] = {VALID: []}
+BEFORE: dict[str, Any] = {"prevResult": {"cniVersion": "1.1.0"}}
+
+
+def complete(verb: str) -> dict[str, Any]:
+    """What every verb but ADD may come with."""
+    return COMPLETE if verb == "ADD" else {**COMPLETE, **BEFORE}
+
+
+def refusal(ask: Ask) -> CniError:
+    with pytest.raises(CniError) as refused:
+        asked.parse(ask.request())
+    assert refused.value.next
+    return refused.value
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("verb", Verb)
+def test_each_verb_is_taken_from_its_first_version_on(verb: Verb, version: str) -> None:
+    ask = Ask(verb, version, config=complete(verb))
+    if version < SINCE.get(verb, VERSIONS[0]):
+        assert refusal(ask).code is Code.INCOMPATIBLE_VERSION
+        return
+    found = asked.parse(ask.request())
+    assert (found.verb, found.config.cni_version) == (verb, version)
+    assert (found.container_id, found.netns, found.ifname) == ("a", "/netns/a", "eth0")
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.3.0", "2.0.0", ""])
+@pytest.mark.parametrize("verb", Verb)
+def test_other_versions_are_refused(verb: Verb, version: str) -> None:
+    error = refusal(Ask(verb, version, config=complete(verb)))
+    assert error.code is Code.INCOMPATIBLE_VERSION
+    assert "1.1.0" in error.next
+
+
+@pytest.mark.parametrize(
+    ("verb", "needed"),
+    [
+        ("ADD", {"container_id", "netns", "ifname"}),
+        ("DEL", {"container_id", "ifname"}),
+        ("CHECK", {"container_id", "netns", "ifname"}),
+        ("GC", set[str]()),
+        ("STATUS", set[str]()),
+    ],
+)
+@pytest.mark.parametrize("variable", ["container_id", "netns", "ifname"])
+def test_a_variable_that_is_needed_must_be_set(verb: str, needed: set[str], variable: str) -> None:
+    ask = Ask(verb, environment={variable: ""}, config=complete(verb))
+    if variable not in needed:
+        asked.parse(ask.request())
+        return
+    error = refusal(ask)
+    assert error.code is Code.INVALID_ENVIRONMENT
+    assert error.message == f"CNI_{variable.upper().replace('_ID', 'ID')} is not set"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("container_id", "../etc"), ("container_id", "-a"), ("container_id", "a/b"),
+        ("container_id", "a" * 129), ("container_id", "a\n"), ("ifname", "."), ("ifname", ".."),
+        ("ifname", "a/b"), ("ifname", "a b"), ("ifname", "a:1"), ("ifname", "e" * 16),
+        ("args", "IgnoreUnknown"),
+    ],
+)  # fmt: skip
+def test_a_variable_of_another_form_is_refused(variable: str, value: str) -> None:
+    assert refusal(Ask(environment={variable: value})).code is Code.INVALID_ENVIRONMENT
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "named"),
+    [
+        ({"label": "x"}, Code.UNSUPPORTED_FIELD, "label"),
+        ({"labels": ""}, Code.INVALID_CONFIGURATION, "labels"),
+        ({"labels": "env=("}, Code.INVALID_CONFIGURATION, "labels"),
+        ({"labels": 7}, Code.INVALID_CONFIGURATION, "labels"),
+        ({"name": ""}, Code.INVALID_CONFIGURATION, "name"),
+        ({"waitFor": "never"}, Code.INVALID_CONFIGURATION, "waitFor"),
+        ({"prevResult": {"ips": 7}}, Code.INVALID_CONFIGURATION, "prevResult"),
+        (BEFORE, Code.INVALID_CONFIGURATION, "prevResult of another plugin"),
+        ({"capabilities": {"bandwidth": True}}, Code.UNSUPPORTED_FIELD, "bandwidth"),
+    ],
+)
+def test_a_configuration_that_is_not_in_order_is_refused(
+    config: dict[str, Any], code: Code, named: str
+) -> None:
+    error = refusal(Ask(config=config))
+    assert error.code is code
+    assert named in error.message
+
+
+def test_what_a_verb_needs_of_the_configuration_is_asked_for() -> None:
+    assert "labels" in refusal(Ask(without=("labels",))).message
+    assert "prevResult" in refusal(Ask("CHECK")).message
+    assert VALID in refusal(Ask("GC")).message
+    asked.parse(Ask("DEL", without=("labels",)).request())
+
+
+def test_what_runtimes_add_is_taken() -> None:
+    config = {
+        "capabilities": {"portMappings": False},
+        "runtimeConfig": {"portMappings": []},
+        "args": {"cni": {}},
+        "disableCheck": True,
+        "disableGC": True,
+        "cni.dev/attachments": [],
+        VALID: [{"containerID": "c", "ifname": "eth0"}],
+        "prevResult": {
+            "cniVersion": "1.1.0",
+            "dns": {},
+            "interfaces": [{"name": "x", "pciID": ""}],
+        },
+    }
+    found = asked.parse(Ask("GC", config=config).request())
+    ((attachment),) = found.config.valid_attachments or ()
+    assert (attachment.container_id, attachment.ifname) == ("c", "eth0")
+
+
+def test_arguments_are_pairs() -> None:
+    ask = Ask(environment={"args": "IgnoreUnknown=1;K8S_POD_NAME=web-0;X=a=b"})
+    assert asked.parse(ask.request()).args == {
+        "IgnoreUnknown": "1",
+        "K8S_POD_NAME": "web-0",
+        "X": "a=b",
+    }
+
+
+def test_a_version_that_cannot_be_told_is_the_newest() -> None:
+    for config in (b"[]", b'{"cniVersion": 7}', b"{}"):
+        request = Request(command="ADD", deadline_ms=1, config=msgspec.Raw(config))
+        assert asked.version_of(request) == "1.1.0"

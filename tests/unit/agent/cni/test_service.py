@@ -1,0 +1,167 @@
+"""The agent's socket, asked by the front end itself: over all verbs and versions, from end to end.
+
+Kernel, Open vSwitch and server are doubles; front end, HTTP and the verbs are the real ones.
+"""
+
+import asyncio
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from tests.doubles.cni_host import HostDouble
+
+from netwright.agent.cni.service import Service
+from netwright.cni import reference
+from netwright.cni.protocol import SINCE, VERSIONS, Verb
+from netwright.model.settings import InvalidConfiguration
+
+VALID = "cni.dev/valid-attachments"
+FRONT_END = str(reference.__file__)  # tests/unit/cni compare the compiled one with it
+
+
+class Said(NamedTuple):
+    code: int
+    out: Any
+
+
+class Front:
+    """Runs the front end against a host's socket."""
+
+    def __init__(self, host: HostDouble, socket: Path) -> None:
+        self.host = host
+        self.socket = socket
+
+    async def ask(
+        self,
+        verb: str,
+        version: str = "1.1.0",
+        *,
+        config: dict[str, Any] | None = None,
+        **variables: str,
+    ) -> Said:
+        environment = {"CNI_CONTAINERID": "a", "CNI_NETNS": "/netns/a", "CNI_IFNAME": "eth0"}
+        given = {"cniVersion": version, "name": "pods", "labels": "env=prod", **(config or {})}
+        given["agentSocket"] = str(self.socket)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-IS",
+            FRONT_END,
+            env={**environment, **variables, "CNI_COMMAND": verb},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            out, _ = await process.communicate(msgspec.json.encode(given))
+        assert process.returncode is not None
+        return Said(process.returncode, msgspec.json.decode(out) if out else None)
+
+
+@asynccontextmanager
+async def serving(host: HostDouble, socket: Path) -> AsyncIterator[Front]:
+    task = asyncio.create_task(Service(socket, host.containers, host.loop).run())
+    try:
+        async with asyncio.timeout(5):
+            while not socket.is_socket():  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+        yield Front(host, socket)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+async def front(tmp_path: Path) -> AsyncIterator[Front]:
+    async with serving(HostDouble(tmp_path / "records"), tmp_path / "run" / "cni.sock") as front:
+        yield front
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_containers_life_in_each_version(front: Front, version: str) -> None:
+    """All verbs in turn: those that the version has do their work, the others are refused."""
+    added = await front.ask("ADD", version)
+    assert (added.code, added.out["cniVersion"]) == (0, version)
+    later: dict[Verb, dict[str, Any]] = {
+        Verb.CHECK: {"prevResult": added.out},
+        Verb.STATUS: {},
+        Verb.GC: {VALID: [{"containerID": "a", "ifname": "eth0"}]},
+        Verb.DEL: {"prevResult": added.out},
+    }
+    for verb, config in later.items():
+        said = await front.ask(verb, version, config=config)
+        if version < SINCE.get(verb, VERSIONS[0]):
+            assert (said.code, said.out["code"]) == (1, 1), verb
+            assert said.out["cniVersion"] == version
+        else:
+            assert said == Said(0, None), verb
+    assert front.host.is_empty()
+
+
+async def test_only_its_user_may_open_the_socket(front: Front) -> None:
+    assert stat.S_IMODE(front.socket.stat().st_mode) == 0o600
+
+
+async def test_errors_keep_their_code_version_and_advice(front: Front) -> None:
+    said = await front.ask("ADD", "0.4.0", CNI_NETNS="/netns/gone")
+    assert (said.code, said.out["code"], said.out["cniVersion"]) == (1, 3, "0.4.0")
+    assert "/netns/gone" in said.out["msg"]
+    assert said.out["details"]
+    said = await front.ask("ADD", "9.9.9")
+    assert (said.code, said.out["code"], said.out["cniVersion"]) == (1, 1, "1.1.0")
+
+
+async def test_status_says_whether_an_add_would_be_served(front: Front) -> None:
+    assert await front.ask("STATUS") == Said(0, None)
+    front.host.loop.troubles["server"] = "the server cannot be reached"
+    said = await front.ask("STATUS")
+    assert (said.code, said.out["code"]) == (1, 50)
+    front.host.loop.troubles["wiring"] = "Open vSwitch is away"
+    said = await front.ask("STATUS")
+    assert (said.code, said.out["code"], said.out["msg"]) == (1, 51, "Open vSwitch is away")
+
+
+async def test_a_defect_of_ours_is_answered_and_what_was_made_undone(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(front.host.plugs, "plug", fail)
+    said = await front.ask("ADD")
+    assert (said.code, said.out["code"]) == (1, 103)
+    assert "defect" in said.out["msg"]
+    assert front.host.is_empty()
+
+
+async def test_variables_that_are_no_text_are_refused(front: Front) -> None:
+    said = await front.ask("ADD", CNI_ARGS=b"X=\xff".decode(errors="surrogateescape"))
+    assert (said.code, said.out["code"]) == (1, 4)
+
+
+async def test_an_add_is_undone_before_its_front_end_gives_up(front: Front) -> None:
+    front.host.server.answers.clear()
+    said = await front.ask("ADD", config={"deadlineSeconds": 1})
+    assert (said.code, said.out["code"]) == (1, 11)
+    assert "the server has not answered" in said.out["msg"]
+    front.host.server.answers.set()
+
+
+async def test_the_socket_of_an_earlier_life_is_replaced_and_anything_else_kept(
+    tmp_path: Path,
+) -> None:
+    host, path = HostDouble(tmp_path / "records"), tmp_path / "cni.sock"
+    async with serving(host, path) as front:
+        left = path.with_name("left.sock")
+        path.rename(left)
+    async with serving(host, left) as front:
+        assert await front.ask("STATUS") == Said(0, None)
+    assert not left.exists()
+    path.write_text("somebody's")
+    with pytest.raises(InvalidConfiguration):
+        await Service(path, host.containers, host.loop).run()
+    assert path.read_text() == "somebody's"

@@ -1,0 +1,37 @@
+"""Containers' devices as rows of OVSDB."""
+
+from typing import Any
+
+from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging
+from netwright.agent.wiring import NewDevice
+
+
+def rows(mtu: int) -> tuple[Any, Any, Any]:
+    device = NewDevice(
+        name="nwc1", port_id="p1", mac_address="fa:16:3e:00:00:01", mtu=mtu, owner="c@eth0"
+    )
+    interface, port, bridge = plugging("br-int", device)
+    return interface["row"], port["row"], bridge
+
+
+def test_a_device_is_named_marked_and_closed_in_the_transaction_that_makes_it() -> None:
+    interface, port, bridge = rows(1500)
+    assert dict(interface["external_ids"][1]) == {
+        "iface-id": "p1",
+        "iface-status": "active",
+        "attached-mac": "fa:16:3e:00:00:01",
+        CONTAINER_MARK: "c@eth0",
+    }
+    assert (port["name"], port["tag"]) == ("nwc1", 4095)
+    assert bridge["where"] == [["name", "==", "br-int"]]
+    assert bridge["mutations"] == [["ports", "insert", ["named-uuid", "port"]]]
+
+
+def test_large_frames_are_asked_for() -> None:
+    assert "mtu_request" not in rows(1500)[0]
+    assert rows(9000)[0]["mtu_request"] == 9000
+
+
+def test_unplugging_takes_the_port_out_of_its_bridge() -> None:
+    (operation,) = unplugging("br-int", "u1")
+    assert operation["mutations"] == [["ports", "delete", ["uuid", "u1"]]]

@@ -1,0 +1,108 @@
+"""`netwright cni install`: the plugin and its conflist, in directories of a test's."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from netwright.cli import application
+from netwright.cni import installing
+from netwright.model.settings import InvalidConfiguration
+
+
+def install(tmp_path: Path, *more: str, labels: str = "env=prod") -> Path:
+    """The conflist that was written. Raises what the command does."""
+    directories = ("--bin-directory", f"{tmp_path}/bin", "--conf-directory", f"{tmp_path}/net.d")
+    arguments = ["cni", "install", "--labels", labels, *directories, *more]
+    application(arguments)(arguments, standalone_mode=False)
+    (found,) = (tmp_path / "net.d").iterdir()
+    return found
+
+
+def ask_version(program: Path) -> dict[str, object]:
+    done = subprocess.run(
+        [program], input=b"{}", env={"CNI_COMMAND": "VERSION"}, capture_output=True, check=True
+    )
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_plugin_and_conflist_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_compiled: bool
+) -> None:
+    compiled = tmp_path / "compiled"
+    monkeypatch.setattr(installing, "PROGRAM", compiled)
+    if is_compiled:
+        build = Path(__file__).parents[3] / "scripts/build-cni"
+        subprocess.run([build, compiled], check=True, timeout=60)
+    found = install(tmp_path)
+    assert found.name == "10-netwright.conflist"
+    assert json.loads(found.read_text()) == {
+        "cniVersion": "1.0.0",
+        "name": "netwright",
+        "plugins": [{"type": "netwright", "labels": "env=prod"}],
+    }
+    program = tmp_path / "bin" / "netwright"
+    assert ask_version(program)["supportedVersions"]
+    assert program.read_bytes().startswith(b"\x7fELF" if is_compiled else b"#!/usr/bin/python3 -IS")
+
+
+def test_what_is_asked_for_otherwise_stands_in_the_conflist(tmp_path: Path) -> None:
+    more = ("--wait-for", "active", "--agent-socket", "/run/x.sock", "--cni-version", "1.1.0")
+    found = install(tmp_path, "--in-python", "--name", "pods", *more, labels="tier in (web)")
+    content = json.loads(found.read_text())
+    assert (found.name, content["name"], content["cniVersion"]) == (
+        "10-pods.conflist",
+        "pods",
+        "1.1.0",
+    )
+    assert content["plugins"] == [
+        {
+            "type": "netwright",
+            "labels": "tier in (web)",
+            "agentSocket": "/run/x.sock",
+            "waitFor": "active",
+        }
+    ]
+
+
+def test_an_earlier_one_is_replaced_and_anothers_left(tmp_path: Path) -> None:
+    install(tmp_path, "--in-python")
+    found = install(tmp_path, "--in-python", labels="env=test")
+    assert json.loads(found.read_text())["plugins"][0]["labels"] == "env=test"
+    for foreign in ('{"plugins": [{"type": "bridge"}]}', "{", '{"plugins": 7}'):
+        found.write_text(foreign)
+        with pytest.raises(InvalidConfiguration, match="no conflist of this plugin"):
+            install(tmp_path, "--in-python")
+        assert found.read_text() == foreign
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (("--labels", "env=("), "--labels"),
+        (("--cni-version", "0.1.0"), "--cni-version"),
+        (("--name", "../x"), "--name"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    tmp_path: Path, more: tuple[str, str], named: str
+) -> None:
+    with pytest.raises(InvalidConfiguration, match=named):
+        install(tmp_path, "--in-python", *more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bin").write_text("a file")
+    with pytest.raises(InvalidConfiguration, match=f"{os.fspath(tmp_path)}/bin"):
+        install(tmp_path, "--in-python")
+
+
+def test_labels_are_asked_for() -> None:
+    arguments = ["cni", "install"]
+    done = CliRunner().invoke(application(arguments), arguments)
+    assert done.exit_code == 2
