@@ -77,7 +77,7 @@ def assert_true(served: Port, outcome: Outcome | None) -> None:
     assert state is not BindingState.WITHDRAWING
     if state is BindingState.FENCED or (outcome and outcome.status is WiringStatus.PENDING):
         return
-    if outcome is None:
+    if outcome is None or outcome.status is WiringStatus.CUT_OFF:
         assert state is not BindingState.UP
     else:
         up = outcome.status is WiringStatus.UP

@@ -434,7 +434,7 @@ EXPECTED: dict[str, Cost] = {
     "DELETE /v1/hosts/{name}": Cost(_host("", fenced=True), 9, 11),
     "POST /v1/hosts/{name}/heartbeat": Cost(_of("/v1/hosts/h1/heartbeat", {"epoch": "e"}), 0, 0),
     "POST /v1/hosts/{name}/devices": Cost(_devices, 11, 13),
-    "POST /v1/hosts/{name}/container-ports": Cost(_new_container_port, 17, 18),
+    "POST /v1/hosts/{name}/container-ports": Cost(_new_container_port, 16, 17),
     "DELETE /v1/hosts/{name}/container-ports": Cost(_ended_container_port, 15, 16),
     "POST /v1/hosts/{name}/fence": Cost(_host("/fence", {"reason": "gone"}), 5, 7),
     "POST /v1/hosts/{name}/unfence": Cost(_host("/unfence", fenced=True), 4, 6),
