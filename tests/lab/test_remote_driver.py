@@ -220,13 +220,16 @@ async def test_a_switch_whose_frr_is_away_says_so(
     socket = rig.routers["l2"].directory / "frr" / "bgpd.vty"
     socket.rename(socket.with_suffix(".away"))
     try:
+        read = await drivers["l2"].read()
+        assert read.is_partial
+        assert "bgpd does not answer" in read.isolation
         with pytest.raises(
             DeviceError, match=r"switch l2 does not answer on its own machine: .*bgpd"
         ):
-            await drivers["l2"].read()
+            await drivers["l2"].learned([9000])
     finally:
         socket.with_suffix(".away").rename(socket)
-    await drivers["l2"].read()
+    assert not (await drivers["l2"].read()).is_partial
 
 
 def wait_until(what: Callable[[], bool]) -> None:
