@@ -148,9 +148,13 @@ def test_leaves_drop_what_a_fenced_host_still_says_until_it_is_clean(evpn: Evpn)
         assert dropped(evpn, one) == (), one
     evpn.nova.live_migrate(moved.instance.id, "host1")
     evpn.nova.await_status([moved])
-    assert probe.ping(evpn.lab, watcher.instance.id, moved.address(), count=PINGS).lost == 0
+    assert eventually(lambda: reaches(evpn, watcher, moved), SOON_S)  # a move costs a few pings
 
 
 def bindings(evpn: Evpn, one: Spawned) -> dict[str, BindingState]:
     port = evpn.told().ports[one.instance.id]
     return {binding.host: binding.state for binding in port.bindings}
+
+
+def reaches(evpn: Evpn, one: Spawned, other: Spawned) -> bool:
+    return probe.ping(evpn.lab, one.instance.id, other.address(), count=PINGS).lost == 0
