@@ -1,6 +1,7 @@
 """A leaf that no other switch hears, the whole controller around it, in virtual time."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from tests.doubles import fabrics
 from tests.doubles.fabric_world import NETWORK, ONE, TWO, UP, World
@@ -18,13 +19,20 @@ def is_down(world: World, leaf: str, port: str = "h1") -> bool:
     return world[leaf].config.interfaces[port].is_down
 
 
+@asynccontextmanager
+async def carrying(world: World) -> AsyncIterator[None]:
+    """A controller, and a network that is up at both pairs of leaves."""
+    await world.fill(ONE, TWO)
+    async with world.controller():
+        await world.until_up(*SUBJECTS)
+        yield
+
+
 def test_its_hosts_go_to_the_other_leaf_and_come_back_to_a_complete_one(
     run: Callable[..., None],
 ) -> None:
     async def scenario(world: World) -> None:
-        await world.fill(ONE, TWO)
-        async with world.controller():
-            await world.until_up(*SUBJECTS)
+        async with carrying(world):
             world["leaf1"].isolate(isolated=True)
             await world.until(lambda: is_down(world, "leaf1"), 1.0)
             assert not is_down(world, "leaf2")
@@ -50,9 +58,7 @@ def test_its_hosts_go_to_the_other_leaf_and_come_back_to_a_complete_one(
 
 def test_both_leaves_of_a_pair_isolated_keep_their_ports_up(run: Callable[..., None]) -> None:
     async def scenario(world: World) -> None:
-        await world.fill(ONE, TWO)
-        async with world.controller():
-            await world.until_up(*SUBJECTS)
+        async with carrying(world):
             world["leaf1"].isolate(isolated=True)
             await world.until(lambda: is_down(world, "leaf1"), 1.0)
             world["leaf2"].isolate(isolated=True)
@@ -66,9 +72,7 @@ def test_both_leaves_of_a_pair_isolated_keep_their_ports_up(run: Callable[..., N
 
 def test_a_controller_that_starts_anew_goes_on_holding(run: Callable[..., None]) -> None:
     async def scenario(world: World) -> None:
-        await world.fill(ONE, TWO)
-        async with world.controller():
-            await world.until_up(*SUBJECTS)
+        async with carrying(world):
             world["leaf1"].isolate(isolated=True)
             await world.until(lambda: is_down(world, "leaf1"), 1.0)
         async with world.controller():
@@ -86,9 +90,7 @@ def test_a_leaf_whose_control_plane_is_silent_sends_its_hosts_away_and_is_not_dr
     run: Callable[..., None],
 ) -> None:
     async def scenario(world: World) -> None:
-        await world.fill(ONE, TWO)
-        async with world.controller():
-            await world.until_up(*SUBJECTS)
+        async with carrying(world):
             before = world["leaf1"].config
             world["leaf1"].silence(silent=True)
             await world.until(lambda: is_down(world, "leaf1"), 5.0)
@@ -112,9 +114,7 @@ def test_a_silent_leaf_that_nobody_can_stand_in_for_takes_its_networks_down(
     run: Callable[..., None],
 ) -> None:
     async def scenario(world: World) -> None:
-        await world.fill(ONE, TWO)
-        async with world.controller():
-            await world.until_up(*SUBJECTS)
+        async with carrying(world):
             world["leaf2"].is_reachable = False
             unreachable = SwitchStatus.UNREACHABLE
             await world.until(lambda: world.server.status("leaf2").status is unreachable, 10.0)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from netwright.fabric.changes import Change
 from netwright.fabric.config import Route, VlanGateway
-from netwright.fabric.drivers.base import Actual, Learned, OvertakenError
+from netwright.fabric.drivers.base import Actual, Learned
 from netwright.fabric.drivers.core import reading
 from netwright.fabric.drivers.core.ovsdb import Ovsdb
 from netwright.fabric.drivers.core.reading import Core
@@ -88,9 +88,9 @@ class CoreDriver:
         )
 
     def _apply(self, session: "_Session", changes: Sequence[Change], token: int) -> None:
-        self._hold_token(session, token)
+        session.hold_token(token, self._name)
         for change in changes:
-            self._hold_token(session, token)
+            session.hold_token(token, self._name)
             try:
                 session.carry_out(change)
             except (OSError, RefusedError) as error:
@@ -98,16 +98,6 @@ class CoreDriver:
                     f"switch {self._name}, {element_words(change)}: {error}. What stands now is "
                     "read back; the change is tried again."
                 ) from error
-
-    def _hold_token(self, session: "_Session", token: int) -> None:
-        kept = session.token()
-        if kept < token:
-            kept = session.keep_token(token)
-        if kept > token:
-            raise OvertakenError(
-                f"switch {self._name} was written to by a newer controller (token {kept}, ours is "
-                f"{token}): this one changes nothing more; it waits for the lease."
-            )
 
     async def _run(self, work: "Callable[[_Session], T]") -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
@@ -178,8 +168,8 @@ class _Session:
     def token(self) -> int:
         return tokens.kept(self._netlink)
 
-    def keep_token(self, token: int) -> int:
-        return tokens.keep(self._netlink, token)
+    def hold_token(self, token: int, switch: str) -> None:
+        tokens.hold(self._netlink, token, switch)
 
     def _ensure(self, gateway: VlanGateway) -> None:
         if gateway.vrf is not None:

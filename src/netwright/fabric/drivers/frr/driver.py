@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 from netwright.fabric.changes import Change
 from netwright.fabric.config import Segment, Vrf
-from netwright.fabric.drivers.base import Actual, Learned, OvertakenError
+from netwright.fabric.drivers.base import Actual, Learned
 from netwright.fabric.drivers.bpf.kernel import Map
 from netwright.fabric.drivers.frr import (
     carrying_out,
@@ -23,6 +23,7 @@ from netwright.fabric.drivers.frr import (
 from netwright.fabric.drivers.frr.carrying_out import Workshop
 from netwright.fabric.drivers.frr.planned import PlanError
 from netwright.fabric.drivers.frr.session import Session
+from netwright.fabric.drivers.linux import tokens
 from netwright.fabric.drivers.linux.node import Node
 from netwright.fabric.drivers.wording import element_words
 from netwright.model.errors import DeviceError
@@ -129,14 +130,7 @@ class FrrDriver:
 
     def _hold_token(self, session: Session, token: int) -> None:
         """Raises OvertakenError when the switch has seen a higher one."""
-        kept = session.token()
-        if kept < token:
-            kept = session.keep_token(token)
-        if kept > token:
-            raise OvertakenError(
-                f"switch {self._name} was written to by a newer controller (token {kept}, ours is "
-                f"{token}): this one changes nothing more; it waits for the lease."
-            )
+        tokens.hold(session.netlink(""), token, self._name)
         self._token = token
 
     def _learned(self, session: Session, vnis: Sequence[int]) -> Mapping[int, Learned]:

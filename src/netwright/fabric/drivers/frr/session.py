@@ -114,10 +114,6 @@ class Session:
         """The highest that has written to the switch; 0: none."""
         return tokens.kept(self.netlink(""))
 
-    def keep_token(self, token: int) -> int:
-        """Leave it on the switch; which is the highest then."""
-        return tokens.keep(self.netlink(""), token)
-
 
 def _running_maps(known: Mapping[int, Filter]) -> dict[str, Map]:
     found: dict[str, Map] = {}

@@ -8,6 +8,7 @@ lowers what the other has left, in whatever order: the kernel has no way to comp
 
 import errno
 
+from netwright.fabric.drivers.base import OvertakenError
 from netwright.fabric.drivers.linux import marks
 from netwright.linux import links
 from netwright.linux.links import Link
@@ -38,6 +39,18 @@ def keep(netlink: Netlink, token: int) -> int:
     for lower in _numbers(link) - {highest}:
         _name(netlink, link, lower, add=False, but=errno.ENOENT)
     return highest
+
+
+def hold(netlink: Netlink, token: int, switch: str) -> None:
+    """Before a change: raises OvertakenError when a higher one was there, else leaves it there."""
+    highest = kept(netlink)
+    if highest < token:
+        highest = keep(netlink, token)
+    if highest > token:
+        raise OvertakenError(
+            f"switch {switch} was written to by a newer controller (token {highest}, ours is "
+            f"{token}): this one changes nothing more; it waits for the lease."
+        )
 
 
 def _bridge(netlink: Netlink) -> Link | None:
