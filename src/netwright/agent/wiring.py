@@ -89,7 +89,7 @@ class WiringStatus(StrEnum):
     @property
     def stands(self) -> bool:
         """Whether the wiring is as desired, whatever is beyond it."""
-        return self in {WiringStatus.UP, WiringStatus.CUT_OFF}
+        return self is WiringStatus.UP or self is WiringStatus.CUT_OFF
 
 
 class Outcome(Value, frozen=True, kw_only=True):
