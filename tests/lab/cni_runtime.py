@@ -1,21 +1,14 @@
 """Plays a container runtime on a lab's host: namespaces for containers, the plugin run as is."""
 
-import json
-import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from netwright.lab import netns, processes
-from netwright.lab.nodes.host import cni_socket_path
+from netwright.lab import netns, processes, runtime
+from netwright.lab.runtime import Answer, Running, address_of
 from netwright.lab.state import Lab
 
-
-class Answer(NamedTuple):
-    code: int
-    out: Any
-    took_s: float
+__all__ = ["Answer", "Running", "Runtime", "address_of"]
 
 
 class Runtime:
@@ -25,14 +18,7 @@ class Runtime:
         self.lab = lab
         self.host = host
         self.program = program
-        self.config: dict[str, Any] = {
-            "cniVersion": "1.1.0",
-            "name": "pods",
-            "type": "netwright",
-            "labels": labels,
-            "agentSocket": str(cni_socket_path(lab, host)),
-            "deadlineSeconds": 30,
-        }
+        self.config = runtime.configuration(lab, host, labels, deadlineSeconds=30)
         self._begun: set[str] = set()
 
     def namespace(self, container: str) -> str:
@@ -47,30 +33,15 @@ class Runtime:
         netns.create([self.namespace(one) for one in containers])
 
     def environment(self, verb: str, container: str, **more: str) -> Mapping[str, str]:
-        variables = {
-            "CNI_COMMAND": verb,
-            "CNI_CONTAINERID": f"{self.lab.name}-{self.host}-{container}",
-            "CNI_NETNS": self.netns(container),
-            "CNI_IFNAME": "eth0",
-            "CNI_PATH": str(self.program.parent),
-        }
-        return variables | more
+        container_id = f"{self.lab.name}-{self.host}-{container}"
+        where = self.netns(container)
+        return runtime.variables(verb, container_id, where, path=self.program) | more
 
     def start(
         self, verb: str, container: str = "", *, config: Mapping[str, Any] = {}, **more: str
-    ) -> "Running":
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [self.program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self.environment(verb, container, **more),
-        )
-        assert process.stdin is not None
-        process.stdin.write(json.dumps({**self.config, **config}).encode())
-        process.stdin.close()
-        process.stdin = None
-        return Running(process, began)
+    ) -> Running:
+        environment = self.environment(verb, container, **more)
+        return runtime.start(self.program, {**self.config, **config}, environment)
 
     def run(
         self, verb: str, container: str = "", *, config: Mapping[str, Any] = {}, **more: str
@@ -97,18 +68,3 @@ class Runtime:
         for one in begun:
             self.run("DEL", one)
         self.end_namespaces(*begun)
-
-
-class Running(NamedTuple):
-    process: "subprocess.Popen[bytes]"
-    began: float
-
-    def finish(self) -> Answer:
-        out, _ = self.process.communicate(timeout=60)
-        took_s = time.perf_counter() - self.began
-        return Answer(self.process.returncode, json.loads(out) if out else None, took_s)
-
-
-def address_of(result: Any) -> str:
-    """The first address of a result, without its prefix."""
-    return str(result["ips"][0]["address"]).partition("/")[0]

@@ -1,5 +1,6 @@
 """`netwright lab`: a data center in network namespaces, with Netwright in it."""
 
+import time
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +32,8 @@ def register(root: typer.Typer) -> None:
 
 def up(
     preset: Annotated[
-        str, typer.Argument(help="What to build: vlan, the classic tree; evpn, a fabric.")
+        str,
+        typer.Argument(help="What to build: vlan, the classic tree; evpn, a fabric; containers."),
     ],
     *,
     name: Annotated[str | None, typer.Option(help="Default: the preset's name.")] = None,
@@ -48,7 +50,7 @@ def up(
             f"lab {name}: there is one already, or what is left of one",
             next=f"take it down first: netwright lab down {name}; or choose another --name",
         )
-    seen: set[str] = set()
+    began, seen = time.monotonic(), set[str]()
 
     def progress(step: up.Step) -> None:
         if step.name not in seen:
@@ -58,14 +60,23 @@ def up(
     try:
         lab = up.bring_up(spec.preset(preset, hosts=hosts), name, progress=progress)
         orchestrator = start.start(lab, lambda what: say(f"lab {name}: {what}"))
+        start.await_converged(orchestrator)
+        took_s = time.monotonic() - began
         networks = ", ".join(str(each["name"]) for each in orchestrator.create_networks())
     except BaseException:  # Ctrl-C too: a lab is up whole or not at all
         say(f"lab {name}: did not come up; what was made is taken down")
         down.take_down(name)
         raise
+    selector = next(iter(lab.spec.selectors()), None)
+    container = (
+        f"  netwright lab spawn {name} host1 --container --network-labels {selector}\n"
+        if selector is not None
+        else ""
+    )
     say(
-        f"lab {name} is up, with networks {networks}. Try:\n"
+        f"lab {name} is up and has converged, {took_s:.1f} s; its networks are {networks}. Try:\n"
         f"  netwright lab spawn {name} host1 --network {networks.partition(',')[0]}\n"
+        f"{container}"
         f"  netwright lab exec {name} mgmt -- openstack port list\n"
         f"  netwright lab exec {name} mgmt -- netwright host list\n"
         f"  netwright lab down {name}"
@@ -106,10 +117,11 @@ def status(*, output: OutputOption = Output.TABLE) -> None:
         {
             "Lab": lab.name,
             "Instance": one.instance.device_id,
+            "Kind": lab.kind_of(one),
             "Node": one.node,
             "Addresses": one.instance.addresses,
             "MAC": one.instance.mac,
-            "Port": one.instance.id,
+            "Id": one.instance.id,
         }
         for lab in labs
         for one in lab.instances
@@ -128,7 +140,7 @@ def status(*, output: OutputOption = Output.TABLE) -> None:
         output,
         labs,
         (("Lab", "Node", "Kind", "Processes"), nodes),
-        (("Lab", "Instance", "Node", "Addresses", "MAC", "Port"), instances),
+        (("Lab", "Instance", "Kind", "Node", "Addresses", "MAC", "Id"), instances),
         (("Lab", "Fault", "Silent", "Mend it by"), faults),
     )
 
@@ -172,24 +184,55 @@ def spawn(
     name: NameArgument,
     host: Annotated[str, typer.Argument(metavar="HOST", help="A host, or a bare-metal node.")],
     *,
-    network: Annotated[str, typer.Option(metavar="NET", help="The network's name.")],
+    network: Annotated[
+        str | None, typer.Option(metavar="NET", help="A machine's network, by name.")
+    ] = None,
     instance: Annotated[str | None, typer.Option("--name", help="The instance's name.")] = None,
+    container: Annotated[
+        bool, typer.Option("--container", help="Run a container: its runtime calls the CNI plugin.")
+    ] = False,
+    network_labels: Annotated[
+        str | None, typer.Option(metavar="SELECTOR", help="A container's network: 'env=prod'.")
+    ] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A container's own.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Make an instance on a host, with a port in a network, and wait until it is ACTIVE."""
     from netwright.lab import start, state  # noqa: PLC0415
+    from netwright.lab.containers import Pod  # noqa: PLC0415
+    from netwright.lab.errors import SpecError  # noqa: PLC0415
     from netwright.lab.orchestrator import Wanted  # noqa: PLC0415
 
+    if container and (network_labels is None or network is not None):
+        raise SpecError(
+            f"lab {name}: a container asks for its network by labels, not by its name",
+            next="say --network-labels 'env=prod,tier=web', and leave --network out",
+        )
+    if not container and (network is None or network_labels is not None or labels):
+        raise SpecError(
+            f"lab {name}: a machine is put into a network by its name",
+            next="say --network NET; --network-labels and --label are for --container",
+        )
     orchestrator = start.of(state.load(name))
-    (made,) = orchestrator.spawn([Wanted(instance or f"{network}-{host}", host, network)])
-    if refusal := orchestrator.refusal(made):
-        say(f"it cannot be wired now: {refusal}")
-    orchestrator.await_status([made])
+    if network_labels is not None:
+        pod = Pod(
+            instance or f"pod-{host}", host, network_labels, _pairs(labels), {"waitFor": "active"}
+        )
+        (made,) = orchestrator.run([pod])
+    else:
+        assert network is not None, "asked for above"
+        (made,) = orchestrator.spawn([Wanted(instance or f"{network}-{host}", host, network)])
+        if refusal := orchestrator.refusal(made):
+            say(f"it cannot be wired now: {refusal}")
+        orchestrator.await_status([made])
     addresses = [fixed["ip_address"] for fixed in made.port["fixed_ips"]]
     row: dict[str, Any] = {
         "Instance": made.instance.id,
         "Name": made.name,
         "Host": host,
+        "Network": made.network,
         "Addresses": addresses,
         "MAC": made.instance.mac,
     }
@@ -198,15 +241,19 @@ def spawn(
     say(f"go in: netwright lab exec {name} {made.name} -- ping -c3 {target}")
 
 
+def _pairs(labels: list[str] | None) -> dict[str, str]:
+    return dict(label.partition("=")[::2] for label in labels or ())
+
+
 def kill(
     name: NameArgument,
     instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Its id or its beginning.")],
 ) -> None:
-    """End an instance and delete its port."""
+    """End an instance and delete its port; a container's, as its runtime does."""
     from netwright.lab import start, state  # noqa: PLC0415
     from netwright.lab.places import find_instance  # noqa: PLC0415
 
     lab = state.load(name)
     found = find_instance(lab, instance)
     start.of(lab).end([found.instance.id])
-    say(f"lab {name}: instance {found.instance.id} is gone, and its port deleted")
+    say(f"lab {name}: instance {found.instance.device_id} ({found.instance.id}) is gone")

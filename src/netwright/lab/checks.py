@@ -5,15 +5,18 @@ Pure. Each check raises the document's error, which names the line and the eleme
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from netwright.lab.spec import MANAGEMENT_NODE, Fabric, Spec
 from netwright.lab.spine_leaf import leaf_names, speakers
 from netwright.lab.tree import find_flaw
 from netwright.model.documents import Document, Path
+from netwright.model.labels import check_labels
 
 # The longest interface name is NODE-peer0 (15 octets, IFNAMSIZ - 1), so a node has at most 9.
 NODE_NAME = re.compile(r"[a-z][a-z0-9-]{0,7}[a-z0-9]")
+_INSTANCE_PREFIXES = ("vm-", "ct-")
+"""Of the namespaces of machines and containers."""
 _ADDRESSES_BEFORE_HOSTS = 11
 
 
@@ -93,11 +96,11 @@ def _check_names(spec: Spec, document: Document) -> None:
     named.append((("fabric", "borders"), spec.fabric.borders if spec.fabric else ()))
     for section, names in named:
         for name in names:
-            if not NODE_NAME.fullmatch(name) or name.startswith("vm-"):
+            if not NODE_NAME.fullmatch(name) or name.startswith(_INSTANCE_PREFIXES):
                 raise document.error(
                     (*section, name),
                     "a node's name has 2 to 9 of a-z, 0-9 and -, begins with a letter, "
-                    "ends without - and does not begin with vm-",
+                    "ends without - and does not begin with vm- or ct-",
                 )
             if name in taken:
                 raise document.error((*section, name), "another node has this name")
@@ -164,8 +167,17 @@ def _check_addresses(spec: Spec, document: Document) -> None:
         raise document.error(path, f"{why} address")
     for name, network in spec.networks.items():
         _check_gateways(document, ("networks", name, "gateways"), network.gateways)
+        _check_labels(document, ("networks", name, "labels"), network.labels)
     for name, overlay in spec.fabric_networks.items():
         _check_gateways(document, ("fabric_networks", name, "gateways"), overlay.gateways)
+        _check_labels(document, ("fabric_networks", name, "labels"), overlay.labels)
+
+
+def _check_labels(document: Document, path: Path, labels: Mapping[str, str]) -> None:
+    try:
+        check_labels(labels)
+    except ValueError as error:
+        raise document.error(path, str(error)) from error
 
 
 def _check_gateways(document: Document, path: Path, gateways: tuple[str, ...]) -> None:

@@ -46,7 +46,7 @@ def create(lab: Lab, host: str, instances: Iterable[Instance]) -> None:
     Raises SpecError for a node that is no host, or an id whose first 11 characters are in use.
     After another error `kill` removes what was made.
     """
-    _require_kind(lab, host, "host")
+    require_kind(lab, host, "host")
     wanted = [Placed(one, host, _namespace(lab, one)) for one in instances]
     _refuse_taken(lab, wanted)
     for one in wanted:
@@ -121,12 +121,12 @@ def kill(lab: Lab, instances: Iterable[str]) -> None:
             netns.delete(namespaces)
             links.remove(lab.namespace(node), [one.instance.tap for one in here])
         for one in here:
-            _record_path(lab, one.instance).unlink()
+            forget(lab, one)
 
 
 def attach_baremetal(lab: Lab, node: str, vlan: int | None, instance: Instance) -> None:
     """Makes a bare-metal node an instance: its switch port joins `vlan`, eth0 has its addresses."""
-    _require_kind(lab, node, "baremetal")
+    require_kind(lab, node, "baremetal")
     one = Placed(instance, node, lab.namespace(node))
     taken = next((other for other in placed(lab) if other.node == node), None)
     if taken is not None:
@@ -177,7 +177,8 @@ def _namespace(lab: Lab, instance: Instance) -> str:
     return lab.namespace(f"vm-{instance.id[:ID_LENGTH]}")
 
 
-def _require_kind(lab: Lab, node: str, kind: str) -> None:
+def require_kind(lab: Lab, node: str, kind: str) -> None:
+    """Raises SpecError, naming those that there are, for a node of another kind."""
     if lab.node(node).kind != kind:
         choice = ", ".join(lab.nodes(kind)) or "none in this lab"
         msg = (
@@ -200,6 +201,10 @@ def record(lab: Lab, one: Placed) -> None:
     """Note where an instance is, in place of where it was."""
     instances_directory(lab).mkdir(exist_ok=True)
     write_atomically(_record_path(lab, one.instance), msgspec.json.encode(one))
+
+
+def forget(lab: Lab, one: Placed) -> None:
+    _record_path(lab, one.instance).unlink()
 
 
 def _record_path(lab: Lab, instance: Instance) -> Path:

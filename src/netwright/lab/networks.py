@@ -12,24 +12,26 @@ from typing import Any
 
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking, Resource
-from netwright.lab.spec import Spec
+from netwright.lab.spec import FabricNetwork, Network, Spec
 from netwright.model.resources import DEFAULT_PROJECT
 from netwright.model.security_errors import SecurityGroupRuleExists
 
 IPV4 = 4
+_VXLAN = {"provider:network_type": "vxlan"}
 
 
 async def create_described(client: Client, spec: Spec, name: str) -> Resource:
-    """A network of the lab's description, with its subnets."""
+    """A network of the lab's description, with its labels and subnets."""
     if name in spec.fabric_networks:
-        return await create_fabric_network(client, name, spec.fabric_networks[name].gateways)
+        overlay = spec.fabric_networks[name]
+        return await _create(client, name, {**_VXLAN, **_labels(overlay)}, overlay.gateways)
     described = spec.networks[name]
     segment = {
         "provider:network_type": "vlan",
         "provider:physical_network": spec.physical_network,
         "provider:segmentation_id": described.vlan,
     }
-    return await _create(client, name, segment, described.gateways)
+    return await _create(client, name, {**segment, **_labels(described)}, described.gateways)
 
 
 async def create_fabric_network(client: Client, name: str, gateways: Iterable[str]) -> Resource:
@@ -37,7 +39,7 @@ async def create_fabric_network(client: Client, name: str, gateways: Iterable[st
 
     Nobody has those addresses until a VPC has the network.
     """
-    return await _create(client, name, {"provider:network_type": "vxlan"}, gateways)
+    return await _create(client, name, _VXLAN, gateways)
 
 
 async def create_vpc(
@@ -83,11 +85,15 @@ def subnet_of(gateway: str) -> dict[str, Any]:
     }
 
 
+def _labels(described: Network | FabricNetwork) -> dict[str, Any]:
+    return {"labels": described.labels} if described.labels else {}
+
+
 async def _create(
-    client: Client, name: str, segment: Mapping[str, Any], gateways: Iterable[str]
+    client: Client, name: str, attributes: Mapping[str, Any], gateways: Iterable[str]
 ) -> Resource:
     api = Networking(client)
-    network = await api.create(Collection.NETWORKS, {"name": name, **segment})
+    network = await api.create(Collection.NETWORKS, {"name": name, **attributes})
     for gateway in gateways:
         subnet = subnet_of(gateway)
         # So that people can name it: `openstack router add subnet shop red`.

@@ -15,7 +15,8 @@ from msgspec import Struct
 from netwright.client.api import Client
 from netwright.client.mirror import Mirror
 from netwright.client.networking import Collection, Networking, Resource
-from netwright.lab import instances, migration, netns, networks
+from netwright.lab import containers, instances, migration, netns, networks
+from netwright.lab.containers import Pod
 from netwright.lab.errors import LabError, SpecError
 from netwright.lab.places import Instance, find_instance
 from netwright.lab.spec import MANAGEMENT_NODE
@@ -165,6 +166,24 @@ class Orchestrator:
         self.bind({str(one.port["id"]): one.host for one in made})
         return made
 
+    def run(self, pods: Iterable[Pod]) -> list[Spawned]:
+        """Run containers, all at once: their runtimes get their ports, which nobody here asked for.
+
+        Raises ContainerRefusedError; the others run then.
+        """
+        wanted = list(pods)
+        self._let_all_in()
+        placed = containers.start(self.lab, wanted)
+        ports = {str(port["device_id"]): port for port in self.ports()}
+        made = [
+            (pod, one.instance, ports[one.instance.id])
+            for pod, one in zip(wanted, placed, strict=True)
+        ]
+        return [
+            Spawned(pod.name, pod.host, self._name_of_network(port), port, instance)
+            for pod, instance, port in made
+        ]
+
     def bind(self, hosts: Mapping[str, str]) -> None:
         """Say on which host each port is."""
 
@@ -255,14 +274,18 @@ class Orchestrator:
         return time.monotonic() - began
 
     def end(self, port_ids: Sequence[str]) -> None:
-        """End instances and delete their ports, as Nova does."""
-        instances.kill(self.lab, port_ids)
+        """End instances and delete their ports, as Nova does; containers, as their runtime does."""
+        found = [find_instance(self.lab, one) for one in port_ids]
+        containers.end(self.lab, [one for one in found if one.attachment is not None])
+        machines = [one.instance.id for one in found if one.attachment is None]
+        instances.kill(self.lab, machines)
 
         async def work(client: Client) -> None:
-            for port_id in port_ids:
+            for port_id in machines:
                 await Networking(client).delete(Collection.PORTS, port_id)
 
-        self.ask(work)
+        if machines:
+            self.ask(work)
 
     def _baremetal_binding(self, node: str) -> dict[str, Any]:
         """As Ironic says where a machine hangs; switches of the classic tree are set by hand."""
@@ -291,6 +314,14 @@ class Orchestrator:
                 f"lab {self.lab.name}: {name} is a node of kind {kind}, which runs no instances; "
                 f"these do: {machines}"
             )
+
+    def _name_of_network(self, port: Resource) -> str:
+        network_id = str(port["network_id"])
+        known = {str(each["id"]): name for name, each in self._networks.items()}
+        if network_id in known:
+            return known[network_id]
+        found = self.ask(lambda client: Networking(client).show(Collection.NETWORKS, network_id))
+        return str(self._remember(found)["name"])
 
     def _instance(self, port: Resource) -> Instance:
         """What the port's machine is told: as cloud-init or DHCP would tell it, from the API."""

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -23,8 +23,8 @@ _ID_PREFIX_MIN = 8
 class Instance(Struct, frozen=True):
     """What the orchestrator knows of an instance with one port.
 
-    `addresses` with prefix lengths, IPv4 and IPv6; `gateways` at most one a family; `device_id`
-    is the orchestrator's own id of the machine.
+    `id` is its port's, and a container's own. `addresses` with prefix lengths, IPv4 and IPv6;
+    `gateways` at most one a family; `device_id` is what people call it.
     """
 
     id: str
@@ -39,12 +39,26 @@ class Instance(Struct, frozen=True):
         return f"tap{self.id[:ID_LENGTH]}"
 
 
+class Attachment(Struct, frozen=True):
+    """What a container's runtime remembers until its end: what it told the plugin.
+
+    `config` is the plugin's object; `args` is CNI_ARGS.
+    """
+
+    config: dict[str, Any]
+    args: str
+
+
 class Placed(Struct, frozen=True):
-    """An instance and the node it is on: a host, or the bare-metal node that it is."""
+    """An instance and the node it is on: a host, or the bare-metal node that it is.
+
+    What has an `attachment` is a container.
+    """
 
     instance: Instance
     node: str
     namespace: str
+    attachment: Attachment | None = None
 
 
 def instances_directory(lab: Lab) -> Path:

@@ -40,19 +40,24 @@ class Management(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Network(Struct, frozen=True, forbid_unknown_fields=True):
-    """A VLAN of the classic tree, and its gateway addresses (with prefix) on every router."""
+    """A VLAN of the classic tree, and its gateway addresses (with prefix) on every router.
+
+    `labels` are what containers ask for it by.
+    """
 
     vlan: Vlan
     gateways: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
 
 
 class FabricNetwork(Struct, frozen=True, forbid_unknown_fields=True):
     """A network of the fabric, and its gateway addresses (with prefix), for a router to have.
 
-    Its VNI and its VLANs below the leaves are the server's choice.
+    Its VNI and its VLANs below the leaves are the server's choice. `labels` as a `Network`'s.
     """
 
     gateways: Annotated[tuple[str, ...], Meta(min_length=1)]
+    labels: dict[str, str] = {}
 
 
 class Switch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,9 +113,10 @@ class Fabric(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A spine-leaf fabric: spine1 …, leaf1 …, and borders by name.
 
     `asn` is the spines' AS, and the administrator of route targets; leaves and then borders have
-    one each, from `leaf_asn` on. Leaves come in pairs that share hosts: at least `leaf_pairs`, one
-    more for each `hosts_per_pair` hosts. `loopbacks` is the subnet of their addresses (VTEPs).
-    The intervals, both ends inside, are what the fabric's owner gives to the server.
+    one each, from `leaf_asn` on. Leaves come in pairs that share hosts (racks): at least
+    `leaf_pairs`, one more for each `hosts_per_pair` hosts; where there are `zones`, pairs stand in
+    them in turn. `loopbacks` is the subnet of their addresses (VTEPs). The intervals, both ends
+    inside, are what the fabric's owner gives to the server.
     """
 
     asn: Annotated[int, Meta(ge=1, le=65535)]
@@ -120,6 +126,7 @@ class Fabric(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     spines: Annotated[int, Meta(ge=1, le=8)]
     leaf_pairs: Annotated[int, Meta(ge=1, le=50)]
     hosts_per_pair: Annotated[int, Meta(ge=1, le=200)]
+    zones: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     borders: dict[str, Border] = {}
     vlans: tuple[Vlan, Vlan]
     vnis: tuple[Vni, Vni]
@@ -143,6 +150,16 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     def host_names(self) -> list[str]:
         """Of the hosts that are alike; `provider_hosts` have names of their own."""
         return [f"{HOST_PREFIX}{number}" for number in range(1, self.hosts.count + 1)]
+
+    def selectors(self) -> list[str]:
+        """What a container asks for each network by that has labels; the fabric's come first."""
+        overlays = [one.labels for one in self.fabric_networks.values()]
+        labelled = [*overlays, *(one.labels for one in self.networks.values())]
+        return [
+            ",".join(f"{key}={value}" for key, value in labels.items())
+            for labels in labelled
+            if labels
+        ]
 
 
 def presets() -> list[str]:

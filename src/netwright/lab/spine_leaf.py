@@ -15,12 +15,16 @@ SpeakerKind = Literal["spine", "leaf", "border"]
 
 
 class Speaker(Struct, frozen=True):
-    """A switch of the fabric. `loopback` is without prefix length; a leaf's is its VTEP."""
+    """A switch of the fabric. `loopback` is without prefix length; a leaf's is its VTEP.
+
+    `zone` is where it stands; "" where the description knows none.
+    """
 
     node: str
     kind: SpeakerKind
     asn: int
     loopback: str
+    zone: str = ""
 
 
 def speakers(spec: Spec) -> tuple[Speaker, ...]:
@@ -43,6 +47,7 @@ def speakers(spec: Spec) -> tuple[Speaker, ...]:
             kind=kind,
             asn=own_asn.get(name, fabric.asn),
             loopback=str(type(subnet.network_address)(first + number)),
+            zone=_zone(fabric, leaves.index(name) // 2) if kind == "leaf" else "",
         )
         for number, (name, kind) in enumerate(names, start=1)
     )
@@ -60,6 +65,10 @@ def leaves_of_host(spec: Spec, number: int) -> tuple[str, str]:
     """The pair of leaves of host NUMBER (from 1 on)."""
     pair = (number - 1) * _pairs(spec) // spec.hosts.count
     return f"leaf{2 * pair + 1}", f"leaf{2 * pair + 2}"
+
+
+def _zone(fabric: Fabric, pair: int) -> str:
+    return fabric.zones[pair % len(fabric.zones)] if fabric.zones else ""
 
 
 def _pairs(spec: Spec) -> int:

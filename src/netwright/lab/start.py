@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from netwright.lab import processes, services
+from netwright.lab import fabric_state, processes, services
 from netwright.lab.errors import LabError
 from netwright.lab.orchestrator import Orchestrator, eventually
 from netwright.lab.processes import Process
@@ -24,6 +24,7 @@ from netwright.model.resources import HostState
 
 _LISTEN_TIMEOUT_S = 30.0
 _REGISTER_TIMEOUT_S = 30.0
+_IN_SYNC_TIMEOUT_S = 60.0
 
 
 def start(lab: Lab, progress: Callable[[str], None] = lambda _: None) -> Orchestrator:
@@ -42,6 +43,21 @@ def start(lab: Lab, progress: Callable[[str], None] = lambda _: None) -> Orchest
         services.start_fabric_controller(lab, credential)
         progress("the fabric controller runs")
     return orchestrator
+
+
+def await_converged(orchestrator: Orchestrator) -> None:
+    """Wait until the controller has read all switches back as planned; at once without a fabric.
+
+    Raises LabError naming those that are not.
+    """
+    lab = orchestrator.lab
+    if not (lab.layout.fabric and services.has_fabric_controller()):
+        return
+    names = [*(one.speaker.node for one in lab.layout.fabric), *lab.nodes("router")]
+    if not fabric_state.await_in_sync(orchestrator, names, _IN_SYNC_TIMEOUT_S):
+        known = fabric_state.switches(orchestrator)
+        words = (f"{name} {known[name].status if name in known else 'unknown'}" for name in names)
+        raise LabError(f"lab {lab.name}: not all switches are as planned: {', '.join(words)}")
 
 
 def start_server(lab: Lab) -> Orchestrator:

@@ -37,6 +37,13 @@ class LabStatus(Struct, frozen=True):
     instances: tuple[Placed, ...]
     faults: tuple[Fault, ...]
 
+    def kind_of(self, one: Placed) -> str:
+        """Of an instance, as people call it."""
+        if one.attachment is not None:
+            return "container"
+        (node,) = [node for node in self.nodes if node.name == one.node]
+        return "bare metal" if node.kind == "baremetal" else "VM"
+
 
 def status(name: str, root: Path = state.ROOT) -> LabStatus:
     """Raises UnknownLabObjectError when there is no such lab."""

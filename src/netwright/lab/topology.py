@@ -81,6 +81,7 @@ def _fabric_switch(lab: Lab, switch: FabricSwitch) -> Switch:
         address=reached.address(lab, speaker.node),
         asn=speaker.asn,
         loopback=speaker.loopback,
+        zone=speaker.zone,
     )
 
 
