@@ -60,6 +60,24 @@ def _check_fabric_networks(spec: Spec, document: Document) -> None:
     for name in spec.fabric_networks:
         if name in spec.networks:
             raise document.error(("fabric_networks", name), "another network has this name")
+    if spec.fabric is not None:
+        for name, network in spec.fabric_networks.items():
+            _check_domain(spec, spec.fabric, network.drift_domain, document, name)
+
+
+def _check_domain(
+    spec: Spec,
+    fabric: Fabric,
+    domain: str | tuple[str, ...] | None,
+    document: Document,
+    name: str,
+) -> None:
+    path: Path = ("fabric_networks", name, "drift_domain")
+    if domain == "zone" and not fabric.zones:
+        raise document.error(path, "the fabric has no zones: give it `zones`, or name leaves")
+    if isinstance(domain, tuple) and (unknown := set(domain).difference(leaf_names(spec))):
+        why = f"there is no leaf {', '.join(sorted(unknown))}; there are: "
+        raise document.error(path, why + ", ".join(leaf_names(spec)))
 
 
 def _check_fabric(spec: Spec, fabric: Fabric, document: Document) -> None:

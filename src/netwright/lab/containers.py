@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from netwright.lab import instances, netns, runtime
 from netwright.lab.errors import LabError
-from netwright.lab.places import ID_LENGTH, Attachment, Instance, Placed
+from netwright.lab.places import ID_LENGTH, Attachment, Instance, Placed, placed
 from netwright.lab.runtime import Answer
 from netwright.lab.state import Lab
 
@@ -58,15 +58,25 @@ def start(lab: Lab, pods: Iterable[Pod]) -> list[Placed]:
     return [each.result() for each in running]
 
 
-def end(lab: Lab, placed: Iterable[Placed]) -> None:
+def end(lab: Lab, doomed: Iterable[Placed]) -> None:
     """Ends containers, all at once.
 
     Raises LabError for the first that the plugin does not let go: that one is still there.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        running = [pool.submit(_end, lab, one) for one in placed]
+        running = [pool.submit(_end, lab, one) for one in doomed]
     for each in running:
         each.result()
+
+
+def on_host(lab: Lab, host: str) -> list[Placed]:
+    return [one for one in placed(lab) if one.node == host and one.attachment is not None]
+
+
+def lose(lab: Lab, lost: Iterable[Placed]) -> None:
+    """Containers whose host died: they go, and nobody runs a plugin."""
+    for one in lost:
+        _remove(lab, one)
 
 
 def _start(lab: Lab, pod: Pod) -> Placed:

@@ -15,9 +15,10 @@ from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.fabric.store import Step, read_history
 from netwright.lab import netns, processes, services
 from netwright.lab.layout import End
-from netwright.lab.nodes import frr, reached, switch, vty
+from netwright.lab.nodes import frr, observer, reached, switch, vty
 from netwright.lab.nodes.host import BOND
 from netwright.lab.orchestrator import Orchestrator, eventually
+from netwright.lab.spec import MANAGEMENT_NODE
 from netwright.lab.state import Lab
 from netwright.model.fabric import SwitchState, SwitchStatus
 from netwright.model.resources import Attachment
@@ -84,6 +85,21 @@ def holders(lab: Lab, address: str) -> list[str]:
         if any(f" {address}/" in line for line in said.splitlines()):
             found.append(node)
     return found
+
+
+def leaves_of_mac(lab: Lab, mac: str) -> set[str]:
+    """The leaves that routes of a MAC (EVPN type 2) lead to, as the observer has heard them."""
+    argv = ["gobgp", "-p", str(observer.API_PORT), "-j", "global", "rib", "-a", "evpn"]
+    told = json.loads(processes.run(lab.namespace(MANAGEMENT_NODE), argv) or "{}")
+    behind = {
+        attribute["nexthop"]
+        for paths in told.values()
+        for path in paths
+        if path["nlri"].get("value", {}).get("mac") == mac
+        for attribute in path["attrs"]
+        if "nexthop" in attribute
+    }
+    return {one.speaker.node for one in lab.layout.fabric if one.speaker.loopback in behind}
 
 
 def vlans_at(lab: Lab, leaf: str, interface: str) -> set[int]:

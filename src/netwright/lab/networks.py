@@ -17,14 +17,17 @@ from netwright.model.resources import DEFAULT_PROJECT
 from netwright.model.security_errors import SecurityGroupRuleExists
 
 IPV4 = 4
-_VXLAN = {"provider:network_type": "vxlan"}
+_VXLAN: Mapping[str, Any] = {"provider:network_type": "vxlan"}
 
 
 async def create_described(client: Client, spec: Spec, name: str) -> Resource:
     """A network of the lab's description, with its labels and subnets."""
     if name in spec.fabric_networks:
         overlay = spec.fabric_networks[name]
-        return await _create(client, name, {**_VXLAN, **_labels(overlay)}, overlay.gateways)
+        attributes = {**_VXLAN, **_labels(overlay)}
+        if overlay.drift_domain is not None:
+            attributes["drift_domain"] = overlay.drift_domain
+        return await _create(client, name, attributes, overlay.gateways)
     described = spec.networks[name]
     segment = {
         "provider:network_type": "vlan",

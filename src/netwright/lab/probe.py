@@ -38,10 +38,11 @@ _ECHO_REQUEST = 8  # RFC 792; octet 20 of a packet whose IPv4 header has no opti
 
 
 class Pings(Struct, frozen=True):
-    """What became of a run of pings."""
+    """What became of a run of pings; `duplicates` are replies to what was answered already."""
 
     sent: int
     received: int
+    duplicates: int = 0
 
     @property
     def lost(self) -> int:
@@ -127,7 +128,8 @@ def parse_ping(text: str) -> Pings:
     if found is None:
         msg = f"lab: ping gave no summary: {text.strip()[-300:]!r}"
         raise LabError(msg)
-    return Pings(int(found[1]), int(found[2]))
+    again = re.search(r"\+(\d+) duplicates", text)
+    return Pings(int(found[1]), int(found[2]), int(again[1]) if again else 0)
 
 
 def interface_of_pings(lab: Lab, place: str, target: str) -> str:

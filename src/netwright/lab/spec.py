@@ -5,7 +5,7 @@ line and the element, so that a file can be repaired without reading this module
 """
 
 from importlib import resources
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -53,11 +53,14 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
 class FabricNetwork(Struct, frozen=True, forbid_unknown_fields=True):
     """A network of the fabric, and its gateway addresses (with prefix), for a router to have.
 
-    Its VNI and its VLANs below the leaves are the server's choice. `labels` as a `Network`'s.
+    Its VNI and its VLANs below the leaves are the server's choice. `labels` as a `Network`'s;
+    `drift_domain` is how far its containers' ports may move: within their zone or rack, or to hosts
+    on these leaves; None: anywhere.
     """
 
     gateways: Annotated[tuple[str, ...], Meta(min_length=1)]
     labels: dict[str, str] = {}
+    drift_domain: Literal["zone", "rack"] | tuple[str, ...] | None = None
 
 
 class Switch(Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ def test_pings() -> None:
 
 def test_pings_with_errors_and_duplicates() -> None:
     text = "5 packets transmitted, 2 received, +1 duplicates, +3 errors, 60% packet loss, time 9ms"
-    assert parse_ping(text) == Pings(5, 2)
+    assert parse_ping(text) == Pings(5, 2, duplicates=1)
 
 
 def test_captures() -> None:

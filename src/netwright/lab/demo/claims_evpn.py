@@ -180,9 +180,11 @@ def _named(names: set[str]) -> str:
     return ", ".join(sorted(names)) or "nowhere in the fabric"
 
 
+FABRIC = Claim("A spine-leaf fabric is up, and nobody configured a switch", _fabric)
+
 SCENE = Scene(
     (
-        Claim("A spine-leaf fabric is up, and nobody configured a switch", _fabric),
+        FABRIC,
         Claim("Networks of the fabric, and two VPCs with the same subnets", _vpcs),
         Claim("Instances and bare metal get addresses, and the fabric opens their way", _instances),
         Claim("They meet in a network, across leaves: IPv4, IPv6, TCP, bare metal", _across_leaves),

@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 
-from netwright.lab.demo import claims_evpn, claims_vlan
+from netwright.lab.demo import claims_containers, claims_evpn, claims_vlan
 from netwright.lab.demo.stage import Scene
 from netwright.lab.errors import SpecError
 
-SCENES: Mapping[str, Scene] = {"vlan": claims_vlan.SCENE, "evpn": claims_evpn.SCENE}
+SCENES: Mapping[str, Scene] = {
+    "vlan": claims_vlan.SCENE,
+    "evpn": claims_evpn.SCENE,
+    "containers": claims_containers.SCENE,
+}
+
+_LAB_NAMES = {"vlan": "demo", "evpn": "demoevpn", "containers": "demopods"}
 
 
 def scene(preset: str) -> Scene:
@@ -18,4 +24,4 @@ def scene(preset: str) -> Scene:
 
 def lab_name(preset: str) -> str:
     """Of the lab that the demo builds; what an earlier run left under it is replaced."""
-    return "demo" if preset == "vlan" else f"demo{preset}"
+    return _LAB_NAMES[preset]

@@ -1,0 +1,124 @@
+"""What the demo claims of containers beside VMs and bare metal: one plan, and who reaches whom.
+
+Names that outlive their containers, and containers that drift: `claims_drift`.
+"""
+
+import json
+import time
+
+from netwright.lab import fabric_state
+from netwright.lab.demo import claims_drift, claims_evpn
+from netwright.lab.demo.pods import pod
+from netwright.lab.demo.stage import Claim, Scene, Stage, require
+from netwright.lab.orchestrator import Spawned, Wanted
+from netwright.lab.places import find_instance
+from netwright.model.wire import CONTAINER_OWNER
+
+FRONT, BACK, OUTSIDE = "front", "back", "outside"
+_IPV6 = 6
+_KINDS = {"container": CONTAINER_OWNER, "bare metal": "baremetal"}
+
+
+def _networks(stage: Stage) -> str:
+    nova = stage.orchestrator
+    made = nova.create_networks()
+    nova.create_vpc("shop", [FRONT, BACK], [OUTSIDE])
+    labels = {str(one["name"]): one["labels"] for one in made}
+    said = [
+        f"{name} ({', '.join(f'{key}={value}' for key, value in labels[name].items())})"
+        for name in (FRONT, BACK)
+    ]
+    return (
+        f"{' and '.join(said)}, in one VPC with a way out into {OUTSIDE}; pods of {BACK} may drift"
+        " within their zone: leaf1 and leaf2 are in zone-a, leaf3 and leaf4 in zone-b"
+    )
+
+
+def _by_label(stage: Stage) -> str:
+    """A runtime is told labels, and gets a network: it has no id, and no name, of one."""
+    lab, nova = stage.lab, stage.orchestrator
+    began = time.monotonic()
+    made = nova.run([pod("web-0", "host1")])
+    took = time.monotonic() - began
+    made += nova.run([pod("db-0", "host3", tier="db"), pod("batch-7f9c", "host4", is_named=False)])
+    stage.made |= {one.name: one for one in made}
+    for one in made:
+        attachment = find_instance(lab, one.instance.id).attachment
+        assert attachment is not None, "a container has one"
+        told = json.dumps(attachment.config) + attachment.args
+        network = str(one.port["network_id"])
+        require(network not in told, f"the runtime of {one.name} was told network {network}")
+    web, database, batch = made
+    require(web.network == batch.network == FRONT, f"web-0 is in {web.network}")
+    require(database.network == BACK, f"db-0 is in {database.network}")
+    return (
+        f"web-0 asked for env=prod,tier=web and is in {web.network} with {web.address()}, running"
+        f" and reachable {took:.2f} s after its start; db-0 for env=prod,tier=db:"
+        f" {database.network}, {database.address()}; its port's name is made of pod labels:"
+        f" {web.port['unique_name']}"
+    )
+
+
+def _one_plan(stage: Stage) -> str:
+    nova = stage.orchestrator
+    made = nova.spawn(
+        [
+            Wanted("vm", "host2", FRONT),
+            Wanted("metal", "metal1", FRONT),
+            Wanted("old", "vhost1", OUTSIDE),
+        ]
+    )
+    nova.await_status(made)
+    stage.made |= {one.name: one for one in made}
+    front = str(nova.network(FRONT)["id"])
+    held = [one for one in stage.made.values() if one.port["network_id"] == front]
+    plan = sorted((int(one.address().rpartition(".")[2]), one) for one in held)
+    kinds = {_kind(stage, one) for one in held}
+    require(kinds == {"container", "VM", "bare metal"}, f"{FRONT} has only {', '.join(kinds)}")
+    addresses = [one.address(version) for one in held for version in (4, _IPV6)]
+    require(len(set(addresses)) == len(addresses), f"an address stands twice: {addresses}")
+    ports = {str(each["id"]): each for each in nova.ports()}
+    late = [one.name for one in held if ports[str(one.port["id"])]["status"] != "ACTIVE"]
+    require(not late, f"not ACTIVE: {', '.join(late)}")
+    said = (f"{one.address()} {_kind(stage, one)} {one.name} on {one.host}" for _, one in plan)
+    return f"{FRONT}, all ACTIVE: {'; '.join(said)}"
+
+
+def _reachable(stage: Stage) -> str:
+    said = [
+        stage.tap_ping("vm", "web-0"),
+        stage.tap_ping("web-0", "metal"),
+        stage.tap_ping("metal", "web-0", _IPV6),
+        stage.tcp("web-0", "vm"),
+        stage.tcp("metal", "web-0"),
+        stage.tap_ping("batch-7f9c", "web-0"),
+        stage.tap_ping("web-0", "db-0"),
+        stage.tcp("vm", "db-0", _IPV6),
+        stage.tap_ping("old", "web-0"),
+    ]
+    leaf = fabric_state.port_in_use(stage.lab, "host1").node
+    return f"{'; '.join(said)}: by the pod's own address, whose first hop is {leaf}"
+
+
+def _kind(stage: Stage, one: Spawned) -> str:
+    if one.port["device_owner"] == CONTAINER_OWNER:
+        return "container"
+    return "bare metal" if stage.lab.node(one.host).kind == "baremetal" else "VM"
+
+
+SCENE = Scene(
+    (
+        claims_evpn.FABRIC,
+        Claim("Networks carry labels; one of them says how far its pods may drift", _networks),
+        Claim("Pods start by label: their runtimes know no network, and no id of one", _by_label),
+        Claim("One address plan has containers, VMs and bare metal, in one network", _one_plan),
+        Claim("They reach each other, and the VLAN stage: IPv4, IPv6, TCP", _reachable),
+        *claims_drift.CLAIMS,
+    ),
+    (
+        "lab exec {lab} mgmt -- openstack port list --long",
+        "lab exec {lab} mgmt -- netwright port explain default/web-0",
+        "lab spawn {lab} host2 --container --network-labels env=prod,tier=web --name web-1",
+        "lab exec {lab} web-1 -- ping -c3 10.8.0.1",
+    ),
+)
