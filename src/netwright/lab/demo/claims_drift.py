@@ -19,7 +19,7 @@ from netwright.lab.demo.stage import (
     require,
 )
 from netwright.lab.orchestrator import Spawned, eventually
-from netwright.lab.places import find_instance, namespace_of
+from netwright.lab.places import namespace_of
 from netwright.lab.state import Lab
 from netwright.model.resources import HostState
 

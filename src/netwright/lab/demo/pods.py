@@ -10,7 +10,7 @@ KEEP = "10m"
 
 
 def pod(name: str, host: str, *, tier: str = "web", is_named: bool = True, keep: str = KEEP) -> Pod:
-    """APP-ORDINAL, in a network of its tier. One that is not named has its port to its end alone."""
+    """APP-ORDINAL, in a network of its tier. If not named, it has its port to its end alone."""
     app, _, ordinal = name.rpartition("-")
     config: dict[str, Any] = {"waitFor": "active"}
     if is_named:
