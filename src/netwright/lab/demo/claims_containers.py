@@ -5,18 +5,19 @@ Names that outlive their containers, and containers that drift: `claims_drift`.
 
 import json
 import time
+from ipaddress import ip_address
 
 from netwright.lab import fabric_state
 from netwright.lab.demo import claims_drift, claims_evpn
 from netwright.lab.demo.pods import pod
+from netwright.lab.demo.screen import kind_of
 from netwright.lab.demo.stage import Claim, Scene, Stage, require
-from netwright.lab.orchestrator import Spawned, Wanted
+from netwright.lab.orchestrator import Wanted
 from netwright.lab.places import find_instance
-from netwright.model.wire import CONTAINER_OWNER
 
 FRONT, BACK, OUTSIDE = "front", "back", "outside"
 _IPV6 = 6
-_KINDS = {"container": CONTAINER_OWNER, "bare metal": "baremetal"}
+_KINDS = ("container", "VM", "bare metal")
 
 
 def _networks(stage: Stage) -> str:
@@ -72,15 +73,15 @@ def _one_plan(stage: Stage) -> str:
     stage.made |= {one.name: one for one in made}
     front = str(nova.network(FRONT)["id"])
     held = [one for one in stage.made.values() if one.port["network_id"] == front]
-    plan = sorted((int(one.address().rpartition(".")[2]), one) for one in held)
-    kinds = {_kind(stage, one) for one in held}
-    require(kinds == {"container", "VM", "bare metal"}, f"{FRONT} has only {', '.join(kinds)}")
+    plan = sorted(held, key=lambda one: ip_address(one.address()))
+    ports = {str(each["id"]): each for each in nova.ports()}
+    kinds = {one.name: kind_of(ports[str(one.port["id"])]) for one in held}
+    require(len(set(kinds.values())) == len(_KINDS), f"{FRONT} has not all of: {', '.join(_KINDS)}")
     addresses = [one.address(version) for one in held for version in (4, _IPV6)]
     require(len(set(addresses)) == len(addresses), f"an address stands twice: {addresses}")
-    ports = {str(each["id"]): each for each in nova.ports()}
     late = [one.name for one in held if ports[str(one.port["id"])]["status"] != "ACTIVE"]
     require(not late, f"not ACTIVE: {', '.join(late)}")
-    said = (f"{one.address()} {_kind(stage, one)} {one.name} on {one.host}" for _, one in plan)
+    said = (f"{one.address()} {kinds[one.name]} {one.name} on {one.host}" for one in plan)
     return f"{FRONT}, all ACTIVE: {'; '.join(said)}"
 
 
@@ -98,12 +99,6 @@ def _reachable(stage: Stage) -> str:
     ]
     leaf = fabric_state.port_in_use(stage.lab, "host1").node
     return f"{'; '.join(said)}: by the pod's own address, whose first hop is {leaf}"
-
-
-def _kind(stage: Stage, one: Spawned) -> str:
-    if one.port["device_owner"] == CONTAINER_OWNER:
-        return "container"
-    return "bare metal" if stage.lab.node(one.host).kind == "baremetal" else "VM"
 
 
 SCENE = Scene(

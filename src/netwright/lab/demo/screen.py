@@ -12,7 +12,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-Row = tuple[str, str, str, str, str]
+from netwright.model.resources import VnicType
+from netwright.model.wire import CONTAINER_OWNER
+
+Row = tuple[str, str, str, str, str, str]
 ReadPorts = Callable[[], list[Row]]
 
 _REFRESH_S = 0.5
@@ -77,10 +80,9 @@ class Screen:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table("port", "host", "address", "MAC", "status", title="ports")
-    for name, host, address, mac, status in rows:
-        cells = (Text(each) for each in (name, host, address, mac))
-        table.add_row(*cells, Text(status, _COLOURS.get(status, "")))
+    table = Table("port", "kind", "host", "address", "MAC", "status", title="ports")
+    for *cells, status in rows:
+        table.add_row(*map(Text, cells), Text(status, _COLOURS.get(status, "")))
     return table
 
 
@@ -89,7 +91,8 @@ def rows_of(ports: list[dict[str, Any]]) -> list[Row]:
     return [
         (
             str(port["name"]),
-            str(port["binding:host_id"]),
+            kind_of(port),
+            str(port["binding:host_id"] or ""),
             ", ".join(fixed["ip_address"] for fixed in port["fixed_ips"]),
             str(port["mac_address"]),
             str(port["status"]),
@@ -97,3 +100,10 @@ def rows_of(ports: list[dict[str, Any]]) -> list[Row]:
         for port in sorted(ports, key=lambda port: str(port["name"]))
         if not str(port["device_owner"]).startswith("network:")
     ]
+
+
+def kind_of(port: dict[str, Any]) -> str:
+    """What an instance is whose port this is, in words."""
+    if port["device_owner"] == CONTAINER_OWNER:
+        return "container"
+    return "bare metal" if port["binding:vnic_type"] == VnicType.BAREMETAL else "VM"

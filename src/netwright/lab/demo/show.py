@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from netwright.lab import down, spec, start, state, up
 from netwright.lab.demo.scenes import lab_name, scene
-from netwright.lab.demo.screen import Screen, rows_of
+from netwright.lab.demo.screen import Row, Screen, rows_of
 from netwright.lab.demo.stage import Claim, Stage
 from netwright.lab.errors import LabError
 from netwright.lab.orchestrator import Orchestrator
@@ -76,7 +76,7 @@ def _claims(claims: Sequence[Claim], stage: Stage, screen: Screen) -> bool:
     return True
 
 
-def _rows(orchestrator: Orchestrator) -> list[tuple[str, str, str, str, str]]:
+def _rows(orchestrator: Orchestrator) -> list[Row]:
     try:
         return rows_of(orchestrator.ports())
     except (LabError, NetwrightError):
