@@ -275,6 +275,39 @@ class FencedPort(Value, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
 
 
+class FenceState(StrEnum):
+    """How far the fence of one port at one host has come."""
+
+    ASKED = "asked"
+    VERIFIED = "verified"
+    LIFTING = "lifting"
+
+
+class PortFence(Value, frozen=True, kw_only=True):
+    """A port that left a host while its agent was silent: its leaves drop what it speaks as there.
+
+        asked ─read back on every leaf─▶ verified ─the host's agent: withdrawn─▶ lifting
+                                                           no leaf has it any more ─▶ (gone)
+
+    `generation` is that of the binding which was left; `asked_at` in Unix seconds; `cause` says why
+    it is not verified. While it is there, the host's agent wires nothing of the port.
+    """
+
+    port_id: str
+    generation: int
+    macs: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
+    state: FenceState = FenceState.ASKED
+    asked_at: float
+    since: float
+    cause: str = ""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether leaves shall drop it."""
+        return self.state is not FenceState.LIFTING
+
+
 class Host(Value, frozen=True, kw_only=True):
     """A registered host.
 
@@ -282,7 +315,7 @@ class Host(Value, frozen=True, kw_only=True):
     such as `redundancy lost`, with their causes; `conditions_since` says when each began.
     `neighbours` are what its NICs hear by LLDP, `SWITCH/INTERFACE`.
     `fenced_ports` are those that were bound there when it was fenced, until it is unfenced: what
-    its leaves drop of it (law 5).
+    its leaves drop of it (law 5). `port_fences` are single ports that left it while it was silent.
     `heard_at` is true when it is told: heartbeats that bring no news are not told of one by one.
     """
 
@@ -297,8 +330,12 @@ class Host(Value, frozen=True, kw_only=True):
     conditions_since: Mapping[str, float] = {}
     neighbours: Mapping[str, str] = {}
     fenced_ports: tuple[FencedPort, ...] = ()
+    port_fences: tuple[PortFence, ...] = ()
     state_since: float
     heard_at: float
+
+    def fence_of(self, port_id: str) -> PortFence | None:
+        return next((one for one in self.port_fences if one.port_id == port_id), None)
 
 
 FENCED = "fenced"

@@ -81,7 +81,7 @@ from netwright.server.missing import MISSING, Missing, load_missing
 from netwright.server.needs import Needs
 from netwright.server.noting import note
 from netwright.server.nova import notices
-from netwright.server.overlay import asking
+from netwright.server.overlay import asking, port_fences
 from netwright.server.overlay.reporting import apply_fabric_reports, pass_overlay_deadline
 from netwright.server.overtaking import is_outdated, may_leave_macs
 from netwright.server.ports import decisions as ports
@@ -333,6 +333,8 @@ def _tick(world: World, command: Tick) -> tuple[()]:
         asking.give_up(world, operation_id)
     for network_id, host in command.overdue_attachments:
         pass_overlay_deadline(world, network_id, host)
+    for port_id, host in command.silent_ports:
+        port_fences.ask(world, port_id, host)
     for port_id in command.refused_ports:
         retry_refused(world, port_id)
     for operation_id in command.old_operations:

@@ -344,6 +344,7 @@ class Tick(Command, frozen=True, kw_only=True):
     `old_operations` ended long ago, and are forgotten. `refused_ports` have bindings that the
     server refused; they are tried again, since what stood in the way may be gone.
     `late_operations` and `overdue_attachments` (network, host) wait for the fabric controller.
+    `silent_ports` (port, host) left a silent host, whose leaves are to drop them (law 5).
 
     `heard` says when hosts were last heard (Unix seconds), of the silent ones and of those whose
     stored time is old; of a host that this process never heard, what is stored stands.
@@ -354,6 +355,7 @@ class Tick(Command, frozen=True, kw_only=True):
     refused_ports: tuple[str, ...] = ()
     late_operations: tuple[str, ...] = ()
     overdue_attachments: tuple[tuple[str, str], ...] = ()
+    silent_ports: tuple[tuple[str, str], ...] = ()
     old_operations: tuple[str, ...] = ()
     heard: Mapping[str, float] = {}
 

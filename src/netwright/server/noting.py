@@ -136,6 +136,8 @@ def _tick(needs: Needs, command: Tick) -> None:
     needs.hosts.update(command.silent_hosts)
     needs.ports.update(command.overdue_ports)
     needs.ports.update(command.refused_ports)
+    needs.ports.update(port_id for port_id, _ in command.silent_ports)
+    needs.hosts.update(host for _, host in command.silent_ports)
     if command.late_operations:
         needs.plain[Operation].update(command.late_operations)
         needs.lease = True
@@ -340,6 +342,8 @@ def _fabric_reports(needs: Needs, command: ApplyFabricReports) -> None:
     needs.plain[SwitchState].update(report.switch for report in reports.switches)
     needs.plain[LeafLink].update(str(report.end) for report in reports.links)
     needs.linked.update(report.end for report in reports.links)
+    needs.hosts.update(report.host for report in reports.fences)
+    needs.ports.update(report.port_id for report in reports.fences)
 
 
 def _ask_fabric(needs: Needs, command: AskFabric) -> None:
