@@ -5,7 +5,7 @@ standbys here, for when they are activated ──▶ endpoints through which no 
 ports withdrawing or fenced here, and all others ──▶ nothing: their wiring goes
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -63,12 +63,14 @@ def desired(
     *,
     attachments: Mapping[str, Attachment] | None = None,
     fabric: FabricUplink | None = None,
+    fenced: Collection[str] = (),
 ) -> Desired:
     """Sort the host's ports by what is to be done with them.
 
     Among them are those that were never bound and whose device is here: they have an inactive
     binding, and are wired ahead. `attachments` are this host's, by network id; `fabric` is its way
-    to its leaves, if it has one.
+    to its leaves, if it has one. Ports that leaves drop there (`fenced`) are not wired until the
+    server has heard that they are not, and the leaves let them through again (law 5).
     """
     place_of = places(
         host,
@@ -81,7 +83,9 @@ def desired(
     sorting = _Sorting(host, place_of, Filters(known))
     for port in ports.values():
         binding = live_binding(port, host)
-        if binding is not None:
+        if binding is not None and port.id in fenced:
+            sorting.hold(port.id)
+        elif binding is not None:
             sorting.put(port, binding, networks.get(port.network_id))
     return sorting.result()
 
@@ -115,6 +119,10 @@ class _Sorting:
             groups=frozenset(self._groups),
             remote_groups=frozenset(self._remote_groups),
         )
+
+    def hold(self, port_id: str) -> None:
+        """Not here yet: the leaves drop what this host says as the port, which it had left."""
+        self._moving[port_id] = "this host's leaves drop it since it left while the host was silent"
 
     def put(self, port: Port, binding: Binding, network: Network | None) -> None:
         """Sort a port by what is known of its network here."""

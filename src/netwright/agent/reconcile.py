@@ -6,14 +6,16 @@ read and every network that is needed is known (law 6).
 """
 
 import asyncio
+from collections.abc import Mapping
 
 from netwright.agent.desired import Desired, desired
 from netwright.agent.groups import NO_GROUPS, KnownGroups
 from netwright.agent.placing import FabricUplink
-from netwright.agent.reports import Statement, statements
+from netwright.agent.reports import Statement, silenced, statements
 from netwright.agent.wiring import Wired, Wiring, WiringError
 from netwright.client.mirror import Mirror
-from netwright.model.resources import Attachment, Network, Port, Value
+from netwright.model.resources import Attachment, Network, Port, PortFence, Value
+from netwright.model.wire import Report
 
 APPLY_S_MAX = 60.0
 
@@ -21,7 +23,8 @@ APPLY_S_MAX = 60.0
 class Pass(Value, frozen=True, kw_only=True):
     """What a pass found, by port id: the server's ports at `cursor`, and the truth about them.
 
-    `desired` is made of `ports`, `networks`, `attachments` (by network id) and `known` alone.
+    `desired` is made of `ports`, `networks`, `attachments` (by network id), `known` and `fences`
+    alone; the latter are the ports that this host's leaves drop.
     """
 
     cursor: str
@@ -29,10 +32,12 @@ class Pass(Value, frozen=True, kw_only=True):
     networks: dict[str, Network]
     attachments: dict[str, Attachment]
     known: KnownGroups
+    fences: tuple[PortFence, ...] = ()
     desired: Desired
     was_swept: bool
     wired: Wired
     stated: dict[str, Statement]
+    silenced: Mapping[str, Report] = {}
 
     @property
     def settled(self) -> bool:
@@ -71,14 +76,24 @@ async def reconcile(
         return None
     cursor, ports, networks = mirror.cursor, dict(mirror.ports), dict(mirror.networks)
     attachments = {one.network_id: one for one in mirror.attachments.values() if one.host == host}
+    itself = mirror.hosts.get(host)
+    fences = itself.port_fences if itself is not None else ()
     if last is not None and (
         (last.ports, last.networks, last.attachments) == (ports, networks, attachments)
+        and last.fences == fences
         and _are_the_same_rules(last.known, known)
     ):
         wanted = last.desired
     else:
         wanted = desired(
-            host, physical_networks, ports, networks, known, attachments=attachments, fabric=fabric
+            host,
+            physical_networks,
+            ports,
+            networks,
+            known,
+            attachments=attachments,
+            fabric=fabric,
+            fenced=frozenset(one.port_id for one in fences),
         )
     known_to_come = last.desired.arriving.keys() if last is not None else frozenset[str]()
     if coming := [each for id_, each in wanted.arriving.items() if id_ not in known_to_come]:
@@ -95,10 +110,12 @@ async def reconcile(
         networks=networks,
         attachments=attachments,
         known=known,
+        fences=fences,
         desired=wanted,
         was_swept=sweep,
         wired=wired,
         stated=dict(stated),
+        silenced=silenced(fences, wanted, wired),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from netwright.agent.desired import Desired
 from netwright.agent.wiring import Outcome, Wired, WiringStatus
-from netwright.model.resources import Binding, Port, Value
+from netwright.model.resources import Binding, Port, PortFence, Value
 from netwright.model.states import BindingState, Plane
 from netwright.model.wire import CAUSE_UNPLUGGED, Report, ReportStatus
 
@@ -109,6 +109,26 @@ def acknowledge(
     answered = {report.port_id for report in sent}
     kept = {port_id: one for port_id, one in acknowledged.items() if port_id in stated}
     return kept | {port_id: one for port_id, one in stated.items() if port_id in answered}
+
+
+def silenced(fences: Iterable[PortFence], desired: Desired, wired: Wired) -> Mapping[str, Report]:
+    """Of ports that leaves drop here, those of which nothing stands: the server may lift them.
+
+    `desired` was made with these fences, so that none of them is wired by it.
+    """
+    return {
+        fence.port_id: Report(
+            port_id=fence.port_id,
+            plane=Plane.UNDERLAY,
+            generation=fence.generation,
+            status=ReportStatus.WITHDRAWN,
+        )
+        for fence in fences
+        if fence.is_wanted
+        and fence.port_id not in wired.standing
+        and fence.port_id not in desired.endpoints
+        and fence.port_id not in wired.outcomes
+    }
 
 
 def batches(reports: tuple[Report, ...]) -> Iterator[tuple[Report, ...]]:

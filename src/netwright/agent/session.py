@@ -73,6 +73,7 @@ class Session:
         self._server = server
         self._acknowledged: reports.Acknowledged = {}
         self._full_set_due = True
+        self._silenced: dict[str, Report] = {}
 
     async def beat(self, health: Health) -> None:
         """Register if need be; send a heartbeat, with the health if it is news."""
@@ -87,7 +88,7 @@ class Session:
             )
             await self._server.register_host(identity.host, registration)
             log.info("registered", host=identity.host, epoch=identity.epoch)
-            self.told, self._acknowledged = None, {}
+            self.told, self._acknowledged, self._silenced = None, {}, {}
             self.whole_set_due()
             self.registered.set()
         news = health != self.told
@@ -113,6 +114,7 @@ class Session:
         """
         for batch in reports.batches(reports.due(found.stated, self._acknowledged)):
             await self._send(found, batch)
+        await self._report_silenced(found)
         if not (self._full_set_due and is_certain and found.settled):
             return
         whole = reports.full_set(self.identity.host, found.ports, found.stated)
@@ -127,9 +129,19 @@ class Session:
         finally:
             self._full_set_due = self._full_set_due or not was_sent
 
+    async def _report_silenced(self, found: Pass) -> None:
+        """Say of ports that leaves drop here that they are not wired; the server keeps it."""
+        told = {id_: one for id_, one in self._silenced.items() if id_ in found.silenced}
+        self._silenced = told
+        news = tuple(one for id_, one in found.silenced.items() if told.get(id_) != one)
+        for batch in reports.batches(news):
+            await self._send(found, batch)
+            told.update((one.port_id, one) for one in batch if one.port_id is not None)
+
     def whole_set_due(self) -> None:
         """The server may have missed something: the next report is followed by the whole set."""
         self._full_set_due = True
+        self._silenced = {}
 
     async def _send(
         self, found: Pass, batch: tuple[Report, ...], full_set_at: str | None = None

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from netwright.fabric.config import Fenced
-from netwright.model.resources import Attachment, Network, Subnet, Value
+from netwright.model.resources import Attachment, Network, PortFence, Subnet, Value
 from netwright.model.routing import Router
 from netwright.model.states import AttachmentState
 from netwright.model.topology import Topology
@@ -26,7 +26,9 @@ class Intent(Value, frozen=True, kw_only=True):
     """`attachments` are by `NETWORK@HOST`, all else by id.
 
     `fences` is what the leaves drop of a host (by its name) that no longer may speak for it
-    (law 5). `drained` are switches that are taken out of service: traffic shall leave them.
+    (law 5). `port_fences` are those among them of single ports that left a host, of which it is
+    told how they stand; `lit` are leaves that a host which is heard has a link to, while there are
+    any. `drained` are switches that are taken out of service: traffic shall leave them.
     """
 
     topology: Topology = Topology()
@@ -35,6 +37,8 @@ class Intent(Value, frozen=True, kw_only=True):
     routers: Mapping[str, Router] = {}
     attachments: Mapping[str, Attachment] = {}
     fences: Mapping[str, tuple[Fenced, ...]] = {}
+    port_fences: Mapping[str, tuple[PortFence, ...]] = {}
+    lit: frozenset[str] = frozenset()
     drained: frozenset[str] = frozenset()
 
 

@@ -9,7 +9,7 @@ which those are. What it keeps between changes are values that follow from the i
 always equals `plan(intent)`, which the property tests assert.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from netwright.fabric import edges, overlays
 from netwright.fabric.config import SwitchConfig
@@ -182,12 +182,18 @@ class Planner:
         if new is old:
             return set()
         hosts = {host for host in old.keys() | new.keys() if old.get(host) != new.get(host)}
-        return {leaf for leaf in self._places for host in hosts if self._is_on(host, leaf)}
+        return {leaf for leaves in self._reached(hosts).values() for leaf in leaves}
 
-    def _is_on(self, host: str, leaf: str) -> bool:
-        return leaf in self._fabric.hosts.get(host, ()) or any(
-            each.host == host for each in self._places[leaf].values()
-        )
+    def _reached(self, hosts: Collection[str]) -> dict[str, set[str]]:
+        """The leaves that these hosts are on: by their links, or as bare metal."""
+        found = {host: self._linked(host) for host in hosts}
+        for name, leaves in self._leaves_of.items():
+            if (host := name.partition("@")[2]) in found:
+                found[host].update(leaves)
+        return found
+
+    def _linked(self, host: str) -> set[str]:
+        return {leaf for leaf in self._fabric.hosts.get(host, ()) if leaf in self._places}
 
     def _site(self, leaf: str) -> Site:
         return Site(
@@ -219,11 +225,9 @@ class Planner:
             found += refused
         for planned in self._planned.values():
             found += planned.refusals
-        found += [
-            _unfenced(host)
-            for host in self._intent.fences
-            if not any(self._is_on(host, leaf) for leaf in self._places)
-        ]
+        unlinked = [host for host in self._intent.fences if not self._linked(host)]
+        reached = self._reached(unlinked) if unlinked else {}
+        found += [_unfenced(host) for host, leaves in reached.items() if not leaves]
         return tuple(sorted(found, key=_by_words))
 
 

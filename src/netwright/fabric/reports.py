@@ -12,6 +12,7 @@ from typing import Protocol
 from netwright.model.fabric import (
     AttachmentReport,
     FabricReports,
+    FenceReport,
     LinkReport,
     SwitchReport,
     SwitchStatus,
@@ -48,6 +49,9 @@ class Reporter:
         self._token = token
         self.attachments: dict[str, AttachmentReport] = {}
         """What is to be said of attachments now, by `NETWORK@HOST`."""
+        self.fences: Mapping[tuple[str, str], FenceReport] = {}
+        """What is to be said of ports' fences, by (host, port): all that the server lacks."""
+        self._fences_told: dict[tuple[str, str], tuple[FenceReport, float]] = {}
         self._acknowledged: dict[str, tuple[AttachmentReport, float]] = {}
         self._switches: dict[str, SwitchReport] = {}
         self._switch_news: list[SwitchReport] = []
@@ -106,18 +110,26 @@ class Reporter:
         links = tuple(one for end, one in self._links.items() if self._links_told.get(end) != one)[
             :REPORTS_MAX
         ]
+        fences = tuple(self._due_fences(now))[:REPORTS_MAX]
         switches = tuple(self._switch_news[:REPORTS_MAX])
         self._in_flight = len(switches)
         clear_at = self._clear_at if self._clear_at != self._clear_told else None
-        if not (attachments or links or switches or clear_at):
+        if not (attachments or links or fences or switches or clear_at):
             return None
         return FabricReports(
             token=self._token,
             attachments=attachments,
             links=links,
             switches=switches,
+            fences=fences,
             clear_at=clear_at,
         )
+
+    def _due_fences(self, now: float) -> Iterable[FenceReport]:
+        for key, report in self.fences.items():
+            told, at = self._fences_told.get(key, (None, 0.0))
+            if told != report or now - at >= AGAIN_S:
+                yield report
 
     def _due_attachments(
         self, held: Mapping[str, Attachment], now: float
@@ -137,6 +149,9 @@ class Reporter:
     def _acknowledge(self, batch: FabricReports, now: float) -> None:
         for report in batch.attachments:
             self._acknowledged[f"{report.network_id}@{report.host}"] = (report, now)
+        self._fences_told = {
+            key: one for key, one in self._fences_told.items() if key in self.fences
+        } | {(report.host, report.port_id): (report, now) for report in batch.fences}
         self._links_told |= {str(report.end): report for report in batch.links}
         del self._switch_news[: len(batch.switches)]
         if batch.clear_at is not None:

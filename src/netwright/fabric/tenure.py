@@ -13,6 +13,7 @@ from netwright.client.backoff import Backoff
 from netwright.client.errand import Errand
 from netwright.fabric import completeness
 from netwright.fabric.config import EMPTY
+from netwright.fabric.fences import FenceJudge
 from netwright.fabric.isolation import Isolation, Paths
 from netwright.fabric.judging import Judge
 from netwright.fabric.keeper import Keeper
@@ -83,6 +84,7 @@ class Tenure:
         self._paths = Paths(())
         self._isolation = Isolation(around.clock, self._is_complete)
         self.judge = Judge(around.placements, note=around.note)
+        self._fences = FenceJudge()
         self._reporter = Reporter(token)
         self._keepers = Keepers(
             around,
@@ -149,8 +151,10 @@ class Tenure:
         if before is None or before.told.intent.topology is not topology:
             self._meet(topology)
         self._want(self.keepers, planned)
+        self._fences.follow(told.intent.port_fences, told.intent.lit)
         for name in changed:
             self.judge.touch_switch(name)
+            self._fences.touch_switch(name)
         self.judge.touch(changed)
         self._judging.wake()
         self._reporting.wake()
@@ -222,6 +226,7 @@ class Tenure:
             views=self._keepers.views(),
             loopbacks={one.name: one.loopback for one in intent.topology.switches},
             drained=intent.drained,
+            lifting=self._fences.lifting(),
             observed=self._around.observed(),
         )
 
@@ -241,6 +246,7 @@ class Tenure:
             upper = link.upper
             ends[upper.node] = (*ends.get(upper.node, ()), upper.interface)
         self._ends, self._paths = ends, Paths(links)
+        self._fences.meet(topology)
 
     def _is_complete(self, name: str, since: float) -> bool:
         """Whether the others have heard, after `since`, all that a switch has to say."""
@@ -275,6 +281,7 @@ class Tenure:
             changed = self._isolation.look(self._paths, self._keepers.views(), drained)
             self._want(changed & self.keepers.keys(), self._planned)
         self.judge.touch_switch(view.name)
+        self._fences.touch_switch(view.name)
         self._judging.wake()
 
     async def _judge_all(self) -> float | None:
@@ -282,15 +289,18 @@ class Tenure:
             return None
         now = self._around.clock()
         held = self._planned.told.intent.attachments
-        asks = self.judge.judge(self.fabric(), held, now)
+        fabric = self.fabric()
+        self._fences.judge(fabric, now)
+        asks = self.judge.judge(fabric, held, now)
         for switch, vnis in asks.items():
             if keeper := self.keepers.get(switch):
                 keeper.ask(vnis)
         self._reporter.attachments = self.judge.statements
+        self._reporter.fences = self._fences.statements
         self._reporter.clear(self._clear_at())
         self._reporting.wake()
-        next_at = self.judge.next_at()
-        return None if next_at is None else max(next_at - self._around.clock(), 0.0)
+        times = [at for at in (self.judge.next_at(), self._fences.next_at()) if at is not None]
+        return max(min(times) - self._around.clock(), 0.0) if times else None
 
     def _clear_at(self) -> str | None:
         """The cursor of the newest plan whose leavings are off every switch."""

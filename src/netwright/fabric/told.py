@@ -22,7 +22,7 @@ from netwright.fabric.store import Step, Store
 from netwright.model.errors import NetwrightError
 from netwright.model.fabric import WATCHED
 from netwright.model.operations import FABRIC, Operation
-from netwright.model.resources import Value
+from netwright.model.resources import Host, HostState, Value
 from netwright.model.topology import Topology
 from netwright.model.wire import Kind
 
@@ -93,6 +93,7 @@ class Listener:
             fences=_fences(self.mirror),
             drained=_drained(self.mirror),
         )
+        intent = _with_fences(intent, self.mirror)
         self._tell(saved.cursor, intent)
         log.info("resumes", cursor=saved.cursor, attachments=len(self.mirror.attachments))
 
@@ -143,10 +144,8 @@ class Listener:
             drained = _drained(self.mirror)
             if drained != intent.drained:
                 intent = replace(intent, drained=drained)
-        if any(key.kind is Kind.HOST for key in values):
-            fences = _fences(self.mirror)
-            if fences != intent.fences:
-                intent = replace(intent, fences=fences)
+        if any(key.kind in {Kind.HOST, Kind.TOPOLOGY} for key in values):
+            intent = _with_fences(intent, self.mirror)
         self._tell(cursor, intent)
 
     def _tell(self, cursor: str | None, intent: Intent) -> None:
@@ -185,15 +184,54 @@ def _drained(mirror: Mirror) -> frozenset[str]:
     return frozenset(one.name for one in mirror.of(Kind.SWITCH).values() if one.drained)
 
 
-def _fences(mirror: Mirror) -> Mapping[str, tuple[Fenced, ...]]:
-    return {
-        host.name: tuple(
-            Fenced(port_id=one.port_id, mac_address=one.mac_address, addresses=one.addresses)
-            for one in host.fenced_ports
-        )
-        for host in mirror.of(Kind.HOST).values()
-        if host.fenced_ports
+def _with_fences(intent: Intent, mirror: Mirror) -> Intent:
+    """The intent with what hosts say now; the same where that is no news."""
+    port_fences = {
+        host.name: host.port_fences for host in mirror.of(Kind.HOST).values() if host.port_fences
     }
+    if (fences := _fences(mirror)) != intent.fences:
+        intent = replace(intent, fences=fences)
+    if port_fences != intent.port_fences:
+        intent = replace(intent, port_fences=port_fences)
+    lit = _lit(intent.topology, mirror) if port_fences else frozenset[str]()
+    return intent if lit == intent.lit else replace(intent, lit=lit)
+
+
+def _fences(mirror: Mirror) -> Mapping[str, tuple[Fenced, ...]]:
+    found = {host.name: _fenced(host) for host in mirror.of(Kind.HOST).values()}
+    return {name: fences for name, fences in found.items() if fences}
+
+
+def _fenced(host: Host) -> tuple[Fenced, ...]:
+    if not (host.fenced_ports or host.port_fences):
+        return ()
+    whole = {
+        Fenced(port_id=one.port_id, mac_address=one.mac_address, addresses=one.addresses): None
+        for one in host.fenced_ports
+    }
+    return tuple(
+        whole
+        | {
+            Fenced(port_id=one.port_id, mac_address=mac, addresses=one.addresses): None
+            for one in host.port_fences
+            if one.is_wanted
+            for mac in one.macs
+        }
+    )
+
+
+def _lit(topology: Topology, mirror: Mirror) -> frozenset[str]:
+    """The leaves that a host which is heard has a link to, by its own word."""
+    lit = {
+        (host.name, nic.name)
+        for host in mirror.of(Kind.HOST).values()
+        if host.state is HostState.UP
+        for nic in host.nics
+        if nic.link_up
+    }
+    return frozenset(
+        link.upper.node for link in topology.links if (link.lower.node, link.lower.interface) in lit
+    )
 
 
 def _steps(

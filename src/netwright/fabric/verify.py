@@ -53,12 +53,16 @@ class Placement(Value, frozen=True, kw_only=True):
 
 
 class Fabric(Value, frozen=True, kw_only=True):
-    """What verification looks at. `loopbacks`: switch → its VTEP; `observed` None: no observer."""
+    """What verification looks at. `loopbacks`: switch → its VTEP; `observed` None: no observer.
+
+    `lifting` are ports whose own fences are being lifted: their hosts do not wire them until then.
+    """
 
     wanted: Mapping[str, SwitchConfig]
     views: Mapping[str, View]
     loopbacks: Mapping[str, str]
     drained: frozenset[str] = frozenset()
+    lifting: frozenset[str] = frozenset()
     observed: Observed | None = None
 
 
@@ -175,8 +179,9 @@ def _tuple(place: Place, placement: Placement, fabric: Fabric) -> str:
         return f"VNI {vni} is being taken off {where}, and comes back after that."
     if interface is not None and interface.fenced:
         wanted = fabric.wanted[place.switch].interfaces.get(place.interface, interface)
-        if left := set(interface.fenced) - set(wanted.fenced):
-            ports = ", ".join(sorted({each.port_id for each in left}))
+        left = {each.port_id for each in set(interface.fenced) - set(wanted.fenced)}
+        if left := left - fabric.lifting:
+            ports = ", ".join(sorted(left))
             return f"{where} still drops what port {ports} sends."
     return ""
 

@@ -76,7 +76,21 @@ class SwitchReport(Message, frozen=True, kw_only=True):
     drained: bool | None = None
 
 
-class FabricReports(Message, frozen=True, kw_only=True):
+class FenceReport(Message, frozen=True, kw_only=True):
+    """What the controller found of a port's fence on the leaves of a host (law 5).
+
+    `up`: read back on every leaf of the host that is not proven dead. `down`: not so, for the
+    cause. `withdrawn`: nothing of it is on any leaf of the host any more.
+    """
+
+    host: Name
+    port_id: Name
+    generation: int
+    status: ReportStatus
+    cause: str = ""
+
+
+class FabricReports(Message, frozen=True, kw_only=True, omit_defaults=True):
     """`POST /v1/fabric/reports`: what changed since the last, in one request.
 
     `clear_at`: everything that the log said up to this cursor to be gone (networks, VPCs, hosts) is
@@ -87,6 +101,7 @@ class FabricReports(Message, frozen=True, kw_only=True):
     attachments: tuple[AttachmentReport, ...] = ()
     links: tuple[LinkReport, ...] = ()
     switches: tuple[SwitchReport, ...] = ()
+    fences: tuple[FenceReport, ...] = ()
     clear_at: str | None = None
 
 

@@ -7,10 +7,11 @@ counts a port's bindings, so that a report about an older binding is known as su
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
+from netwright.model.containers import Claim
 from netwright.model.states import AttachmentState, BindingState, Plane, PortState
 
 DEFAULT_PROJECT = "0" * 32
@@ -49,8 +50,17 @@ class Segment(Value, frozen=True, kw_only=True):
     segmentation_id: int | None = None
 
 
+ZONE = "zone"
+RACK = "rack"
+DriftDomain: TypeAlias = str | tuple[str, ...] | None
+
+
 class Network(Value, frozen=True, kw_only=True):
-    """A layer 2 network. The address scopes are those of its subnets' pools, by IP version."""
+    """A layer 2 network. The address scopes are those of its subnets' pools, by IP version.
+
+    `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
+    hosts on these leaves; None: anywhere.
+    """
 
     id: str
     project_id: str
@@ -63,6 +73,7 @@ class Network(Value, frozen=True, kw_only=True):
     port_security_enabled: bool = True
     mtu: int = 1500
     labels: Mapping[str, str] = {}
+    drift_domain: DriftDomain = None
     subnets: tuple[str, ...] = ()
     ipv4_address_scope: str | None = None
     ipv6_address_scope: str | None = None
@@ -178,7 +189,7 @@ class Port(Value, frozen=True, kw_only=True):
     gives back rests again. `history_length` counts its transitions, also those dropped since.
     `security_groups` None: it is not filtered, since it was made before there were any, or is a
     device of the network's own; none at all: whatever is not its own DHCP or neighbour discovery is
-    dropped.
+    dropped. `claim`: whose it is, of a container's port that bears a lasting name or is a pod's.
     """
 
     id: str
@@ -198,6 +209,7 @@ class Port(Value, frozen=True, kw_only=True):
     security_groups: tuple[str, ...] | None = None
     vnic_type: VnicType = VnicType.NORMAL
     profile: Mapping[str, Any] = {}
+    claim: Claim | None = None
     bindings: tuple[Binding, ...] = ()
     generation: int = 0
     ever_bound: bool = False
@@ -275,6 +287,39 @@ class FencedPort(Value, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
 
 
+class FenceState(StrEnum):
+    """How far the fence of one port at one host has come."""
+
+    ASKED = "asked"
+    VERIFIED = "verified"
+    LIFTING = "lifting"
+
+
+class PortFence(Value, frozen=True, kw_only=True):
+    """A port that left a host while its agent was silent: its leaves drop what it speaks as there.
+
+        asked ─read back on every leaf─▶ verified ─the host's agent: withdrawn─▶ lifting
+                                                           no leaf has it any more ─▶ (gone)
+
+    `generation` is that of the binding which was left; `asked_at` in Unix seconds; `cause` says why
+    it is not verified. While it is there, the host's agent wires nothing of the port.
+    """
+
+    port_id: str
+    generation: int
+    macs: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
+    state: FenceState = FenceState.ASKED
+    asked_at: float
+    since: float
+    cause: str = ""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether leaves shall drop it."""
+        return self.state is not FenceState.LIFTING
+
+
 class Host(Value, frozen=True, kw_only=True):
     """A registered host.
 
@@ -282,7 +327,7 @@ class Host(Value, frozen=True, kw_only=True):
     such as `redundancy lost`, with their causes; `conditions_since` says when each began.
     `neighbours` are what its NICs hear by LLDP, `SWITCH/INTERFACE`.
     `fenced_ports` are those that were bound there when it was fenced, until it is unfenced: what
-    its leaves drop of it (law 5).
+    its leaves drop of it (law 5). `port_fences` are single ports that left it while it was silent.
     `heard_at` is true when it is told: heartbeats that bring no news are not told of one by one.
     """
 
@@ -297,8 +342,12 @@ class Host(Value, frozen=True, kw_only=True):
     conditions_since: Mapping[str, float] = {}
     neighbours: Mapping[str, str] = {}
     fenced_ports: tuple[FencedPort, ...] = ()
+    port_fences: tuple[PortFence, ...] = ()
     state_since: float
     heard_at: float
+
+    def fence_of(self, port_id: str) -> PortFence | None:
+        return next((one for one in self.port_fences if one.port_id == port_id), None)
 
 
 FENCED = "fenced"

@@ -75,13 +75,16 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.containers.claiming import claim
+from netwright.server.containers.commands import ClaimPort, EndClaim, LetGoOfOwners
+from netwright.server.containers.ending import end, expire, let_go
 from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.missing import MISSING, Missing, load_missing
 from netwright.server.needs import Needs
 from netwright.server.noting import note
 from netwright.server.nova import notices
-from netwright.server.overlay import asking
+from netwright.server.overlay import asking, port_fences
 from netwright.server.overlay.reporting import apply_fabric_reports, pass_overlay_deadline
 from netwright.server.overtaking import is_outdated, may_leave_macs
 from netwright.server.ports import decisions as ports
@@ -333,8 +336,12 @@ def _tick(world: World, command: Tick) -> tuple[()]:
         asking.give_up(world, operation_id)
     for network_id, host in command.overdue_attachments:
         pass_overlay_deadline(world, network_id, host)
+    for port_id, host in command.silent_ports:
+        port_fences.ask(world, port_id, host)
     for port_id in command.refused_ports:
         retry_refused(world, port_id)
+    for port_id in command.expired_claims:
+        expire(world, port_id)
     for operation_id in command.old_operations:
         operations.forget(world, operation_id)
     return ()
@@ -344,6 +351,9 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreatePorts: ports.create,
     UpdatePorts: ports.update,
     DeletePorts: ports.delete,
+    ClaimPort: claim,
+    EndClaim: end,
+    LetGoOfOwners: let_go,
     PrepareBinding: preparing.prepare,
     ChangeBinding: preparing.change,
     ActivateBinding: preparing.activate,

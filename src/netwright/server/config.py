@@ -19,6 +19,7 @@ from netwright.model.segments import (
 from netwright.model.settings import Settings
 from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
+from netwright.server.silent_ports import HOSTS_A_MINUTE_MAX
 
 
 class AuthMode(StrEnum):
@@ -70,6 +71,8 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
                       any there is no limit
     container_projects  the projects in which hosts' agents may make ports for containers; none: no
                       agent may
+    fenced_hosts_a_minute_max  how many silent hosts a minute come to have containers' ports that
+                      left them fenced at their leaves by themselves; 0: none
     """
 
     listen: Annotated[
@@ -126,6 +129,7 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
 
     quota_defaults: Mapping[str, Annotated[int, Meta(ge=-1, le=2**31 - 1)]] = NO_LIMITS
     container_projects: tuple[str, ...] = (DEFAULT_PROJECT,)
+    fenced_hosts_a_minute_max: Annotated[int, Meta(ge=0)] = HOSTS_A_MINUTE_MAX
 
     def __post_init__(self) -> None:
         types = self.segment_rules.tenant_types

@@ -46,7 +46,9 @@ from netwright.server.nova.sender import LEASE_MARGIN_S, Endpoint, ObserveTold, 
 from netwright.server.overlay.asking import TAKEN_WITHIN_S
 from netwright.server.overlay.retrying import RefusedPorts
 from netwright.server.performing import Performer
+from netwright.server.silent_ports import HOSTS_A_MINUTE_MAX, due
 from netwright.server.store import fabric_reading, leases
+from netwright.server.store.claims import expired_claims
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.leasing import return_leases
@@ -61,6 +63,7 @@ from netwright.server.store.upkeep import (
     overdue_attachments,
     overdue_ports,
     pending_operations,
+    ports_left_behind,
     refused_ports,
 )
 from netwright.server.surveying import Surveyor
@@ -102,7 +105,9 @@ class Core:
         history: HistoryKept = HISTORY_KEPT,
         nova: ToldNova | None = None,
         quota_defaults: Mapping[str, int] = NO_LIMITS,
+        fenced_hosts_a_minute_max: int = HOSTS_A_MINUTE_MAX,
     ) -> None:
+        self._fenced_hosts_a_minute_max = fenced_hosts_a_minute_max
         self._database = opened.database
         self._clock = clock
         self._ledger = Ledger(f"server-{uuid4()}")
@@ -153,6 +158,7 @@ class Core:
         *,
         nova: ToldNova | None = None,
         quota_defaults: Mapping[str, int] = NO_LIMITS,
+        fenced_hosts_a_minute_max: int = HOSTS_A_MINUTE_MAX,
     ) -> "Core":
         """Open the database, or make it. Raises what `open_store` does."""
         opened = await open_store(url, uuid4().hex[:12])
@@ -164,6 +170,7 @@ class Core:
             history=history,
             nova=nova,
             quota_defaults=quota_defaults,
+            fenced_hosts_a_minute_max=fenced_hosts_a_minute_max,
         )
 
     def _feed_of(self, opened: Opened) -> Feed | None:
@@ -359,6 +366,7 @@ class Core:
             try:
                 chores_at = await self._keep_up(chores_at)
             except Unavailable as error:
+                self._liveness.listen_anew(time.monotonic())
                 log.warning("upkeep waits for the database", why=error.message)
             except Exception:  # a defect of ours; upkeep must live on
                 log.exception("upkeep failed")
@@ -370,24 +378,37 @@ class Core:
         overdue = await self._database.read(lambda tx: overdue_ports(tx, now))
         unconfirmed = await self._database.read(lambda tx: overdue_attachments(tx, now))
         late = await self._database.read(lambda tx: late_operations(tx, now - TAKEN_WITHIN_S))
+        expired = await self._database.read(lambda tx: expired_claims(tx, now))
         refused = await self._refused.next(is_time=time.monotonic() >= chores_at)
+        left = await self._left_behind(now)
         old: tuple[str, ...] = ()
         if is_due := time.monotonic() >= chores_at:
             await self._performer.resume(now - _RESUME_AFTER_S if chores_at else now)
             old = await self._database.read(lambda tx: old_operations(tx, now - _OPERATIONS_KEPT_S))
-        if silent or overdue or unconfirmed or late or refused or is_due:
+        is_news = silent or overdue or unconfirmed or late or refused or expired or left
+        if is_news or is_due:
             await self._committer.submit(
                 Tick(
                     caller=_ITSELF,
                     silent_hosts=silent,
                     overdue_ports=overdue,
                     overdue_attachments=unconfirmed,
+                    silent_ports=left,
                     late_operations=late,
                     refused_ports=refused,
                     old_operations=old,
+                    expired_claims=expired,
                     heard=self._hearing.of({*silent, *to_note}),
                 )
             )
             self._liveness.noted(to_note, time.monotonic())
             return time.monotonic() + _CHORES_EVERY_S if is_due else chores_at
         return chores_at
+
+    async def _left_behind(self, now: float) -> tuple[tuple[str, str], ...]:
+        """Ports that left silent hosts, whose leaves are to drop them."""
+        lost = self._liveness.lost(time.monotonic())
+        if not lost:
+            return ()
+        found = await self._database.read(lambda tx: ports_left_behind(tx, lost))
+        return due(found, self._liveness.known(), now, self._fenced_hosts_a_minute_max)

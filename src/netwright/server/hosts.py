@@ -44,6 +44,7 @@ from netwright.server.commands import (
 )
 from netwright.server.overlay.attachments import end, is_fabric
 from netwright.server.overlay.leaf_links import heard
+from netwright.server.overlay.port_fences import lifted, spoken_as, withdrawn_by_agent
 from netwright.server.ports.bindings import (
     offer,
     retry,
@@ -85,6 +86,7 @@ def register(world: World, command: RegisterHost) -> Host:
         conditions_since=before.conditions_since if before else {},
         neighbours=before.neighbours if before else {},
         fenced_ports=before.fenced_ports if before else (),
+        port_fences=before.port_fences if before else (),
         state_since=before.state_since if before and before.state is state else world.now,
         heard_at=world.now,
     )
@@ -145,9 +147,12 @@ def fence(world: World, command: FenceHost) -> Host:
 
 
 def unfence(world: World, command: UnfenceHost) -> Host:
-    """The host is clean again. It counts as silent until its agent is heard."""
-    host = _known(world, command.host)
+    """The host is clean again, of its ports and of those that left it. It counts as silent."""
+    known = _known(world, command.host)
+    host = lifted(known, world.now)
     if host.state is not HostState.FENCED:
+        if host != known:
+            world.hosts.put(host.name, host)
         return host
     after = replace(host, state=HostState.UNKNOWN, state_since=world.now, fenced_ports=())
     after = _with_conditions(after, but_the_fence(host.conditions), world.now)
@@ -256,6 +261,7 @@ def _apply(world: World, host: str, report: Report) -> ReportResult:
     subject = report.port_id or report.network_id or ""
     if report.port_id is None or report.plane is not Plane.UNDERLAY:
         return ReportResult(id=subject, result=ReportOutcome.UNKNOWN)
+    withdrawn_by_agent(world, host, report)
     port = world.ports.get(report.port_id)
     binding = port.binding_on(host) if port else None
     gone = report.status is ReportStatus.WITHDRAWN
@@ -336,20 +342,9 @@ def _absence(world: World, host: str, reports: tuple[Report, ...], seen: int) ->
 
 
 def _fenced_ports(world: World, host: str) -> Iterator[FencedPort]:
-    """All that the host may still speak as: what goes there and has changed since, and by leave.
-
-    Of a CIDR that a port may use, leaves drop its MAC alone: they look addresses up, one by one.
-    """
+    """All that the host may still speak as."""
     for port, binding in sorted(_ports_on(world, host), key=lambda each: each[0].id):
-        left, pairs = binding.remnant, port.allowed_address_pairs
-        addresses = {
-            each.ip_address for each in (*port.fixed_ips, *(left.addresses if left else ()))
-        }
-        addresses |= {each.ip_address for each in pairs if "/" not in each.ip_address}
-        macs = dict.fromkeys((port.mac_address, *(left.macs if left else ())))
-        macs |= dict.fromkeys(each.mac_address for each in pairs)
-        for mac in macs:
-            yield FencedPort(port_id=port.id, mac_address=mac, addresses=tuple(sorted(addresses)))
+        yield from spoken_as(port, binding)
 
 
 def _fence_binding(world: World, port: Port, binding: Binding, cause: str) -> None:

@@ -7,7 +7,7 @@ once a minute. Nobody is judged before
 fault is more likely here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from netwright.model.resources import Host, HostState, agents_words
@@ -36,6 +36,14 @@ class Liveness:
 
     def hosts(self) -> tuple[str, ...]:
         return tuple(self._hosts)
+
+    def known(self) -> Mapping[str, Host]:
+        """The hosts as they are stored, by name."""
+        return self._hosts
+
+    def listen_anew(self, now: float) -> None:
+        """What was not heard until now proves nothing: the database was away, or so it seems."""
+        self._listens_since = now
 
     def to_note(self, now: float) -> tuple[str, ...]:
         """Hosts that were heard since their time was last stored, a minute ago or more."""
@@ -104,6 +112,17 @@ class Liveness:
             name
             for name in sorted(self._hosts)
             if now - self._heard_at.get(name, -SILENT_AFTER_S) > SILENT_AFTER_S
+        )
+
+    def lost(self, now: float) -> tuple[str, ...]:
+        """Hosts that count as silent and have not been heard since, if this process would know."""
+        if now - self._listens_since <= SILENT_AFTER_S:
+            return ()
+        return tuple(
+            name
+            for name, host in self._hosts.items()
+            if host.state is HostState.UNKNOWN
+            and now - self._heard_at.get(name, self._listens_since) > SILENT_AFTER_S
         )
 
     def silent(self, now: float) -> tuple[str, ...]:

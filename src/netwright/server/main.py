@@ -72,6 +72,7 @@ async def open_core(settings: ServerSettings, metrics: Metrics) -> Core:
         history=settings.history_kept,
         nova=_nova(settings, metrics),
         quota_defaults=settings.quota_defaults,
+        fenced_hosts_a_minute_max=settings.fenced_hosts_a_minute_max,
     )
     metrics.watchers.set_function(core.watchers)
     core.observe_cut_offs(metrics.watchers_cut_off.inc)

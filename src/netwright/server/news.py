@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from netwright.model.resources import FENCED, Host, HostState, Port, but_the_fence
+from netwright.model.resources import FENCED, FenceState, Host, HostState, Port, but_the_fence
 from netwright.model.states import PortState
 
 PORTS_NAMED_MAX = 20
@@ -47,6 +47,7 @@ def of_host(name: str, old: Host | None, new: Host | None, now: float) -> Iterat
         )
     if old is not None:
         yield from _standing(old, new, now)
+        yield from _fences(old, new)
     yield from _conditions(old, new, now)
 
 
@@ -92,6 +93,20 @@ def _standing(old: Host, new: Host, now: float) -> Iterator[Line]:
     else:
         silent_s = _seconds(now - old.state_since)
         yield Line("host is heard again", {"host": new.name, "silent_s": silent_s})
+
+
+def _fences(old: Host, new: Host) -> Iterator[Line]:
+    """Ports that left the host while it was silent, as its leaves have come to drop them."""
+    if old.port_fences == new.port_fences:
+        return
+    before = {each.port_id: each.state for each in old.port_fences}
+    after = {each.port_id: each.state for each in new.port_fences}
+    came = Counter(state.value for port, state in after.items() if before.get(port) is not state)
+    if gone := len(before.keys() - after.keys()):
+        came["lifted"] = gone
+    if came:
+        asked = FenceState.ASKED.value in came
+        yield Line("ports fenced at leaves", {"host": new.name, **came}, is_warning=asked)
 
 
 def _conditions(old: Host | None, new: Host, now: float) -> Iterator[Line]:

@@ -28,6 +28,7 @@ HOST = {
     "conditions_since": {"redundancy lost": 30.0},
     "neighbours": {"eth0": "tor1/h1-eth0"},
     "fenced_ports": [],
+    "port_fences": [],
     "state_since": 0.0,
     "heard_at": 60.0,
 }

@@ -14,6 +14,7 @@ from netwright.model.resources import Attachment, Port
 from netwright.model.states import ATTACHMENT, AttachmentState, Event, Plane, PortState
 from netwright.model.wire import ReportOutcome, ReportResult, ReportResults, ReportStatus
 from netwright.server.fabric_commands import ApplyFabricReports
+from netwright.server.overlay import port_fences
 from netwright.server.overlay.attachments import end, step_attachment
 from netwright.server.overlay.leaf_links import link_reported
 from netwright.server.ports.lifecycle import TransitionRefused, happen, port_state
@@ -43,7 +44,7 @@ class StaleLease(Conflict):
 def apply_fabric_reports(
     world: World, command: ApplyFabricReports, seq_of: Callable[[str], int]
 ) -> ReportResults:
-    """An outcome for each attachment, in order. Raises StaleLease.
+    """An outcome for each attachment and fence, in order. Raises StaleLease.
 
     `seq_of` turns a cursor into a place in the event log, -1 when it is none of it.
     """
@@ -54,9 +55,10 @@ def apply_fabric_reports(
         _switch(world, switch)
     for link in reports.links:
         link_reported(world, link)
+    fenced = tuple(port_fences.reported(world, each) for each in reports.fences)
     if reports.clear_at is not None:
         world.fabric.clear_up_to = max(world.fabric.clear_up_to, seq_of(reports.clear_at))
-    return ReportResults(results=results)
+    return ReportResults(results=(*results, *fenced))
 
 
 def require_lease(world: World, token: int) -> None:

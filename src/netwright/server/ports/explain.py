@@ -8,6 +8,7 @@ from netwright.model.resources import (
     UPLINK_LOST,
     Attachment,
     Binding,
+    FenceState,
     Host,
     HostState,
     Network,
@@ -18,6 +19,7 @@ from netwright.model.resources import (
     but_the_fence,
 )
 from netwright.model.states import MEANING, AttachmentState, BindingState, Plane, PortState
+from netwright.model.wire import CONTAINER_OWNER
 from netwright.server.nova.explain import told, untold
 from netwright.server.nova.notices import Telling
 from netwright.server.ports.explanation import (
@@ -142,9 +144,10 @@ def _waits(
             yield from _underlay(port, binding, host)
         if Plane.OVERLAY in planes:
             yield from _overlay(binding, attachments.get(binding.host), network)
+        yield from _fence(port, host)
     for each in port.bindings:
         yield from _standby(each)
-        yield from _withdrawal(each, hosts.get(each.host))
+        yield from _withdrawal(port, each, hosts.get(each.host), network)
         yield from _remnant(each, hosts.get(each.host))
 
 
@@ -289,14 +292,52 @@ def _standby(binding: Binding) -> Iterator[Wait]:
         )
 
 
-def _withdrawal(binding: Binding, host: Host | None) -> Iterator[Wait]:
+def _fence(port: Port, host: Host | None) -> Iterator[Wait]:
+    """It is bound again to a host that it had left while that was silent."""
+    fence = host.fence_of(port.id) if host is not None else None
+    if host is None or fence is None:
+        return
+    if fence.is_wanted:
+        what = f"The leaves of host {host.name} drop it, which it had left while that was silent"
+        todo = f"its agent lets it be lifted as soon as it is heard: look at it on {host.name}"
+    else:
+        what = f"The leaves of host {host.name} are to drop it no more, and not all have confirmed"
+        todo = "netwright fabric status says how the switches stand"
+    yield Wait(what=what, since=fence.since, next=todo)
+
+
+def _withdrawal(
+    port: Port, binding: Binding, host: Host | None, network: Network
+) -> Iterator[Wait]:
     if binding.state is not BindingState.WITHDRAWING:
+        return
+    fence = host.fence_of(port.id) if host is not None else None
+    if fence is not None and fence.state is FenceState.ASKED:
+        yield Wait(
+            what=f"Host {binding.host} is silent, and its leaves do not yet drop what it says as"
+            f" this port: {fence.cause or 'the fabric controller was asked, and has not answered'}",
+            since=fence.asked_at,
+            next="bring that switch back (netwright fabric status), or if the host is dead:"
+            f" netwright host fence {binding.host}",
+        )
         return
     yield Wait(
         what=f"Host {binding.host} has not confirmed that its old wiring is gone",
         since=binding.since,
-        next=_to_prove_it(binding, host),
+        next=_to_prove_it(binding, host) + _why_not_fenced(port, binding, host, network),
     )
+
+
+def _why_not_fenced(port: Port, binding: Binding, host: Host | None, network: Network) -> str:
+    """Why the fabric does not prove it in a silent host's place; "" where that is not asked."""
+    is_silent = host is not None and host.state is HostState.UNKNOWN
+    active = port.active_binding
+    moved = active is not None and active.host != binding.host
+    if not is_silent or not moved or port.device_owner != CONTAINER_OWNER:
+        return ""
+    if network.segment.network_type is not NetworkType.VXLAN:
+        return "; no fabric carries its network whose leaves could drop it there"
+    return "; its leaves are asked to drop it there when it is this host's turn"
 
 
 def _remnant(binding: Binding, host: Host | None) -> Iterator[Wait]:

@@ -1,12 +1,13 @@
 """What time brings about in the store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, from_key
 from netwright.model.fabric import LEASE
+from netwright.model.wire import CONTAINER_OWNER
 from netwright.server.operation_work import OperationWork
 from netwright.server.overlay.reporting import OVERLAY_DEADLINE_S
 from netwright.server.store.events import prune
@@ -48,6 +49,22 @@ async def overdue_attachments(tx: Transaction, now: float) -> tuple[tuple[str, s
         _ATTACHMENTS_MAX,
     )
     return tuple((network_id, host) for network_id, host in rows)
+
+
+async def ports_left_behind(tx: Transaction, hosts: Sequence[str]) -> list[tuple[str, str]]:
+    """Containers' ports of fabric networks that are withdrawn on these hosts, and bound elsewhere.
+
+    As (port, host), by host.
+    """
+    rows = await tx.rows(
+        "SELECT b.port_id, b.host FROM binding AS b JOIN port AS p ON p.id = b.port_id "
+        "JOIN network AS n ON n.id = b.network_id WHERE b.host = ANY($1) "
+        "AND b.state = 'withdrawing' AND p.device_owner = $2 AND p.host <> b.host "
+        "AND n.network_type = 'vxlan' ORDER BY b.host, b.port_id",
+        list(hosts),
+        CONTAINER_OWNER,
+    )
+    return [(port_id, host) for port_id, host in rows]
 
 
 async def late_operations(tx: Transaction, accepted_until: float) -> tuple[str, ...]:

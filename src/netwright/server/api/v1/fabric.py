@@ -84,6 +84,7 @@ async def _report(call: Call) -> Reply:
                 attachments=attachments,
                 links=whole.links,
                 switches=whole.switches,
+                fences=whole.fences,
                 clear_at=whole.clear_at,
             )
         done = await call.service.commit(ApplyFabricReports(caller=call.caller, reports=part))

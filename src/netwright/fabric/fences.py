@@ -1,0 +1,259 @@
+"""Whether leaves drop what single ports' fences say, by what they say themselves. Pure.
+
+asked     read back at each of the host's interfaces, on every leaf of it  ─▶ up
+          a leaf lacks it, refuses it or does not answer                    ─▶ down, which and why
+verified  a leaf that answers has lost it                                   ─▶ down
+lifting   no leaf of the host has it any more                               ─▶ withdrawn
+
+A leaf that does not answer counts as dead when nothing that answers has a link to it: no switch,
+and no host that is heard. What it may still do reaches nobody then.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from netwright.fabric.config import Fenced, Interface, SwitchConfig
+from netwright.fabric.elements import ElementKey
+from netwright.fabric.topology import FabricIndex
+from netwright.fabric.verify import Fabric
+from netwright.fabric.views import View
+from netwright.model.fabric import FenceReport
+from netwright.model.resources import FenceState, PortFence
+from netwright.model.topology import Topology
+from netwright.model.wire import ReportStatus
+
+NOT_YET_S = 2.0
+"""What is not read back after so long is said to be missing, with the leaf that lacks it."""
+
+Key: TypeAlias = tuple[str, str]
+"""(host, port)."""
+
+
+class FenceJudge:
+    """One tenure's. `statements` are what the server does not hold yet, by (host, port)."""
+
+    def __init__(self) -> None:
+        self.statements: dict[Key, FenceReport] = {}
+        self._fences: Mapping[str, tuple[PortFence, ...]] = {}
+        self._lit: frozenset[str] = frozenset()
+        self._paths = LeafPaths(Topology())
+        self._dirty: set[str] = set()
+        self._since: dict[tuple[str, str, int], float] = {}
+        """Since when a fence (host, port, generation) is seen not to be as it shall be."""
+
+    def meet(self, topology: Topology) -> None:
+        self._paths = LeafPaths(topology)
+        self._dirty |= self._fences.keys()
+
+    def follow(self, fences: Mapping[str, tuple[PortFence, ...]], lit: frozenset[str]) -> None:
+        """What the server holds of fences by now."""
+        if lit != self._lit:
+            self._lit = lit
+            self._dirty |= fences.keys()
+        if fences is self._fences:
+            return
+        old, self._fences = self._fences, fences
+        self._dirty |= {
+            host for host in old.keys() | fences.keys() if old.get(host) != fences.get(host)
+        }
+
+    def touch_switch(self, name: str) -> None:
+        """There is another view of a switch, which may be a leaf or show that one is dead."""
+        if self._fences:
+            self._dirty |= self._fences.keys() & self._paths.concerned(name)
+
+    def lifting(self) -> frozenset[str]:
+        """The ports of fences that are being lifted."""
+        return frozenset(
+            one.port_id for fences in self._fences.values() for one in fences if not one.is_wanted
+        )
+
+    def judge(self, fabric: Fabric, now: float) -> None:
+        """Bring `statements` up to date."""
+        dirty, self._dirty = self._dirty, set()
+        if not dirty:
+            return
+        self.statements = {
+            key: report for key, report in self.statements.items() if key[0] not in dirty
+        }
+        for host in dirty:
+            sight = _Sight(host, self._paths, fabric, self._lit)
+            for fence in self._fences.get(host, ()):
+                self._judge(host, fence, sight, now)
+        if self._since:
+            live = {
+                (host, one.port_id, one.generation)
+                for host, fences in self._fences.items()
+                for one in fences
+            }
+            self._since = {key: at for key, at in self._since.items() if key in live}
+
+    def next_at(self) -> float | None:
+        """When to judge again though nothing moved."""
+        return min((at + NOT_YET_S for at in self._since.values()), default=None)
+
+    def _judge(self, host: str, fence: PortFence, sight: "_Sight", now: float) -> None:
+        key = (host, fence.port_id, fence.generation)
+        if fence.state is FenceState.LIFTING:
+            self._since.pop(key, None)
+            if sight.is_off(fence):
+                self._state(host, fence, ReportStatus.WITHDRAWN)
+            return
+        cause = sight.missing(fence)
+        if not cause:
+            self._since.pop(key, None)
+            if fence.state is FenceState.ASKED:
+                self._state(host, fence, ReportStatus.UP)
+            return
+        if fence.state is FenceState.ASKED and cause == fence.cause:
+            self._since.pop(key, None)
+            return
+        if now - self._since.setdefault(key, now) >= NOT_YET_S:
+            del self._since[key]
+            self._state(host, fence, ReportStatus.DOWN, cause)
+        else:
+            self._dirty.add(host)
+
+    def _state(self, host: str, fence: PortFence, status: ReportStatus, cause: str = "") -> None:
+        self.statements[host, fence.port_id] = FenceReport(
+            host=host,
+            port_id=fence.port_id,
+            generation=fence.generation,
+            status=status,
+            cause=cause,
+        )
+
+
+class LeafPaths:
+    """Where hosts hang on leaves, and which ends of other switches lead to a leaf."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._index = FabricIndex(topology)
+        self._ends: dict[str, set[tuple[str, str]]] = {}
+        for link in topology.links:
+            ends = (link.lower, link.upper)
+            if all(end.node in self._index.switches for end in ends):
+                for own, other in (ends, ends[::-1]):
+                    self._ends.setdefault(own.node, set()).add((other.node, other.interface))
+
+    def leaves(self, host: str) -> Mapping[str, tuple[str, ...]]:
+        """Leaf → its interfaces that the host is on."""
+        return self._index.hosts.get(host, {})
+
+    def ends(self, leaf: str) -> Iterable[tuple[str, str]]:
+        """(switch, interface) of others that lead to it."""
+        return self._ends.get(leaf, ())
+
+    def concerned(self, switch: str) -> frozenset[str]:
+        """The hosts on this leaf, or on one that the switch has a link to."""
+        leaves = {switch} | {other for other, _ in self._ends.get(switch, ())}
+        return frozenset(
+            host
+            for leaf in leaves
+            for hosts in self._index.below.get(leaf, {}).values()
+            for host in hosts
+        )
+
+
+class _Sight:
+    """What a host's leaves drop at its interfaces, for all of its fences at once."""
+
+    def __init__(self, host: str, paths: LeafPaths, fabric: Fabric, lit: frozenset[str]) -> None:
+        self._host = host
+        self._fabric = fabric
+        self._blind: list[str] = []
+        """Why leaves do not say, in words."""
+        self._unverified: list[str] = []
+        """As `_blind`, but for those that are dead."""
+        self._drops: dict[tuple[str, str], frozenset[str]] = {}
+        self._gets: dict[tuple[str, str], frozenset[str] | None] = {}
+        self._wanted: dict[tuple[str, str], frozenset[str]] = {}
+        self._refusals: dict[str, str] = {}
+        leaves = paths.leaves(host)
+        if not leaves:
+            self._unverified.append(f"the inventory has no link of host {host} to a leaf")
+        for leaf, interfaces in leaves.items():
+            self._look(leaf, interfaces, paths, lit)
+
+    def missing(self, fence: PortFence) -> str:
+        """Where the fence is not read back, or not proven to be; "" when it is everywhere."""
+        senders = _senders(fence)
+        unread = self._unverified if fence.state is FenceState.ASKED else ()
+        lacking = [
+            f"{leaf}/{interface} lets it through"
+            + (f": {self._refusals[leaf]}" if leaf in self._refusals else "")
+            for (leaf, interface), drops in self._drops.items()
+            if not self._stays(leaf, interface, drops, senders)
+        ]
+        return "; ".join((*unread, *lacking))
+
+    def is_off(self, fence: PortFence) -> bool:
+        """Whether no leaf drops anything because of this fence, nor may come to."""
+        if self._blind:
+            return False
+        senders = _senders(fence)
+        return all(
+            (drops | (self._gets[place] or frozenset())).isdisjoint(senders - self._wanted[place])
+            for place, drops in self._drops.items()
+        )
+
+    def _stays(
+        self, leaf: str, interface: str, drops: frozenset[str], senders: frozenset[str]
+    ) -> bool:
+        """Whether it is there, and no pass that is under way takes it off."""
+        gets = self._gets[leaf, interface]
+        return senders <= drops and (gets is None or senders <= gets)
+
+    def _look(
+        self, leaf: str, interfaces: Iterable[str], paths: LeafPaths, lit: frozenset[str]
+    ) -> None:
+        view = self._fabric.views.get(leaf)
+        if view is None or view.actual is None:
+            why = self._silence(leaf, view)
+            self._blind.append(why)
+            if view is None or not self._is_dead(leaf, paths, lit):
+                self._unverified.append(why)
+            return
+        for interface in interfaces:
+            place = (leaf, interface)
+            self._drops[place] = _dropped(view.actual.config, interface)
+            self._gets[place] = (
+                None if view.bringing is None else _dropped(view.bringing, interface)
+            )
+            self._wanted[place] = _dropped(self._fabric.wanted.get(leaf, SwitchConfig()), interface)
+            refusal = view.refusals.get(ElementKey(Interface, interface))
+            if refusal is not None:
+                self._refusals[leaf] = refusal
+
+    def _silence(self, leaf: str, view: View | None) -> str:
+        if view is not None:
+            return f"switch {leaf} does not answer: {view.cause}"
+        if leaf in self._fabric.wanted:
+            return f"switch {leaf} was not read yet"
+        return f"switch {leaf} is not configured from here"
+
+    def _is_dead(self, leaf: str, paths: LeafPaths, lit: frozenset[str]) -> bool:
+        ends = tuple(paths.ends(leaf))
+        return leaf not in lit and bool(ends) and all(self._is_dark(*end) for end in ends)
+
+    def _is_dark(self, switch: str, interface: str) -> bool:
+        """Whether a switch that answers has no link at this interface."""
+        view = self._fabric.views.get(switch)
+        return (
+            view is not None
+            and view.actual is not None
+            and not view.actual.links.get(interface, True)
+        )
+
+
+def _senders(fence: PortFence) -> frozenset[str]:
+    return frozenset((*fence.macs, *fence.addresses))
+
+
+def _dropped(config: SwitchConfig, interface: str) -> frozenset[str]:
+    fenced: tuple[Fenced, ...] = ()
+    if (found := config.interfaces.get(interface)) is not None:
+        fenced = found.fenced
+    return frozenset(
+        sender for one in fenced for sender in (one.mac_address, *one.addresses) if sender
+    )
