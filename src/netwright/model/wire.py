@@ -147,16 +147,42 @@ CONTAINER_OWNER = "netwright:container"
 """The `device_owner` of ports that agents ask for, and may delete."""
 
 
+class OwnerReference(Message, frozen=True, kw_only=True):
+    """What a pod is a part of, as Kubernetes' `metadata.ownerReferences` has it: the controller."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+
+class PodIdentity(Message, frozen=True, kw_only=True):
+    """A pod of a cluster, for the server to ask that cluster about."""
+
+    cluster: str
+    namespace: str
+    name: str
+    uid: str
+    owner: OwnerReference | None = None
+
+
 class ContainerPort(Message, frozen=True, kw_only=True):
     """A container's interface; `unique_name` makes asking again safe (law 4).
 
     `network_labels` is a selector of networks; the server chooses one with free addresses.
+    `device_id` is the container's id: what an older container asks for touches nothing of it.
+    With `slots` the name holds `{slot}`, for which the server puts the lowest number below `slots`
+    whose name no live container holds. `keep` says how long the port stays after its container:
+    "" not at all, "while-owner-exists", "90s", "10m", "24h", or "forever".
     """
 
     unique_name: Annotated[str, Meta(min_length=1, max_length=255)]
     network_labels: str
     name: Annotated[str, Meta(max_length=255)] = ""
     device_id: Annotated[str, Meta(max_length=255)] = ""
+    slots: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    keep: Annotated[str, Meta(max_length=32)] = ""
+    pod: PodIdentity | None = None
 
 
 class ContainerPorts(Message, frozen=True, kw_only=True):
