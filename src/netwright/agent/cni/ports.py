@@ -2,8 +2,8 @@
 
     make, end ─▶ what queued while the last request was under way goes in the next one
 
-A name whose port is being made is ended only after that was answered, or given up: else the server
-might hear of the end first.
+A name whose port is being made is ended only after that was answered, or given up, and the other
+way round: else the server might hear of the second first.
 """
 
 import asyncio
@@ -97,11 +97,15 @@ class Ports:
         self._server = server
         self._registered = registered
         self._making: dict[str, asyncio.Future[ContainerPortOutcome]] = {}
+        self._ending: dict[str, asyncio.Future[ContainerPortOutcome]] = {}
         self._made = Together[ContainerPort](self._make)
         self._ended: dict[str, Together[str]] = {}
 
     async def make(self, wanted: ContainerPort) -> Port:
         """Raises what the server says of this one, or why it does not answer."""
+        if (ending := self._ending.get(wanted.unique_name)) is not None:
+            with suppress(Exception):
+                await asyncio.shield(ending)
         asked = self._made.ask(wanted)
         self._making[wanted.unique_name] = asked
         asked.add_done_callback(lambda _: self._making.pop(wanted.unique_name, None))
@@ -117,8 +121,11 @@ class Ports:
         ending = self._ended.setdefault(
             project_id, Together(lambda names: self._end(project_id, names))
         )
+        asked = ending.ask(unique_name)
+        self._ending[unique_name] = asked
+        asked.add_done_callback(lambda _: self._ending.pop(unique_name, None))
         with suppress(PortNotFound):
-            _settled(await asyncio.shield(ending.ask(unique_name)))
+            _settled(await asyncio.shield(asked))
 
     async def _make(self, wanted: Sequence[ContainerPort]) -> Sequence[ContainerPortOutcome]:
         body = ContainerPorts(epoch=self._epoch, project_id=self.project_id, ports=tuple(wanted))

@@ -36,7 +36,8 @@ class Stage(StrEnum):
 class Record(Value, frozen=True, kw_only=True):
     """`network` is the name of the runtime's network configuration, not of one of ours.
 
-    `fit` is known once the server has answered.
+    `fit` is known once the server has answered; `namespace` (which one it is, as the kernel tells
+    them apart) once it is attached.
     """
 
     container_id: str
@@ -48,6 +49,7 @@ class Record(Value, frozen=True, kw_only=True):
     stage: Stage
     port_id: str = ""
     fit: Fitting | None = None
+    namespace: str = ""
 
     @property
     def key(self) -> Key:
@@ -60,6 +62,7 @@ class Records:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._records: dict[Key, Record] = {}
+        self._unreadable: set[Key] = set()
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             paths = sorted(directory.iterdir())
@@ -79,6 +82,11 @@ class Records:
         """As they are now."""
         return dict(self._records)
 
+    @property
+    def unreadable(self) -> frozenset[Key]:
+        """Those whose files say nothing that can be understood; `drop` removes them."""
+        return frozenset(self._unreadable)
+
     def put(self, record: Record) -> None:
         """Raises OSError when it cannot be kept."""
         path = self._path(record.key)
@@ -86,10 +94,12 @@ class Records:
         draft.write_bytes(msgspec.json.encode(record))
         draft.replace(path)
         self._records[record.key] = record
+        self._unreadable.discard(record.key)
 
     def drop(self, key: Key) -> None:
         self._path(key).unlink(missing_ok=True)
         self._records.pop(key, None)
+        self._unreadable.discard(key)
 
     def _path(self, key: Key) -> Path:
         return self._directory / f"{key[0]}@{key[1]}.json"
@@ -102,5 +112,7 @@ class Records:
             record = msgspec.json.decode(path.read_bytes(), type=Record)
         except (msgspec.DecodeError, OSError):
             log.exception("record of a container cannot be read", path=os.fspath(path))
+            container_id, _, ifname = path.stem.partition("@")
+            self._unreadable.add((container_id, ifname))
             return
         self._records[record.key] = record
