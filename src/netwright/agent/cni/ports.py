@@ -2,15 +2,15 @@
 
     make, end ─▶ what queued while the last request was under way goes in the next one
 
-A container whose port is being made is ended only after that was answered, or given up: else the
-server might hear of the end first.
+A container whose port is being made is ended only after that was answered, or given up, and the
+other way round: else the server might hear of the second first.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from netwright.client.errors import from_item
 from netwright.model.errors import PortNotFound
@@ -28,6 +28,8 @@ AT_ONCE_MAX = 1000
 """As many as the server takes in one request."""
 
 Item = TypeVar("Item")
+_Of: TypeAlias = tuple[str, str]
+"""A unique name, and the container's id."""
 
 
 class PortServer(Protocol):
@@ -98,7 +100,8 @@ class Ports:
         self._epoch = epoch
         self._server = server
         self._registered = registered
-        self._making: dict[tuple[str, str], asyncio.Future[ContainerPortOutcome]] = {}
+        self._making: dict[_Of, asyncio.Future[ContainerPortOutcome]] = {}
+        self._ending: dict[_Of, asyncio.Future[ContainerPortOutcome]] = {}
         self._made: dict[str, Together[ContainerPort]] = {}
         self._ended: dict[str, Together[EndedContainerPort]] = {}
 
@@ -108,6 +111,9 @@ class Ports:
         Raises what the server says of this one, or why it does not answer.
         """
         key = wanted.unique_name, wanted.device_id
+        if (ending := self._ending.get(key)) is not None:
+            with suppress(Exception):
+                await asyncio.shield(ending)
         if (asked := self._making.get(key)) is None:
             project = project_id or self.project_id
             made = self._made.setdefault(project, Together(partial(self._make, project)))
@@ -122,13 +128,16 @@ class Ports:
 
         Raises why the server does not answer.
         """
-        if (making := self._making.get((unique_name, container_id))) is not None:
+        key = unique_name, container_id
+        if (making := self._making.get(key)) is not None:
             with suppress(Exception):
                 await asyncio.shield(making)
         ending = self._ended.setdefault(project_id, Together(partial(self._end, project_id)))
-        ended = EndedContainerPort(unique_name=unique_name, container_id=container_id)
+        asked = ending.ask(EndedContainerPort(unique_name=unique_name, container_id=container_id))
+        self._ending[key] = asked
+        asked.add_done_callback(lambda _: self._ending.pop(key, None))
         with suppress(PortNotFound):
-            _settled(await asyncio.shield(ending.ask(ended)))
+            _settled(await asyncio.shield(asked))
 
     async def _make(
         self, project_id: str, wanted: Sequence[ContainerPort]
