@@ -1,5 +1,6 @@
 """Plays a container runtime on a lab's host: namespaces for containers, the plugin run as is."""
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,16 @@ from netwright.lab import netns, processes, runtime
 from netwright.lab.runtime import Answer, Running, address_of
 from netwright.lab.state import Lab
 
-__all__ = ["Answer", "Running", "Runtime", "address_of"]
+__all__ = ["Answer", "Running", "Runtime", "address_of", "build_front_end"]
+
+ROOT = Path(__file__).parents[2]
+
+
+def build_front_end(directory: Path) -> Path:
+    """Compiled from the sources as they are."""
+    path = directory / "netwright"
+    subprocess.run([ROOT / "scripts/build-cni", path], check=True, timeout=60)
+    return path
 
 
 class Runtime:
