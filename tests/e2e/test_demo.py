@@ -29,4 +29,4 @@ def test_a_preset_without_a_demo_is_refused_with_those_that_have_one() -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode != 0
     assert "'moon'" in done.stderr
-    assert "vlan, evpn" in done.stderr
+    assert "vlan, evpn, containers" in done.stderr

@@ -88,7 +88,7 @@ def _start(lab: Lab, pod: Pod) -> Placed:
         lab.namespace(f"ct-{container_id[:ID_LENGTH]}"),
         Attachment(
             runtime.configuration(lab, pod.host, pod.networks, **pod.config),
-            _arguments(pod, container_id),
+            arguments(pod, container_id),
         ),
     )
     instances.record(lab, one)
@@ -99,9 +99,9 @@ def _start(lab: Lab, pod: Pod) -> Placed:
         _remove(lab, one)
         msg = f"lab {lab.name}: {pod.host} does not attach container {pod.name}: {answer.error}"
         raise ContainerRefusedError(msg, answer)
-    attached = replace(one, instance=_attached(one.instance, answer.out))
-    instances.record(lab, attached)
-    return attached
+    one = replace(one, instance=attached(one.instance, answer.out))
+    instances.record(lab, one)
+    return one
 
 
 def _end(lab: Lab, one: Placed) -> None:
@@ -126,7 +126,7 @@ def _run(one: Placed, verb: str) -> Answer:
     return runtime.start(path, one.attachment.config, variables).finish()
 
 
-def _arguments(pod: Pod, container_id: str) -> str:
+def arguments(pod: Pod, container_id: str) -> str:
     """CNI_ARGS as a kubelet's runtime has them, and the labels that no API server tells of here."""
     pairs = {
         "IgnoreUnknown": "1",
@@ -138,7 +138,8 @@ def _arguments(pod: Pod, container_id: str) -> str:
     return ";".join(f"{key}={value}" for key, value in pairs.items())
 
 
-def _attached(instance: Instance, result: Any) -> Instance:
+def attached(instance: Instance, result: Any) -> Instance:
+    """With what the result of its ADD says."""
     inside = next(one for one in result["interfaces"] if one.get("sandbox"))
     return replace(
         instance,

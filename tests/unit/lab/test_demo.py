@@ -7,11 +7,13 @@ import pytest
 from rich.console import Console
 
 from netwright.lab import spec
+from netwright.lab.demo.pods import pod
 from netwright.lab.demo.scenes import SCENES, lab_name, scene
 from netwright.lab.demo.screen import Screen, rows_of
 from netwright.lab.errors import SpecError
 from netwright.lab.networks import subnet_of
 from netwright.lab.state import LAB_NAME
+from netwright.model.wire import CONTAINER_OWNER
 
 
 def test_every_scene_is_of_a_preset_and_has_a_lab_of_its_own() -> None:
@@ -26,15 +28,16 @@ def test_every_scene_is_of_a_preset_and_has_a_lab_of_its_own() -> None:
 
 
 def test_a_preset_without_a_scene_is_refused_with_those_that_have_one() -> None:
-    with pytest.raises(SpecError, match=r"'moon'.*vlan, evpn"):
+    with pytest.raises(SpecError, match=r"'moon'.*vlan, evpn, containers"):
         scene("moon")
 
 
-def port(name: str, owner: str = "compute:lab") -> dict[str, Any]:
+def port(name: str, owner: str = "compute:lab", vnic: str = "normal") -> dict[str, Any]:
     return {
         "name": name,
         "device_owner": owner,
         "binding:host_id": "host1",
+        "binding:vnic_type": vnic,
         "fixed_ips": [{"ip_address": "10.8.0.2"}, {"ip_address": "fd00:8::2"}],
         "mac_address": "fa:16:3e:00:00:01",
         "status": "ACTIVE",
@@ -44,7 +47,25 @@ def port(name: str, owner: str = "compute:lab") -> dict[str, Any]:
 def test_the_table_has_the_instances_by_name() -> None:
     rows = rows_of([port("web2"), port("", "network:router_interface"), port("web1")])
     assert [row[0] for row in rows] == ["web1", "web2"]
-    assert rows[0][2] == "10.8.0.2, fd00:8::2"
+    assert rows[0][3] == "10.8.0.2, fd00:8::2"
+
+
+def test_the_table_tells_the_kinds_apart() -> None:
+    rows = rows_of([port("a"), port("b", CONTAINER_OWNER), port("c", vnic="baremetal")])
+    assert [row[1] for row in rows] == ["VM", "container", "bare metal"]
+
+
+def test_a_port_that_is_kept_for_its_name_is_on_no_host() -> None:
+    (row,) = rows_of([port("a", CONTAINER_OWNER) | {"binding:host_id": None}])
+    assert row[2] == ""
+
+
+def test_the_demos_pods_are_named_by_their_labels() -> None:
+    web = pod("web-0", "host1")
+    assert web.labels == {"app": "web", "ordinal": "0"}
+    assert web.networks in spec.preset("containers").selectors()
+    assert "portName" in web.config
+    assert "portName" not in pod("job-1", "host1", is_named=False).config
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

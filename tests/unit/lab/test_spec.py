@@ -63,6 +63,8 @@ def test_good_text_parses() -> None:
             r"x.yaml:7: switches.tor1: stands twice, again in line 8",
         ),
         ("metal1:", "host2:", r"x.yaml:10: baremetal.host2: another node has this name"),
+        ("metal1:", "ct-1:", r"x.yaml:10: baremetal.ct-1: .*does not begin with vm- or ct-"),
+        ("[10.101.0.1/24]", "[10.101.0.1/24], labels: {a: '-'}", r"x.yaml:3: networks.blue.labels"),
         ("metal1:", "a-name-too-long:", r"x.yaml:10: baremetal.a-name-too-long: a node's name has"),
         ("  tor1:\n", "  tor1:\n  tor2:\n", r"x.yaml:8: switches.tor2: no cable leads from it"),
         ("hosts: {count: 2, uplinks: [tor1, tor1]}\n", "", r"x.yaml:1: the file: hosts is missing"),
@@ -74,6 +76,13 @@ def test_an_error_names_line_and_element(old: str, new: str, message: str) -> No
     assert old in GOOD
     with pytest.raises(SpecError, match=message):
         spec.parse(GOOD.replace(old, new), source="x.yaml")
+
+
+def test_containers_ask_for_networks_by_what_they_are_labelled_with() -> None:
+    assert spec.preset("containers").selectors() == ["env=prod,tier=web", "env=prod,tier=db"]
+    assert spec.preset("evpn").selectors() == []
+    labelled = GOOD.replace("/24]}", "/24], labels: {a: b}}")
+    assert spec.parse(labelled, source="x.yaml").selectors() == ["a=b"]
 
 
 def test_an_empty_file_is_refused() -> None:

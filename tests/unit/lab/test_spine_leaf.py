@@ -76,6 +76,19 @@ def preset(hosts: int | None = None) -> Lab:
         ("[tor1, tor1]", "[leaf1]", r"x.yaml:7: provider_hosts.vhost1.uplinks: 'leaf1' cannot"),
         ("[10.8.0.1/24]", "[10.8.0.1]", r"x.yaml:22: fabric_networks.red.gateways: .*its prefix"),
         ("[10.8.0.1/24]", "[]", r"x.yaml:22: fabric_networks.red.gateways: .*must have an item"),
+        ("0.1/24]}", "0.1/24], labels: {-: a}}", r"x.yaml:22: fabric_networks.red.labels: "),
+        (
+            "0.1/24]}",
+            "0.1/24], drift_domain: zone}",
+            r"x.yaml:22: fabric_networks.red.drift_domain: the fabric has no zones",
+        ),
+        (
+            "0.1/24]}",
+            "0.1/24], drift_domain: [leaf1, leaf9]}",
+            r"x.yaml:22: fabric_networks.red.drift_domain: there is no leaf leaf9; there are",
+        ),
+        ("0.1/24]}", "0.1/24], drift_domain: row}", r"x.yaml:22: fabric_networks.red.drift_domain"),
+        ("spines: 2", "spines: 2\n  zones: ['']", r"x.yaml:14: fabric.zones"),
         ("vhost1:", "host1:", r"x.yaml:7: provider_hosts.host1: another node has this name"),
         ("metal1:", "spine2:", r"x.yaml:25: baremetal.spine2: another node has this name"),
     ],
@@ -121,6 +134,17 @@ def test_leaves_scale_with_hosts(hosts: int, leaves: int) -> None:
     ]
     assert max(facing) <= 4
     assert sum(facing) == 2 * hosts
+
+
+def test_racks_stand_in_the_zones_in_turn() -> None:
+    lab = state.make_handle(spec.preset("containers", hosts=9), "demo")
+    zones = {one.speaker.node: one.speaker.zone for one in lab.layout.fabric}
+    assert [zones[f"leaf{number}"] for number in range(1, 7)] == [
+        *("zone-a", "zone-a", "zone-b", "zone-b"),
+        *("zone-a", "zone-a"),
+    ]
+    assert zones["spine1"] == zones["border1"] == ""
+    assert {one.speaker.zone for one in preset().layout.fabric} == {""}
 
 
 def test_every_name_and_address_stands_once() -> None:

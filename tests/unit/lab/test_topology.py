@@ -68,3 +68,15 @@ def test_the_preset_evpn() -> None:
         vlans=(VlanInterval(first=1000, last=1999),),
         l3vnis=(VniInterval(first=20000, last=20999),),
     )
+
+
+def test_the_preset_containers_has_racks_in_zones_with_bare_metal_in_each() -> None:
+    lab = state.make_handle(spec.preset("containers"), "demo")
+    topology = topology_of(lab)
+    check(topology)
+    zones = {one.name: one.zone for one in topology.switches if one.kind is SwitchKind.LEAF}
+    racks = {"zone-a": ["leaf1", "leaf2"], "zone-b": ["leaf3", "leaf4"]}
+    assert zones == {leaf: zone for zone, leaves in racks.items() for leaf in leaves}
+    uppers = {str(link.lower): link.upper.node for link in topology.links}
+    assert uppers["metal1/eth0"] in racks["zone-a"]
+    assert uppers["metal2/eth0"] in racks["zone-b"]
