@@ -19,7 +19,7 @@ from tests.doubles.store import ADMIN, Store, delete, ipv4_subnet, register, upd
 from tests.unit.server.containers.scene import claim, end, pod
 
 from netwright.ipam.resting import REST_S
-from netwright.model.errors import InternalError, NetwrightError
+from netwright.model.errors import InternalError, NetwrightError, UniqueNameConflict
 from netwright.model.resources import Port
 from netwright.model.states import BindingState, PortState
 from netwright.model.wire import Heartbeat
@@ -78,6 +78,9 @@ class Names(RuleBasedStateMachine):
     def alive(self) -> list[Port]:
         return [port for port in self.store.ports() if port.state is not PortState.RELEASING]
 
+    def living(self) -> set[str]:
+        return {port.id for port in self.alive() if port.active_binding is not None}
+
     # containers
 
     @rule(
@@ -105,12 +108,24 @@ class Names(RuleBasedStateMachine):
         self.asked += 1
         draft = replace(command.draft, id=f"port{self.asked}")
         command = replace(command, draft=draft, epoch=self.agents[host].epoch)
+        rival = None if self.pending else self.rival(host, name, {container, older})
         outcome = self.send(command, wait=wait)
+        assert rival is None or wait or isinstance(outcome, UniqueNameConflict), rival
         if isinstance(outcome, Port):
             self.held[container] = outcome
             self.agents[host].plugged.add(outcome.id)
             again = self.send(command)
             assert (again.id, again.generation) == (outcome.id, outcome.generation)
+
+    def rival(self, host: str, name: str, but: set[str]) -> Port | None:
+        """Whoever lives on the host by this very name."""
+        for port in self.alive():
+            active = port.active_binding
+            if port.unique_name != name or active is None or active.host != host:
+                continue
+            if active.state is not BindingState.FENCED and port.device_id not in but:
+                return port
+        return None
 
     @rule(host=hosts, number=numbers, name=st.sampled_from(("db", "web/0", "web/1")), wait=wait)
     def end(self, host: str, number: int, name: str, *, wait: bool) -> None:
@@ -138,10 +153,12 @@ class Names(RuleBasedStateMachine):
     def owners_go(self, *, wait: bool) -> None:
         uids = ["u-set"]
         found = self.store.place.run(ports_of_owners(self.store.place.tx, "blue", uids, 10))
+        living, alone = self.living(), not self.pending
         command = LetGoOfOwners(
             caller=ADMIN, cluster="blue", owners=frozenset(uids), port_ids=tuple(found)
         )
         self.send(command, wait=wait)
+        assert wait or not alone or living <= self.living()
 
     @rule(pick=numbers, unbinds=st.booleans(), wait=wait)
     def interfere(self, pick: int, *, unbinds: bool, wait: bool) -> None:
@@ -156,11 +173,9 @@ class Names(RuleBasedStateMachine):
         self.store.now += leap_s
         overdue = self.store.overdue_ports()
         expired = self.store.place.run(expired_claims(self.store.place.tx, self.store.now))
-        living = {port.id for port in self.alive() if port.active_binding is not None}
-        alone = not self.pending
+        living, alone = self.living(), not self.pending
         self.send(Tick(caller=ADMIN, overdue_ports=overdue, expired_claims=expired), wait=wait)
-        if alone and not wait:
-            assert living <= {port.id for port in self.alive()}
+        assert wait or not alone or living <= self.living()
 
     # the agents, and what befalls their hosts
 
@@ -246,7 +261,7 @@ class Names(RuleBasedStateMachine):
 
     @invariant()
     def the_rows_of_claims_are_what_the_ports_say(self) -> None:
-        said = [row for port in self.store.ports() if (row := claim_row(port)) is not None]
+        said = [row for port in self.alive() if (row := claim_row(port)) is not None]
         assert sorted(self.store.rows("SELECT * FROM container_claim"), key=str) == sorted(
             said, key=str
         )
