@@ -160,7 +160,7 @@ async def test_a_thousand_claims_cost_as_many_statements_as_their_batches(
     labels = {"network": {"labels": {"scene": "bulk"}}}
     await scene.done("PUT", f"/v2.0/networks/{scene.networks[0]}", labels)
     named = [f"web-{n}" for n in range(500)]
-    wanted = [{"unique_name": name, "device_id": name} for name in named]
+    wanted: list[dict[str, Any]] = [{"unique_name": name, "device_id": name} for name in named]
     wanted += [
         {"unique_name": "job/{slot}", "slots": 500, "device_id": f"job-{n}"} for n in range(500)
     ]
