@@ -15,13 +15,14 @@ from netwright.model.errors import DeviceError, LeaseHeld, StaleEpoch, Unavailab
 from netwright.model.fabric import (
     AttachmentReport,
     FabricReports,
+    FenceReport,
     OperationAnswer,
     SwitchReport,
     SwitchState,
     SwitchStatus,
 )
 from netwright.model.operations import FABRIC, Action, Operation
-from netwright.model.resources import Attachment
+from netwright.model.resources import Attachment, FenceState, Host, HostState, PortFence
 from netwright.model.states import AttachmentState
 from netwright.model.topology import Switch, Topology
 from netwright.model.wire import (
@@ -133,6 +134,8 @@ class FabricServer:
         self.clear_at = reports.clear_at or self.clear_at
         for report in reports.attachments:
             await self._apply(report)
+        for fence in reports.fences:
+            await self._apply_fence(fence)
         for one in reports.switches:
             before = self.objects.get((Kind.SWITCH, one.switch))
             was_drained = before is not None and before.drained
@@ -226,6 +229,34 @@ class FabricServer:
                 state = AttachmentState.WANTED
             await self.put_attachment(replace(held, state=state, cause=report.cause))
 
+    async def _apply_fence(self, report: FenceReport) -> None:
+        host = self.objects.get((Kind.HOST, report.host))
+        fence = host.fence_of(report.port_id) if host is not None else None
+        if fence is None or fence.generation != report.generation:
+            return
+        if report.status is ReportStatus.WITHDRAWN and not fence.is_wanted:
+            await self.put_fences(host.name)
+        elif report.status is not ReportStatus.WITHDRAWN and fence.is_wanted:
+            state = FenceState.VERIFIED if report.status is ReportStatus.UP else FenceState.ASKED
+            await self.put_fences(host.name, replace(fence, state=state, cause=report.cause))
+
+    async def put_fences(self, host: str, *fences: PortFence) -> None:
+        """The host with just these fences of ports."""
+        value = Host(
+            name=host,
+            driver="ovs",
+            state=HostState.UNKNOWN,
+            port_fences=fences,
+            state_since=1.0,
+            heard_at=1.0,
+        )
+        await self.put(Kind.HOST, host, value)
+
+    def fence(self, host: str) -> PortFence | None:
+        """The only one there."""
+        fences = self.objects[Kind.HOST, host].port_fences
+        return fences[0] if fences else None
+
     async def _tell(self, kind: Kind, id_: str, value: Any) -> None:
         async with self._news:
             self._log.append((kind, id_, value))
@@ -244,7 +275,8 @@ class EvpnSwitch(SimulatedSwitch):
 
     `announces` overrides the route targets that it announces a VNI with, behind everybody's back.
     While it `is_isolated` it has no session with any other; while it `is_silent` its control plane
-    says nothing, and takes nothing.
+    says nothing, and takes nothing. `dark` are interfaces without a link.
+    Changes take `apply_s`.
     """
 
     def __init__(self, fabric: "EvpnFabric", switch: Switch) -> None:
@@ -254,6 +286,8 @@ class EvpnSwitch(SimulatedSwitch):
         self.is_mute = False
         self.is_isolated = False
         self.is_silent = False
+        self.dark: set[str] = set()
+        self.apply_s = 0.0
         self.announces: dict[int, RouteTargets] = {}
         self.reads = 0
         self._fabric = fabric
@@ -263,6 +297,7 @@ class EvpnSwitch(SimulatedSwitch):
         self.reads += 1
         actual = await super().read()
         links = dict.fromkeys(self._fabric.faces.get(self.name, ()), True) | dict(actual.links)
+        links |= dict.fromkeys(self.dark, False)
         isolation = ALONE if self.is_isolated or self.is_silent else ""
         if self.is_silent:
             none = RouteTargets(imports=(), exports=())
@@ -286,6 +321,8 @@ class EvpnSwitch(SimulatedSwitch):
         self.token = token
         if self.is_silent and not all(isinstance(one.element, Interface) for one in changes):
             raise DeviceError(f"Switch {self.name}: bgpd does not answer.")
+        if self.apply_s:
+            await asyncio.sleep(self.apply_s)
         for change in changes:
             self.carry_out(change)
             self.tokens.append(token)

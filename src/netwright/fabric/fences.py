@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from netwright.fabric.config import Fenced, Interface, SwitchConfig
 from netwright.fabric.elements import ElementKey
+from netwright.fabric.judging import TIMER_S
 from netwright.fabric.topology import FabricIndex
 from netwright.fabric.verify import Fabric
 from netwright.fabric.views import View
@@ -108,7 +109,7 @@ class FenceJudge:
         if fence.state is FenceState.ASKED and cause == fence.cause:
             self._since.pop(key, None)
             return
-        if now - self._since.setdefault(key, now) >= NOT_YET_S:
+        if now - self._since.setdefault(key, now) >= NOT_YET_S - TIMER_S:
             del self._since[key]
             self._state(host, fence, ReportStatus.DOWN, cause)
         else:

@@ -198,11 +198,12 @@ def _with_fences(intent: Intent, mirror: Mirror) -> Intent:
 
 
 def _fences(mirror: Mirror) -> Mapping[str, tuple[Fenced, ...]]:
-    found = {host.name: _fenced(host) for host in mirror.of(Kind.HOST).values()}
+    found = {host.name: fences_of(host) for host in mirror.of(Kind.HOST).values()}
     return {name: fences for name, fences in found.items() if fences}
 
 
-def _fenced(host: Host) -> tuple[Fenced, ...]:
+def fences_of(host: Host) -> tuple[Fenced, ...]:
+    """What its leaves shall drop of it."""
     if not (host.fenced_ports or host.port_fences):
         return ()
     whole = {

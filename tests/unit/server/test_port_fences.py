@@ -99,7 +99,7 @@ def state(store: Store, port_id: str = "x", host: str = "h1") -> FenceState | No
 def said(store: Store, status: ReportStatus, cause: str = "", **other: Any) -> ReportOutcome:
     """The controller's word about the fence of x at h1."""
     found = fence(store)
-    values = {
+    values: dict[str, Any] = {
         "host": "h1",
         "port_id": "x",
         "generation": found.generation if found else 1,
