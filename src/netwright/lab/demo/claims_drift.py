@@ -79,7 +79,7 @@ def _beyond(stage: Stage) -> str:
     nova.end([old.instance.id])
     return (
         f"db-0 from host3 to host1 is refused: {refusal}; {stay}; within the zone, to"
-        f" host4, it keeps {new.address()}: {stage.tap_ping('vm', 'db-0')}"
+        f" host4, it keeps {new.address()}: {_reached(stage, 'vm', 'db-0')}"
     )
 
 
@@ -105,7 +105,7 @@ def _dead_host(stage: Stage) -> str:
     return (
         f"{old.host} without power, not heard after {silent_after:.0f} s; web-0 on {new.host} after"
         f" {took:.2f} s, once {leaves} were read back to drop what {old.host} may yet say as the"
-        f" pod: {stage.tap_ping('vm', 'web-0')} at {new.address()}"
+        f" pod: {_reached(stage, 'vm', 'web-0')} at {new.address()}"
     )
 
 
@@ -158,9 +158,20 @@ def _leaving(stage: Stage) -> str:
     stage.made |= {"web-0": again, "web-1": other}
     return (
         f"web-0 gone, {old.address()} kept for {KEEP}; web-1, new, got {other.address()}; web-0,"
-        f" back on host1, has {again.address()}: {stage.tap_ping('vm', 'web-0')}; batch-7f9c, which"
+        f" back on host1, has {again.address()}: {_reached(stage, 'vm', 'web-0')}; batch-7f9c, which"
         " has no name, is gone with its port"
     )
+
+
+def _reached(stage: Stage, source: str, target: str) -> str:
+    """Pings that all arrive, once one did: the leaves have then heard of the new place."""
+    address = stage.made[target].address()
+
+    def answers() -> bool:
+        return probe.ping(stage.lab, stage.place(source), address, count=1).lost == 0
+
+    require(eventually(answers, CONDITION_TIMEOUT_S), f"{target} is not reached from {source}")
+    return stage.tap_ping(source, target)
 
 
 def _require_same(old: Spawned, new: Spawned) -> None:
