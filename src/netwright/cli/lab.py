@@ -197,6 +197,13 @@ def spawn(
     labels: Annotated[
         list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A container's own.")
     ] = None,
+    port_name: Annotated[
+        str | None,
+        typer.Option(metavar="TEMPLATE", help="Its port's name: '{namespace}/{labels.app}'."),
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long that is kept after its end: 10m.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Make an instance on a host, with a port in a network, and wait until it is ACTIVE."""
@@ -210,16 +217,17 @@ def spawn(
             f"lab {name}: a container asks for its network by labels, not by its name",
             next="say --network-labels 'env=prod,tier=web', and leave --network out",
         )
-    if not container and (network is None or network_labels is not None or labels):
+    if not container and (network is None or network_labels or labels or port_name or keep):
         raise SpecError(
             f"lab {name}: a machine is put into a network by its name",
-            next="say --network NET; --network-labels and --label are for --container",
+            next="say --network NET; labels, a port's name and --keep are for --container",
         )
     orchestrator = start.of(state.load(name))
     if network_labels is not None:
-        pod = Pod(
-            instance or f"pod-{host}", host, network_labels, _pairs(labels), {"waitFor": "active"}
-        )
+        given = {"portName": port_name, "keep": keep, "cluster": port_name and name}
+        config = {key: value for key, value in given.items() if value is not None}
+        config["waitFor"] = "active"
+        pod = Pod(instance or f"pod-{host}", host, network_labels, _pairs(labels), config)
         (made,) = orchestrator.run([pod])
     else:
         assert network is not None, "asked for above"

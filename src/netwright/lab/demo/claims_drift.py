@@ -158,8 +158,8 @@ def _leaving(stage: Stage) -> str:
     stage.made |= {"web-0": again, "web-1": other}
     return (
         f"web-0 gone, {old.address()} kept for {KEEP}; web-1, new, got {other.address()}; web-0,"
-        f" back on host1, has {again.address()}: {_reached(stage, 'vm', 'web-0')}; batch-7f9c, which"
-        " has no name, is gone with its port"
+        f" back on host1, has {again.address()}: {_reached(stage, 'vm', 'web-0')}; batch-7f9c,"
+        " which has no name, is gone with its port"
     )
 
 
