@@ -10,7 +10,9 @@ def register(root: typer.Typer) -> None:
 
 
 def demo(
-    preset: Annotated[str, typer.Argument(help="Which stage to show: vlan or evpn.")] = "vlan",
+    preset: Annotated[
+        str, typer.Argument(help="Which stage to show: vlan, evpn, containers.")
+    ] = "vlan",
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up at the end.")] = False,
 ) -> None:

@@ -1,7 +1,7 @@
 """Runs the demo: lab up, service up, every claim, what to try next."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from netwright.lab import down, spec, start, state, up
 from netwright.lab.demo.scenes import lab_name, scene
@@ -11,6 +11,11 @@ from netwright.lab.errors import LabError
 from netwright.lab.orchestrator import Orchestrator
 from netwright.lab.state import Lab
 from netwright.model.errors import NetwrightError
+
+_NEXT_STAGES: Mapping[str, Mapping[str, str]] = {
+    "vlan": {"netwright demo evpn": "the next stage: a spine-leaf fabric"},
+    "evpn": {"netwright demo containers": "the next stage: pods that keep their addresses"},
+}
 
 _COUNTED = (
     ("spine", "spine", "spines"),
@@ -91,18 +96,14 @@ def _described(lab: Lab) -> str:
 
 def _next_steps(preset: str, *, keep: bool) -> str:
     if not keep:
-        others = (
-            ""
-            if preset == "evpn"
-            else "  netwright demo evpn           the next stage: a spine-leaf fabric\n"
-        )
-        again = f"netwright demo {preset} --keep"
-        return (
-            "\nAll claims held. Try next:\n"
-            f"  {again:<29} the same, and the lab stays up to play with\n"
-            f"{others}"
-            f"  {f'netwright lab up {preset}':<29} an empty lab with server and agents"
-        )
+        ways = {
+            f"netwright demo {preset} --keep": "the same, and the lab stays up to play with",
+            **_NEXT_STAGES.get(preset, {}),
+            f"netwright lab up {preset}": "an empty lab with server and agents",
+        }
+        width = max(map(len, ways))
+        lines = [f"  {command:<{width}}  {what}" for command, what in ways.items()]
+        return "\nAll claims held. Try next:\n" + "\n".join(lines)
     name = lab_name(preset)
     commands = ["lab status", *scene(preset).try_next, "lab down {lab}"]
     lines = [f"  netwright {command.format(lab=name)}" for command in commands]

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from netwright.model.resources import Value
+from netwright.model.resources import Port, Value
 from netwright.model.trace import Device, DeviceKind
+from netwright.model.wire import CONTAINER_OWNER
 
 _ID_LENGTH = 11
-"""As much of a port's id as a device's name holds after `tap` (Nova's convention)."""
+"""As much of a port's id as a device's name holds after `tap` (Nova's convention) or `nwc`."""
 
 
 class Layer(Value, frozen=True):
@@ -22,12 +23,17 @@ class Layer(Value, frozen=True):
 class HostWiring(Value, frozen=True, kw_only=True):
     """A host's devices from the instance outward.
 
-    `instance` are each port's own. `shared` begins with the one where ports of a network meet; the
-    rest lead from there to the NIC, which follows.
+    `instance` are each port's own, `container` those of a container's. `shared` begins with the one
+    where ports of a network meet; the rest lead from there to the NIC, which follows.
     """
 
     instance: tuple[Layer, ...]
+    container: tuple[Layer, ...] = ()
     shared: tuple[Layer, ...]
+
+    def own(self, port: Port) -> tuple[Layer, ...]:
+        """What stands between a port's vNIC and where ports meet."""
+        return self.container if port.device_owner == CONTAINER_OWNER else self.instance
 
     @property
     def meeting(self) -> tuple[Layer, ...]:
@@ -40,6 +46,7 @@ class HostWiring(Value, frozen=True, kw_only=True):
 
 OVS = HostWiring(
     instance=(Layer(DeviceKind.TAP, "tap{port}"),),
+    container=(Layer(DeviceKind.VETH, "nwc{port}"),),
     # Open vSwitch's bond is no device: br-bond itself picks the NIC.
     shared=(Layer(DeviceKind.BRIDGE, "{integration}"), Layer(DeviceKind.BRIDGE, "{physical}")),
 )

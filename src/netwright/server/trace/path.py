@@ -88,7 +88,7 @@ class _Walk:
             return
         wiring = wiring_of(source, self._wirings)
         self.devices.append(_vnic(source))
-        self._add(source, wiring.instance)
+        self._add(source, wiring.own(source.port))
         self._add(source, wiring.meeting)
         self._inside = source
 
@@ -115,7 +115,7 @@ class _Walk:
             self._cross(target.host_name)
             self.devices.append(_nic(self.links[-1].enters.node, self.links[-1].enters.interface))
             self._add(target, wiring.shared[::-1])
-        self._add(target, wiring.instance[::-1])
+        self._add(target, wiring.own(target.port)[::-1])
         self.devices.append(_vnic(target))
 
     def _leave_host(self) -> None:

@@ -18,10 +18,12 @@ from tests.unit.server.trace.pictures import (
     station,
 )
 
+from netwright.agent.cni import made
 from netwright.model.resources import HostState, NetworkType, Nic, VifType
 from netwright.model.states import BindingState
 from netwright.model.topology import Topology
-from netwright.model.trace import Trace
+from netwright.model.trace import DeviceKind, Trace
+from netwright.model.wire import CONTAINER_OWNER
 from netwright.server.trace.hosts import OVS, WIRINGS, HostWiring
 from netwright.server.trace.path import trace
 from netwright.server.trace.station import Station
@@ -75,6 +77,16 @@ def test_neighbours_meet_on_the_integration_bridge() -> None:
         "host1 tapinst3-0000-",
         "inst3 mac-of-inst3",
     ]
+
+
+def test_a_container_has_a_veth_where_a_machine_has_a_tap() -> None:
+    pod = station("pod1", "host1", device_owner=CONTAINER_OWNER)
+    found = trace(INST1, pod, TREE)
+    assert [(one.device, one.kind) for one in found.devices[3:]] == [
+        (made.device_of(pod.port.id), DeviceKind.VETH),
+        ("mac-of-pod1", DeviceKind.VNIC),
+    ]
+    assert complete(pod, INST1) == complete(INST1, pod)[::-1]
 
 
 def test_hosts_under_one_switch_meet_there() -> None:
