@@ -42,7 +42,7 @@ def test_a_container_is_run_in_a_lab_beside_a_machine_and_keeps_its_address() ->
             made = json.loads(netwright(*spawn, host, *pod).stdout)
             addresses.append([one["ip_address"] for one in made["port"]["fixed_ips"]])
             assert made["network"] == "front"
-            inside = ("lab", "exec", name, "vm", "--", "ping", "-c1", "-W10")
+            inside = ("lab", "exec", name, "vm", "--", "ping", "-c1", "-w20")
             netwright(*inside, addresses[-1][0])
             assert "web-0" in netwright("lab", "status").stdout
             netwright("lab", "kill", name, "web-0")
