@@ -22,16 +22,22 @@ _KINDS = ("container", "VM", "bare metal")
 
 def _networks(stage: Stage) -> str:
     nova = stage.orchestrator
-    made = nova.create_networks()
+    made = {str(one["name"]): one for one in nova.create_networks()}
     nova.create_vpc("shop", [FRONT, BACK], [OUTSIDE])
-    labels = {str(one["name"]): one["labels"] for one in made}
     said = [
-        f"{name} ({', '.join(f'{key}={value}' for key, value in labels[name].items())})"
+        f"{name} ({', '.join(f'{key}={value}' for key, value in made[name]['labels'].items())})"
         for name in (FRONT, BACK)
     ]
+    domain = made[BACK]["drift_domain"]
+    require(domain == "zone", f"the drift domain of {BACK} is {domain}")
+    zones: dict[str, list[str]] = {}
+    for one in nova.ask(lambda client: client.topology()).switches:
+        if one.zone:
+            zones.setdefault(one.zone, []).append(one.name)
+    where = "; ".join(f"{zone}: {', '.join(leaves)}" for zone, leaves in zones.items())
     return (
-        f"{' and '.join(said)}, in one VPC with a way out into {OUTSIDE}; pods of {BACK} may drift"
-        " within their zone: leaf1 and leaf2 are in zone-a, leaf3 and leaf4 in zone-b"
+        f"{' and '.join(said)}, in one VPC with a way out into {OUTSIDE}; pods of {BACK} stay in"
+        f" their {domain} ({where})"
     )
 
 
@@ -47,16 +53,18 @@ def _by_label(stage: Stage) -> str:
         attachment = find_instance(lab, one.instance.id).attachment
         assert attachment is not None, "a container has one"
         told = json.dumps(attachment.config) + attachment.args
-        network = str(one.port["network_id"])
-        require(network not in told, f"the runtime of {one.name} was told network {network}")
+        for network in (one.network, str(one.port["network_id"])):
+            require(network not in told, f"the runtime of {one.name} was told network {network}")
     web, database, batch = made
     require(web.network == batch.network == FRONT, f"web-0 is in {web.network}")
     require(database.network == BACK, f"db-0 is in {database.network}")
+    name = web.port["unique_name"]
+    require(name == "lab/default/web/0", f"the port of web-0 is named {name}")
     return (
-        f"web-0 asked for env=prod,tier=web and is in {web.network} with {web.address()}, running"
-        f" and reachable {took:.2f} s after its start; db-0 for env=prod,tier=db:"
-        f" {database.network}, {database.address()}; its port's name is made of pod labels:"
-        f" {web.port['unique_name']}"
+        f"web-0 asked for env=prod,tier=web and is in {web.network} with {web.address()}, its way"
+        f" open on all leaves {took:.2f} s after its start; db-0 for env=prod,tier=db:"
+        f" {database.network}, {database.address()}; web-0's port is named by its labels:"
+        f" {name}"
     )
 
 
