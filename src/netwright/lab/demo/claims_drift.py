@@ -42,6 +42,7 @@ def _drift(stage: Stage) -> str:
     with probe.pinging(
         lab, stage.place("vm"), old.address(), count=PINGS, interval_s=PING_INTERVAL_S
     ) as run:
+        stage.doing(f"vm pings {old.address()}; web-0 is started on host3 as well")
         began = time.monotonic()
         (new,) = stage.orchestrator.run([pod("web-0", "host3")])
         took = time.monotonic() - began
@@ -88,6 +89,7 @@ def _dead_host(stage: Stage) -> str:
     lab, nova, old = stage.lab, stage.orchestrator, stage.made["web-0"]
     began = time.monotonic()
     _power_off(lab, old.host)
+    stage.doing(f"{old.host} is off; silence tells the server so, after a while")
 
     def is_silent() -> bool:
         return _host(stage, old.host).state is HostState.UNKNOWN
@@ -116,6 +118,7 @@ def _back_again(stage: Stage) -> str:
     with probe.pinging(
         lab, stage.place("vm"), one.address(), count=PINGS, interval_s=PING_INTERVAL_S
     ) as run:
+        stage.doing("host3 is switched on")
         began = time.monotonic()
         _power_on(lab, "host3")
 

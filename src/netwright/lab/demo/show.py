@@ -66,7 +66,7 @@ def _show(preset: str, claims: Sequence[Claim], name: str, screen: Screen) -> bo
         screen.broken("A data center with Netwright in it", error.message)
         return False
     with screen.ports(lambda: _rows(orchestrator)):
-        return _claims(claims, Stage(lab, orchestrator), screen)
+        return _claims(claims, Stage(lab, orchestrator, doing=screen.doing), screen)
 
 
 def _claims(claims: Sequence[Claim], stage: Stage, screen: Screen) -> bool:

@@ -21,11 +21,15 @@ class ClaimBroken(LabError):
 
 @dataclass
 class Stage:
-    """What the claims share: the lab, the service in it, the instances made so far by name."""
+    """What the claims share: the lab, the service in it, the instances made so far by name.
+
+    `doing` tells people what a claim waits for.
+    """
 
     lab: Lab
     orchestrator: Orchestrator
     made: dict[str, Spawned] = field(default_factory=dict)
+    doing: Callable[[str], None] = lambda _: None
 
     def tap_ping(self, source: str, target: str, version: int = 4) -> str:
         """Ping one instance from another; a sentence. Raises ClaimBroken on a missing reply."""
