@@ -55,6 +55,18 @@ def test_the_table_tells_the_kinds_apart() -> None:
     assert [row[1] for row in rows] == ["VM", "container", "bare metal"]
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_the_table_of_ports_cuts_nothing(*, is_terminal: bool) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=is_terminal, no_color=True, soft_wrap=True)
+    with Screen(console).ports(lambda: rows_of([port("default/web-0", CONTAINER_OWNER)])):
+        pass
+    said = out.getvalue()
+    for whole in ("container", "fa:16:3e:00:00:01", "fd00:8::2", "ACTIVE"):
+        assert whole in said
+    assert "…" not in said
+
+
 def test_a_port_that_is_kept_for_its_name_is_on_no_host() -> None:
     (row,) = rows_of([port("a", CONTAINER_OWNER) | {"binding:host_id": None}])
     assert row[2] == ""

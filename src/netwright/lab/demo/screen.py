@@ -1,5 +1,7 @@
 """How the demo looks: a live table of ports on a terminal, plain lines elsewhere."""
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +11,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.live import Live
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from netwright.model.resources import VnicType
@@ -20,6 +22,8 @@ ReadPorts = Callable[[], list[Row]]
 
 _REFRESH_S = 0.5
 _INDENT = 10
+_PIPES_WIDTH = 120
+_MAC_WIDTH = 17
 _COLOURS = {"ACTIVE": "green", "BUILD": "yellow", "DOWN": "red", "ERROR": "bold red"}
 
 
@@ -27,7 +31,7 @@ class Screen:
     """Lines as they come; on a terminal, the table of ports below them, live."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True, emoji=False)
+        self._console = console or _console()
         self._live: Live | None = None
         self._began = time.monotonic()
 
@@ -79,8 +83,16 @@ class Screen:
         return f"{time.monotonic() - self._began:6.1f} s"
 
 
+def _console() -> Console:
+    """In a pipe wide enough for the table, unless COLUMNS says otherwise."""
+    says = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = None if says else _PIPES_WIDTH
+    return Console(highlight=False, soft_wrap=True, emoji=False, width=width)
+
+
 def _table(rows: list[Row]) -> Table:
-    table = Table("port", "kind", "host", "address", "MAC", "status", title="ports")
+    mac = Column("MAC", no_wrap=True, min_width=_MAC_WIDTH)
+    table = Table("port", "kind", "host", "address", mac, "status", title="ports")
     for *cells, status in rows:
         table.add_row(*map(Text, cells), Text(status, _COLOURS.get(status, "")))
     return table
