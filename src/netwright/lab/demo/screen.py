@@ -92,7 +92,8 @@ def _console() -> Console:
 
 def _table(rows: list[Row]) -> Table:
     mac = Column("MAC", no_wrap=True, min_width=_MAC_WIDTH)
-    table = Table("port", "kind", "host", "address", mac, "status", title="ports")
+    name = Column("port", overflow="fold")
+    table = Table(name, "kind", "host", "address", mac, "status", title="ports")
     for *cells, status in rows:
         table.add_row(*map(Text, cells), Text(status, _COLOURS.get(status, "")))
     return table
