@@ -11,6 +11,8 @@ from netwright.lab import netns, processes
 from netwright.lab.nodes.host import cni_socket_path
 from netwright.lab.state import Lab
 
+PLUGINS = Path("/usr/lib/cni")
+"""Debian's containernetworking-plugins."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -66,17 +68,24 @@ class Runtime:
         return variables | more
 
     def start(
-        self, verb: str, container: str = "", *, config: Mapping[str, Any] = {}, **more: str
+        self,
+        verb: str,
+        container: str = "",
+        *,
+        config: Mapping[str, Any] = {},
+        program: Path | None = None,
+        **more: str,
     ) -> "Running":
         began = time.perf_counter()
         process = subprocess.Popen(
-            [self.program],
+            [program or self.program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=self.environment(verb, container, **more),
         )
         assert process.stdin is not None
-        process.stdin.write(json.dumps({**self.config, **config}).encode())
+        whole = config if program else {**self.config, **config}
+        process.stdin.write(json.dumps(whole).encode())
         process.stdin.close()
         process.stdin = None
         return Running(process, began)
@@ -91,6 +100,25 @@ class Runtime:
         answer = self.run("ADD", container)
         assert answer.code == 0, answer
         return answer.out
+
+    def chain(
+        self, verb: str, container: str, others: Sequence[Mapping[str, Any]], result: Any = None
+    ) -> Any:
+        """Run a conflist as libcni does: our plugin, then `others` of Debian's, with prevResult.
+
+        What the last one answers; each must succeed. DEL goes the other way round.
+        """
+        version, name = "1.0.0", self.config["name"]
+        plugins = [{**self.config, "cniVersion": version}]
+        plugins += [{"cniVersion": version, "name": name, **other} for other in others]
+        for plugin in reversed(plugins) if verb == "DEL" else plugins:
+            config = plugin if result is None else {**plugin, "prevResult": result}
+            is_ours = plugin["type"] == self.config["type"]
+            program = self.program if is_ours else PLUGINS / plugin["type"]
+            answer = self.start(verb, container, config=config, program=program).finish()
+            assert answer.code == 0, (plugin["type"], answer)
+            result = answer.out if verb == "ADD" else result
+        return result
 
     def inside(self, container: str, argv: Sequence[str]) -> str:
         return processes.run(self.namespace(container), list(argv))
