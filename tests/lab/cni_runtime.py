@@ -68,27 +68,10 @@ class Runtime:
         return variables | more
 
     def start(
-        self,
-        verb: str,
-        container: str = "",
-        *,
-        config: Mapping[str, Any] = {},
-        program: Path | None = None,
-        **more: str,
+        self, verb: str, container: str = "", *, config: Mapping[str, Any] = {}, **more: str
     ) -> "Running":
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [program or self.program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self.environment(verb, container, **more),
-        )
-        assert process.stdin is not None
-        whole = config if program else {**self.config, **config}
-        process.stdin.write(json.dumps(whole).encode())
-        process.stdin.close()
-        process.stdin = None
-        return Running(process, began)
+        environment = self.environment(verb, container, **more)
+        return _started(self.program, {**self.config, **config}, environment)
 
     def run(
         self, verb: str, container: str = "", *, config: Mapping[str, Any] = {}, **more: str
@@ -115,7 +98,7 @@ class Runtime:
             config = plugin if result is None else {**plugin, "prevResult": result}
             is_ours = plugin["type"] == self.config["type"]
             program = self.program if is_ours else PLUGINS / plugin["type"]
-            answer = self.start(verb, container, config=config, program=program).finish()
+            answer = _started(program, config, self.environment(verb, container)).finish()
             assert answer.code == 0, (plugin["type"], answer)
             result = answer.out if verb == "ADD" else result
         return result
@@ -134,6 +117,18 @@ class Runtime:
         for one in begun:
             self.run("DEL", one)
         self.end_namespaces(*begun)
+
+
+def _started(program: Path, config: Mapping[str, Any], environment: Mapping[str, str]) -> "Running":
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(config).encode())
+    process.stdin.close()
+    process.stdin = None
+    return Running(process, began)
 
 
 class Running(NamedTuple):
