@@ -233,8 +233,8 @@ class Containers:
         asked = attempt.asked
         claimed = await self._claimed(attempt)
         key = asked.container_id, asked.ifname
-        attempt.subject = claimed.subject if asked.template is not None else ""
         port = claimed.port
+        attempt.subject = claimed.subject if port.keep or port.pod else ""
         if port.keep:
             replaced = await self._succession.come(key, port, attempt.wait_for)
             port = replace(port, replaces=replaced)
@@ -313,11 +313,13 @@ class Containers:
 
     def _why_late(self, attempt: Attempt) -> CniError:
         record = self._records.get((attempt.asked.container_id, attempt.asked.ifname))
-        why = attempt.waits_for()
+        why, what_next = attempt.waits_for(), AGAIN
         if record is not None and record.port_id:
             cause = self._following.why_not(record.port_id)
             why = f"port {record.port_id} did not come up" + (f": {cause}" if cause else "")
-        return CniError(Code.TRY_AGAIN, f"in the time that was left, {why}", next=AGAIN)
+            if older := self._following.waited_for(record.port_id):
+                what_next = f"if host {older} is dead or cut off: netwright host fence {older}"
+        return CniError(Code.TRY_AGAIN, f"in the time that was left, {why}", next=what_next)
 
     async def _undo(self, key: Key) -> None:
         try:
