@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from netwright.agent.cni import made
 from netwright.agent.cni.asked import Asked
 from netwright.agent.cni.attempt import Attempt
-from netwright.agent.cni.claiming import Claim, claim, pod_asked, pod_told
+from netwright.agent.cni.claimants import Claimants
 from netwright.agent.cni.departing import Departing
 from netwright.agent.cni.failing import AGAIN, as_cni, told
 from netwright.agent.cni.following import Following
@@ -86,7 +86,7 @@ class Containers:
         self._following = following
         self._veths = veths
         self._plugs = plugs
-        self._pods = pods
+        self._claimants = Claimants(host, pods)
         self._turns = Turns()
         self._succession = Succession(records, veths, self._end_before)
         self._departing = Departing(records, following, plugs, self._turns.alone, jitter=jitter)
@@ -231,7 +231,7 @@ class Containers:
     async def _record(self, attempt: Attempt) -> Record:
         """Of what the container claims; kept before the server is asked for it."""
         asked = attempt.asked
-        claimed = await self._claimed(attempt)
+        claimed = await self._claimants.claim(attempt)
         key = asked.container_id, asked.ifname
         port = claimed.port
         attempt.subject = claimed.subject if port.keep or port.pod else ""
@@ -252,22 +252,6 @@ class Containers:
         self._records.put(record)
         attempt.labels_of = claimed.labels_of
         return record
-
-    async def _claimed(self, attempt: Attempt) -> Claim:
-        asked, pods = attempt.asked, self._pods
-        wanted = asked.config.kubernetes
-        if wanted is False or (wanted is None and pods is None):
-            return claim(self._host, asked, pod_told(asked), in_kubernetes=False)
-        if pods is None:
-            raise CniError(
-                Code.INVALID_CONFIGURATION,
-                "kubernetes is true, and the agent of this host has none",
-                next="give the agent its Kubernetes, or take the key out of the configuration",
-            )
-        one = pod_asked(asked)
-        attempt.wait_for(f"Kubernetes has not told of pod {one.namespace}/{one.name}", pods.trouble)
-        pod = await pods.pod(one.namespace, one.name, one.uid)
-        return claim(self._host, asked, pod, in_kubernetes=True)
 
     async def _attach(self, attempt: Attempt, record: Record) -> Fitting:
         asked, took = attempt.asked, attempt.took
@@ -300,6 +284,7 @@ class Containers:
             owner=f"{asked.container_id}@{asked.ifname}",
             is_limited=fit.received is not None,
         )
+        await self._following.without_device(port.id)
         await self._plugs.plug(device)
         took.note("plugged")
         await self._following.up(port.id)

@@ -66,6 +66,19 @@ class Following:
 
         return await self._until(look)
 
+    async def without_device(self, port_id: str) -> None:
+        """Return when the loop knows of no device of the port.
+
+        Before another container's is plugged: what the loop found of the last one's would be taken
+        for it.
+        """
+
+        def look() -> bool | None:
+            last = self._loop.last
+            return None if last is not None and port_id in last.wired.outcomes else True
+
+        await self._until(look)
+
     async def up(self, port_id: str) -> None:
         """Return when the loop has read back that this host wires the port."""
         await self._until(lambda: self.is_up(port_id) or None)

@@ -225,6 +225,22 @@ async def test_the_next_container_of_a_pod_waits_for_the_end_of_the_last(
     assert host.records.all().keys() == {B}
 
 
+async def test_what_the_loop_found_of_the_last_container_is_not_taken_for_the_next(
+    host: HostDouble,
+) -> None:
+    await add(host)
+    found = host.loop.last
+    await host.containers.delete(*A)
+    host.loop.last = found  # it has not looked since
+    adding = asyncio.create_task(add(host, environment=IN_B))
+    await eventually(lambda: bool(host.veths.interfaces))
+    await asyncio.sleep(0.01)
+    assert host.plugs.devices == {}
+    assert not adding.done()
+    host.look()
+    assert (await adding)["ips"]
+
+
 async def test_a_name_that_is_not_given_up_in_time_is_refused_with_its_holder(
     host: HostDouble,
 ) -> None:
