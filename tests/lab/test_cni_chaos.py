@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,8 +85,9 @@ def rig(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ri
         for number, host in enumerate(HOSTS):
             proxies.append(_proxy(lab, PROXY_PORT + number))
             _lead_by(lab, host, PROXY_PORT + number)
-        start.await_hosts(nova, list(HOSTS))
         runtimes = tuple(Runtime(lab, host, program, SELECTOR) for host in HOSTS)
+        for one in runtimes:
+            assert eventually(partial(can_serve, one), CLEAN_S), one.host
         yield Rig(nova, runtimes, tuple(proxies))
     finally:
         for each in proxies:
@@ -133,6 +135,10 @@ def away(lab: Lab, host: str) -> Iterator[None]:
         yield
     finally:
         faults.heal(lab, f"process:{host}/agent")
+
+
+def can_serve(runtime: Runtime) -> bool:
+    return runtime.run("STATUS").code == 0
 
 
 def container(runtime: Runtime, name: str) -> Container:

@@ -176,6 +176,14 @@ class Containers:
             self._records.put(record)
             return True
 
+    async def plug_again(self, record: Record) -> bool:
+        """If its container is attached still. Raises WiringError."""
+        async with self._turn(record.key):
+            if self._records.get(record.key) != record or record.fit is None:
+                return False
+            await self._plugs.plug(_device(record, record.fit))
+            return True
+
     # -- ADD
 
     async def _require_none(self, key: Key) -> None:
@@ -223,14 +231,7 @@ class Containers:
         took.note("told")
         namespace = await self._veths.make(fit, asked.netns, asked.ifname, mark)
         took.note("veth")
-        device = NewDevice(
-            name=fit.device,
-            port_id=port.id,
-            mac_address=fit.mac_address,
-            mtu=fit.mtu,
-            owner=f"{asked.container_id}@{asked.ifname}",
-        )
-        await self._plugs.plug(device)
+        await self._plugs.plug(_device(record, fit))
         took.note("plugged")
         await self._following.up(port.id)
         if asked.config.wait_for == "active":
@@ -382,6 +383,16 @@ def _told(record: Record) -> Iterator[None]:
             f"the host refused to end {record.ifname} of container {record.container_id}: {error}",
             next="Look at the agent's log; it tries again.",
         ) from error
+
+
+def _device(record: Record, fit: Fitting) -> NewDevice:
+    return NewDevice(
+        name=fit.device,
+        port_id=fit.port_id,
+        mac_address=fit.mac_address,
+        mtu=fit.mtu,
+        owner=f"{record.container_id}@{record.ifname}",
+    )
 
 
 def _wanted(asked: Asked, record: Record) -> ContainerPort:

@@ -197,6 +197,9 @@ class Reconciler:
         match finding.case:
             case Case.DEAD:
                 return await self._end_dead(finding.key)
+            case Case.UNPLUGGED:
+                record = self._records.get(finding.key)
+                return record is not None and await self._containers.plug_again(record)
             case Case.UNRECORDED:
                 return await self._make_record(finding)
             case Case.STRAY:
@@ -273,6 +276,7 @@ class _Refused(NetwrightError):
 
 _DONE: Mapping[Case, str] = {
     Case.DEAD: "ended as by DEL",
+    Case.UNPLUGGED: "plugged again",
     Case.UNRECORDED: "its record is made anew",
     Case.STRAY: "removed",
     Case.PORT: "ended at the server",

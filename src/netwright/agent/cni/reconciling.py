@@ -3,6 +3,7 @@
     record, no veth, its namespace is gone     DEAD         ended as by DEL
     record, no veth, its namespace is there    CUT          told: the container may run
     record, its port is not this host's        PORTLESS     told: the container may run
+    record, veth and port, not plugged         UNPLUGGED    plugged again
     device and port, no record                 UNRECORDED   a record is made: the container may run
     device of ours, no record and no port      STRAY        removed
     named like a device of ours, no mark       UNMARKED     told, and left alone
@@ -37,6 +38,7 @@ class Case(StrEnum):
     DEAD = "container gone without DEL"
     CUT = "interface gone from a container"
     PORTLESS = "container without its port"
+    UNPLUGGED = "container unplugged"
     UNRECORDED = "container without record"
     STRAY = "device without container"
     UNMARKED = "device without mark"
@@ -115,8 +117,8 @@ def findings(
     found = set(_of_records(records.values(), on_host))
     if ports is not None:
         of_ports = _OfPorts(host, records, on_host, ports)
-        found.update(of_ports.portless(), of_ports.devices(), of_ports.strays())
-        found.update(of_ports.unreadable(unreadable))
+        found.update(of_ports.portless(), of_ports.unplugged(), of_ports.devices())
+        found.update(of_ports.strays(), of_ports.unreadable(unreadable))
     return frozenset(found)
 
 
@@ -151,6 +153,15 @@ class _OfPorts:
         for one in self._records.values():
             if one.stage is Stage.ATTACHED and one.port_id not in self._ports:
                 yield Finding(case=Case.PORTLESS, key=one.key, port_id=one.port_id)
+
+    def unplugged(self) -> Iterator[Finding]:
+        """Whoever did it; a database of Open vSwitch that was made anew has no port of ours."""
+        for one in self._records.values():
+            if one.stage is not Stage.ATTACHED or one.fit is None or one.port_id not in self._here:
+                continue
+            device = one.fit.device
+            if device in self._on_host.links and device not in self._on_host.plugged:
+                yield Finding(case=Case.UNPLUGGED, key=one.key, device=device, port_id=one.port_id)
 
     def devices(self) -> Iterator[Finding]:
         for device in sorted(self._devices - self._recorded):

@@ -172,6 +172,16 @@ async def test_a_container_whose_record_is_lost_gets_one_again(host: HostDouble)
     assert host.is_empty()
 
 
+async def test_a_container_that_was_unplugged_is_plugged_again(host: HostDouble) -> None:
+    """As when the database of Open vSwitch was made anew: nobody else would."""
+    await add(host)
+    before = dict(host.plugs.devices)
+    host.plugs.devices.clear()
+    await looks(host)
+    assert host.plugs.devices == before
+    assert host.reconciler.found == {Case.UNPLUGGED: 1}
+
+
 async def test_devices_without_record_and_port_are_removed(host: HostDouble) -> None:
     port = await add(host)
     lose_records(host)
