@@ -17,7 +17,7 @@ import sqlite3
 import subprocess
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv6Address, ip_interface
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ IN_PORT = re.compile(r"\bin_port=(\d+)\b")
 SOURCE_MAC = re.compile(r"\bdl_src=([0-9a-f:]{17})\b")
 SOURCE_ADDRESS = re.compile(r"\b(?:nw_src|arp_spa|ipv6_src|nd_target)=([0-9a-f.:]+)")
 GIVEN_BY_KERNEL = "fe80:"
+UNSPECIFIED = frozenset({"0.0.0.0", "::"})
 NAMESPACES = Path("/run/netns")
 TIMEOUT_S = 30
 
@@ -165,7 +166,9 @@ def read_database(path: Path) -> Seen:
 
 
 def _address(key: bytes) -> str:
-    return str(ip_address(int.from_bytes(key)))
+    """Sixteen bytes; IPv4 lies in them as ::ffff:a.b.c.d."""
+    address = IPv6Address(key)
+    return str(address.ipv4_mapped or address)
 
 
 def _run(*argv: str) -> str:
@@ -197,7 +200,8 @@ def sources(host: str, flows: str) -> Iterator[Source]:
         port, mac = IN_PORT.search(line), SOURCE_MAC.search(line)
         if port is not None and mac is not None:
             found = SOURCE_ADDRESS.search(line)
-            yield Source(host, int(port[1]), mac[1], found[1] if found else "")
+            address = found[1] if found else ""
+            yield Source(host, int(port[1]), mac[1], "" if address in UNSPECIFIED else address)
 
 
 def _links(namespace: str) -> list[dict[str, Any]]:

@@ -171,7 +171,6 @@ def test_the_auditor_finds_each_fault_and_the_reconciler_mends_what_is_proven(ri
     expected = {
         (LEAKED, f"port {orphan} of container nobody"),
         (LEAKED, "link nwcmarked on host1"),
-        (LEAKED, "link nwcplugged on host1"),
         (LEAKED, "nwcplugged on host1, of container nobody"),
         (LEAKED, "record of container nobody on host1"),
         (FREED, f"the port of container {robbed.id}"),
@@ -231,7 +230,7 @@ def _plant_on_host(lab: Lab, kept: Container) -> None:
     (lab.node_directory(kept.host) / "cni" / "nobody@eth0.json").write_bytes(b"{")
     double = lab.namespace(f"ct-{kept.host}-double")
     netns.create([double])
-    processes.run(double, ["ip", "link", "add", "some", "type", "dummy"])
+    processes.run(double, ["ip", "link", "add", "some", "type", "veth", "peer", "other"])
     address = next(one for one in kept.addresses if "." in one)
     processes.run(double, ["ip", "address", "add", f"{address}/32", "dev", "some"])
 
