@@ -264,9 +264,9 @@ class Reconciler:
         if port is None or port.unique_name is None:
             return False
         for one in self._records.all().values():  # nothing is waited for between this and `end`
-            if one.port_id == port.id or (one.container_id == port.device_id and not one.port_id):
+            if one.container_id == port.device_id and one.port_id in {"", port.id}:
                 return False
-        await self._ports.end(port.project_id, port.unique_name)
+        await self._ports.end(port.project_id, port.unique_name, port.device_id)
         return True
 
 
