@@ -171,6 +171,7 @@ def test_the_auditor_finds_each_fault_and_the_reconciler_mends_what_is_proven(ri
     expected = {
         (LEAKED, f"port {orphan} of container nobody"),
         (LEAKED, "link nwcmarked on host1"),
+        (LEAKED, "link nwcplugged on host1"),
         (LEAKED, "nwcplugged on host1, of container nobody"),
         (LEAKED, "record of container nobody on host1"),
         (FREED, f"the port of container {robbed.id}"),

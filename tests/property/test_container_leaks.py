@@ -85,7 +85,7 @@ def there(host: HostDouble, name: str, device: str) -> tuple[bool, bool, bool, b
         record is not None and record.stage is Stage.ATTACHED,
         device in host.plugs.devices,
         device in host.veths.marks,
-        f"@h1/{name}/eth0" in host.server.ports,
+        f"@h1/{name}/eth0/1" in host.server.ports,
     )
 
 
@@ -98,7 +98,7 @@ def test_what_is_left_is_ended_kept_or_told(found: dict[str, Left]) -> None:
         told = "".join(host.reconciler.conditions().values())
         for name, left in found.items():
             _require_right(name, left, there(host, name, devices[name]), told)
-        assert host.server.ports.keys() <= {f"@h1/{name}/eth0" for name in found}
+        assert host.server.ports.keys() <= {f"@h1/{name}/eth0/1" for name in found}
         assert all(port.project_id == PROJECT for port in host.server.ports.values())
 
 

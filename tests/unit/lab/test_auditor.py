@@ -14,6 +14,7 @@ from tests.lab.auditor import (
     Allocation,
     Container,
     Device,
+    Link,
     Port,
     Seen,
     Source,
@@ -34,7 +35,7 @@ WHOLE = Seen(
     ),
     devices=(Device("h1", "nwcp1", "p1", "a"),),
     numbers={("h1", 1): "patch", ("h1", 2): "nwcp1", ("h1", 3): "tapvm"},
-    links=frozenset({("h1", "nwcp1")}),
+    links=frozenset({Link("h1", "nwcp1", "a")}),
     sources=frozenset(
         {
             Source("h1", 2, MAC, ""),
@@ -81,7 +82,7 @@ PLANTED: list[tuple[str, str, Change]] = [
     (
         LEAKED,
         "link nwcp2 on h1",
-        lambda seen: seen._replace(links=seen.links | {("h1", "nwcp2")}),
+        lambda seen: seen._replace(links=seen.links | {Link("h1", "nwcp2", "b")}),
     ),
     (
         LEAKED,

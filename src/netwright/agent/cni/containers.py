@@ -8,6 +8,7 @@ the record, and is told when it is there again: the container's end does not wai
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, Protocol
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 from netwright.agent.cni import made
 from netwright.agent.cni.asked import Asked
 from netwright.agent.cni.attempt import Attempt
-from netwright.agent.cni.claiming import Claim, claim, pod_asked, pod_told
+from netwright.agent.cni.claiming import Claim, claim, of_attempt, pod_asked, pod_told
 from netwright.agent.cni.departing import Departing
 from netwright.agent.cni.failing import AGAIN, as_cni, told
 from netwright.agent.cni.following import Following
@@ -52,6 +53,10 @@ SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
 log = structlog.get_logger(__name__)
 
 
+def _new_attempt() -> str:
+    return secrets.token_hex(4)
+
+
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
@@ -65,7 +70,7 @@ class Containers:
     """`run` ends what an earlier life left half done, and tells the server what it missed.
 
     `pods` are Kubernetes'; without them pods are what runtimes tell. `passed` is to be called after
-    each pass of the agent's loop.
+    each pass of the agent's loop. `attempts` gives each ADD a word of its own.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Containers:
         plugs: Plugs,
         jitter: Callable[[], float],
         pods: PodSource | None = None,
+        attempts: Callable[[], str] = _new_attempt,
     ) -> None:
         self._host = host
         self._ports = ports
@@ -87,6 +93,7 @@ class Containers:
         self._veths = veths
         self._plugs = plugs
         self._pods = pods
+        self._attempts = attempts
         self._turns = Turns()
         self._succession = Succession(records, veths, self._end_before)
         self._departing = Departing(records, following, plugs, self._turns.alone, jitter=jitter)
@@ -243,6 +250,8 @@ class Containers:
         key = asked.container_id, asked.ifname
         attempt.subject = claimed.subject if asked.template is not None else ""
         port = claimed.port
+        if asked.template is None:
+            port = replace(port, unique_name=of_attempt(port.unique_name, self._attempts()))
         if port.keep:
             replaced = await self._succession.come(key, port, attempt.wait_for)
             port = replace(port, replaces=replaced)
