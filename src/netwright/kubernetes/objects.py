@@ -6,6 +6,7 @@ kube-apiserver sends nor we hold what a pod's specification and state are.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
@@ -35,6 +36,7 @@ class Metadata(_Read, frozen=True, kw_only=True):
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
     owner_references: tuple[Owner, ...] | None = None
+    deletion_timestamp: str | None = None
 
     @property
     def controller(self) -> Owner | None:
@@ -52,15 +54,29 @@ class _PodSpecification(_Read, frozen=True, kw_only=True):
     node_name: str = ""
 
 
+class _PodStatus(_Read, frozen=True, kw_only=True):
+    phase: str = ""
+
+
 class PodObject(_Read, frozen=True, kw_only=True):
     """A pod; `node` is "" before it is scheduled."""
 
     metadata: Metadata
     spec: _PodSpecification = _PodSpecification()
+    status: _PodStatus = _PodStatus()
+
+    @classmethod
+    def of(cls, metadata: Metadata, node: str) -> Self:
+        """One of a list of the node's pods, by its metadata."""
+        return cls(metadata=metadata, spec=_PodSpecification(node_name=node))
 
     @property
     def node(self) -> str:
         return self.spec.node_name
+
+    @property
+    def phase(self) -> str:
+        return self.status.phase
 
 
 class _ListMetadata(_Read, frozen=True, kw_only=True):

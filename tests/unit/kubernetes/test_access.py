@@ -42,10 +42,11 @@ def test_the_current_contexts_cluster_and_user(tmp_path: Path) -> None:
 
 def test_certificates_by_file_are_beside_it_and_data_wins(tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text(PEM)
+    certificate = f"client-certificate: gone, client-certificate-data: {BASE64}"
     found = read(
         tmp_path,
-        cluster="server: 'https://[::1]:1', certificate-authority: ca.crt, tls-server-name: kube",
-        user=f"client-certificate: no, client-certificate-data: {BASE64}, client-key-data: {BASE64}",
+        cluster="server: https://api, certificate-authority: ca.crt, tls-server-name: kube",
+        user=f"{certificate}, client-key-data: {BASE64}",
     )
     assert (found.authorities, found.certificate, found.key) == (PEM, PEM, PEM)
     assert found.server_name == "kube"
