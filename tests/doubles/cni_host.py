@@ -14,15 +14,18 @@ from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
 from netwright.agent.cni.made import Fitting, Seen
 from netwright.agent.cni.ports import Ports
+from netwright.agent.cni.reconciler import Reconciler
 from netwright.agent.cni.records import Records
 from netwright.agent.desired import Desired
 from netwright.agent.groups import NO_GROUPS
 from netwright.agent.reconcile import Pass
-from netwright.agent.wiring import NewDevice, Outcome, Wired, WiringError, WiringStatus
+from netwright.agent.wiring import NewDevice, Outcome, Plugged, Wired, WiringError, WiringStatus
+from netwright.client.mirror import Key
 from netwright.cni.protocol import Request
 from netwright.model.errors import HTTP_STATUS, NetwrightError, PortNotFound
 from netwright.model.resources import FixedIp, Network, Port, Subnet, VifType
 from netwright.model.wire import (
+    CONTAINER_OWNER,
     ContainerPort,
     ContainerPortOutcome,
     ContainerPortOutcomes,
@@ -60,6 +63,7 @@ class ServerDouble:
         self.answers = asyncio.Event()
         self.answers.set()
         self.made: Callable[[Port], None] = lambda _port: None
+        self.ended: Callable[[Port], None] = lambda _port: None
         self._count = 0
 
     async def make_container_ports(
@@ -95,15 +99,19 @@ class ServerDouble:
                 unique_name=wanted.unique_name,
                 name=wanted.name,
                 device_id=wanted.device_id,
+                device_owner=CONTAINER_OWNER,
                 fixed_ips=(FixedIp(subnet_id="sub-1", ip_address=f"10.0.0.{self._count + 4}"),),
             )
+            new = replace(new, project_id=PROJECT)
             self.ports[wanted.unique_name] = new
             self.made(new)
         return ContainerPortOutcome(port=self.ports[wanted.unique_name])
 
     def _end(self, name: str) -> ContainerPortOutcome:
-        if self.ports.pop(name, None) is None:
+        port = self.ports.pop(name, None)
+        if port is None:
             return _error(PortNotFound(f"no port {name}"))
+        self.ended(port)
         return ContainerPortOutcome()
 
 
@@ -119,19 +127,23 @@ class VethsDouble:
     def __init__(self, calls: list[str]) -> None:
         self.namespaces = {"/netns/a", "/netns/b"}
         self.interfaces: dict[tuple[str, str], Fitting] = {}
+        self.marks: dict[str, str] = {}
+        self.identities: dict[str, str] = {}
         self.foreign: set[tuple[str, str]] = set()
         self.failure: OSError | None = None
         self._calls = calls
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
+    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
         self._calls.append(f"make {fit.device}")
         if netns not in self.namespaces:
             raise NamespaceGoneError(netns)
         if (netns, ifname) in self.foreign or (netns, ifname) in self.interfaces:
             raise InterfaceExistsError(ifname)
         self.interfaces[netns, ifname] = fit
+        self.marks[fit.device] = mark
         if self.failure is not None:
             raise self.failure
+        return await self.namespace(netns)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         if netns not in self.namespaces:
@@ -147,9 +159,30 @@ class VethsDouble:
             ways=frozenset(fit.ways),
         )
 
-    async def remove(self, device: str) -> None:
+    async def remove(self, device: str, mark: str | None = None) -> None:
         self._calls.append(f"remove {device}")
-        self.interfaces = {k: one for k, one in self.interfaces.items() if one.device != device}
+        if mark in {None, self.marks.get(device)}:
+            self.interfaces = {k: one for k, one in self.interfaces.items() if one.device != device}
+            self.marks.pop(device, None)
+
+    async def links(self) -> Mapping[str, str]:
+        return dict(self.marks)
+
+    async def namespace(self, netns: str) -> str:
+        if netns not in self.namespaces:
+            return ""
+        return self.identities.get(netns, f"the first at {netns}")
+
+    def end(self, netns: str, *, again: bool = False) -> None:
+        """A namespace ends, and its interfaces with it; perhaps another is there afterwards."""
+        self.namespaces.discard(netns)
+        gone = {key: fit for key, fit in self.interfaces.items() if key[0] == netns}
+        for key, fit in gone.items():
+            del self.interfaces[key]
+            self.marks.pop(fit.device, None)
+        if again:
+            self.namespaces.add(netns)
+            self.identities[netns] = f"another at {netns}"
 
 
 class MirrorDouble:
@@ -157,6 +190,8 @@ class MirrorDouble:
         self.ports: dict[str, Port] = {}
         self.networks: dict[str, Network] = {"net-1": network()}
         self.subnets: dict[str, Subnet] = {"sub-1": subnet()}
+        self.complete = self.is_current = True
+        self.broken: Mapping[Key, str] = {}
 
 
 class LoopDouble:
@@ -204,12 +239,19 @@ class PlugsDouble:
         self.devices[device.name] = device
         self._host.look()
 
-    async def unplug(self, name: str) -> None:
+    async def unplug(self, name: str, owner: str | None = None) -> None:
         self._calls.append(f"unplug {name}")
         if self.failure is not None:
             raise self.failure
-        self.devices.pop(name, None)
-        self._host.look()
+        if name in self.devices and owner in {None, self.devices[name].owner}:
+            del self.devices[name]
+            self._host.look()
+
+    async def plugged(self) -> Mapping[str, Plugged]:
+        return {
+            name: Plugged(port_id=one.port_id, owner=one.owner)
+            for name, one in self.devices.items()
+        }
 
 
 class HostDouble:
@@ -219,6 +261,7 @@ class HostDouble:
         self.calls: list[str] = []
         self.server = ServerDouble()
         self.server.made = self._told
+        self.server.ended = self._told_of_end
         self.veths = VethsDouble(self.calls)
         self.loop = LoopDouble()
         self.plugs = PlugsDouble(self, self.calls)
@@ -230,17 +273,28 @@ class HostDouble:
     def live(self) -> Containers:
         self.records = Records(self._directory)
         self.following = Following(self.loop)
+        ports = Ports(
+            host=HOST,
+            epoch=EPOCH,
+            project_id=PROJECT,
+            server=self.server,
+            registered=self.registered.wait,
+        )
         self.containers = Containers(
             HOST,
-            ports=Ports(
-                host=HOST,
-                epoch=EPOCH,
-                project_id=PROJECT,
-                server=self.server,
-                registered=self.registered.wait,
-            ),
+            ports=ports,
             records=self.records,
             following=self.following,
+            veths=self.veths,
+            plugs=self.plugs,
+            jitter=lambda: 0.5,
+        )
+        self.reconciler = Reconciler(
+            HOST,
+            loop=self.loop,
+            containers=self.containers,
+            records=self.records,
+            ports=ports,
             veths=self.veths,
             plugs=self.plugs,
             jitter=lambda: 0.5,
@@ -266,6 +320,9 @@ class HostDouble:
 
     def _told(self, new: Port) -> None:
         self.loop.mirror.ports[new.id] = new
+
+    def _told_of_end(self, port: Port) -> None:
+        self.loop.mirror.ports.pop(port.id, None)
 
 
 class Ask(NamedTuple):

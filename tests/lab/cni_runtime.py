@@ -11,6 +11,15 @@ from netwright.lab import netns, processes
 from netwright.lab.nodes.host import cni_socket_path
 from netwright.lab.state import Lab
 
+ROOT = Path(__file__).parents[2]
+
+
+def build_front_end(directory: Path) -> Path:
+    """Compiled from the sources as they are."""
+    path = directory / "netwright"
+    subprocess.run([ROOT / "scripts/build-cni", path], check=True, timeout=60)
+    return path
+
 
 class Answer(NamedTuple):
     code: int

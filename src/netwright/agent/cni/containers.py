@@ -9,7 +9,7 @@ the record, and is told when it is there again: the container's end does not wai
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn, Protocol
 
@@ -46,9 +46,9 @@ log = structlog.get_logger(__name__)
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None: ...
+    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
-    async def remove(self, device: str) -> None: ...
+    async def remove(self, device: str, mark: str | None = None) -> None: ...
 
 
 class Containers:
@@ -135,12 +135,17 @@ class Containers:
             )
 
     async def collect(self, network: str, valid: frozenset[Key]) -> None:
-        """End all of the runtime's network that it does not name. Raises CniError after all."""
+        """End all of the runtime's network that it does not name. Raises CniError after all.
+
+        Also what is half made or half told. What an ADD is at work for is younger than the list.
+        """
         records = self._records.all().values()
         doomed = [
             one.key
             for one in records
-            if one.stage is Stage.ATTACHED and one.network == network and one.key not in valid
+            if one.network == network
+            and one.key not in valid
+            and not (one.stage is Stage.ADDING and one.key in self._busy)
         ]
         tried = (self.delete(*key) for key in doomed)
         failed = [
@@ -151,6 +156,25 @@ class Containers:
         log.info("containers collected", network=network, ended=len(doomed), failed=len(failed))
         if failed:
             raise failed[0]
+
+    async def end_dead(self, record: Record, still: Callable[[], Awaitable[bool]]) -> bool:
+        """End a container as DEL does, if its record and what proves it dead are as they were.
+
+        Raises WiringError, or OSError, when something of it may be left here.
+        """
+        async with self._turn(record.key):
+            if self._records.get(record.key) != record or not await still():
+                return False
+            await self._end(record.key)
+            return True
+
+    async def take_up(self, record: Record) -> bool:
+        """Keep the record of a container that has none. Raises OSError when it cannot be kept."""
+        async with self._turn(record.key):
+            if self._records.get(record.key) is not None:
+                return False
+            self._records.put(record)
+            return True
 
     # -- ADD
 
@@ -195,9 +219,9 @@ class Containers:
         fit = await self._following.fitting(port, default_route=asked.config.default_route)
         record = replace(record, port_id=port.id, fit=fit)
         self._records.put(record)
-        mark = f"netwright container {asked.container_id}"
+        mark = made.mark_of(asked.container_id)
         took.note("told")
-        await self._veths.make(fit, asked.netns, asked.ifname, mark)
+        namespace = await self._veths.make(fit, asked.netns, asked.ifname, mark)
         took.note("veth")
         device = NewDevice(
             name=fit.device,
@@ -212,7 +236,7 @@ class Containers:
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")
-        self._records.put(replace(record, stage=Stage.ATTACHED))
+        self._records.put(replace(record, stage=Stage.ATTACHED, namespace=namespace))
         log.info("container attached", container=asked.container_id, ifname=asked.ifname,
                  port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
         return fit

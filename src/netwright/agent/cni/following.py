@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from netwright.agent.cni.made import Fitting, fitting
 from netwright.agent.reconcile import Pass
 from netwright.agent.wiring import WiringStatus
+from netwright.client.mirror import Key as MirrorKey
 from netwright.model.resources import Network, Port, Subnet
 from netwright.model.states import PortState
 
@@ -14,8 +15,14 @@ T = TypeVar("T")
 
 
 class MirrorOfHost(Protocol):
-    """What the server has told of this host."""
+    """What the server has told of this host (`client.mirror.Mirror`)."""
 
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def is_current(self) -> bool: ...
+    @property
+    def broken(self) -> Mapping[MirrorKey, str]: ...
     @property
     def ports(self) -> Mapping[str, Port]: ...
     @property

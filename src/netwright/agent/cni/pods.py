@@ -7,8 +7,8 @@ said: CNI_ARGS, and `args.cni.labels` of the network configuration (CNI conventi
 from collections.abc import Mapping
 from typing import Protocol
 
+from netwright.model.containers import OwnerReference
 from netwright.model.resources import Value
-from netwright.model.wire import OwnerReference
 
 
 class Pod(Value, frozen=True, kw_only=True):
