@@ -15,6 +15,8 @@ T = TypeVar("T")
 class KubeLists:
     """`objects` by path; a test changes them by `put` and `delete`, and takes the server `away`."""
 
+    url = "https://api"
+
     def __init__(self) -> None:
         self.version = 100
         self.oldest = 100
@@ -38,6 +40,7 @@ class KubeLists:
         labels: Mapping[str, str] = {},
         annotations: Mapping[str, str] = {},
         owner: Mapping[str, Any] | None = None,
+        phase: str = "Running",
     ) -> None:
         metadata: dict[str, Any] = {
             "name": name,
@@ -51,7 +54,7 @@ class KubeLists:
         held = self._objects.setdefault(path, {})
         change = Change.MODIFIED if key in held else Change.ADDED
         self._note(path, change, metadata)
-        held[key] = {"metadata": metadata, "spec": {"nodeName": node}}
+        held[key] = {"metadata": metadata, "spec": {"nodeName": node}, "status": {"phase": phase}}
 
     def delete(self, path: str, name: str, namespace: str = "") -> None:
         gone = self._objects[path].pop(f"{namespace}/{name}")
@@ -70,6 +73,9 @@ class KubeLists:
     def come_back(self) -> None:
         self._is_away = False
 
+    async def close(self) -> None:
+        pass
+
     def end_watches(self) -> None:
         self._watches += 1
         self._wake()
@@ -77,8 +83,15 @@ class KubeLists:
     async def list(self, path: str, **query: str) -> tuple[tuple[Some, ...], str]:
         self.asked.append(f"list {path} {query.get('resourceVersion', '')}".rstrip())
         self._require_there()
-        found = self._objects.get(path, {}).values()
-        return tuple(msgspec.convert(one, Some) for one in found), str(self.version)
+        collection, namespace, _ = _place(f"{path}/")
+        node = query.get("fieldSelector", "").removeprefix("spec.nodeName=")
+        found = [
+            msgspec.convert(one, Some)
+            for one in self._objects.get(collection, {}).values()
+            if namespace in {"", one["metadata"]["namespace"]}
+            and (not node or one["spec"]["nodeName"] == node)
+        ]
+        return tuple(found), str(self.version)
 
     async def watch(
         self, path: str, version: str, **query: str
@@ -104,11 +117,8 @@ class KubeLists:
     async def get(self, path: str, kind: type[T], *, metadata_only: bool = False) -> T:
         self.asked.append(f"get {path}")
         self._require_there()
-        *_, namespace, what, name = path.split("/")
-        if what == "pods":
-            found = self._objects.get("/api/v1/pods", {}).get(f"{namespace}/{name}")
-        else:
-            found = self._objects.get("/api/v1/namespaces", {}).get(f"/{name}")
+        collection, namespace, name = _place(path)
+        found = self._objects.get(collection, {}).get(f"{namespace}/{name}")
         if found is None:
             raise NotThere(f"{path} is not there.")
         return msgspec.convert(found, kind)
@@ -127,3 +137,14 @@ class KubeLists:
     def _require_there(self) -> None:
         if self._is_away:
             raise KubernetesAway("kube-apiserver https://api: connection refused.")
+
+
+def _place(path: str) -> tuple[str, str, str]:
+    """The list of all namespaces that holds it, its namespace and name."""
+    root, is_namespaced, rest = path.partition("/namespaces/")
+    if not is_namespaced:
+        return path.rstrip("/"), "", ""
+    namespace, *inner = rest.split("/")
+    if not any(inner):
+        return f"{root}/namespaces", "", namespace
+    return f"{root}/{inner[0]}", namespace, inner[1] if len(inner) > 1 else ""

@@ -9,8 +9,8 @@ away: a known pod's container starts anew.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import structlog
@@ -20,7 +20,6 @@ from netwright.kubernetes.api import NotThere, TooOld
 from netwright.kubernetes.objects import PodObject, Some
 from netwright.model.containers import OwnerReference, PodIdentity
 from netwright.model.errors import NetwrightError
-from netwright.model.resources import Port
 from netwright.server.kubernetes import verdicts
 from netwright.server.kubernetes.verdicts import REPLICA_SET, Verified
 
@@ -32,13 +31,16 @@ LISTED_FROM = 4
 _PODS = "/api/v1/pods"
 
 T = TypeVar("T")
-Checked = PodIdentity | NetwrightError
+Verdict: TypeAlias = PodIdentity | NetwrightError
+"""A pod as Kubernetes has it, or why the host may not claim for it."""
 log = structlog.get_logger(__name__)
 
 
 class Api(Protocol):
     """What is needed of kube-apiserver: `kubernetes.api.ApiServer`, or a test's double."""
 
+    @property
+    def url(self) -> str: ...
     async def get(self, path: str, kind: type[T], *, metadata_only: bool = False) -> T: ...
     async def list(self, path: str, **query: str) -> tuple[tuple[Some, ...], str]: ...
     async def close(self) -> None: ...
@@ -54,7 +56,11 @@ class Cluster:
         self._makers: OrderedDict[str, OwnerReference] = OrderedDict()
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE_MAX)
 
-    async def verify(self, host: str, pods: Sequence[PodIdentity]) -> list[Checked]:
+    @property
+    def url(self) -> str:
+        return self.api.url
+
+    async def verify(self, host: str, pods: Sequence[PodIdentity]) -> list[Verdict]:
         """Each pod as Kubernetes has it, with the owner that makes such pods; or why not.
 
         A ReplicaSet's pods are its Deployment's: the next rollout's set has the same names.
@@ -73,7 +79,7 @@ class Cluster:
             return ""
         return "" if verdicts.is_over(pod, found) else found.node
 
-    async def _verify_one(self, host: str, pod: PodIdentity) -> Checked:
+    async def _verify_one(self, host: str, pod: PodIdentity) -> Verdict:
         try:
             known = self._known.get(pod.uid)
             if known is None:
@@ -85,7 +91,7 @@ class Cluster:
             self._known.move_to_end(known.uid)
             return replace(known, owner=await self._maker(known)).identity(self.name)
         except NetwrightError as error:
-            return error
+            return verdicts.not_known(pod, host, error)
 
     async def _ask(self, pod: PodIdentity) -> Verified | None:
         try:
@@ -129,59 +135,6 @@ class Cluster:
 
     def _remember(self, pod: Verified) -> None:
         _put(self._known, pod.uid, pod)
-
-
-class Clusters:
-    """All clusters that the server asks, by name."""
-
-    def __init__(self, clusters: Mapping[str, Cluster]) -> None:
-        self._clusters = clusters
-
-    def __iter__(self) -> Iterator[Cluster]:
-        return iter(self._clusters.values())
-
-    async def close(self) -> None:
-        for cluster in self._clusters.values():
-            await cluster.api.close()
-
-    async def verify(
-        self, host: str, asked: Sequence[tuple[str, PodIdentity | None]]
-    ) -> list[Checked | None]:
-        """Of each unique name with its pod: the pod as Kubernetes has it, or why it is refused.
-
-        None for what is no pod's, such as a podman host's.
-        """
-        answers: list[Checked | None] = [None] * len(asked)
-        of_cluster: dict[str, list[int]] = {}
-        for index, (name, pod) in enumerate(asked):
-            if pod is None:
-                answers[index] = verdicts.reserved(name, self._clusters.keys())
-            elif pod.cluster in self._clusters:
-                of_cluster.setdefault(pod.cluster, []).append(index)
-            else:
-                answers[index] = verdicts.unknown_cluster(pod, self._clusters.keys())
-        for name, indices in of_cluster.items():
-            pods = [pod for index in indices if (pod := asked[index][1]) is not None]
-            found = await self._clusters[name].verify(host, pods)
-            for index, answer in zip(indices, found, strict=True):
-                answers[index] = answer
-        return answers
-
-    async def holder_lives(self, port: Port, claimant: PodIdentity) -> NetwrightError | None:
-        """Why the pod cannot have a port that another pod has; None: that one is over.
-
-        A node that was taken over cannot take a living pod's name, whatever pods of its own run.
-        """
-        holder = port.claim.pod if port.claim is not None and not port.claim.is_ended else None
-        if holder is None or holder.uid == claimant.uid or holder.cluster not in self._clusters:
-            return None
-        try:
-            node = await self._clusters[holder.cluster].node_of(holder)
-        except NetwrightError as error:
-            return error
-        if not node:
-            return None
-        return verdicts.still_another_pods(port.unique_name or "", holder, node)
 
 
 def _path(pod: PodIdentity) -> str:

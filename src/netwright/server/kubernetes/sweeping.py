@@ -1,6 +1,6 @@
 """Lets go of ports that are kept for owners which are gone from their cluster.
 
-    every SWEEP_S, each cluster: owners that ports wait for, by pages ─▶ one list for each kind and
+    now and then, each cluster: owners that ports wait for, by pages ─▶ one list for each kind and
     namespace ─▶ those that it does not have are gone ─▶ their ports are let go of
 
 Only a whole list of the same cluster proves an owner gone: while kube-apiserver is away, denies us,
@@ -8,7 +8,7 @@ or is another cluster than the one that was seen first, nobody's owner is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote
 
@@ -16,13 +16,12 @@ import structlog
 
 from netwright.kubernetes.api import NotThere, TooOld
 from netwright.kubernetes.objects import Resources, Some
-from netwright.model.errors import NetwrightError
+from netwright.model.errors import InternalError, NetwrightError
 from netwright.server.commands import Caller, Command
 from netwright.server.containers.commands import LetGoOfOwners
-from netwright.server.kubernetes.clusters import Cluster, Clusters
+from netwright.server.kubernetes.clusters import Cluster
 from netwright.server.queries import KeptOwner
 
-SWEEP_S = 30.0
 PAGE = 500
 _ITSELF = Caller(project_id="", is_admin=True)
 _KNOWN_KINDS: Mapping[tuple[str, str], str] = {
@@ -50,8 +49,14 @@ class Sweeper:
     """`run` sweeps until cancelled. One process's sweeps do no harm beside another's."""
 
     def __init__(
-        self, clusters: Clusters, owners: Owners, commit: Callable[[Command], Awaitable[Any]]
+        self,
+        clusters: Collection[Cluster],
+        owners: Owners,
+        commit: Callable[[Command], Awaitable[Any]],
+        *,
+        every_s: float,
     ) -> None:
+        self._every_s = every_s
         self._clusters = clusters
         self._owners = owners
         self._commit = commit
@@ -61,7 +66,7 @@ class Sweeper:
 
     async def run(self) -> NoReturn:
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(self._every_s)
             await self.sweep()
 
     async def sweep(self) -> None:
@@ -126,13 +131,14 @@ class Sweeper:
 
     async def _let_go(self, cluster: str, gone: frozenset[str]) -> None:
         uids, let_go = sorted(gone), 0
-        while ports := await self._owners.ports_of_owners(cluster, uids, PAGE):
+        before: tuple[str, ...] = ()
+        while ports := tuple(await self._owners.ports_of_owners(cluster, uids, PAGE)):
+            if ports == before:
+                raise InternalError(f"Ports of gone owners are not let go of: {ports[0]}.")
             await self._commit(
-                LetGoOfOwners(
-                    caller=_ITSELF, cluster=cluster, owners=gone, port_ids=tuple(ports)
-                )
+                LetGoOfOwners(caller=_ITSELF, cluster=cluster, owners=gone, port_ids=ports)
             )
-            let_go += len(ports)
+            let_go, before = let_go + len(ports), ports
         log.info("owners are gone from kubernetes", cluster=cluster, owners=len(gone), ports=let_go)
 
     def _told(self, where: str, trouble: str) -> None:

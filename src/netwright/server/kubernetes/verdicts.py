@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from netwright.kubernetes.objects import Owner, PodObject
 from netwright.model.containers import OwnerReference, PodIdentity
-from netwright.model.errors import Denied, UniqueNameConflict
+from netwright.model.errors import Denied, NetwrightError, Unavailable, UniqueNameConflict
 from netwright.model.resources import Value
 
 REPLICA_SET = "ReplicaSet"
@@ -80,6 +80,15 @@ def still_another_pods(name: str, holder: PodIdentity, node: str) -> UniqueNameC
         f"unique_name '{name}' is pod {holder}'s (uid {holder.uid}), which Kubernetes says runs on"
         f" node {node}.",
         next="Delete that pod first, or let portName tell the two apart, such as by {pod}.",
+    )
+
+
+def not_known(pod: PodIdentity, host: str, error: NetwrightError) -> Unavailable:
+    """kube-apiserver is away, or refuses the server's own credentials: not the host's fault."""
+    return Unavailable(
+        f"Whether pod {pod} of cluster {pod.cluster} runs on host {host} is not known:"
+        f" {error.message}",
+        next=error.next or "Look at kube-apiserver, and ask again.",
     )
 
 

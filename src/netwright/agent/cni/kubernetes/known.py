@@ -11,8 +11,8 @@ import msgspec
 
 from netwright.agent.cni.pods import Pod
 from netwright.kubernetes.objects import Change, Metadata
+from netwright.model.containers import OwnerReference
 from netwright.model.resources import Value
-from netwright.model.wire import OwnerReference
 
 PodKey: TypeAlias = tuple[str, str]
 """Namespace and name."""

@@ -13,7 +13,7 @@ from tests.doubles.virtual_time import run
 from netwright.agent.cni.kubernetes.known import STATIC_UID
 from netwright.agent.cni.kubernetes.source import NAMESPACES, PODS, KubernetesPods
 from netwright.agent.cni.pods import Pod, PodUnknownError
-from netwright.model.wire import OwnerReference
+from netwright.model.containers import OwnerReference
 
 SET = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "uid-set"}
 SELECTOR = {"netwright.io/network-labels": "env=prod"}
