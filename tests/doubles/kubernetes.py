@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -41,7 +41,7 @@ def programs() -> Path:
 class Kubernetes:
     """One cluster's API. `etcd` keeps what it holds while kube-apiserver is stopped."""
 
-    def __init__(self, directory: Path, ports: tuple[int, int, int]) -> None:
+    def __init__(self, directory: Path, ports: Sequence[int]) -> None:
         self.directory = directory
         self.port, self._etcd_port, self._peer_port = ports
         self.url = f"https://127.0.0.1:{self.port}"
@@ -338,8 +338,8 @@ def _reference(owner: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def kubernetes(ports: tuple[int, int, int]) -> Iterator[Kubernetes]:
-    """A running one, which is stopped and removed at the end."""
+def kubernetes(ports: Sequence[int]) -> Iterator[Kubernetes]:
+    """A running one at three free ports of loopback, which is stopped and removed at the end."""
     directory = Path(tempfile.mkdtemp(prefix="nwk-", dir="/var/tmp"))
     found = Kubernetes(directory, ports)
     try:

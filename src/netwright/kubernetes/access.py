@@ -1,4 +1,4 @@
-"""How a cluster is reached: a kubeconfig's current context, or the pod's service account. Pure."""
+"""How a cluster is reached: a kubeconfig's current context, or the pod's service account."""
 
 import base64
 import binascii

@@ -4,7 +4,6 @@ Credentials are read again when they may have changed: a token's file once it is
 TOKEN_S_MAX, everything after a 401.
 """
 
-import asyncio
 import os
 import ssl
 import tempfile
@@ -123,7 +122,7 @@ class ApiServer:
         while True:
             content = await self._content(path, query, METADATA_OF_MANY)
             page = self._decoded(path, content, Listed)
-            found += page.items
+            found += page.items or ()
             if not page.metadata.next:
                 return tuple(found), page.metadata.resource_version
             query = {**query, "continue": page.metadata.next}
@@ -151,7 +150,7 @@ class ApiServer:
             async with self._open().get(
                 self.url + path,
                 params=query,
-                headers=self._headers(METADATA_OF_MANY),
+                headers=self._headers(METADATA_OF_ONE),  # each line is an object
                 timeout=timeout,
                 allow_redirects=False,
                 server_hostname=self._access.server_name or None,
@@ -208,17 +207,15 @@ class ApiServer:
             raise self._away(_reason(error)) from error
 
     async def _renew(self) -> None:
-        """Who waits for another answer meanwhile asks again."""
+        """With other certificates all connections are; who waits for an answer asks again."""
+        before = self._access
         try:
             self._access = self._read()
         except InvalidConfiguration as error:
             raise self._away(error.message) from error
         self._token_until = 0.0
-        session, self._session = self._session, None
-        if session is not None:
-            asyncio.get_running_loop().call_later(
-                REQUEST_S_MAX, lambda: asyncio.ensure_future(session.close())
-            )
+        if self._access != before:
+            await self.close()
 
     def _refusal(self, path: str, status: int, content: bytes) -> Exception:
         try:

@@ -85,10 +85,13 @@ class _ListMetadata(_Read, frozen=True, kw_only=True):
 
 
 class Listed(_Read, frozen=True, kw_only=True):
-    """A page of a list, or its only one; `metadata.next` asks for the one after it."""
+    """A page of a list, or its only one; `metadata.next` asks for the one after it.
+
+    An empty list is `null` there.
+    """
 
     metadata: _ListMetadata
-    items: tuple[Some, ...] = ()
+    items: tuple[Some, ...] | None = None
 
 
 class Change(StrEnum):
