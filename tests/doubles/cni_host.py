@@ -13,6 +13,7 @@ from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
 from netwright.agent.cni.made import Fitting, Seen
+from netwright.agent.cni.pods import Pod, PodSource, PodUnknownError
 from netwright.agent.cni.ports import Ports
 from netwright.agent.cni.reconciler import Reconciler
 from netwright.agent.cni.records import Records
@@ -22,7 +23,14 @@ from netwright.agent.reconcile import Pass
 from netwright.agent.wiring import NewDevice, Outcome, Plugged, Wired, WiringError, WiringStatus
 from netwright.client.mirror import Key
 from netwright.cni.protocol import Request
-from netwright.model.errors import HTTP_STATUS, NetwrightError, PortNotFound
+from netwright.model.container_errors import NoSlotFree
+from netwright.model.containers import SLOT
+from netwright.model.errors import (
+    HTTP_STATUS,
+    NetwrightError,
+    PortNotFound,
+    UniqueNameConflict,
+)
 from netwright.model.resources import FixedIp, Network, Port, Subnet, VifType
 from netwright.model.wire import (
     CONTAINER_OWNER,
@@ -30,6 +38,7 @@ from netwright.model.wire import (
     ContainerPortOutcome,
     ContainerPortOutcomes,
     ContainerPorts,
+    EndedContainerPort,
     EndedContainerPorts,
     ItemError,
 )
@@ -52,10 +61,14 @@ def subnet(subnet_id: str = "sub-1", cidr: str = "10.0.0.0/24", **fields: Any) -
 
 
 class ServerDouble:
-    """Ports by unique name. `failure` answers whole requests, `refused` items by their labels."""
+    """Ports by unique name, also kept ones, which no container has.
+
+    `failure` answers whole requests, `refused` items by their labels.
+    """
 
     def __init__(self) -> None:
         self.ports: dict[str, Port] = {}
+        self.keeps: dict[str, str] = {}
         self.requests: list[ContainerPorts | EndedContainerPorts] = []
         self.failure: NetwrightError | None = None
         self.refused: dict[str, NetwrightError] = {}
@@ -76,7 +89,8 @@ class ServerDouble:
         self, host: str, ended: EndedContainerPorts
     ) -> ContainerPortOutcomes:
         await self._asked(host, ended)
-        return ContainerPortOutcomes(outcomes=tuple(map(self._end, ended.unique_names)))
+        assert not ended.unique_names, "a container's end is told with its id"
+        return ContainerPortOutcomes(outcomes=tuple(map(self._end, ended.ended)))
 
     async def _asked(self, host: str, request: ContainerPorts | EndedContainerPorts) -> None:
         assert (host, request.epoch, request.project_id) == (HOST, EPOCH, PROJECT)
@@ -88,29 +102,55 @@ class ServerDouble:
     def _make(self, wanted: ContainerPort) -> ContainerPortOutcome:
         if (refused := self.refused.get(wanted.network_labels)) is not None:
             return _error(refused)
-        if wanted.unique_name not in self.ports:
-            self._count += 1
-            bound = binding(HOST)
-            if self.binding_cause:
-                bound = replace(bound, vif_type=VifType.BINDING_FAILED, cause=self.binding_cause)
-            new = port(
-                f"port-{self._count}-00000000",
-                bound,
-                unique_name=wanted.unique_name,
-                name=wanted.name,
-                device_id=wanted.device_id,
-                device_owner=CONTAINER_OWNER,
-                fixed_ips=(FixedIp(subnet_id="sub-1", ip_address=f"10.0.0.{self._count + 4}"),),
-            )
-            new = replace(new, project_id=PROJECT)
-            self.ports[wanted.unique_name] = new
-            self.made(new)
-        return ContainerPortOutcome(port=self.ports[wanted.unique_name])
+        if wanted.slots:
+            return self._make_slot(wanted)
+        held = self.ports.get(wanted.unique_name)
+        if held is None:
+            return ContainerPortOutcome(port=self._new(wanted))
+        if held.device_id and held.device_id not in {wanted.device_id, wanted.replaces}:
+            return _error(UniqueNameConflict(f"{wanted.unique_name} is {held.device_id}'s"))
+        taken = replace(held, device_id=wanted.device_id, bindings=(binding(HOST),))
+        self.ports[wanted.unique_name] = taken
+        self.made(taken)
+        return ContainerPortOutcome(port=taken)
 
-    def _end(self, name: str) -> ContainerPortOutcome:
-        port = self.ports.pop(name, None)
-        if port is None:
-            return _error(PortNotFound(f"no port {name}"))
+    def _make_slot(self, wanted: ContainerPort) -> ContainerPortOutcome:
+        names = [wanted.unique_name.replace(SLOT, str(n)) for n in range(wanted.slots)]
+        of = {name: one.device_id if (one := self.ports.get(name)) else "" for name in names}
+        own = [name for name in names if of[name] in {wanted.device_id, wanted.replaces} - {""}]
+        for name in [*own, *(name for name in names if not of[name])]:
+            return self._make(replace(wanted, unique_name=name, slots=0))
+        return _error(NoSlotFree("taken"))
+
+    def _new(self, wanted: ContainerPort) -> Port:
+        self._count += 1
+        bound = binding(HOST)
+        if self.binding_cause:
+            bound = replace(bound, vif_type=VifType.BINDING_FAILED, cause=self.binding_cause)
+        new = port(
+            f"port-{self._count}-00000000",
+            bound,
+            unique_name=wanted.unique_name,
+            name=wanted.name,
+            device_id=wanted.device_id,
+            device_owner=CONTAINER_OWNER,
+            fixed_ips=(FixedIp(subnet_id="sub-1", ip_address=f"10.0.0.{self._count + 4}"),),
+        )
+        new = replace(new, project_id=PROJECT)
+        self.ports[wanted.unique_name] = new
+        self.keeps[wanted.unique_name] = wanted.keep
+        self.made(new)
+        return new
+
+    def _end(self, ended: EndedContainerPort) -> ContainerPortOutcome:
+        name = ended.unique_name
+        port = self.ports.get(name)
+        if port is None or port.device_id != ended.container_id:
+            return _error(PortNotFound(f"no port {name} of {ended.container_id}"))
+        if self.keeps[name]:
+            self.ports[name] = replace(port, device_id="", bindings=())
+        else:
+            del self.ports[name]
         self.ended(port)
         return ContainerPortOutcome()
 
@@ -185,6 +225,25 @@ class VethsDouble:
             self.identities[netns] = f"another at {netns}"
 
 
+class PodsDouble:
+    """Kubernetes' pods by namespace and name; `answers` lets them be told of."""
+
+    def __init__(self, *pods: Pod) -> None:
+        self.pods = {(one.namespace, one.name): one for one in pods}
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def pod(self, namespace: str, name: str, uid: str) -> Pod:
+        await self.answers.wait()
+        found = self.pods.get((namespace, name))
+        if found is None or uid not in {"", found.uid}:
+            raise PodUnknownError(f"Kubernetes has no pod {namespace}/{name} of uid {uid!r}")
+        return found
+
+    def trouble(self) -> str:
+        return "" if self.answers.is_set() else "kube-apiserver is away"
+
+
 class MirrorDouble:
     def __init__(self) -> None:
         self.ports: dict[str, Port] = {}
@@ -211,7 +270,7 @@ class LoopDouble:
     def found(self, outcomes: Mapping[str, Outcome]) -> None:
         self.last = Pass(
             cursor="1",
-            ports={},
+            ports=dict(self.mirror.ports),
             networks={},
             attachments={},
             known=NO_GROUPS,
@@ -257,7 +316,8 @@ class PlugsDouble:
 class HostDouble:
     """All of it. `live` begins another life of the agent on what is there."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, pods: PodSource | None = None) -> None:
+        self.pods = pods
         self.calls: list[str] = []
         self.server = ServerDouble()
         self.server.made = self._told
@@ -272,7 +332,7 @@ class HostDouble:
 
     def live(self) -> Containers:
         self.records = Records(self._directory)
-        self.following = Following(self.loop)
+        self.following = Following(HOST, self.loop)
         ports = Ports(
             host=HOST,
             epoch=EPOCH,
@@ -288,6 +348,7 @@ class HostDouble:
             veths=self.veths,
             plugs=self.plugs,
             jitter=lambda: 0.5,
+            pods=self.pods,
         )
         self.reconciler = Reconciler(
             HOST,
@@ -305,7 +366,7 @@ class HostDouble:
         """The agent's loop makes a pass."""
         wired = {each.port_id: self.plugs.outcome for each in self.plugs.devices.values()}
         self.loop.found(wired)
-        self.following.moved()
+        self.containers.passed()
 
     def is_empty(self) -> bool:
         """Whether nothing of any container is left, here or at the server."""

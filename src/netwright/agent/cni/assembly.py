@@ -7,6 +7,7 @@ from netwright.agent.agent import Agent
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import Kernel
+from netwright.agent.cni.pods import PodSource
 from netwright.agent.cni.ports import Ports, PortServer
 from netwright.agent.cni.reconciler import Reconciler
 from netwright.agent.cni.records import Records
@@ -24,10 +25,13 @@ def service(
     server: PortServer,
     agent: Agent,
     plugs: Plugs,
+    pods: PodSource | None = None,
 ) -> Service:
-    """Serves at this socket, and follows the agent's loop. Raises InvalidConfiguration."""
-    following = Following(agent)
-    agent.on_pass = following.moved
+    """Serves at this socket, and follows the agent's loop. Raises InvalidConfiguration.
+
+    `pods` are Kubernetes', where the agent has one.
+    """
+    following = Following(identity.host, agent)
     ports = Ports(
         host=identity.host,
         epoch=identity.epoch,
@@ -45,7 +49,9 @@ def service(
         veths=kernel,
         plugs=plugs,
         jitter=random.random,
+        pods=pods,
     )
+    agent.on_pass = containers.passed
     reconciler = Reconciler(
         identity.host,
         loop=agent,

@@ -28,7 +28,7 @@ _IN_MESSAGE_MAX = 100
 
 
 class Claim(Value, frozen=True, kw_only=True):
-    """What is sent, and for whom in words. `labels_of`: whose the labels are, if an annotation's."""
+    """What is sent, and for whom in words; `labels_of` says whose annotation the labels are."""
 
     port: ContainerPort
     subject: str

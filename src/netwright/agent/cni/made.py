@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
-from netwright.agent.cni.asked import Result
+from netwright.agent.cni.asked import Bandwidth, Result
 from netwright.model.resources import Network, Port, Subnet, Value
 
 DEVICE_PREFIX = "nwc"
@@ -43,6 +43,7 @@ class Fitting(Value, frozen=True, kw_only=True):
     addresses: tuple[Address, ...]
     ways: tuple[Way, ...]
     nameservers: tuple[str, ...] = ()
+    bandwidth: Bandwidth = Bandwidth()
 
 
 class Seen(Value, frozen=True, kw_only=True):

@@ -90,6 +90,8 @@ class Template(Value, frozen=True, kw_only=True):
         parts = tuple(_parts(text))
         if not any(isinstance(part, Field) and part.name != _SLOT for part in parts):
             raise TemplateError("it has no field but {slot}, so that all pods would have one name")
+        if parts.count(Field(_SLOT)) > 1:
+            raise TemplateError(f"it has {SLOT} more than once")
         if text.startswith(OWN):
             raise TemplateError(f"it begins with {OWN}, as names of containers without one do")
         _check_apart(parts)

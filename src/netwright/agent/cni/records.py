@@ -38,10 +38,10 @@ class Stage(StrEnum):
 class Record(Value, frozen=True, kw_only=True):
     """`network` is the name of the runtime's network configuration, not of one of ours.
 
-    `claim` is what the server is asked for; `unique_name` is the claim's, with its {slot}, until the
-    server has answered, which is when `fit` is known; `namespace` (which one it is, as the kernel
-    tells them apart) once it is attached. `moved` says where the port went while the container
-    stayed: nothing that is done with this record concerns the port any more.
+    `claim` is what the server is asked for; `unique_name` is the claim's, with its {slot}, until
+    the server has answered, which is when `fit` is known; `namespace` (which one it is, as the
+    kernel tells them apart) once it is attached. `moved` says where the port went while the
+    container stayed: nothing that is done with this record concerns the port any more.
     """
 
     container_id: str

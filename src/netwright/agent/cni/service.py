@@ -62,6 +62,7 @@ class Service:
             log.info("cni is served", socket=os.fspath(self._path))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._containers.run(), name="containers told")
+                tasks.create_task(self._containers.follow(), name="containers moved")
                 tasks.create_task(self._reconciler.run(), name="leaks")
             raise AssertionError("errands never end by themselves")
         finally:

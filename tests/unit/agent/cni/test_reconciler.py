@@ -219,7 +219,7 @@ async def test_a_port_of_no_container_is_ended_at_the_server(host: HostDouble) -
     await add(host)
     await late_port(host)
     await looks(host)
-    assert host.server.ports.keys() == {"h1/a/eth0"}
+    assert host.server.ports.keys() == {"@h1/a/eth0"}
     assert host.reconciler.found == {Case.PORT: 1}
 
 
@@ -276,7 +276,7 @@ async def test_an_add_that_begins_while_its_old_port_is_ended_comes_after_it(
     host.server.answers.set()
     await looking
     port = await adding
-    assert host.server.ports == {"h1/a/eth0": port}
+    assert host.server.ports == {"@h1/a/eth0": port}
 
 
 async def test_what_cannot_be_ended_is_told_once_and_tried_again(host: HostDouble) -> None:
@@ -334,7 +334,7 @@ async def test_records_that_cannot_be_read_go_when_nothing_is_left_of_their_cont
     assert host.records.all().keys() == {A}  # made anew, from what is there
     assert [each.name for each in path.parent.iterdir()] == ["a@eth0.json"]
     assert host.reconciler.found == {Case.UNRECORDED: 1, Case.UNREADABLE: 1}
-    assert host.server.ports == {"h1/a/eth0": port}
+    assert host.server.ports == {"@h1/a/eth0": port}
 
 
 async def test_many_that_died_at_once_are_few_requests(host: HostDouble) -> None:
