@@ -106,6 +106,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         self._check_fabric_bridge()
         if self.node_name and self.kubernetes is None:
             raise ValueError("node_name is for kubernetes, and there is none")
+        if self.kubernetes is not None and self.cni_socket is None:
+            raise ValueError("kubernetes is for cni_socket, and there is none")
 
     @property
     def management_address(self) -> str | None:

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 class PodApi(Lists, Protocol):
     async def get(self, path: str, kind: type[T], *, metadata_only: bool = False) -> T: ...
+    async def close(self) -> None: ...
 
 
 class KubernetesPods:
@@ -66,6 +67,7 @@ class KubernetesPods:
                 tasks.create_task(self._keep_saved(), name="kubernetes file")
         finally:
             self._save()
+            await self._api.close()
         raise AssertionError("none of them ends")
 
     def trouble(self) -> str:
