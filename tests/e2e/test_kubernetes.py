@@ -17,18 +17,23 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.doubles.cni_host import Ask, HostDouble
 from tests.doubles.kubernetes import Kubernetes, kubernetes
 from tests.e2e.conftest import Server, free_ports, running
 
+from netwright.agent.cni import asked
 from netwright.agent.cni.kubernetes.source import PODS, KubernetesPods
 from netwright.agent.cni.pods import PodUnknownError
+from netwright.cni.protocol import CniError
 from netwright.kubernetes.api import ApiServer, KubernetesDenied, TooOld, read_access
 from netwright.kubernetes.objects import Resources, Some
 from netwright.model.resources import DEFAULT_PROJECT
+from netwright.model.wire import ContainerPort, ContainerPorts
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "kubernetes"
 SOON_S = 60.0
 SELECTOR = "netwright.io/network-labels"
+SET_LABEL = "statefulset.kubernetes.io/pod-name"
 EPOCH = "e1"
 RIGHTS = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding")
 COLLECTIONS = {
@@ -171,7 +176,7 @@ async def test_pods_come_with_labels_owner_and_their_namespaces_annotation(
     kube.namespace("shop", {SELECTOR: "env=prod"})
     owner = kube.owner("StatefulSet", "shop", "db")
     async with source(kube, tmp_path / "pods.json") as pods:
-        labels = {"app": "db", "statefulset.kubernetes.io/pod-name": "db-0"}
+        labels = {"app": "db", SET_LABEL: "db-0"}
         uid = kube.pod("shop", "db-0", "node1", labels=labels, owner=owner)
         found = await pods.pod("shop", "db-0", uid)
         assert (found.node, found.labels) == ("node1", labels)
@@ -378,3 +383,51 @@ def test_new_pods_go_where_networks_are_labelled_so_now(kube: Kubernetes, hosts:
         assert hosts.claim("node1", name, uid)["network_id"] == wanted
         hosts.relabel(first, {"env": "old"})
         hosts.relabel(second, {"env": "prod"})
+
+
+# -- the verbs
+
+
+async def test_labels_and_annotations_say_which_port_in_which_network(
+    kube: Kubernetes, tmp_path: Path
+) -> None:
+    kube.namespace("team", {SELECTOR: "env=prod,team=a"})
+    owner = kube.owner("StatefulSet", "team", "db")
+    config = {
+        "labels": "env=default",
+        "cluster": "k",
+        "portName": f"{{cluster}}/{{namespace}}/{{labels.app}}/{{labels.{SET_LABEL}}}",
+        "keep": "while-owner-exists",
+    }
+    async with source(kube, tmp_path / "pods.json") as pods:
+        host = HostDouble(tmp_path / "records", pods=pods)
+
+        async def add(name: str, uid: str, container: str) -> ContainerPort:
+            pod = {"K8S_POD_NAMESPACE": "team", "K8S_POD_NAME": name, "K8S_POD_UID": uid}
+            environment = {
+                "container_id": container,
+                "netns": f"/netns/{container}",
+                "args": ";".join(f"{key}={value}" for key, value in pod.items()),
+            }
+            ask = Ask(environment=environment, config=config)
+            await host.containers.add(asked.parse(ask.request()))
+            request = host.server.requests[-1]
+            assert isinstance(request, ContainerPorts)
+            return request.ports[0]
+
+        labels = {"app": "db", SET_LABEL: "db-0"}
+        uid = kube.pod("team", "db-0", "node1", labels=labels, owner=owner)
+        claim = await add("db-0", uid, "a")
+        assert (claim.unique_name, claim.network_labels) == ("k/team/db/db-0", "env=prod,team=a")
+        assert claim.pod is not None
+        assert claim.pod.owner is not None
+        assert (claim.pod.uid, claim.pod.owner.kind) == (uid, "StatefulSet")
+
+        own = {SELECTOR: "env=own"}
+        uid = kube.pod("team", "bare", "node1", labels={"app": "db"}, annotations=own)
+        with pytest.raises(CniError, match=SET_LABEL) as refused:
+            await add("bare", uid, "b")
+        assert "pod team/bare" in refused.value.message
+        labels[SET_LABEL] = "db-1"
+        uid = kube.pod("team", "db-1", "node1", labels=labels, annotations=own, owner=owner)
+        assert (await add("db-1", uid, "b")).network_labels == "env=own"
