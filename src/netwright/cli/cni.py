@@ -1,8 +1,9 @@
 """`netwright cni`: the plugin by which runtimes of containers get networks of this host's agent."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,9 +38,13 @@ def _group() -> None:
 def install(
     *,
     labels: Annotated[
-        str,
+        str | None,
         typer.Option(metavar="SELECTOR", help="Networks for containers: 'env=prod,tier in (web)'."),
-    ],
+    ] = None,
+    conflist: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take this conflist as it is, in place of --labels."),
+    ] = None,
     name: Annotated[str, typer.Option(help="The network's name at the runtime.")] = "netwright",
     bin_directory: Annotated[
         Path, typer.Option(metavar="DIRECTORY", help="Where runtimes look for plugins.")
@@ -61,6 +66,16 @@ def install(
     ] = False,
 ) -> None:
     """Write the plugin and a conflist that asks for networks by their labels."""
+    if (labels is None) == (conflist is None):
+        raise InvalidConfiguration(
+            "One of --labels and --conflist must be given.",
+            next="Give --labels 'env=prod', or a conflist of your own.",
+        )
+    if conflist is not None:
+        content = installing.read_conflist(conflist)
+        _install(conf_directory / conflist.name, content, bin_directory, in_python=in_python)
+        return
+    assert labels is not None, "it is one of both"
     if cni_version not in VERSIONS:
         raise InvalidConfiguration(
             f"--cni-version is {cni_version!r}.", next=f"Name one of {', '.join(VERSIONS)}."
@@ -74,9 +89,15 @@ def install(
         ) from error
     if not name or "/" in name or name.startswith("."):
         raise InvalidConfiguration(f"--name is {name!r}.", next="It becomes part of a file name.")
+    made = installing.conflist(name, cni_version, labels, socket=agent_socket, wait_for=wait_for)
+    _install(conf_directory / f"10-{name}.conflist", made, bin_directory, in_python=in_python)
+
+
+def _install(
+    conf: Path, content: Mapping[str, Any], bin_directory: Path, *, in_python: bool
+) -> None:
     source = installing.program(in_python=in_python)
-    conf = conf_directory / f"10-{name}.conflist"
-    content = installing.conflist(name, cni_version, labels, socket=agent_socket, wait_for=wait_for)
     target = installing.install(source, bin_directory, conf, content)
     kind = "the compiled front end" if source == installing.PROGRAM else "the front end in Python"
-    say(f"{target} is {kind}; {conf} asks for networks with {labels}.")
+    asks = ", ".join(filter(None, (one.get("labels") for one in installing.ours(content))))
+    say(f"{target} is {kind}; {conf} asks for networks with {asks}.")

@@ -3,7 +3,7 @@
 The program first: a runtime that finds the conflist runs it. Each file is replaced whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,30 @@ def conflist(
     return {"cniVersion": version, "name": name, "plugins": [plugin]}
 
 
+def read_conflist(path: Path) -> dict[str, Any]:
+    """A conflist of somebody's own. Raises InvalidConfiguration for one without this plugin."""
+    try:
+        content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        is_ours = any(ours(content)) and path.suffix == ".conflist"
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"{path} cannot be read: {error.strerror}.", next="Name a conflist that is there."
+        ) from error
+    except (ValueError, AttributeError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise InvalidConfiguration(
+            f"{path} is no conflist of this plugin.",
+            next='Its name ends in .conflist, and one of its plugins has "type": "netwright".',
+        )
+    return content
+
+
+def ours(conflist: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """This plugin's objects in a conflist. Raises ValueError and its like for what is none."""
+    return [plugin for plugin in conflist.get("plugins", ()) if plugin.get("type") == TYPE]
+
+
 def install(source: Path, bin_directory: Path, conf: Path, content: Mapping[str, Any]) -> Path:
     """Write program and conflist; the program's path. Raises InvalidConfiguration.
 
@@ -58,12 +82,12 @@ def install(source: Path, bin_directory: Path, conf: Path, content: Mapping[str,
 def _require_ours(conf: Path) -> None:
     try:
         found = msgspec.json.decode(conf.read_bytes(), type=dict[str, Any])
-        types = [plugin.get("type") for plugin in found.get("plugins", ())]
+        is_ours = any(ours(found))
     except FileNotFoundError:
         return
     except (OSError, ValueError, AttributeError, TypeError):
-        types = []
-    if TYPE not in types:
+        is_ours = False
+    if not is_ours:
         raise InvalidConfiguration(
             f"{conf} is there already, and no conflist of this plugin.",
             next="Move it away, or name another network by --name.",
