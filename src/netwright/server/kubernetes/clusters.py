@@ -23,7 +23,7 @@ from netwright.model.errors import NetwrightError
 from netwright.server.kubernetes import verdicts
 from netwright.server.kubernetes.verdicts import REPLICA_SET, Verified
 
-REMEMBERED_MAX = 200_000
+REMEMBERED_MAX = 100_000
 """Pods; beyond, the one that was asked for longest ago is forgotten."""
 ASKED_AT_ONCE_MAX = 16
 LISTED_FROM = 4
