@@ -11,6 +11,8 @@ from netwright.lab.state import Lab
 
 __all__ = ["Answer", "Running", "Runtime", "address_of", "build_front_end"]
 
+PLUGINS = Path("/usr/lib/cni")
+"""Debian's containernetworking-plugins."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -63,6 +65,25 @@ class Runtime:
         answer = self.run("ADD", container)
         assert answer.code == 0, answer
         return answer.out
+
+    def chain(
+        self, verb: str, container: str, others: Sequence[Mapping[str, Any]], result: Any = None
+    ) -> Any:
+        """Run a conflist as libcni does: our plugin, then `others` of Debian's, with prevResult.
+
+        What the last one answers; each must succeed. DEL goes the other way round.
+        """
+        version, name = "1.0.0", self.config["name"]
+        plugins = [{**self.config, "cniVersion": version}]
+        plugins += [{"cniVersion": version, "name": name, **other} for other in others]
+        for plugin in reversed(plugins) if verb == "DEL" else plugins:
+            config = plugin if result is None else {**plugin, "prevResult": result}
+            is_ours = plugin["type"] == self.config["type"]
+            program = self.program if is_ours else PLUGINS / plugin["type"]
+            answer = runtime.start(program, config, self.environment(verb, container)).finish()
+            assert answer.code == 0, (plugin["type"], answer)
+            result = answer.out if verb == "ADD" else result
+        return result
 
     def inside(self, container: str, argv: Sequence[str]) -> str:
         return processes.run(self.namespace(container), list(argv))
