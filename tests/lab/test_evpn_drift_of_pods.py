@@ -10,7 +10,9 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain, product
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -23,6 +25,7 @@ from netwright.fabric.drivers.linux.node import ProcessNode
 from netwright.lab import faults, migration, probe, spec
 from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, eventually
+from netwright.lab.places import ID_LENGTH
 from netwright.model.resources import HostState
 from netwright.model.states import BindingState, Event
 from netwright.model.wire import CONTAINER_OWNER
@@ -68,19 +71,6 @@ def watcher(evpn: Evpn) -> Spawned:
     return watcher
 
 
-def pods(evpn: Evpn, **hosts: str) -> list[Spawned]:
-    """Instances whose ports are containers'."""
-    made = evpn.spawn("red", **hosts)
-
-    async def own(api: Networking) -> None:
-        for one in made:
-            change = {"device_owner": CONTAINER_OWNER}
-            await api.update(Collection.PORTS, one.instance.id, change)
-
-    evpn.nova.ask(lambda client: own(Networking(client)))
-    return made
-
-
 def dropped(evpn: Evpn, leaf: str, host: str) -> tuple[Fenced, ...]:
     """What a leaf drops at the port to a host, read back from the switch."""
     loopback = frr.fabric_switch(evpn.lab, leaf).speaker.loopback
@@ -98,14 +88,6 @@ def dropped(evpn: Evpn, leaf: str, host: str) -> tuple[Fenced, ...]:
 
 def port_of(leaf: str, host: str) -> str:
     return f"{host}-eth{LEAVES.index(leaf)}"
-
-
-def drop_of(pod: Spawned) -> Fenced:
-    return Fenced(
-        port_id=pod.instance.id,
-        mac_address=pod.instance.mac,
-        addresses=tuple(sorted((pod.address(), pod.address(6)))),
-    )
 
 
 def speak(namespace: str, watcher: Spawned) -> None:
@@ -138,122 +120,158 @@ def heard(evpn: Evpn, place: str, interface: str, filters: Iterable[str]) -> Ite
         counts += [one.stop() for one in captures]
 
 
-def drift(evpn: Evpn, moved: Sequence[Spawned], host: str = NEW) -> None:
+class Pod(NamedTuple):
+    """One that has moved, or is about to, while its old process may run on."""
+
+    spawned: Spawned
+    host: str
+    old: str
+    """The namespace where it ran first."""
+
+    def says(self, evpn: Evpn, watcher: Spawned) -> list[int]:
+        """What the watcher hears of the old one, which speaks."""
+        with heard(evpn, watcher.instance.id, "eth0", words_of(self.spawned)) as words:
+            speak(self.old, watcher)
+        return words
+
+    def await_silence(self, evpn: Evpn, watcher: Spawned) -> None:
+        """A data path may forward by what it has cached until it looks at its rules again."""
+        began = time.monotonic()
+        assert eventually(lambda: self.says(evpn, watcher) == [0, 0, 0], SOON_S)
+        took_s = time.monotonic() - began
+        print(f"silent on {self.host} within {took_s:.2f} s")  # noqa: T201 - for who looks
+
+
+def pods(evpn: Evpn, **hosts: str) -> list[Pod]:
+    """Instances whose ports are containers'."""
+    made = evpn.spawn("red", **hosts)
+
+    async def own(api: Networking) -> None:
+        for one in made:
+            change = {"device_owner": CONTAINER_OWNER}
+            await api.update(Collection.PORTS, one.instance.id, change)
+
+    evpn.nova.ask(lambda client: own(Networking(client)))
+    return [
+        Pod(one, one.host, evpn.lab.namespace(f"vm-{one.instance.id[:ID_LENGTH]}")) for one in made
+    ]
+
+
+def drift(evpn: Evpn, moved: Sequence[Pod], host: str = NEW) -> None:
     """The pods start on a new node, and their ports with them."""
-    for pod in moved:
-        migration.receive(evpn.lab, host, pod.instance.id)
+    spawned = [pod.spawned for pod in moved]
+    for one in spawned:
+        migration.receive(evpn.lab, host, one.instance.id)
     began = time.monotonic()
-    evpn.nova.bind({pod.instance.id: host for pod in moved})
-    evpn.nova.await_status(moved)
+    evpn.nova.bind({one.instance.id: host for one in spawned})
+    evpn.nova.await_status(spawned)
     took_s = time.monotonic() - began
-    for pod in moved:
-        migration.resume(evpn.lab, pod.instance.id, host)
+    for one in spawned:
+        migration.resume(evpn.lab, one.instance.id, host)
     left = ", ".join(pod.host for pod in moved)
     print(f"from {left} to {host}: ACTIVE after {took_s:.2f} s")  # noqa: T201 - for who looks
-
-
-def has_fallen_silent(evpn: Evpn, watcher: Spawned, pod: Spawned, namespace: str) -> bool:
-    with heard(evpn, watcher.instance.id, "eth0", words_of(pod)) as words:
-        speak(namespace, watcher)
-    return words == [0, 0, 0]
-
-
-def reaches(evpn: Evpn, watcher: Spawned, pod: Spawned) -> bool:
-    return probe.ping(evpn.lab, watcher.instance.id, pod.address(), count=PINGS).lost == 0
-
-
-def bindings(evpn: Evpn, pod: Spawned) -> dict[str, BindingState]:
-    port = evpn.told().ports[pod.instance.id]
-    return {binding.host: binding.state for binding in port.bindings}
 
 
 def test_a_pod_leaves_a_host_that_is_alive(evpn: Evpn, watcher: Spawned) -> None:
     """Its agent withdraws it, and no leaf has to drop anything."""
     (pod,) = pods(evpn, alive=FROZEN)
-    old = evpn.lab.namespace(f"vm-{pod.instance.id[:11]}")
     assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)
-    with heard(evpn, watcher.instance.id, "eth0", words_of(pod)) as before:
-        speak(old, watcher)
-    assert all(before), f"the capture hears the old one while it may speak: {before}"
+    assert all(pod.says(evpn, watcher)), "the capture hears the old one while it may speak"
     drift(evpn, [pod])
-    assert eventually(lambda: has_fallen_silent(evpn, watcher, pod, old), SOON_S)
-    answers = f"ether src {pod.instance.mac} and icmp[icmptype] == icmp-echoreply"
-    with heard(evpn, watcher.instance.id, "eth0", (*words_of(pod), answers)) as after:
-        speak(old, watcher)
-        assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)
-    assert after[:-1] == [0, 0, 0]
-    assert after[-1], "the capture hears the new one answer"
+    pod.await_silence(evpn, watcher)
+    assert_answered_once(evpn, watcher, pod)
     assert bindings(evpn, pod) == {NEW: BindingState.UP}
     assert evpn.host(FROZEN).port_fences == ()
-    migration.finish(evpn.lab, pod.instance.id, NEW)
+    migration.finish(evpn.lab, pod.spawned.instance.id, NEW)
 
 
 def test_pods_leave_hosts_that_are_silent_and_those_return(evpn: Evpn, watcher: Spawned) -> None:
     moved = pods(evpn, frozen=FROZEN, cut=CUT, dead=DEAD)
-    by_host = dict(zip(FAULTS, moved, strict=True))
-    old = {one.instance.id: evpn.lab.namespace(f"vm-{one.instance.id[:11]}") for one in moved}
-    speaking = [by_host[host] for host in (FROZEN, CUT)]
-    leaf_of = {host: evpn.leaf_in_use(host) for host in (FROZEN, CUT)}
-
-    for host_faults in FAULTS.values():
-        for what, silent in host_faults:
-            faults.fail(evpn.lab, what, silent=silent)
-    for host in FAULTS:
-        assert eventually(lambda: evpn.host(host).state is HostState.UNKNOWN, SILENT_S), host  # noqa: B023
+    speaking = [pod for pod in moved if pod.host != DEAD]
+    leaf_of = {pod.host: evpn.leaf_in_use(pod.host) for pod in speaking}
+    for what, silent in chain.from_iterable(FAULTS.values()):
+        faults.fail(evpn.lab, what, silent=silent)
+    assert eventually(lambda: states(evpn) == {HostState.UNKNOWN}, SILENT_S)
     for pod in speaking:
-        with heard(evpn, watcher.instance.id, "eth0", words_of(pod)) as before:
-            speak(old[pod.instance.id], watcher)
-        assert all(before), f"silent is not dead, all of it is heard: {before}"
+        assert all(pod.says(evpn, watcher)), "silent is not dead: all of it is heard"
 
     drift(evpn, moved)
-    for host, pod in by_host.items():
-        for leaf in LEAVES:
-            assert dropped(evpn, leaf, host) == (drop_of(pod),), (host, leaf)
+    for pod in moved:
+        assert_dropped(evpn, pod)
         assert bindings(evpn, pod) == {NEW: BindingState.UP}
-        proven = [
-            one for one in evpn.nova.history(pod.instance.id) if one.event == Event.HOST_FENCED
-        ]
-        assert [(one.host, one.actor) for one in proven] == [(host, "fabric")], host
-
-    # The old ones speak on: their leaves hear that, and nobody behind those does.
-    for host in (FROZEN, CUT):
-        pod, leaf = by_host[host], leaf_of[host]
-        answers = f"ether src {pod.instance.mac} and icmp[icmptype] == icmp-echoreply"
-        assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)  # noqa: B023
-        with (
-            heard(evpn, leaf, port_of(leaf, host), words_of(pod)) as arrived,
-            heard(evpn, watcher.instance.id, "eth0", (*words_of(pod), answers)) as after,
-            probe.pinging(evpn.lab, watcher.instance.id, pod.address(), count=200) as run,
-        ):
-            speak(old[pod.instance.id], watcher)
-            pings = run.finish()
-        assert all(arrived), f"the old one on {host} speaks: {arrived}"
-        assert after[:-1] == [0, 0, 0], host
-        assert pings.lost == 0, "the address is where it moved to, all the while"
-        assert after[-1] <= pings.sent + 1, "each ping is answered once"
-        assert after[-1] >= pings.received
-
-    # They return; each gives up what is no longer its own, and then its leaves let it through.
-    for host_faults in FAULTS.values():
-        for what, _ in reversed(host_faults):
-            faults.heal(evpn.lab, what)
-    for host in FAULTS:
-        assert eventually(lambda: evpn.host(host).state is HostState.UP, SILENT_S), host  # noqa: B023
-        assert eventually(lambda: not evpn.host(host).port_fences, SOON_S), (  # noqa: B023
-            evpn.host(host).port_fences
-        )
-        for leaf in LEAVES:
-            assert dropped(evpn, leaf, host) == (), (host, leaf)
+        history = evpn.nova.history(pod.spawned.instance.id)
+        proofs = [one for one in history if one.event == Event.HOST_FENCED]
+        assert [(one.host, one.actor) for one in proofs] == [(pod.host, "fabric")]
     for pod in speaking:
-        with heard(evpn, watcher.instance.id, "eth0", words_of(pod)) as after:
-            speak(old[pod.instance.id], watcher)
-            assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)  # noqa: B023
-        assert after == [0, 0, 0], "its host does not let it through any more"
+        leaf = leaf_of[pod.host]
+        with heard(evpn, leaf, port_of(leaf, pod.host), words_of(pod.spawned)) as arrived:
+            assert_answered_once(evpn, watcher, pod)
+        assert all(arrived), f"the old one on {pod.host} speaks, as its leaf's port shows"
+
+    for what, _ in reversed(list(chain.from_iterable(FAULTS.values()))):
+        faults.heal(evpn.lab, what)
+    assert eventually(lambda: states(evpn) == {HostState.UP}, SILENT_S)
+    assert eventually(lambda: not any(evpn.host(host).port_fences for host in FAULTS), SOON_S)
+    for host, leaf in product(FAULTS, LEAVES):
+        assert dropped(evpn, leaf, host) == (), (host, leaf)
+    for pod in speaking:
+        pod.await_silence(evpn, watcher)
+        assert_answered_once(evpn, watcher, pod)
+    evpn.await_well()
 
     # One goes back to where it came from, and works there.
-    back = by_host[CUT]
-    migration.finish(evpn.lab, back.instance.id, NEW)
+    back = next(pod for pod in moved if pod.host == CUT)
+    migration.finish(evpn.lab, back.spawned.instance.id, NEW)
     drift(evpn, [back], CUT)
-    migration.finish(evpn.lab, back.instance.id, CUT)
+    migration.finish(evpn.lab, back.spawned.instance.id, CUT)
     assert eventually(lambda: reaches(evpn, watcher, back), SOON_S)
-    evpn.await_well()
+
+
+def assert_answered_once(evpn: Evpn, watcher: Spawned, pod: Pod) -> None:
+    """While the old one speaks, nobody hears it, and each ping is answered, by one."""
+    one = pod.spawned
+    assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)
+    answers = f"ether src {one.instance.mac} and icmp[icmptype] == icmp-echoreply"
+    with (
+        heard(evpn, watcher.instance.id, "eth0", (*words_of(one), answers)) as said,
+        probe.pinging(
+            evpn.lab,
+            watcher.instance.id,
+            one.address(),
+            count=200,
+            patience_s=probe.ANSWERS_S,
+        ) as run,
+    ):
+        speak(pod.old, watcher)
+        pings = run.finish()
+    *old, answered = said
+    assert old == [0, 0, 0], pod.host
+    assert 0 < answered <= pings.sent, "none is answered twice"
+    assert answered >= pings.received, "the capture sees the answers"
+    print(f"from {pod.host}: {pings.lost} of {pings.sent} pings lost")  # noqa: T201 - for who looks
+
+
+def assert_dropped(evpn: Evpn, pod: Pod) -> None:
+    one = pod.spawned
+    drop = Fenced(
+        port_id=one.instance.id,
+        mac_address=one.instance.mac,
+        addresses=tuple(sorted((one.address(), one.address(6)))),
+    )
+    for leaf in LEAVES:
+        assert dropped(evpn, leaf, pod.host) == (drop,), (pod.host, leaf)
+
+
+def states(evpn: Evpn) -> set[HostState]:
+    """Of the hosts that something befalls."""
+    return {evpn.host(host).state for host in FAULTS}
+
+
+def reaches(evpn: Evpn, watcher: Spawned, pod: Pod) -> bool:
+    target = pod.spawned.address()
+    return probe.ping(evpn.lab, watcher.instance.id, target, count=PINGS).lost == 0
+
+
+def bindings(evpn: Evpn, pod: Pod) -> dict[str, BindingState]:
+    port = evpn.told().ports[pod.spawned.instance.id]
+    return {binding.host: binding.state for binding in port.bindings}
