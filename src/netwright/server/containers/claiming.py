@@ -138,7 +138,7 @@ def _take(world: World, command: ClaimPort, port: Port) -> Port:
     is_here = active is not None and active.host == draft.host
     if is_here and container_of(before) == draft.device_id and is_live(before):
         return _renewed(world, before, port)
-    said = f"{_words(port)}; before it was {holder(before)}'s"
+    said = f"{_words(port)}; before it was of {holder(before)}"
     if not is_here:
         return bind(world, port, draft.host, actor=actor_of(command.caller), cause=said)
     port = place(world, port, draft.host)  # another container's device: a generation of its own
