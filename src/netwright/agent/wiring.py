@@ -30,13 +30,30 @@ class Device(Value, frozen=True, kw_only=True):
 
 
 class NewDevice(Value, frozen=True, kw_only=True):
-    """A device that is to be plugged. `owner` says for whom, for whoever looks at the host."""
+    """A device that is to be plugged. `owner` says for whom, for whoever looks at the host.
+
+    `is_limited`: what leaves by it has a limit in the kernel, which the data plane leaves alone.
+    """
 
     name: str
     port_id: str
     mac_address: str
     mtu: int
     owner: str
+    is_limited: bool = False
+
+
+class Plugged(Value, frozen=True, kw_only=True):
+    """What is plugged with the mark of `Plugs`."""
+
+    port_id: str
+    owner: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The container's id and its interface, as `owner` has them."""
+        container_id, _, ifname = self.owner.partition("@")
+        return container_id, ifname
 
 
 class Plugs(Protocol):
@@ -45,11 +62,14 @@ class Plugs(Protocol):
     async def plug(self, device: NewDevice) -> None:
         """Raises WiringError; then it is not known whether it is plugged."""
 
-    async def unplug(self, name: str) -> None:
-        """Nothing happens when it is not there, or is not one that `plug` made.
+    async def unplug(self, name: str, owner: str | None = None) -> None:
+        """Nothing happens when it is not there, or is not one that `plug` made (for that owner).
 
         Raises WiringError.
         """
+
+    async def plugged(self) -> Mapping[str, Plugged]:
+        """All that `plug` made, by name. Raises WiringError."""
 
 
 class Endpoint(Value, frozen=True, kw_only=True):

@@ -7,9 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
-from netwright.agent.cni.asked import Result
+from msgspec.structs import replace
+
+from netwright.agent.cni.asked import Bandwidth, Result
+from netwright.linux.shaping import Limit, limit
 from netwright.model.resources import Network, Port, Subnet, Value
 
+DEVICE_PREFIX = "nwc"
+LINK_MARK = "netwright container "
+"""What the alias of a host's end begins with; the container's id follows."""
 _PORT_ID_CHARACTERS = 11
 _SHOWN_MAX = 100
 DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
@@ -31,7 +37,10 @@ class Way(Value, frozen=True, kw_only=True):
 
 
 class Fitting(Value, frozen=True, kw_only=True):
-    """A container's end of a veth, and the name of the host's."""
+    """A container's end of a veth, and the name of the host's.
+
+    `sent` and `received` are limits of what the container does, None without one.
+    """
 
     port_id: str
     device: str
@@ -40,6 +49,8 @@ class Fitting(Value, frozen=True, kw_only=True):
     addresses: tuple[Address, ...]
     ways: tuple[Way, ...]
     nameservers: tuple[str, ...] = ()
+    sent: Limit | None = None
+    received: Limit | None = None
 
 
 class Seen(Value, frozen=True, kw_only=True):
@@ -54,7 +65,12 @@ class Seen(Value, frozen=True, kw_only=True):
 
 def device_of(port_id: str) -> str:
     """The host's end: at most 15 characters, as the kernel has it."""
-    return f"nwc{port_id[:_PORT_ID_CHARACTERS]}"
+    return f"{DEVICE_PREFIX}{port_id[:_PORT_ID_CHARACTERS]}"
+
+
+def mark_of(container_id: str) -> str:
+    """The alias of a container's devices on the host."""
+    return f"{LINK_MARK}{container_id}"
 
 
 def fitting(
@@ -88,6 +104,17 @@ def fitting(
         nameservers=tuple(
             dict.fromkeys(server for _, subnet in of for server in subnet.dns_nameservers)
         ),
+    )
+
+
+def limited(fit: Fitting, asked: Bandwidth) -> Fitting:
+    """With the limits that were asked for: a container's ingress is what it receives."""
+    received = limit(asked.ingress_rate, asked.ingress_burst, fit.mtu)
+    sent = limit(asked.egress_rate, asked.egress_burst, fit.mtu)
+    return replace(
+        fit,
+        received=received if asked.ingress_rate else None,
+        sent=sent if asked.egress_rate else None,
     )
 
 
