@@ -33,6 +33,7 @@ MODULES = (
     "lists",
     "fabric_plan",
     "fabric_attach",
+    "drift",
 )
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

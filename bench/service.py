@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,8 +52,13 @@ class Service(NamedTuple):
 
 
 @contextmanager
-def running(directory: Path, database: str = "", workers: int = 1) -> Iterator[Service]:
-    """A server, on an empty SQLite file in this directory if no other database is named."""
+def running(
+    directory: Path, database: str = "", workers: int = 1, settings: Mapping[str, str] = {}
+) -> Iterator[Service]:
+    """A server, on an empty SQLite file in this directory if no other database is named.
+
+    `settings` are others of `[server]`, as the environment has them.
+    """
     port = _free_port()
     program = str(Path(sys.executable).with_name("netwright"))
     arguments = ["server", "--listen", f"127.0.0.1:{port}", "--auth", "none"]
@@ -61,6 +66,7 @@ def running(directory: Path, database: str = "", workers: int = 1) -> Iterator[S
         arguments += ["--database", database, "--workers", str(workers)]
     environment = {"PATH": os.environ["PATH"], "NETWRIGHT_CONFIG": "/dev/null"}
     environment["NETWRIGHT_SERVER_STATE_DIRECTORY"] = str(directory)
+    environment |= {f"NETWRIGHT_SERVER_{key.upper()}": one for key, one in settings.items()}
     if "PYTHONPATH" in os.environ:  # the code beside this benchmark, not what is installed
         environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
     process = subprocess.Popen(

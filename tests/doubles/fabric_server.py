@@ -235,10 +235,10 @@ class FabricServer:
         if fence is None or fence.generation != report.generation:
             return
         if report.status is ReportStatus.WITHDRAWN and not fence.is_wanted:
-            await self.put_fences(host.name)
+            await self.put_fences(report.host)
         elif report.status is not ReportStatus.WITHDRAWN and fence.is_wanted:
             state = FenceState.VERIFIED if report.status is ReportStatus.UP else FenceState.ASKED
-            await self.put_fences(host.name, replace(fence, state=state, cause=report.cause))
+            await self.put_fences(report.host, replace(fence, state=state, cause=report.cause))
 
     async def put_fences(self, host: str, *fences: PortFence) -> None:
         """The host with just these fences of ports."""

@@ -1,8 +1,8 @@
 """A pod's port leaves its host: alive, frozen, partitioned while it forwards, dead; all return.
 
-The smallest fabric that can show it: a spine, a pair of leaves, five hosts on both. Pods are played
-by namespaces; their ports are containers', and bound anew as an orchestrator does when its node is
-lost. What leaves drop is read from the switches by a driver of the test's own.
+The smallest fabric that can show it: a spine, a pair of leaves, five hosts on both. A pod is a
+container whose port bears a name; it is started on another node by CNI while the old one runs on,
+as when a node is lost. What leaves drop is read from the switches by a driver of the test's own.
 """
 
 import asyncio
@@ -10,22 +10,24 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain, product
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
+from tests.lab.cni_runtime import Runtime, build_front_end
 from tests.lab.evpn import Evpn, evpn_lab
 
 from netwright.client.networking import Collection, Networking
 from netwright.fabric.config import Fenced, Interface
 from netwright.fabric.drivers.frr.driver import FrrDriver
 from netwright.fabric.drivers.linux.node import ProcessNode
-from netwright.lab import faults, migration, probe, spec
+from netwright.lab import faults, probe, spec
 from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, eventually
 from netwright.model.resources import HostState
 from netwright.model.states import BindingState, Event
-from netwright.model.wire import CONTAINER_OWNER
 
 pytestmark = pytest.mark.lab
 
@@ -68,19 +70,6 @@ def watcher(evpn: Evpn) -> Spawned:
     return watcher
 
 
-def pods(evpn: Evpn, **hosts: str) -> list[Spawned]:
-    """Instances whose ports are containers'."""
-    made = evpn.spawn("red", **hosts)
-
-    async def own(api: Networking) -> None:
-        for one in made:
-            change = {"device_owner": CONTAINER_OWNER}
-            await api.update(Collection.PORTS, one.instance.id, change)
-
-    evpn.nova.ask(lambda client: own(Networking(client)))
-    return made
-
-
 def dropped(evpn: Evpn, leaf: str, host: str) -> tuple[Fenced, ...]:
     """What a leaf drops at the port to a host, read back from the switch."""
     loopback = frr.fabric_switch(evpn.lab, leaf).speaker.loopback
@@ -100,32 +89,6 @@ def port_of(leaf: str, host: str) -> str:
     return f"{host}-eth{LEAVES.index(leaf)}"
 
 
-def drop_of(pod: Spawned) -> Fenced:
-    return Fenced(
-        port_id=pod.instance.id,
-        mac_address=pod.instance.mac,
-        addresses=tuple(sorted((pod.address(), pod.address(6)))),
-    )
-
-
-def speak(namespace: str, watcher: Spawned) -> None:
-    """Pings of both versions to somebody who is there, and a question for somebody who is not."""
-    for target in (watcher.address(), watcher.address(6), NOBODY):
-        ping = ["ping", "-n", "-q", f"-c{PINGS}", "-i0.1", "-W1", target]
-        argv = ["nsenter", f"--net=/run/netns/{namespace}", *ping]
-        subprocess.run(argv, check=False, capture_output=True, timeout=20)
-
-
-def words_of(pod: Spawned) -> Sequence[str]:
-    """What only the one that pings says, by pcap filter: its successor but answers."""
-    from_it = f"ether src {pod.instance.mac}"
-    return (
-        f"{from_it} and icmp[icmptype] == icmp-echo",
-        f"{from_it} and icmp6 and ip6[40] == 128",
-        f"{from_it} and arp dst host {NOBODY}",
-    )
-
-
 @contextmanager
 def heard(evpn: Evpn, place: str, interface: str, filters: Iterable[str]) -> Iterator[list[int]]:
     """How many frames of each filter an interface saw while the block lasted."""
@@ -138,122 +101,185 @@ def heard(evpn: Evpn, place: str, interface: str, filters: Iterable[str]) -> Ite
         counts += [one.stop() for one in captures]
 
 
-def drift(evpn: Evpn, moved: Sequence[Spawned], host: str = NEW) -> None:
-    """The pods start on a new node, and their ports with them."""
-    for pod in moved:
-        migration.receive(evpn.lab, host, pod.instance.id)
-    began = time.monotonic()
-    evpn.nova.bind({pod.instance.id: host for pod in moved})
-    evpn.nova.await_status(moved)
-    took_s = time.monotonic() - began
-    for pod in moved:
-        migration.resume(evpn.lab, pod.instance.id, host)
-    left = ", ".join(pod.host for pod in moved)
-    print(f"from {left} to {host}: ACTIVE after {took_s:.2f} s")  # noqa: T201 - for who looks
+class Pod(NamedTuple):
+    """One that has moved, or is about to, while its old container may run on.
+
+    `words` are what only who pings says, by pcap filter: its successor but answers.
+    """
+
+    name: str
+    home: Runtime
+    port_id: str
+    mac: str
+    addresses: tuple[str, ...]
+
+    @property
+    def words(self) -> Sequence[str]:
+        from_it = f"ether src {self.mac}"
+        return (
+            f"{from_it} and icmp[icmptype] == icmp-echo",
+            f"{from_it} and icmp6 and ip6[40] == 128",
+            f"{from_it} and arp dst host {NOBODY}",
+        )
+
+    @property
+    def answers(self) -> str:
+        return f"ether src {self.mac} and icmp[icmptype] == icmp-echoreply"
+
+    def speak(self, watcher: Spawned) -> None:
+        """The old one: pings of both versions to who is there, a question for who is not."""
+        for target in (watcher.address(), watcher.address(6), NOBODY):
+            ping = ["ping", "-n", "-q", f"-c{PINGS}", "-i0.1", "-W1", target]
+            argv = ["nsenter", f"--net={self.home.netns(self.name)}", *ping]
+            subprocess.run(argv, check=False, capture_output=True, timeout=20)
+
+    def says(self, evpn: Evpn, watcher: Spawned) -> list[int]:
+        """What the watcher hears of the old one, which speaks."""
+        with heard(evpn, watcher.instance.id, "eth0", self.words) as words:
+            self.speak(watcher)
+        return words
+
+    def await_silence(self, evpn: Evpn, watcher: Spawned) -> None:
+        """A data path may forward by what it has cached until it looks at its rules again."""
+        began = time.monotonic()
+        assert eventually(lambda: self.says(evpn, watcher) == [0, 0, 0], SOON_S)
+        took_s = time.monotonic() - began
+        print(f"silent on {self.home.host} within {took_s:.2f} s")  # noqa: T201 - for who looks
 
 
-def has_fallen_silent(evpn: Evpn, watcher: Spawned, pod: Spawned, namespace: str) -> bool:
-    with heard(evpn, watcher.instance.id, "eth0", words_of(pod)) as words:
-        speak(namespace, watcher)
-    return words == [0, 0, 0]
+@pytest.fixture(scope="module")
+def runtimes(
+    evpn: Evpn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Runtime]]:
+    program = build_front_end(tmp_path_factory.mktemp("cni"))
+    network = str(evpn.nova.network("red")["id"])
+    labels = {"labels": {"app": "pods"}}
+    evpn.nova.ask(lambda client: Networking(client).update(Collection.NETWORKS, network, labels))
+    hosts = (FROZEN, CUT, DEAD, NEW)
+    runtimes = {host: Runtime(evpn.lab, host, program) for host in hosts}
+    yield runtimes
+    for one in runtimes.values():
+        one.end()
 
 
-def reaches(evpn: Evpn, watcher: Spawned, pod: Spawned) -> bool:
-    return probe.ping(evpn.lab, watcher.instance.id, pod.address(), count=PINGS).lost == 0
+def add(runtime: Runtime, name: str, container: str) -> Any:
+    """The pod's container starts there; its port comes with it."""
+    runtime.begin(container)
+    config = {"portName": "drift/{pod}", "keep": "1h"}
+    answer = runtime.run("ADD", container, config=config, CNI_ARGS=f"K8S_POD_NAME={name}")
+    assert answer.code == 0, answer
+    print(f"{name} on {runtime.host}: ADD took {answer.took_s:.2f} s")  # noqa: T201 - for who looks
+    return answer.out
 
 
-def bindings(evpn: Evpn, pod: Spawned) -> dict[str, BindingState]:
-    port = evpn.told().ports[pod.instance.id]
-    return {binding.host: binding.state for binding in port.bindings}
+def started(evpn: Evpn, home: Runtime, name: str) -> Pod:
+    result = add(home, name, name)
+    (port_id,) = (
+        str(port["id"]) for port in evpn.nova.ports() if port["unique_name"] == f"drift/{name}"
+    )
+    (mac,) = {one["mac"] for one in result["interfaces"] if one.get("sandbox")}
+    addresses = tuple(str(one["address"]).partition("/")[0] for one in result["ips"])
+    return Pod(name, home, port_id, str(mac), addresses)
 
 
-def test_a_pod_leaves_a_host_that_is_alive(evpn: Evpn, watcher: Spawned) -> None:
+def test_a_pod_leaves_a_host_that_is_alive(
+    evpn: Evpn, watcher: Spawned, runtimes: Mapping[str, Runtime]
+) -> None:
     """Its agent withdraws it, and no leaf has to drop anything."""
-    (pod,) = pods(evpn, alive=FROZEN)
-    old = evpn.lab.namespace(f"vm-{pod.instance.id[:11]}")
+    pod = started(evpn, runtimes[FROZEN], "alive")
     assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)
-    with heard(evpn, watcher.instance.id, "eth0", words_of(pod)) as before:
-        speak(old, watcher)
-    assert all(before), f"the capture hears the old one while it may speak: {before}"
-    drift(evpn, [pod])
-    assert eventually(lambda: has_fallen_silent(evpn, watcher, pod, old), SOON_S)
-    answers = f"ether src {pod.instance.mac} and icmp[icmptype] == icmp-echoreply"
-    with heard(evpn, watcher.instance.id, "eth0", (*words_of(pod), answers)) as after:
-        speak(old, watcher)
-        assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)
-    assert after[:-1] == [0, 0, 0]
-    assert after[-1], "the capture hears the new one answer"
+    assert all(pod.says(evpn, watcher)), "the capture hears the old one while it may speak"
+    add(runtimes[NEW], pod.name, pod.name)
+    pod.await_silence(evpn, watcher)
+    assert_answered_once(evpn, watcher, pod)
     assert bindings(evpn, pod) == {NEW: BindingState.UP}
     assert evpn.host(FROZEN).port_fences == ()
-    migration.finish(evpn.lab, pod.instance.id, NEW)
 
 
-def test_pods_leave_hosts_that_are_silent_and_those_return(evpn: Evpn, watcher: Spawned) -> None:
-    moved = pods(evpn, frozen=FROZEN, cut=CUT, dead=DEAD)
-    by_host = dict(zip(FAULTS, moved, strict=True))
-    old = {one.instance.id: evpn.lab.namespace(f"vm-{one.instance.id[:11]}") for one in moved}
-    speaking = [by_host[host] for host in (FROZEN, CUT)]
-    leaf_of = {host: evpn.leaf_in_use(host) for host in (FROZEN, CUT)}
-
-    for host_faults in FAULTS.values():
-        for what, silent in host_faults:
-            faults.fail(evpn.lab, what, silent=silent)
-    for host in FAULTS:
-        assert eventually(lambda: evpn.host(host).state is HostState.UNKNOWN, SILENT_S), host  # noqa: B023
+def test_pods_leave_hosts_that_are_silent_and_those_return(
+    evpn: Evpn, watcher: Spawned, runtimes: Mapping[str, Runtime]
+) -> None:
+    moved = [started(evpn, runtimes[host], f"of-{host}") for host in FAULTS]
+    speaking = [pod for pod in moved if pod.home.host != DEAD]
+    for pod in moved:
+        assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)  # noqa: B023 - called here
+    leaf_of = {pod.home.host: evpn.leaf_in_use(pod.home.host) for pod in speaking}
+    for what, silent in chain.from_iterable(FAULTS.values()):
+        faults.fail(evpn.lab, what, silent=silent)
+    assert eventually(lambda: states(evpn) == {HostState.UNKNOWN}, SILENT_S)
     for pod in speaking:
-        with heard(evpn, watcher.instance.id, "eth0", words_of(pod)) as before:
-            speak(old[pod.instance.id], watcher)
-        assert all(before), f"silent is not dead, all of it is heard: {before}"
+        assert all(pod.says(evpn, watcher)), "silent is not dead: all of it is heard"
 
-    drift(evpn, moved)
-    for host, pod in by_host.items():
-        for leaf in LEAVES:
-            assert dropped(evpn, leaf, host) == (drop_of(pod),), (host, leaf)
-        assert bindings(evpn, pod) == {NEW: BindingState.UP}
-        proven = [
-            one for one in evpn.nova.history(pod.instance.id) if one.event == Event.HOST_FENCED
-        ]
-        assert [(one.host, one.actor) for one in proven] == [(host, "fabric")], host
-
-    # The old ones speak on: their leaves hear that, and nobody behind those does.
-    for host in (FROZEN, CUT):
-        pod, leaf = by_host[host], leaf_of[host]
-        answers = f"ether src {pod.instance.mac} and icmp[icmptype] == icmp-echoreply"
-        assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)  # noqa: B023
-        with (
-            heard(evpn, leaf, port_of(leaf, host), words_of(pod)) as arrived,
-            heard(evpn, watcher.instance.id, "eth0", (*words_of(pod), answers)) as after,
-            probe.pinging(evpn.lab, watcher.instance.id, pod.address(), count=200) as run,
-        ):
-            speak(old[pod.instance.id], watcher)
-            pings = run.finish()
-        assert all(arrived), f"the old one on {host} speaks: {arrived}"
-        assert after[:-1] == [0, 0, 0], host
-        assert pings.lost == 0, "the address is where it moved to, all the while"
-        assert after[-1] <= pings.sent + 1, "each ping is answered once"
-        assert after[-1] >= pings.received
-
-    # They return; each gives up what is no longer its own, and then its leaves let it through.
-    for host_faults in FAULTS.values():
-        for what, _ in reversed(host_faults):
-            faults.heal(evpn.lab, what)
-    for host in FAULTS:
-        assert eventually(lambda: evpn.host(host).state is HostState.UP, SILENT_S), host  # noqa: B023
-        assert eventually(lambda: not evpn.host(host).port_fences, SOON_S), (  # noqa: B023
-            evpn.host(host).port_fences
-        )
-        for leaf in LEAVES:
-            assert dropped(evpn, leaf, host) == (), (host, leaf)
+    for pod in moved:
+        add(runtimes[NEW], pod.name, pod.name)
+        assert_dropped(evpn, pod)
+        assert bindings(evpn, pod).keys() == {NEW}
+        history = evpn.nova.history(pod.port_id)
+        proofs = [one for one in history if one.event == Event.HOST_FENCED]
+        assert [(one.host, one.actor) for one in proofs] == [(pod.home.host, "fabric")]
     for pod in speaking:
-        with heard(evpn, watcher.instance.id, "eth0", words_of(pod)) as after:
-            speak(old[pod.instance.id], watcher)
-            assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)  # noqa: B023
-        assert after == [0, 0, 0], "its host does not let it through any more"
+        leaf = leaf_of[pod.home.host]
+        with heard(evpn, leaf, port_of(leaf, pod.home.host), pod.words) as arrived:
+            assert_answered_once(evpn, watcher, pod)
+        assert all(arrived), f"the old one on {pod.home.host} speaks, as its leaf's port shows"
+
+    for what, _ in reversed(list(chain.from_iterable(FAULTS.values()))):
+        faults.heal(evpn.lab, what)
+    assert eventually(lambda: states(evpn) == {HostState.UP}, SILENT_S)
+    assert eventually(lambda: not any(evpn.host(host).port_fences for host in FAULTS), SOON_S)
+    for host, leaf in product(FAULTS, LEAVES):
+        assert dropped(evpn, leaf, host) == (), (host, leaf)
+    for pod in speaking:
+        pod.await_silence(evpn, watcher)
+        assert_answered_once(evpn, watcher, pod)
 
     # One goes back to where it came from, and works there.
-    back = by_host[CUT]
-    migration.finish(evpn.lab, back.instance.id, NEW)
-    drift(evpn, [back], CUT)
-    migration.finish(evpn.lab, back.instance.id, CUT)
+    back = next(pod for pod in moved if pod.home.host == CUT)
+    add(runtimes[CUT], back.name, "back")
     assert eventually(lambda: reaches(evpn, watcher, back), SOON_S)
-    evpn.await_well()
+    assert eventually(lambda: bindings(evpn, back) == {CUT: BindingState.UP}, SOON_S)
+
+
+def assert_answered_once(evpn: Evpn, watcher: Spawned, pod: Pod) -> None:
+    """While the old one speaks, nobody hears it, and each ping is answered, by one."""
+    assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)
+    with (
+        heard(evpn, watcher.instance.id, "eth0", (*pod.words, pod.answers)) as said,
+        probe.pinging(
+            evpn.lab,
+            watcher.instance.id,
+            pod.addresses[0],
+            count=200,
+            patience_s=probe.ANSWERS_S,
+        ) as run,
+    ):
+        pod.speak(watcher)
+        pings = run.finish()
+    *old, answered = said
+    host = pod.home.host
+    assert old == [0, 0, 0], host
+    assert 0 < answered <= pings.sent, "none is answered twice"
+    assert answered >= pings.received, "the capture sees the answers"
+    print(f"from {host}: {pings.lost} of {pings.sent} pings lost")  # noqa: T201 - for who looks
+
+
+def assert_dropped(evpn: Evpn, pod: Pod) -> None:
+    addresses = tuple(sorted(pod.addresses))
+    drop = Fenced(port_id=pod.port_id, mac_address=pod.mac, addresses=addresses)
+    for leaf in LEAVES:
+        assert dropped(evpn, leaf, pod.home.host) == (drop,), (pod.home.host, leaf)
+
+
+def states(evpn: Evpn) -> set[HostState]:
+    """Of the hosts that something befalls."""
+    return {evpn.host(host).state for host in FAULTS}
+
+
+def reaches(evpn: Evpn, watcher: Spawned, pod: Pod) -> bool:
+    run = probe.ping(evpn.lab, watcher.instance.id, pod.addresses[0], count=PINGS)
+    return run.lost == 0
+
+
+def bindings(evpn: Evpn, pod: Pod) -> dict[str, BindingState]:
+    port = evpn.told().ports[pod.port_id]
+    return {binding.host: binding.state for binding in port.bindings}

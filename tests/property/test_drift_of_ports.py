@@ -140,7 +140,8 @@ class Drift(RuleBasedStateMachine):
 
     @rule(name=ports, host=hosts)
     def claim(self, name: str, host: str) -> None:
-        """The port of this name is made, or moves."""
+        """The port of this name is made, or moves, to a host that is heard."""
+        self.beat(host)
         if (port := self.named(name)) is not None:
             self.do(update(port.id, host=host))
             return
@@ -155,6 +156,28 @@ class Drift(RuleBasedStateMachine):
                 port_security_enabled=False,
             )
         )
+
+    @rule(name=ports, host=hosts, proven=st.booleans(), blind=st.booleans())
+    def drift(self, name: str, host: str, *, proven: bool, blind: bool) -> None:
+        """Its host works, falls silent, and the port is claimed elsewhere; leaves may prove it."""
+        port = self.named(name)
+        if port is None or port.active_binding is None or port.active_binding.host == host:
+            return
+        self.work(port.active_binding.host)
+        self.fall_silent(port.active_binding.host)
+        if blind:
+            self.lose(LEAVES[port.active_binding.host][0])
+        self.claim(name, host)
+        self.fence()
+        if proven:
+            self.bring_all()
+            self.work(host)
+
+    @rule(name=ports, host=hosts)
+    def start(self, name: str, host: str) -> None:
+        """It is claimed, and wired if that may be."""
+        self.claim(name, host)
+        self.work(host)
 
     @rule(name=ports)
     def end(self, name: str) -> None:
@@ -326,7 +349,7 @@ class Drift(RuleBasedStateMachine):
         self.store.close()
 
     def settle(self) -> None:
-        """When all is heard and brought, no fence is left, and each port is up where it is bound."""
+        """When all is heard and brought, no fence is left, and ports are up where they belong."""
         for leaf in SWITCHES:
             self.find(leaf)
         for host in HOSTS:

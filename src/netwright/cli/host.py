@@ -11,7 +11,7 @@ from netwright.cli.output import Output, OutputOption, moment, say, show_many, s
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking
 from netwright.model.errors import HostInUse
-from netwright.model.resources import Host, HostState, Nic
+from netwright.model.resources import Host, HostState, Nic, PortFence
 
 NameArgument = Annotated[str, typer.Argument(metavar="HOST")]
 
@@ -141,6 +141,8 @@ def _show(output: Output, host: Host) -> None:
         "Heard": moment(host.heard_at),
         "Conditions": [_condition(host, name, why) for name, why in host.conditions.items()],
     }
+    if host.port_fences:
+        row["Ports that its leaves drop"] = [_fence(one) for one in host.port_fences]
     show_one(output, host, row)
 
 
@@ -160,6 +162,11 @@ def _row(host: Host) -> dict[str, Any]:
 def _condition(host: Host, name: str, why: str) -> str:
     since = host.conditions_since.get(name)
     return f"{name}: {why}" + (f" (since {moment(since)})" if since is not None else "")
+
+
+def _fence(fence: PortFence) -> str:
+    why = f": {fence.cause}" if fence.cause else ""
+    return f"{fence.port_id} {fence.state} (since {moment(fence.since)}){why}"
 
 
 def _nic_state(nic: Nic) -> str:

@@ -32,12 +32,18 @@ APPLY_S_MAX = 30.0
 ROUNDS_MAX = 16
 FRUITLESS_ROUNDS_MAX = 3
 REFUSED_AGAIN = Backoff(first_s=1.0, max_s=60.0)
+LOGGED_MAX = 500
 
 log = structlog.get_logger(__name__)
 
 
 def lines(found: Iterable[Change]) -> tuple[str, ...]:
     return tuple(map(words, found))
+
+
+def _shortened(line: str) -> str:
+    """For the log: what a host's five hundred fences change is one line."""
+    return line if len(line) <= LOGGED_MAX else f"{line[:LOGGED_MAX]}…"
 
 
 class Hold(Value, frozen=True, kw_only=True):
@@ -135,7 +141,8 @@ class Bringer:
         except DeviceError as error:
             log.warning("not all was applied", switch=self._switch, why=error.message)
             return error
-        log.info("applied", switch=self._switch, changes=list(lines(todo[:20])), of=len(todo))
+        said = [_shortened(line) for line in lines(todo[:20])]
+        log.info("applied", switch=self._switch, changes=said, of=len(todo))
         return None
 
     async def _read_back(self, todo: Sequence[Change]) -> Actual:

@@ -1,6 +1,7 @@
 """Whether leaves drop what single ports' fences say, by what they say themselves. Pure.
 
-asked     read back at each of the host's interfaces, on every leaf of it  ─▶ up
+asked     read back at each of the host's interfaces, on every leaf of it,
+          or that the interface is held down                                ─▶ up
           a leaf lacks it, refuses it or does not answer                    ─▶ down, which and why
 verified  a leaf that answers has lost it                                   ─▶ down
 lifting   no leaf of the host has it any more                               ─▶ withdrawn
@@ -169,6 +170,7 @@ class _Sight:
         self._drops: dict[tuple[str, str], frozenset[str]] = {}
         self._gets: dict[tuple[str, str], frozenset[str] | None] = {}
         self._wanted: dict[tuple[str, str], frozenset[str]] = {}
+        self._shut: set[tuple[str, str]] = set()
         self._refusals: dict[str, str] = {}
         leaves = paths.leaves(host)
         if not leaves:
@@ -201,9 +203,13 @@ class _Sight:
     def _stays(
         self, leaf: str, interface: str, drops: frozenset[str], senders: frozenset[str]
     ) -> bool:
-        """Whether it is there, and no pass that is under way takes it off."""
+        """Whether it is there or nothing passes, and no pass that is under way changes that.
+
+        Drivers let nothing pass at a port that they open before all is in place.
+        """
         gets = self._gets[leaf, interface]
-        return senders <= drops and (gets is None or senders <= gets)
+        is_shut = (leaf, interface) in self._shut
+        return (is_shut or senders <= drops) and (gets is None or senders <= gets)
 
     def _look(
         self, leaf: str, interfaces: Iterable[str], paths: LeafPaths, lit: frozenset[str]
@@ -218,6 +224,9 @@ class _Sight:
         for interface in interfaces:
             place = (leaf, interface)
             self._drops[place] = _dropped(view.actual.config, interface)
+            port = view.actual.config.interfaces.get(interface)
+            if port is not None and port.is_down and not view.actual.links.get(interface, True):
+                self._shut.add(place)
             self._gets[place] = (
                 None if view.bringing is None else _dropped(view.bringing, interface)
             )

@@ -3,6 +3,7 @@
 import asyncio
 
 from msgspec.structs import replace
+from tests.doubles.server import ServerDouble
 from tests.doubles.values import binding, network, port
 
 from netwright.agent.desired import Desired, desired
@@ -45,10 +46,11 @@ def test_it_is_said_of_the_fences_generation_once_nothing_stands() -> None:
     assert silenced([replace(FENCE, state=FenceState.LIFTING)], wanted(), Wired()) == {}
 
 
-class Server:
-    """Takes reports; everything else of it is not asked."""
+class Server(ServerDouble):
+    """Takes reports, and says nothing of them."""
 
     def __init__(self) -> None:
+        super().__init__([network()])
         self.batches: list[ReportBatch] = []
         self.is_away = False
 
@@ -77,7 +79,7 @@ def found(*reports: Report) -> Pass:
 def test_it_is_told_once_and_again_after_a_lost_reply_or_a_new_stream() -> None:
     async def main() -> None:
         server = Server()
-        session = Session(Identity(host="h1", epoch="e", driver="d"), server)  # type: ignore[arg-type] - reports alone
+        session = Session(Identity(host="h1", epoch="e", driver="d"), server)
         (report,) = silenced([FENCE], wanted(), Wired()).values()
         server.is_away = True
         try:

@@ -123,6 +123,21 @@ async def test_nics_say_which_one_is_in_use(server: HttpDouble) -> None:
     assert "eth0 up without a path, eth1 active, eth2 standby" in done.out
 
 
+async def test_a_host_shows_which_ports_its_leaves_drop(server: HttpDouble) -> None:
+    fence = {
+        "port_id": "p-1",
+        "generation": 3,
+        "macs": ["fa:16:3e:00:00:01"],
+        "state": "asked",
+        "asked_at": 30.0,
+        "since": 30.0,
+        "cause": "switch leaf2 does not answer",
+    }
+    server.answer("GET", "/v1/hosts/h1", json.dumps({**HOST, "port_fences": [fence]}))
+    done = await run("host", "show", "h1", "--server", server.url)
+    assert "p-1 asked (since 1970-01-01 00:00:30Z): switch leaf2 does not answer" in done.out
+
+
 async def test_json_and_yaml_are_what_the_api_says(server: HttpDouble) -> None:
     as_json = await run("host", "show", "h1", "--output", "json", NETWRIGHT_URL=server.url)
     assert json.loads(as_json.out) == HOST

@@ -95,6 +95,21 @@ def test_one_leaf_that_does_not_keeps_it_unproven_and_is_named(other: View, word
     assert judged(told, view("leaf1", DROPS), other) is None, "the server knows"
 
 
+def test_a_port_that_is_held_down_lets_nothing_through() -> None:
+    """As at a leaf that is isolated, or started anew: it is opened with all in place."""
+    held = SwitchConfig(interfaces={"h1": Interface(name="h1", is_down=True)})
+
+    def other(*, link: bool = False, **more: Any) -> View:
+        actual = Actual(config=held, links={"h1": link}, boot_id="b")
+        return View(name="leaf2", status=SwitchStatus.ISOLATED, actual=actual, **more)
+
+    one = view("leaf1", DROPS)
+    assert judged(ASKED, one, other()) == (UP, "")
+    assert judged(ASKED, one, other(bringing=config(DROPS))) == (UP, "")
+    for open_ in (other(link=True), other(bringing=config())):
+        assert judged(ASKED, one, open_) == (DOWN, "leaf2/h1 lets it through")
+
+
 def test_what_another_port_has_dropped_at_the_interface_counts() -> None:
     """An interface drops each sender once, whoever's it is."""
     other = Fenced(port_id="q", mac_address="02:00:00:00:00:02", addresses=(ADDRESS,))
