@@ -19,6 +19,7 @@ def test_the_plugin_is_told_labels_and_no_network() -> None:
         "name": "pods",
         "type": "netwright",
         "labels": "env=prod,tier=web",
+        "capabilities": {"bandwidth": True},
         "agentSocket": str(cni_socket_path(lab, "host1")),
         "waitFor": "active",
     }
