@@ -25,6 +25,8 @@ from netwright.model.resources import HostState
 _LISTEN_TIMEOUT_S = 30.0
 _REGISTER_TIMEOUT_S = 30.0
 _IN_SYNC_TIMEOUT_S = 60.0
+_IN_SYNC_TIMEOUT_S_MORE = 3.0
+"""For each switch: where there are a hundred, each has its turn on the machine's few cores."""
 
 
 def start(lab: Lab, progress: Callable[[str], None] = lambda _: None) -> Orchestrator:
@@ -54,7 +56,8 @@ def await_converged(orchestrator: Orchestrator) -> None:
     if not (lab.layout.fabric and services.has_fabric_controller()):
         return
     names = [*(one.speaker.node for one in lab.layout.fabric), *lab.nodes("router")]
-    if not fabric_state.await_in_sync(orchestrator, names, _IN_SYNC_TIMEOUT_S):
+    timeout_s = _IN_SYNC_TIMEOUT_S + _IN_SYNC_TIMEOUT_S_MORE * len(names)
+    if not fabric_state.await_in_sync(orchestrator, names, timeout_s):
         known = fabric_state.switches(orchestrator)
         words = (f"{name} {known[name].status if name in known else 'unknown'}" for name in names)
         raise LabError(f"lab {lab.name}: not all switches are as planned: {', '.join(words)}")
