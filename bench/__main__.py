@@ -27,6 +27,8 @@ MODULES = (
     "agent_idle",
     "device_up",
     "cni_add",
+    "pods_at_once",
+    "churn",
     "group_members",
     "round_trips",
     "quotas",

@@ -2,7 +2,8 @@
 
 The front end is run against an agent that answers at once, in turns with a static program that
 returns at once: what is above that is its own. ADDs are run in a lab on one host as a runtime does,
-one by one, ended one by one, and then many at once.
+one by one, ended one by one, in turns with their floor (`cni_floor`), while which the agent is
+halted; and then a hundred at once. An ADD counts from its process's start to its end.
 """
 
 import json
@@ -11,15 +12,21 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.doubles.cni_agent import answer, cni_agent
 
+from bench.cni_floor import Floor, floors
+from bench.device_up import halted
 from bench.result import Result, at_most
-from bench.rig import running_lab
+from bench.rig import agent_pid, running_lab
+from bench.sqlite_alone import Replay, creations
 from netwright.client.networking import Collection, Networking
 from netwright.lab import netns
 from netwright.lab.nodes.host import cni_socket_path
@@ -28,26 +35,72 @@ from netwright.lab.orchestrator import Orchestrator
 ROOT = Path(__file__).parents[1]
 HOST = "host1"
 RUNS = 200
-ADDS = 40
-AT_ONCE = 20
+TURNS = 8
+EACH_TURN = 5
+AT_ONCE = 100
 FRONT_END_MS_MAX = 2.0
-SETTLE_S = 1.0
-"""For what the host still does about the ends."""
+FLOORS_MAX = 2.0
+EACH_MS_MAX = 15.0
+SETTLE_S = 0.5
+"""For what the host still does about the turn before."""
 RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.5/24"}] * 2}
+
+
+class Took(NamedTuple):
+    """Seconds of each ADD and DEL by turns, of the floor likewise, and of many ADDs together."""
+
+    adds: list[Sequence[float]]
+    ends: list[Sequence[float]]
+    floors: list[Sequence[Floor]]
+    many_s: float
 
 
 def run() -> list[Result]:
     with _programs() as (front_end, nothing):
         alone, trivial = _front_end(front_end, nothing)
-        with running_lab() as orchestrator:
-            one, ended, many = _adds(orchestrator, front_end)
+        with _commits() as commits, running_lab() as orchestrator:
+            took = _adds(orchestrator, front_end, commits)
     return [
         Result("a static program that returns at once, p50", trivial * 1e3, "ms"),
         at_most("  the front end above it, p50", (alone - trivial) * 1e3, FRONT_END_MS_MAX, "ms"),
-        Result("ADD, warm, p50", one * 1e3, "ms"),
-        Result("  DEL, p50", ended * 1e3, "ms"),
-        Result(f"  {AT_ONCE} ADDs at once, each", many / AT_ONCE * 1e3, "ms"),
+        *_floor(took),
+        Result("ADD, warm, p50", statistics.median(chain(*took.adds)) * 1e3, "ms"),
+        at_most("  … / its floor, median of turns", _ratio(took), FLOORS_MAX),
+        Result("  DEL, p50", statistics.median(chain(*took.ends)) * 1e3, "ms"),
+        at_most(f"  {AT_ONCE} ADDs at once, each", took.many_s / AT_ONCE * 1e3, EACH_MS_MAX, "ms"),
     ]
+
+
+def _floor(took: Took) -> Iterator[Result]:
+    every = [*chain(*took.floors)]
+
+    def of(part: Callable[[Floor], float]) -> float:
+        return statistics.median(map(part, every)) * 1e3
+
+    yield Result("an ADD's floor, p50", of(lambda one: one.all_s), "ms")
+    yield Result("  a durable commit of a bound port", of(lambda one: one.commit_s), "ms")
+    yield Result("  a veth, furnished by netlink", of(lambda one: one.links_s), "ms")
+    yield Result("  an OVSDB transaction, carried out", of(lambda one: one.rows_s), "ms")
+    yield Result("  a flow bundle and its barrier", of(lambda one: one.flows_s), "ms")
+
+
+def _ratio(took: Took) -> float:
+    """Turns are compared with those just before them: they met the same machine."""
+    return statistics.median(
+        statistics.median(adds) / statistics.median(one.all_s for one in floors)
+        for adds, floors in zip(took.adds, took.floors, strict=True)
+    )
+
+
+@contextmanager
+def _commits() -> Iterator[Replay]:
+    with tempfile.TemporaryDirectory(prefix="nwb-", dir="/var/tmp") as directory:
+        made = creations(batches=TURNS * EACH_TURN, ports=1, host=HOST)
+        replay = Replay(Path(directory) / "ports.db", made)
+        try:
+            yield replay
+        finally:
+            replay.close()
 
 
 @contextmanager
@@ -72,33 +125,41 @@ def _front_end(front_end: Path, nothing: Path) -> tuple[float, float]:
     return statistics.median(took[front_end]), statistics.median(took[nothing])
 
 
-def _adds(orchestrator: Orchestrator, front_end: Path) -> tuple[float, float, float]:
-    """Seconds of one ADD and one DEL, p50, and of many ADDs at once, all together."""
+def _adds(orchestrator: Orchestrator, front_end: Path, commits: Replay) -> Took:
     lab = orchestrator.lab
     network = str(orchestrator.network("blue")["id"])
     labels = {"labels": {"app": "pods"}}
     orchestrator.ask(lambda client: Networking(client).update(Collection.NETWORKS, network, labels))
     socket = str(cni_socket_path(lab, HOST))
     config = {"cniVersion": "1.0.0", "name": "pods", "labels": "app=pods", "agentSocket": socket}
-    names = [lab.namespace(f"ct-{n}") for n in range(ADDS + AT_ONCE)]
+    names = [lab.namespace(f"ct-{n}") for n in range(AT_ONCE)]
     netns.create(names)
+    agent = agent_pid(lab, HOST)
 
     def ask(verb: str, name: str) -> float:
         return _run(front_end, verb, name, str(netns.FOLDER / name), config)
 
     try:
-        adds = [ask("ADD", name) for name in names[:ADDS]]
-        ends = [ask("DEL", name) for name in names[:ADDS]]
-        time.sleep(SETTLE_S)
+        for verb in ("ADD", "DEL"):
+            ask(verb, names[0])  # the first of all is not warm
+        took = Took([], [], [], 0.0)
+        for turn in (names[at : at + EACH_TURN] for at in range(0, TURNS * EACH_TURN, EACH_TURN)):
+            with halted(agent):
+                bare = partial(floors, lab, HOST, turn, commits)
+                took.floors.append(orchestrator.ask(bare))
+            time.sleep(SETTLE_S)
+            took.adds.append([ask("ADD", name) for name in turn])
+            took.ends.append([ask("DEL", name) for name in turn])
+            time.sleep(SETTLE_S)
         began = time.perf_counter()
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda name: ask("ADD", name), names[ADDS:]))
-        together = time.perf_counter() - began
-        for name in names[ADDS:]:
+            list(pool.map(lambda name: ask("ADD", name), names))
+        many_s = time.perf_counter() - began
+        for name in names:
             ask("DEL", name)
     finally:
         netns.delete(names)
-    return statistics.median(adds), statistics.median(ends), together
+    return took._replace(many_s=many_s)
 
 
 def _run(

@@ -2,16 +2,17 @@
 
 The hosts' agents are the real ones over TCP (`bench.simulated_hosts`); server and hosts have this
 machine together. The project's default group allows by prefix, not by membership: of groups of
-20,000 members each host would have to hear of each (`group_members` measures that). In bulk, ports are made and bound by requests of a hundred, from a client that
-knows the hosts beforehand and waits for nothing else: no device, no watch, no report. Both are run
-against a fresh server each, with all hosts registered.
+20,000 members each host would have to hear of each (`group_members` measures that). In bulk, ports
+are made and bound by requests of a hundred, from a client that knows the hosts beforehand and waits
+for nothing else: no device, no watch, no report. Each is run against a fresh server, with all hosts
+registered.
 """
 
 import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -71,8 +72,8 @@ def _first(errors: list[str]) -> str:
 
 
 @contextmanager
-def scene() -> Iterator[tuple[Service, str]]:
-    """A server with a network for pods; its id."""
+def scene() -> Iterator[tuple[Service, Path]]:
+    """A server with a network for pods; the directory of its state."""
     # Not /tmp, which may be in memory.
     with (
         tempfile.TemporaryDirectory(prefix="nwb-", dir="/var/tmp") as directory,
@@ -82,7 +83,7 @@ def scene() -> Iterator[tuple[Service, str]]:
         labelled = {"network": {"labels": {"app": "pods"}}}
         service.put(f"/v2.0/networks/{network_id}", labelled)
         _allow_by_prefix(service)
-        yield service, network_id
+        yield service, Path(directory)
 
 
 def _allow_by_prefix(service: Service) -> None:
@@ -97,7 +98,8 @@ def _allow_by_prefix(service: Service) -> None:
 
 
 def _in_bulk(hosts: int, pods: int) -> Took:
-    with scene() as (service, network_id):
+    with scene() as (service, _):
+        network_id = service.get("/v2.0/networks")["networks"][0]["id"]
         names = [f"sim{n:03}" for n in range(hosts)]
         registration = {"epoch": "e", "driver": "ovs", "physical_networks": {"physnet1": "b"}}
         for name in names:
@@ -120,7 +122,7 @@ def _in_bulk(hosts: int, pods: int) -> Took:
         return Took(wall_s, used, 0.0, most_resident_megabytes([service.pid]))
 
 
-async def _post(url: str, bodies: list[dict[str, object]]) -> float:
+async def _post(url: str, bodies: Sequence[Mapping[str, object]]) -> float:
     timeout = aiohttp.ClientTimeout(total=REQUEST_S_MAX)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         left = iter(bodies)
@@ -153,5 +155,5 @@ def _by_agents(hosts: int, pods: int) -> tuple[Took, list[Started]]:
     return took, started
 
 
-def _used(made: "list[Hosts] | tuple[Hosts, ...]") -> float:
+def _used(made: Sequence[Hosts]) -> float:
     return sum(cpu_seconds(each.pid) for each in made)

@@ -1,4 +1,4 @@
-"""Hosts whose agents are the real ones but for what they do to their host, in processes of their own.
+"""Hosts whose agents are the real ones but for what they do to their host; many in a process.
 
     parent ──a line of JSON──▶ process of hosts ──▶ agent, its watch, its CNI verbs ──TCP──▶ server
            ◀──a line of JSON──
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -91,7 +91,7 @@ class Told(NamedTuple):
 
     server: str
     first: int
-    count: int
+    hosts: int
 
 
 class Hosts:
@@ -183,7 +183,8 @@ class _Host:
         )
         self.agent = Agent(identity, client, wiring, jitter=random.random)
         self._following = Following(self.agent)
-        self.agent.on_pass = self._following.moved
+        self.agent.on_pass = self._passed
+        self._passes = asyncio.Event()
         self._containers = Containers(
             self.name,
             ports=Ports(
@@ -207,8 +208,7 @@ class _Host:
 
     async def ready(self) -> None:
         await self.agent.registered()
-        while not self.agent.mirror.complete:
-            await asyncio.sleep(0.05)
+        await self._until(lambda: self.agent.last is not None)
 
     async def add(self, container: str) -> None:
         config = Configuration(cni_version="1.1.0", name="pods", labels=LABELS)
@@ -228,9 +228,22 @@ class _Host:
 
     async def all_active(self, count: int) -> None:
         """Return when so many of its ports are ACTIVE, as the server tells."""
-        ports = self.agent.mirror.ports
-        while sum(port.state is PortState.ACTIVE for port in ports.values()) < count:
-            await asyncio.sleep(0.1)
+
+        def are_active() -> bool:
+            states = [port.state for port in self.agent.mirror.ports.values()]
+            return states.count(PortState.ACTIVE) >= count
+
+        await self._until(are_active)
+
+    def _passed(self) -> None:
+        self._following.moved()
+        self._passes.set()
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        """As its loop's passes find it: all that the watch brings is followed by one."""
+        while not holds():
+            self._passes.clear()
+            await self._passes.wait()
 
 
 class _Work:
@@ -297,7 +310,7 @@ async def _serve(told: Told, directory: Path) -> None:
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(Client(told.server, timeout_s=REQUEST_S_MAX))
-            for _ in range(told.count)
+            for _ in range(told.hosts)
         ]
         hosts = [_Host(told.first + n, client, directory) for n, client in enumerate(clients)]
         running = [asyncio.create_task(host.run()) for host in hosts]

@@ -28,7 +28,7 @@ Key: TypeAlias = tuple[str, str]
 
 KEPT, DRAFT = ".json", ".new"
 PAGE = 4096
-"""What the kernel takes over from one write whole or not at all, as far as a killed process goes."""
+"""So much of a write the kernel takes over whole or not at all, when its process is killed."""
 
 log = structlog.get_logger(__name__)
 
