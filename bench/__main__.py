@@ -25,6 +25,7 @@ MODULES = (
     "agent_memory",
     "lab_up",
     "agent_idle",
+    "agent_pods",
     "device_up",
     "cni_add",
     "pods_at_once",

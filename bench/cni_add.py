@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.doubles.cni_agent import answer, cni_agent
 
@@ -56,7 +56,7 @@ class Took(NamedTuple):
 
 
 def run() -> list[Result]:
-    with _programs() as (front_end, nothing):
+    with programs() as (front_end, nothing):
         alone, trivial = _front_end(front_end, nothing)
         with _commits() as commits, running_lab() as orchestrator:
             took = _adds(orchestrator, front_end, commits)
@@ -104,7 +104,7 @@ def _commits() -> Iterator[Replay]:
 
 
 @contextmanager
-def _programs() -> Iterator[tuple[Path, Path]]:
+def programs() -> Iterator[tuple[Path, Path]]:
     with tempfile.TemporaryDirectory(prefix="nwb-") as directory:
         front_end, nothing = Path(directory, "netwright"), Path(directory, "nothing")
         subprocess.run([ROOT / "scripts/build-cni", front_end], check=True, timeout=60)
@@ -121,23 +121,19 @@ def _front_end(front_end: Path, nothing: Path) -> tuple[float, float]:
     with cni_agent(socket, answer(200, RESULT)):
         for _ in range(RUNS):
             for program, found in took.items():
-                found.append(_run(program, "ADD", "c", "/netns", config))
+                found.append(run_plugin(program, "ADD", "c", "/netns", config))
     return statistics.median(took[front_end]), statistics.median(took[nothing])
 
 
 def _adds(orchestrator: Orchestrator, front_end: Path, commits: Replay) -> Took:
     lab = orchestrator.lab
-    network = str(orchestrator.network("blue")["id"])
-    labels = {"labels": {"app": "pods"}}
-    orchestrator.ask(lambda client: Networking(client).update(Collection.NETWORKS, network, labels))
-    socket = str(cni_socket_path(lab, HOST))
-    config = {"cniVersion": "1.0.0", "name": "pods", "labels": "app=pods", "agentSocket": socket}
+    config = pods_on(orchestrator, HOST, ["blue"])
     names = [lab.namespace(f"ct-{n}") for n in range(AT_ONCE)]
     netns.create(names)
     agent = agent_pid(lab, HOST)
 
     def ask(verb: str, name: str) -> float:
-        return _run(front_end, verb, name, str(netns.FOLDER / name), config)
+        return run_plugin(front_end, verb, name, str(netns.FOLDER / name), config)
 
     try:
         for verb in ("ADD", "DEL"):
@@ -162,8 +158,20 @@ def _adds(orchestrator: Orchestrator, front_end: Path, commits: Replay) -> Took:
     return took._replace(many_s=many_s)
 
 
-def _run(
-    program: Path, verb: str, container: str, namespace: str, config: Mapping[str, str]
+def pods_on(orchestrator: Orchestrator, host: str, networks: Sequence[str]) -> Mapping[str, Any]:
+    """The plugin's configuration on a host, for pods in these networks, which get their label."""
+    for name in networks:
+        network = str(orchestrator.network(name)["id"])
+        labels = {"labels": {"app": "pods"}}
+        orchestrator.ask(
+            lambda client, of=network: Networking(client).update(Collection.NETWORKS, of, labels)
+        )
+    socket = str(cni_socket_path(orchestrator.lab, host))
+    return {"cniVersion": "1.0.0", "name": "pods", "labels": "app=pods", "agentSocket": socket}
+
+
+def run_plugin(
+    program: Path, verb: str, container: str, namespace: str, config: Mapping[str, Any]
 ) -> float:
     variables = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_NETNS": namespace}
     stdin_read, stdin_write = os.pipe()
