@@ -27,6 +27,7 @@ from bench.device_up import halted
 from bench.result import Result, at_most
 from bench.rig import agent_pid, running_lab
 from bench.sqlite_alone import Replay, creations
+from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking
 from netwright.lab import netns
 from netwright.lab.nodes.host import cni_socket_path
@@ -161,13 +162,14 @@ def _adds(orchestrator: Orchestrator, front_end: Path, commits: Replay) -> Took:
 def pods_on(orchestrator: Orchestrator, host: str, networks: Sequence[str]) -> Mapping[str, Any]:
     """The plugin's configuration on a host, for pods in these networks, which get their label."""
     for name in networks:
-        network = str(orchestrator.network(name)["id"])
-        labels = {"labels": {"app": "pods"}}
-        orchestrator.ask(
-            lambda client, of=network: Networking(client).update(Collection.NETWORKS, of, labels)
-        )
+        orchestrator.ask(partial(_label, str(orchestrator.network(name)["id"])))
     socket = str(cni_socket_path(orchestrator.lab, host))
     return {"cniVersion": "1.0.0", "name": "pods", "labels": "app=pods", "agentSocket": socket}
+
+
+async def _label(network: str, client: Client) -> None:
+    labels = {"labels": {"app": "pods"}}
+    await Networking(client).update(Collection.NETWORKS, network, labels)
 
 
 def run_plugin(
