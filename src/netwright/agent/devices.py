@@ -120,5 +120,6 @@ def _must_tell(port: Port, host: str, wired: Wired, waiting: Collection[str]) ->
     if not pending and port.id not in waiting:
         return False
     binding = port.binding_on(host)
-    is_awaited = binding is not None and binding.state is BindingState.PREPARING
-    return is_awaited and binding.device_seen_at is None
+    if binding is None or binding.state is not BindingState.PREPARING:
+        return False
+    return binding.device_seen_at is None

@@ -33,6 +33,10 @@ from netwright.model.wire import (
     WatchLine,
 )
 
+MAKING_S_MAX = 30.0
+"""How long an answer for containers' ports is waited for: hundreds of hosts may ask at once, and
+who asks again is queued once more."""
+
 
 class HostList(Value, frozen=True, kw_only=True):
     hosts: tuple[Host, ...]
@@ -79,7 +83,9 @@ class Client(Http):
         self, host: str, wanted: ContainerPorts
     ) -> ContainerPortOutcomes:
         path = _host(host, "container-ports")
-        return await self.call("POST", path, ContainerPortOutcomes, body=wanted)
+        return await self.call(
+            "POST", path, ContainerPortOutcomes, body=wanted, timeout_s=MAKING_S_MAX
+        )
 
     async def end_container_ports(
         self, host: str, ended: EndedContainerPorts
