@@ -233,6 +233,22 @@ async def test_the_hub_finds_watchers_by_group_and_lets_them_go(filled: Core) ->
     assert (len(hub), hub._by_group) == (0, {})
 
 
+async def test_who_watches_rules_alone_is_told_of_no_members(filled: Core) -> None:
+    """As agents do with the groups of their ports that no rule names."""
+    async with asyncio.timeout(WAIT_S):
+        rules = frozenset({Kind.SECURITY_GROUP})
+        stream: Any = filled.watch(after=None, kinds=rules, host=None, groups=frozenset({"web"}))
+        try:
+            watch = Watch(stream)
+            told = [*(await watch.until(LineType.SNAPSHOT_END))]
+            await filled.commit(change("b", security_groups=("web",)))
+            await filled.commit(rule("web", "101"))
+            told += await watch.until(LineType.PUT, "web")
+        finally:
+            await stream.aclose()
+    assert {line.kind for line in told} - {None} == rules
+
+
 # -- who may
 
 
