@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.lab.cni_runtime import Answer, Runtime, address_of
-from tests.lab.test_cni import containers_ports, devices, is_empty, pinging
+from tests.lab.test_cni import containers_ports, devices, is_empty
 
 from netwright.client.networking import Collection, Networking
 from netwright.lab import down, faults, processes, spec, start, up
 from netwright.lab.orchestrator import Orchestrator, eventually
+from netwright.lab.probe import parse_ping
 from netwright.lab.services import AGENT
 
 pytestmark = pytest.mark.lab
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
 HOST, AGENT_OF_HOST = "host2", f"process:host2/{AGENT}"
 SOON_S = 60.0
-PINGS = 500
+PINGS = 100  # of a run; the next one begins at once
 LOST_BY_OVS_MAX = 100
 COMERS = 3
 ROUNDS_MAX = 60
@@ -83,6 +84,45 @@ def scene(nova: Orchestrator, tmp_path: Path) -> Iterator[Scene]:
     assert eventually(lambda: is_empty(nova, "host1", HOST), SOON_S)
 
 
+class Pinger:
+    """Pings every 10 ms from when it is made, until `end`; each run waits for its last reply."""
+
+    def __init__(self, near: Runtime, container: str, address: str) -> None:
+        self.sent = self.lost = 0
+        argv = ["ping", "-n", "-q", "-c", str(PINGS), "-i", "0.01", "-W", "2", address]
+        self._command = ["sh", "-c", f"{' '.join(argv)} || true"]
+        self._near = near
+        self._container = container
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(1)
+        self._running = self._pool.submit(self._run)
+
+    def end(self) -> int:
+        """How many were lost; raises what went wrong."""
+        self._over.set()
+        self._running.result(SOON_S)
+        self._pool.shutdown()
+        return self.lost
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            found = parse_ping(self._near.inside(self._container, self._command))
+            self.sent += found.sent
+            self.lost += found.lost
+
+
+@pytest.fixture
+def pinger(scene: Scene) -> Iterator[Pinger]:
+    """From `a` to `b`, which has answered by now."""
+    pinger = Pinger(scene.near, "a", address_of(scene.result))
+    try:
+        assert eventually(lambda: pinger.sent > 0, SOON_S)
+        assert pinger.lost == 0
+        yield pinger
+    finally:
+        pinger.end()
+
+
 class Comers:
     """Containers that begin and end again and again, as a kubelet does it.
 
@@ -127,23 +167,22 @@ class Comers:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "upgraded"])
 def test_the_agent_is_replaced_while_containers_come_and_go(
-    scene: Scene, how: signal.Signals
+    scene: Scene, pinger: Pinger, how: signal.Signals
 ) -> None:
     """Another process takes over what it finds: no ping of a running container is lost."""
     lab = scene.nova.lab
-    with pinging(scene.near, "a", address_of(scene.result), PINGS) as lost:
-        comers = Comers(scene.far)
-        try:
-            assert eventually(lambda: comers.begun >= COMERS, SOON_S)
-            processes.stop(processes.find(lab, HOST, AGENT), how)
-            assert eventually(lambda: comers.refused >= COMERS, SOON_S)
-            faults.heal(lab, AGENT_OF_HOST)
-            before = comers.begun
-            assert eventually(lambda: comers.begun >= before + COMERS, SOON_S)
-        finally:
-            comers.end()
+    comers = Comers(scene.far)
+    try:
+        assert eventually(lambda: comers.begun >= COMERS, SOON_S)
+        processes.stop(processes.find(lab, HOST, AGENT), how)
+        assert eventually(lambda: comers.refused >= COMERS, SOON_S)
+        faults.heal(lab, AGENT_OF_HOST)
+        before = comers.begun
+        assert eventually(lambda: comers.begun >= before + COMERS, SOON_S)
+    finally:
+        comers.end()
+    assert pinger.end() == 0, f"of {pinger.sent} pings"
     assert comers.strange == []
-    assert lost == [0]
     assert eventually(scene.is_whole, SOON_S)
     assert eventually(lambda: len(containers_ports(scene.nova)) == 2, SOON_S)
     assert len(devices(scene.nova, HOST)) == 1
@@ -152,10 +191,12 @@ def test_the_agent_is_replaced_while_containers_come_and_go(
     assert (kept["stage"], kept["container_id"]) == ("attached", f"{lab.name}-{HOST}-b")
 
 
-def test_open_vswitch_is_restarted_under_containers(scene: Scene) -> None:
-    with pinging(scene.near, "a", address_of(scene.result), PINGS) as lost:
-        faults.fail(scene.nova.lab, f"process:{HOST}/ovs-vswitchd")
-        faults.heal(scene.nova.lab, f"process:{HOST}/ovs-vswitchd")
-    sys.stdout.write(f"ovs-vswitchd restarted: {lost[0]} of {PINGS} pings lost\n")
-    assert lost[0] < LOST_BY_OVS_MAX
+def test_open_vswitch_is_restarted_under_containers(scene: Scene, pinger: Pinger) -> None:
+    before = pinger.sent
+    faults.fail(scene.nova.lab, f"process:{HOST}/ovs-vswitchd")
+    faults.heal(scene.nova.lab, f"process:{HOST}/ovs-vswitchd")
+    assert eventually(lambda: pinger.sent > before + PINGS, SOON_S)
+    lost = pinger.end()
+    sys.stdout.write(f"ovs-vswitchd restarted: {lost} of {pinger.sent} pings lost\n")
+    assert lost < LOST_BY_OVS_MAX
     assert eventually(scene.is_whole, SOON_S)
