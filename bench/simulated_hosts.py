@@ -165,7 +165,10 @@ class _Plugs:
 
 
 class _Veths:
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None: ...
+    async def make(
+        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
+    ) -> None:
+        paired()
 
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
 

@@ -121,9 +121,14 @@ class VethsDouble:
         self.interfaces: dict[tuple[str, str], Fitting] = {}
         self.foreign: set[tuple[str, str]] = set()
         self.failure: OSError | None = None
+        self.late_failure: OSError | None = None
+        self.furnished = asyncio.Event()
+        self.furnished.set()
         self._calls = calls
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
+    async def make(
+        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
+    ) -> None:
         self._calls.append(f"make {fit.device}")
         if netns not in self.namespaces:
             raise NamespaceGoneError(netns)
@@ -132,6 +137,10 @@ class VethsDouble:
         self.interfaces[netns, ifname] = fit
         if self.failure is not None:
             raise self.failure
+        paired()
+        await self.furnished.wait()
+        if self.late_failure is not None:
+            raise self.late_failure
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         if netns not in self.namespaces:

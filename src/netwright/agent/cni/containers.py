@@ -1,6 +1,7 @@
 """The verbs, on this host's containers. Each interface is worked on by one of them at a time.
 
-    ADD   record ─▶ port made and bound ─▶ veth, addresses, routes ─▶ plugged ─▶ up ─▶ answered
+    ADD   record ─▶ port made and bound ─▶ veth ─┬─▶ plugged ─▶ up ────┬─▶ answered
+                                                 └─▶ addresses, routes ┘
     DEL   record ─▶ unplugged ─▶ veth gone ─▶ port deleted ─▶ no record
 
 An ADD that fails goes the way of DEL from where it was. What the server cannot be told now stays in
@@ -17,6 +18,7 @@ import structlog
 from msgspec.structs import replace
 
 from netwright.agent.cni import made
+from netwright.agent.cni.abreast import both
 from netwright.agent.cni.asked import Asked
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
@@ -46,7 +48,9 @@ log = structlog.get_logger(__name__)
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None: ...
+    async def make(
+        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
+    ) -> None: ...
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
     async def remove(self, device: str) -> None: ...
 
@@ -197,8 +201,6 @@ class Containers:
         self._records.put(record)
         mark = f"netwright container {asked.container_id}"
         took.note("told")
-        await self._veths.make(fit, asked.netns, asked.ifname, mark)
-        took.note("veth")
         device = NewDevice(
             name=fit.device,
             port_id=port.id,
@@ -206,9 +208,9 @@ class Containers:
             mtu=fit.mtu,
             owner=f"{asked.container_id}@{asked.ifname}",
         )
-        await self._plugs.plug(device)
-        took.note("plugged")
-        await self._following.up(port.id)
+        paired = asyncio.Event()
+        making = self._veths.make(fit, asked.netns, asked.ifname, mark, paired.set)
+        await both(making, self._wire(device, paired, took))
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")
@@ -216,6 +218,14 @@ class Containers:
         log.info("container attached", container=asked.container_id, ifname=asked.ifname,
                  port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
         return fit
+
+    async def _wire(self, device: NewDevice, paired: asyncio.Event, took: "_Took") -> None:
+        """Meanwhile the container's end is furnished: nothing passes before the runtime goes on."""
+        await paired.wait()
+        took.note("veth")
+        await self._plugs.plug(device)
+        took.note("plugged")
+        await self._following.up(device.port_id)
 
     def _why_late(self, key: Key) -> CniError:
         record = self._records.get(key)
