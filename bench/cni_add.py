@@ -41,23 +41,26 @@ HOST = "host1"
 RUNS = 200
 TURNS = 8
 EACH_TURN = 5
+IN_A_ROW = 20
 AT_ONCE = 100
 FRONT_END_MS_MAX = 2.0
 FLOORS_MAX = 2.0
 EACH_MS_MAX = 15.0
 _STAGES = {
     "port": "port made, bound, answered",
-    "veth": "veth furnished",
+    "veth": "veth made",
     "plugged": "plugged",
-    "up": "wired and read back",
+    "up": "wired, read back, and furnished meanwhile",
 }
+PAUSE_S = 0.1
+"""Between two: what server and host still do about one is not the next one's (as `device_up`)."""
 SETTLE_S = 0.5
 """For what the host still does about the turn before."""
 RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.5/24"}] * 2}
 
 
 class Took(NamedTuple):
-    """Seconds of each ADD and DEL by turns, of the floor likewise, and of many ADDs together.
+    """Seconds of each ADD and DEL by turns, of the floor likewise, of ADDs in a row, of many.
 
     `stages` are the agent's own milliseconds of single ADDs, p50.
     """
@@ -65,6 +68,7 @@ class Took(NamedTuple):
     adds: list[Sequence[float]]
     ends: list[Sequence[float]]
     floors: list[Sequence[Floor]]
+    row: Sequence[float]
     many_s: float
     stages: Mapping[str, float]
 
@@ -83,6 +87,9 @@ def run() -> list[Result]:
         *(
             Result(f"  of it, by the agent's log: {_STAGES[k]}", took.stages[k], "ms")
             for k in _STAGES
+        ),
+        Result(
+            "  one after the other without a pause, p50", statistics.median(took.row) * 1e3, "ms"
         ),
         Result("  DEL, p50", statistics.median(chain(*took.ends)) * 1e3, "ms"),
         at_most(f"  {AT_ONCE} ADDs at once, each", took.many_s / AT_ONCE * 1e3, EACH_MS_MAX, "ms"),
@@ -150,22 +157,27 @@ def _adds(orchestrator: Orchestrator, front_end: Path, commits: Replay) -> Took:
     netns.create(names)
     agent = agent_pid(lab, HOST)
 
-    def ask(verb: str, name: str) -> float:
+    def ask(verb: str, name: str, pause_s: float = 0.0) -> float:
+        time.sleep(pause_s)
         return run_plugin(front_end, verb, name, str(netns.FOLDER / name), config)
 
     try:
         for verb in ("ADD", "DEL"):
             ask(verb, names[0])  # the first of all is not warm
-        took = Took([], [], [], 0.0, {})
+        took = Took([], [], [], [], 0.0, {})
         for turn in (names[at : at + EACH_TURN] for at in range(0, TURNS * EACH_TURN, EACH_TURN)):
             with halted(agent):
                 bare = partial(floors, lab, HOST, turn, commits)
                 took.floors.append(orchestrator.ask(bare))
             time.sleep(SETTLE_S)
-            took.adds.append([ask("ADD", name) for name in turn])
-            took.ends.append([ask("DEL", name) for name in turn])
+            took.adds.append([ask("ADD", name, PAUSE_S) for name in turn])
+            took.ends.append([ask("DEL", name, PAUSE_S) for name in turn])
             time.sleep(SETTLE_S)
         stages = _stages(log_path(lab, find(lab, HOST, AGENT)))
+        row = [ask("ADD", name) for name in names[:IN_A_ROW]]
+        for name in names[:IN_A_ROW]:
+            ask("DEL", name)
+        time.sleep(SETTLE_S)
         began = time.perf_counter()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: ask("ADD", name), names))
@@ -174,7 +186,7 @@ def _adds(orchestrator: Orchestrator, front_end: Path, commits: Replay) -> Took:
             ask("DEL", name)
     finally:
         netns.delete(names)
-    return took._replace(many_s=many_s, stages=stages)
+    return took._replace(row=row, many_s=many_s, stages=stages)
 
 
 def _stages(log: Path) -> Mapping[str, float]:
