@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CNI    := src/netwright/cni/netwright
 
-.PHONY: help setup cni kube demo test check bench lab lock clean
+.PHONY: help setup cni kube demo test chaos check bench lab lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,9 @@ test: setup kube ## every test: unit, property, golden, sim, lab, e2e
 	$(BIN)/pytest -n auto --dist worksteal -m 'not lab' || failed=yes; \
 	$(BIN)/pytest -m lab || failed=yes; \
 	test -z "$$failed"
+
+chaos: setup ## ten minutes of containers while all that serves them dies (CHAOS_SEED=N: the same again)
+	@CHAOS_S=600 $(BIN)/pytest -m lab tests/lab/test_cni_chaos.py
 
 check: setup ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check src tests bench

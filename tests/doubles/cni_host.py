@@ -171,9 +171,14 @@ class VethsDouble:
         self.identities: dict[str, str] = {}
         self.foreign: set[tuple[str, str]] = set()
         self.failure: OSError | None = None
+        self.late_failure: OSError | None = None
+        self.furnished = asyncio.Event()
+        self.furnished.set()
         self._calls = calls
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
+    async def make(
+        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
+    ) -> str:
         self._calls.append(f"make {fit.device}")
         if netns not in self.namespaces:
             raise NamespaceGoneError(netns)
@@ -183,6 +188,10 @@ class VethsDouble:
         self.marks[fit.device] = mark
         if self.failure is not None:
             raise self.failure
+        paired()
+        await self.furnished.wait()
+        if self.late_failure is not None:
+            raise self.late_failure
         return await self.namespace(netns)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
@@ -327,11 +336,11 @@ class HostDouble:
         self.plugs = PlugsDouble(self, self.calls)
         self.registered = asyncio.Event()
         self.registered.set()
-        self._directory = directory
+        self.directory = directory
         self.live()
 
     def live(self) -> Containers:
-        self.records = Records(self._directory)
+        self.records = self.open_records()
         self.following = Following(HOST, self.loop)
         ports = Ports(
             host=HOST,
@@ -349,6 +358,7 @@ class HostDouble:
             plugs=self.plugs,
             jitter=lambda: 0.5,
             pods=self.pods,
+            attempts=self.attempts,
         )
         self.reconciler = Reconciler(
             HOST,
@@ -361,6 +371,12 @@ class HostDouble:
             jitter=lambda: 0.5,
         )
         return self.containers
+
+    def attempts(self) -> str:
+        return "1"
+
+    def open_records(self) -> Records:
+        return Records(self.directory)
 
     def look(self) -> None:
         """The agent's loop makes a pass."""
@@ -375,7 +391,7 @@ class HostDouble:
             self.veths.interfaces,
             self.plugs.devices,
             self.records.all(),
-            list(self._directory.iterdir()),
+            list(self.directory.iterdir()),
         )
         return not any(left)
 

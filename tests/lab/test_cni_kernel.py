@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from netwright.agent.cni.asked import Bandwidth
 from netwright.agent.cni.kernel import InterfaceExistsError, Kernel, NamespaceGoneError
-from netwright.agent.cni.made import Address, Fitting, Way
+from netwright.agent.cni.made import Address, Fitting, Way, limited
 from netwright.lab import netns, processes
 from netwright.linux.netlink import RefusedError
 
@@ -61,8 +62,11 @@ def inside(name: str, *argv: str) -> Any:
     return json.loads(processes.run(name, ["ip", "-json", *argv]))
 
 
-async def make(name: str, fit: Fitting = FIT, ifname: str = "eth0") -> None:
-    await KERNEL.make(fit, path(name), ifname, "netwright container c")
+MARK = "netwright container c"
+
+
+async def make(name: str, fit: Fitting = FIT, ifname: str = "eth0") -> str:
+    return await KERNEL.make(fit, path(name), ifname, MARK)
 
 
 def is_here() -> bool:
@@ -79,7 +83,7 @@ async def test_an_interface_has_all_that_it_is_to_have(container: str) -> None:
     features = processes.run(container, ["ethtool", "-k", "eth0"])
     assert "tx-checksum-ip-generic: off" in features
     (host,) = json.loads(await _here("ip", "-json", "address", "show", DEVICE))
-    assert Path("/sys/class/net", DEVICE, "ifalias").read_text().strip() == "netwright container c"
+    assert Path("/sys/class/net", DEVICE, "ifalias").read_text().strip() == MARK
     assert host["mtu"] == 1400
     assert host["addr_info"] == []  # it only forwards: the kernel says nothing there
     seen = await KERNEL.read(path(container), "eth0")
@@ -87,6 +91,16 @@ async def test_an_interface_has_all_that_it_is_to_have(container: str) -> None:
     assert (seen.mac_address, seen.mtu, seen.is_up) == (FIT.mac_address, 1400, True)
     assert seen.addresses == {one.address for one in FIT.addresses}
     assert seen.ways == set(FIT.ways)
+
+
+async def test_what_is_sent_and_received_is_limited_at_the_two_ends(container: str) -> None:
+    asked = Bandwidth(ingress_rate=8_000_000, egress_rate=40_000_000_000, egress_burst=16_000_000)
+    await make(container, limited(FIT, asked))
+    (sent,) = json.loads(processes.run(container, ["tc", "-json", "qdisc", "show", "dev", "eth0"]))
+    assert (sent["kind"], sent["options"]["rate"]) == ("tbf", 5_000_000_000)  # bytes
+    assert sent["options"]["burst"] == pytest.approx(2_000_000, rel=0.01)
+    (received,) = json.loads(await _here("tc", "-json", "qdisc", "show", "dev", DEVICE))
+    assert (received["kind"], received["options"]["rate"]) == ("tbf", 1_000_000)
 
 
 async def _here(*argv: str) -> bytes:
@@ -149,4 +163,38 @@ async def test_a_route_that_cannot_be_is_told_and_removal_clears_it(container: s
     with pytest.raises(RefusedError, match=r"198\.51\.100\.0/24"):
         await make(container, fit)
     await KERNEL.remove(DEVICE)
+    assert not is_here()
+
+
+async def test_a_namespace_is_told_from_the_next_one_at_its_path(
+    container: str, tmp_path: Path
+) -> None:
+    made = await make(container)
+    assert made
+    assert await KERNEL.namespace(path(container)) == made
+    netns.delete([container])
+    assert await KERNEL.namespace(path(container)) == ""
+    netns.create([container])  # the kernel may give it the same inode
+    assert await KERNEL.namespace(path(container)) not in {"", made}
+    (tmp_path / "file").write_text("")  # as an unmounted one leaves it
+    assert await KERNEL.namespace(str(tmp_path / "file")) == ""
+
+
+async def test_a_veth_goes_with_its_namespace_and_not_before(container: str) -> None:
+    """Whatever holds the namespace: what the reconciler takes for proof."""
+    await make(container)
+    with open(path(container), "rb"):  # noqa: ASYNC230, PTH123 - as a process in it would
+        netns.delete([container])
+        assert await KERNEL.namespace(path(container)) == ""
+        assert (await KERNEL.links())[DEVICE] == MARK
+    async with asyncio.timeout(30):
+        while DEVICE in await KERNEL.links():  # noqa: ASYNC110 - the kernel does it by and by
+            await asyncio.sleep(0.02)
+
+
+async def test_only_what_bears_the_mark_is_removed(container: str) -> None:
+    await make(container)
+    await KERNEL.remove(DEVICE, mark="netwright container another")
+    assert is_here()
+    await KERNEL.remove(DEVICE, mark=MARK)
     assert not is_here()

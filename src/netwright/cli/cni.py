@@ -5,11 +5,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from netwright.cli.output import say
 from netwright.cni import installing
-from netwright.cni.protocol import SOCKET, VERSIONS
+from netwright.cni.protocol import SOCKET, VERSIONS, CniError, Request, Verb
 from netwright.model.labels import parse_selector
 from netwright.model.settings import InvalidConfiguration
 
@@ -58,6 +59,26 @@ def install(
     wait_for: Annotated[
         WaitFor, typer.Option(help="Start containers when this host is wired, or all the way is.")
     ] = WaitFor.UNDERLAY,
+    port_name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="Lasting names of ports: '{cluster}/{namespace}/{pod}', '{labels.app}/{slot}'.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The cluster's name, for {cluster}.")
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option(metavar="N", help="Numbers that {slot} may be, from 0 on.")
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW LONG",
+            help="Keep a named port after its container: 90s, 24h, while-owner-exists, forever.",
+        ),
+    ] = None,
     cni_version: Annotated[
         str, typer.Option(help=f"The conflist's, of {', '.join(VERSIONS)}.")
     ] = VERSION_OF_CONFLISTS,
@@ -89,8 +110,35 @@ def install(
         ) from error
     if not name or "/" in name or name.startswith("."):
         raise InvalidConfiguration(f"--name is {name!r}.", next="It becomes part of a file name.")
-    made = installing.conflist(name, cni_version, labels, socket=agent_socket, wait_for=wait_for)
+    names = {"cluster": cluster, "portName": port_name, "slots": slots, "keep": keep}
+    made = installing.conflist(
+        name, cni_version, labels, socket=agent_socket, wait_for=wait_for, names=names
+    )
+    _require_taken(made)
     _install(conf_directory / f"10-{name}.conflist", made, bin_directory, in_python=in_python)
+
+
+def _require_taken(conflist: Mapping[str, Any]) -> None:
+    """The agent would refuse each ADD by it. Raises InvalidConfiguration."""
+    from netwright.agent.cni import asked  # noqa: PLC0415 - as it is heavy
+
+    given = {key: conflist[key] for key in ("cniVersion", "name") if key in conflist}
+    for plugin in installing.ours(conflist):
+        request = Request(
+            command=Verb.ADD,
+            container_id="c",
+            netns="/",
+            ifname="eth0",
+            deadline_ms=1,
+            config=msgspec.Raw(msgspec.json.encode({**given, **plugin})),
+        )
+        try:
+            asked.parse(request)
+        except CniError as error:
+            raise InvalidConfiguration(
+                f"Agents would refuse that network configuration: {error.message}.",
+                next=f"{error.next[:1].upper()}{error.next[1:]}.",
+            ) from None
 
 
 def _install(

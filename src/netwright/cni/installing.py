@@ -16,6 +16,7 @@ from netwright.model.settings import InvalidConfiguration
 TYPE = "netwright"
 PROGRAM = Path(__file__).with_name(TYPE)
 """Compiled by `make cni`; in a checkout that was not set up it is not there."""
+NO_NAMES: Mapping[str, str | int | None] = {}
 REFERENCE = Path(str(reference.__file__))
 
 
@@ -25,10 +26,20 @@ def program(*, in_python: bool) -> Path:
 
 
 def conflist(
-    name: str, version: str, labels: str, *, socket: str = SOCKET, wait_for: str = "underlay"
+    name: str,
+    version: str,
+    labels: str,
+    *,
+    socket: str = SOCKET,
+    wait_for: str = "underlay",
+    names: Mapping[str, str | int | None] = NO_NAMES,
 ) -> dict[str, Any]:
-    """A network configuration list with this plugin alone; what is the default is left out."""
-    plugin: dict[str, Any] = {"type": TYPE, "labels": labels}
+    """A network configuration list with this plugin alone; what is the default is left out.
+
+    `names` are the keys by which ports have lasting names: `portName`, `cluster`, `slots`, `keep`.
+    """
+    plugin: dict[str, Any] = {"type": TYPE, "labels": labels, "capabilities": {"bandwidth": True}}
+    plugin |= {key: value for key, value in names.items() if value is not None}
     if socket != SOCKET:
         plugin["agentSocket"] = socket
     if wait_for != "underlay":

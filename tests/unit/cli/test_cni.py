@@ -42,7 +42,9 @@ def test_plugin_and_conflist_are_written(
     assert json.loads(found.read_text()) == {
         "cniVersion": "1.0.0",
         "name": "netwright",
-        "plugins": [{"type": "netwright", "labels": "env=prod"}],
+        "plugins": [
+            {"type": "netwright", "labels": "env=prod", "capabilities": {"bandwidth": True}}
+        ],
     }
     program = tmp_path / "bin" / "netwright"
     assert ask_version(program)["supportedVersions"]
@@ -64,8 +66,21 @@ def test_what_is_asked_for_otherwise_stands_in_the_conflist(tmp_path: Path) -> N
             "labels": "tier in (web)",
             "agentSocket": "/run/x.sock",
             "waitFor": "active",
+            "capabilities": {"bandwidth": True},
         }
     ]
+
+
+def test_lasting_names_stand_in_the_conflist(tmp_path: Path) -> None:
+    more = ("--port-name", "{cluster}/{labels.app}/{slot}", "--cluster", "c1", "--slots", "9")
+    content = json.loads(install(tmp_path, "--in-python", *more, "--keep", "24h").read_text())
+    (plugin,) = content["plugins"]
+    assert {key: plugin.get(key) for key in ("portName", "cluster", "slots", "keep")} == {
+        "portName": "{cluster}/{labels.app}/{slot}",
+        "cluster": "c1",
+        "slots": 9,
+        "keep": "24h",
+    }
 
 
 def test_an_earlier_one_is_replaced_and_anothers_left(tmp_path: Path) -> None:
@@ -85,10 +100,15 @@ def test_an_earlier_one_is_replaced_and_anothers_left(tmp_path: Path) -> None:
         (("--labels", "env=("), "--labels"),
         (("--cni-version", "0.1.0"), "--cni-version"),
         (("--name", "../x"), "--name"),
+        (("--port-name", "{namespace}{pod}"), "portName"),
+        (("--port-name", "{cluster}/{pod}"), "cluster"),
+        (("--port-name", "{pod}/{slot}"), "slots"),
+        (("--port-name", "{pod}", "--keep", "soon"), "keep"),
+        (("--slots", "3"), "slots"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
-    tmp_path: Path, more: tuple[str, str], named: str
+    tmp_path: Path, more: tuple[str, ...], named: str
 ) -> None:
     with pytest.raises(InvalidConfiguration, match=named):
         install(tmp_path, "--in-python", *more)

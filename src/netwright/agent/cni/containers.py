@@ -1,6 +1,7 @@
 """The verbs, on this host's containers. Each interface is worked on by one of them at a time.
 
-    ADD   record ─▶ port made and bound ─▶ veth, addresses, routes ─▶ plugged ─▶ up ─▶ answered
+    ADD   record ─▶ port made and bound ─▶ veth ─┬─▶ plugged ─▶ up ────┬─▶ answered
+                                                 └─▶ addresses, routes ┘
     DEL   record ─▶ unplugged ─▶ veth gone ─▶ port deleted ─▶ no record
 
 An ADD that fails goes the way of DEL from where it was. What the server cannot be told now stays in
@@ -8,6 +9,7 @@ the record, and is told when it is there again: the container's end does not wai
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, Protocol
@@ -16,9 +18,11 @@ import structlog
 from msgspec.structs import replace
 
 from netwright.agent.cni import made
+from netwright.agent.cni.abreast import both
 from netwright.agent.cni.asked import Asked
-from netwright.agent.cni.attempt import Attempt
-from netwright.agent.cni.claiming import Claim, claim, pod_asked, pod_told
+from netwright.agent.cni.attempt import Attempt, Took
+from netwright.agent.cni.claimants import Claimants
+from netwright.agent.cni.claiming import of_attempt
 from netwright.agent.cni.departing import Departing
 from netwright.agent.cni.failing import AGAIN, as_cni, told
 from netwright.agent.cni.following import Following
@@ -52,10 +56,16 @@ SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
 log = structlog.get_logger(__name__)
 
 
+def _new_attempt() -> str:
+    return secrets.token_hex(4)
+
+
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
+    async def make(
+        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
+    ) -> str: ...
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
     async def links(self) -> Mapping[str, str]: ...
     async def remove(self, device: str, mark: str | None = None) -> None: ...
@@ -65,7 +75,7 @@ class Containers:
     """`run` ends what an earlier life left half done, and tells the server what it missed.
 
     `pods` are Kubernetes'; without them pods are what runtimes tell. `passed` is to be called after
-    each pass of the agent's loop.
+    each pass of the agent's loop. `attempts` gives each ADD a word of its own.
     """
 
     def __init__(
@@ -79,6 +89,7 @@ class Containers:
         plugs: Plugs,
         jitter: Callable[[], float],
         pods: PodSource | None = None,
+        attempts: Callable[[], str] = _new_attempt,
     ) -> None:
         self._host = host
         self._ports = ports
@@ -86,7 +97,8 @@ class Containers:
         self._following = following
         self._veths = veths
         self._plugs = plugs
-        self._pods = pods
+        self._claimants = Claimants(host, pods)
+        self._attempts = attempts
         self._turns = Turns()
         self._succession = Succession(records, veths, self._end_before)
         self._departing = Departing(records, following, plugs, self._turns.alone, jitter=jitter)
@@ -204,6 +216,14 @@ class Containers:
             self._records.put(record)
             return True
 
+    async def plug_again(self, record: Record) -> bool:
+        """If its container is attached still. Raises WiringError."""
+        async with self._turn(record.key):
+            if self._records.get(record.key) != record or record.fit is None:
+                return False
+            await self._plugs.plug(_device(record, record.fit))
+            return True
+
     # -- ADD
 
     async def _require_none(self, key: Key) -> None:
@@ -231,10 +251,12 @@ class Containers:
     async def _record(self, attempt: Attempt) -> Record:
         """Of what the container claims; kept before the server is asked for it."""
         asked = attempt.asked
-        claimed = await self._claimed(attempt)
+        claimed = await self._claimants.claim(attempt)
         key = asked.container_id, asked.ifname
-        attempt.subject = claimed.subject if asked.template is not None else ""
         port = claimed.port
+        attempt.subject = claimed.subject if port.keep or port.pod else ""
+        if asked.template is None:
+            port = replace(port, unique_name=of_attempt(port.unique_name, self._attempts()))
         if port.keep:
             replaced = await self._succession.come(key, port, attempt.wait_for)
             port = replace(port, replaces=replaced)
@@ -253,22 +275,6 @@ class Containers:
         attempt.labels_of = claimed.labels_of
         return record
 
-    async def _claimed(self, attempt: Attempt) -> Claim:
-        asked, pods = attempt.asked, self._pods
-        wanted = asked.config.kubernetes
-        if wanted is False or (wanted is None and pods is None):
-            return claim(self._host, asked, pod_told(asked), in_kubernetes=False)
-        if pods is None:
-            raise CniError(
-                Code.INVALID_CONFIGURATION,
-                "kubernetes is true, and the agent of this host has none",
-                next="give the agent its Kubernetes, or take the key out of the configuration",
-            )
-        one = pod_asked(asked)
-        attempt.wait_for(f"Kubernetes has not told of pod {one.namespace}/{one.name}", pods.trouble)
-        pod = await pods.pod(one.namespace, one.name, one.uid)
-        return claim(self._host, asked, pod, in_kubernetes=True)
-
     async def _attach(self, attempt: Attempt, record: Record) -> Fitting:
         asked, took = attempt.asked, attempt.took
         attempt.wait_for("the server has not answered, or not told of the network")
@@ -285,23 +291,14 @@ class Containers:
         took.note("port")
         _require_served(port, self._host)
         fit = await self._following.fitting(port, default_route=asked.config.default_route)
-        fit = replace(fit, bandwidth=asked.bandwidth)
+        fit = made.limited(fit, asked.bandwidth)
         record = replace(record, port_id=port.id, fit=fit)
         self._records.put(record)
         mark = made.mark_of(asked.container_id)
         took.note("told")
-        namespace = await self._veths.make(fit, asked.netns, asked.ifname, mark)
-        took.note("veth")
-        device = NewDevice(
-            name=fit.device,
-            port_id=port.id,
-            mac_address=fit.mac_address,
-            mtu=fit.mtu,
-            owner=f"{asked.container_id}@{asked.ifname}",
-        )
-        await self._plugs.plug(device)
-        took.note("plugged")
-        await self._following.up(port.id)
+        paired = asyncio.Event()
+        making = self._veths.make(fit, asked.netns, asked.ifname, mark, paired.set)
+        namespace = await both(making, self._wire(_device(record, fit), paired, took))
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")
@@ -310,13 +307,24 @@ class Containers:
                  port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
         return fit
 
+    async def _wire(self, device: NewDevice, paired: asyncio.Event, took: Took) -> None:
+        """Meanwhile the container's end is furnished: nothing passes before the runtime goes on."""
+        await paired.wait()
+        took.note("veth")
+        await self._following.without_device(device.port_id)
+        await self._plugs.plug(device)
+        took.note("plugged")
+        await self._following.up(device.port_id)
+
     def _why_late(self, attempt: Attempt) -> CniError:
         record = self._records.get((attempt.asked.container_id, attempt.asked.ifname))
-        why = attempt.waits_for()
+        why, what_next = attempt.waits_for(), AGAIN
         if record is not None and record.port_id:
             cause = self._following.why_not(record.port_id)
             why = f"port {record.port_id} did not come up" + (f": {cause}" if cause else "")
-        return CniError(Code.TRY_AGAIN, f"in the time that was left, {why}", next=AGAIN)
+            if older := self._following.waited_for(record.port_id):
+                what_next = f"if host {older} is dead or cut off: netwright host fence {older}"
+        return CniError(Code.TRY_AGAIN, f"in the time that was left, {why}", next=what_next)
 
     async def _undo(self, key: Key) -> None:
         try:
@@ -421,6 +429,17 @@ class Containers:
             record = self._records.get(key)
             if record is not None and record.stage is not Stage.ATTACHED:
                 self._releasing.wake()
+
+
+def _device(record: Record, fit: Fitting) -> NewDevice:
+    return NewDevice(
+        name=fit.device,
+        port_id=fit.port_id,
+        mac_address=fit.mac_address,
+        mtu=fit.mtu,
+        owner=f"{record.container_id}@{record.ifname}",
+        is_limited=fit.received is not None,
+    )
 
 
 def _require_served(port: Port, host: str) -> None:

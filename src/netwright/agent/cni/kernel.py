@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_interface
 from pathlib import Path
@@ -20,7 +20,9 @@ from typing import BinaryIO, TypeVar
 from netwright.agent.cni.made import DEVICE_PREFIX, Fitting, Seen, Way
 from netwright.linux import links
 from netwright.linux.checksums import disable_checksum_offload
+from netwright.linux.codec import Request
 from netwright.linux.netlink import Netlink, RefusedError
+from netwright.linux.shaping import Limit, shape
 
 T = TypeVar("T")
 
@@ -50,16 +52,26 @@ class Kernel:
     def __init__(self, *, checksums: bool) -> None:
         self._checksums = checksums
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
+    async def make(
+        self,
+        fit: Fitting,
+        netns: str,
+        ifname: str,
+        mark: str,
+        paired: Callable[[], None] = lambda: None,
+    ) -> str:
         """Both ends, up, with all that the container's is to have; which namespace that is.
 
+        `paired` is called when both are there and the host's is up: it may be plugged from then on.
         Raises NamespaceGoneError, InterfaceExistsError, or OSError with what the kernel refused;
         what was made until then is for `remove`.
         """
+        loop = asyncio.get_running_loop()
 
         def work() -> str:
             with _opened(netns) as namespace:
                 self._make_pair(fit, namespace.fileno(), ifname, mark)
+                loop.call_soon_threadsafe(paired)
                 _enter(namespace)
             self._furnish(fit, ifname)
             return _identity()
@@ -126,6 +138,7 @@ class Kernel:
                 [
                     links.silence(index, f"no IPv6 of its own on {fit.device}"),
                     links.set_link(index, f"{fit.device} up", up=True, alias=mark),
+                    *_limited(index, fit.received, f"a limit of what {ifname} receives"),
                 ]
             )
 
@@ -143,6 +156,7 @@ class Kernel:
                     links.set_link(_LOOPBACK, "lo up", up=True),
                     links.set_link(index, f"MAC of {ifname}", mac_address=fit.mac_address),
                     links.set_link(index, f"{ifname} up", up=True),
+                    *_limited(index, fit.sent, f"a limit of what {ifname} sends"),
                     *(
                         links.change_address(index, one.address, ifname, add=True)
                         for one in fit.addresses
@@ -155,6 +169,10 @@ class Kernel:
             )
         if not self._checksums:
             disable_checksum_offload(ifname)
+
+
+def _limited(index: int, limit: Limit | None, what: str) -> Sequence[Request]:
+    return () if limit is None else (shape(index, limit, what),)
 
 
 async def apart(work: Callable[[], T]) -> T:
