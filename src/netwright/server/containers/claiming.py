@@ -78,7 +78,7 @@ def _require_newest(world: World, command: ClaimPort) -> None:
 
 def _make(world: World, command: ClaimPort, network: Network) -> Port:
     draft = command.draft
-    why = places.obstacle(world, network, "", draft.host)
+    why = places.obstacle(world, network, "", draft.host) if command.keep else ""
     if why:
         raise OutsideDriftDomain(f"No port is made for it: {why}.", next=_GO_ELSEWHERE)
     port = create_in(world, command.caller, replace(draft, host=""), network)
