@@ -1,7 +1,7 @@
 """kube-apiserver's lists and watches as a test tells them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -95,7 +95,7 @@ class KubeLists:
 
     async def watch(
         self, path: str, version: str, **query: str
-    ) -> AsyncIterator[tuple[Change, Some]]:
+    ) -> AsyncGenerator[tuple[Change, Some], None]:
         self.asked.append(f"watch {path} {version}")
         self._require_there()
         watches = self._watches

@@ -1,7 +1,8 @@
-"""A private kube-apiserver with its etcd, as `make kube` has built them: on loopback alone.
+"""A private kube-apiserver with its etcd, as `make kube` has built them.
 
-The real programs; there is no controller and no kubelet, so tests play those: what they write is
-all there is. Its authority and everybody's credentials are made anew for each.
+They listen on loopback, or in a lab's network namespace. The real programs; there is no controller
+and no kubelet, so tests play those: what they write is all there is. Its authority and everybody's
+credentials are made anew for each.
 """
 
 import datetime as dt
@@ -26,6 +27,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from netwright.lab import netns
+
 START_S_MAX = 60.0
 STOP_S_MAX = 20.0
 ADMIN_TOKEN = "of-an-administrator"
@@ -39,15 +42,22 @@ def programs() -> Path:
 
 
 class Kubernetes:
-    """One cluster's API. `etcd` keeps what it holds while kube-apiserver is stopped."""
+    """One cluster's API. `etcd` keeps what it holds while kube-apiserver is stopped.
 
-    def __init__(self, directory: Path, ports: Sequence[int]) -> None:
+    It listens on `address`, in the network namespace of that name if one is given.
+    """
+
+    def __init__(
+        self, directory: Path, ports: Sequence[int], address: str = "127.0.0.1", namespace: str = ""
+    ) -> None:
         self.directory = directory
+        self._address = address
+        self._namespace = namespace
         self.port, self._etcd_port, self._peer_port = ports
-        self.url = f"https://127.0.0.1:{self.port}"
+        self.url = f"https://{address}:{self.port}"
         self._api: subprocess.Popen[bytes] | None = None
         self._etcd: subprocess.Popen[bytes] | None = None
-        self._authority = _Authority()
+        self._authority = _Authority(address)
         self._write_credentials()
         self._tls = ssl.create_default_context(cafile=str(directory / "ca.crt"))
 
@@ -59,18 +69,18 @@ class Kubernetes:
             self._etcd = self._spawn(
                 "etcd",
                 f"--data-dir={self.directory}/etcd",
-                f"--listen-client-urls=http://127.0.0.1:{self._etcd_port}",
-                f"--advertise-client-urls=http://127.0.0.1:{self._etcd_port}",
-                f"--listen-peer-urls=http://127.0.0.1:{self._peer_port}",
-                f"--initial-advertise-peer-urls=http://127.0.0.1:{self._peer_port}",
-                f"--initial-cluster=default=http://127.0.0.1:{self._peer_port}",
+                f"--listen-client-urls=http://{self._address}:{self._etcd_port}",
+                f"--advertise-client-urls=http://{self._address}:{self._etcd_port}",
+                f"--listen-peer-urls=http://{self._address}:{self._peer_port}",
+                f"--initial-advertise-peer-urls=http://{self._address}:{self._peer_port}",
+                f"--initial-cluster=default=http://{self._address}:{self._peer_port}",
                 "--unsafe-no-fsync",
             )
         here = self.directory
         self._api = self._spawn(
             "kube-apiserver",
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
-            "--bind-address=127.0.0.1",
+            f"--etcd-servers=http://{self._address}:{self._etcd_port}",
+            f"--bind-address={self._address}",
             "--advertise-address=192.0.2.1",  # told to pods, of which none runs
             "--endpoint-reconciler-type=none",
             f"--secure-port={self.port}",
@@ -138,6 +148,11 @@ class Kubernetes:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {token}", "Content-Type": content_type},
         )
+        if self._namespace:
+            return netns.run_in(self._namespace, lambda: self._answer(request))
+        return self._answer(request)
+
+    def _answer(self, request: urllib.request.Request) -> dict[str, Any]:
         with urllib.request.urlopen(request, timeout=30, context=self._tls) as answer:
             found: dict[str, Any] = json.loads(answer.read() or b"{}")
             return found
@@ -259,16 +274,17 @@ class Kubernetes:
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         path = programs() / program
         assert path.exists(), f"{path} is not there: run make kube"
+        where = ["ip", "netns", "exec", self._namespace] if self._namespace else []
         with (self.directory / f"{program}.log").open("ab") as output:
             return subprocess.Popen(
-                [str(path), *arguments], stdout=output, stderr=output, cwd=self.directory
+                [*where, str(path), *arguments], stdout=output, stderr=output, cwd=self.directory
             )
 
     def _write_credentials(self) -> None:
         here, authority = self.directory, self._authority
         (here / "ca.crt").write_bytes(authority.certificate)
         for name, common, group in (
-            ("server", "127.0.0.1", ""),
+            ("server", "kube-apiserver", ""),
             ("admin", "admin", "system:masters"),
             ("accounts", "accounts", ""),
         ):
@@ -281,7 +297,8 @@ class Kubernetes:
 class _Authority:
     """A certificate authority of a day."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        self._address = ip_address(address)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "netwright tests")])
         constraints = x509.BasicConstraints(ca=True, path_length=None)
@@ -296,7 +313,7 @@ class _Authority:
         names = [x509.NameAttribute(NameOID.COMMON_NAME, common)]
         if group:
             names.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group))
-        addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        addresses = x509.SubjectAlternativeName([x509.IPAddress(self._address)])
         built = self._builder(x509.Name(names), key.public_key())
         signed = built.add_extension(addresses, critical=False).sign(self._key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM), key.private_bytes(
@@ -338,10 +355,12 @@ def _reference(owner: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def kubernetes(ports: Sequence[int]) -> Iterator[Kubernetes]:
-    """A running one at three free ports of loopback, which is stopped and removed at the end."""
+def kubernetes(
+    ports: Sequence[int], address: str = "127.0.0.1", namespace: str = ""
+) -> Iterator[Kubernetes]:
+    """A running one at three free ports, which is stopped and removed at the end."""
     directory = Path(tempfile.mkdtemp(prefix="nwk-", dir="/var/tmp"))
-    found = Kubernetes(directory, ports)
+    found = Kubernetes(directory, ports, address, namespace)
     try:
         found.start()
         yield found

@@ -54,6 +54,20 @@ class Desired(Value, frozen=True, kw_only=True):
         return {**self.waiting, **self.moving, **self.unplaced}
 
 
+class Before(Value, frozen=True, kw_only=True):
+    """What was desired of ports before, with the same networks, attachments and rules of groups."""
+
+    ports: Mapping[str, Port]
+    desired: Desired
+
+    def endpoint(self, port: Port, segment: Segment | None) -> Endpoint | None:
+        """The port's, if it is the very same and lies on the same segment."""
+        if self.ports.get(port.id) is not port:
+            return None
+        found = self.desired.endpoints.get(port.id)
+        return found if found is not None and found.segment == segment else None
+
+
 def desired(
     host: str,
     physical_networks: Iterable[str],
@@ -64,6 +78,7 @@ def desired(
     attachments: Mapping[str, Attachment] | None = None,
     fabric: FabricUplink | None = None,
     fenced: Collection[str] = (),
+    before: Before | None = None,
 ) -> Desired:
     """Sort the host's ports by what is to be done with them.
 
@@ -71,6 +86,7 @@ def desired(
     binding, and are wired ahead. `attachments` are this host's, by network id; `fabric` is its way
     to its leaves, if it has one. Ports that leaves drop there (`fenced`) are not wired until the
     server has heard that they are not, and the leaves let them through again (law 5).
+    What was found `before` is not made again.
     """
     place_of = places(
         host,
@@ -85,6 +101,8 @@ def desired(
         binding = live_binding(port, host)
         if binding is not None and port.id in fenced:
             sorting.hold(port.id)
+        elif before is not None and sorting.put_again(port, before):
+            continue
         elif binding is not None:
             sorting.put(port, binding, networks.get(port.network_id))
     return sorting.result()
@@ -123,6 +141,16 @@ class _Sorting:
     def hold(self, port_id: str) -> None:
         """Not here yet: the leaves drop what this host says as the port, which it had left."""
         self._moving[port_id] = "this host's leaves drop it since it left while the host was silent"
+
+    def put_again(self, port: Port, before: Before) -> bool:
+        """Whether it is one of which the same is wanted as before; hosts have hundreds of them."""
+        place = self._place_of.get(port.network_id)
+        found = before.endpoint(port, place.segment) if place is not None else None
+        if found is None:
+            return False
+        self._groups_of(port)
+        self._endpoints[port.id] = found
+        return True
 
     def put(self, port: Port, binding: Binding, network: Network | None) -> None:
         """Sort a port by what is known of its network here."""

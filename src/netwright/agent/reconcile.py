@@ -8,7 +8,7 @@ read and every network that is needed is known (law 6).
 import asyncio
 from collections.abc import Mapping
 
-from netwright.agent.desired import Desired, desired
+from netwright.agent.desired import Before, Desired, desired
 from netwright.agent.groups import NO_GROUPS, KnownGroups
 from netwright.agent.placing import FabricUplink
 from netwright.agent.reports import Statement, silenced, statements
@@ -78,12 +78,15 @@ async def reconcile(
     attachments = {one.network_id: one for one in mirror.attachments.values() if one.host == host}
     itself = mirror.hosts.get(host)
     fences = itself.port_fences if itself is not None else ()
-    if last is not None and (
-        (last.ports, last.networks, last.attachments) == (ports, networks, attachments)
-        and last.fences == fences
+    before = None
+    if (
+        last is not None
+        and (last.networks, last.attachments) == (networks, attachments)
         and _are_the_same_rules(last.known, known)
     ):
-        wanted = last.desired
+        before = Before(ports=last.ports, desired=last.desired)
+    if last is not None and before is not None and (before.ports, last.fences) == (ports, fences):
+        wanted = before.desired
     else:
         wanted = desired(
             host,
@@ -94,6 +97,7 @@ async def reconcile(
             attachments=attachments,
             fabric=fabric,
             fenced=frozenset(one.port_id for one in fences),
+            before=before,
         )
     known_to_come = last.desired.arriving.keys() if last is not None else frozenset[str]()
     if coming := [each for id_, each in wanted.arriving.items() if id_ not in known_to_come]:

@@ -8,7 +8,7 @@ import os
 import ssl
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -130,7 +130,7 @@ class ApiServer:
 
     async def watch(
         self, path: str, version: str, **query: str
-    ) -> AsyncIterator[tuple[Change, Some]]:
+    ) -> AsyncGenerator[tuple[Change, Some], None]:
         """Changes by metadata after a version, until kube-apiserver ends the watch.
 
         The first is a BOOKMARK of that version: kube-apiserver has taken the watch.
@@ -157,19 +157,25 @@ class ApiServer:
             ) as response:
                 if not response.ok:
                     raise self._refusal(path, response.status, await response.read())
-                yield Change.BOOKMARK, Some(metadata=Metadata(resource_version=version))
-                buffer = bytearray()
-                async for chunk in response.content.iter_any():
-                    *lines, rest = (bytes(buffer) + chunk).split(b"\n")
-                    buffer = bytearray(rest)
-                    if len(buffer) > LINE_BYTES_MAX:
-                        raise self._away(f"a watch's line is longer than {LINE_BYTES_MAX} bytes")
-                    for line in filter(None, lines):
+                try:
+                    yield Change.BOOKMARK, Some(metadata=Metadata(resource_version=version))
+                    async for line in self._lines(response):
                         yield self._event(path, line)
+                finally:
+                    _cut(response)
         except TimeoutError:
             raise self._away(f"silent for {SILENCE_S_MAX:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._away(_reason(error)) from error
+
+    async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        begun = b""
+        async for chunk in response.content.iter_any():
+            *lines, begun = (begun + chunk).split(b"\n")
+            if len(begun) > LINE_BYTES_MAX:
+                raise self._away(f"a watch's line is longer than {LINE_BYTES_MAX} bytes")
+            for line in filter(None, lines):
+                yield line
 
     def _event(self, path: str, line: bytes) -> tuple[Change, Some]:
         event = self._decoded(path, line, Event)
@@ -299,6 +305,13 @@ def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:
         file.write(f"{certificate}\n{key}\n")
         file.flush()
         context.load_cert_chain(file.name)
+
+
+def _cut(response: aiohttp.ClientResponse) -> None:
+    """End the connection of a watch that is left midway: a polite end of TLS waits for its peer."""
+    transport = response.connection.transport if response.connection else None
+    if transport is not None:
+        transport.abort()
 
 
 def _reason(error: Exception) -> str:

@@ -73,7 +73,9 @@ def test_settings_are_settings() -> None:
         document = tomllib.loads(text)
         (table,) = document
         tables.append(table)
-        kind = ServerSettings if table == "server" else AgentSettings
+        kind: type[ServerSettings | AgentSettings] = (
+            ServerSettings if table == "server" else AgentSettings
+        )
         found = resolve(kind, from_document(table, document, "the guide"))
         assert found.kubernetes
     assert tables == ["server", "agent", "agent"]

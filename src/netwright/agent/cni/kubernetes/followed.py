@@ -6,7 +6,8 @@ listing ──whole, at a version──▶ watching ──ended: from its last v
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from typing import NoReturn, Protocol
 
 import structlog
@@ -31,7 +32,7 @@ class Lists(Protocol):
     async def list(self, path: str, **query: str) -> tuple[tuple[Some, ...], str]: ...
     def watch(
         self, path: str, version: str, **query: str
-    ) -> AsyncIterator[tuple[Change, Some]]: ...
+    ) -> AsyncGenerator[tuple[Change, Some], None]: ...
 
 
 class Followed:
@@ -89,11 +90,13 @@ class Followed:
         self._succeed()
 
     async def _watch(self) -> None:
-        async for change, some in self._lists.watch(self._path, self._version, **self._query):
-            if change is not Change.BOOKMARK:
-                self._change(change, some.metadata)
-            self._version = some.metadata.resource_version
-            self._succeed()
+        watch = self._lists.watch(self._path, self._version, **self._query)
+        async with aclosing(watch) as changes:
+            async for change, some in changes:
+                if change is not Change.BOOKMARK:
+                    self._change(change, some.metadata)
+                self._version = some.metadata.resource_version
+                self._succeed()
 
     def _succeed(self) -> None:
         if self.why_not and self._failures:
