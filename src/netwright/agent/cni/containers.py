@@ -222,6 +222,7 @@ class Containers:
     async def _wire(self, device: NewDevice, paired: asyncio.Event, took: "_Took") -> None:
         """Meanwhile the container's end is furnished: nothing passes before the runtime goes on."""
         await paired.wait()
+        await self._following.told(device.port_id)
         took.note("veth")
         await self._plugs.plug(device)
         took.note("plugged")

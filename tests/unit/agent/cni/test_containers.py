@@ -24,6 +24,7 @@ from netwright.model.errors import (
     StaleEpoch,
     Unavailable,
 )
+from netwright.model.resources import Port
 from netwright.model.states import PortState
 from netwright.model.wire import ContainerPorts, EndedContainerPorts
 
@@ -104,6 +105,20 @@ async def test_a_container_is_furnished_while_it_is_plugged_and_answered_after_b
     await asyncio.sleep(0.01)
     assert not adding.done()
     host.veths.furnished.set()
+    assert (await adding)["ips"]
+
+
+async def test_nothing_is_plugged_before_the_loop_knows_the_port(host: HostDouble) -> None:
+    """It would ask the server for it, with hundreds of hosts that do."""
+    tell, made = host.server.made, list[Port]()
+    host.server.made = made.append
+    adding = asyncio.create_task(add(host))
+    await eventually(lambda: bool(host.veths.interfaces))
+    await asyncio.sleep(0.01)
+    assert host.plugs.devices == {}
+    for one in made:
+        tell(one)
+    host.look()
     assert (await adding)["ips"]
 
 
