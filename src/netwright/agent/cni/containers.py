@@ -310,6 +310,7 @@ class Containers:
     async def _wire(self, device: NewDevice, paired: asyncio.Event, took: Took) -> None:
         """Meanwhile the container's end is furnished: nothing passes before the runtime goes on."""
         await paired.wait()
+        await self._following.told(device.port_id)
         took.note("veth")
         await self._following.without_device(device.port_id)
         await self._plugs.plug(device)

@@ -79,6 +79,10 @@ class Following:
 
         await self._until(look)
 
+    async def told(self, port_id: str) -> None:
+        """Return when the server has told of the port: the loop asks for what it does not know."""
+        await self._until(lambda: True if port_id in self._loop.mirror.ports else None)
+
     async def up(self, port_id: str) -> None:
         """Return when the loop has read back that this host wires the port."""
         await self._until(lambda: self.is_up(port_id) or None)

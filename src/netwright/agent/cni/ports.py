@@ -24,8 +24,9 @@ from netwright.model.wire import (
     EndedContainerPorts,
 )
 
-AT_ONCE_MAX = 1000
-"""As many as the server takes in one request."""
+AT_ONCE_MAX = 20
+"""In one request: the server serves requests as they come, and a host that starts hundreds of
+containers shall not be all before the next one's first."""
 
 Item = TypeVar("Item")
 _Of: TypeAlias = tuple[str, str]
