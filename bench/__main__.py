@@ -27,6 +27,7 @@ MODULES = (
     "agent_idle",
     "device_up",
     "cni_add",
+    "cri_sandboxes",
     "group_members",
     "round_trips",
     "quotas",

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netwright.lab import netns, processes
+from netwright.lab.nodes import ovs
 from netwright.lab.nodes.host import cni_socket_path
+from netwright.lab.orchestrator import Orchestrator
 from netwright.lab.state import Lab
+from netwright.model.wire import CONTAINER_OWNER
 
 
 class Answer(NamedTuple):
@@ -112,3 +115,19 @@ class Running(NamedTuple):
 def address_of(result: Any) -> str:
     """The first address of a result, without its prefix."""
     return str(result["ips"][0]["address"]).partition("/")[0]
+
+
+def containers_ports(nova: Orchestrator) -> list[dict[str, Any]]:
+    return [port for port in nova.ports() if port["device_owner"] == CONTAINER_OWNER]
+
+
+def devices(nova: Orchestrator, host: str) -> set[str]:
+    """Containers' devices: on br-int, and in the host's kernel."""
+    plugged = ovs.vsctl(nova.lab, host, ["list-ports", "br-int"]).split()
+    found = json.loads(processes.run(nova.lab.namespace(host), ["ip", "-json", "link"]))
+    names = {*plugged, *(link["ifname"] for link in found)}
+    return {name for name in names if name.startswith("nwc")}
+
+
+def is_empty(nova: Orchestrator, *hosts: str) -> bool:
+    return not containers_ports(nova) and not any(devices(nova, host) for host in hosts)
