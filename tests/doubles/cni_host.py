@@ -13,20 +13,32 @@ from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
 from netwright.agent.cni.made import Fitting, Seen
+from netwright.agent.cni.pods import Pod, PodSource, PodUnknownError
 from netwright.agent.cni.ports import Ports
+from netwright.agent.cni.reconciler import Reconciler
 from netwright.agent.cni.records import Records
 from netwright.agent.desired import Desired
 from netwright.agent.groups import NO_GROUPS
 from netwright.agent.reconcile import Pass
-from netwright.agent.wiring import NewDevice, Outcome, Wired, WiringError, WiringStatus
+from netwright.agent.wiring import NewDevice, Outcome, Plugged, Wired, WiringError, WiringStatus
+from netwright.client.mirror import Key
 from netwright.cni.protocol import Request
-from netwright.model.errors import HTTP_STATUS, NetwrightError, PortNotFound
+from netwright.model.container_errors import NoSlotFree
+from netwright.model.containers import SLOT
+from netwright.model.errors import (
+    HTTP_STATUS,
+    NetwrightError,
+    PortNotFound,
+    UniqueNameConflict,
+)
 from netwright.model.resources import FixedIp, Network, Port, Subnet, VifType
 from netwright.model.wire import (
+    CONTAINER_OWNER,
     ContainerPort,
     ContainerPortOutcome,
     ContainerPortOutcomes,
     ContainerPorts,
+    EndedContainerPort,
     EndedContainerPorts,
     ItemError,
 )
@@ -49,10 +61,14 @@ def subnet(subnet_id: str = "sub-1", cidr: str = "10.0.0.0/24", **fields: Any) -
 
 
 class ServerDouble:
-    """Ports by unique name. `failure` answers whole requests, `refused` items by their labels."""
+    """Ports by unique name, also kept ones, which no container has.
+
+    `failure` answers whole requests, `refused` items by their labels.
+    """
 
     def __init__(self) -> None:
         self.ports: dict[str, Port] = {}
+        self.keeps: dict[str, str] = {}
         self.requests: list[ContainerPorts | EndedContainerPorts] = []
         self.failure: NetwrightError | None = None
         self.refused: dict[str, NetwrightError] = {}
@@ -60,6 +76,7 @@ class ServerDouble:
         self.answers = asyncio.Event()
         self.answers.set()
         self.made: Callable[[Port], None] = lambda _port: None
+        self.ended: Callable[[Port], None] = lambda _port: None
         self._count = 0
 
     async def make_container_ports(
@@ -72,7 +89,8 @@ class ServerDouble:
         self, host: str, ended: EndedContainerPorts
     ) -> ContainerPortOutcomes:
         await self._asked(host, ended)
-        return ContainerPortOutcomes(outcomes=tuple(map(self._end, ended.unique_names)))
+        assert not ended.unique_names, "a container's end is told with its id"
+        return ContainerPortOutcomes(outcomes=tuple(map(self._end, ended.ended)))
 
     async def _asked(self, host: str, request: ContainerPorts | EndedContainerPorts) -> None:
         assert (host, request.epoch, request.project_id) == (HOST, EPOCH, PROJECT)
@@ -84,26 +102,56 @@ class ServerDouble:
     def _make(self, wanted: ContainerPort) -> ContainerPortOutcome:
         if (refused := self.refused.get(wanted.network_labels)) is not None:
             return _error(refused)
-        if wanted.unique_name not in self.ports:
-            self._count += 1
-            bound = binding(HOST)
-            if self.binding_cause:
-                bound = replace(bound, vif_type=VifType.BINDING_FAILED, cause=self.binding_cause)
-            new = port(
-                f"port-{self._count}-00000000",
-                bound,
-                unique_name=wanted.unique_name,
-                name=wanted.name,
-                device_id=wanted.device_id,
-                fixed_ips=(FixedIp(subnet_id="sub-1", ip_address=f"10.0.0.{self._count + 4}"),),
-            )
-            self.ports[wanted.unique_name] = new
-            self.made(new)
-        return ContainerPortOutcome(port=self.ports[wanted.unique_name])
+        if wanted.slots:
+            return self._make_slot(wanted)
+        held = self.ports.get(wanted.unique_name)
+        if held is None:
+            return ContainerPortOutcome(port=self._new(wanted))
+        if held.device_id and held.device_id not in {wanted.device_id, wanted.replaces}:
+            return _error(UniqueNameConflict(f"{wanted.unique_name} is {held.device_id}'s"))
+        taken = replace(held, device_id=wanted.device_id, bindings=(binding(HOST),))
+        self.ports[wanted.unique_name] = taken
+        self.made(taken)
+        return ContainerPortOutcome(port=taken)
 
-    def _end(self, name: str) -> ContainerPortOutcome:
-        if self.ports.pop(name, None) is None:
-            return _error(PortNotFound(f"no port {name}"))
+    def _make_slot(self, wanted: ContainerPort) -> ContainerPortOutcome:
+        names = [wanted.unique_name.replace(SLOT, str(n)) for n in range(wanted.slots)]
+        of = {name: one.device_id if (one := self.ports.get(name)) else "" for name in names}
+        own = [name for name in names if of[name] in {wanted.device_id, wanted.replaces} - {""}]
+        for name in [*own, *(name for name in names if not of[name])]:
+            return self._make(replace(wanted, unique_name=name, slots=0))
+        return _error(NoSlotFree("taken"))
+
+    def _new(self, wanted: ContainerPort) -> Port:
+        self._count += 1
+        bound = binding(HOST)
+        if self.binding_cause:
+            bound = replace(bound, vif_type=VifType.BINDING_FAILED, cause=self.binding_cause)
+        new = port(
+            f"port-{self._count}-00000000",
+            bound,
+            unique_name=wanted.unique_name,
+            name=wanted.name,
+            device_id=wanted.device_id,
+            device_owner=CONTAINER_OWNER,
+            fixed_ips=(FixedIp(subnet_id="sub-1", ip_address=f"10.0.0.{self._count + 4}"),),
+        )
+        new = replace(new, project_id=PROJECT)
+        self.ports[wanted.unique_name] = new
+        self.keeps[wanted.unique_name] = wanted.keep
+        self.made(new)
+        return new
+
+    def _end(self, ended: EndedContainerPort) -> ContainerPortOutcome:
+        name = ended.unique_name
+        port = self.ports.get(name)
+        if port is None or port.device_id != ended.container_id:
+            return _error(PortNotFound(f"no port {name} of {ended.container_id}"))
+        if self.keeps[name]:
+            self.ports[name] = replace(port, device_id="", bindings=())
+        else:
+            del self.ports[name]
+        self.ended(port)
         return ContainerPortOutcome()
 
 
@@ -119,19 +167,23 @@ class VethsDouble:
     def __init__(self, calls: list[str]) -> None:
         self.namespaces = {"/netns/a", "/netns/b"}
         self.interfaces: dict[tuple[str, str], Fitting] = {}
+        self.marks: dict[str, str] = {}
+        self.identities: dict[str, str] = {}
         self.foreign: set[tuple[str, str]] = set()
         self.failure: OSError | None = None
         self._calls = calls
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
+    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
         self._calls.append(f"make {fit.device}")
         if netns not in self.namespaces:
             raise NamespaceGoneError(netns)
         if (netns, ifname) in self.foreign or (netns, ifname) in self.interfaces:
             raise InterfaceExistsError(ifname)
         self.interfaces[netns, ifname] = fit
+        self.marks[fit.device] = mark
         if self.failure is not None:
             raise self.failure
+        return await self.namespace(netns)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         if netns not in self.namespaces:
@@ -147,9 +199,49 @@ class VethsDouble:
             ways=frozenset(fit.ways),
         )
 
-    async def remove(self, device: str) -> None:
+    async def remove(self, device: str, mark: str | None = None) -> None:
         self._calls.append(f"remove {device}")
-        self.interfaces = {k: one for k, one in self.interfaces.items() if one.device != device}
+        if mark in {None, self.marks.get(device)}:
+            self.interfaces = {k: one for k, one in self.interfaces.items() if one.device != device}
+            self.marks.pop(device, None)
+
+    async def links(self) -> Mapping[str, str]:
+        return dict(self.marks)
+
+    async def namespace(self, netns: str) -> str:
+        if netns not in self.namespaces:
+            return ""
+        return self.identities.get(netns, f"the first at {netns}")
+
+    def end(self, netns: str, *, again: bool = False) -> None:
+        """A namespace ends, and its interfaces with it; perhaps another is there afterwards."""
+        self.namespaces.discard(netns)
+        gone = {key: fit for key, fit in self.interfaces.items() if key[0] == netns}
+        for key, fit in gone.items():
+            del self.interfaces[key]
+            self.marks.pop(fit.device, None)
+        if again:
+            self.namespaces.add(netns)
+            self.identities[netns] = f"another at {netns}"
+
+
+class PodsDouble:
+    """Kubernetes' pods by namespace and name; `answers` lets them be told of."""
+
+    def __init__(self, *pods: Pod) -> None:
+        self.pods = {(one.namespace, one.name): one for one in pods}
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def pod(self, namespace: str, name: str, uid: str) -> Pod:
+        await self.answers.wait()
+        found = self.pods.get((namespace, name))
+        if found is None or uid not in {"", found.uid}:
+            raise PodUnknownError(f"Kubernetes has no pod {namespace}/{name} of uid {uid!r}")
+        return found
+
+    def trouble(self) -> str:
+        return "" if self.answers.is_set() else "kube-apiserver is away"
 
 
 class MirrorDouble:
@@ -157,6 +249,8 @@ class MirrorDouble:
         self.ports: dict[str, Port] = {}
         self.networks: dict[str, Network] = {"net-1": network()}
         self.subnets: dict[str, Subnet] = {"sub-1": subnet()}
+        self.complete = self.is_current = True
+        self.broken: Mapping[Key, str] = {}
 
 
 class LoopDouble:
@@ -176,7 +270,7 @@ class LoopDouble:
     def found(self, outcomes: Mapping[str, Outcome]) -> None:
         self.last = Pass(
             cursor="1",
-            ports={},
+            ports=dict(self.mirror.ports),
             networks={},
             attachments={},
             known=NO_GROUPS,
@@ -204,21 +298,30 @@ class PlugsDouble:
         self.devices[device.name] = device
         self._host.look()
 
-    async def unplug(self, name: str) -> None:
+    async def unplug(self, name: str, owner: str | None = None) -> None:
         self._calls.append(f"unplug {name}")
         if self.failure is not None:
             raise self.failure
-        self.devices.pop(name, None)
-        self._host.look()
+        if name in self.devices and owner in {None, self.devices[name].owner}:
+            del self.devices[name]
+            self._host.look()
+
+    async def plugged(self) -> Mapping[str, Plugged]:
+        return {
+            name: Plugged(port_id=one.port_id, owner=one.owner)
+            for name, one in self.devices.items()
+        }
 
 
 class HostDouble:
     """All of it. `live` begins another life of the agent on what is there."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, pods: PodSource | None = None) -> None:
+        self.pods = pods
         self.calls: list[str] = []
         self.server = ServerDouble()
         self.server.made = self._told
+        self.server.ended = self._told_of_end
         self.veths = VethsDouble(self.calls)
         self.loop = LoopDouble()
         self.plugs = PlugsDouble(self, self.calls)
@@ -229,18 +332,30 @@ class HostDouble:
 
     def live(self) -> Containers:
         self.records = Records(self._directory)
-        self.following = Following(self.loop)
+        self.following = Following(HOST, self.loop)
+        ports = Ports(
+            host=HOST,
+            epoch=EPOCH,
+            project_id=PROJECT,
+            server=self.server,
+            registered=self.registered.wait,
+        )
         self.containers = Containers(
             HOST,
-            ports=Ports(
-                host=HOST,
-                epoch=EPOCH,
-                project_id=PROJECT,
-                server=self.server,
-                registered=self.registered.wait,
-            ),
+            ports=ports,
             records=self.records,
             following=self.following,
+            veths=self.veths,
+            plugs=self.plugs,
+            jitter=lambda: 0.5,
+            pods=self.pods,
+        )
+        self.reconciler = Reconciler(
+            HOST,
+            loop=self.loop,
+            containers=self.containers,
+            records=self.records,
+            ports=ports,
             veths=self.veths,
             plugs=self.plugs,
             jitter=lambda: 0.5,
@@ -251,7 +366,7 @@ class HostDouble:
         """The agent's loop makes a pass."""
         wired = {each.port_id: self.plugs.outcome for each in self.plugs.devices.values()}
         self.loop.found(wired)
-        self.following.moved()
+        self.containers.passed()
 
     def is_empty(self) -> bool:
         """Whether nothing of any container is left, here or at the server."""
@@ -266,6 +381,9 @@ class HostDouble:
 
     def _told(self, new: Port) -> None:
         self.loop.mirror.ports[new.id] = new
+
+    def _told_of_end(self, port: Port) -> None:
+        self.loop.mirror.ports.pop(port.id, None)
 
 
 class Ask(NamedTuple):

@@ -46,7 +46,7 @@ from netwright.server.commands import Caller, Command, Step
 from netwright.server.counted import COUNTED
 from netwright.server.nova.notices import Telling
 from netwright.server.overlay.capacity import Usage
-from netwright.server.queries import FabricLinks, FabricSwitches, Page, Query
+from netwright.server.queries import FabricLinks, FabricSwitches, KeptOwner, Page, Query
 
 V = TypeVar("V")
 NOW = 1_700_000_000.0
@@ -119,6 +119,12 @@ class ServiceDouble:
                 to_state=PortState.WIRING,
             )
         ]
+
+    async def kept_owners(self, cluster: str, after: str, limit: int) -> Sequence[KeptOwner]:
+        raise NotImplementedError
+
+    async def ports_of_owners(self, cluster: str, uids: Sequence[str], limit: int) -> Sequence[str]:
+        raise NotImplementedError
 
     async def notices(self, port_id: str) -> Sequence[Telling]:
         return []

@@ -14,6 +14,15 @@ from netwright.lab.orchestrator import Orchestrator
 from netwright.lab.state import Lab
 from netwright.model.wire import CONTAINER_OWNER
 
+ROOT = Path(__file__).parents[2]
+
+
+def build_front_end(directory: Path) -> Path:
+    """Compiled from the sources as they are."""
+    path = directory / "netwright"
+    subprocess.run([ROOT / "scripts/build-cni", path], check=True, timeout=60)
+    return path
+
 
 class Answer(NamedTuple):
     code: int

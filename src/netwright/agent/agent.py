@@ -14,7 +14,7 @@ down.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import structlog
 
@@ -44,6 +44,13 @@ UNWIRED_NAMED_MAX = 5
 log = structlog.get_logger(__name__)
 
 
+class Beside(Protocol):
+    """What this process serves beside the loop: how it stands, for heartbeats and for `state`."""
+
+    def conditions(self) -> Mapping[str, str]: ...
+    def state(self) -> Mapping[str, object]: ...
+
+
 class Agent:
     """`run` works until it is cancelled, and leaves everything on the host in place.
 
@@ -64,6 +71,7 @@ class Agent:
         self.last: Pass | None = None
         self.on_pass: Callable[[], None] = lambda: None
         """Called when a pass has found something, in `last`; returns at once."""
+        self.beside: Beside | None = None
         self._host = identity.host
         self._physical_networks = frozenset(identity.physical_networks)
         self._fabric = identity.fabric
@@ -132,6 +140,7 @@ class Agent:
             "last_pass_settled": last is not None and last.settled,
             "conditions": dict(health.conditions),
             "nics": [str(nic) for nic in health.nics],
+            **(self.beside.state() if self.beside is not None else {}),
         }
 
     async def registered(self) -> None:
@@ -304,6 +313,8 @@ class Agent:
 
     def _health(self) -> Health:
         conditions = dict(self._wiring.conditions())
+        if self.beside is not None:
+            conditions |= self.beside.conditions()
         if self._reconcile.trouble is not None:
             conditions["wiring failed"] = self._reconcile.trouble.message
         unwired = devices.misplaced(self._host, self._answers, self.mirror.ports)

@@ -39,17 +39,33 @@ class NewDevice(Value, frozen=True, kw_only=True):
     owner: str
 
 
+class Plugged(Value, frozen=True, kw_only=True):
+    """What is plugged with the mark of `Plugs`."""
+
+    port_id: str
+    owner: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The container's id and its interface, as `owner` has them."""
+        container_id, _, ifname = self.owner.partition("@")
+        return container_id, ifname
+
+
 class Plugs(Protocol):
     """Where containers' devices are plugged; what an orchestrator does for its instances."""
 
     async def plug(self, device: NewDevice) -> None:
         """Raises WiringError; then it is not known whether it is plugged."""
 
-    async def unplug(self, name: str) -> None:
-        """Nothing happens when it is not there, or is not one that `plug` made.
+    async def unplug(self, name: str, owner: str | None = None) -> None:
+        """Nothing happens when it is not there, or is not one that `plug` made (for that owner).
 
         Raises WiringError.
         """
+
+    async def plugged(self) -> Mapping[str, Plugged]:
+        """All that `plug` made, by name. Raises WiringError."""
 
 
 class Endpoint(Value, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from netwright.model import errors, security_errors
+from netwright.model import container_errors, errors, security_errors
 from netwright.model.errors import (
     HTTP_STATUS,
     CallerError,
@@ -34,7 +34,8 @@ _BY_CATEGORY: Mapping[Category, type[NetwrightError]] = {
 # Only the model's: subclasses elsewhere are local matters, and made in their own ways.
 _BY_TYPE: Mapping[str, type[NetwrightError]] = {
     error.type: error
-    for error in (*vars(errors).values(), *vars(security_errors).values())
+    for module in (errors, security_errors, container_errors)
+    for error in vars(module).values()
     if isinstance(error, type) and issubclass(error, NetwrightError)
 }
 _CATEGORY = {status: category for category, status in HTTP_STATUS.items()}

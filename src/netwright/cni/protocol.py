@@ -50,6 +50,7 @@ class Code(IntEnum):
     REFUSED = 101  # the server does not give what is asked for: the message says why
     DIFFERS = 102  # CHECK found something else than ADD had made
     DEFECT = 103  # of ours; the agent's log has the trace
+    POD = 104  # the pod lacks what the configuration asks of it, or its annotation is wrong
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,11 @@ counts a port's bindings, so that a report about an older binding is known as su
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
+from netwright.model.containers import Claim
 from netwright.model.states import AttachmentState, BindingState, Plane, PortState
 
 DEFAULT_PROJECT = "0" * 32
@@ -49,8 +50,17 @@ class Segment(Value, frozen=True, kw_only=True):
     segmentation_id: int | None = None
 
 
+ZONE = "zone"
+RACK = "rack"
+DriftDomain: TypeAlias = str | tuple[str, ...] | None
+
+
 class Network(Value, frozen=True, kw_only=True):
-    """A layer 2 network. The address scopes are those of its subnets' pools, by IP version."""
+    """A layer 2 network. The address scopes are those of its subnets' pools, by IP version.
+
+    `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
+    hosts on these leaves; None: anywhere.
+    """
 
     id: str
     project_id: str
@@ -63,6 +73,7 @@ class Network(Value, frozen=True, kw_only=True):
     port_security_enabled: bool = True
     mtu: int = 1500
     labels: Mapping[str, str] = {}
+    drift_domain: DriftDomain = None
     subnets: tuple[str, ...] = ()
     ipv4_address_scope: str | None = None
     ipv6_address_scope: str | None = None
@@ -178,7 +189,7 @@ class Port(Value, frozen=True, kw_only=True):
     gives back rests again. `history_length` counts its transitions, also those dropped since.
     `security_groups` None: it is not filtered, since it was made before there were any, or is a
     device of the network's own; none at all: whatever is not its own DHCP or neighbour discovery is
-    dropped.
+    dropped. `claim`: whose it is, of a container's port that bears a lasting name or is a pod's.
     """
 
     id: str
@@ -198,6 +209,7 @@ class Port(Value, frozen=True, kw_only=True):
     security_groups: tuple[str, ...] | None = None
     vnic_type: VnicType = VnicType.NORMAL
     profile: Mapping[str, Any] = {}
+    claim: Claim | None = None
     bindings: tuple[Binding, ...] = ()
     generation: int = 0
     ever_bound: bool = False

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from netwright.model.containers import SLOTS_MAX, PodIdentity
 from netwright.model.resources import Nic, Port, Value
 from netwright.model.states import Plane
 
@@ -147,16 +148,25 @@ CONTAINER_OWNER = "netwright:container"
 """The `device_owner` of ports that agents ask for, and may delete."""
 
 
-class ContainerPort(Message, frozen=True, kw_only=True):
+class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A container's interface; `unique_name` makes asking again safe (law 4).
 
-    `network_labels` is a selector of networks; the server chooses one with free addresses.
+    `network_labels` is a selector of networks; the server chooses one with free addresses. With
+    `slots` the name holds `{slot}`: the server fills in the lowest number from 0 on, below `slots`,
+    that no living container has. `keep`: how long the port is kept when its container has ended
+    (`containers.keep_s`); "": it goes with it. `device_id` is the container's id, by which its end
+    is told from those of others (law 3). `replaces` is a container of this host that has ended and
+    had the name, should its end not have been told.
     """
 
     unique_name: Annotated[str, Meta(min_length=1, max_length=255)]
     network_labels: str
     name: Annotated[str, Meta(max_length=255)] = ""
     device_id: Annotated[str, Meta(max_length=255)] = ""
+    slots: Annotated[int, Meta(ge=0, le=SLOTS_MAX)] = 0
+    keep: str = ""
+    pod: PodIdentity | None = None
+    replaces: Annotated[str, Meta(max_length=255)] = ""
 
 
 class ContainerPorts(Message, frozen=True, kw_only=True):
@@ -167,12 +177,24 @@ class ContainerPorts(Message, frozen=True, kw_only=True):
     ports: Annotated[tuple[ContainerPort, ...], Meta(min_length=1, max_length=1000)]
 
 
-class EndedContainerPorts(Message, frozen=True, kw_only=True):
-    """`DELETE /v1/hosts/NAME/container-ports`: delete those of these names that are bound here."""
+class EndedContainerPort(Message, frozen=True, kw_only=True):
+    """A container that ended; what a newer one has by its name by now stays (law 3)."""
+
+    unique_name: Annotated[str, Meta(min_length=1, max_length=255)]
+    container_id: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class EndedContainerPorts(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """`DELETE /v1/hosts/NAME/container-ports`: these containers, whose ports are bound here, ended.
+
+    `unique_names` are ports' whichever container has them now. Outcomes come in the order of those,
+    then of `ended`; there is one of them at least.
+    """
 
     epoch: str
     project_id: Annotated[str, Meta(min_length=1, max_length=255)]
-    unique_names: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1000)]
+    unique_names: Annotated[tuple[str, ...], Meta(max_length=1000)] = ()
+    ended: Annotated[tuple[EndedContainerPort, ...], Meta(max_length=1000)] = ()
 
 
 class ItemError(Value, frozen=True, kw_only=True):

@@ -75,6 +75,9 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.containers.claiming import claim
+from netwright.server.containers.commands import ClaimPort, EndClaim, LetGoOfOwners
+from netwright.server.containers.ending import end, expire, let_go
 from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.missing import MISSING, Missing, load_missing
@@ -335,6 +338,8 @@ def _tick(world: World, command: Tick) -> tuple[()]:
         pass_overlay_deadline(world, network_id, host)
     for port_id in command.refused_ports:
         retry_refused(world, port_id)
+    for port_id in command.expired_claims:
+        expire(world, port_id)
     for operation_id in command.old_operations:
         operations.forget(world, operation_id)
     return ()
@@ -344,6 +349,9 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreatePorts: ports.create,
     UpdatePorts: ports.update,
     DeletePorts: ports.delete,
+    ClaimPort: claim,
+    EndClaim: end,
+    LetGoOfOwners: let_go,
     PrepareBinding: preparing.prepare,
     ChangeBinding: preparing.change,
     ActivateBinding: preparing.activate,

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from netwright.model.operations import Failure, Operation
 from netwright.model.resources import (
+    DriftDomain,
     HostRoute,
     Pool,
     Segment,
@@ -58,6 +59,7 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     port_security_enabled: bool = True
     mtu: int | None = None
     labels: Mapping[str, str] = {}
+    drift_domain: DriftDomain = None
     segment: Segment | None = None
 
 
@@ -76,6 +78,7 @@ class UpdateNetwork(Command, frozen=True, kw_only=True):
     port_security_enabled: bool | UnsetType = UNSET
     mtu: int | UnsetType | None = UNSET
     labels: Mapping[str, str] | UnsetType = UNSET
+    drift_domain: DriftDomain | UnsetType = UNSET
     if_match: int | None = None
 
 
@@ -344,6 +347,7 @@ class Tick(Command, frozen=True, kw_only=True):
     `old_operations` ended long ago, and are forgotten. `refused_ports` have bindings that the
     server refused; they are tried again, since what stood in the way may be gone.
     `late_operations` and `overdue_attachments` (network, host) wait for the fabric controller.
+    `expired_claims` are ports that were kept for a container long enough.
 
     `heard` says when hosts were last heard (Unix seconds), of the silent ones and of those whose
     stored time is old; of a host that this process never heard, what is stored stands.
@@ -355,6 +359,7 @@ class Tick(Command, frozen=True, kw_only=True):
     late_operations: tuple[str, ...] = ()
     overdue_attachments: tuple[tuple[str, str], ...] = ()
     old_operations: tuple[str, ...] = ()
+    expired_claims: tuple[str, ...] = ()
     heard: Mapping[str, float] = {}
 
 
@@ -369,6 +374,7 @@ class Tick(Command, frozen=True, kw_only=True):
 #   Together             a tuple of its commands' results, in order
 #   RegisterHost, HeartbeatHost, FenceHost, UnfenceHost   the Host
 #   Accept-, PerformOperation, FailOperation   the Operation, None when it is not there (any more)
+#   ClaimPort            the Port        EndClaim, LetGoOfOwners   ()
 #   DeleteHost           how often the host's credential was revoked by now
 #   ReplaceTopology      the Topology
 #   AskFabric, AnswerOperation   the Operation

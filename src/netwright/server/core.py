@@ -47,6 +47,7 @@ from netwright.server.overlay.asking import TAKEN_WITHIN_S
 from netwright.server.overlay.retrying import RefusedPorts
 from netwright.server.performing import Performer
 from netwright.server.store import fabric_reading, leases
+from netwright.server.store.claims import expired_claims
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.leasing import return_leases
@@ -370,12 +371,13 @@ class Core:
         overdue = await self._database.read(lambda tx: overdue_ports(tx, now))
         unconfirmed = await self._database.read(lambda tx: overdue_attachments(tx, now))
         late = await self._database.read(lambda tx: late_operations(tx, now - TAKEN_WITHIN_S))
+        expired = await self._database.read(lambda tx: expired_claims(tx, now))
         refused = await self._refused.next(is_time=time.monotonic() >= chores_at)
         old: tuple[str, ...] = ()
         if is_due := time.monotonic() >= chores_at:
             await self._performer.resume(now - _RESUME_AFTER_S if chores_at else now)
             old = await self._database.read(lambda tx: old_operations(tx, now - _OPERATIONS_KEPT_S))
-        if silent or overdue or unconfirmed or late or refused or is_due:
+        if silent or overdue or unconfirmed or late or refused or expired or is_due:
             await self._committer.submit(
                 Tick(
                     caller=_ITSELF,
@@ -385,6 +387,7 @@ class Core:
                     late_operations=late,
                     refused_ports=refused,
                     old_operations=old,
+                    expired_claims=expired,
                     heard=self._hearing.of({*silent, *to_note}),
                 )
             )

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import NeedsBlocks
 from netwright.server.commands import PortDraft
+from netwright.server.containers.slots import NeedsPorts
 from netwright.server.needs import Needs, need_port
 from netwright.server.overlay.transit import NeedsTransitVnis
 from netwright.server.overlay.vlans import NeedsVlans
@@ -28,7 +29,14 @@ from netwright.server.store.vnis import load_free_transit_vnis, load_free_vnis
 from netwright.server.world import World
 
 Missing: TypeAlias = (
-    NeedsBlocks | NeedsMacs | NeedsVnis | NeedsQuotas | NeedsChoice | NeedsVlans | NeedsTransitVnis
+    NeedsBlocks
+    | NeedsMacs
+    | NeedsVnis
+    | NeedsQuotas
+    | NeedsChoice
+    | NeedsVlans
+    | NeedsTransitVnis
+    | NeedsPorts
 )
 MISSING = (
     NeedsBlocks,
@@ -38,6 +46,7 @@ MISSING = (
     NeedsChoice,
     NeedsVlans,
     NeedsTransitVnis,
+    NeedsPorts,
 )
 
 
@@ -63,6 +72,8 @@ async def load_missing(  # noqa: PLR0917 - five of them are a batch's
             await load_domain(tx, world, missing.domain)
         case NeedsQuotas():
             await load_quotas(tx, world, memory, {missing.project_id, *world.projects()})
+        case NeedsPorts():
+            await load(tx, world, Needs(ports=set(missing.ids)), memory)
         case NeedsChoice():
             await _choose_again(tx, world, memory, missing.draft)
 

@@ -37,6 +37,15 @@ class InterfaceWish(NamedTuple):
     new_port_id: str | None
 
 
+class SlotWish(NamedTuple):
+    """A container that wants one of so many names of a project's template, or has one."""
+
+    project_id: str
+    template: str
+    slots: int
+    containers: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Needs:
     """Keys to load, for a whole batch.
@@ -67,6 +76,7 @@ class Needs:
     is one; `linked` leaf interfaces whose links do, with their hosts. Who reports shows the
     controller's `lease`. `transit`: routers may come to need VNIs, all of them for a `new_fabric`.
     Of `gateways`, subnets, whoever has the gateway's address is wanted.
+    Of containers: `slot_wishes`; `may_drift`: ports move as far as their networks let them.
     """
 
     networks: set[str] = field(default_factory=set)
@@ -106,6 +116,8 @@ class Needs:
     prefix_wishes: list[PrefixWish] = field(default_factory=list)
     interfaces: list[InterfaceWish] = field(default_factory=list)
     gateways: set[str] = field(default_factory=set)
+    slot_wishes: list[SlotWish] = field(default_factory=list)
+    may_drift: bool = False
     inventory: bool = False
     all_attachments: bool = False
     lease: bool = False

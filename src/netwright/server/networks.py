@@ -24,6 +24,7 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
+from netwright.server.containers.places import require_known
 from netwright.server.each import each
 from netwright.server.overlay.transit import RESTING, release_vni
 from netwright.server.prefixes import give_back
@@ -45,8 +46,11 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
         "shared": command.shared,
         "port_security_enabled": command.port_security_enabled,
         "labels": command.labels,
+        "drift_domain": command.drift_domain,
         "mtu": command.mtu if command.mtu is UNSET else _mtu(world, network.segment, command.mtu),
     }
+    if command.drift_domain is not UNSET:
+        require_known(world, command.drift_domain)
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     if changes:
         network = touched(world, replace(network, **changes))
@@ -106,6 +110,7 @@ def check_revision(revision: int, if_match: int | None) -> None:
 
 
 def _create(world: World, draft: NetworkDraft) -> Network:
+    require_known(world, draft.drift_domain)
     segment = choose(world, draft.id, draft.segment)
     key = segment_key(segment)
     holder = world.segments.get(key)
@@ -121,6 +126,7 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         shared=draft.shared,
         port_security_enabled=draft.port_security_enabled,
         labels=draft.labels,
+        drift_domain=draft.drift_domain,
         mtu=_mtu(world, segment, draft.mtu),
         revision_number=1,
         created_at=world.now,

@@ -54,8 +54,16 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.containers.commands import ClaimPort, EndClaim, LetGoOfOwners
 from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
-from netwright.server.needs import InterfaceWish, Needs, PrefixWish, need_access, need_port
+from netwright.server.needs import (
+    InterfaceWish,
+    Needs,
+    PrefixWish,
+    SlotWish,
+    need_access,
+    need_port,
+)
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
 from netwright.server.routing_commands import (
@@ -88,6 +96,29 @@ def _create_ports(needs: Needs, command: CreatePorts) -> None:
             needs.labelled.append(draft)
         else:
             need_port(needs, draft)
+
+
+def _claim_port(needs: Needs, command: ClaimPort) -> None:
+    draft = command.draft
+    needs.hosts.add(draft.host)
+    needs.labelled.append(draft)
+    needs.may_drift = True
+    project_id, name = draft.project_id, draft.unique_name or ""
+    if command.slots:
+        containers = (draft.device_id, command.replaces)
+        needs.slot_wishes.append(SlotWish(project_id, name, command.slots, containers))
+    else:
+        needs.unique_names.add((project_id, name))
+
+
+def _end_claim(needs: Needs, command: EndClaim) -> None:
+    needs.unique_names.add((command.caller.project_id, command.unique_name))
+    needs.deletes = True
+
+
+def _let_go_of_owners(needs: Needs, command: LetGoOfOwners) -> None:
+    needs.ports.update(command.port_ids)
+    needs.deletes = True
 
 
 def _delete_ports(needs: Needs, command: DeletePorts) -> None:
@@ -136,6 +167,9 @@ def _tick(needs: Needs, command: Tick) -> None:
     needs.hosts.update(command.silent_hosts)
     needs.ports.update(command.overdue_ports)
     needs.ports.update(command.refused_ports)
+    if command.expired_claims:
+        needs.ports.update(command.expired_claims)
+        needs.deletes = True
     if command.late_operations:
         needs.plain[Operation].update(command.late_operations)
         needs.lease = True
@@ -169,6 +203,7 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
     for draft in command.drafts:
+        needs.inventory |= draft.drift_domain is not None
         needs.projects.add(draft.project_id)
         if draft.segment is not None and is_whole(draft.segment):
             needs.segments.add(segment_key(draft.segment))
@@ -179,6 +214,7 @@ def _create_networks(needs: Needs, command: CreateNetworks) -> None:
 
 def _update_network(needs: Needs, command: UpdateNetwork) -> None:
     needs.changed_networks.add(command.id)
+    needs.inventory |= command.drift_domain not in {UNSET, None}
 
 
 def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
@@ -384,6 +420,9 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     CreatePorts: _create_ports,
     UpdatePorts: _port_changes,
     DeletePorts: _delete_ports,
+    ClaimPort: _claim_port,
+    EndClaim: _end_claim,
+    LetGoOfOwners: _let_go_of_owners,
     PrepareBinding: _binding,
     ChangeBinding: _binding,
     ActivateBinding: _binding,

@@ -63,6 +63,16 @@ class FabricSwitches(NamedTuple):
     usage: Usage
 
 
+class KeptOwner(NamedTuple):
+    """An object of a Kubernetes cluster that a container's port is kept for."""
+
+    uid: str
+    namespace: str
+    kind: str
+    name: str
+    api_version: str
+
+
 class Reader(Protocol):
     """Committed state. A missing one is None; errors are `Unavailable`.
 
@@ -92,3 +102,7 @@ class Reader(Protocol):
     async def usage(self, project_id: str) -> Mapping[str, int]: ...
     async def history(self, port_id: str) -> Sequence[Transition]: ...
     async def notices(self, port_id: str) -> Sequence[Telling]: ...
+    async def kept_owners(self, cluster: str, after: str, limit: int) -> Sequence[KeptOwner]: ...
+    async def ports_of_owners(
+        self, cluster: str, uids: Sequence[str], limit: int
+    ) -> Sequence[str]: ...

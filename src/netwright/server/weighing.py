@@ -20,6 +20,7 @@ from netwright.server.commands import (
     Together,
     UpdatePorts,
 )
+from netwright.server.containers.commands import EndClaim, LetGoOfOwners
 from netwright.server.routing_commands import CreateRouters
 from netwright.server.security.commands import AddSecurityGroupRules, CreateSecurityGroups
 
@@ -40,7 +41,7 @@ def is_brief(command: Command) -> bool:
             return weight(command) <= _BRIEF_MAX and not counts
         case UpdatePorts() | DeletePorts():
             return weight(command) <= _BRIEF_MAX
-        case PrepareBinding() | ChangeBinding() | ActivateBinding() | DeleteBinding():
+        case PrepareBinding() | ChangeBinding() | ActivateBinding() | DeleteBinding() | EndClaim():
             return True
         case ApplyReports():
             return weight(command) <= _BRIEF_MAX and command.batch.full_set_at is None
@@ -61,6 +62,7 @@ _COUNTS: Mapping[type[Command], Callable[[Any], int]] = {
     AddSecurityGroupRules: lambda command: len(command.rules),
     UpdatePorts: lambda command: len(command.changes),
     DeletePorts: lambda command: len(command.ids),
+    LetGoOfOwners: lambda command: max(1, len(command.port_ids)),
     ApplyReports: lambda command: max(1, len(command.batch.reports)),
     Together: lambda command: sum(map(weight, command.commands)),
     PerformOperation: lambda command: sum(

@@ -26,6 +26,7 @@ from netwright.model.resources import (
 )
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.topology import Topology
+from netwright.server.containers.slot_table import SlotTable
 from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.nova.notices import Notice
@@ -185,6 +186,21 @@ class FabricRows:
         self.clear_up_to = -1
 
 
+class ContainerRows:
+    """What a batch has of containers' names (`containers.slots`).
+
+    `slots` (project, template) say who had which number; `taken` (project, template, container) the
+    name that the batch gave, `freed` by their ports' ids those that it took back. `doubted` are
+    ports whose claim's row is to be written anew.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.slots: dict[tuple[str, str], SlotTable] = {}
+        self.taken: Rows[tuple[str, str, str], str] = Rows(journal)
+        self.freed: Rows[str, tuple[str, str]] = Rows(journal)
+        self.doubted: set[str] = set()
+
+
 class World:
     """The tables as one batch sees them.
 
@@ -248,6 +264,7 @@ class World:
         self.default_groups: Rows[str, str] = Rows(self.journal)
         self.group_uses: Rows[str, int] = Rows(self.journal)
         self.fabric = FabricRows(self.journal)
+        self.containers = ContainerRows(self.journal)
         self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
         self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {

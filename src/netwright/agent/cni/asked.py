@@ -7,13 +7,23 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from netwright.agent.cni.naming import Template, TemplateError
 from netwright.cni.protocol import NEWEST, SINCE, VERSIONS, CniError, Code, Request, Verb
+from netwright.model.containers import SLOT, SLOTS_MAX, keep_s
 from netwright.model.labels import parse_selector
 from netwright.model.resources import Value
 
 CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]{0,127}")
 INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}")
+KEEP = "1h"
+"""How long a port with a lasting name is kept where the configuration does not say."""
+
+BANDWIDTH = "bandwidth"
+"""The one capability that is served (CNI conventions, "Dynamic Plugin specific fields")."""
+
+CORRECT = "correct it in the network configuration"
 _IN_MESSAGE_MAX = 100
+_CLUSTER_LENGTH_MAX = 63
 _NEEDED: Mapping[Verb, tuple[str, ...]] = {
     Verb.ADD: ("container_id", "netns", "ifname"),
     Verb.DEL: ("container_id", "ifname"),
@@ -57,6 +67,36 @@ class ValidAttachment(msgspec.Struct, frozen=True, rename="camel"):
     ifname: str
 
 
+class Bandwidth(Value, frozen=True, kw_only=True, rename="camel"):
+    """Limits, in bits a second and bits; ingress is what the container receives. 0: none."""
+
+    ingress_rate: Annotated[int, Meta(ge=0)] = 0
+    ingress_burst: Annotated[int, Meta(ge=0)] = 0
+    egress_rate: Annotated[int, Meta(ge=0)] = 0
+    egress_burst: Annotated[int, Meta(ge=0)] = 0
+
+
+class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the runtime gives for the capabilities that the configuration names."""
+
+    bandwidth: Bandwidth | None = None
+
+
+class LabelArgument(msgspec.Struct, frozen=True, kw_only=True):
+    key: Annotated[str, Meta(min_length=1)]
+    value: str
+
+
+class OurArguments(msgspec.Struct, frozen=True, kw_only=True):
+    labels: tuple[LabelArgument, ...] = ()
+
+
+class Arguments(msgspec.Struct, frozen=True, kw_only=True):
+    """`args` of the configuration; `cni` is what all plugins may read (CNI conventions)."""
+
+    cni: OurArguments = OurArguments()
+
+
 class Configuration(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
 ):
@@ -65,12 +105,23 @@ class Configuration(
     `labels` select networks: the server chooses one with free addresses. `wait_for` says what ADD
     waits for: that this host has wired the port, or that all the way is open (ACTIVE).
     `default_route` false leaves the container's default route to another interface.
+
+    `port_name` is a template (`naming`) of the ports' unique names, which outlive their containers
+    for as long as `keep` says; without it a port goes with its container. `slots` are the numbers
+    that the server may put for {slot}, from 0 on. `cluster` is the field {cluster}, and the one
+    that the server asks about a pod. `kubernetes` says whether pods are Kubernetes'; None: if the
+    agent has it.
     """
 
     cni_version: str
     name: Annotated[str, Meta(min_length=1)]
     type: str = "netwright"
     labels: str | None = None
+    cluster: Annotated[str, Meta(max_length=_CLUSTER_LENGTH_MAX)] = ""
+    port_name: str | None = None
+    slots: Annotated[int, Meta(ge=1, le=SLOTS_MAX)] | None = None
+    keep: str | None = None
+    kubernetes: bool | None = None
     wait_for: Literal["underlay", "active"] = "underlay"
     default_route: bool = True
     agent_socket: str = ""
@@ -81,14 +132,17 @@ class Configuration(
     )
     attachments: Any = msgspec.field(name="cni.dev/attachments", default=None)
     capabilities: Mapping[str, bool] = {}
-    runtime_config: Mapping[str, Any] = {}
-    args: Mapping[str, Any] = {}
+    runtime_config: RuntimeConfig = RuntimeConfig()
+    args: Arguments = Arguments()
     disable_check: bool = False
     disable_gc: bool = msgspec.field(name="disableGC", default=False)
 
 
 class Asked(Value, frozen=True, kw_only=True):
-    """A request that is in order. `deadline_s` is the time that its front end still waits."""
+    """A request that is in order. `deadline_s` is the time that its front end still waits.
+
+    `template` is the configuration's `port_name`, read for ADD alone.
+    """
 
     verb: Verb
     container_id: str
@@ -96,7 +150,17 @@ class Asked(Value, frozen=True, kw_only=True):
     ifname: str
     args: Mapping[str, str]
     config: Configuration
+    template: Template | None = None
     deadline_s: float
+
+    @property
+    def keep(self) -> str:
+        """As `ContainerPort` has it."""
+        return "" if self.template is None else self.config.keep or KEEP
+
+    @property
+    def bandwidth(self) -> Bandwidth:
+        return self.config.runtime_config.bandwidth or Bandwidth()
 
 
 def version_of(request: Request) -> str:
@@ -128,6 +192,7 @@ def parse(request: Request) -> Asked:
         ifname=request.ifname,
         args=_arguments(request.args) if verb is Verb.ADD else {},
         config=config,
+        template=_template(config) if verb is Verb.ADD else None,
         deadline_s=request.deadline_ms / 1000,
     )
 
@@ -179,14 +244,59 @@ def _configuration(request: Request, verb: Verb) -> Configuration:
     return config
 
 
+def _template(config: Configuration) -> Template | None:
+    """Of `portName`; what only goes with it, or does not fit it, is refused."""
+    if config.port_name is None:
+        for key, value in (("slots", config.slots), ("keep", config.keep)):
+            if value is not None:
+                raise _wrong(
+                    f"{key} is given, and no portName: such a port has its container's own name,"
+                    " and goes with it",
+                    f"give portName, or leave {key} out",
+                )
+        return None
+    shown = _shown(config.port_name)
+    try:
+        template = Template.parse(config.port_name)
+        keep_s(config.keep or KEEP)
+    except TemplateError as error:
+        advice = 'write it such as "{cluster}/{namespace}/{labels.app}/{labels.ordinal}"'
+        raise _wrong(f"portName is {shown}, which is no template: {error}", advice) from None
+    except ValueError as error:
+        raise _wrong(f"keep is not in order: {error}", CORRECT) from None
+    if template.has_slot and config.slots is None:
+        raise _wrong(f"portName is {shown}, and slots is not given", f"say how many {SLOT} may be")
+    if not template.has_slot and config.slots is not None:
+        advice = f"put {SLOT} into portName, or leave slots out"
+        raise _wrong(f"slots is {config.slots}, and portName {shown} has no {SLOT}", advice)
+    if template.asks_for("cluster") and not config.cluster:
+        raise _wrong(f"portName is {shown}, and cluster is not given", "name the cluster by it")
+    return template
+
+
+def _wrong(message: str, what_next: str) -> CniError:
+    return CniError(Code.INVALID_CONFIGURATION, message, next=what_next)
+
+
 def _refuse_what_is_not_served(config: Configuration) -> None:
     """A container that lacks silently what it was configured for would be worse than none."""
-    if wanted := sorted(name for name, is_wanted in config.capabilities.items() if is_wanted):
+    asked_for = (name for name, is_wanted in config.capabilities.items() if is_wanted)
+    if wanted := sorted(set(asked_for) - {BANDWIDTH}):
         raise CniError(
             Code.UNSUPPORTED_FIELD,
             f"capabilities {', '.join(wanted)} are not served by this plugin",
-            next="take them out of the network configuration",
+            next="take them out of the network configuration, or give them to a plugin behind it",
         )
+    limits = config.runtime_config.bandwidth or Bandwidth()
+    for way, rate, burst in (
+        ("ingress", limits.ingress_rate, limits.ingress_burst),
+        ("egress", limits.egress_rate, limits.egress_burst),
+    ):
+        if burst and not rate:
+            raise _wrong(
+                f"runtimeConfig.bandwidth has {way}Burst {burst}, and no {way}Rate",
+                f"give {way}Rate, in bits a second, or leave {way}Burst out",
+            )
     if config.prev_result is not None:
         raise CniError(
             Code.INVALID_CONFIGURATION,

@@ -7,7 +7,9 @@ from netwright.agent.agent import Agent
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import Kernel
+from netwright.agent.cni.pods import PodSource
 from netwright.agent.cni.ports import Ports, PortServer
+from netwright.agent.cni.reconciler import Reconciler
 from netwright.agent.cni.records import Records
 from netwright.agent.cni.service import Service
 from netwright.agent.config import AgentSettings, DatapathType
@@ -23,23 +25,42 @@ def service(
     server: PortServer,
     agent: Agent,
     plugs: Plugs,
+    pods: PodSource | None = None,
 ) -> Service:
-    """Serves at this socket, and follows the agent's loop. Raises InvalidConfiguration."""
-    following = Following(agent)
-    agent.on_pass = following.moved
+    """Serves at this socket, and follows the agent's loop. Raises InvalidConfiguration.
+
+    `pods` are Kubernetes', where the agent has one.
+    """
+    following = Following(identity.host, agent)
+    ports = Ports(
+        host=identity.host,
+        epoch=identity.epoch,
+        project_id=settings.cni_project,
+        server=server,
+        registered=agent.registered,
+    )
+    records = Records(Path(settings.cni_state_directory))
+    kernel = Kernel(checksums=settings.datapath_type is not DatapathType.NETDEV)
     containers = Containers(
         identity.host,
-        ports=Ports(
-            host=identity.host,
-            epoch=identity.epoch,
-            project_id=settings.cni_project,
-            server=server,
-            registered=agent.registered,
-        ),
-        records=Records(Path(settings.cni_state_directory)),
+        ports=ports,
+        records=records,
         following=following,
-        veths=Kernel(checksums=settings.datapath_type is not DatapathType.NETDEV),
+        veths=kernel,
+        plugs=plugs,
+        jitter=random.random,
+        pods=pods,
+    )
+    agent.on_pass = containers.passed
+    reconciler = Reconciler(
+        identity.host,
+        loop=agent,
+        containers=containers,
+        records=records,
+        ports=ports,
+        veths=kernel,
         plugs=plugs,
         jitter=random.random,
     )
-    return Service(Path(socket), containers, agent)
+    agent.beside = reconciler
+    return Service(Path(socket), containers, agent, reconciler)

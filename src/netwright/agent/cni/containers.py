@@ -8,9 +8,8 @@ the record, and is told when it is there again: the container's end does not wai
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, NoReturn, Protocol
 
 import structlog
@@ -18,27 +17,37 @@ from msgspec.structs import replace
 
 from netwright.agent.cni import made
 from netwright.agent.cni.asked import Asked
+from netwright.agent.cni.attempt import Attempt
+from netwright.agent.cni.claiming import Claim, claim, pod_asked, pod_told
+from netwright.agent.cni.departing import Departing
+from netwright.agent.cni.failing import AGAIN, as_cni, told
 from netwright.agent.cni.following import Following
-from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
+from netwright.agent.cni.kernel import NamespaceGoneError
 from netwright.agent.cni.made import Fitting, Seen
+from netwright.agent.cni.pods import PodSource
 from netwright.agent.cni.ports import Ports
 from netwright.agent.cni.records import Key, Record, Records, Stage
+from netwright.agent.cni.succession import Succession
+from netwright.agent.cni.turns import Turns
 from netwright.agent.wiring import NewDevice, Plugs, WiringError
 from netwright.client.backoff import Backoff
 from netwright.client.errand import Errand
 from netwright.cni.protocol import CniError, Code
-from netwright.model.errors import Category, NetwrightError, StaleEpoch
+from netwright.model.containers import SLOT
+from netwright.model.errors import (
+    Fault,
+    HostNotFound,
+    NetwrightError,
+    NoNetworkForLabels,
+    StaleEpoch,
+)
 from netwright.model.resources import Port, VifType
-from netwright.model.wire import ContainerPort
 
 RELEASE_S_MAX = 2.0
 """How long a container's end waits for the server, which is told later otherwise."""
 UNDO_S_MAX = 0.3
 """How long an ADD that failed does: its front end waits for the reason."""
 SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
-NAME_LENGTH_MAX = 255
-GONE = "the container has ended: there is nothing to clean up"
-AGAIN = "the runtime may try again; netwright port explain says more of a port"
 
 log = structlog.get_logger(__name__)
 
@@ -46,13 +55,18 @@ log = structlog.get_logger(__name__)
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None: ...
+    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
-    async def remove(self, device: str) -> None: ...
+    async def links(self) -> Mapping[str, str]: ...
+    async def remove(self, device: str, mark: str | None = None) -> None: ...
 
 
 class Containers:
-    """`run` ends what an earlier life left half done, and tells the server what it missed."""
+    """`run` ends what an earlier life left half done, and tells the server what it missed.
+
+    `pods` are Kubernetes'; without them pods are what runtimes tell. `passed` is to be called after
+    each pass of the agent's loop.
+    """
 
     def __init__(
         self,
@@ -64,6 +78,7 @@ class Containers:
         veths: Veths,
         plugs: Plugs,
         jitter: Callable[[], float],
+        pods: PodSource | None = None,
     ) -> None:
         self._host = host
         self._ports = ports
@@ -71,7 +86,10 @@ class Containers:
         self._following = following
         self._veths = veths
         self._plugs = plugs
-        self._busy: dict[Key, _Turns] = {}
+        self._pods = pods
+        self._turns = Turns()
+        self._succession = Succession(records, veths, self._end_before)
+        self._departing = Departing(records, following, plugs, self._turns.alone, jitter=jitter)
         work = self._release_all
         self._releasing = Errand("containers", work, backoff=SERVER_AGAIN, jitter=jitter)
         self._releasing.wake()
@@ -79,21 +97,29 @@ class Containers:
     async def run(self) -> NoReturn:
         await self._releasing.run()
 
+    async def follow(self) -> NoReturn:
+        """Notice, until cancelled, whose ports go to other hosts."""
+        await self._departing.run()
+
+    def passed(self) -> None:
+        self._following.moved()
+        self._departing.look()
+
     async def add(self, asked: Asked) -> dict[str, Any]:
         """The result. Raises CniError, after which nothing of it is left on the host."""
         key = asked.container_id, asked.ifname
         until = asyncio.get_running_loop().time() + asked.deadline_s
+        attempt = Attempt(asked)
         async with self._turn(key, until=until):
             await self._require_none(key)
-            record = self._new_record(asked)
             try:
-                self._records.put(record)
                 async with asyncio.timeout_at(until):
-                    fit = await self._attach(asked, record)
+                    record = await self._record(attempt)
+                    fit = await self._attach(attempt, record)
             except BaseException as error:
-                cause = self._why_late(key) if isinstance(error, TimeoutError) else error
+                cause = self._why_late(attempt) if isinstance(error, TimeoutError) else error
                 await asyncio.shield(self._undo(key))
-                raise _as_cni(cause, f"{asked.ifname} of container {asked.container_id}") from error
+                raise as_cni(cause, attempt.words) from error
         return made.result(asked.config.cni_version, fit, asked.netns, asked.ifname)
 
     async def delete(self, container_id: str, ifname: str) -> None:
@@ -103,7 +129,7 @@ class Containers:
             try:
                 await self._end(key)
             except WiringError as error:
-                raise _as_cni(error, f"{ifname} of container {container_id}") from error
+                raise as_cni(error, f"{ifname} of container {container_id}") from error
 
     async def check(self, asked: Asked) -> None:
         """Raises CniError, which says what is not as ADD had made it."""
@@ -120,10 +146,12 @@ class Containers:
             try:
                 seen = await self._veths.read(asked.netns, asked.ifname)
             except (NamespaceGoneError, OSError) as error:
-                raise _as_cni(error, f"{asked.ifname} of container {asked.container_id}") from error
+                raise as_cni(error, f"{asked.ifname} of container {asked.container_id}") from error
             netns, ifname = asked.netns, asked.ifname
             found = [*made.differences(record.fit, before, seen, netns=netns, ifname=ifname)]
-            if not self._following.is_up(record.port_id):
+            if record.moved:
+                found.append(f"port {record.port_id} is no longer its own: {record.moved}")
+            elif not self._following.is_up(record.port_id):
                 why = self._following.why_not(record.port_id)
                 found.append(f"port {record.port_id} is not wired: {why}")
         if found:
@@ -135,12 +163,17 @@ class Containers:
             )
 
     async def collect(self, network: str, valid: frozenset[Key]) -> None:
-        """End all of the runtime's network that it does not name. Raises CniError after all."""
+        """End all of the runtime's network that it does not name. Raises CniError after all.
+
+        Also what is half made or half told. What an ADD is at work for is younger than the list.
+        """
         records = self._records.all().values()
         doomed = [
             one.key
             for one in records
-            if one.stage is Stage.ATTACHED and one.network == network and one.key not in valid
+            if one.network == network
+            and one.key not in valid
+            and not (one.stage is Stage.ADDING and self._turns.is_busy(one.key))
         ]
         tried = (self.delete(*key) for key in doomed)
         failed = [
@@ -151,6 +184,25 @@ class Containers:
         log.info("containers collected", network=network, ended=len(doomed), failed=len(failed))
         if failed:
             raise failed[0]
+
+    async def end_dead(self, record: Record, still: Callable[[], Awaitable[bool]]) -> bool:
+        """End a container as DEL does, if its record and what proves it dead are as they were.
+
+        Raises WiringError, or OSError, when something of it may be left here.
+        """
+        async with self._turn(record.key):
+            if self._records.get(record.key) != record or not await still():
+                return False
+            await self._end(record.key)
+            return True
+
+    async def take_up(self, record: Record) -> bool:
+        """Keep the record of a container that has none. Raises OSError when it cannot be kept."""
+        async with self._turn(record.key):
+            if self._records.get(record.key) is not None:
+                return False
+            self._records.put(record)
+            return True
 
     # -- ADD
 
@@ -168,7 +220,7 @@ class Containers:
         try:
             await self._end(key)
         except WiringError as error:
-            raise _as_cni(error, f"what was {key[1]} of container {key[0]}") from error
+            raise as_cni(error, f"what was {key[1]} of container {key[0]}") from error
         if self._records.get(key) is not None:
             raise CniError(
                 Code.TRY_AGAIN,
@@ -176,28 +228,69 @@ class Containers:
                 next=AGAIN,
             )
 
-    def _new_record(self, asked: Asked) -> Record:
-        return Record(
+    async def _record(self, attempt: Attempt) -> Record:
+        """Of what the container claims; kept before the server is asked for it."""
+        asked = attempt.asked
+        claimed = await self._claimed(attempt)
+        key = asked.container_id, asked.ifname
+        attempt.subject = claimed.subject if asked.template is not None else ""
+        port = claimed.port
+        if port.keep:
+            replaced = await self._succession.come(key, port, attempt.wait_for)
+            port = replace(port, replaces=replaced)
+        record = Record(
             container_id=asked.container_id,
             ifname=asked.ifname,
             netns=asked.netns,
             network=asked.config.name,
             project_id=self._ports.project_id,
-            unique_name=f"{self._host}/{asked.container_id}/{asked.ifname}"[-NAME_LENGTH_MAX:],
+            unique_name=port.unique_name,
             stage=Stage.ADDING,
+            claim=port,
+            subject=claimed.subject,
         )
+        self._records.put(record)
+        attempt.labels_of = claimed.labels_of
+        return record
 
-    async def _attach(self, asked: Asked, record: Record) -> Fitting:
-        took = _Took()
-        port = await self._ports.make(_wanted(asked, record))
+    async def _claimed(self, attempt: Attempt) -> Claim:
+        asked, pods = attempt.asked, self._pods
+        wanted = asked.config.kubernetes
+        if wanted is False or (wanted is None and pods is None):
+            return claim(self._host, asked, pod_told(asked), in_kubernetes=False)
+        if pods is None:
+            raise CniError(
+                Code.INVALID_CONFIGURATION,
+                "kubernetes is true, and the agent of this host has none",
+                next="give the agent its Kubernetes, or take the key out of the configuration",
+            )
+        one = pod_asked(asked)
+        attempt.wait_for(f"Kubernetes has not told of pod {one.namespace}/{one.name}", pods.trouble)
+        pod = await pods.pod(one.namespace, one.name, one.uid)
+        return claim(self._host, asked, pod, in_kubernetes=True)
+
+    async def _attach(self, attempt: Attempt, record: Record) -> Fitting:
+        asked, took = attempt.asked, attempt.took
+        attempt.wait_for("the server has not answered, or not told of the network")
+        assert record.claim is not None, "it was just made of one"
+        try:
+            port = await self._ports.make(record.claim)
+        except NoNetworkForLabels as error:
+            if attempt.labels_of:
+                error.about(attempt.labels_of)
+            raise
+        if SLOT in record.unique_name:
+            record = replace(record, unique_name=port.unique_name or record.unique_name)
+            self._records.put(record)
         took.note("port")
         _require_served(port, self._host)
         fit = await self._following.fitting(port, default_route=asked.config.default_route)
+        fit = replace(fit, bandwidth=asked.bandwidth)
         record = replace(record, port_id=port.id, fit=fit)
         self._records.put(record)
-        mark = f"netwright container {asked.container_id}"
+        mark = made.mark_of(asked.container_id)
         took.note("told")
-        await self._veths.make(fit, asked.netns, asked.ifname, mark)
+        namespace = await self._veths.make(fit, asked.netns, asked.ifname, mark)
         took.note("veth")
         device = NewDevice(
             name=fit.device,
@@ -212,14 +305,14 @@ class Containers:
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")
-        self._records.put(replace(record, stage=Stage.ATTACHED))
+        self._records.put(replace(record, stage=Stage.ATTACHED, namespace=namespace))
         log.info("container attached", container=asked.container_id, ifname=asked.ifname,
                  port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
         return fit
 
-    def _why_late(self, key: Key) -> CniError:
-        record = self._records.get(key)
-        why = "the server has not answered, or not told of the network"
+    def _why_late(self, attempt: Attempt) -> CniError:
+        record = self._records.get((attempt.asked.container_id, attempt.asked.ifname))
+        why = attempt.waits_for()
         if record is not None and record.port_id:
             cause = self._following.why_not(record.port_id)
             why = f"port {record.port_id} did not come up" + (f": {cause}" if cause else "")
@@ -251,23 +344,55 @@ class Containers:
             log.info("a port is deleted later", name=record.unique_name, why=why)
 
     async def _clear(self, record: Record) -> None:
-        with _told(record):
-            if record.fit is not None:
+        with told(record):
+            if record.fit is not None and not self._is_anothers(record, record.fit.device):
                 await self._plugs.unplug(record.fit.device)
                 await self._veths.remove(record.fit.device)
             self._records.put(replace(record, stage=Stage.RELEASING))
 
+    def _is_anothers(self, record: Record, device: str) -> bool:
+        """Whether the device is that of a container to which the port went on this host."""
+        return any(
+            one.fit is not None and one.fit.device == device and one.key != record.key
+            for one in self._records.all().values()
+        )
+
+    async def _end_before(self, key: Key) -> None:
+        """End a container to whose name another comes. Raises WiringError."""
+        async with self._turn(key):
+            await self._end(key)
+
     async def _release(self, record: Record) -> None:
-        await self._ports.end(record.project_id, record.unique_name)
-        with _told(record):
+        if SLOT in record.unique_name and (named := await self._asked_again(record)) is not None:
+            record = named
+        await self._ports.end(record.project_id, record.unique_name, record.container_id)
+        with told(record):
             self._records.drop(record.key)
+
+    async def _asked_again(self, record: Record) -> Record | None:
+        """With the name that the server has put for its {slot}, should it have; None if it has not.
+
+        An earlier ask may have been answered to nobody: to the same container the answer is the
+        same.
+        """
+        assert record.claim is not None, "only a claim has a {slot}"
+        try:
+            port = await self._ports.make(record.claim, project_id=record.project_id)
+        except NetwrightError as error:
+            if error.fault is not Fault.CALLER or isinstance(error, StaleEpoch | HostNotFound):
+                raise
+            return None
+        record = replace(record, unique_name=port.unique_name or record.unique_name)
+        with told(record):
+            self._records.put(record)
+        return record
 
     async def _release_all(self) -> None:
         """Raises the first error, after all were tried."""
         ended = [
             one.key
             for one in self._records.all().values()
-            if one.stage is not Stage.ATTACHED and one.key not in self._busy
+            if one.stage is not Stage.ATTACHED and not self._turns.is_busy(one.key)
         ]
         tried = await asyncio.gather(*map(self._release_one, ended), return_exceptions=True)
         for each in tried:
@@ -275,7 +400,7 @@ class Containers:
                 raise each
 
     async def _release_one(self, key: Key) -> None:
-        async with self._alone(key):
+        async with self._turns.alone(key):
             record = self._records.get(key)
             if record is None or record.stage is Stage.ATTACHED:
                 return
@@ -290,86 +415,12 @@ class Containers:
         Raises CniError when it does not come by then: nobody waits for the verb any more.
         """
         try:
-            async with self._alone(key, until=until):
+            async with self._turns.alone(key, until=until):
                 yield
         finally:
             record = self._records.get(key)
             if record is not None and record.stage is not Stage.ATTACHED:
                 self._releasing.wake()
-
-    @asynccontextmanager
-    async def _alone(self, key: Key, *, until: float | None = None) -> AsyncIterator[None]:
-        turns = self._busy.setdefault(key, _Turns())
-        turns.waiting += 1
-        try:
-            await turns.come(key, until)
-            try:
-                yield
-            finally:
-                turns.lock.release()
-        finally:
-            turns.waiting -= 1
-            if not turns.waiting:
-                del self._busy[key]
-
-
-class _Took:
-    """Milliseconds of an ADD's stages, for its line in the log."""
-
-    def __init__(self) -> None:
-        self._stages: list[tuple[str, float]] = []
-        self._since = time.perf_counter()
-
-    def note(self, stage: str) -> None:
-        now = time.perf_counter()
-        self._stages.append((stage, (now - self._since) * 1e3))
-        self._since = now
-
-    def words(self) -> str:
-        return " ".join(f"{stage}:{ms:.1f}" for stage, ms in self._stages)
-
-
-class _Turns:
-    """Who works on one interface, and how many do or wait for it."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.waiting = 0
-
-    async def come(self, key: Key, until: float | None) -> None:
-        try:
-            async with asyncio.timeout_at(until):
-                await self.lock.acquire()
-        except TimeoutError:
-            raise CniError(
-                Code.TRY_AGAIN,
-                f"{key[1]} of container {key[0]} is still worked on for an earlier request",
-                next=AGAIN,
-            ) from None
-
-
-@contextmanager
-def _told(record: Record) -> Iterator[None]:
-    """What the host refuses is told, and tried again, like what Open vSwitch does not do."""
-    try:
-        yield
-    except OSError as error:
-        raise WiringError(
-            f"the host refused to end {record.ifname} of container {record.container_id}: {error}",
-            next="Look at the agent's log; it tries again.",
-        ) from error
-
-
-def _wanted(asked: Asked, record: Record) -> ContainerPort:
-    labels, args = asked.config.labels, asked.args
-    assert labels is not None, "checked where the request was read"
-    pod = "/".join(filter(None, (args.get("K8S_POD_NAMESPACE"), args.get("K8S_POD_NAME"))))
-    return ContainerPort(
-        unique_name=record.unique_name,
-        network_labels=labels,
-        name=(pod or asked.container_id)[:NAME_LENGTH_MAX],
-        device_id=asked.container_id,
-    )
 
 
 def _require_served(port: Port, host: str) -> None:
@@ -381,32 +432,3 @@ def _require_served(port: Port, host: str) -> None:
             f"this host cannot serve a port of network {port.network_id}: {why or port.cause}",
             next="choose labels of networks that reach this host",
         )
-
-
-_PASSING = frozenset({Category.UNAVAILABLE, Category.INTERNAL, Category.NOT_FOUND})
-"""Not found: this host, which registers soon."""
-
-
-def _as_cni(error: BaseException, what: str) -> BaseException:
-    """The error in the specification's terms; a defect of ours, or a cancellation, as it is."""
-    match error:
-        case CniError():
-            found = error.code, error.message, error.next
-        case NamespaceGoneError():
-            found = Code.UNKNOWN_CONTAINER, f"there is no such namespace: {error}", GONE
-        case InterfaceExistsError():
-            message = "the container has an interface of that name, which is not ours"
-            found = Code.EXISTS, message, "choose another name"
-        case NetwrightError():
-            found = _code(error), error.message, error.next or AGAIN
-        case OSError():
-            found = Code.IO_FAILURE, f"the host refused it: {error}", AGAIN
-        case _:
-            return error
-    code, message, what_next = found
-    return CniError(code, f"{what}: {message}", next=what_next)
-
-
-def _code(error: NetwrightError) -> Code:
-    is_passing = isinstance(error, StaleEpoch) or error.category in _PASSING
-    return Code.TRY_AGAIN if is_passing else Code.REFUSED

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from netwright.agent.cni.made import Fitting, fitting
 from netwright.agent.reconcile import Pass
 from netwright.agent.wiring import WiringStatus
+from netwright.client.mirror import Key as MirrorKey
 from netwright.model.resources import Network, Port, Subnet
 from netwright.model.states import PortState
 
@@ -14,8 +15,14 @@ T = TypeVar("T")
 
 
 class MirrorOfHost(Protocol):
-    """What the server has told of this host."""
+    """What the server has told of this host (`client.mirror.Mirror`)."""
 
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def is_current(self) -> bool: ...
+    @property
+    def broken(self) -> Mapping[MirrorKey, str]: ...
     @property
     def ports(self) -> Mapping[str, Port]: ...
     @property
@@ -38,7 +45,8 @@ class Loop(Protocol):
 class Following:
     """`moved` is called after each pass of the loop, and wakes all who wait."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, host: str, loop: Loop) -> None:
+        self._host = host
         self._loop = loop
         self._moved = asyncio.Event()
 
@@ -87,6 +95,26 @@ class Following:
         if outcome.status is not WiringStatus.UP:
             return outcome.cause or f"its device is {outcome.status}"
         return port.cause or ("" if port.state is PortState.ACTIVE else f"it is {port.state}")
+
+    def departed(self, port_id: str, container_id: str) -> str:
+        """Where an attached container's port went, in words; "" while it is here, as far as known.
+
+        Only what a pass has found on a whole state counts. A port that is bound nowhere, or that
+        this host cannot serve now, went nowhere.
+        """
+        last = self._loop.last
+        if last is None or not last.was_swept:
+            return ""
+        port = last.ports.get(port_id)
+        if port is None:
+            return "it was bound to another host, or deleted"
+        active = port.active_binding
+        if active is None:
+            return ""
+        if active.host != self._host:
+            return f"it is bound to host {active.host}"
+        is_anothers = bool(port.device_id) and port.device_id != container_id
+        return f"it is container {port.device_id}'s" if is_anothers else ""
 
     def is_up(self, port_id: str) -> bool:
         last = self._loop.last

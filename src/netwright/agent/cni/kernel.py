@@ -8,14 +8,16 @@ import asyncio
 import ctypes
 import errno
 import os
+import socket
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from netwright.agent.cni.made import Fitting, Seen, Way
+from netwright.agent.cni.made import DEVICE_PREFIX, Fitting, Seen, Way
 from netwright.linux import links
 from netwright.linux.checksums import disable_checksum_offload
 from netwright.linux.netlink import Netlink, RefusedError
@@ -25,6 +27,8 @@ T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
 _LOOPBACK = 1
 _IPV6 = 6
+_SO_NETNS_COOKIE, _COOKIE_BYTES = 71, 8
+_NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESRCH})
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -46,20 +50,21 @@ class Kernel:
     def __init__(self, *, checksums: bool) -> None:
         self._checksums = checksums
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
-        """Both ends, up, with all that the container's is to have.
+    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
+        """Both ends, up, with all that the container's is to have; which namespace that is.
 
         Raises NamespaceGoneError, InterfaceExistsError, or OSError with what the kernel refused;
         what was made until then is for `remove`.
         """
 
-        def work() -> None:
+        def work() -> str:
             with _opened(netns) as namespace:
                 self._make_pair(fit, namespace.fileno(), ifname, mark)
                 _enter(namespace)
             self._furnish(fit, ifname)
+            return _identity()
 
-        await apart(work)
+        return await apart(work)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         """The container's end as it is; None when it is not there. Raises NamespaceGoneError."""
@@ -71,9 +76,39 @@ class Kernel:
 
         return await apart(work)
 
-    async def remove(self, device: str) -> None:
-        """The host's end, and the other with it; no error when they are gone already."""
-        await apart(lambda: _remove(device))
+    async def remove(self, device: str, mark: str | None = None) -> None:
+        """The host's end, and the other with it; no error when they are gone already.
+
+        With `mark`, only if it bears that one.
+        """
+        await apart(lambda: _remove(device, mark))
+
+    async def links(self) -> Mapping[str, str]:
+        """The host's veths that are named like a container's: their aliases ("": none) by name."""
+        return await apart(_links)
+
+    async def namespace(self, netns: str) -> str:
+        """Which namespace is at that path, as `make` returned it; "" when there is none.
+
+        Raises OSError when that cannot be told.
+        """
+
+        def work() -> str:
+            try:
+                with _opened(netns) as namespace:
+                    _enter(namespace)
+            except NamespaceGoneError as gone:
+                error = gone.__cause__
+                if isinstance(error, OSError) and error.errno not in _NOTHING_THERE:
+                    raise error from None
+                return ""
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # an empty file is left of it
+                    raise
+                return ""
+            return _identity()
+
+        return await apart(work)
 
     def _make_pair(self, fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
         with Netlink() as netlink:
@@ -165,13 +200,37 @@ def _enter(namespace: BinaryIO) -> None:
         raise OSError(number, what)
 
 
-def _remove(device: str) -> None:
+def _identity() -> str:
+    """Which namespace the calling thread is in: the kernel gives its number to no other until boot.
+
+    An inode's number, and a path, it gives anew.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as any_socket:
+        cookie = any_socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, _COOKIE_BYTES)
+    return f"{boot}/{int.from_bytes(cookie, sys.byteorder)}"
+
+
+def _links() -> Mapping[str, str]:
+    with Netlink() as netlink:
+        found = map(links.parse_link, netlink.dump(links.dump_links()))
+        return {
+            one.name: one.alias
+            for one in found
+            if one.kind == "veth" and one.name.startswith(DEVICE_PREFIX)
+        }
+
+
+def _remove(device: str, mark: str | None) -> None:
     with Netlink() as netlink:
         body = netlink.get(links.get_link(device))
         if body is None:
             return
+        link = links.parse_link(body)
+        if mark not in {None, link.alias}:
+            return
         try:
-            netlink.tell([links.delete_link(links.parse_link(body).index, device)])
+            netlink.tell([links.delete_link(link.index, device)])
         except RefusedError as error:
             if error.errno != errno.ENODEV:  # its namespace went meanwhile
                 raise

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
-from netwright.agent.cni.asked import Result
+from netwright.agent.cni.asked import Bandwidth, Result
 from netwright.model.resources import Network, Port, Subnet, Value
 
+DEVICE_PREFIX = "nwc"
+LINK_MARK = "netwright container "
+"""What the alias of a host's end begins with; the container's id follows."""
 _PORT_ID_CHARACTERS = 11
 _SHOWN_MAX = 100
 DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
@@ -40,6 +43,7 @@ class Fitting(Value, frozen=True, kw_only=True):
     addresses: tuple[Address, ...]
     ways: tuple[Way, ...]
     nameservers: tuple[str, ...] = ()
+    bandwidth: Bandwidth = Bandwidth()
 
 
 class Seen(Value, frozen=True, kw_only=True):
@@ -54,7 +58,12 @@ class Seen(Value, frozen=True, kw_only=True):
 
 def device_of(port_id: str) -> str:
     """The host's end: at most 15 characters, as the kernel has it."""
-    return f"nwc{port_id[:_PORT_ID_CHARACTERS]}"
+    return f"{DEVICE_PREFIX}{port_id[:_PORT_ID_CHARACTERS]}"
+
+
+def mark_of(container_id: str) -> str:
+    """The alias of a container's devices on the host."""
+    return f"{LINK_MARK}{container_id}"
 
 
 def fitting(

@@ -2,14 +2,15 @@
 
     make, end ─▶ what queued while the last request was under way goes in the next one
 
-A name whose port is being made is ended only after that was answered, or given up: else the server
-might hear of the end first.
+A container whose port is being made is ended only after that was answered, or given up, and the
+other way round: else the server might hear of the second first.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Generic, Protocol, TypeVar
+from functools import partial
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from netwright.client.errors import from_item
 from netwright.model.errors import PortNotFound
@@ -19,6 +20,7 @@ from netwright.model.wire import (
     ContainerPortOutcome,
     ContainerPortOutcomes,
     ContainerPorts,
+    EndedContainerPort,
     EndedContainerPorts,
 )
 
@@ -26,6 +28,8 @@ AT_ONCE_MAX = 1000
 """As many as the server takes in one request."""
 
 Item = TypeVar("Item")
+_Of: TypeAlias = tuple[str, str]
+"""A unique name, and the container's id."""
 
 
 class PortServer(Protocol):
@@ -96,39 +100,56 @@ class Ports:
         self._epoch = epoch
         self._server = server
         self._registered = registered
-        self._making: dict[str, asyncio.Future[ContainerPortOutcome]] = {}
-        self._made = Together[ContainerPort](self._make)
-        self._ended: dict[str, Together[str]] = {}
+        self._making: dict[_Of, asyncio.Future[ContainerPortOutcome]] = {}
+        self._ending: dict[_Of, asyncio.Future[ContainerPortOutcome]] = {}
+        self._made: dict[str, Together[ContainerPort]] = {}
+        self._ended: dict[str, Together[EndedContainerPort]] = {}
 
-    async def make(self, wanted: ContainerPort) -> Port:
-        """Raises what the server says of this one, or why it does not answer."""
-        asked = self._made.ask(wanted)
-        self._making[wanted.unique_name] = asked
-        asked.add_done_callback(lambda _: self._making.pop(wanted.unique_name, None))
+    async def make(self, wanted: ContainerPort, *, project_id: str = "") -> Port:
+        """Once more, it is the same port; also while it is still being made.
+
+        Raises what the server says of this one, or why it does not answer.
+        """
+        key = wanted.unique_name, wanted.device_id
+        if (ending := self._ending.get(key)) is not None:
+            with suppress(Exception):
+                await asyncio.shield(ending)
+        if (asked := self._making.get(key)) is None:
+            project = project_id or self.project_id
+            made = self._made.setdefault(project, Together(partial(self._make, project)))
+            asked = self._making[key] = made.ask(wanted)
+            asked.add_done_callback(lambda _: self._making.pop(key, None))
         port = _settled(await asyncio.shield(asked)).port
         assert port is not None, "a port that was made is told"
         return port
 
-    async def end(self, project_id: str, unique_name: str) -> None:
-        """Also right when there is none. Raises why the server does not answer."""
-        if (making := self._making.get(unique_name)) is not None:
+    async def end(self, project_id: str, unique_name: str, container_id: str) -> None:
+        """The container's, and no newer one's of that name; also right when there is none.
+
+        Raises why the server does not answer.
+        """
+        key = unique_name, container_id
+        if (making := self._making.get(key)) is not None:
             with suppress(Exception):
                 await asyncio.shield(making)
-        ending = self._ended.setdefault(
-            project_id, Together(lambda names: self._end(project_id, names))
-        )
+        ending = self._ended.setdefault(project_id, Together(partial(self._end, project_id)))
+        asked = ending.ask(EndedContainerPort(unique_name=unique_name, container_id=container_id))
+        self._ending[key] = asked
+        asked.add_done_callback(lambda _: self._ending.pop(key, None))
         with suppress(PortNotFound):
-            _settled(await asyncio.shield(ending.ask(unique_name)))
+            _settled(await asyncio.shield(asked))
 
-    async def _make(self, wanted: Sequence[ContainerPort]) -> Sequence[ContainerPortOutcome]:
-        body = ContainerPorts(epoch=self._epoch, project_id=self.project_id, ports=tuple(wanted))
+    async def _make(
+        self, project_id: str, wanted: Sequence[ContainerPort]
+    ) -> Sequence[ContainerPortOutcome]:
+        body = ContainerPorts(epoch=self._epoch, project_id=project_id, ports=tuple(wanted))
         await self._registered()
         return (await self._server.make_container_ports(self._host, body)).outcomes
 
-    async def _end(self, project_id: str, names: Sequence[str]) -> Sequence[ContainerPortOutcome]:
-        body = EndedContainerPorts(
-            epoch=self._epoch, project_id=project_id, unique_names=tuple(names)
-        )
+    async def _end(
+        self, project_id: str, ended: Sequence[EndedContainerPort]
+    ) -> Sequence[ContainerPortOutcome]:
+        body = EndedContainerPorts(epoch=self._epoch, project_id=project_id, ended=tuple(ended))
         await self._registered()
         return (await self._server.end_container_ports(self._host, body)).outcomes
 

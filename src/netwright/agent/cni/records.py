@@ -8,6 +8,7 @@ A file is replaced whole. It is written before what it says is done, or answered
 nothing is there that no file tells of.
 """
 
+import asyncio
 import os
 from collections.abc import Mapping
 from enum import StrEnum
@@ -20,6 +21,7 @@ import structlog
 from netwright.agent.cni.made import Fitting
 from netwright.model.resources import Value
 from netwright.model.settings import InvalidConfiguration
+from netwright.model.wire import ContainerPort
 
 Key: TypeAlias = tuple[str, str]
 """A container's id and the name of its interface."""
@@ -36,7 +38,10 @@ class Stage(StrEnum):
 class Record(Value, frozen=True, kw_only=True):
     """`network` is the name of the runtime's network configuration, not of one of ours.
 
-    `fit` is known once the server has answered.
+    `claim` is what the server is asked for; `unique_name` is the claim's, with its {slot}, until
+    the server has answered, which is when `fit` is known; `namespace` (which one it is, as the
+    kernel tells them apart) once it is attached. `moved` says where the port went while the
+    container stayed: nothing that is done with this record concerns the port any more.
     """
 
     container_id: str
@@ -46,8 +51,12 @@ class Record(Value, frozen=True, kw_only=True):
     project_id: str
     unique_name: str
     stage: Stage
+    claim: ContainerPort | None = None
+    subject: str = ""
+    moved: str = ""
     port_id: str = ""
     fit: Fitting | None = None
+    namespace: str = ""
 
     @property
     def key(self) -> Key:
@@ -60,6 +69,8 @@ class Records:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._records: dict[Key, Record] = {}
+        self._unreadable: set[Key] = set()
+        self._changed = asyncio.Event()
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             paths = sorted(directory.iterdir())
@@ -79,6 +90,11 @@ class Records:
         """As they are now."""
         return dict(self._records)
 
+    @property
+    def unreadable(self) -> frozenset[Key]:
+        """Those whose files say nothing that can be understood; `drop` removes them."""
+        return frozenset(self._unreadable)
+
     def put(self, record: Record) -> None:
         """Raises OSError when it cannot be kept."""
         path = self._path(record.key)
@@ -86,10 +102,22 @@ class Records:
         draft.write_bytes(msgspec.json.encode(record))
         draft.replace(path)
         self._records[record.key] = record
+        self._unreadable.discard(record.key)
+        self._tell()
 
     def drop(self, key: Key) -> None:
         self._path(key).unlink(missing_ok=True)
         self._records.pop(key, None)
+        self._unreadable.discard(key)
+        self._tell()
+
+    async def changed(self) -> None:
+        """Return when one of them is no more what it is now."""
+        await self._changed.wait()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _path(self, key: Key) -> Path:
         return self._directory / f"{key[0]}@{key[1]}.json"
@@ -102,5 +130,7 @@ class Records:
             record = msgspec.json.decode(path.read_bytes(), type=Record)
         except (msgspec.DecodeError, OSError):
             log.exception("record of a container cannot be read", path=os.fspath(path))
+            container_id, _, ifname = path.stem.partition("@")
+            self._unreadable.add((container_id, ifname))
             return
         self._records[record.key] = record

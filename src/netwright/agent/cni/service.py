@@ -3,6 +3,7 @@
 Request ─▶ asked.parse ─▶ Containers ─▶ result, or the specification's error object
 """
 
+import asyncio
 import os
 import socket
 from contextlib import suppress
@@ -17,6 +18,7 @@ from netwright.agent.cni import asked
 from netwright.agent.cni.asked import Asked
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Loop
+from netwright.agent.cni.reconciler import Reconciler
 from netwright.cni.protocol import NEWEST, PATH, CniError, Code, Request, Verb
 from netwright.model.settings import InvalidConfiguration
 
@@ -40,10 +42,13 @@ log = structlog.get_logger(__name__)
 class Service:
     """Serves until cancelled. The socket's directory is made; what stands at its path goes."""
 
-    def __init__(self, path: Path, containers: Containers, loop: Loop) -> None:
+    def __init__(
+        self, path: Path, containers: Containers, loop: Loop, reconciler: Reconciler
+    ) -> None:
         self._path = path
         self._containers = containers
         self._loop = loop
+        self._reconciler = reconciler
 
     async def run(self) -> NoReturn:
         """Raises InvalidConfiguration when the socket cannot be made."""
@@ -55,7 +60,11 @@ class Service:
         try:
             await web.SockSite(runner, listener).start()
             log.info("cni is served", socket=os.fspath(self._path))
-            await self._containers.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._containers.run(), name="containers told")
+                tasks.create_task(self._containers.follow(), name="containers moved")
+                tasks.create_task(self._reconciler.run(), name="leaks")
+            raise AssertionError("errands never end by themselves")
         finally:
             await runner.cleanup()
             with suppress(FileNotFoundError):
@@ -94,6 +103,7 @@ class Service:
             case Verb.GC:
                 valid = one.config.valid_attachments or ()
                 keys = frozenset((each.container_id, each.ifname) for each in valid)
+                self._reconciler.wake()
                 await containers.collect(one.config.name, keys)
             case Verb.STATUS:
                 self._require_able()

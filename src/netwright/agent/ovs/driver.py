@@ -13,7 +13,7 @@ connection that ends forgets its bridge's flows, so that the next plan starts fr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -42,7 +42,7 @@ from netwright.agent.ovs.rows import PortRow
 from netwright.agent.ovs.tables import Tables
 from netwright.agent.ovs.wiring import Bond, Desired, Endpoint, HostWiring, Management
 from netwright.agent.ovs.witness import UplinkState, uplink_states
-from netwright.agent.wiring import NewDevice
+from netwright.agent.wiring import NewDevice, Plugged
 
 ROUNDS_MAX = 8
 AUDIT_S = 30.0
@@ -128,13 +128,23 @@ class OvsDriver:
         if done[-1].get("count") != 1:
             raise OvsUnreachableError(f"there is no bridge {bridge} yet")
 
-    async def unplug(self, name: str) -> None:
-        """What `plug` made, if it is there. Raises as that does."""
+    async def unplug(self, name: str, owner: str | None = None) -> None:
+        """What `plug` made (for that owner), if it is there. Raises as that does."""
         await self._ovsdb.wait_synced(self._timeout_s)
         for device in self.devices():
-            if device.port.name == name and CONTAINER_MARK in device.interface.external_ids:
+            of = device.interface.external_ids.get(CONTAINER_MARK)
+            if device.port.name == name and of is not None and owner in {None, of}:
                 bridge = self.wiring.integration_bridge
                 await self._ovsdb.transact(unplugging(bridge, device.port.uuid))
+
+    async def plugged(self) -> Mapping[str, Plugged]:
+        """All that `plug` made, by name. Raises OvsUnreachableError."""
+        await self._ovsdb.wait_synced(self._timeout_s)
+        return {
+            device.port.name: Plugged(port_id=device.port_id, owner=owner)
+            for device in self.devices()
+            if (owner := device.interface.external_ids.get(CONTAINER_MARK)) is not None
+        }
 
     async def announce(self, endpoints: Iterable[Endpoint]) -> None:
         """Let ports that came up make themselves known; OVS being away is no error."""

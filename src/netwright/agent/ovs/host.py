@@ -32,6 +32,7 @@ from netwright.agent.wiring import (
     Endpoint,
     NewDevice,
     Outcome,
+    Plugged,
     Wired,
     WiringError,
     WiringStatus,
@@ -133,13 +134,17 @@ class OvsHost:
             await self._driver.announce_ahead(coming)
 
     async def plug(self, device: NewDevice) -> None:
-        """`Plugs`, as `unplug`."""
+        """`Plugs`, as `unplug` and `plugged`."""
         with _told():
             await self._driver.plug(device)
 
-    async def unplug(self, name: str) -> None:
+    async def unplug(self, name: str, owner: str | None = None) -> None:
         with _told():
-            await self._driver.unplug(name)
+            await self._driver.unplug(name, owner)
+
+    async def plugged(self) -> Mapping[str, Plugged]:
+        with _told():
+            return await self._driver.plugged()
 
     def devices(self) -> Mapping[str, Device]:
         return {

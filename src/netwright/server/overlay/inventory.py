@@ -25,6 +25,12 @@ class Inventory:
         self._links: dict[str, tuple[Link, ...]] = {}
         for link in host_links(topology):
             self._links[link.lower.node] = (*self._links.get(link.lower.node, ()), link)
+        self._zones = {switch.name: switch.zone for switch in topology.switches}
+        self._above: dict[str, tuple[str, ...]] = {}
+        for link in topology.links:
+            host, switch = link.lower.node, link.upper.node
+            if host not in self.switches and switch not in self._above.get(host, ()):
+                self._above[host] = (*self._above.get(host, ()), switch)
         self._neighbour: dict[str, End] = {}
         for link in topology.links:
             self._neighbour[str(link.lower)] = link.upper
@@ -51,6 +57,17 @@ class Inventory:
 
     def hosts_on(self, leaf: str) -> tuple[str, ...]:
         return self._hosts.get(leaf, ())
+
+    def above(self, host: str) -> tuple[str, ...]:
+        """The switches that a host hangs on, of whichever kind."""
+        return self._above.get(host, ())
+
+    def zone_of(self, switch: str) -> str:
+        """A switch's zone, "" where it has none."""
+        return self._zones.get(switch, "")
+
+    def leaves(self) -> tuple[str, ...]:
+        return tuple(self._by_leaf)
 
     def is_leaf(self, switch: str) -> bool:
         return self.switches.get(switch) in LEAVES

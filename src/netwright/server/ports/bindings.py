@@ -36,11 +36,12 @@ OVS_VIF_DETAILS = {
 }
 
 
-def bind(world: World, port: Port, host: str, *, actor: str) -> Port:
+def bind(world: World, port: Port, host: str, *, actor: str, cause: str = "") -> Port:
     """Make `host` the port's active binding; "" unbinds. Those on other hosts are withdrawn.
 
     A host that cannot serve the port gets the binding all the same, refused with the cause: the
-    caller sees `binding_failed`, and it is tried again when the cause goes.
+    caller sees `binding_failed`, and it is tried again when the cause goes. `cause` is why it is
+    asked for, for the port's history.
     """
     active = port.active_binding
     if host == (active.host if active else ""):
@@ -52,8 +53,9 @@ def bind(world: World, port: Port, host: str, *, actor: str) -> Port:
         if binding.host != host and not stays:
             port = withdraw(world, port, binding, Event.REBIND)
     port = place(world, port, host)
-    event = Event.BIND if active is None else Event.REBIND
-    return happen(world, port, event, actor=actor, binding=port.binding_on(host))
+    event, placed = Event.BIND if active is None else Event.REBIND, port.binding_on(host)
+    why = (placed.cause if placed else "") or cause
+    return happen(world, port, event, actor=actor, binding=placed, cause=why)
 
 
 def rewire(world: World, before: Port, port: Port, *, actor: str) -> Port:
@@ -128,12 +130,12 @@ def take_back(port: Port, fixed_ips: tuple[FixedIp, ...], mac: str) -> Port:
     )
 
 
-def unbind(world: World, port: Port, event: Event, *, actor: str) -> Port:
+def unbind(world: World, port: Port, event: Event, *, actor: str, cause: str = "") -> Port:
     """Withdraw every binding, because the host was taken away (UNBIND) or the port (DELETE)."""
     about = port.active_binding
     for binding in port.bindings:
         port = withdraw(world, port, binding, event)
-    return happen(world, port, event, actor=actor, binding=about)
+    return happen(world, port, event, actor=actor, binding=about, cause=cause)
 
 
 def withdrawn(

@@ -72,11 +72,12 @@ def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
     if namesake is not None:
         return namesake
     if network is None:
-        return create_where_free(world, draft, partial(_create_in, world, caller, draft))
-    return _create_in(world, caller, draft, network)
+        return create_where_free(world, draft, partial(create_in, world, caller, draft))
+    return create_in(world, caller, draft, network)
 
 
-def _create_in(world: World, caller: Caller, draft: PortDraft, network: Network) -> Port:
+def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) -> Port:
+    """Make the port in this network, whatever network or labels its draft names."""
     reclaims_mac = rests(world, network.id, draft.mac_address)
     mac = choose_mac(world, network, draft.id, draft.project_id, draft.mac_address)
     addressee = Addressee(

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from netwright.model.resources import Host, HostState, Network, Port, Transition
 from netwright.model.states import MEANING, PortState
+from netwright.server.containers.words import claim_lines, container_wait
 from netwright.server.ports.explain import address_alone, is_address_alone, rests_on_reports
 from netwright.server.ports.explanation import (
     Explanation,
@@ -39,7 +40,10 @@ def explain_to_project(
     """`explain.explain` for the port's own project: no host, no cause in anybody's words."""
     waits = tuple(administrative(port, network))
     waits_for_others = port.state in _WAITS and not is_address_alone(port)
-    if waits_for_others and not (waits and port.state is PortState.DEGRADED):
+    kept = container_wait(port)
+    if kept is not None:
+        waits += (kept,)
+    elif waits_for_others and not (waits and port.state is PortState.DEGRADED):
         what = _WAITS[port.state]
         waits += (Wait(what=what, since=port.state_since, next=_next(port)),)
     if port.state is not PortState.RELEASING:
@@ -54,7 +58,12 @@ def explain_to_project(
             if binding.remnant
         )
     return compose(
-        port, standing=_standing(port, network, hosts, now), cause="", waits=waits, now=now
+        port,
+        standing=_standing(port, network, hosts, now),
+        cause="",
+        waits=waits,
+        claim=claim_lines(port, network, now, names_host=False),
+        now=now,
     )
 
 

@@ -18,6 +18,7 @@ from netwright.model.resources import (
     but_the_fence,
 )
 from netwright.model.states import MEANING, AttachmentState, BindingState, Plane, PortState
+from netwright.server.containers.words import claim_lines, container_wait
 from netwright.server.nova.explain import told, untold
 from netwright.server.nova.notices import Telling
 from netwright.server.ports.explanation import (
@@ -52,6 +53,7 @@ def explain(
         waits=waits,
         told=tuple(told(tellings, now)),
         untold=tuple(untold(tellings)),
+        claim=claim_lines(port, network, now, names_host=True),
         now=now,
     )
 
@@ -127,7 +129,10 @@ def _waits(
 ) -> Iterator[Wait]:
     yield from administrative(port, network)
     binding = port.active_binding
-    if port.state is PortState.ALLOCATED and has_device(port.device_owner):
+    kept = container_wait(port)
+    if kept is not None:
+        yield kept
+    elif port.state is PortState.ALLOCATED and has_device(port.device_owner):
         yield Wait(
             what=f"It has no host{_ahead(port)}",
             since=port.state_since,

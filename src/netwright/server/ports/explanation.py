@@ -1,6 +1,6 @@
 """The form of an explanation: a port's state, what it waits for, since when, what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from netwright.model.resources import Network, Port, Value
 from netwright.model.states import API_STATUS, PortState
@@ -44,15 +44,17 @@ def compose(
     is_cause_told: bool = False,
     told: tuple[str, ...] = (),
     untold: tuple[Wait, ...] = (),
+    claim: Iterable[str] = (),
 ) -> Explanation:
     """The explanation with these parts; its text says the cause unless a wait has told it.
 
-    `told` and `untold` are Nova's; it is waited for as for others.
+    `told` and `untold` are Nova's; it is waited for as for others. `claim` says whose it is.
     """
     waits = (*waits, *untold)
     lines = [standing]
     if cause and not is_cause_told:
         lines.append(f"Cause: {cause}.")
+    lines += claim
     lines += _groups(port)
     for wait in waits:
         lines.append(wait.what + _lasting(wait.since, now) + ".")

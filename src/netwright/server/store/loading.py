@@ -17,9 +17,11 @@ from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.macs import is_free, mac_candidates
 from netwright.server.segments import vni_candidates
 from netwright.server.store import schema
+from netwright.server.store.claims import note_slots
 from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
 from netwright.server.store.overlay import (
+    load_inventory,
     load_overlay,
     load_segments,
     networks_of_fabric,
@@ -60,6 +62,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     needs.ports |= await ports_of_routers(tx, world, needs)
     if needs.reported:
         needs.ports |= await ports_of_reports(tx, world, needs)
+    await note_slots(tx, world, needs)
     await _load_ports(tx, world, needs)
     ports = list(world.ports.values())
     await load_routers_of(tx, world, ports)
@@ -85,6 +88,8 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     }
     await _load_attachments(tx, world, attachments)
     await load_overlay(tx, world, needs, memory, attachments)
+    if needs.may_drift and any(network.drift_domain for network in world.networks.values()):
+        await load_inventory(tx, world, memory)
     await _load_all_attachments(tx, world, changed)
     world.whole_networks |= changed
     macs = needs.macs | _in_networks(world, needs.port_macs) | macs_of_interfaces(world, needs)

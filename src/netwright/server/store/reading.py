@@ -28,8 +28,9 @@ from netwright.model.states import PortState
 from netwright.model.topology import Topology
 from netwright.server.census import Census
 from netwright.server.nova.notices import Telling
-from netwright.server.queries import FabricLinks, FabricSwitches, Page, Query
+from netwright.server.queries import FabricLinks, FabricSwitches, KeptOwner, Page, Query
 from netwright.server.store import schema
+from netwright.server.store.claims import kept_owners, ports_of_owners
 from netwright.server.store.counting import count
 from netwright.server.store.fabric_reading import links, switches
 from netwright.server.store.group_pictures import watchable_groups
@@ -154,6 +155,13 @@ class StoreReader:
 
     async def notices(self, port_id: str) -> Sequence[Telling]:
         return await self._database.read(lambda tx: of_port(tx, port_id))
+
+    async def kept_owners(self, cluster: str, after: str, limit: int) -> Sequence[KeptOwner]:
+        """Owners for whose existence ports are kept, by uid after the one given."""
+        return await self._database.read(lambda tx: kept_owners(tx, cluster, after, limit))
+
+    async def ports_of_owners(self, cluster: str, uids: Sequence[str], limit: int) -> Sequence[str]:
+        return await self._database.read(lambda tx: ports_of_owners(tx, cluster, uids, limit))
 
     async def revocations(self) -> Mapping[str, int]:
         return await self._database.read(revocations)

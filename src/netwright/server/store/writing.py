@@ -21,6 +21,7 @@ from netwright.server.plain import PLAIN_OF
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.security import members
 from netwright.server.store import schema
+from netwright.server.store.claims import write_claims
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.leasing import forget_blocks, open_blocks
 from netwright.server.store.outbox import write_notices
@@ -61,6 +62,7 @@ async def write(
     await write_gaps(tx, world)
     await _write_allocations(tx, world)
     await _write_ports(tx, world, told)
+    await write_claims(tx, world)
     await write_memberships(tx, world)
     await _write_former_macs(tx, world)
     await _write_attachments(tx, world)

@@ -14,6 +14,10 @@ COMPLETE: dict[str, Any] = {VALID: []}
 BEFORE: dict[str, Any] = {"prevResult": {"cniVersion": "1.1.0"}}
 
 
+def limits(**values: Any) -> dict[str, Any]:
+    return {"runtimeConfig": {"bandwidth": values}}
+
+
 def complete(verb: str) -> dict[str, Any]:
     """What every verb but ADD may come with."""
     return COMPLETE if verb == "ADD" else {**COMPLETE, **BEFORE}
@@ -91,7 +95,34 @@ def test_a_variable_of_another_form_is_refused(variable: str, value: str) -> Non
         ({"waitFor": "never"}, Code.INVALID_CONFIGURATION, "waitFor"),
         ({"prevResult": {"ips": 7}}, Code.INVALID_CONFIGURATION, "prevResult"),
         (BEFORE, Code.INVALID_CONFIGURATION, "prevResult of another plugin"),
-        ({"capabilities": {"bandwidth": True}}, Code.UNSUPPORTED_FIELD, "bandwidth"),
+        ({"capabilities": {"portMappings": True}}, Code.UNSUPPORTED_FIELD, "portMappings"),
+        ({"portname": "{pod}"}, Code.UNSUPPORTED_FIELD, "portname"),
+        ({"portName": 7}, Code.INVALID_CONFIGURATION, "portName"),
+        ({"portName": ""}, Code.INVALID_CONFIGURATION, "portName is '', which is no template"),
+        ({"portName": "web"}, Code.INVALID_CONFIGURATION, "no field"),
+        ({"portName": "{pod"}, Code.INVALID_CONFIGURATION, "character 1"),
+        ({"portName": "{uid}"}, Code.INVALID_CONFIGURATION, "{uid}"),
+        ({"portName": "{namespace}-{pod}"}, Code.INVALID_CONFIGURATION, "{namespace} and {pod}"),
+        ({"portName": "{cluster}/{pod}"}, Code.INVALID_CONFIGURATION, "cluster is not given"),
+        ({"portName": "a/{slot}", "slots": 3}, Code.INVALID_CONFIGURATION, "no field but {slot}"),
+        ({"portName": "{pod}/{slot}"}, Code.INVALID_CONFIGURATION, "slots is not given"),
+        ({"portName": "{pod}", "slots": 3}, Code.INVALID_CONFIGURATION, "has no {slot}"),
+        ({"portName": "{pod}/{slot}", "slots": 0}, Code.INVALID_CONFIGURATION, "slots"),
+        ({"portName": "{pod}/{slot}", "slots": 10_001}, Code.INVALID_CONFIGURATION, "slots"),
+        ({"portName": "{pod}/{slot}", "slots": "3"}, Code.INVALID_CONFIGURATION, "slots"),
+        ({"slots": 3}, Code.INVALID_CONFIGURATION, "slots is given, and no portName"),
+        ({"keep": "1h"}, Code.INVALID_CONFIGURATION, "keep is given, and no portName"),
+        ({"portName": "{pod}", "keep": "soon"}, Code.INVALID_CONFIGURATION, "keep"),
+        ({"portName": "{pod}", "keep": "0s"}, Code.INVALID_CONFIGURATION, "keep"),
+        ({"portName": "{pod}", "keep": 60}, Code.INVALID_CONFIGURATION, "keep"),
+        ({"cluster": ["a"]}, Code.INVALID_CONFIGURATION, "cluster"),
+        ({"cluster": "a" * 64}, Code.INVALID_CONFIGURATION, "cluster"),
+        ({"kubernetes": "no"}, Code.INVALID_CONFIGURATION, "kubernetes"),
+        ({"args": {"cni": {"labels": {"app": "web"}}}}, Code.INVALID_CONFIGURATION, "args.cni"),
+        ({"args": {"cni": {"labels": [{"key": "a"}]}}}, Code.INVALID_CONFIGURATION, "value"),
+        (limits(ingressRate=-1), Code.INVALID_CONFIGURATION, "ingressRate"),
+        (limits(egressRate="1M"), Code.INVALID_CONFIGURATION, "egressRate"),
+        (limits(egressBurst=8000), Code.INVALID_CONFIGURATION, "egressBurst 8000"),
     ],
 )
 def test_a_configuration_that_is_not_in_order_is_refused(
@@ -142,3 +173,24 @@ def test_a_version_that_cannot_be_told_is_the_newest() -> None:
     for config in (b"[]", b'{"cniVersion": 7}', b"{}"):
         request = Request(command="ADD", deadline_ms=1, config=msgspec.Raw(config))
         assert asked.version_of(request) == "1.1.0"
+
+
+def test_a_name_of_the_configuration_is_read_once_and_kept_for_an_hour_by_itself() -> None:
+    named = {"portName": "{cluster}/{pod}/{slot}", "cluster": "c1", "slots": 10_000}
+    found = asked.parse(Ask(config=named).request())
+    assert found.template is not None
+    assert (found.template.text, found.keep) == (named["portName"], "1h")
+    for keep in ("90s", "10m", "24h", "forever", "while-owner-exists"):
+        assert asked.parse(Ask(config={**named, "keep": keep}).request()).keep == keep
+    assert asked.parse(Ask().request()).keep == ""
+
+
+def test_other_verbs_do_not_need_a_name_in_order() -> None:
+    """A container must end under whatever its configuration has become."""
+    asked.parse(Ask("DEL", config={"portName": "{", "slots": 3}).request())
+
+
+def test_limits_come_from_the_runtime() -> None:
+    config = {"capabilities": {"bandwidth": True}, **limits(ingressRate=8_000_000, egressBurst=0)}
+    found = asked.parse(Ask(config=config).request()).bandwidth
+    assert (found.ingress_rate, found.egress_rate) == (8_000_000, 0)

@@ -85,12 +85,16 @@ async def test_a_container_is_added_in_order_and_answered_when_it_is_up(host: Ho
     result = await adding
     assert result["ips"][0]["address"] == "10.0.0.5/24"
     (port,) = host.server.ports.values()
-    assert (port.unique_name, port.name, port.device_id) == ("h1/a/eth0", "web-0", "a")
+    assert (port.unique_name, port.name, port.device_id) == ("@h1/a/eth0", "web-0", "a")
     device = result["interfaces"][0]["name"]
     assert host.calls == [f"make {device}", f"plug {device}"]
     assert host.plugs.devices[device].owner == "a@eth0"
     assert host.records.get(A) == replace(
-        record, stage=Stage.ATTACHED, port_id=port.id, fit=host.veths.interfaces["/netns/a", "eth0"]
+        record,
+        stage=Stage.ATTACHED,
+        port_id=port.id,
+        fit=host.veths.interfaces["/netns/a", "eth0"],
+        namespace=await host.veths.namespace("/netns/a"),
     )
 
 
@@ -407,6 +411,30 @@ async def test_collecting_ends_what_the_runtime_does_not_name(host: HostDouble) 
     host.plugs.failure = None
     await host.containers.collect("pods", frozenset())
     assert host.records.all().keys() == {("a", "net1")}
+
+
+async def test_collecting_ends_what_is_half_made_or_half_told_and_spares_an_add_at_work(
+    host: HostDouble,
+) -> None:
+    await add(host)
+    host.server.failure = AWAY
+    await host.containers.delete(*A)
+    record = host.records.get(A)
+    assert record is not None
+    half = replace(record, container_id="b", stage=Stage.ADDING, unique_name="h1/b/eth0")
+    host.records.put(half)  # as an earlier life left it
+    host.server.failure = None
+    host.veths.namespaces.add("/netns/c")
+    host.plugs.outcome = Outcome(status=WiringStatus.PENDING)
+    at_work = asyncio.create_task(add(host, environment={"container_id": "c", "netns": "/netns/c"}))
+    await eventually(lambda: bool(host.plugs.devices))
+    await host.containers.collect("other", frozenset())
+    assert len(host.records.all()) == 3
+    await host.containers.collect("pods", frozenset())
+    assert host.records.all().keys() == {("c", "eth0")}
+    host.plugs.outcome = Outcome(status=WiringStatus.UP)
+    host.look()
+    assert (await at_work)["ips"]
 
 
 async def test_a_record_that_cannot_be_read_does_not_stop_the_others(

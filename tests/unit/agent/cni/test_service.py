@@ -63,7 +63,7 @@ class Front:
 
 @asynccontextmanager
 async def serving(host: HostDouble, socket: Path) -> AsyncIterator[Front]:
-    task = asyncio.create_task(Service(socket, host.containers, host.loop).run())
+    task = asyncio.create_task(Service(socket, host.containers, host.loop, host.reconciler).run())
     try:
         async with asyncio.timeout(5):
             while not socket.is_socket():  # noqa: ASYNC110 - nobody tells
@@ -163,5 +163,5 @@ async def test_the_socket_of_an_earlier_life_is_replaced_and_anything_else_kept(
     assert not left.exists()
     path.write_text("somebody's")
     with pytest.raises(InvalidConfiguration):
-        await Service(path, host.containers, host.loop).run()
+        await Service(path, host.containers, host.loop, host.reconciler).run()
     assert path.read_text() == "somebody's"

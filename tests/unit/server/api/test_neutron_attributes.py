@@ -40,9 +40,9 @@ CORE = frozenset({"network", "subnet", "port", "subnetpool"})
 _STANDARD = frozenset({"description", "revision_number", "created_at", "updated_at"})
 _TAGS = frozenset({"tags", "tags-any", "not-tags", "not-tags-any", "changed_since"})
 ELSEWHERE: Mapping[str, frozenset[str]] = {
-    "networks": _STANDARD | _TAGS | {"labels"},
+    "networks": _STANDARD | _TAGS | {"labels", "drift_domain"},
     "subnets": _STANDARD | _TAGS,
-    "ports": _STANDARD | _TAGS | {"security_groups", "unique_name", "network_labels"},
+    "ports": _STANDARD | _TAGS | {"security_groups", "unique_name", "network_labels", "claim"},
     "security_groups": _STANDARD | _TAGS | {"id", "name", "tenant_id", "security_group_rules"},
     "security_group_rules": _STANDARD
     | {"id", "tenant_id", "security_group_id", "direction", "ethertype", "protocol"}

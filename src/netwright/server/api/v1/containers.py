@@ -1,26 +1,25 @@
-"""Ports that a host's agent asks for and deletes, for containers on its own host.
+"""Ports that a host's agent asks for, for containers on its own host, and whose end it tells.
 
-    POST    made and bound to the host at once; the same again under a unique name that is there
-    DELETE  those of the unique names that are containers' and bound to the host
+    POST    made and bound to the host at once; or the one of that name, bound or moved here
+    DELETE  the containers that ended: their ports are deleted, or kept as long as was asked for
 
-Each port by itself: what one cannot have costs the others nothing. An agent does so in the projects
-that the server's settings name, with what networks those may use, and in no other way.
+Each port is a command of its own, decided in the committer (`server.containers`): what one cannot
+have costs the others nothing. An agent does so in the projects that the server's settings name,
+with what networks those may use, and in no other way.
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable
 from functools import partial
 
+from netwright.model.containers import SLOT, WHILE_OWNER_EXISTS, keep_s
 from netwright.model.errors import (
     HTTP_STATUS,
     Denied,
     HostNotFound,
     NetwrightError,
-    PortNotFound,
     StaleEpoch,
-    UniqueNameConflict,
 )
-from netwright.model.resources import Port
 from netwright.model.wire import (
     CONTAINER_OWNER,
     ContainerPort,
@@ -31,13 +30,14 @@ from netwright.model.wire import (
     ItemError,
 )
 from netwright.server.api.body import Shape
+from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.v1.hosts import host_of
 from netwright.server.api.v2 import values
-from netwright.server.commands import Caller, CreatePorts, DeletePorts, PortDraft
-from netwright.server.queries import Query
+from netwright.server.commands import Caller, PortDraft
+from netwright.server.containers.commands import ClaimPort, EndClaim
 
 _wanted = Shape(ContainerPorts)
 _ended = Shape(EndedContainerPorts)
@@ -56,16 +56,17 @@ def routes(projects: Collection[str]) -> tuple[Route, ...]:
 async def _make(projects: Collection[str], call: Call) -> Reply:
     host, body = host_of(call), _wanted.decode(await call.body())
     caller = await _agent(call, projects, host, body)
-    return await _each(_make_one(call, caller, host, wanted) for wanted in body.ports)
+    return await _each(_make_one(call, caller, host, body.epoch, each) for each in body.ports)
 
 
 async def _end(projects: Collection[str], call: Call) -> Reply:
     host, body = host_of(call), _ended.decode(await call.body())
+    if not (body.unique_names or body.ended):
+        raise invalid("ended", "it names no container that ended")
     caller = await _agent(call, projects, host, body)
-    names = tuple(dict.fromkeys(body.unique_names))
-    query = Query(filters=(("unique_name", names), ("project_id", (body.project_id,))))
-    found = {str(port.unique_name): port for port in await call.service.reader.many(Port, query)}
-    return await _each(_end_one(call, caller, host, name, found) for name in body.unique_names)
+    ended = [(name, "") for name in body.unique_names]
+    ended += [(each.unique_name, each.container_id) for each in body.ended]
+    return await _each(_end_one(call, caller, host, *each) for each in ended)
 
 
 async def _agent(
@@ -90,8 +91,9 @@ async def _agent(
 
 
 async def _make_one(
-    call: Call, caller: Caller, host: str, wanted: ContainerPort
+    call: Call, caller: Caller, host: str, epoch: str, wanted: ContainerPort
 ) -> ContainerPortOutcome:
+    _check(wanted)
     draft = PortDraft(
         id=new_id(),
         project_id=caller.project_id,
@@ -103,29 +105,38 @@ async def _make_one(
         device_owner=CONTAINER_OWNER,
         host=host,
     )
-    (port,) = await call.service.commit(CreatePorts(caller=caller, drafts=(draft,)))
-    if not _is_containers(port, host):
-        raise UniqueNameConflict(
-            f"unique_name '{wanted.unique_name}' is that of a port that is no container's on host"
-            f" {host}.",
-            next="Give that port another name, or delete it.",
-        )
-    return ContainerPortOutcome(port=port)
+    claim = ClaimPort(
+        caller=caller,
+        epoch=epoch,
+        draft=draft,
+        slots=wanted.slots,
+        keep=wanted.keep,
+        pod=wanted.pod,
+        replaces=wanted.replaces,
+    )
+    return ContainerPortOutcome(port=await call.service.commit(claim))
+
+
+def _check(wanted: ContainerPort) -> None:
+    """What the fields mean together. Raises InvalidInput."""
+    if bool(wanted.slots) != (SLOT in wanted.unique_name):
+        raise invalid("slots", f"it goes with a unique_name that holds {SLOT}, and with no other")
+    if not wanted.keep:
+        return
+    try:
+        keep_s(wanted.keep)
+    except ValueError as error:
+        raise invalid("keep", str(error)) from None
+    if wanted.keep == WHILE_OWNER_EXISTS and wanted.pod is None:
+        raise invalid("keep", f"{WHILE_OWNER_EXISTS} needs the pod, whose owner is meant")
 
 
 async def _end_one(
-    call: Call, caller: Caller, host: str, name: str, found: Mapping[str, Port]
+    call: Call, caller: Caller, host: str, name: str, container_id: str
 ) -> ContainerPortOutcome:
-    port = found.get(name)
-    if port is None or not _is_containers(port, host):
-        raise PortNotFound(f"No container's port on host {host} has unique_name '{name}'.")
-    await call.service.commit(DeletePorts(caller=caller, ids=(port.id,)))
+    end = EndClaim(caller=caller, host=host, unique_name=name, container_id=container_id)
+    await call.service.commit(end)
     return ContainerPortOutcome()
-
-
-def _is_containers(port: Port, host: str) -> bool:
-    binding = port.active_binding
-    return port.device_owner == CONTAINER_OWNER and binding is not None and binding.host == host
 
 
 async def _each(attempts: Iterable[Awaitable[ContainerPortOutcome]]) -> Reply:

@@ -12,6 +12,8 @@ _EXTENSIONS = {
     "binding": ("Port Binding", "The host of a port, and how its device is plugged there."),
     "binding-extended": ("Port Bindings Extended", "Several hosts of a port, one of them active."),
     "default-subnetpools": ("Default Subnet Pools", "A subnet may come from the default pool."),
+    "container-claims": ("Container Claims", "Whose a container's port is, how long it is kept."),
+    "drift-domain": ("Drift Domain", "How far containers' named ports may move."),
     "empty-string-filtering": ("Empty String Filtering", "Filters may ask for empty attributes."),
     "extraroute": ("Extra Routes", "Static routes of a router."),
     "filter-validation": ("Filter Validation", "Unknown filters are refused."),

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import structlog
 from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import NetworkNotFound, Unavailable
-from netwright.model.resources import Network, NetworkType, Segment
+from netwright.model.resources import RACK, ZONE, DriftDomain, Network, NetworkType, Segment
 from netwright.model.segments import MTU_MAX, VNIS
+from netwright.model.topology import Name as Leaf
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
@@ -50,6 +51,9 @@ _WIRE = {
 
 # 0 asks for the default; below 68 IPv4 cannot work (RFC 791).
 Mtu = Annotated[int, Meta(ge=0, le=MTU_MAX)]
+WantedDomain: TypeAlias = (
+    str | Annotated[tuple[Leaf, ...], Meta(min_length=1, max_length=1000)] | None
+)
 PhysicalNetwork = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -66,6 +70,7 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     physical_network: PhysicalNetwork | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
     labels: dict[str, str] | UnsetType = UNSET
+    drift_domain: WantedDomain | UnsetType = UNSET
 
 
 class NetworkChange(Body, frozen=True, kw_only=True):
@@ -76,6 +81,7 @@ class NetworkChange(Body, frozen=True, kw_only=True):
     port_security_enabled: bool | UnsetType = UNSET
     mtu: Mtu | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
+    drift_domain: WantedDomain | UnsetType = UNSET
 
 
 class NetworkCreationBody(Body, frozen=True, kw_only=True):
@@ -99,6 +105,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     mtu: int
     port_security_enabled: bool
     labels: Mapping[str, str]
+    drift_domain: DriftDomain | UnsetType = UNSET
     subnets: tuple[str, ...]
     ipv4_address_scope: str | None
     ipv6_address_scope: str | None
@@ -134,7 +141,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES)
     change_type = NetworkChange
     shown = _SHOWN
-    admin_only = frozenset(_WIRE.values())
+    admin_only = frozenset(_WIRE.values()) | {"drift_domain"}
     listable = listing.Listable(
         collection=collection,
         filters={
@@ -183,6 +190,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             port_security_enabled=item.port_security_enabled,
             mtu=item.mtu if item.mtu is UNSET else _mtu(item.mtu),
             labels=item.labels if item.labels is UNSET else values.labels("labels", item.labels),
+            drift_domain=_domain(item.drift_domain),
             if_match=if_match,
         )
 
@@ -206,6 +214,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,
             labels=value.labels,
+            drift_domain=value.drift_domain if caller.is_admin else UNSET,
             subnets=value.subnets,
             ipv4_address_scope=value.ipv4_address_scope,
             ipv6_address_scope=value.ipv6_address_scope,
@@ -230,8 +239,17 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         port_security_enabled=item.port_security_enabled,
         mtu=_mtu(or_default(item.mtu, 0)),
         labels=values.labels("labels", or_default(item.labels, {})),
+        drift_domain=or_default(_domain(item.drift_domain), None),
         segment=_segment(item),
     )
+
+
+def _domain(wanted: WantedDomain | UnsetType) -> DriftDomain | UnsetType:
+    if isinstance(wanted, str) and wanted not in {ZONE, RACK}:
+        raise invalid("drift_domain", f"'{wanted}' is neither {ZONE}, {RACK}, nor a list of leaves")
+    if isinstance(wanted, tuple) and len(set(wanted)) != len(wanted):
+        raise invalid("drift_domain", "it names a leaf twice")
+    return wanted
 
 
 async def _warn_of_unserved(reader: Reader, drafts: Sequence[NetworkDraft]) -> None:

@@ -14,6 +14,7 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
         "provider:network_type": UNSET,
         "provider:physical_network": UNSET,
         "provider:segmentation_id": UNSET,
+        "drift_domain": None,
         "shared": False,
     },
     "subnet": {},

@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from netwright.model.containers import Claim
 from netwright.model.errors import PortNotFound
 from netwright.model.resources import AddressPair, FixedIp, Network, Port, VifType, VnicType
 from netwright.model.states import API_STATUS
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.v2 import listing, policy, port_requests, values
+from netwright.server.api.v2.claims import ClaimView, claim_view
 from netwright.server.api.v2.port_requests import (
     WIRE,
     PortCreation,
@@ -51,6 +53,7 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE):
     security_groups: tuple[str, ...]
     device_id: str
     device_owner: str
+    claim: ClaimView | None
     vnic_type: VnicType
     host_id: str | UnsetType = UNSET
     vif_type: str | UnsetType = UNSET
@@ -89,6 +92,7 @@ _STATUS = {state.value: status for state, status in API_STATUS.items()}
 _SHOWN: How = {
     "tenant_id": "project_id",
     "status": Made(_STATUS.__getitem__, "state", str),
+    "claim": Made(claim_view, "claim", Claim | None),
     "security_groups": Made(lambda ids: ids or (), "security_groups", tuple[str, ...] | None),
     "binding:vnic_type": "vnic_type",
     "binding:host_id": _of_active_binding("host", ""),
@@ -214,6 +218,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             security_groups=value.security_groups or (),
             device_id=value.device_id,
             device_owner=value.device_owner,
+            claim=claim_view(value.claim),
             vnic_type=value.vnic_type,
             host_id=host_id,
             vif_type=vif_type,

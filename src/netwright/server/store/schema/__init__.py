@@ -32,6 +32,7 @@ from netwright.server.store.schema.ports import (
     allocation,
     binding,
     block,
+    container_claim,
     former_mac,
     port,
     transition,
@@ -51,6 +52,7 @@ __all__ = [
     "attachment_due",
     "binding",
     "block",
+    "container_claim",
     "domain_vlan",
     "event",
     "former_mac",
@@ -87,10 +89,10 @@ __all__ = [
     "transition",
 ]
 
-SCHEMA_VERSION = "0012"
+SCHEMA_VERSION = "0013"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
-READS_FROM = "0011"
+READS_FROM = "0012"
 """The oldest version whose servers may use these tables, as the newest revision says."""
 
 

@@ -106,6 +106,24 @@ binding = Table(
     sqlite_with_rowid=False,
 )
 
+# What of a container's claim upkeep asks for: of ports that bear a lasting name. A claim whose time
+# runs has `kept_until`; one for whose owner it is kept has that, in its cluster.
+container_claim = Table(
+    "container_claim",
+    metadata,
+    Column("port_id", String, primary_key=True),
+    Column("kept_until", Float),
+    Column("owner_uid", String),
+    Column("cluster", String),
+    Column("namespace", String),
+    Column("owner_kind", String),
+    Column("owner_name", String),
+    Column("owner_api_version", String),
+    given("container_claim_kept", "kept_until"),
+    given("container_claim_owner", "owner_uid", "cluster"),
+    sqlite_with_rowid=False,
+)
+
 transition = Table(
     "transition",
     metadata,

@@ -1,0 +1,232 @@
+"""Containers that come and go on a lab while its agents, its server and its front ends die.
+
+It plays the runtime of each host, and remembers what a runtime remembers: which containers it was
+answered for. A container is
+
+    begun     it has a namespace; what an ADD or DEL made of it is not known
+    live      ADD was answered, and nothing else was asked since
+    gone      DEL was answered, or its namespace is no more
+
+All that happens follows from a seed, as far as the order of a machine's threads lets it.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+from tests.lab.auditor import Container
+from tests.lab.cni_runtime import Answer, Running, Runtime
+from tests.lab.cutting_proxy import CuttingProxy
+
+from netwright.lab import faults
+from netwright.lab.orchestrator import eventually
+from netwright.lab.state import Lab
+
+Name: TypeAlias = tuple[str, str]
+"""A host and a container's name there."""
+
+ACTS_MIN, ACTS_MAX = 3, 8
+LIVE_MAX = 30
+DEADLINE_S = 6
+SOON_S = 60.0
+IMPATIENT_S = 0.12
+SERVER = "process:mgmt/server"
+LOSSES = (0.0, 0.0, 0.2, 0.6)
+"""Shares of requests that are lost in a round."""
+OLD_SHARE, COLLECT_SHARE = 0.5, 0.15
+BREAKS = {"agent": 0.35, "server": 0.15, "server halted": 0.1, "ovs": 0.04}
+"""How often a round has them."""
+
+
+What: TypeAlias = Callable[[Name, float], None]
+Whats: TypeAlias = tuple[What, ...]
+
+
+class Act(NamedTuple):
+    """What becomes of one container in a round; `luck` in [0, 1) is its own."""
+
+    what: What
+    name: Name
+    luck: float
+
+
+class Chaos:
+    """`round` after `round`; between them the product alone is at work."""
+
+    def __init__(
+        self, lab: Lab, runtimes: Sequence[Runtime], proxies: Sequence[CuttingProxy], seed: int
+    ) -> None:
+        self.live: dict[Name, Container] = {}
+        self.begun: set[Name] = set()
+        self.counts: Counter[str] = Counter()
+        self._lab = lab
+        self._runtimes = {one.host: one for one in runtimes}
+        self._hosts = sorted(self._runtimes)
+        self._proxies = proxies
+        self._random = random.Random(seed)
+        self._number = 0
+
+    def round(self) -> None:
+        """Verbs at once, with what breaks meanwhile; all is mended at its end."""
+        for proxy in self._proxies:
+            proxy.share = self._random.choice(LOSSES)
+        acts, breaks = self._acts(), self._breaks()
+        with ThreadPoolExecutor(len(acts) + len(breaks) + 1) as pool:
+            done = [pool.submit(one.what, one.name, one.luck) for one in acts]
+            done += [pool.submit(one) for one in breaks]
+            for each in done:
+                each.result()
+        if self._random.random() < COLLECT_SHARE:
+            self._collect(self._random.choice(self._hosts))
+        self.counts["rounds"] += 1
+
+    def settle(self) -> None:
+        """Nothing breaks any more; the runtime ends what it does not know to be live."""
+        for proxy in self._proxies:
+            proxy.share = 0.0
+        for host in self._hosts:
+            self._insist("STATUS", (host, ""))
+        for name in sorted(self.begun):
+            self._insist("DEL", name)
+            self._end(name)
+
+    def end_all(self) -> None:
+        for name in sorted(self.live):
+            answer = self._run("DEL", name)
+            assert answer.code == 0, (name, answer)
+            self._end(name)
+
+    # -- containers
+
+    def _acts(self) -> list[Act]:
+        """Each for another container: a runtime does one thing at a time to one."""
+        known = sorted(self.live) + sorted(self.begun)
+        self._random.shuffle(known)
+        acts: list[Act] = []
+        add = self._add
+        of_new: Whats = (add, add, add, self._add_twice, self._add_impatiently)
+        of_live: Whats = (self._delete, self._delete, self._kill, self._restart)
+        of_begun: Whats = (self._delete, self._kill_then_delete, add)
+        for _ in range(self._random.randint(ACTS_MIN, ACTS_MAX)):
+            is_full = len(self.live) >= LIVE_MAX
+            if known and (is_full or self._random.random() < OLD_SHARE):
+                name = known.pop()
+                whats = of_live if name in self.live else of_begun
+            else:
+                name, whats = self._begin(), of_new
+            self.live.pop(name, None)
+            self.begun.add(name)
+            acts.append(Act(self._random.choice(whats), name, self._random.random()))
+        return acts
+
+    def _begin(self) -> Name:
+        self._number += 1
+        name = self._random.choice(self._hosts), f"c{self._number}"
+        self._runtimes[name[0]].begin(name[1])
+        return name
+
+    def _end(self, name: Name) -> None:
+        """Its namespace goes; nobody speaks of it any more."""
+        self._runtimes[name[0]].end_namespaces(name[1])
+        self.begun.discard(name)
+        self.live.pop(name, None)
+
+    def _add(self, name: Name, _luck: float) -> None:
+        self._answered(name, self._run("ADD", name))
+
+    def _add_twice(self, name: Name, _luck: float) -> None:
+        first, second = self._start("ADD", name), self._start("ADD", name)
+        answers = [first.finish(), second.finish()]
+        assert [each.code for each in answers] != [0, 0], f"{name} was added twice"
+        for each in answers:
+            self._answered(name, each)
+
+    def _add_impatiently(self, name: Name, luck: float) -> None:
+        """Its front end is killed: nobody hears the answer."""
+        running = self._start("ADD", name)
+        time.sleep(luck * IMPATIENT_S)
+        running.process.kill()
+        running.process.communicate()
+        self.counts["front ends killed"] += 1
+
+    def _delete(self, name: Name, _luck: float) -> None:
+        if self._run("DEL", name).code == 0:
+            self._end(name)
+            self.counts["deleted"] += 1
+
+    def _restart(self, name: Name, _luck: float) -> None:
+        """As podman does: the same id, in the same namespace."""
+        if self._run("DEL", name).code == 0:
+            self._answered(name, self._run("ADD", name))
+
+    def _kill(self, name: Name, _luck: float) -> None:
+        self._end(name)
+        self.counts["died without DEL"] += 1
+
+    def _kill_then_delete(self, name: Name, _luck: float) -> None:
+        self._end(name)
+        self._run("DEL", name, CNI_NETNS="")
+
+    def _answered(self, name: Name, answer: Answer) -> None:
+        if answer.code != 0:
+            self.counts[f"ADD refused, code {answer.out['code']}"] += 1
+            return
+        host, container = name
+        runtime = self._runtimes[host]
+        (inside,) = [each for each in answer.out["interfaces"] if "sandbox" in each]
+        self.live[name] = Container(
+            id=runtime.environment("ADD", container)["CNI_CONTAINERID"],
+            host=host,
+            namespace=runtime.namespace(container),
+            mac=inside["mac"],
+            addresses=frozenset(str(ip["address"]).partition("/")[0] for ip in answer.out["ips"]),
+        )
+        self.begun.discard(name)
+        self.counts["added"] += 1
+
+    def _collect(self, host: str) -> None:
+        """All that the runtime does not know to be live: of what is begun it learns nothing."""
+        ids = [one.id for (where, _), one in self.live.items() if where == host]
+        valid = [{"containerID": one, "ifname": "eth0"} for one in ids]
+        self._run("GC", (host, ""), config={"cni.dev/valid-attachments": valid})
+        self.counts["collected"] += 1
+
+    def _insist(self, verb: str, name: Name) -> None:
+        """As a runtime does, which tries again."""
+        done = eventually(lambda: self._run(verb, name).code == 0, SOON_S)
+        assert done, f"{verb} of {name} still fails after {SOON_S:g} s"
+
+    def _run(
+        self, verb: str, name: Name, *, config: Mapping[str, Any] = {}, **variables: str
+    ) -> Answer:
+        return self._start(verb, name, config=config, **variables).finish()
+
+    def _start(
+        self, verb: str, name: Name, *, config: Mapping[str, Any] = {}, **variables: str
+    ) -> Running:
+        host, container = name
+        whole = {"deadlineSeconds": DEADLINE_S, **config}
+        return self._runtimes[host].start(verb, container, config=whole, **variables)
+
+    # -- what breaks
+
+    def _breaks(self) -> list[Callable[[], None]]:
+        found: list[Callable[[], None]] = []
+        for what, share in BREAKS.items():
+            lucks = self._random.random(), self._random.random()
+            host = self._random.choice(self._hosts)
+            if self._random.random() < share:
+                found.append(partial(self._break, what, host, lucks))
+        return found
+
+    def _break(self, what: str, host: str, lucks: tuple[float, float]) -> None:
+        target = {"agent": f"process:{host}/agent", "ovs": f"process:{host}/ovs-vswitchd"}
+        time.sleep(lucks[0])
+        faults.fail(self._lab, target.get(what, SERVER), silent=what == "server halted")
+        time.sleep(lucks[1])
+        faults.heal(self._lab, target.get(what, SERVER))
+        self.counts[f"{what} broken"] += 1

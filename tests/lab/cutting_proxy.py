@@ -1,0 +1,138 @@
+"""Stands between agents and their server, and loses what it is told to lose.
+
+    request ──▶ server ──▶ reply                    as a rule
+    request ──▶ server ──▶ reply lost               the connection ends in place of the reply
+    request     lost connection, then ──▶ server    it is carried out when nobody waits any more
+
+Only requests about containers' ports are lost; watches and reports pass.
+"""
+
+import asyncio
+import contextlib
+import random
+import socket
+import threading
+from enum import Enum, auto
+from typing import NamedTuple
+
+from netwright.lab import netns
+
+CONCERNED = b"/container-ports"
+CHUNK = 1 << 16
+LATE_S_MAX = 1.5
+
+
+def listening(address: str, port: int) -> socket.socket:
+    """In the calling thread's namespace."""
+    return socket.create_server((address, port))
+
+
+class Loss(Enum):
+    NONE = auto()
+    REPLY = auto()
+    LATE = auto()
+
+
+class Connection(NamedTuple):
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+class CuttingProxy:
+    """Runs in a thread of its own on a listening socket, which may be in any namespace.
+
+    The server is at `server` in `namespace`. Of the concerned requests `share` are lost; `lost`
+    counts them.
+    """
+
+    def __init__(
+        self, listener: socket.socket, namespace: str, server: tuple[str, int], seed: int
+    ) -> None:
+        self.share = 0.0
+        self.lost = 0
+        self._listener = listener
+        self._namespace = namespace
+        self._server = server
+        self._random = random.Random(seed)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="cutting proxy", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._listener.close()
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._listener))
+        self._loop.run_forever()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0.05))
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = Connection(reader, writer)
+        server: Connection | None = None
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                made = await asyncio.to_thread(self._connect)
+                server = Connection(*await asyncio.open_connection(sock=made))
+                await self._pass_on(client, server)
+        finally:
+            for one in (client, server):
+                if one is not None:
+                    one.writer.close()
+
+    def _connect(self) -> socket.socket:
+        return netns.run_in(self._namespace, lambda: socket.create_connection(self._server))
+
+    async def _pass_on(self, client: Connection, server: Connection) -> None:
+        """Requests one after the other, as agents send them; whatever the server says, back."""
+        answering = asyncio.create_task(_copy(server.reader, client.writer))
+        try:
+            while request := await _request(client.reader):
+                loss = self._loss(request)
+                if loss is Loss.NONE:
+                    server.writer.write(request)
+                    await server.writer.drain()
+                    continue
+                self.lost += 1
+                answering.cancel()
+                if loss is Loss.LATE:
+                    client.writer.close()
+                    await asyncio.sleep(self._random.uniform(0, LATE_S_MAX))
+                server.writer.write(request)
+                await server.writer.drain()
+                await server.reader.read(CHUNK)
+                return
+        finally:
+            answering.cancel()
+
+    def _loss(self, request: bytes) -> Loss:
+        head, _, _ = request.partition(b"\r\n")
+        if CONCERNED not in head or self._random.random() >= self.share:
+            return Loss.NONE
+        return self._random.choice((Loss.REPLY, Loss.LATE))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(CHUNK):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+async def _request(reader: asyncio.StreamReader) -> bytes:
+    """One HTTP request, whole; b"" at the end of the connection."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError:
+        return b""
+    length = 0
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return head + await reader.readexactly(length)
