@@ -30,6 +30,7 @@ IMAGE = "localhost/busybox:lab"
 APPLETS = ("sh", "ping", "sleep", "ip", "cat")
 STOCK_PLUGINS = Path("/usr/lib/cni")
 LOOPBACK = "loopback"
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 DEFAULT = "pods"
 START_S_MAX = 60.0
 CALL_S_MAX = 120.0
@@ -62,6 +63,7 @@ class Containerd:
         self.runc = directory / "runc"
         """Where runc keeps its containers."""
         self._directory = directory
+        self.control_group = f"{lab.name}-{host}"
         self._install(networks)
         path = directory / "config.toml"
         path.write_text(self._configuration(networks))
@@ -92,6 +94,9 @@ class Containerd:
                 self.call("RemovePodSandbox", pod_sandbox_id=one)
         finally:
             self._stop(signal.SIGTERM)
+        for above in ("", "*/"):  # version 2 of control groups has one tree, version 1 many
+            for each in CONTROL_GROUPS.glob(above + self.control_group):
+                each.rmdir()
 
     def ctr(self, *arguments: str) -> str:
         """What `ctr` prints, of the sandboxes' images and containers. Raises LabError."""
@@ -110,7 +115,7 @@ class Containerd:
             "metadata": {"name": pod, "namespace": "default", "uid": f"{self.host}-{pod}"},
             "hostname": pod,
             "log_directory": str(self._directory / "logs" / pod),
-            "linux": {"cgroup_parent": f"/{self.lab.name}"},
+            "linux": {"cgroup_parent": f"/{self.control_group}"},
         }
         made = self.call("RunPodSandbox", config=config, runtime_handler=handler)
         return Sandbox(made["pod_sandbox_id"], config)
@@ -236,7 +241,7 @@ mount -t tmpfs none /opt && mkdir -p /opt/cni /etc/cni && mount -t tmpfs none /e
 ln -s "$1" /opt/cni/bin && ln -s "$2" /etc/cni/net.d && shift 2 && exec "$@"
 """
     ctr = ["ctr", f"--address={one.socket}", "--namespace=k8s.io", "run", "--rm", "--cni"]
-    ctr.append(f"--runc-root={one.runc}")
+    ctr += [f"--runc-root={one.runc}", f"--cgroup=/{one.control_group}/{name}"]
     shown = [str(one.plugins), str(one.configurations / DEFAULT)]
     ran = ["unshare", "--mount", "sh", "-c", script, "sh", *shown, *ctr, IMAGE, name, *argv]
     return processes.run(one.lab.namespace(one.host), ran, timeout_s=CALL_S_MAX)
