@@ -88,6 +88,37 @@ async def _ended_container_port(scene: Scene) -> Request:
     return Request(target, {"epoch": "e", "project_id": "p", "unique_names": [name]})
 
 
+async def _claimed(scene: Scene, **more: Any) -> tuple[Request, Request]:
+    """The request that claims a named port, and the one that tells of its container's end."""
+    name, (target, body, _) = await _container_port(scene)
+    (wanted,) = body["ports"]
+    claim = {**body, "ports": [{**wanted, "keep": "1h", "device_id": name, **more}]}
+    ended = [{"unique_name": name, "container_id": name}]
+    end = {"epoch": "e", "project_id": "p", "ended": ended}
+    return Request(target, claim), Request(target, end)
+
+
+async def _kept_container_port(scene: Scene) -> Request:
+    """One whose container has ended is claimed by another."""
+    claim, end = await _claimed(scene)
+    await scene.done("POST", claim.target, claim.body)
+    await scene.done("DELETE", end.target, end.body)
+    ports = [{**claim.body["ports"][0], "device_id": "next"}]
+    return Request(claim.target, {**claim.body, "ports": ports})
+
+
+async def _slot_of_many(scene: Scene) -> Request:
+    number = scene.renamed
+    claim, _ = await _claimed(scene, unique_name=f"web{number}/{{slot}}", slots=100)
+    return claim
+
+
+async def _kept_at_its_end(scene: Scene) -> Request:
+    claim, end = await _claimed(scene)
+    await scene.done("POST", claim.target, claim.body)
+    return end
+
+
 async def _reports(scene: Scene) -> Request:
     up = {"plane": "underlay", "generation": 1, "status": "up"}
     ports = [{**up, "port_id": await _bound_port(scene)} for _ in range(2)]
@@ -436,6 +467,9 @@ EXPECTED: dict[str, Cost] = {
     "POST /v1/hosts/{name}/devices": Cost(_devices, 11, 13),
     "POST /v1/hosts/{name}/container-ports": Cost(_new_container_port, 16, 17),
     "DELETE /v1/hosts/{name}/container-ports": Cost(_ended_container_port, 15, 16),
+    "POST /v1/hosts/{name}/container-ports (kept)": Cost(_kept_container_port, 15, 17),
+    "POST /v1/hosts/{name}/container-ports (slot)": Cost(_slot_of_many, 16, 17),
+    "DELETE /v1/hosts/{name}/container-ports (kept)": Cost(_kept_at_its_end, 13, 15),
     "POST /v1/hosts/{name}/fence": Cost(_host("/fence", {"reason": "gone"}), 5, 7),
     "POST /v1/hosts/{name}/unfence": Cost(_host("/unfence", fenced=True), 4, 6),
     "POST /v1/hosts/{name}/credential": Cost(_host("/credential"), 0, 0),

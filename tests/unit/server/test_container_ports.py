@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from tests.doubles.http import Answer, Client
+from tests.unit.server.projects import client_of
 
-from netwright.model.resources import DEFAULT_PROJECT, Port
+from netwright.model.resources import DEFAULT_PROJECT, Network, Port
 from netwright.model.wire import CONTAINER_OWNER
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
@@ -147,6 +148,130 @@ async def test_an_agent_neither_gets_nor_deletes_a_port_that_is_no_containers(
     (outcome,) = await world.end("vm")
     assert outcome["error"]["type"] == "PortNotFound"
     assert await core.reader.one(Port, answer.json["port"]["id"]) is not None
+
+
+POD = {
+    "cluster": "blue",
+    "namespace": "shop",
+    "name": "web-0",
+    "uid": "u1",
+    "owner": {"api_version": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "u0"},
+}
+
+
+def named(name: str, container: str, **more: Any) -> dict[str, Any]:
+    """A claim of a lasting name."""
+    body = wanted(name)
+    body["ports"] = [{**body["ports"][0], "device_id": container, "keep": "1h", **more}]
+    return body
+
+
+def ended_container(name: str, container: str) -> dict[str, Any]:
+    item = {"unique_name": name, "container_id": container}
+    return {"epoch": EPOCH, "project_id": DEFAULT_PROJECT, "ended": [item]}
+
+
+async def test_a_named_port_moves_and_is_kept(world: World) -> None:
+    """By the new forms; an old container's end is answered like that of one unknown."""
+    first = (await world.h1.post(PORTS, named("web-0", "a", pod=POD))).json["outcomes"][0]["port"]
+    h2 = "/v1/hosts/h2/container-ports"
+    second = (await world.h2.post(h2, named("web-0", "b"))).json["outcomes"][0]["port"]
+    assert (second["id"], second["fixed_ips"]) == (first["id"], first["fixed_ips"])
+    (late,) = (await world.h1.ask("DELETE", PORTS, ended_container("web-0", "a"))).json["outcomes"]
+    assert (late["error"]["status"], late["error"]["type"]) == (404, "PortNotFound")
+    (gone,) = (await world.h2.ask("DELETE", h2, ended_container("web-0", "b"))).json["outcomes"]
+    assert gone == {}
+    shown = (await world.admin.get(f"/v2.0/ports/{first['id']}")).json["port"]
+    assert shown["binding:host_id"] == ""
+    assert (shown["claim"]["container_id"], shown["claim"]["keep"]) == ("b", "1h")
+    assert shown["claim"]["kept_until"] > shown["claim"]["ended_at"]
+    assert "h2" not in str(shown["claim"])
+    (listed,) = (await world.admin.get("/v2.0/ports?fields=claim")).json["ports"]
+    assert listed["claim"] == shown["claim"]
+
+
+async def test_the_api_shows_the_pod(world: World) -> None:
+    await world.h1.post(PORTS, named("web-0", "a", pod=POD, keep="while-owner-exists"))
+    (port,) = (await world.admin.get("/v2.0/ports")).json["ports"]
+    assert port["claim"] == {
+        "container_id": "a",
+        "cluster": "blue",
+        "namespace": "shop",
+        "pod": "web-0",
+        "pod_uid": "u1",
+        "owner": "StatefulSet web",
+        "keep": "while-owner-exists",
+        "ended_at": None,
+        "kept_until": None,
+    }
+    explained = (await world.admin.get(f"/v1/ports/{port['id']}/explain")).json["text"]
+    assert (
+        "It is of pod shop/web-0, container a; when that ends, its address is kept while"
+        " StatefulSet web exists." in explained
+    )
+
+
+async def test_the_server_fills_in_the_slot(world: World) -> None:
+    body = named("web/{slot}", "a", slots=2)
+    body["ports"] += named("web/{slot}", "b", slots=2)["ports"]
+    body["ports"] += named("web/{slot}", "c", slots=2)["ports"]
+    one, two, three = (await world.h1.post(PORTS, body)).json["outcomes"]
+    assert [each["port"]["unique_name"] for each in (one, two)] == ["web/0", "web/1"]
+    assert (three["error"]["status"], three["error"]["type"]) == (409, "NoSlotFree")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"slots": 2}, "slots"),
+        ({"unique_name": "web/{slot}"}, "slots"),
+        ({"keep": "soon"}, "'soon' is none of"),
+        ({"keep": "while-owner-exists"}, "needs the pod"),
+    ],
+)
+async def test_what_fields_do_not_mean_together_fails_alone(
+    world: World, more: dict[str, Any], says: str
+) -> None:
+    body = named("web-0", "a", **more)
+    body["ports"] += named("web-1", "b")["ports"]
+    refused, made = (await world.h1.post(PORTS, body)).json["outcomes"]
+    assert refused["error"]["status"] == 400
+    assert says in refused["error"]["message"]
+    assert made["port"]["unique_name"] == "web-1"
+
+
+async def test_an_end_that_names_nobody_is_refused(world: World) -> None:
+    nobody = {"epoch": EPOCH, "project_id": DEFAULT_PROJECT}
+    assert refusal(await world.h1.ask("DELETE", PORTS, nobody)) == (400, "InvalidInput")
+
+
+@pytest.mark.parametrize("domain", ["zone", "rack", ["leaf1", "leaf2"], None])
+async def test_a_networks_drift_domain_is_an_admins_to_set_and_see(
+    world: World, core: Core, domain: Any
+) -> None:
+    network_id = await world.network(102, {}, "10.0.2.0/24", project_id="p")
+    path = f"/v2.0/networks/{network_id}"
+    answer = await world.admin.put(path, {"network": {"drift_domain": domain}})
+    assert answer.status == 200, answer
+    assert (await world.admin.get(path)).json["network"]["drift_domain"] == domain
+    stored = await core.reader.one(Network, network_id)
+    assert stored is not None
+    assert stored.drift_domain == (tuple(domain) if isinstance(domain, list) else domain)
+    listed = await world.admin.get(f"/v2.0/networks?id={network_id}&fields=drift_domain")
+    assert listed.json["networks"] == [{"drift_domain": domain}]
+    owner = client_of(core, "p")
+    assert "drift_domain" not in (await owner.get(path)).json["network"]
+    answer = await owner.put(path, {"network": {"drift_domain": "zone"}})
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("domain", ["row", "", [], ["leaf1", "leaf1"], [""], 7])
+async def test_no_drift_domain(world: World, domain: Any) -> None:
+    network_id = await world.network(102, {}, "10.0.2.0/24")
+    path = f"/v2.0/networks/{network_id}"
+    answer = await world.admin.put(path, {"network": {"drift_domain": domain}})
+    assert answer.status == 400
+    assert "drift_domain" in answer.error["message"]
 
 
 def refusal(answer: Answer) -> tuple[int, str]:

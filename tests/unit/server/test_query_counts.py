@@ -27,6 +27,9 @@ from netwright.server.store import selections
 from netwright.server.surveying import Surveyor
 
 FEW, MANY = 3, 30
+BULK_MAX = 60
+"""Statements of a thousand claims or ends: three batches' or four's."""
+
 _OWN_TASKS = frozenset({"event feed", "event listener", "hearing", "room of leaves", "upkeep"})
 _NOT_COUNTED = (
     *("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA", "SELECT pg_notify"),
@@ -145,6 +148,42 @@ async def test_every_endpoint_costs_what_is_written_however_much_there_is(
             wrong[operation] = counts
     told = [f"{operation}: {counts}" for operation, counts in wrong.items()]
     assert not wrong, "with few and with many:\n" + "\n".join(told)
+
+
+async def test_a_thousand_claims_cost_as_many_statements_as_their_batches(
+    scenes: tuple[Scene, Scene], counter: Counter, database_url: str
+) -> None:
+    """On PostgreSQL; SQLite finds and writes row by row, which costs it no more."""
+    if database_url.startswith("sqlite"):
+        return
+    scene = scenes[0]
+    labels = {"network": {"labels": {"scene": "bulk"}}}
+    await scene.done("PUT", f"/v2.0/networks/{scene.networks[0]}", labels)
+    named = [f"web-{n}" for n in range(500)]
+    wanted: list[dict[str, Any]] = [{"unique_name": name, "device_id": name} for name in named]
+    wanted += [
+        {"unique_name": "job/{slot}", "slots": 500, "device_id": f"job-{n}"} for n in range(500)
+    ]
+    ports = [{**each, "network_labels": "scene=bulk", "keep": "1h"} for each in wanted]
+    body = {"epoch": "e", "project_id": "p", "ports": ports}
+    path = "/v1/hosts/h1/container-ports"
+    for _ in range(2):  # made, then claimed by their own containers again
+        counter.take()
+        answer = await scene.client.post(path, body)
+        statements = counter.take()
+        assert not [each for each in answer.json["outcomes"] if "error" in each], answer
+        assert len(statements) <= BULK_MAX, len(statements)
+    names = [each["port"]["unique_name"] for each in answer.json["outcomes"]]
+    ended = [
+        {"unique_name": name, "container_id": each["device_id"]}
+        for name, each in zip(names, wanted, strict=True)
+    ]
+    counter.take()
+    end = {"epoch": "e", "project_id": "p", "ended": ended}
+    answer = await scene.client.ask("DELETE", path, end)
+    statements = counter.take()
+    assert answer.json["outcomes"] == [{}] * 1000
+    assert len(statements) <= BULK_MAX, len(statements)
 
 
 async def test_a_list_that_fits_one_page_is_one_statement_and_one_for_its_marker(

@@ -285,7 +285,7 @@ class Containers:
         took.note("port")
         _require_served(port, self._host)
         fit = await self._following.fitting(port, default_route=asked.config.default_route)
-        fit = replace(fit, bandwidth=asked.bandwidth)
+        fit = made.limited(fit, asked.bandwidth)
         record = replace(record, port_id=port.id, fit=fit)
         self._records.put(record)
         mark = made.mark_of(asked.container_id)
@@ -298,6 +298,7 @@ class Containers:
             mac_address=fit.mac_address,
             mtu=fit.mtu,
             owner=f"{asked.container_id}@{asked.ifname}",
+            is_limited=fit.received is not None,
         )
         await self._plugs.plug(device)
         took.note("plugged")

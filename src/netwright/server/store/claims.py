@@ -68,9 +68,11 @@ async def _holds(
 async def write_claims(tx: Transaction, world: World) -> None:
     """The rows of claims that the batch has changed, or found to be wrong."""
     puts, gone = [], []
-    changed = ((id_, _row(before), _row(now)) for id_, before, now in world.ports.changed())
+    changed = (
+        (id_, claim_row(before), claim_row(now)) for id_, before, now in world.ports.changed()
+    )
     rows = {id_: now for id_, before, now in changed if before != now}
-    rows |= {id_: _row(world.ports.get(id_)) for id_ in world.containers.doubted}
+    rows |= {id_: claim_row(world.ports.get(id_)) for id_ in world.containers.doubted}
     for port_id, row in rows.items():
         if row is None:
             gone.append((port_id,))
@@ -80,7 +82,7 @@ async def write_claims(tx: Transaction, world: World) -> None:
     await tx.upsert(schema.container_claim, puts)
 
 
-def _row(port: Port | None) -> tuple[Any, ...] | None:
+def claim_row(port: Port | None) -> tuple[Any, ...] | None:
     """None: there is nothing to ask for."""
     if port is None or port.claim is None or port.state is PortState.RELEASING:
         return None

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from netwright.model.containers import Claim, PodIdentity
 from netwright.model.resources import (
     Binding,
     FixedIp,
@@ -127,3 +128,18 @@ def test_a_routers_interface_belongs_to_no_instance() -> None:
     explanation = explain_to_project(port, NETWORK, {}, T)
     assert explanation.waits == ()
     assert "needs no host" in explanation.text
+
+
+def test_of_a_containers_port_its_project_hears_all_but_where_it_was() -> None:
+    pod = PodIdentity(cluster="blue", namespace="shop", name="web-0", uid="u")
+    claim = Claim(
+        container_id="abc", host=SECRET, keep="1h", pod=pod, ended_at=T, kept_until=T + 60.0
+    )
+    port = replace(PORT, claim=claim, unique_name="web-0", bindings=(), state=PortState.ALLOCATED)
+    network = replace(NETWORK, drift_domain=(SECRET,))
+    said = explain_to_project(port, network, {}, T + 1.0)
+    assert "It was of pod shop/web-0, container abc, which ended 1 s ago" in said.text
+    assert [wait.what for wait in said.waits] == [
+        "It waits for the next container by its name 'web-0'"
+    ]
+    assert SECRET not in str(said)

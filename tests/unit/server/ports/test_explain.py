@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from netwright.model.containers import Claim, PodIdentity
 from netwright.model.resources import (
     Attachment,
     Binding,
@@ -296,3 +297,60 @@ def test_bare_metal_on_a_vlan_needs_no_plane() -> None:
         PortState.ACTIVE, _binding(), hosts=(_host(),), vnic_type=VnicType.BAREMETAL
     )
     assert explanation.waits == ()
+
+
+POD = PodIdentity(cluster="blue", namespace="shop", name="web-0", uid="u")
+
+
+def _claimed(
+    *bindings: Binding,
+    network: Network | None = None,
+    state: PortState = PortState.ALLOCATED,
+    **given: Any,
+) -> Explanation:
+    claim = Claim(**{"container_id": "abc", "host": "h1", "keep": "1h", "pod": POD, **given})
+    return _explain(
+        state,
+        *bindings,
+        hosts=(_host(),),
+        network=network,
+        claim=claim,
+        unique_name="web-0",
+        device_owner="netwright:container",
+    )
+
+
+def test_a_containers_port_says_whose_it_is() -> None:
+    zone = _network(drift_domain="zone")
+    said = _claimed(_binding(), state=PortState.WIRING, network=zone)
+    assert (
+        "It is of pod shop/web-0, container abc; when that ends, its address is kept for 1h."
+        in said.text
+    )
+    assert "It may move within its zone, as its network's drift_domain says." in said.text
+
+
+def test_a_kept_port_says_until_when_and_for_whom() -> None:
+    leaves = _network(drift_domain=("leaf1",))
+    said = _claimed(network=leaves, ended_at=T, kept_until=T + 3600.0)
+    assert (
+        "It was of pod shop/web-0, container abc, on host h1, which ended 1 min 15 s ago; its"
+        " address is kept until 1970-01-12 14:46:40Z, 58 min 45 s more, if nobody claims it."
+        in said.text
+    )
+    assert "It may move within hosts below leaf1" in said.text
+    (wait,) = said.waits
+    assert wait.what == "It waits for the next container by its name 'web-0'"
+    assert wait.since == T
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"keep": "forever"}, "is kept forever, until somebody deletes it"),
+        ({"keep": "while-owner-exists"}, "is kept while Pod web-0 exists"),
+        ({"keep": "while-owner-exists", "owner_gone": True}, "no longer: its owner is gone"),
+    ],
+)
+def test_what_no_time_ends(given: dict[str, Any], words: str) -> None:
+    assert words in _claimed(ended_at=T, **given).text
