@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.lab.cni_runtime import (
@@ -25,6 +26,7 @@ from tests.lab.podman import Podman
 from netwright.client.networking import Collection, Networking
 from netwright.lab import down, faults, spec, start, up
 from netwright.lab.links import VethEnd, create_veths
+from netwright.lab.nodes import ovs
 from netwright.lab.orchestrator import Orchestrator, eventually
 
 pytestmark = pytest.mark.lab
