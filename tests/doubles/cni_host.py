@@ -327,11 +327,11 @@ class HostDouble:
         self.plugs = PlugsDouble(self, self.calls)
         self.registered = asyncio.Event()
         self.registered.set()
-        self._directory = directory
+        self.directory = directory
         self.live()
 
     def live(self) -> Containers:
-        self.records = Records(self._directory)
+        self.records = self.open_records()
         self.following = Following(HOST, self.loop)
         ports = Ports(
             host=HOST,
@@ -349,6 +349,7 @@ class HostDouble:
             plugs=self.plugs,
             jitter=lambda: 0.5,
             pods=self.pods,
+            attempts=self.attempts,
         )
         self.reconciler = Reconciler(
             HOST,
@@ -361,6 +362,12 @@ class HostDouble:
             jitter=lambda: 0.5,
         )
         return self.containers
+
+    def attempts(self) -> str:
+        return "1"
+
+    def open_records(self) -> Records:
+        return Records(self.directory)
 
     def look(self) -> None:
         """The agent's loop makes a pass."""
@@ -375,7 +382,7 @@ class HostDouble:
             self.veths.interfaces,
             self.plugs.devices,
             self.records.all(),
-            list(self._directory.iterdir()),
+            list(self.directory.iterdir()),
         )
         return not any(left)
 

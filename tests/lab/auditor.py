@@ -17,18 +17,19 @@ import sqlite3
 import subprocess
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv6Address, ip_interface
 from pathlib import Path
 from typing import Any, NamedTuple
 
 LEAKED, DUPLICATED, FREED = "leaked", "duplicated", "freed"
 CONTAINER_OWNER = "netwright:container"
-MARK = "netwright-container"
+MARK, ALIAS = "netwright-container", "netwright container "
 DEVICE = re.compile(r"nwc\S+")
 IN_PORT = re.compile(r"\bin_port=(\d+)\b")
 SOURCE_MAC = re.compile(r"\bdl_src=([0-9a-f:]{17})\b")
 SOURCE_ADDRESS = re.compile(r"\b(?:nw_src|arp_spa|ipv6_src|nd_target)=([0-9a-f.:]+)")
 GIVEN_BY_KERNEL = "fe80:"
+UNSPECIFIED = frozenset({"0.0.0.0", "::"})
 NAMESPACES = Path("/run/netns")
 TIMEOUT_S = 30
 
@@ -76,6 +77,14 @@ class Device(NamedTuple):
     container_id: str
 
 
+class Link(NamedTuple):
+    """A host's end of a veth; its alias says whose it is."""
+
+    host: str
+    name: str
+    container_id: str
+
+
 class Source(NamedTuple):
     """What a flow lets in from a port of br-int; `address` is "" where it names none."""
 
@@ -95,7 +104,7 @@ class Seen(NamedTuple):
     devices: tuple[Device, ...] = ()
     numbers: Mapping[tuple[str, int], str] = {}
     """Every interface on br-int, by host and OpenFlow number."""
-    links: frozenset[tuple[str, str]] = frozenset()
+    links: frozenset[Link] = frozenset()
     sources: frozenset[Source] = frozenset()
     records: frozenset[tuple[str, str]] = frozenset()
     inside: Mapping[str, frozenset[str]] = {}
@@ -115,7 +124,7 @@ def look(hosts: Sequence[Host], database: Path, containers: str) -> Seen:
     stored = read_database(database)
     devices: list[Device] = []
     numbers: dict[tuple[str, int], str] = {}
-    links: set[tuple[str, str]] = set()
+    links: set[Link] = set()
     let_in: set[Source] = set()
     records: set[tuple[str, str]] = set()
     for host in hosts:
@@ -126,7 +135,11 @@ def look(hosts: Sequence[Host], database: Path, containers: str) -> Seen:
                 container_id = ids[MARK].partition("@")[0]
                 devices.append(Device(host.name, row["name"], ids["iface-id"], container_id))
         found = _links(host.namespace)
-        links |= {(host.name, link["ifname"]) for link in found if DEVICE.match(link["ifname"])}
+        links |= {
+            Link(host.name, link["ifname"], link.get("ifalias", "").removeprefix(ALIAS))
+            for link in found
+            if DEVICE.match(link["ifname"])
+        }
         let_in |= set(sources(host.name, _flows(host)))
         paths = host.records.iterdir() if host.records.is_dir() else ()
         records |= {(host.name, path.name.partition("@")[0]) for path in paths}
@@ -165,7 +178,9 @@ def read_database(path: Path) -> Seen:
 
 
 def _address(key: bytes) -> str:
-    return str(ip_address(int.from_bytes(key)))
+    """Sixteen bytes; IPv4 lies in them as ::ffff:a.b.c.d."""
+    address = IPv6Address(key)
+    return str(address.ipv4_mapped or address)
 
 
 def _run(*argv: str) -> str:
@@ -197,7 +212,8 @@ def sources(host: str, flows: str) -> Iterator[Source]:
         port, mac = IN_PORT.search(line), SOURCE_MAC.search(line)
         if port is not None and mac is not None:
             found = SOURCE_ADDRESS.search(line)
-            yield Source(host, int(port[1]), mac[1], found[1] if found else "")
+            address = found[1] if found else ""
+            yield Source(host, int(port[1]), mac[1], "" if address in UNSPECIFIED else address)
 
 
 def _links(namespace: str) -> list[dict[str, Any]]:
@@ -234,8 +250,9 @@ def _leaked(seen: Seen, live: Sequence[Container]) -> Iterator[Fault]:
     for one in seen.devices:
         if one.container_id not in ids:
             yield Fault(LEAKED, f"{one.name} on {one.host}, of container {one.container_id}")
-    for host, name in seen.links - {(one.host, one.name) for one in seen.devices}:
-        yield Fault(LEAKED, f"link {name} on {host}")
+    for link in seen.links:
+        if link.container_id not in ids:
+            yield Fault(LEAKED, f"link {link.name} on {link.host}")
     for host, container_id in seen.records:
         if container_id not in ids:
             yield Fault(LEAKED, f"record of container {container_id} on {host}")
@@ -322,7 +339,7 @@ def _freed_on_host(seen: Seen, one: Container, port: Port, *, with_flows: bool) 
         yield Fault(FREED, f"container {one.id} is not plugged")
         return
     (device, *_) = devices
-    if (one.host, device.name) not in seen.links:
+    if Link(one.host, device.name, one.id) not in seen.links:
         yield Fault(FREED, f"container {one.id} has no {device.name} on {one.host}")
     if not with_flows:
         return

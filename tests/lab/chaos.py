@@ -35,10 +35,10 @@ DEADLINE_S = 6
 SOON_S = 60.0
 IMPATIENT_S = 0.12
 SERVER = "process:mgmt/server"
-LOSSES = (0.0, 0.0, 0.2, 0.6)
+LOSSES = (0.0, 0.0, 0.1, 0.4)
 """Shares of requests that are lost in a round."""
 OLD_SHARE, COLLECT_SHARE = 0.5, 0.15
-BREAKS = {"agent": 0.35, "server": 0.15, "server halted": 0.1, "ovs": 0.04}
+BREAKS = {"agent": 0.3, "server": 0.1, "server halted": 0.1, "ovs": 0.04}
 """How often a round has them."""
 
 

@@ -99,6 +99,7 @@ class CuttingProxy:
                     continue
                 self.lost += 1
                 answering.cancel()
+                await asyncio.wait({answering})
                 if loss is Loss.LATE:
                     client.writer.close()
                     await asyncio.sleep(self._random.uniform(0, LATE_S_MAX))

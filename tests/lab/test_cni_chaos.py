@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,8 +85,9 @@ def rig(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ri
         for number, host in enumerate(HOSTS):
             proxies.append(_proxy(lab, PROXY_PORT + number))
             _lead_by(lab, host, PROXY_PORT + number)
-        start.await_hosts(nova, list(HOSTS))
         runtimes = tuple(Runtime(lab, host, program, SELECTOR) for host in HOSTS)
+        for one in runtimes:
+            assert eventually(partial(can_serve, one), CLEAN_S), one.host
         yield Rig(nova, runtimes, tuple(proxies))
     finally:
         for each in proxies:
@@ -133,6 +135,10 @@ def away(lab: Lab, host: str) -> Iterator[None]:
         yield
     finally:
         faults.heal(lab, f"process:{host}/agent")
+
+
+def can_serve(runtime: Runtime) -> bool:
+    return runtime.run("STATUS").code == 0
 
 
 def container(runtime: Runtime, name: str) -> Container:
@@ -225,7 +231,7 @@ def _plant_on_host(lab: Lab, kept: Container) -> None:
     (lab.node_directory(kept.host) / "cni" / "nobody@eth0.json").write_bytes(b"{")
     double = lab.namespace(f"ct-{kept.host}-double")
     netns.create([double])
-    processes.run(double, ["ip", "link", "add", "some", "type", "dummy"])
+    processes.run(double, ["ip", "link", "add", "some", "type", "veth", "peer", "other"])
     address = next(one for one in kept.addresses if "." in one)
     processes.run(double, ["ip", "address", "add", f"{address}/32", "dev", "some"])
 

@@ -62,8 +62,11 @@ def inside(name: str, *argv: str) -> Any:
     return json.loads(processes.run(name, ["ip", "-json", *argv]))
 
 
-async def make(name: str, fit: Fitting = FIT, ifname: str = "eth0") -> None:
-    await KERNEL.make(fit, path(name), ifname, "netwright container c")
+MARK = "netwright container c"
+
+
+async def make(name: str, fit: Fitting = FIT, ifname: str = "eth0") -> str:
+    return await KERNEL.make(fit, path(name), ifname, MARK)
 
 
 def is_here() -> bool:
@@ -80,7 +83,7 @@ async def test_an_interface_has_all_that_it_is_to_have(container: str) -> None:
     features = processes.run(container, ["ethtool", "-k", "eth0"])
     assert "tx-checksum-ip-generic: off" in features
     (host,) = json.loads(await _here("ip", "-json", "address", "show", DEVICE))
-    assert Path("/sys/class/net", DEVICE, "ifalias").read_text().strip() == "netwright container c"
+    assert Path("/sys/class/net", DEVICE, "ifalias").read_text().strip() == MARK
     assert host["mtu"] == 1400
     assert host["addr_info"] == []  # it only forwards: the kernel says nothing there
     seen = await KERNEL.read(path(container), "eth0")
@@ -160,4 +163,38 @@ async def test_a_route_that_cannot_be_is_told_and_removal_clears_it(container: s
     with pytest.raises(RefusedError, match=r"198\.51\.100\.0/24"):
         await make(container, fit)
     await KERNEL.remove(DEVICE)
+    assert not is_here()
+
+
+async def test_a_namespace_is_told_from_the_next_one_at_its_path(
+    container: str, tmp_path: Path
+) -> None:
+    made = await make(container)
+    assert made
+    assert await KERNEL.namespace(path(container)) == made
+    netns.delete([container])
+    assert await KERNEL.namespace(path(container)) == ""
+    netns.create([container])  # the kernel may give it the same inode
+    assert await KERNEL.namespace(path(container)) not in {"", made}
+    (tmp_path / "file").write_text("")  # as an unmounted one leaves it
+    assert await KERNEL.namespace(str(tmp_path / "file")) == ""
+
+
+async def test_a_veth_goes_with_its_namespace_and_not_before(container: str) -> None:
+    """Whatever holds the namespace: what the reconciler takes for proof."""
+    await make(container)
+    with open(path(container), "rb"):  # noqa: ASYNC230, PTH123 - as a process in it would
+        netns.delete([container])
+        assert await KERNEL.namespace(path(container)) == ""
+        assert (await KERNEL.links())[DEVICE] == MARK
+    async with asyncio.timeout(30):
+        while DEVICE in await KERNEL.links():  # noqa: ASYNC110 - the kernel does it by and by
+            await asyncio.sleep(0.02)
+
+
+async def test_only_what_bears_the_mark_is_removed(container: str) -> None:
+    await make(container)
+    await KERNEL.remove(DEVICE, mark="netwright container another")
+    assert is_here()
+    await KERNEL.remove(DEVICE, mark=MARK)
     assert not is_here()

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from tests.lab.auditor import (
     Allocation,
     Container,
     Device,
+    Link,
     Port,
     Seen,
     Source,
@@ -34,7 +35,7 @@ WHOLE = Seen(
     ),
     devices=(Device("h1", "nwcp1", "p1", "a"),),
     numbers={("h1", 1): "patch", ("h1", 2): "nwcp1", ("h1", 3): "tapvm"},
-    links=frozenset({("h1", "nwcp1")}),
+    links=frozenset({Link("h1", "nwcp1", "a")}),
     sources=frozenset(
         {
             Source("h1", 2, MAC, ""),
@@ -81,7 +82,7 @@ PLANTED: list[tuple[str, str, Change]] = [
     (
         LEAKED,
         "link nwcp2 on h1",
-        lambda seen: seen._replace(links=seen.links | {("h1", "nwcp2")}),
+        lambda seen: seen._replace(links=seen.links | {Link("h1", "nwcp2", "b")}),
     ),
     (
         LEAKED,
@@ -174,6 +175,7 @@ def test_flows_are_read_as_ovs_ofctl_prints_them() -> None:
     said = """
  cookie=0x4e, table=0, priority=100,in_port=2,dl_src=fa:16:3e:00:00:01 actions=goto_table:10
  cookie=0x4e, table=10, priority=50,arp,in_port=2,dl_src=fa:16:3e:00:00:01,arp_spa=10.0.0.5
+ cookie=0x4e, table=10, priority=50,arp,in_port=2,dl_src=fa:16:3e:00:00:01,arp_spa=0.0.0.0
  cookie=0x4e, table=10, priority=50,ipv6,in_port=2,dl_src=fa:16:3e:00:00:01,ipv6_src=fd00::5
  cookie=0x4e, table=0, priority=30,in_port=1,dl_vlan=101 actions=goto_table:30
 """
@@ -197,7 +199,7 @@ def test_the_database_is_read_as_it_is(tmp_path: Path) -> None:
         (MAC, auditor.CONTAINER_OWNER),
     )
     for address, port_id in ((FOUR, "p1"), (SIX, None)):
-        key = int(ip_address(address)).to_bytes(16)
+        key = IPv6Address(address if ":" in address else f"::ffff:{address}").packed
         connection.execute("insert into allocation values (?, ?)", (key, port_id))
     connection.commit()
     connection.close()

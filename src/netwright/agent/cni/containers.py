@@ -8,6 +8,7 @@ the record, and is told when it is there again: the container's end does not wai
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, Protocol
@@ -18,7 +19,8 @@ from msgspec.structs import replace
 from netwright.agent.cni import made
 from netwright.agent.cni.asked import Asked
 from netwright.agent.cni.attempt import Attempt
-from netwright.agent.cni.claiming import Claim, claim, pod_asked, pod_told
+from netwright.agent.cni.claimants import Claimants
+from netwright.agent.cni.claiming import of_attempt
 from netwright.agent.cni.departing import Departing
 from netwright.agent.cni.failing import AGAIN, as_cni, told
 from netwright.agent.cni.following import Following
@@ -52,6 +54,10 @@ SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
 log = structlog.get_logger(__name__)
 
 
+def _new_attempt() -> str:
+    return secrets.token_hex(4)
+
+
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
@@ -65,7 +71,7 @@ class Containers:
     """`run` ends what an earlier life left half done, and tells the server what it missed.
 
     `pods` are Kubernetes'; without them pods are what runtimes tell. `passed` is to be called after
-    each pass of the agent's loop.
+    each pass of the agent's loop. `attempts` gives each ADD a word of its own.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class Containers:
         plugs: Plugs,
         jitter: Callable[[], float],
         pods: PodSource | None = None,
+        attempts: Callable[[], str] = _new_attempt,
     ) -> None:
         self._host = host
         self._ports = ports
@@ -86,7 +93,8 @@ class Containers:
         self._following = following
         self._veths = veths
         self._plugs = plugs
-        self._pods = pods
+        self._claimants = Claimants(host, pods)
+        self._attempts = attempts
         self._turns = Turns()
         self._succession = Succession(records, veths, self._end_before)
         self._departing = Departing(records, following, plugs, self._turns.alone, jitter=jitter)
@@ -204,6 +212,14 @@ class Containers:
             self._records.put(record)
             return True
 
+    async def plug_again(self, record: Record) -> bool:
+        """If its container is attached still. Raises WiringError."""
+        async with self._turn(record.key):
+            if self._records.get(record.key) != record or record.fit is None:
+                return False
+            await self._plugs.plug(_device(record, record.fit))
+            return True
+
     # -- ADD
 
     async def _require_none(self, key: Key) -> None:
@@ -231,10 +247,12 @@ class Containers:
     async def _record(self, attempt: Attempt) -> Record:
         """Of what the container claims; kept before the server is asked for it."""
         asked = attempt.asked
-        claimed = await self._claimed(attempt)
+        claimed = await self._claimants.claim(attempt)
         key = asked.container_id, asked.ifname
-        attempt.subject = claimed.subject if asked.template is not None else ""
         port = claimed.port
+        attempt.subject = claimed.subject if port.keep or port.pod else ""
+        if asked.template is None:
+            port = replace(port, unique_name=of_attempt(port.unique_name, self._attempts()))
         if port.keep:
             replaced = await self._succession.come(key, port, attempt.wait_for)
             port = replace(port, replaces=replaced)
@@ -252,22 +270,6 @@ class Containers:
         self._records.put(record)
         attempt.labels_of = claimed.labels_of
         return record
-
-    async def _claimed(self, attempt: Attempt) -> Claim:
-        asked, pods = attempt.asked, self._pods
-        wanted = asked.config.kubernetes
-        if wanted is False or (wanted is None and pods is None):
-            return claim(self._host, asked, pod_told(asked), in_kubernetes=False)
-        if pods is None:
-            raise CniError(
-                Code.INVALID_CONFIGURATION,
-                "kubernetes is true, and the agent of this host has none",
-                next="give the agent its Kubernetes, or take the key out of the configuration",
-            )
-        one = pod_asked(asked)
-        attempt.wait_for(f"Kubernetes has not told of pod {one.namespace}/{one.name}", pods.trouble)
-        pod = await pods.pod(one.namespace, one.name, one.uid)
-        return claim(self._host, asked, pod, in_kubernetes=True)
 
     async def _attach(self, attempt: Attempt, record: Record) -> Fitting:
         asked, took = attempt.asked, attempt.took
@@ -292,15 +294,8 @@ class Containers:
         took.note("told")
         namespace = await self._veths.make(fit, asked.netns, asked.ifname, mark)
         took.note("veth")
-        device = NewDevice(
-            name=fit.device,
-            port_id=port.id,
-            mac_address=fit.mac_address,
-            mtu=fit.mtu,
-            owner=f"{asked.container_id}@{asked.ifname}",
-            is_limited=fit.received is not None,
-        )
-        await self._plugs.plug(device)
+        await self._following.without_device(port.id)
+        await self._plugs.plug(_device(record, fit))
         took.note("plugged")
         await self._following.up(port.id)
         if asked.config.wait_for == "active":
@@ -313,11 +308,13 @@ class Containers:
 
     def _why_late(self, attempt: Attempt) -> CniError:
         record = self._records.get((attempt.asked.container_id, attempt.asked.ifname))
-        why = attempt.waits_for()
+        why, what_next = attempt.waits_for(), AGAIN
         if record is not None and record.port_id:
             cause = self._following.why_not(record.port_id)
             why = f"port {record.port_id} did not come up" + (f": {cause}" if cause else "")
-        return CniError(Code.TRY_AGAIN, f"in the time that was left, {why}", next=AGAIN)
+            if older := self._following.waited_for(record.port_id):
+                what_next = f"if host {older} is dead or cut off: netwright host fence {older}"
+        return CniError(Code.TRY_AGAIN, f"in the time that was left, {why}", next=what_next)
 
     async def _undo(self, key: Key) -> None:
         try:
@@ -422,6 +419,17 @@ class Containers:
             record = self._records.get(key)
             if record is not None and record.stage is not Stage.ATTACHED:
                 self._releasing.wake()
+
+
+def _device(record: Record, fit: Fitting) -> NewDevice:
+    return NewDevice(
+        name=fit.device,
+        port_id=fit.port_id,
+        mac_address=fit.mac_address,
+        mtu=fit.mtu,
+        owner=f"{record.container_id}@{record.ifname}",
+        is_limited=fit.received is not None,
+    )
 
 
 def _require_served(port: Port, host: str) -> None:

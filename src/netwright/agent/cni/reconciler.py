@@ -197,6 +197,9 @@ class Reconciler:
         match finding.case:
             case Case.DEAD:
                 return await self._end_dead(finding.key)
+            case Case.UNPLUGGED:
+                record = self._records.get(finding.key)
+                return record is not None and await self._containers.plug_again(record)
             case Case.UNRECORDED:
                 return await self._make_record(finding)
             case Case.STRAY:
@@ -261,7 +264,7 @@ class Reconciler:
         if port is None or port.unique_name is None:
             return False
         for one in self._records.all().values():  # nothing is waited for between this and `end`
-            if one.port_id == port.id or (one.container_id == port.device_id and not one.port_id):
+            if one.container_id == port.device_id and one.port_id in {"", port.id}:
                 return False
         await self._ports.end(port.project_id, port.unique_name, port.device_id)
         return True
@@ -273,6 +276,7 @@ class _Refused(NetwrightError):
 
 _DONE: Mapping[Case, str] = {
     Case.DEAD: "ended as by DEL",
+    Case.UNPLUGGED: "plugged again",
     Case.UNRECORDED: "its record is made anew",
     Case.STRAY: "removed",
     Case.PORT: "ended at the server",

@@ -2,7 +2,8 @@
 
     record, no veth, its namespace is gone     DEAD         ended as by DEL
     record, no veth, its namespace is there    CUT          told: the container may run
-    record, its port is not this host's        PORTLESS     told: the container may run
+    record, its port is gone at the server     PORTLESS     told: the container may run
+    record, veth and port, not plugged         UNPLUGGED    plugged again
     device and port, no record                 UNRECORDED   a record is made: the container may run
     device of ours, no record and no port      STRAY        removed
     named like a device of ours, no mark       UNMARKED     told, and left alone
@@ -22,7 +23,7 @@ none, or lost it a moment ago. That is why a finding is acted upon when the next
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
-from netwright.agent.cni.made import LINK_MARK, device_of
+from netwright.agent.cni.made import LINK_MARK, device_of, mark_of
 from netwright.agent.cni.records import Key, Record, Stage
 from netwright.agent.live import LIVE
 from netwright.agent.wiring import Plugged
@@ -37,6 +38,7 @@ class Case(StrEnum):
     DEAD = "container gone without DEL"
     CUT = "interface gone from a container"
     PORTLESS = "container without its port"
+    UNPLUGGED = "container unplugged"
     UNRECORDED = "container without record"
     STRAY = "device without container"
     UNMARKED = "device without mark"
@@ -115,8 +117,8 @@ def findings(
     found = set(_of_records(records.values(), on_host))
     if ports is not None:
         of_ports = _OfPorts(host, records, on_host, ports)
-        found.update(of_ports.portless(), of_ports.devices(), of_ports.strays())
-        found.update(of_ports.unreadable(unreadable))
+        found.update(of_ports.portless(), of_ports.unplugged(), of_ports.devices())
+        found.update(of_ports.strays(), of_ports.unreadable(unreadable))
     return frozenset(found)
 
 
@@ -126,6 +128,8 @@ def _of_records(records: Iterable[Record], on_host: OnHost) -> Iterator[Finding]
         if namespace is None:
             continue
         case = Case.DEAD if is_dead(record, namespace) else Case.CUT
+        if case is Case.CUT and record.moved:
+            continue
         device = record.fit.device if record.fit is not None else ""
         yield Finding(case=case, key=record.key, device=device, port_id=record.port_id)
 
@@ -149,8 +153,19 @@ class _OfPorts:
 
     def portless(self) -> Iterator[Finding]:
         for one in self._records.values():
-            if one.stage is Stage.ATTACHED and one.port_id not in self._ports:
+            if one.stage is Stage.ATTACHED and not one.moved and one.port_id not in self._ports:
                 yield Finding(case=Case.PORTLESS, key=one.key, port_id=one.port_id)
+
+    def unplugged(self) -> Iterator[Finding]:
+        """Whoever did it; a database of Open vSwitch that was made anew has no port of ours."""
+        for one in self._records.values():
+            if one.stage is not Stage.ATTACHED or one.moved or one.fit is None:
+                continue
+            if one.port_id not in self._here:
+                continue
+            device = one.fit.device
+            if device in self._on_host.links and device not in self._on_host.plugged:
+                yield Finding(case=Case.UNPLUGGED, key=one.key, device=device, port_id=one.port_id)
 
     def devices(self) -> Iterator[Finding]:
         for device in sorted(self._devices - self._recorded):
@@ -166,9 +181,11 @@ class _OfPorts:
     def strays(self) -> Iterator[Finding]:
         """Not of a container for which an ADD is under way: that may be its port."""
         asking = {one.container_id for one in self._records.values() if not one.port_id}
-        known = {one.port_id for one in self._records.values()}
+        known = {(one.port_id, one.container_id) for one in self._records.values()}
+        of_port = {one.port_id for one in self._records.values() if not one.moved}
         for id_, port in self._here.items():
-            if id_ in known or port.device_id in asking or device_of(id_) in self._devices:
+            is_known = id_ in of_port or (id_, port.device_id) in known
+            if is_known or port.device_id in asking or self._has_device(port):
                 continue
             yield Finding(case=Case.PORT, key=(port.device_id, ""), port_id=id_)
 
@@ -178,6 +195,12 @@ class _OfPorts:
         for key in keys - busy:
             if key[0] not in of_ports:
                 yield Finding(case=Case.UNREADABLE, key=key)
+
+    def _has_device(self, port: Port) -> bool:
+        device = device_of(port.id)
+        row = self._on_host.plugged.get(device)
+        is_plugged = row is not None and row.key[0] == port.device_id
+        return is_plugged or self._on_host.links.get(device) == mark_of(port.device_id)
 
     def _may_live(self, row: Plugged) -> bool:
         port = self._here.get(row.port_id)

@@ -85,7 +85,7 @@ async def test_a_container_is_added_in_order_and_answered_when_it_is_up(host: Ho
     result = await adding
     assert result["ips"][0]["address"] == "10.0.0.5/24"
     (port,) = host.server.ports.values()
-    assert (port.unique_name, port.name, port.device_id) == ("@h1/a/eth0", "web-0", "a")
+    assert (port.unique_name, port.name, port.device_id) == ("@h1/a/eth0/1", "web-0", "a")
     device = result["interfaces"][0]["name"]
     assert host.calls == [f"make {device}", f"plug {device}"]
     assert host.plugs.devices[device].owner == "a@eth0"

@@ -172,6 +172,16 @@ async def test_a_container_whose_record_is_lost_gets_one_again(host: HostDouble)
     assert host.is_empty()
 
 
+async def test_a_container_that_was_unplugged_is_plugged_again(host: HostDouble) -> None:
+    """As when the database of Open vSwitch was made anew: nobody else would."""
+    await add(host)
+    before = dict(host.plugs.devices)
+    host.plugs.devices.clear()
+    await looks(host)
+    assert host.plugs.devices == before
+    assert host.reconciler.found == {Case.UNPLUGGED: 1}
+
+
 async def test_devices_without_record_and_port_are_removed(host: HostDouble) -> None:
     port = await add(host)
     lose_records(host)
@@ -207,7 +217,7 @@ async def test_what_bears_no_mark_is_told_and_left(host: HostDouble) -> None:
 async def late_port(host: HostDouble, container: str = "late") -> Port:
     """The server makes a port whose container's end it has heard of before."""
     wanted = ContainerPort(
-        unique_name=f"{HOST}/{container}/eth0", network_labels="env=prod", device_id=container
+        unique_name=f"@{HOST}/{container}/eth0/1", network_labels="env=prod", device_id=container
     )
     body = ContainerPorts(epoch="e1", project_id=PROJECT, ports=(wanted,))
     (outcome,) = (await host.server.make_container_ports(HOST, body)).outcomes
@@ -219,7 +229,7 @@ async def test_a_port_of_no_container_is_ended_at_the_server(host: HostDouble) -
     await add(host)
     await late_port(host)
     await looks(host)
-    assert host.server.ports.keys() == {"@h1/a/eth0"}
+    assert host.server.ports.keys() == {"@h1/a/eth0/1"}
     assert host.reconciler.found == {Case.PORT: 1}
 
 
@@ -276,7 +286,7 @@ async def test_an_add_that_begins_while_its_old_port_is_ended_comes_after_it(
     host.server.answers.set()
     await looking
     port = await adding
-    assert host.server.ports == {"@h1/a/eth0": port}
+    assert host.server.ports == {"@h1/a/eth0/1": port}
 
 
 async def test_what_cannot_be_ended_is_told_once_and_tried_again(host: HostDouble) -> None:
@@ -334,7 +344,7 @@ async def test_records_that_cannot_be_read_go_when_nothing_is_left_of_their_cont
     assert host.records.all().keys() == {A}  # made anew, from what is there
     assert [each.name for each in path.parent.iterdir()] == ["a@eth0.json"]
     assert host.reconciler.found == {Case.UNRECORDED: 1, Case.UNREADABLE: 1}
-    assert host.server.ports == {"@h1/a/eth0": port}
+    assert host.server.ports == {"@h1/a/eth0/1": port}
 
 
 async def test_many_that_died_at_once_are_few_requests(host: HostDouble) -> None:
