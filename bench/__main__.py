@@ -30,6 +30,7 @@ MODULES = (
     "cni_add",
     "pods_at_once",
     "churn",
+    "cri_sandboxes",
     "group_members",
     "round_trips",
     "quotas",

@@ -1,15 +1,28 @@
 """Plays a container runtime on a lab's host: namespaces for containers, the plugin run as is."""
 
+import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from netwright.lab import netns, processes, runtime
+from netwright.lab.nodes import ovs
+from netwright.lab.orchestrator import Orchestrator
 from netwright.lab.runtime import Answer, Running, address_of
 from netwright.lab.state import Lab
+from netwright.model.wire import CONTAINER_OWNER
 
-__all__ = ["Answer", "Running", "Runtime", "address_of", "build_front_end"]
+__all__ = [
+    "Answer",
+    "Running",
+    "Runtime",
+    "address_of",
+    "build_front_end",
+    "containers_ports",
+    "devices",
+    "is_empty",
+]
 
 PLUGINS = Path("/usr/lib/cni")
 """Debian's containernetworking-plugins."""
@@ -99,3 +112,19 @@ class Runtime:
         for one in begun:
             self.run("DEL", one)
         self.end_namespaces(*begun)
+
+
+def containers_ports(nova: Orchestrator) -> list[dict[str, Any]]:
+    return [port for port in nova.ports() if port["device_owner"] == CONTAINER_OWNER]
+
+
+def devices(nova: Orchestrator, host: str) -> set[str]:
+    """Containers' devices: on br-int, and in the host's kernel."""
+    plugged = ovs.vsctl(nova.lab, host, ["list-ports", "br-int"]).split()
+    found = json.loads(processes.run(nova.lab.namespace(host), ["ip", "-json", "link"]))
+    names = {*plugged, *(link["ifname"] for link in found)}
+    return {name for name in names if name.startswith("nwc")}
+
+
+def is_empty(nova: Orchestrator, *hosts: str) -> bool:
+    return not containers_ports(nova) and not any(devices(nova, host) for host in hosts)

@@ -13,15 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab.cni_runtime import Answer, Runtime, address_of
+from tests.lab.cni_runtime import (
+    Answer,
+    Runtime,
+    address_of,
+    containers_ports,
+    devices,
+    is_empty,
+)
 from tests.lab.podman import Podman
 
 from netwright.client.networking import Collection, Networking
-from netwright.lab import down, faults, processes, spec, start, up
+from netwright.lab import down, faults, spec, start, up
 from netwright.lab.links import VethEnd, create_veths
 from netwright.lab.nodes import ovs
 from netwright.lab.orchestrator import Orchestrator, eventually
-from netwright.model.wire import CONTAINER_OWNER
 
 pytestmark = pytest.mark.lab
 
@@ -71,24 +77,8 @@ def hosts(nova: Orchestrator, program: Path) -> Iterator[Hosts]:
         one.end()
 
 
-def containers_ports(nova: Orchestrator) -> list[dict[str, Any]]:
-    return [port for port in nova.ports() if port["device_owner"] == CONTAINER_OWNER]
-
-
 def statuses(nova: Orchestrator) -> set[str]:
     return {str(port["status"]) for port in containers_ports(nova)}
-
-
-def devices(nova: Orchestrator, host: str) -> set[str]:
-    """Containers' devices: on br-int, and in the host's kernel."""
-    plugged = ovs.vsctl(nova.lab, host, ["list-ports", "br-int"]).split()
-    found = json.loads(processes.run(nova.lab.namespace(host), ["ip", "-json", "link"]))
-    names = {*plugged, *(link["ifname"] for link in found)}
-    return {name for name in names if name.startswith("nwc")}
-
-
-def is_empty(nova: Orchestrator, *hosts: str) -> bool:
-    return not containers_ports(nova) and not any(devices(nova, host) for host in hosts)
 
 
 def reaches(one: Runtime, container: str, address: str, count: int = 3) -> bool:

@@ -15,8 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.lab.cni_runtime import Answer, Runtime, address_of
-from tests.lab.test_cni import containers_ports, devices, is_empty
+from tests.lab.cni_runtime import (
+    Answer,
+    Runtime,
+    address_of,
+    containers_ports,
+    devices,
+    is_empty,
+)
 
 from netwright.client.networking import Collection, Networking
 from netwright.lab import down, faults, processes, spec, start, up
