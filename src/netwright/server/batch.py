@@ -336,8 +336,7 @@ def _tick(world: World, command: Tick) -> tuple[()]:
         asking.give_up(world, operation_id)
     for network_id, host in command.overdue_attachments:
         pass_overlay_deadline(world, network_id, host)
-    for port_id, host in command.silent_ports:
-        port_fences.ask(world, port_id, host)
+    port_fences.ask(world, command.silent_ports)
     for port_id in command.refused_ports:
         retry_refused(world, port_id)
     for port_id in command.expired_claims:

@@ -28,10 +28,10 @@ def due(
     """
     begun = {name: at for name, host in hosts.items() if (at := _begun_at(host)) is not None}
     room = hosts_a_minute_max - sum(now - at < _MINUTE_S for at in begun.values())
+    asked = {name: _asked(host) for name, host in hosts.items() if host.port_fences}
     turn: list[tuple[str, str]] = []
     for port_id, name in found:
-        host = hosts.get(name)
-        if host is None or _is_asked(host, port_id):
+        if name not in hosts or port_id in asked.get(name, ()):
             continue
         if name not in begun:
             if room <= 0:
@@ -48,6 +48,5 @@ def _begun_at(host: Host) -> float | None:
     return min((each.asked_at for each in host.port_fences if each.is_wanted), default=None)
 
 
-def _is_asked(host: Host, port_id: str) -> bool:
-    fence = host.fence_of(port_id)
-    return fence is not None and fence.state is FenceState.ASKED
+def _asked(host: Host) -> frozenset[str]:
+    return frozenset(one.port_id for one in host.port_fences if one.state is FenceState.ASKED)

@@ -9,6 +9,7 @@ from netwright.model.errors import Unavailable
 from netwright.model.fabric import (
     AttachmentReport,
     FabricReports,
+    FenceReport,
     LinkReport,
     SwitchReport,
     SwitchStatus,
@@ -115,3 +116,34 @@ async def test_news_of_switches_does_not_grow_while_the_server_is_away() -> None
         for leaf in ("leaf1", "leaf2")
         for what in ((SwitchStatus.DRIFTED, "99", ""), (SwitchStatus.IN_SYNC, "99"))
     ]
+
+
+async def test_a_ports_fence_is_told_until_the_server_holds_it() -> None:
+    """What is to be said of fences is what the server lacks, so it ends by itself."""
+    fence = FenceReport(host="h", port_id="p", generation=1, status=ReportStatus.UP)
+    server, reporter = Server(), Reporter(7)
+    reporter.fences = {("h", "p"): fence}
+    server.is_away = True
+    with pytest.raises(Unavailable):
+        await reporter.send(server, {}, 0.0)
+    server.is_away = False
+    for now in (0.0, AGAIN_S - 0.1, AGAIN_S):
+        await reporter.send(server, {}, now)
+    assert [one.fences for one in server.heard] == [(fence,), (fence,)]
+    down = replace(fence, status=ReportStatus.DOWN, cause="leaf1")
+    reporter.fences = {("h", "p"): down}
+    await reporter.send(server, {}, AGAIN_S + 0.1)
+    assert server.heard[-1].fences == (down,)
+    reporter.fences = {}
+    await reporter.send(server, {}, 9 * AGAIN_S)
+    assert len(server.heard) == 3
+
+
+async def test_many_fences_go_in_batches() -> None:
+    server, reporter = Server(), Reporter(7)
+    reporter.fences = {
+        ("h", str(n)): FenceReport(host="h", port_id=str(n), generation=1, status=ReportStatus.UP)
+        for n in range(REPORTS_MAX + 1)
+    }
+    await reporter.send(server, {}, 0.0)
+    assert [len(one.fences) for one in server.heard] == [REPORTS_MAX, 1]

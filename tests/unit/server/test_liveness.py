@@ -102,3 +102,29 @@ def test_a_host_that_another_process_hears_is_not_silent() -> None:
     for second in range(21, 33):
         liveness.silent(float(second))
     assert liveness.silent(18.0 + SILENT_AFTER_S + 1) == ("h1",)
+
+
+SILENT = replace(HOST, state=HostState.UNKNOWN)
+
+
+def test_a_silent_host_is_lost_once_this_process_would_have_heard_it() -> None:
+    liveness = watched(SILENT_AFTER_S, SILENT)
+    assert liveness.lost(SILENT_AFTER_S) == ()
+    assert liveness.lost(SILENT_AFTER_S + 1) == ("h1",)
+    assert watched(20, HOST).lost(20.0) == (), "it counts as up"
+
+
+def test_a_silent_host_that_speaks_is_not_lost_though_nothing_of_it_is_stored_yet() -> None:
+    liveness = watched(20, SILENT)
+    assert liveness.heard("h1", Heartbeat(epoch="e"), 19.0) is None
+    assert liveness.lost(20.0) == ()
+
+
+def test_after_the_database_was_away_nobody_is_judged_for_a_while() -> None:
+    liveness = watched(20, HOST, replace(SILENT, name="h2"))
+    liveness.listen_anew(20.0)
+    assert liveness.silent(21.0) == liveness.lost(21.0) == ()
+    for second in range(22, 36):
+        liveness.silent(float(second))
+    assert liveness.silent(36.0) == ("h1",)
+    assert liveness.lost(36.0) == ("h2",)

@@ -8,7 +8,7 @@ fence of the whole host. The fence is the host's, not the port's: it stays whate
 port, until the host's agent has said that it wires nothing of it. Pure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -51,35 +51,44 @@ def may_be_fenced(port: Port, binding: Binding, network: Network) -> bool:
     )
 
 
-def ask(world: World, port_id: str, name: str) -> None:
-    """Have the leaves of a silent host drop a port that is withdrawn there; again is the same.
+def ask(world: World, left: Iterable[tuple[str, str]]) -> None:
+    """Have the leaves of silent hosts drop ports that are withdrawn there; again is the same.
 
-    Where they drop it already, for an earlier binding, that is proof at once.
+    Of (port, host). Where they drop it already, for an earlier binding, that is proof at once.
     """
-    port, host = world.ports.get(port_id), world.hosts.get(name)
-    binding = port.binding_on(name) if port is not None else None
-    network = world.networks.get(port.network_id) if port is not None else None
-    if port is None or host is None or binding is None or network is None:
-        return
-    is_silent = host.state is HostState.UNKNOWN and world.fabric.has_controller
-    if not is_silent or not may_be_fenced(port, binding, network):
-        return
-    before = host.fence_of(port_id)
+    at = _Fences(world)
+    for port_id, name in left:
+        port, host = world.ports.get(port_id), world.hosts.get(name)
+        binding = port.binding_on(name) if port is not None else None
+        network = world.networks.get(port.network_id) if port is not None else None
+        if port is None or host is None or binding is None or network is None:
+            continue
+        is_silent = host.state is HostState.UNKNOWN and world.fabric.has_controller
+        if is_silent and may_be_fenced(port, binding, network):
+            _ask_of(world, at, port, binding)
+    at.put()
+
+
+def _ask_of(world: World, at: "_Fences", port: Port, binding: Binding) -> None:
+    before = at.find(binding.host, port.id)
     if before is not None and before.state is FenceState.VERIFIED:
-        _end_binding(world, host, before)
+        _end_binding(world, binding.host, before)
         return
     if before is not None and before.state is FenceState.ASKED:
         return
-    asked = PortFence(
-        port_id=port_id,
-        generation=binding.generation,
-        macs=tuple(dict.fromkeys(each.mac_address for each in spoken_as(port, binding))),
-        addresses=next(iter(spoken_as(port, binding))).addresses,
-        asked_at=world.now,
-        since=world.now,
+    spoken = spoken_as(port, binding)
+    at.set(
+        binding.host,
+        PortFence(
+            port_id=port.id,
+            generation=binding.generation,
+            macs=tuple(each.mac_address for each in spoken),
+            addresses=spoken[0].addresses,
+            asked_at=world.now,
+            since=world.now,
+        ),
     )
-    _put(world, host, asked)
-    cause = f"host {name} is silent: its leaves are asked to drop what it says as this port"
+    cause = f"host {binding.host} is silent: its leaves are asked to drop what it says as this port"
     happen(world, port, Event.HOST_UNKNOWN, actor="server", binding=binding, cause=cause)
 
 
@@ -100,28 +109,42 @@ def spoken_as(port: Port, binding: Binding) -> tuple[FencedPort, ...]:
     )
 
 
-def reported(world: World, report: FenceReport) -> ReportResult:
-    """The controller's word; about an earlier fence of the port it changes nothing."""
-    subject = f"{report.port_id}@{report.host}"
-    host = world.hosts.get(report.host)
-    fence = host.fence_of(report.port_id) if host is not None else None
-    if host is None or fence is None:
-        return ReportResult(id=subject, result=ReportOutcome.UNKNOWN)
+def reported(world: World, reports: Iterable[FenceReport]) -> tuple[ReportResult, ...]:
+    """What came of each of the controller's words; about an earlier fence they change nothing."""
+    at = _Fences(world)
+    results = tuple(
+        ReportResult(id=f"{report.port_id}@{report.host}", result=_take(world, at, report))
+        for report in reports
+    )
+    at.put()
+    return results
+
+
+def _take(world: World, at: "_Fences", report: FenceReport) -> ReportOutcome:
+    fence = at.find(report.host, report.port_id)
+    if fence is None:
+        return ReportOutcome.UNKNOWN
     told = _TOLD.get((fence.state, report.status))
     if report.generation != fence.generation or told is None:
-        return ReportResult(id=subject, result=ReportOutcome.STALE)
-    told(world, host, fence, report)
-    return ReportResult(id=subject, result=ReportOutcome.APPLIED)
+        return ReportOutcome.STALE
+    after = told(fence, report, world.now)
+    at.set(report.host, after, of=fence.port_id)
+    if after is not None and after.state is FenceState.VERIFIED:
+        _end_binding(world, report.host, after)
+    return ReportOutcome.APPLIED
 
 
 def withdrawn_by_agent(world: World, name: str, report: Report) -> None:
     """The host's agent wires nothing of the port (any more): its leaves need not drop it."""
     host = world.hosts.get(name)
-    fence = host.fence_of(report.port_id or "") if host is not None else None
-    is_gone = report.status is ReportStatus.WITHDRAWN
-    if host is None or fence is None or not is_gone or report.generation < fence.generation:
+    if host is None or not host.port_fences or report.status is not ReportStatus.WITHDRAWN:
         return
-    _put(world, host, _lifting(fence, world.now))
+    fence = host.fence_of(report.port_id or "")
+    if fence is None or report.generation < fence.generation:
+        return
+    at = _Fences(world)
+    at.set(name, _lifting(fence, world.now))
+    at.put()
 
 
 def lifted(host: Host, now: float) -> Host:
@@ -135,26 +158,22 @@ def _lifting(fence: PortFence, now: float) -> PortFence:
     return replace(fence, state=FenceState.LIFTING, since=now, cause="")
 
 
-def _verified(world: World, host: Host, fence: PortFence, _report: FenceReport) -> None:
-    after = replace(fence, state=FenceState.VERIFIED, since=world.now, cause="")
-    _put(world, host, after)
-    _end_binding(world, host, after)
+def _verified(fence: PortFence, _report: FenceReport, now: float) -> PortFence:
+    return replace(fence, state=FenceState.VERIFIED, since=now, cause="")
 
 
-def _not_verified(world: World, host: Host, fence: PortFence, report: FenceReport) -> None:
+def _not_verified(fence: PortFence, report: FenceReport, now: float) -> PortFence:
     was_verified = fence.state is FenceState.VERIFIED
-    since = world.now if was_verified else fence.since
-    after = replace(fence, state=FenceState.ASKED, since=since, cause=report.cause)
-    _put(world, host, after)
+    since = now if was_verified else fence.since
+    return replace(fence, state=FenceState.ASKED, since=since, cause=report.cause)
 
 
-def _off(world: World, host: Host, fence: PortFence, _report: FenceReport) -> None:
-    rest = tuple(each for each in host.port_fences if each.port_id != fence.port_id)
-    world.hosts.put(host.name, replace(host, port_fences=rest))
+def _off(_fence: PortFence, _report: FenceReport, _now: float) -> None:
+    return None
 
 
-_TOLD: dict[
-    tuple[FenceState, ReportStatus], Callable[[World, Host, PortFence, FenceReport], None]
+_TOLD: Mapping[
+    tuple[FenceState, ReportStatus], Callable[[PortFence, FenceReport, float], PortFence | None]
 ] = {
     (FenceState.ASKED, ReportStatus.UP): _verified,
     (FenceState.ASKED, ReportStatus.DOWN): _not_verified,
@@ -162,23 +181,49 @@ _TOLD: dict[
     (FenceState.VERIFIED, ReportStatus.DOWN): _not_verified,
     (FenceState.LIFTING, ReportStatus.WITHDRAWN): _off,
 }
+"""What becomes of a fence, by its state and what is said of it; None: it is gone."""
 
 
-def _end_binding(world: World, host: Host, fence: PortFence) -> None:
+def _end_binding(world: World, name: str, fence: PortFence) -> None:
     """The binding on the host is over, if it was on its way out; one that is wanted again stays."""
     port = world.ports.get(fence.port_id)
-    binding = port.binding_on(host.name) if port is not None else None
+    binding = port.binding_on(name) if port is not None else None
     if port is None or binding is None or binding.state is not BindingState.WITHDRAWING:
         return
-    cause = f"the leaves of host {host.name}, which is silent, drop what it says as this port"
+    cause = f"the leaves of host {name}, which is silent, drop what it says as this port"
     gone = withdrawn(world, port, binding, Event.HOST_FENCED, actor=ACTOR, cause=cause)
     release_if_unbound(world, gone)
 
 
-def _put(world: World, host: Host, fence: PortFence) -> None:
-    """The host with this fence in place of the port's earlier one, in its place if there is one."""
-    fences = tuple(fence if each.port_id == fence.port_id else each for each in host.port_fences)
-    if host.fence_of(fence.port_id) is None:
-        fences = (*fences, fence)
-    if fences != host.port_fences:
-        world.hosts.put(host.name, replace(host, port_fences=fences))
+class _Fences:
+    """The fences at hosts while some of them change: a host has hundreds, and is put once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._at: dict[str, dict[str, PortFence]] = {}
+        self._changed: set[str] = set()
+
+    def find(self, host: str, port_id: str) -> PortFence | None:
+        return self._of(host).get(port_id)
+
+    def set(self, host: str, fence: PortFence | None, *, of: str = "") -> None:
+        """In place of the port's earlier one; None: the fence `of` this port goes."""
+        self._changed.add(host)
+        if fence is None:
+            self._of(host).pop(of, None)
+        else:
+            self._of(host)[fence.port_id] = fence
+
+    def put(self) -> None:
+        for name in sorted(self._changed):
+            host = self._world.hosts.get(name)
+            fences = tuple(self._of(name).values())
+            if host is not None and fences != host.port_fences:
+                self._world.hosts.put(name, replace(host, port_fences=fences))
+
+    def _of(self, name: str) -> dict[str, PortFence]:
+        if name not in self._at:
+            host = self._world.hosts.get(name)
+            fences = host.port_fences if host is not None else ()
+            self._at[name] = {each.port_id: each for each in fences}
+        return self._at[name]

@@ -55,7 +55,7 @@ def apply_fabric_reports(
         _switch(world, switch)
     for link in reports.links:
         link_reported(world, link)
-    fenced = tuple(port_fences.reported(world, each) for each in reports.fences)
+    fenced = port_fences.reported(world, reports.fences)
     if reports.clear_at is not None:
         world.fabric.clear_up_to = max(world.fabric.clear_up_to, seq_of(reports.clear_at))
     return ReportResults(results=(*results, *fenced))
