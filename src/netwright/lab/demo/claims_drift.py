@@ -167,14 +167,15 @@ def _leaving(stage: Stage) -> str:
 
 
 def _reached(stage: Stage, source: str, target: str) -> str:
-    """Pings that all arrive, once one did: the leaves have then heard of the new place."""
+    """Five pings in a row: until all leaves have heard of a new place, some may be lost."""
     address = stage.made[target].address()
 
     def answers() -> bool:
-        return probe.ping(stage.lab, stage.place(source), address, count=1).lost == 0
+        pings = probe.ping(stage.lab, stage.place(source), address, count=_ANSWERED)
+        return pings.lost == 0
 
     require(eventually(answers, CONDITION_TIMEOUT_S), f"{target} is not reached from {source}")
-    return stage.tap_ping(source, target)
+    return f"{source} → {target} {_ANSWERED}/{_ANSWERED}"
 
 
 def _require_same(old: Spawned, new: Spawned) -> None:
