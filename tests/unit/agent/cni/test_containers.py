@@ -165,7 +165,8 @@ async def test_adds_at_once_are_few_requests(host: HostDouble) -> None:
     await asyncio.gather(*adding)
     sizes = [len(each.ports) for each in host.server.requests if isinstance(each, ContainerPorts)]
     assert sum(sizes) == 30
-    assert (len(sizes), max(sizes)) == (2, AT_ONCE_MAX)
+    assert len(sizes) <= 2
+    assert max(sizes) <= AT_ONCE_MAX
     await asyncio.gather(*(host.containers.delete(f"c{n}", "eth0") for n in range(30)))
     assert host.is_empty()
     ends = [each for each in host.server.requests if isinstance(each, EndedContainerPorts)]
