@@ -12,7 +12,7 @@ from tests.doubles.kubernetes import Kubernetes, kubernetes
 from tests.lab.cni_runtime import Answer, Runtime, address_of, build_front_end
 
 from netwright.client.networking import Collection, Networking
-from netwright.lab import down, spec, start, state, up
+from netwright.lab import spec, start, state, up
 from netwright.lab.orchestrator import Orchestrator, eventually
 from netwright.lab.spec import MANAGEMENT_NODE
 
@@ -26,7 +26,6 @@ CONFIG = {
     "cluster": "k",
     "portName": "{cluster}/{namespace}/{labels.app}/{pod}",
     "keep": "while-owner-exists",
-    "deadlineSeconds": 60,
 }
 
 
@@ -63,10 +62,7 @@ def kube(lab_root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
         monkeypatch.setenv("NETWRIGHT_AGENT_KUBERNETES", str(found.admin_kubeconfig()))
         monkeypatch.setenv("NETWRIGHT_SERVER_KUBERNETES", f"k={found.admin_kubeconfig()}")
         monkeypatch.setenv("NETWRIGHT_SERVER_KUBERNETES_SWEEP_S", "1")
-        try:
-            yield found
-        finally:
-            down.take_down(name, lab_root)
+        yield found
 
 
 @pytest.fixture
