@@ -67,10 +67,10 @@ def kube(lab_root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @pytest.fixture
 def nova(kube: Kubernetes, lab_root: Path, name: str) -> Orchestrator:
-    """Networks blue and red, labelled env=prod and env=test."""
+    """Networks blue and green, labelled env=prod and env=test."""
     orchestrator = start.start(state.load(name, lab_root))
     orchestrator.create_networks()
-    label(orchestrator, {"blue": {"env": "prod"}, "red": {"env": "test"}})
+    label(orchestrator, {"blue": {"env": "prod"}, "green": {"env": "test"}})
     return orchestrator
 
 
@@ -90,7 +90,7 @@ def ports(nova: Orchestrator) -> dict[str, dict[str, Any]]:
 
 
 def network_of(nova: Orchestrator, port: str) -> str:
-    ids = {str(nova.network(name)["id"]): name for name in ("blue", "red")}
+    ids = {str(nova.network(name)["id"]): name for name in ("blue", "green")}
     return ids[str(ports(nova)[port]["network_id"])]
 
 
@@ -121,10 +121,10 @@ def test_a_pods_life(kube: Kubernetes, nova: Orchestrator, tmp_path: Path) -> No
     assert far.started("moved", "db-0", second) == address
     assert eventually(lambda: far.reaches("client", address), SOON_S)
 
-    label(nova, {"blue": {"env": "test"}, "red": {"env": "prod"}})
+    label(nova, {"blue": {"env": "test"}, "green": {"env": "prod"}})
     other = kube.pod("shop", "other", "host2", labels={"app": "other"})
     far.started("other", "other", other)
-    assert network_of(nova, "k/shop/other/other") == "red"
+    assert network_of(nova, "k/shop/other/other") == "green"
 
     far.ended("moved", "db-0", second)
     assert "k/shop/db/db-0" in ports(nova)
