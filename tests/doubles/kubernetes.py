@@ -6,6 +6,7 @@ credentials are made anew for each.
 """
 
 import datetime as dt
+import gc
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -100,9 +102,16 @@ class Kubernetes:
             "--max-requests-inflight=2000",
             "--watch-cache=true",
         )
+        with warnings.catch_warnings():
+            # A handshake that is broken off leaves urllib's socket to the collector.
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._await_ready(self._api)
+            gc.collect()
+
+    def _await_ready(self, api: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + START_S_MAX
         while not self._is_ready():
-            if self._api.poll() is not None or time.monotonic() > until:
+            if api.poll() is not None or time.monotonic() > until:
                 raise AssertionError(f"kube-apiserver did not start: {self.log()[-3000:]}")
             time.sleep(0.1)
 

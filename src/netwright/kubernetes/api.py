@@ -33,10 +33,10 @@ from netwright.model.settings import InvalidConfiguration
 
 REQUEST_S_MAX = 10.0
 CONNECT_S_MAX = 3.0
-WATCH_S = 300
+WATCH_S = 90
 """How long a watch lasts before kube-apiserver ends it; another goes on from there."""
-SILENCE_S_MAX = 100.0
-"""A watch that brings nothing for longer is dead: bookmarks come every minute."""
+SILENCE_S_MAX = WATCH_S + 10.0
+"""A watch that brings nothing for longer is dead; not all versions send bookmarks meanwhile."""
 TOKEN_S_MAX = 10.0
 PAGE = 500
 LINE_BYTES_MAX = 4 << 20

@@ -90,6 +90,12 @@ def claim(host: str, asked: Asked, pod: Pod, *, in_kubernetes: bool) -> Claim:
             f"keep is {WHILE_OWNER_EXISTS}, and {subject.words} is not Kubernetes'",
             next='give a time such as "24h", or "forever"',
         )
+    if asked.keep == WHILE_OWNER_EXISTS and not asked.config.cluster:
+        raise CniError(
+            Code.INVALID_CONFIGURATION,
+            f"keep is {WHILE_OWNER_EXISTS}, and cluster is not given",
+            next="name the cluster by it, as the server's settings do, for it asks about owners",
+        )
     labels, labels_of = _labels(asked, pod, subject.words)
     known = "/".join(filter(None, (pod.namespace, pod.name)))
     return Claim(
@@ -151,7 +157,10 @@ def _labels(asked: Asked, pod: Pod, words: str) -> tuple[str, str]:
     return asked.config.labels, ""
 
 
-def _identity(cluster: str, pod: Pod) -> PodIdentity:
+def _identity(cluster: str, pod: Pod) -> PodIdentity | None:
+    """None where the configuration names no cluster: there is nobody to ask about the pod."""
+    if not cluster:
+        return None
     return PodIdentity(
         cluster=cluster, namespace=pod.namespace, name=pod.name, uid=pod.uid, owner=pod.owner
     )

@@ -195,8 +195,21 @@ async def test_a_pod_is_waited_for_and_the_delay_explained(node: HostDouble) -> 
 async def test_a_configuration_says_whose_pods_its_containers_are(
     node: HostDouble, *, said: bool | None, is_pods: bool
 ) -> None:
-    await add(node, {} if said is None else {"kubernetes": said})
+    await add(node, {"cluster": "k", **({} if said is None else {"kubernetes": said})})
     assert [each.pod is not None for each in claims(node)] == [is_pods]
+
+
+async def test_without_a_cluster_there_is_nobody_to_ask_about_a_pod(node: HostDouble) -> None:
+    config = {"portName": "{namespace}/{pod}"}
+    await add(node, config)
+    assert [each.pod for each in claims(node)] == [None]
+    owned = await failure(
+        node, {**config, "keep": "while-owner-exists"}, environment={"container_id": "b"}
+    )
+    assert (owned.code, "cluster is not given" in owned.message) == (
+        Code.INVALID_CONFIGURATION,
+        True,
+    )
 
 
 async def test_kubernetes_that_the_agent_does_not_have_is_refused(host: HostDouble) -> None:

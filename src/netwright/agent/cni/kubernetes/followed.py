@@ -6,6 +6,7 @@ listing ──whole, at a version──▶ watching ──ended: from its last v
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import NoReturn, Protocol
@@ -62,12 +63,13 @@ class Followed:
         self._jitter = jitter
         self._version = ""
         self._failures = 0
+        self._taken_at = math.inf
 
     async def run(self) -> NoReturn:
         loop = asyncio.get_running_loop()
         oldest = ANY_VERSION
         while True:
-            began = loop.time()
+            self._taken_at = math.inf
             try:
                 if not self._version:
                     await self._list(oldest)
@@ -77,9 +79,10 @@ class Followed:
                 self._version, oldest = "", ""
             except NetwrightError as error:
                 self._fail(error)
-            if loop.time() - began >= WATCH_S_MIN and not self.why_not:
+            if loop.time() - self._taken_at >= WATCH_S_MIN:
                 self._failures = 0
-                continue
+                if not self.why_not:
+                    continue
             self._failures += 1
             await asyncio.sleep(AGAIN.delay_s(self._failures, self._jitter()))
 
@@ -92,6 +95,9 @@ class Followed:
     async def _watch(self) -> None:
         watch = self._lists.watch(self._path, self._version, **self._query)
         async with aclosing(watch) as changes:
+            await anext(changes)  # kube-apiserver has taken it
+            self._taken_at = asyncio.get_running_loop().time()
+            self._succeed()
             async for change, some in changes:
                 if change is not Change.BOOKMARK:
                     self._change(change, some.metadata)

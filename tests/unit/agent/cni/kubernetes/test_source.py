@@ -251,3 +251,19 @@ def test_a_watch_that_ends_goes_on_where_it_was_and_lists_anew_only_when_that_is
                 await source.pod("web", "c", "uid-c")
 
     played(play, tmp_path)
+
+
+def test_a_watch_that_breaks_now_and_then_is_back_as_quickly_each_time(tmp_path: Path) -> None:
+    async def play(scene: Scene) -> None:
+        async with scene.running() as source:
+            await source.pod("web", "a", "uid-a")
+            for _ in range(8):
+                await asyncio.sleep(30)
+                scene.lists.leave()
+                await asyncio.sleep(0.1)
+                assert source.trouble()
+                scene.lists.come_back()
+                await asyncio.sleep(1)
+                assert not source.trouble()
+
+    played(play, tmp_path)
