@@ -11,6 +11,8 @@ from netwright.lab import netns, processes
 from netwright.lab.nodes.host import cni_socket_path
 from netwright.lab.state import Lab
 
+PLUGINS = Path("/usr/lib/cni")
+"""Debian's containernetworking-plugins."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -68,18 +70,8 @@ class Runtime:
     def start(
         self, verb: str, container: str = "", *, config: Mapping[str, Any] = {}, **more: str
     ) -> "Running":
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [self.program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self.environment(verb, container, **more),
-        )
-        assert process.stdin is not None
-        process.stdin.write(json.dumps({**self.config, **config}).encode())
-        process.stdin.close()
-        process.stdin = None
-        return Running(process, began)
+        environment = self.environment(verb, container, **more)
+        return _started(self.program, {**self.config, **config}, environment)
 
     def run(
         self, verb: str, container: str = "", *, config: Mapping[str, Any] = {}, **more: str
@@ -91,6 +83,25 @@ class Runtime:
         answer = self.run("ADD", container)
         assert answer.code == 0, answer
         return answer.out
+
+    def chain(
+        self, verb: str, container: str, others: Sequence[Mapping[str, Any]], result: Any = None
+    ) -> Any:
+        """Run a conflist as libcni does: our plugin, then `others` of Debian's, with prevResult.
+
+        What the last one answers; each must succeed. DEL goes the other way round.
+        """
+        version, name = "1.0.0", self.config["name"]
+        plugins = [{**self.config, "cniVersion": version}]
+        plugins += [{"cniVersion": version, "name": name, **other} for other in others]
+        for plugin in reversed(plugins) if verb == "DEL" else plugins:
+            config = plugin if result is None else {**plugin, "prevResult": result}
+            is_ours = plugin["type"] == self.config["type"]
+            program = self.program if is_ours else PLUGINS / plugin["type"]
+            answer = _started(program, config, self.environment(verb, container)).finish()
+            assert answer.code == 0, (plugin["type"], answer)
+            result = answer.out if verb == "ADD" else result
+        return result
 
     def inside(self, container: str, argv: Sequence[str]) -> str:
         return processes.run(self.namespace(container), list(argv))
@@ -106,6 +117,18 @@ class Runtime:
         for one in begun:
             self.run("DEL", one)
         self.end_namespaces(*begun)
+
+
+def _started(program: Path, config: Mapping[str, Any], environment: Mapping[str, str]) -> "Running":
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(config).encode())
+    process.stdin.close()
+    process.stdin = None
+    return Running(process, began)
 
 
 class Running(NamedTuple):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab.cni_runtime import Runtime, address_of
+from tests.lab.cni_runtime import Answer, Runtime, address_of
 from tests.lab.podman import Podman
 
 from netwright.client.networking import Collection, Networking
@@ -273,6 +273,91 @@ def test_many_at_once_get_addresses_of_their_own_and_are_collected(
     (port,) = containers_ports(nova)
     assert port["device_id"] == kept["CNI_CONTAINERID"]
     assert len(devices(nova, "host1")) == 1
+
+
+def named(one: Runtime, verb: str, container: str, before: Any = None) -> Answer:
+    """For a container of pod web-0, whose port's name outlives it."""
+    config: dict[str, Any] = {"portName": "lab/{pod}/{labels.app}", "keep": "1h"}
+    if before is not None:
+        config["prevResult"] = before
+    return one.run(
+        verb, container, config=config, CNI_ARGS="K8S_POD_NAME=web-0;NETWRIGHT_LABEL_app=web"
+    )
+
+
+def test_a_name_takes_its_address_along_and_the_end_of_the_older_container_frees_nothing(
+    nova: Orchestrator, hosts: Hosts
+) -> None:
+    near, far = hosts
+    near.begin("a")
+    far.begin("b")
+    first = named(near, "ADD", "a").out
+    second = named(far, "ADD", "b").out  # while the older one lives
+    assert second["ips"] == first["ips"]
+    assert reaches(far, "b", str(second["ips"][0]["gateway"]))
+    assert reaches(far, "b", str(second["ips"][1]["gateway"]))
+
+    def is_told() -> bool:
+        return "no longer its own" in str(named(near, "CHECK", "a", first).out)
+
+    assert eventually(is_told, SOON_S)
+    assert named(near, "DEL", "a").code == 0
+    (port,) = containers_ports(nova)
+    assert (port["unique_name"], port["binding:host_id"]) == ("lab/web-0/web", "host2")
+    assert named(far, "CHECK", "b", second).code == 0
+    assert named(far, "DEL", "b").code == 0
+    near.begin("c")
+    assert named(near, "ADD", "c").out["ips"] == first["ips"]  # kept meanwhile
+    assert named(near, "DEL", "c").code == 0
+    nova.ask(lambda client: Networking(client).delete(Collection.PORTS, str(port["id"])))
+    assert eventually(lambda: is_empty(nova, "host1", "host2"), SOON_S)
+
+
+def megabits(one: Runtime, container: str, address: str, *, received: bool) -> float:
+    argv = ["iperf3", "-J", "-t", "2", "-c", address, *(["-R"] if received else [])]
+    said = json.loads(one.inside(container, argv))
+    return float(said["end"]["sum_received"]["bits_per_second"]) / 1e6
+
+
+def test_what_a_container_sends_and_receives_is_limited(nova: Orchestrator, hosts: Hosts) -> None:
+    near, far = hosts
+    near.begin("limited", "free")
+    far.begin("b")
+    bandwidth = {"ingressRate": 10_000_000, "egressRate": 10_000_000, "egressBurst": 800_000}
+    config = {"capabilities": {"bandwidth": True}, "runtimeConfig": {"bandwidth": bandwidth}}
+    assert near.run("ADD", "limited", config=config).code == 0
+    near.add("free")
+    address = address_of(far.add("b"))
+    for received in (False, True):
+        rates = {}
+        for one in ("limited", "free"):
+            far.inside("b", ["iperf3", "-s", "-1", "-D"])
+            rates[one] = megabits(near, one, address, received=received)
+        assert 5 <= rates["limited"] <= 15, rates
+        assert rates["free"] >= 30, rates
+    assert near.run("DEL", "limited").code == 0
+    rows = ovs.vsctl(nova.lab, "host1", ["--columns=type", "list", "qos"])
+    assert "linux-noop" not in rows
+
+
+def test_other_plugins_of_a_conflist_get_the_result_as_it_is(
+    nova: Orchestrator, hosts: Hosts
+) -> None:
+    near, _ = hosts
+    near.begin("a", "late")
+    key = "net.ipv4.conf.eth0.arp_filter"
+    others: list[dict[str, Any]] = [{"type": "tuning", "sysctl": {key: "1"}}, {"type": "portmap"}]
+    result = near.chain("ADD", "a", others)
+    assert near.inside("a", ["sysctl", "-n", key]).strip() == "1"
+    (port,) = containers_ports(nova)
+    assert {ip["ip_address"] for ip in port["fixed_ips"]} == {
+        str(ip["address"]).partition("/")[0] for ip in result["ips"]
+    }
+    near.chain("CHECK", "a", others, result)
+    behind = near.run("ADD", "late", config={"prevResult": result})
+    assert (behind.code, behind.out["code"]) == (1, 7)
+    near.chain("DEL", "a", others, result)
+    assert is_empty(nova, "host1")
 
 
 @pytest.fixture(scope="module")

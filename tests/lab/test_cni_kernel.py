@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from netwright.agent.cni.asked import Bandwidth
 from netwright.agent.cni.kernel import InterfaceExistsError, Kernel, NamespaceGoneError
-from netwright.agent.cni.made import Address, Fitting, Way
+from netwright.agent.cni.made import Address, Fitting, Way, limited
 from netwright.lab import netns, processes
 from netwright.linux.netlink import RefusedError
 
@@ -90,6 +91,16 @@ async def test_an_interface_has_all_that_it_is_to_have(container: str) -> None:
     assert (seen.mac_address, seen.mtu, seen.is_up) == (FIT.mac_address, 1400, True)
     assert seen.addresses == {one.address for one in FIT.addresses}
     assert seen.ways == set(FIT.ways)
+
+
+async def test_what_is_sent_and_received_is_limited_at_the_two_ends(container: str) -> None:
+    asked = Bandwidth(ingress_rate=8_000_000, egress_rate=40_000_000_000, egress_burst=16_000_000)
+    await make(container, limited(FIT, asked))
+    (sent,) = json.loads(processes.run(container, ["tc", "-json", "qdisc", "show", "dev", "eth0"]))
+    assert (sent["kind"], sent["options"]["rate"]) == ("tbf", 5_000_000_000)  # bytes
+    assert sent["options"]["burst"] == pytest.approx(2_000_000, rel=0.01)
+    (received,) = json.loads(await _here("tc", "-json", "qdisc", "show", "dev", DEVICE))
+    assert (received["kind"], received["options"]["rate"]) == ("tbf", 1_000_000)
 
 
 async def _here(*argv: str) -> bytes:

@@ -273,7 +273,7 @@ def leaks(host: SimulatedHost, live: set[str]) -> list[str]:
     server, veths, plugs = host.of
     wired = {fit.port_id for fit in veths.interfaces.values()}
     return [
-        *(port.unique_name for port in server.ports.values() if port.id not in wired),
+        *(str(port.unique_name) for port in server.ports.values() if port.id not in wired),
         *(one.owner for one in plugs.devices.values() if one.owner.partition("@")[0] not in live),
         *(netns for netns, _ in veths.interfaces if netns.removeprefix("/netns/") not in live),
         *(path.name for path in host.directory.iterdir() if path.name.split("@")[0] not in live),

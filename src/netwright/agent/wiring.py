@@ -30,13 +30,17 @@ class Device(Value, frozen=True, kw_only=True):
 
 
 class NewDevice(Value, frozen=True, kw_only=True):
-    """A device that is to be plugged. `owner` says for whom, for whoever looks at the host."""
+    """A device that is to be plugged. `owner` says for whom, for whoever looks at the host.
+
+    `is_limited`: what leaves by it has a limit in the kernel, which the data plane leaves alone.
+    """
 
     name: str
     port_id: str
     mac_address: str
     mtu: int
     owner: str
+    is_limited: bool = False
 
 
 class Plugged(Value, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 The program first: a runtime that finds the conflist runs it. Each file is replaced whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from netwright.model.settings import InvalidConfiguration
 TYPE = "netwright"
 PROGRAM = Path(__file__).with_name(TYPE)
 """Compiled by `make cni`; in a checkout that was not set up it is not there."""
+NO_NAMES: Mapping[str, str | int | None] = {}
 REFERENCE = Path(str(reference.__file__))
 
 
@@ -25,15 +26,49 @@ def program(*, in_python: bool) -> Path:
 
 
 def conflist(
-    name: str, version: str, labels: str, *, socket: str = SOCKET, wait_for: str = "underlay"
+    name: str,
+    version: str,
+    labels: str,
+    *,
+    socket: str = SOCKET,
+    wait_for: str = "underlay",
+    names: Mapping[str, str | int | None] = NO_NAMES,
 ) -> dict[str, Any]:
-    """A network configuration list with this plugin alone; what is the default is left out."""
-    plugin: dict[str, Any] = {"type": TYPE, "labels": labels}
+    """A network configuration list with this plugin alone; what is the default is left out.
+
+    `names` are the keys by which ports have lasting names: `portName`, `cluster`, `slots`, `keep`.
+    """
+    plugin: dict[str, Any] = {"type": TYPE, "labels": labels, "capabilities": {"bandwidth": True}}
+    plugin |= {key: value for key, value in names.items() if value is not None}
     if socket != SOCKET:
         plugin["agentSocket"] = socket
     if wait_for != "underlay":
         plugin["waitFor"] = wait_for
     return {"cniVersion": version, "name": name, "plugins": [plugin]}
+
+
+def read_conflist(path: Path) -> dict[str, Any]:
+    """A conflist of somebody's own. Raises InvalidConfiguration for one without this plugin."""
+    try:
+        content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        is_ours = any(ours(content)) and path.suffix == ".conflist"
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"{path} cannot be read: {error.strerror}.", next="Name a conflist that is there."
+        ) from error
+    except (ValueError, AttributeError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise InvalidConfiguration(
+            f"{path} is no conflist of this plugin.",
+            next='Its name ends in .conflist, and one of its plugins has "type": "netwright".',
+        )
+    return content
+
+
+def ours(conflist: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """This plugin's objects in a conflist. Raises ValueError and its like for what is none."""
+    return [plugin for plugin in conflist.get("plugins", ()) if plugin.get("type") == TYPE]
 
 
 def install(source: Path, bin_directory: Path, conf: Path, content: Mapping[str, Any]) -> Path:
@@ -58,12 +93,12 @@ def install(source: Path, bin_directory: Path, conf: Path, content: Mapping[str,
 def _require_ours(conf: Path) -> None:
     try:
         found = msgspec.json.decode(conf.read_bytes(), type=dict[str, Any])
-        types = [plugin.get("type") for plugin in found.get("plugins", ())]
+        is_ours = any(ours(found))
     except FileNotFoundError:
         return
     except (OSError, ValueError, AttributeError, TypeError):
-        types = []
-    if TYPE not in types:
+        is_ours = False
+    if not is_ours:
         raise InvalidConfiguration(
             f"{conf} is there already, and no conflist of this plugin.",
             next="Move it away, or name another network by --name.",

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from netwright.cli import application
 from netwright.cni import installing
@@ -43,7 +42,9 @@ def test_plugin_and_conflist_are_written(
     assert json.loads(found.read_text()) == {
         "cniVersion": "1.0.0",
         "name": "netwright",
-        "plugins": [{"type": "netwright", "labels": "env=prod"}],
+        "plugins": [
+            {"type": "netwright", "labels": "env=prod", "capabilities": {"bandwidth": True}}
+        ],
     }
     program = tmp_path / "bin" / "netwright"
     assert ask_version(program)["supportedVersions"]
@@ -65,8 +66,21 @@ def test_what_is_asked_for_otherwise_stands_in_the_conflist(tmp_path: Path) -> N
             "labels": "tier in (web)",
             "agentSocket": "/run/x.sock",
             "waitFor": "active",
+            "capabilities": {"bandwidth": True},
         }
     ]
+
+
+def test_lasting_names_stand_in_the_conflist(tmp_path: Path) -> None:
+    more = ("--port-name", "{cluster}/{labels.app}/{slot}", "--cluster", "c1", "--slots", "9")
+    content = json.loads(install(tmp_path, "--in-python", *more, "--keep", "24h").read_text())
+    (plugin,) = content["plugins"]
+    assert {key: plugin.get(key) for key in ("portName", "cluster", "slots", "keep")} == {
+        "portName": "{cluster}/{labels.app}/{slot}",
+        "cluster": "c1",
+        "slots": 9,
+        "keep": "24h",
+    }
 
 
 def test_an_earlier_one_is_replaced_and_anothers_left(tmp_path: Path) -> None:
@@ -86,10 +100,15 @@ def test_an_earlier_one_is_replaced_and_anothers_left(tmp_path: Path) -> None:
         (("--labels", "env=("), "--labels"),
         (("--cni-version", "0.1.0"), "--cni-version"),
         (("--name", "../x"), "--name"),
+        (("--port-name", "{namespace}{pod}"), "portName"),
+        (("--port-name", "{cluster}/{pod}"), "cluster"),
+        (("--port-name", "{pod}/{slot}"), "slots"),
+        (("--port-name", "{pod}", "--keep", "soon"), "keep"),
+        (("--slots", "3"), "slots"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
-    tmp_path: Path, more: tuple[str, str], named: str
+    tmp_path: Path, more: tuple[str, ...], named: str
 ) -> None:
     with pytest.raises(InvalidConfiguration, match=named):
         install(tmp_path, "--in-python", *more)
@@ -102,7 +121,44 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         install(tmp_path, "--in-python")
 
 
-def test_labels_are_asked_for() -> None:
-    arguments = ["cni", "install"]
-    done = CliRunner().invoke(application(arguments), arguments)
-    assert done.exit_code == 2
+@pytest.mark.parametrize("more", [(), ("--labels", "a=b", "--conflist", "x.conflist")])
+def test_labels_or_a_conflist_are_asked_for(more: tuple[str, ...]) -> None:
+    arguments = ["cni", "install", *more]
+    with pytest.raises(InvalidConfiguration, match="One of --labels and --conflist"):
+        application(arguments)(arguments, standalone_mode=False)
+
+
+def install_conflist(tmp_path: Path, path: Path) -> None:
+    directories = ("--bin-directory", f"{tmp_path}/bin", "--conf-directory", f"{tmp_path}/net.d")
+    arguments = ["cni", "install", "--in-python", "--conflist", str(path), *directories]
+    application(arguments)(arguments, standalone_mode=False)
+
+
+def test_a_conflist_of_ones_own_is_written_as_it_is(tmp_path: Path) -> None:
+    own = {"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "netwright", "keep": "1h"}]}
+    path = tmp_path / "05-own.conflist"
+    path.write_text(json.dumps(own))
+    install_conflist(tmp_path, path)
+    assert json.loads((tmp_path / "net.d" / "05-own.conflist").read_text()) == own
+    assert (tmp_path / "bin" / "netwright").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("own.conflist", "{"),
+        ("own.conflist", '{"plugins": [{"type": "bridge"}]}'),
+        ("own.conflist", '{"plugins": 7}'),
+        ("own.json", '{"plugins": [{"type": "netwright"}]}'),
+        ("gone.conflist", None),
+    ],
+)
+def test_one_that_is_none_is_refused_before_anything_is_written(
+    tmp_path: Path, name: str, text: str | None
+) -> None:
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InvalidConfiguration, match=name):
+        install_conflist(tmp_path, path)
+    assert not (tmp_path / "bin").exists()

@@ -119,7 +119,14 @@ class TestAsking:
         self, front_ends: FrontEnds, verb: str, version: str
     ) -> None:
         result = {"cniVersion": version, "ips": [{"address": "10.0.0.5/24"}]}
-        config = front_ends.config(version, name="prod", labels="env=prod,tier in (web)")
+        named = {"cluster": "c1", "portName": "{cluster}/{labels.a/b}/{slot}", "slots": 10_000}
+        told = {
+            "args": {"cni": {"labels": [{"key": "a/b", "value": 'é"'}]}},
+            "runtimeConfig": {"bandwidth": {"ingressRate": 2**53 + 1, "ingressBurst": 2**31 - 1}},
+        }
+        config = front_ends.config(
+            version, name="prod", labels="env=prod,tier in (web)", **named, **told
+        )
         said = front_ends.run(verb, config, says=answer(200, result))
         assert (said.code, said.object) == (0, result)
         ((head, body),) = said.asked

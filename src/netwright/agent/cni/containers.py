@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from netwright.agent.cni import made
 from netwright.agent.cni.asked import Asked
 from netwright.agent.cni.attempt import Attempt
-from netwright.agent.cni.claiming import Claim, claim, of_attempt, pod_asked, pod_told
+from netwright.agent.cni.claimants import Claimants
+from netwright.agent.cni.claiming import of_attempt
 from netwright.agent.cni.departing import Departing
 from netwright.agent.cni.failing import AGAIN, as_cni, told
 from netwright.agent.cni.following import Following
@@ -92,7 +93,7 @@ class Containers:
         self._following = following
         self._veths = veths
         self._plugs = plugs
-        self._pods = pods
+        self._claimants = Claimants(host, pods)
         self._attempts = attempts
         self._turns = Turns()
         self._succession = Succession(records, veths, self._end_before)
@@ -246,12 +247,13 @@ class Containers:
     async def _record(self, attempt: Attempt) -> Record:
         """Of what the container claims; kept before the server is asked for it."""
         asked = attempt.asked
-        claimed = await self._claimed(attempt)
+        claimed = await self._claimants.claim(attempt)
         key = asked.container_id, asked.ifname
-        attempt.subject = claimed.subject if asked.template is not None else ""
         port = claimed.port
+        attempt.subject = claimed.subject if port.keep or port.pod else ""
+        port = replace(port, attempt=self._attempts())
         if asked.template is None:
-            port = replace(port, unique_name=of_attempt(port.unique_name, self._attempts()))
+            port = replace(port, unique_name=of_attempt(port.unique_name, port.attempt))
         if port.keep:
             replaced = await self._succession.come(key, port, attempt.wait_for)
             port = replace(port, replaces=replaced)
@@ -270,22 +272,6 @@ class Containers:
         attempt.labels_of = claimed.labels_of
         return record
 
-    async def _claimed(self, attempt: Attempt) -> Claim:
-        asked, pods = attempt.asked, self._pods
-        wanted = asked.config.kubernetes
-        if wanted is False or (wanted is None and pods is None):
-            return claim(self._host, asked, pod_told(asked), in_kubernetes=False)
-        if pods is None:
-            raise CniError(
-                Code.INVALID_CONFIGURATION,
-                "kubernetes is true, and the agent of this host has none",
-                next="give the agent its Kubernetes, or take the key out of the configuration",
-            )
-        one = pod_asked(asked)
-        attempt.wait_for(f"Kubernetes has not told of pod {one.namespace}/{one.name}", pods.trouble)
-        pod = await pods.pod(one.namespace, one.name, one.uid)
-        return claim(self._host, asked, pod, in_kubernetes=True)
-
     async def _attach(self, attempt: Attempt, record: Record) -> Fitting:
         asked, took = attempt.asked, attempt.took
         attempt.wait_for("the server has not answered, or not told of the network")
@@ -302,13 +288,14 @@ class Containers:
         took.note("port")
         _require_served(port, self._host)
         fit = await self._following.fitting(port, default_route=asked.config.default_route)
-        fit = replace(fit, bandwidth=asked.bandwidth)
+        fit = made.limited(fit, asked.bandwidth)
         record = replace(record, port_id=port.id, fit=fit)
         self._records.put(record)
         mark = made.mark_of(asked.container_id)
         took.note("told")
         namespace = await self._veths.make(fit, asked.netns, asked.ifname, mark)
         took.note("veth")
+        await self._following.without_device(port.id)
         await self._plugs.plug(_device(record, fit))
         took.note("plugged")
         await self._following.up(port.id)
@@ -322,11 +309,13 @@ class Containers:
 
     def _why_late(self, attempt: Attempt) -> CniError:
         record = self._records.get((attempt.asked.container_id, attempt.asked.ifname))
-        why = attempt.waits_for()
+        why, what_next = attempt.waits_for(), AGAIN
         if record is not None and record.port_id:
             cause = self._following.why_not(record.port_id)
             why = f"port {record.port_id} did not come up" + (f": {cause}" if cause else "")
-        return CniError(Code.TRY_AGAIN, f"in the time that was left, {why}", next=AGAIN)
+            if older := self._following.waited_for(record.port_id):
+                what_next = f"if host {older} is dead or cut off: netwright host fence {older}"
+        return CniError(Code.TRY_AGAIN, f"in the time that was left, {why}", next=what_next)
 
     async def _undo(self, key: Key) -> None:
         try:
@@ -375,7 +364,8 @@ class Containers:
     async def _release(self, record: Record) -> None:
         if SLOT in record.unique_name and (named := await self._asked_again(record)) is not None:
             record = named
-        await self._ports.end(record.project_id, record.unique_name, record.container_id)
+        attempt = record.claim.attempt if record.claim is not None else ""
+        await self._ports.end(record.project_id, record.unique_name, record.container_id, attempt)
         with told(record):
             self._records.drop(record.key)
 
@@ -440,6 +430,7 @@ def _device(record: Record, fit: Fitting) -> NewDevice:
         mac_address=fit.mac_address,
         mtu=fit.mtu,
         owner=f"{record.container_id}@{record.ifname}",
+        is_limited=fit.received is not None,
     )
 
 

@@ -9,7 +9,7 @@ from netwright.agent.reconcile import Pass
 from netwright.agent.wiring import WiringStatus
 from netwright.client.mirror import Key as MirrorKey
 from netwright.model.resources import Network, Port, Subnet
-from netwright.model.states import PortState
+from netwright.model.states import BindingState, PortState
 
 T = TypeVar("T")
 
@@ -66,6 +66,19 @@ class Following:
 
         return await self._until(look)
 
+    async def without_device(self, port_id: str) -> None:
+        """Return when the loop knows of no device of the port.
+
+        Before another container's is plugged: what the loop found of the last one's would be taken
+        for it.
+        """
+
+        def look() -> bool | None:
+            last = self._loop.last
+            return None if last is not None and port_id in last.wired.outcomes else True
+
+        await self._until(look)
+
     async def up(self, port_id: str) -> None:
         """Return when the loop has read back that this host wires the port."""
         await self._until(lambda: self.is_up(port_id) or None)
@@ -95,6 +108,13 @@ class Following:
         if outcome.status is not WiringStatus.UP:
             return outcome.cause or f"its device is {outcome.status}"
         return port.cause or ("" if port.state is PortState.ACTIVE else f"it is {port.state}")
+
+    def waited_for(self, port_id: str) -> str:
+        """The host that must let go of the port before this one may wire it; "" when none must."""
+        port = self._loop.mirror.ports.get(port_id)
+        bindings = port.bindings if port is not None else ()
+        older = (one for one in bindings if one.host != self._host)
+        return next((one.host for one in older if one.state is BindingState.WITHDRAWING), "")
 
     def departed(self, port_id: str, container_id: str) -> str:
         """Where an attached container's port went, in words; "" while it is here, as far as known.

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_interface
 from pathlib import Path
@@ -20,7 +20,9 @@ from typing import BinaryIO, TypeVar
 from netwright.agent.cni.made import DEVICE_PREFIX, Fitting, Seen, Way
 from netwright.linux import links
 from netwright.linux.checksums import disable_checksum_offload
+from netwright.linux.codec import Request
 from netwright.linux.netlink import Netlink, RefusedError
+from netwright.linux.shaping import Limit, shape
 
 T = TypeVar("T")
 
@@ -126,6 +128,7 @@ class Kernel:
                 [
                     links.silence(index, f"no IPv6 of its own on {fit.device}"),
                     links.set_link(index, f"{fit.device} up", up=True, alias=mark),
+                    *_limited(index, fit.received, f"a limit of what {ifname} receives"),
                 ]
             )
 
@@ -143,6 +146,7 @@ class Kernel:
                     links.set_link(_LOOPBACK, "lo up", up=True),
                     links.set_link(index, f"MAC of {ifname}", mac_address=fit.mac_address),
                     links.set_link(index, f"{ifname} up", up=True),
+                    *_limited(index, fit.sent, f"a limit of what {ifname} sends"),
                     *(
                         links.change_address(index, one.address, ifname, add=True)
                         for one in fit.addresses
@@ -155,6 +159,10 @@ class Kernel:
             )
         if not self._checksums:
             disable_checksum_offload(ifname)
+
+
+def _limited(index: int, limit: Limit | None, what: str) -> Sequence[Request]:
+    return () if limit is None else (shape(index, limit, what),)
 
 
 async def apart(work: Callable[[], T]) -> T:

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_interface, ip_network
 from typing import Any
 
+from msgspec.structs import replace
+
 from netwright.agent.cni.asked import Bandwidth, Result
+from netwright.linux.shaping import Limit, limit
 from netwright.model.resources import Network, Port, Subnet, Value
 
 DEVICE_PREFIX = "nwc"
@@ -34,7 +37,10 @@ class Way(Value, frozen=True, kw_only=True):
 
 
 class Fitting(Value, frozen=True, kw_only=True):
-    """A container's end of a veth, and the name of the host's."""
+    """A container's end of a veth, and the name of the host's.
+
+    `sent` and `received` are limits of what the container does, None without one.
+    """
 
     port_id: str
     device: str
@@ -43,7 +49,8 @@ class Fitting(Value, frozen=True, kw_only=True):
     addresses: tuple[Address, ...]
     ways: tuple[Way, ...]
     nameservers: tuple[str, ...] = ()
-    bandwidth: Bandwidth = Bandwidth()
+    sent: Limit | None = None
+    received: Limit | None = None
 
 
 class Seen(Value, frozen=True, kw_only=True):
@@ -97,6 +104,17 @@ def fitting(
         nameservers=tuple(
             dict.fromkeys(server for _, subnet in of for server in subnet.dns_nameservers)
         ),
+    )
+
+
+def limited(fit: Fitting, asked: Bandwidth) -> Fitting:
+    """With the limits that were asked for: a container's ingress is what it receives."""
+    received = limit(asked.ingress_rate, asked.ingress_burst, fit.mtu)
+    sent = limit(asked.egress_rate, asked.egress_burst, fit.mtu)
+    return replace(
+        fit,
+        received=received if asked.ingress_rate else None,
+        sent=sent if asked.egress_rate else None,
     )
 
 

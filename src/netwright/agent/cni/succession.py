@@ -60,9 +60,8 @@ class Succession:
     def _of_name(self, key: Key, claim: ContainerPort) -> list[Record]:
         found = []
         for one in self._records.all().values():
-            if one.key == key or one.claim is None:
-                continue
-            if one.claim.unique_name != claim.unique_name:
+            name = one.claim.unique_name if one.claim is not None else one.unique_name
+            if one.key == key or name != claim.unique_name:
                 continue
             if one.container_id == key[0]:
                 raise CniError(

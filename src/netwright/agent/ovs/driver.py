@@ -135,7 +135,7 @@ class OvsDriver:
             of = device.interface.external_ids.get(CONTAINER_MARK)
             if device.port.name == name and of is not None and owner in {None, of}:
                 bridge = self.wiring.integration_bridge
-                await self._ovsdb.transact(unplugging(bridge, device.port.uuid))
+                await self._ovsdb.transact(unplugging(bridge, device.port.uuid, name))
 
     async def plugged(self) -> Mapping[str, Plugged]:
         """All that `plug` made, by name. Raises OvsUnreachableError."""

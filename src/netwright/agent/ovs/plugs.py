@@ -14,6 +14,8 @@ CONTAINER_MARK = "netwright-container"
 """external_ids key on an interface that we plugged for a container: CONTAINER@INTERFACE."""
 
 _MTU_WITHOUT_ASKING = 1500
+_LEAVE_ALONE = "linux-noop"
+"""ovs-vswitchd takes away what is at a device's root, unless this says not to (its QoS table)."""
 
 
 def plugging(bridge: str, device: NewDevice) -> list[Operation]:
@@ -27,8 +29,18 @@ def plugging(bridge: str, device: NewDevice) -> list[Operation]:
     interface: dict[str, Any] = {"name": device.name, "external_ids": _map(ids)}
     if device.mtu > _MTU_WITHOUT_ASKING:
         interface["mtu_request"] = device.mtu
-    port = {"name": device.name, "tag": DEAD_VLAN, "interfaces": ["named-uuid", "interface"]}
+    port: dict[str, Any] = {
+        "name": device.name,
+        "tag": DEAD_VLAN,
+        "interfaces": ["named-uuid", "interface"],
+    }
+    limit: list[Operation] = []
+    if device.is_limited:
+        port["qos"] = ["named-uuid", "qos"]
+        row = {"type": _LEAVE_ALONE, "external_ids": _map({CONTAINER_MARK: device.name})}
+        limit.append({"op": "insert", "table": "QoS", "uuid-name": "qos", "row": row})
     return [
+        *limit,
         {"op": "insert", "table": "Interface", "uuid-name": "interface", "row": interface},
         {"op": "insert", "table": "Port", "uuid-name": "port", "row": port},
         {
@@ -40,14 +52,19 @@ def plugging(bridge: str, device: NewDevice) -> list[Operation]:
     ]
 
 
-def unplugging(bridge: str, port_uuid: str) -> list[Operation]:
+def unplugging(bridge: str, port_uuid: str, name: str) -> list[Operation]:
+    """The row of its limit, which nothing else refers to, is not gone by itself."""
+    mark = ["external_ids", "includes", _map({CONTAINER_MARK: name})]
+    port = [["_uuid", "==", ["uuid", port_uuid]]]
     return [
+        {"op": "update", "table": "Port", "where": port, "row": {"qos": ["set", []]}},
+        {"op": "delete", "table": "QoS", "where": [mark]},
         {
             "op": "mutate",
             "table": "Bridge",
             "where": [["name", "==", bridge]],
             "mutations": [["ports", "delete", ["uuid", port_uuid]]],
-        }
+        },
     ]
 
 

@@ -169,6 +169,7 @@ def _claimed(command: ClaimPort) -> Claim | None:
         host=command.draft.host,
         keep=command.keep,
         pod=command.pod,
+        attempt=command.attempt,
     )
 
 

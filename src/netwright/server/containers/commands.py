@@ -17,14 +17,19 @@ class ClaimPort(Command, frozen=True, kw_only=True):
     keep: str = ""
     pod: PodIdentity | None = None
     replaces: str = ""
+    attempt: str = ""
 
 
 class EndClaim(Command, frozen=True, kw_only=True):
-    """A container on the host ended; "": whichever has the name there. The result is ()."""
+    """A container on the host ended; "": whichever has the name there. The result is ().
+
+    With `attempt`, only if it has the port by that claim.
+    """
 
     host: str
     unique_name: str
     container_id: str = ""
+    attempt: str = ""
 
 
 class LetGoOfOwners(Command, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.security.members import groups_of
 from netwright.server.store import schema
+from netwright.server.store.claims import claim_row
 from netwright.server.store.existing import existing, has_of, nothing_there, place_of
 from netwright.server.store.quotas import count
 from netwright.server.store.versions import reads_from, require_known, version_of
@@ -43,6 +44,7 @@ class Page(NamedTuple):
     ports: Sequence[Port]
     allocations: Sequence[Row]  # port_id, subnet_id, address
     bindings: Sequence[Row]  # port_id, host, state, due_at
+    claims: Sequence[Row] = ()  # whole
 
 
 async def check(url: str) -> Findings:
@@ -179,7 +181,11 @@ async def _pages(tx: Transaction) -> AsyncIterator[Page]:
             f"SELECT port_id, host, state, due_at FROM binding WHERE 1 = 1{between}",  # noqa: S608 - our names
             *bounds,
         )
-        yield Page([decode(body) for _, body in found], allocations, bindings)
+        claims = await tx.rows(
+            f"SELECT * FROM container_claim WHERE 1 = 1{between}",  # noqa: S608 - our names
+            *bounds,
+        )
+        yield Page([decode(body) for _, body in found], allocations, bindings, claims)
         after = last
 
 
@@ -206,3 +212,13 @@ def disagreements(page: Page) -> Iterator[str]:
         yield f"{named} is allocated to port {port_id}, which is not there"
     for port_id in sorted(bound):
         yield f"binding rows name port {port_id}, which is not there"
+    yield from _miskept(page)
+
+
+def _miskept(page: Page) -> Iterator[str]:
+    claimed = {claim[0]: tuple(claim) for claim in page.claims}
+    for port in page.ports:
+        if claimed.pop(port.id, None) != claim_row(port):
+            yield f"port {port.id} is kept otherwise than its row in container_claim says"
+    for port_id in sorted(claimed):
+        yield f"a claim's row names port {port_id}, which is not there"

@@ -185,12 +185,62 @@ def test_a_name_of_the_configuration_is_read_once_and_kept_for_an_hour_by_itself
     assert asked.parse(Ask().request()).keep == ""
 
 
-def test_other_verbs_do_not_need_a_name_in_order() -> None:
-    """A container must end under whatever its configuration has become."""
-    asked.parse(Ask("DEL", config={"portName": "{", "slots": 3}).request())
-
-
 def test_limits_come_from_the_runtime() -> None:
     config = {"capabilities": {"bandwidth": True}, **limits(ingressRate=8_000_000, egressBurst=0)}
     found = asked.parse(Ask(config=config).request()).bandwidth
     assert (found.ingress_rate, found.egress_rate) == (8_000_000, 0)
+
+
+SPOKEN = [
+    (verb, version)
+    for verb in Verb
+    for version in VERSIONS
+    if version >= SINCE.get(verb, VERSIONS[0])
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code"),
+    [
+        ("portname", "{pod}", Code.UNSUPPORTED_FIELD),
+        ("port_name", "{pod}", Code.UNSUPPORTED_FIELD),
+        ("portName", 7, Code.INVALID_CONFIGURATION),
+        ("cluster", None, Code.INVALID_CONFIGURATION),
+        ("slots", "3", Code.INVALID_CONFIGURATION),
+        ("slots", -1, Code.INVALID_CONFIGURATION),
+        ("keep", 3600, Code.INVALID_CONFIGURATION),
+        ("kubernetes", 0, Code.INVALID_CONFIGURATION),
+        ("args", {"cni": {"labels": "app=web"}}, Code.INVALID_CONFIGURATION),
+        ("runtimeConfig", {"bandwidth": {"ingressRate": 1.5}}, Code.INVALID_CONFIGURATION),
+    ],
+)
+def test_a_key_of_another_form_is_refused_by_every_verb_in_every_version(
+    key: str, value: Any, code: Code
+) -> None:
+    for verb, version in SPOKEN:
+        error = refusal(Ask(verb, version, config={**complete(verb), key: value}))
+        assert (error.code, key in error.message) == (code, True), (verb, version)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"portName": "{"},
+        {"portName": "{namespace}{pod}"},
+        {"portName": "{cluster}/{pod}"},
+        {"portName": "{pod}/{slot}"},
+        {"portName": "{pod}", "keep": "soon"},
+        {"slots": 3},
+        {"keep": "1h"},
+        {"capabilities": {"portMappings": True}},
+        {"runtimeConfig": {"bandwidth": {"egressBurst": 8000}}},
+    ],
+)
+def test_what_does_not_go_together_fails_an_add_and_nothing_else(config: dict[str, Any]) -> None:
+    """Whatever a configuration has become, what was added by it is checked, ended, collected."""
+    for verb, version in SPOKEN:
+        ask = Ask(verb, version, config={**complete(verb), **config})
+        if verb is Verb.ADD:
+            refusal(ask)
+        else:
+            asked.parse(ask.request())

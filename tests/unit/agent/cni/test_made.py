@@ -11,6 +11,7 @@ from netwright.agent.cni import made
 from netwright.agent.cni.asked import Result
 from netwright.agent.cni.made import Address, Fitting, Seen, Way
 from netwright.cni.protocol import VERSIONS
+from netwright.linux.shaping import Limit, limit
 from netwright.model.resources import FixedIp, HostRoute
 
 SIX = subnet("sub-6", "fd00:0:0:1::/64", gateway_ip="fd00:0:0:1::1")
@@ -139,3 +140,21 @@ def test_what_the_runtime_remembers_otherwise_is_named(result: Result, said: str
 def test_another_namespace_is_named() -> None:
     (found,) = differences(before(), seen(), netns="/netns/b")
     assert found == "prevResult has eth0 in /netns/a, CNI_NETNS is /netns/b"
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst", "mtu", "expected"),
+    [
+        (8_000_000, 0, 1500, Limit(rate=1_000_000, burst=65_536)),
+        (8_000_000_000, 0, 1500, Limit(rate=1_000_000_000, burst=20_000_000)),
+        (8_000_000, 800_000, 1500, Limit(rate=1_000_000, burst=100_000)),
+        (8_000_000, 2**31 - 1, 1500, Limit(rate=1_000_000, burst=65_536)),  # kubelet's "none"
+        (8_000, 8, 9000, Limit(rate=1_000, burst=18_036)),
+        (1, 0, 1500, Limit(rate=1, burst=65_536)),
+        (2**43, 0, 1500, Limit(rate=2**40, burst=2**32 - 1)),
+    ],
+)
+def test_a_limit_lets_two_frames_pass_at_least(
+    rate: int, burst: int, mtu: int, expected: Limit
+) -> None:
+    assert limit(rate, burst, mtu) == expected

@@ -15,9 +15,11 @@ from netwright.agent.cni import asked
 from netwright.agent.cni.claiming import NETWORK_LABELS
 from netwright.agent.cni.pods import Pod
 from netwright.agent.cni.records import Record, Stage
+from netwright.agent.wiring import Outcome, WiringStatus
 from netwright.cni.protocol import CniError, Code
 from netwright.model.containers import OwnerReference, PodIdentity
 from netwright.model.errors import NoNetworkForLabels, Unavailable
+from netwright.model.states import BindingState
 from netwright.model.wire import ContainerPort, ContainerPorts, EndedContainerPorts
 
 SOON_S = 5.0
@@ -223,6 +225,22 @@ async def test_the_next_container_of_a_pod_waits_for_the_end_of_the_last(
     assert host.records.all().keys() == {B}
 
 
+async def test_what_the_loop_found_of_the_last_container_is_not_taken_for_the_next(
+    host: HostDouble,
+) -> None:
+    await add(host)
+    found = host.loop.last
+    await host.containers.delete(*A)
+    host.loop.last = found  # it has not looked since
+    adding = asyncio.create_task(add(host, environment=IN_B))
+    await eventually(lambda: bool(host.veths.interfaces))
+    await asyncio.sleep(0.01)
+    assert host.plugs.devices == {}
+    assert not adding.done()
+    host.look()
+    assert (await adding)["ips"]
+
+
 async def test_a_name_that_is_not_given_up_in_time_is_refused_with_its_holder(
     host: HostDouble,
 ) -> None:
@@ -306,7 +324,28 @@ async def test_a_slot_is_given_back_though_its_number_was_told_to_nobody(
     assert held == ({"web/0": ""} if was_made else {"web/0": "other", "web/1": "other"})
 
 
-# -- ports that went elsewhere
+async def test_collecting_ends_named_containers_and_keeps_their_ports(host: HostDouble) -> None:
+    await add(host)
+    await add(host, {**SLOTTED, "portName": "x/{pod}/{slot}"}, environment=IN_B)
+    await host.containers.collect("pods", frozenset())
+    assert set(ends(host)) == {("c1/shop/web-0", "a"), ("x/web-0/0", "b")}
+    assert (host.records.all(), host.plugs.devices, host.veths.interfaces) == ({}, {}, {})
+    assert len(host.server.ports) == 2
+
+
+# -- ports that went elsewhere, or come from there
+
+
+async def test_a_host_that_does_not_let_go_is_named_with_the_way_out(host: HostDouble) -> None:
+    host.plugs.outcome = Outcome(status=WiringStatus.PENDING)
+    adding = asyncio.create_task(failure(host, deadline_ms=300))
+    await eventually(lambda: bool(host.loop.mirror.ports))
+    ((id_, port),) = host.loop.mirror.ports.items()
+    older = replace(binding("h9"), state=BindingState.WITHDRAWING)
+    host.loop.mirror.ports[id_] = replace(port, bindings=(*port.bindings, older))
+    late = await adding
+    assert late.code is Code.TRY_AGAIN
+    assert "netwright host fence h9" in late.next
 
 
 async def test_a_port_that_went_to_another_host_is_marked_and_its_end_frees_nothing(

@@ -33,5 +33,17 @@ def test_large_frames_are_asked_for() -> None:
 
 
 def test_unplugging_takes_the_port_out_of_its_bridge() -> None:
-    (operation,) = unplugging("br-int", "u1")
+    *_, operation = unplugging("br-int", "u1", "nwc1")
     assert operation["mutations"] == [["ports", "delete", ["uuid", "u1"]]]
+
+
+def test_a_limited_device_is_left_alone_and_the_row_that_says_so_goes_with_it() -> None:
+    device = NewDevice(
+        name="nwc1", port_id="p1", mac_address="m", mtu=1500, owner="c@eth0", is_limited=True
+    )
+    limit, _, port, _ = plugging("br-int", device)
+    assert limit["row"]["type"] == "linux-noop"
+    assert port["row"]["qos"] == ["named-uuid", limit["uuid-name"]]
+    let_go, gone, _ = unplugging("br-int", "u1", "nwc1")
+    assert let_go["row"] == {"qos": ["set", []]}
+    assert gone["where"] == [["external_ids", "includes", limit["row"]["external_ids"]]]
