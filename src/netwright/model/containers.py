@@ -8,8 +8,10 @@ A port that bears its container's own name has no `keep`, and goes with the cont
 """
 
 import re
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 SLOT = "{slot}"
 """What of a unique name the server fills in with the number of a slot."""
@@ -25,15 +27,18 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 
 
+Word = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
 class OwnerReference(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
     """What made a pod, as Kubernetes names it."""
 
-    api_version: str
-    kind: str
-    name: str
-    uid: str
+    api_version: Word
+    kind: Word
+    name: Word
+    uid: Word
 
 
 class PodIdentity(
@@ -41,10 +46,10 @@ class PodIdentity(
 ):
     """A pod of a cluster; its `uid` is that of this pod alone, whatever others bear its name."""
 
-    cluster: str
-    namespace: str
-    name: str
-    uid: str
+    cluster: Word
+    namespace: Word
+    name: Word
+    uid: Word
     owner: OwnerReference | None = None
 
     def __str__(self) -> str:

@@ -165,7 +165,7 @@ class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     name: Annotated[str, Meta(max_length=255)] = ""
     device_id: Annotated[str, Meta(max_length=255)] = ""
     slots: Annotated[int, Meta(ge=0, le=SLOTS_MAX)] = 0
-    keep: str = ""
+    keep: Annotated[str, Meta(max_length=32)] = ""
     pod: PodIdentity | None = None
     replaces: Annotated[str, Meta(max_length=255)] = ""
     attempt: Annotated[str, Meta(max_length=255)] = ""

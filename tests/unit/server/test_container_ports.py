@@ -227,6 +227,7 @@ async def test_the_server_fills_in_the_slot(world: World) -> None:
         ({"unique_name": "web/{slot}"}, "slots"),
         ({"keep": "soon"}, "'soon' is none of"),
         ({"keep": "while-owner-exists"}, "needs the pod"),
+        ({"device_id": ""}, "device_id"),
     ],
 )
 async def test_what_fields_do_not_mean_together_fails_alone(

@@ -6,6 +6,7 @@ at the unique key, those that choose one kept port at its event: one of them dec
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -19,6 +20,7 @@ from netwright.server.containers.slot_table import SlotTable
 from netwright.server.world import World
 
 _NAMED_MAX = 5
+_AT_ONCE_MAX = 1_000
 
 
 class NeedsPorts(Exception):
@@ -124,7 +126,16 @@ def _port_of(world: World, command: ClaimPort, table: SlotTable, number: int) ->
         return None
     if world.ports.is_known(hold.port_id):  # renamed or gone meanwhile
         return None
-    raise NeedsPorts(frozenset({hold.port_id}))
+    raise NeedsPorts(frozenset(islice(_unread(world, table, number), _AT_ONCE_MAX)))
+
+
+def _unread(world: World, table: SlotTable, number: int) -> Iterator[str]:
+    """The ports of this number and of the free ones after it that are not loaded yet."""
+    yield table.holds[number].port_id
+    for free in table.free:
+        hold = table.holds.get(free)
+        if free > number and hold is not None and not world.ports.is_known(hold.port_id):
+            yield hold.port_id
 
 
 def _refusal(

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from tests.doubles.http import Client
 from tests.unit.server.projects import client_of
 
-from netwright.model.wire import HostRegistration
-from netwright.server.commands import Caller, RegisterHost
+from netwright.model.containers import PodIdentity
+from netwright.model.wire import CONTAINER_OWNER, HostRegistration
+from netwright.server.commands import Caller, PortDraft, RegisterHost
+from netwright.server.containers.commands import ClaimPort, EndClaim
 from netwright.server.core import Core
 
 HOST, PHYSNET = "zq-host", "zqphys"
@@ -73,6 +76,8 @@ async def acting(database_url: str) -> AsyncIterator[Cast]:
         await with_operation(core, project, owned)
         for project, owned in (("zqproj-a", a), ("b", b), ("zqproj-c", c))
     ]
+    a = await claiming(core, admin, "zqproj-a", a)
+    c = await claiming(core, admin, "zqproj-c", c)
     for project in ("zqproj-a", "zqproj-c"):
         assert (await admin.put(f"/v2.0/quotas/{project}", {"quota": {"port": 37}})).status == 200
     yield core, a, b, c
@@ -147,6 +152,34 @@ async def with_operation(core: Core, project: str, owned: Owned) -> Owned:
     ended = await client.ask("GET", f"/v1/operations/{id_}", headers={"prefer": "wait=9"})
     assert ended.json["state"] == "done", ended
     return Owned({**owned.ids, "operations": id_}, owned.secrets | {id_})
+
+
+async def claiming(core: Core, admin: Client, project: str, owned: Owned) -> Owned:
+    """And a container's port that is kept for its name: of pods and containers nobody hears."""
+    change = {"labels": {"zq": project}, "drift_domain": ["zq-leaf"]}
+    path = f"/v2.0/networks/{owned.ids['networks']}"
+    assert (await admin.put(path, {"network": change})).status == 200
+    words = {key: f"zq-{project}-{key}" for key in ("name", "container", "pod", "namespace")}
+    pod = PodIdentity(
+        cluster=f"zq-{project}-cluster", namespace=words["namespace"], name=words["pod"], uid="u"
+    )
+    draft = PortDraft(
+        id=str(uuid4()),
+        project_id=project,
+        network_id="",
+        network_labels=f"zq={project}",
+        unique_name=words["name"],
+        device_id=words["container"],
+        device_owner=CONTAINER_OWNER,
+        host=HOST,
+    )
+    caller = Caller(project_id=project, host=HOST)
+    claim = ClaimPort(caller=caller, epoch="e", draft=draft, keep="forever", pod=pod)
+    port = await core.commit(claim)
+    end = EndClaim(caller=caller, host=HOST, unique_name=words["name"])
+    await core.commit(end)
+    secrets = owned.secrets | {*words.values(), pod.cluster, port.id, "zq-leaf"}
+    return Owned(owned.ids, frozenset(secrets))
 
 
 def name_of(collection: str) -> str:

@@ -111,6 +111,17 @@ async def test_a_kept_one_beyond_its_domain_is_passed_over(core: Core) -> None:
     assert number(await core.commit(slot("h3", "d", slots=2))) == 0
 
 
+async def test_however_many_kept_ones_are_beyond_its_domain(core: Core) -> None:
+    """They are loaded many at once, not one by one."""
+    await begin(core, ["h1", "h2", "h3", "h4"], "zone")
+    await two_zones(core)
+    east = [await core.commit(slot("h1", f"a{n}", slots=40)) for n in range(40)]
+    for port in east:
+        await core.commit(end("h1", str(port.unique_name), port.device_id))
+    assert number(await core.commit(slot("h4", "b", slots=41))) == 40
+    assert isinstance(await outcome(core, slot("h4", "c", slots=41)), NoSlotFree)
+
+
 async def test_what_ends_in_one_batch_with_claims_is_theirs(core: Core) -> None:
     await begin(core, ["h1", "h2"])
     held = [await core.commit(slot("h1", f"a{n}", slots=4)) for n in range(4)]

@@ -131,6 +131,8 @@ def _check(wanted: ContainerPort) -> None:
     """What the fields mean together. Raises InvalidInput."""
     if bool(wanted.slots) != (SLOT in wanted.unique_name):
         raise invalid("slots", f"it goes with a unique_name that holds {SLOT}, and with no other")
+    if (wanted.keep or wanted.slots) and not wanted.device_id:
+        raise invalid("device_id", "a name that lasts is given to a container, by its id")
     if not wanted.keep:
         return
     try:
