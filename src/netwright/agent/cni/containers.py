@@ -298,7 +298,7 @@ class Containers:
         await self._following.without_device(port.id)
         await self._plugs.plug(_device(record, fit))
         took.note("plugged")
-        await self._following.up(port.id)
+        await self._following.up(port)
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")
