@@ -153,7 +153,7 @@ class ServerDouble:
     def _end(self, ended: EndedContainerPort) -> ContainerPortOutcome:
         name = ended.unique_name
         port = self.ports.get(name)
-        newer = port is not None and port.claim is not None and port.claim.attempt != ended.attempt
+        newer = port is not None and port.claim is not None and port.claim.attempt > ended.attempt
         if port is None or port.device_id != ended.container_id or newer:
             return _error(PortNotFound(f"no port {name} of {ended.container_id}"))
         if self.keeps[name]:
@@ -167,7 +167,10 @@ class ServerDouble:
 def _claimed(wanted: ContainerPort, before: Claim | None) -> Claim | None:
     if not (wanted.keep or before):
         return None
-    return Claim(container_id=wanted.device_id, host=HOST, keep=wanted.keep, attempt=wanted.attempt)
+    is_its = before is not None and before.container_id == wanted.device_id
+    heard = before.attempt if before is not None and is_its else 0
+    attempt = max(wanted.attempt, heard)
+    return Claim(container_id=wanted.device_id, host=HOST, keep=wanted.keep, attempt=attempt)
 
 
 def _error(error: NetwrightError) -> ContainerPortOutcome:
@@ -378,8 +381,8 @@ class HostDouble:
         )
         return self.containers
 
-    def attempts(self) -> str:
-        return "1"
+    def attempts(self) -> int:
+        return 1
 
     def open_records(self) -> Records:
         return Records(self.directory)

@@ -154,9 +154,9 @@ class SimulatedHost(HostDouble):
         for work in (self.containers.run, self.containers.follow, self.reconciler.run):
             self.tasks.append(asyncio.create_task(work()))
 
-    def attempts(self) -> str:
+    def attempts(self) -> int:
         self.count += 1
-        return str(self.count)
+        return self.count
 
     async def pump(self) -> None:
         """The watch: in order, and by and by."""

@@ -8,7 +8,6 @@ the record, and is told when it is there again: the container's end does not wai
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, Protocol
@@ -54,10 +53,6 @@ SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
 log = structlog.get_logger(__name__)
 
 
-def _new_attempt() -> str:
-    return secrets.token_hex(4)
-
-
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
@@ -71,7 +66,7 @@ class Containers:
     """`run` ends what an earlier life left half done, and tells the server what it missed.
 
     `pods` are Kubernetes'; without them pods are what runtimes tell. `passed` is to be called after
-    each pass of the agent's loop. `attempts` gives each ADD a word of its own.
+    each pass of the agent's loop. `attempts` gives each ADD a greater number.
     """
 
     def __init__(
@@ -85,7 +80,7 @@ class Containers:
         plugs: Plugs,
         jitter: Callable[[], float],
         pods: PodSource | None = None,
-        attempts: Callable[[], str] = _new_attempt,
+        attempts: Callable[[], int],
     ) -> None:
         self._host = host
         self._ports = ports
@@ -364,7 +359,7 @@ class Containers:
     async def _release(self, record: Record) -> None:
         if SLOT in record.unique_name and (named := await self._asked_again(record)) is not None:
             record = named
-        attempt = record.claim.attempt if record.claim is not None else ""
+        attempt = record.claim.attempt if record.claim is not None else 0
         await self._ports.end(record.project_id, record.unique_name, record.container_id, attempt)
         with told(record):
             self._records.drop(record.key)

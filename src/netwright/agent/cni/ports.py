@@ -124,7 +124,7 @@ class Ports:
         return port
 
     async def end(
-        self, project_id: str, unique_name: str, container_id: str, attempt: str = ""
+        self, project_id: str, unique_name: str, container_id: str, attempt: int = 0
     ) -> None:
         """The container's, and no newer one's of that name; also right when there is none.
 

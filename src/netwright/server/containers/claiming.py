@@ -82,7 +82,7 @@ def _make(world: World, command: ClaimPort, network: Network) -> Port:
     if why:
         raise OutsideDriftDomain(f"No port is made for it: {why}.", next=_GO_ELSEWHERE)
     port = create_in(world, command.caller, replace(draft, host=""), network)
-    port = replace(port, claim=_claimed(command))
+    port = replace(port, claim=_claimed(command, None))
     return bind(world, port, draft.host, actor=actor_of(command.caller), cause=_words(port))
 
 
@@ -133,7 +133,8 @@ def _unserved(world: World, port: Port, draft: PortDraft) -> Conflict | None:
 
 def _take(world: World, command: ClaimPort, port: Port) -> Port:
     draft, before = command.draft, port
-    port = replace(port, device_id=draft.device_id, name=draft.name, claim=_claimed(command))
+    claimed = _claimed(command, before.claim)
+    port = replace(port, device_id=draft.device_id, name=draft.name, claim=claimed)
     active = port.active_binding
     is_here = active is not None and active.host == draft.host
     if is_here and container_of(before) == draft.device_id and is_live(before):
@@ -160,16 +161,21 @@ def _renewed(world: World, before: Port, port: Port) -> Port:
     return port
 
 
-def _claimed(command: ClaimPort) -> Claim | None:
-    """None for a port that bears its container's own name, as an agent without pods asks for it."""
+def _claimed(command: ClaimPort, before: Claim | None) -> Claim | None:
+    """None for a port that bears its container's own name, as an agent without pods asks for it.
+
+    A claim that comes late makes none of the same container older.
+    """
     if not (command.keep or command.pod):
         return None
+    is_its = before is not None and before.container_id == command.draft.device_id
+    heard = before.attempt if before is not None and is_its else 0
     return Claim(
         container_id=command.draft.device_id,
         host=command.draft.host,
         keep=command.keep,
         pod=command.pod,
-        attempt=command.attempt,
+        attempt=max(command.attempt, heard),
     )
 
 

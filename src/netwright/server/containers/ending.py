@@ -87,8 +87,8 @@ def let_go(world: World, command: LetGoOfOwners) -> tuple[()]:
 
 def _is_its(port: Port, command: EndClaim) -> bool:
     is_here = is_containers(port) and host_of(port) == command.host
-    by_attempt = port.claim.attempt if port.claim is not None else ""
-    is_newer = bool(command.attempt and by_attempt) and command.attempt != by_attempt
+    claimed = port.claim.attempt if port.claim is not None else 0
+    is_newer = 0 < command.attempt < claimed
     return is_here and not is_newer and command.container_id in {"", container_of(port)}
 
 

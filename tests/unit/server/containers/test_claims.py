@@ -134,13 +134,14 @@ async def test_an_end_that_comes_late_ends_nothing_that_the_container_has_by_a_n
 ) -> None:
     """The request waited in a worker that stood still, and was asked again of another."""
     await begin(core, ["h1"])
-    await core.commit(claim("h1", "web-0", "a", attempt="1"))
-    await core.commit(end("h1", "web-0", "a", attempt="1"))
-    back = await core.commit(claim("h1", "web-0", "a", attempt="2"))
-    late = await outcome(core, end("h1", "web-0", "a", attempt="1"))
+    await core.commit(claim("h1", "web-0", "a", attempt=1))
+    await core.commit(end("h1", "web-0", "a", attempt=1))
+    back = await core.commit(claim("h1", "web-0", "a", attempt=2))
+    assert await core.commit(claim("h1", "web-0", "a", attempt=1)) == back  # late as well
+    late = await outcome(core, end("h1", "web-0", "a", attempt=1))
     assert isinstance(late, PortNotFound)
     assert await stored(core, "web-0") == back
-    await core.commit(end("h1", "web-0", "a", attempt="2"))
+    await core.commit(end("h1", "web-0", "a", attempt=2))
     ended = await stored(core, "web-0")
     assert ended is not None
     assert ended.active_binding is None
