@@ -1,11 +1,9 @@
 """The CNI service of one agent, put together."""
 
 import random
-import time
 from pathlib import Path
 
 from netwright.agent.agent import Agent
-from netwright.agent.cni.attempt import Attempts
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import Kernel
@@ -52,7 +50,6 @@ def service(
         plugs=plugs,
         jitter=random.random,
         pods=pods,
-        attempts=Attempts(lambda: time.time_ns() // 1000).next,
     )
     agent.on_pass = containers.passed
     reconciler = Reconciler(

@@ -8,6 +8,7 @@ the record, and is told when it is there again: the container's end does not wai
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, Protocol
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from netwright.agent.cni import made
 from netwright.agent.cni.asked import Asked
-from netwright.agent.cni.attempt import Attempt
+from netwright.agent.cni.attempt import Attempt, Attempts
 from netwright.agent.cni.claimants import Claimants
 from netwright.agent.cni.claiming import of_attempt
 from netwright.agent.cni.departing import Departing
@@ -80,7 +81,7 @@ class Containers:
         plugs: Plugs,
         jitter: Callable[[], float],
         pods: PodSource | None = None,
-        attempts: Callable[[], int],
+        attempts: Callable[[], int] | None = None,
     ) -> None:
         self._host = host
         self._ports = ports
@@ -89,7 +90,7 @@ class Containers:
         self._veths = veths
         self._plugs = plugs
         self._claimants = Claimants(host, pods)
-        self._attempts = attempts
+        self._attempts = attempts or Attempts(lambda: time.time_ns() // 1000).next
         self._turns = Turns()
         self._succession = Succession(records, veths, self._end_before)
         self._departing = Departing(records, following, plugs, self._turns.alone, jitter=jitter)
