@@ -71,7 +71,7 @@ class Chaos:
         self._proxies = proxies
         self._random = random.Random(seed)
         self._number = 0
-        self._port_names: dict[Name, str] = {}
+        self._pods: dict[Name, str] = {}
         self._before: dict[Name, Container] = {}
 
     def round(self) -> None:
@@ -121,7 +121,7 @@ class Chaos:
             if known and (is_full or self._random.random() < OLD_SHARE):
                 name = known.pop()
                 whats = of_live if name in self.live else of_begun
-                whats = of_named if name in self.live and name in self._port_names else whats
+                whats = of_named if name in self.live and name in self._pods else whats
             else:
                 name, whats = self._begin(), of_new
             if (before := self.live.pop(name, None)) is not None:
@@ -135,7 +135,7 @@ class Chaos:
         name = self._random.choice(self._hosts), f"c{self._number}"
         self._runtimes[name[0]].begin(name[1])
         if self._random.random() < NAMED_SHARE:
-            self._port_names[name] = f"chaos/pod{self._number}"
+            self._pods[name] = f"pod{self._number}"
         return name
 
     def _end(self, name: Name) -> None:
@@ -180,7 +180,7 @@ class Chaos:
         other = next(each for each in self._hosts if each != host), f"{container}d"
         while other in self.begun or other in self.live:
             other = other[0], f"{other[1]}d"
-        self._port_names[other] = self._port_names[name]
+        self._pods[other] = self._pods[name]
         self.begun.add(other)
         self._runtimes[other[0]].begin(other[1])
         self._answered(other, self._run("ADD", other))
@@ -236,8 +236,9 @@ class Chaos:
     ) -> Running:
         host, container = name
         whole = {"deadlineSeconds": DEADLINE_S, **config}
-        if (port_name := self._port_names.get(name)) is not None:
-            whole |= {"portName": port_name, "keep": KEEP}
+        if (pod := self._pods.get(name)) is not None:
+            whole |= {"portName": "chaos/{labels.pod}", "keep": KEEP}
+            variables["CNI_ARGS"] = f"IgnoreUnknown=1;NETWRIGHT_LABEL_pod={pod}"
         return self._runtimes[host].start(verb, container, config=whole, **variables)
 
     # -- what breaks

@@ -23,6 +23,7 @@ from netwright.model.errors import (
     StaleEpoch,
     Unavailable,
 )
+from netwright.model.resources import Port
 from netwright.model.states import PortState
 from netwright.model.wire import ContainerPorts, EndedContainerPorts
 
@@ -238,6 +239,27 @@ async def test_active_is_waited_for_where_it_is_asked_for(host: HostDouble) -> N
     assert not adding.done()
     (port,) = host.server.ports.values()
     host.loop.mirror.ports[port.id] = replace(port, state=PortState.ACTIVE)
+    host.look()
+    assert (await adding)["ips"]
+
+
+async def test_an_add_is_answered_by_its_own_binding(host: HostDouble) -> None:
+    """The answer to its claim overtakes the watch, which has not told of the last one's end yet."""
+    named = {"portName": "pods/{container}", "keep": "1h"}
+    await add(host, config=named)
+    before = dict(host.loop.mirror.ports)
+    await host.containers.delete(*A)
+    host.loop.mirror.ports.update(before)
+    told: list[Port] = []
+    host.server.made = told.append
+    adding = asyncio.create_task(add(host, config=named))
+    await eventually(lambda: bool(host.plugs.devices))
+    await asyncio.sleep(0.01)
+    host.look()
+    await asyncio.sleep(0.01)
+    assert not adding.done()
+    (port,) = told
+    host.loop.mirror.ports[port.id] = port
     host.look()
     assert (await adding)["ips"]
 
