@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CNI    := src/netwright/cni/netwright
 
-.PHONY: help setup cni demo test chaos check bench lab lock clean
+.PHONY: help setup cni kube demo test chaos check bench lab lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,13 +27,16 @@ cni: $(CNI) ## compile the CNI front end; netwright cni install copies it where 
 $(CNI): src/netwright/cni/netwright.c src/netwright/cni/json.c src/netwright/cni/json.h scripts/build-cni | $(READY)
 	@scripts/build-cni $@
 
+kube: ## build a kube-apiserver, and take an etcd, for the tests: ~6 minutes once, kept in ~/.cache
+	@scripts/build-kube
+
 demo: setup ## build a lab data center and show the main job, step by step
 	@$(BIN)/netwright demo
 
 lab: setup ## bring the VLAN lab up and leave it up (netwright lab down takes it away)
 	@$(BIN)/netwright lab up vlan
 
-test: setup ## every test: unit, property, golden, sim, lab, e2e
+test: setup kube ## every test: unit, property, golden, sim, lab, e2e
 	@# Labs, where time on the wire counts, have the machine to themselves; the rest shares it.
 	@failed=; \
 	$(BIN)/pytest -n auto --dist worksteal -m 'not lab' || failed=yes; \

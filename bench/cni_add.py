@@ -2,56 +2,134 @@
 
 The front end is run against an agent that answers at once, in turns with a static program that
 returns at once: what is above that is its own. ADDs are run in a lab on one host as a runtime does,
-one by one, ended one by one, and then many at once.
+one by one, ended one by one, in turns with their floor (`cni_floor`), while which the agent is
+halted; and then a hundred at once. An ADD counts from its process's start to its end.
 """
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from tests.doubles.cni_agent import answer, cni_agent
 
+from bench.cni_floor import Floor, floors
+from bench.device_up import halted
 from bench.result import Result, at_most
-from bench.rig import running_lab
+from bench.rig import agent_pid, running_lab
+from bench.sqlite_alone import Replay, creations
+from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking
 from netwright.lab import netns
 from netwright.lab.nodes.host import cni_socket_path
 from netwright.lab.orchestrator import Orchestrator
+from netwright.lab.processes import find, log_path
+from netwright.lab.services import AGENT
 
 ROOT = Path(__file__).parents[1]
 HOST = "host1"
 RUNS = 200
-ADDS = 40
-AT_ONCE = 20
+TURNS = 8
+EACH_TURN = 5
+IN_A_ROW = 20
+AT_ONCE = 100
 FRONT_END_MS_MAX = 2.0
-SETTLE_S = 1.0
-"""For what the host still does about the ends."""
+FLOORS_MAX = 2.0
+EACH_MS_MAX = 15.0
+_STAGES = {
+    "port": "port made, bound, answered",
+    "veth": "veth made",
+    "plugged": "plugged",
+    "up": "wired, read back, and furnished meanwhile",
+}
+PAUSE_S = 0.1
+"""Between two: what server and host still do about one is not the next one's (as `device_up`)."""
+SETTLE_S = 0.5
+"""For what the host still does about the turn before."""
 RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.5/24"}] * 2}
 
 
+class Took(NamedTuple):
+    """Seconds of each ADD and DEL by turns, of the floor likewise, of ADDs in a row, of many.
+
+    `stages` are the agent's own milliseconds of single ADDs, p50.
+    """
+
+    adds: list[Sequence[float]]
+    ends: list[Sequence[float]]
+    floors: list[Sequence[Floor]]
+    row: Sequence[float]
+    many_s: float
+    stages: Mapping[str, float]
+
+
 def run() -> list[Result]:
-    with _programs() as (front_end, nothing):
+    with programs() as (front_end, nothing):
         alone, trivial = _front_end(front_end, nothing)
-        with running_lab() as orchestrator:
-            one, ended, many = _adds(orchestrator, front_end)
+        with _commits() as commits, running_lab() as orchestrator:
+            took = _adds(orchestrator, front_end, commits)
     return [
         Result("a static program that returns at once, p50", trivial * 1e3, "ms"),
         at_most("  the front end above it, p50", (alone - trivial) * 1e3, FRONT_END_MS_MAX, "ms"),
-        Result("ADD, warm, p50", one * 1e3, "ms"),
-        Result("  DEL, p50", ended * 1e3, "ms"),
-        Result(f"  {AT_ONCE} ADDs at once, each", many / AT_ONCE * 1e3, "ms"),
+        *_floor(took),
+        Result("ADD, warm, p50", statistics.median(chain(*took.adds)) * 1e3, "ms"),
+        at_most("  … / its floor, median of turns", _ratio(took), FLOORS_MAX),
+        *(
+            Result(f"  of it, by the agent's log: {_STAGES[k]}", took.stages[k], "ms")
+            for k in _STAGES
+        ),
+        Result(
+            "  one after the other without a pause, p50", statistics.median(took.row) * 1e3, "ms"
+        ),
+        Result("  DEL, p50", statistics.median(chain(*took.ends)) * 1e3, "ms"),
+        at_most(f"  {AT_ONCE} ADDs at once, each", took.many_s / AT_ONCE * 1e3, EACH_MS_MAX, "ms"),
     ]
 
 
+def _floor(took: Took) -> Iterator[Result]:
+    every = [*chain(*took.floors)]
+
+    def of(part: Callable[[Floor], float]) -> float:
+        return statistics.median(map(part, every)) * 1e3
+
+    yield Result("an ADD's floor, p50", of(lambda one: one.all_s), "ms")
+    yield Result("  a durable commit of a bound port", of(lambda one: one.commit_s), "ms")
+    yield Result("  a veth, furnished by netlink", of(lambda one: one.links_s), "ms")
+    yield Result("  an OVSDB transaction, carried out", of(lambda one: one.rows_s), "ms")
+    yield Result("  a flow bundle and its barrier", of(lambda one: one.flows_s), "ms")
+
+
+def _ratio(took: Took) -> float:
+    """Turns are compared with those just before them: they met the same machine."""
+    return statistics.median(
+        statistics.median(adds) / statistics.median(one.all_s for one in floors)
+        for adds, floors in zip(took.adds, took.floors, strict=True)
+    )
+
+
 @contextmanager
-def _programs() -> Iterator[tuple[Path, Path]]:
+def _commits() -> Iterator[Replay]:
+    with tempfile.TemporaryDirectory(prefix="nwb-", dir="/var/tmp") as directory:
+        made = creations(batches=TURNS * EACH_TURN, ports=1, host=HOST)
+        replay = Replay(Path(directory) / "ports.db", made)
+        try:
+            yield replay
+        finally:
+            replay.close()
+
+
+@contextmanager
+def programs() -> Iterator[tuple[Path, Path]]:
     with tempfile.TemporaryDirectory(prefix="nwb-") as directory:
         front_end, nothing = Path(directory, "netwright"), Path(directory, "nothing")
         subprocess.run([ROOT / "scripts/build-cni", front_end], check=True, timeout=60)
@@ -68,41 +146,74 @@ def _front_end(front_end: Path, nothing: Path) -> tuple[float, float]:
     with cni_agent(socket, answer(200, RESULT)):
         for _ in range(RUNS):
             for program, found in took.items():
-                found.append(_run(program, "ADD", "c", "/netns", config))
+                found.append(run_plugin(program, "ADD", "c", "/netns", config))
     return statistics.median(took[front_end]), statistics.median(took[nothing])
 
 
-def _adds(orchestrator: Orchestrator, front_end: Path) -> tuple[float, float, float]:
-    """Seconds of one ADD and one DEL, p50, and of many ADDs at once, all together."""
+def _adds(orchestrator: Orchestrator, front_end: Path, commits: Replay) -> Took:
     lab = orchestrator.lab
-    network = str(orchestrator.network("blue")["id"])
-    labels = {"labels": {"app": "pods"}}
-    orchestrator.ask(lambda client: Networking(client).update(Collection.NETWORKS, network, labels))
-    socket = str(cni_socket_path(lab, HOST))
-    config = {"cniVersion": "1.0.0", "name": "pods", "labels": "app=pods", "agentSocket": socket}
-    names = [lab.namespace(f"ct-{n}") for n in range(ADDS + AT_ONCE)]
+    config = pods_on(orchestrator, HOST, ["blue"])
+    names = [lab.namespace(f"ct-{n}") for n in range(AT_ONCE)]
     netns.create(names)
+    agent = agent_pid(lab, HOST)
 
-    def ask(verb: str, name: str) -> float:
-        return _run(front_end, verb, name, str(netns.FOLDER / name), config)
+    def ask(verb: str, name: str, pause_s: float = 0.0) -> float:
+        time.sleep(pause_s)
+        return run_plugin(front_end, verb, name, str(netns.FOLDER / name), config)
 
     try:
-        adds = [ask("ADD", name) for name in names[:ADDS]]
-        ends = [ask("DEL", name) for name in names[:ADDS]]
+        for verb in ("ADD", "DEL"):
+            ask(verb, names[0])  # the first of all is not warm
+        took = Took([], [], [], [], 0.0, {})
+        for turn in (names[at : at + EACH_TURN] for at in range(0, TURNS * EACH_TURN, EACH_TURN)):
+            with halted(agent):
+                bare = partial(floors, lab, HOST, turn, commits)
+                took.floors.append(orchestrator.ask(bare))
+            time.sleep(SETTLE_S)
+            took.adds.append([ask("ADD", name, PAUSE_S) for name in turn])
+            took.ends.append([ask("DEL", name, PAUSE_S) for name in turn])
+            time.sleep(SETTLE_S)
+        stages = _stages(log_path(lab, find(lab, HOST, AGENT)))
+        row = [ask("ADD", name) for name in names[:IN_A_ROW]]
+        for name in names[:IN_A_ROW]:
+            ask("DEL", name)
         time.sleep(SETTLE_S)
         began = time.perf_counter()
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda name: ask("ADD", name), names[ADDS:]))
-        together = time.perf_counter() - began
-        for name in names[ADDS:]:
+            list(pool.map(lambda name: ask("ADD", name), names))
+        many_s = time.perf_counter() - began
+        for name in names:
             ask("DEL", name)
     finally:
         netns.delete(names)
-    return statistics.median(adds), statistics.median(ends), together
+    return took._replace(row=row, many_s=many_s, stages=stages)
 
 
-def _run(
-    program: Path, verb: str, container: str, namespace: str, config: Mapping[str, str]
+def _stages(log: Path) -> Mapping[str, float]:
+    """Milliseconds of the stages of all ADDs so far, p50, as the agent has logged them."""
+    told = re.findall(r'event="container attached".* ms="([^"]+)"', log.read_text("utf-8"))
+    found: dict[str, list[float]] = {}
+    for line in told:
+        for stage, _, ms in (part.partition(":") for part in line.split()):
+            found.setdefault(stage, []).append(float(ms))
+    return {stage: statistics.median(each) for stage, each in found.items()}
+
+
+def pods_on(orchestrator: Orchestrator, host: str, networks: Sequence[str]) -> Mapping[str, Any]:
+    """The plugin's configuration on a host, for pods in these networks, which get their label."""
+    for name in networks:
+        orchestrator.ask(partial(_label, str(orchestrator.network(name)["id"])))
+    socket = str(cni_socket_path(orchestrator.lab, host))
+    return {"cniVersion": "1.0.0", "name": "pods", "labels": "app=pods", "agentSocket": socket}
+
+
+async def _label(network: str, client: Client) -> None:
+    labels = {"labels": {"app": "pods"}}
+    await Networking(client).update(Collection.NETWORKS, network, labels)
+
+
+def run_plugin(
+    program: Path, verb: str, container: str, namespace: str, config: Mapping[str, Any]
 ) -> float:
     variables = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_NETNS": namespace}
     stdin_read, stdin_write = os.pipe()

@@ -49,7 +49,7 @@ from netwright.model.states import BindingState
 from netwright.model.wire import Kind, LineType
 
 HOST = "host1"
-_BARE_TAG = 4000
+BARE_TAG = 4000
 TURNS = 10  # many and short: what others do on the machine bends both of a pair alike
 EACH_TURN = 4
 SINGLES = TURNS * EACH_TURN
@@ -80,7 +80,7 @@ def run() -> list[Result]:
         rundir = ovs.run_directory(orchestrator.lab, HOST)
         empty = _in_turns(orchestrator, pid, commits)
         many = _instances(orchestrator, AT_ONCE)
-        burst = orchestrator.ask(lambda client: _Bench(rundir).all_at_once(client, many))
+        burst = orchestrator.ask(lambda client: Bench(rundir).all_at_once(client, many))
         full = _in_turns(orchestrator, pid, commits)
     return [
         *_compared("on an empty host", empty),
@@ -98,7 +98,7 @@ def _in_turns(orchestrator: Orchestrator, pid: int, commits: Replay) -> _Took:
     ours = _instances(orchestrator, SINGLES)
     took = _Took([], [], [], [], [])
     for turn in _turns():
-        with _halted(pid):
+        with halted(pid):
             orchestrator.ask(partial(_bare, rundir, bare[turn], took, commits))
         time.sleep(CAUGHT_UP_S)
         faults = page_faults_of_children(pid)
@@ -110,11 +110,11 @@ def _in_turns(orchestrator: Orchestrator, pid: int, commits: Replay) -> _Took:
 async def _bare(
     rundir: Path, made: Sequence[Instance], took: _Took, commits: Replay, _: Client
 ) -> None:
-    await _Bench(rundir).bare(made, took, commits)
+    await Bench(rundir).bare(made, took, commits)
 
 
 async def _one_by_one(rundir: Path, made: Sequence[Instance], client: Client) -> list[float]:
-    return await _Bench(rundir).one_by_one(client, made)
+    return await Bench(rundir).one_by_one(client, made)
 
 
 def _compared(where: str, took: _Took) -> list[Result]:
@@ -174,7 +174,7 @@ def _instances(orchestrator: Orchestrator, count: int, *, bound: bool = True) ->
 
 
 @contextmanager
-def _halted(pid: int) -> Iterator[None]:
+def halted(pid: int) -> Iterator[None]:
     """The agent does not react to what is measured bare; for less than it may be silent."""
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -183,7 +183,7 @@ def _halted(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-class _Bench:
+class Bench:
     """Plugs devices into a host's br-int, and waits for what follows; of one event loop."""
 
     def __init__(self, rundir: Path) -> None:
@@ -201,11 +201,11 @@ class _Bench:
             for one in made:
                 await asyncio.sleep(PAUSE_S)
                 began = time.perf_counter()
-                plugging = [*_plug([one], tag=_BARE_TAG), *taking_up()]
-                results = await self._ovsdb.transact(plugging)
+                plug = [*plugging([one], tag=BARE_TAG), *taking_up()]
+                results = await self._ovsdb.transact(plug)
                 ofport = await self._carried_out(cfg_number(results), one.tap)
                 plugged = time.perf_counter()
-                changes = _flows(one, ofport)
+                changes = flows(one, ofport)
                 ready = time.perf_counter()
                 await openflow.apply(changes)
                 took.rows.append(plugged - began)
@@ -215,14 +215,14 @@ class _Bench:
                 results = await self._ovsdb.transact([*self._unplug(one), *taking_up()])
                 await self._carried_out(cfg_number(results))
         finally:
-            await _end(reading)
+            await ended(reading)
 
     async def one_by_one(self, client: Client, made: Sequence[Instance]) -> list[float]:
         """Seconds from each OVSDB commit until a watcher sees that port up."""
         took = []
         async with _Watcher(client) as watcher, self._synced():
             for one in made:
-                await self._ovsdb.transact(_plug([one]))
+                await self._ovsdb.transact(plugging([one]))
                 began = time.perf_counter()
                 await watcher.up([one.id])
                 took.append(time.perf_counter() - began)
@@ -232,7 +232,7 @@ class _Bench:
     async def all_at_once(self, client: Client, made: Sequence[Instance]) -> float:
         """Seconds from one OVSDB commit of all until the watcher has seen the last one up."""
         async with _Watcher(client) as watcher, self._synced():
-            await self._ovsdb.transact(_plug(made))
+            await self._ovsdb.transact(plugging(made))
             began = time.perf_counter()
             await watcher.up([one.id for one in made])
             return time.perf_counter() - began
@@ -263,7 +263,7 @@ class _Bench:
             await self._ovsdb.wait_synced(WAIT_S)
             yield
         finally:
-            await _end([reading])
+            await ended([reading])
 
 
 class _Watcher:
@@ -283,7 +283,7 @@ class _Watcher:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._reading is not None
-        await _end([self._reading])
+        await ended([self._reading])
 
     async def up(self, port_ids: Sequence[str]) -> None:
         async with asyncio.timeout(WAIT_S):
@@ -306,13 +306,13 @@ class _Watcher:
                 self._told.set()
 
 
-async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _plug(made: Sequence[Instance], *, tag: int | None = None) -> list[Operation]:
+def plugging(made: Sequence[Instance], *, tag: int | None = None) -> list[Operation]:
     """One transaction that plugs all of them into br-int (RFC 7047, 5.2).
 
     As an orchestrator does it; with a `tag`, wired already, and nobody's by its marks.
@@ -334,10 +334,10 @@ def _plug(made: Sequence[Instance], *, tag: int | None = None) -> list[Operation
     return operations
 
 
-def _flows(one: Instance, ofport: int) -> list[FlowChange]:
+def flows(one: Instance, ofport: int) -> list[FlowChange]:
     """The flows of a port with an address of each IP version, without our mark."""
     segment = NetworkSegment("physnet1", 101)
     addresses = ("10.101.0.9", "fd00:101::9")
     endpoint = Endpoint(one.id, segment, one.mac, addresses)
-    flows = endpoint_flows(endpoint, ofport, _BARE_TAG)
+    flows = endpoint_flows(endpoint, ofport, BARE_TAG)
     return [FlowChange(msgspec.structs.replace(flow, cookie=1)) for flow in flows]

@@ -167,7 +167,8 @@ async def _http_server(members: int) -> AsyncGenerator[asyncio.Event, None]:
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         if request.path == "/v1/watch":
-            lines = _of_groups(members) if "group" in request.query else _snapshot()
+            kinds = request.query.get("kinds", "")
+            lines = _of_groups(kinds, members) if "group" in request.query else _snapshot()
             return await _stream(request, lines)
         if request.path == "/v1/reports":
             batch = msgspec.json.decode(await request.read(), type=ReportBatch)
@@ -232,9 +233,9 @@ class _Server:
         after: str | None,
         groups: Sequence[str] = (),
     ) -> AsyncGenerator[Sequence[WatchLine], None]:
-        yield [*(_of_groups(MEMBERS) if groups else _snapshot())]
+        yield [*(_of_groups(",".join(kinds), MEMBERS) if groups else _snapshot())]
         framer = LineFramer()
-        while groups:
+        while Kind.GROUP_MEMBER in kinds:
             yield framer.feed(await self.joining.get())
         await asyncio.get_running_loop().create_future()
 
@@ -354,7 +355,17 @@ def _snapshot() -> Iterator[WatchLine]:
     yield WatchLine(type=LineType.SNAPSHOT_END, cursor="1")
 
 
-def _of_groups(members: int) -> Iterator[WatchLine]:
+def _of_groups(kinds: str, members: int) -> Iterator[WatchLine]:
+    """Of the kinds that are asked for, named as in a request."""
+    if Kind.SECURITY_GROUP in kinds:
+        yield _put(Kind.SECURITY_GROUP, GROUP, _group())
+    if Kind.GROUP_MEMBER in kinds:
+        for number in range(members):
+            yield _member(number)
+    yield WatchLine(type=LineType.SNAPSHOT_END, cursor="1")
+
+
+def _group() -> SecurityGroup:
     rules = [
         SecurityGroupRule(id=f"out{version}", direction=Direction.EGRESS, ethertype=version)
         for version in ("IPv4", "IPv6")
@@ -370,11 +381,7 @@ def _of_groups(members: int) -> Iterator[WatchLine]:
             remote_group_id=GROUP,
         )
         rules.append(named)
-    group = SecurityGroup(id=GROUP, project_id="p", rules=tuple(rules))
-    yield _put(Kind.SECURITY_GROUP, GROUP, group)
-    for number in range(members):
-        yield _member(number)
-    yield WatchLine(type=LineType.SNAPSHOT_END, cursor="1")
+    return SecurityGroup(id=GROUP, project_id="p", rules=tuple(rules))
 
 
 def _member(number: int, cursor: str = "") -> WatchLine:

@@ -32,6 +32,10 @@ class Service(NamedTuple):
         """For setting the scene, never within a measurement."""
         return self._ask("POST", path, body)
 
+    def get(self, path: str) -> Any:
+        """As `post`."""
+        return self._ask("GET", path, None)
+
     def delete(self, path: str, body: Any) -> None:
         """As `post`."""
         self._ask("DELETE", path, body)
@@ -43,7 +47,7 @@ class Service(NamedTuple):
     def _ask(self, method: str, path: str, body: Any) -> Any:
         request = urllib.request.Request(
             self.url + path,
-            data=json.dumps(body).encode(),
+            data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
             method=method,
         )

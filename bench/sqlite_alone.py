@@ -40,6 +40,10 @@ from netwright.server.store.schema import sqlite_ddl
 _ADMIN = Caller(project_id="0" * 32, is_admin=True)
 _SEGMENT = Segment(network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=100)
 
+_REGISTRATION = HostRegistration(
+    epoch="life", driver="ovs", physical_networks={"physnet1": "br-bond"}
+)
+
 
 class Write(NamedTuple):
     """One statement and the rows that it was executed with."""
@@ -109,23 +113,24 @@ class Replay:
         self._database.close_now()
 
 
-def creations(batches: int, ports: int) -> Recording:
-    """Batches of so many ports to be created."""
+def creations(batches: int, ports: int, host: str = "") -> Recording:
+    """Batches of so many ports to be created, and bound when a host is named."""
     with _deciding() as decide:
         network_id, scene = _network(decide)
-        recorded = [decide([_create(network_id) for _ in range(ports)]) for _ in range(batches)]
+        if host:
+            scene += decide([RegisterHost(caller=_ADMIN, host=host, registration=_REGISTRATION)])
+        recorded = [
+            decide([_create(network_id, host) for _ in range(ports)]) for _ in range(batches)
+        ]
     return Recording(scene, recorded[::-1], ports)
 
 
 def reports(count: int, host: str = "host1") -> Recording:
     """Batches of one report each: a port's underlay is up on its host."""
-    registration = HostRegistration(
-        epoch="life", driver="ovs", physical_networks={"physnet1": "br-bond"}
-    )
     with _deciding() as decide:
         network_id, scene = _network(decide)
         creating = [_create(network_id, host) for _ in range(count)]
-        scene += decide([RegisterHost(caller=_ADMIN, host=host, registration=registration)])
+        scene += decide([RegisterHost(caller=_ADMIN, host=host, registration=_REGISTRATION)])
         for start in range(0, count, 100):
             scene += decide(creating[start : start + 100])
         recorded = [decide([_report(each.drafts[0].id, host)]) for each in creating]

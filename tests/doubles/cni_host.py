@@ -189,9 +189,14 @@ class VethsDouble:
         self.identities: dict[str, str] = {}
         self.foreign: set[tuple[str, str]] = set()
         self.failure: OSError | None = None
+        self.late_failure: OSError | None = None
+        self.furnished = asyncio.Event()
+        self.furnished.set()
         self._calls = calls
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
+    async def make(
+        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
+    ) -> str:
         self._calls.append(f"make {fit.device}")
         if netns not in self.namespaces:
             raise NamespaceGoneError(netns)
@@ -201,6 +206,10 @@ class VethsDouble:
         self.marks[fit.device] = mark
         if self.failure is not None:
             raise self.failure
+        paired()
+        await self.furnished.wait()
+        if self.late_failure is not None:
+            raise self.late_failure
         return await self.namespace(netns)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:

@@ -62,6 +62,7 @@ class ServerDouble:
         self._log: list[Change] = []
         self.groups: dict[tuple[Kind, str], SecurityGroup | GroupMember] = {}
         self.group_watches: list[tuple[str, ...]] = []
+        self.member_watches: list[tuple[str, ...]] = []
         self.denied_groups: frozenset[str] = frozenset()
         self._group_log: list[tuple[SecurityGroup | GroupMember, bool]] = []
         self._oldest = 0  # a cursor before this place is too old
@@ -240,7 +241,8 @@ class ServerDouble:
         groups: Sequence[str] = (),
     ) -> AsyncGenerator[Sequence[WatchLine], None]:
         if groups:
-            async for lines in self._watch_groups(frozenset(groups), after):
+            (kind,) = kinds  # an agent asks for rules and for members by watches of their own
+            async for lines in self._watch_groups(kind, frozenset(groups), after):
                 yield lines
             return
         place = int(after) if after is not None else -1
@@ -261,15 +263,16 @@ class ServerDouble:
                 yield [WatchLine(type=LineType.HEARTBEAT, cursor=str(place))]
 
     async def _watch_groups(
-        self, groups: frozenset[str], after: str | None
+        self, kind: Kind, groups: frozenset[str], after: str | None
     ) -> AsyncGenerator[Sequence[WatchLine], None]:
-        self.group_watches.append(tuple(sorted(groups)))
+        opened = self.member_watches if kind is Kind.GROUP_MEMBER else self.group_watches
+        opened.append(tuple(sorted(groups)))
         if groups & self.denied_groups:
             raise Denied("not this host's to know")
         place = int(after) if after is not None else -1
         if place < 0:
             place = len(self._group_log)
-            told = [value for value in self.groups.values() if _group_of(value) in groups]
+            told = [one for one in self.groups.values() if _is_told(one, kind, groups)]
             end = WatchLine(type=LineType.SNAPSHOT_END, cursor=str(place))
             yield [*map(encoded_group, told), end]
         while True:
@@ -277,7 +280,7 @@ class ServerDouble:
             changed: list[WatchLine] = [
                 _group_line(*self._group_log[at], str(at + 1))
                 for at in range(place, len(self._group_log))
-                if _group_of(self._group_log[at][0]) in groups
+                if _is_told(self._group_log[at][0], kind, groups)
             ]
             place = len(self._group_log)
             if changed:
@@ -397,8 +400,9 @@ def _concerns(port: Port, host: str | None) -> bool:
     return host is None or port.binding_on(host) is not None
 
 
-def _group_of(value: SecurityGroup | GroupMember) -> str:
-    return value.id if isinstance(value, SecurityGroup) else value.group_id
+def _is_told(value: SecurityGroup | GroupMember, kind: Kind, groups: frozenset[str]) -> bool:
+    group = value.id if isinstance(value, SecurityGroup) else value.group_id
+    return key_of(value)[0] is kind and group in groups
 
 
 def _group_line(value: SecurityGroup | GroupMember, stands: bool, cursor: str) -> WatchLine:  # noqa: FBT001 - a log's entry

@@ -97,6 +97,12 @@ def _await_ready(server: Server) -> None:
 
 def free_port() -> int:
     """A port below the ephemeral ones that nothing listens on."""
+    return free_ports(1)[0]
+
+
+def free_ports(number: int) -> tuple[int, ...]:
+    """So many of them."""
+    found: list[int] = []
     start = os.getpid() * 997  # those who look at the same time look elsewhere
     for offset in range(len(_PORTS)):
         port = _PORTS[(start + offset) % len(_PORTS)]
@@ -106,7 +112,9 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        found.append(port)
+        if len(found) == number:
+            return tuple(found)
     raise AssertionError("no port is free")
 
 

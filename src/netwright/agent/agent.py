@@ -284,7 +284,8 @@ class Agent:
         return None if again_at is None else max(again_at - now(), 0.0)
 
     def _prune_answers(self) -> None:
-        self._answers = devices.pruned(self._answers, self._wiring.devices(), self.mirror.ports)
+        if self._answers:
+            self._answers = devices.pruned(self._answers, self._wiring.devices(), self.mirror.ports)
 
     def _asking(self, name: str, work: Callable[[], Awaitable[float | None]]) -> Errand:
         """An errand to the server."""

@@ -63,6 +63,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     `lldp_socket` is lldpd's control socket: the agent tells what neighbours its NICs hear.
     `cni_socket` is where it serves containers' runtimes (docs/cni.md); without it, it does not.
     Their ports are made in `cni_project`; what they were given is kept in `cni_state_directory`.
+    `kubernetes` is where pods' labels come from: "in-cluster", or a kubeconfig's path; `node_name`
+    is this host's there, the host's own without.
     """
 
     host: str = ""
@@ -91,6 +93,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     )
     cni_state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/netwright/cni"
     cni_project: Annotated[str, Meta(min_length=1)] = DEFAULT_PROJECT
+    kubernetes: Annotated[str, Meta(min_length=1)] | None = None
+    node_name: str = ""
 
     def __post_init__(self) -> None:
         if not self.server.startswith(("http://", "https://")):
@@ -100,6 +104,10 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
                 raise ValueError(f"management_ip is {self.management_ip!r}: give ADDRESS/PREFIX")
             ip_interface(self.management_ip)  # raises ValueError, which names the value
         self._check_fabric_bridge()
+        if self.node_name and self.kubernetes is None:
+            raise ValueError("node_name is for kubernetes, and there is none")
+        if self.kubernetes is not None and self.cni_socket is None:
+            raise ValueError("kubernetes is for cni_socket, and there is none")
 
     @property
     def management_address(self) -> str | None:

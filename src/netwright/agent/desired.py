@@ -54,6 +54,20 @@ class Desired(Value, frozen=True, kw_only=True):
         return {**self.waiting, **self.moving, **self.unplaced}
 
 
+class Before(Value, frozen=True, kw_only=True):
+    """What was desired of ports before, with the same networks, attachments and rules of groups."""
+
+    ports: Mapping[str, Port]
+    desired: Desired
+
+    def endpoint(self, port: Port, segment: Segment | None) -> Endpoint | None:
+        """The port's, if it is the very same and lies on the same segment."""
+        if self.ports.get(port.id) is not port:
+            return None
+        found = self.desired.endpoints.get(port.id)
+        return found if found is not None and found.segment == segment else None
+
+
 def desired(
     host: str,
     physical_networks: Iterable[str],
@@ -63,12 +77,13 @@ def desired(
     *,
     attachments: Mapping[str, Attachment] | None = None,
     fabric: FabricUplink | None = None,
+    before: Before | None = None,
 ) -> Desired:
     """Sort the host's ports by what is to be done with them.
 
     Among them are those that were never bound and whose device is here: they have an inactive
     binding, and are wired ahead. `attachments` are this host's, by network id; `fabric` is its way
-    to its leaves, if it has one.
+    to its leaves, if it has one. What was found `before` is not made again.
     """
     place_of = places(
         host,
@@ -80,6 +95,8 @@ def desired(
     )
     sorting = _Sorting(host, place_of, Filters(known))
     for port in ports.values():
+        if before is not None and sorting.put_again(port, before):
+            continue
         binding = live_binding(port, host)
         if binding is not None:
             sorting.put(port, binding, networks.get(port.network_id))
@@ -115,6 +132,16 @@ class _Sorting:
             groups=frozenset(self._groups),
             remote_groups=frozenset(self._remote_groups),
         )
+
+    def put_again(self, port: Port, before: Before) -> bool:
+        """Whether it is one of which the same is wanted as before; hosts have hundreds of them."""
+        place = self._place_of.get(port.network_id)
+        found = before.endpoint(port, place.segment) if place is not None else None
+        if found is None:
+            return False
+        self._groups_of(port)
+        self._endpoints[port.id] = found
+        return True
 
     def put(self, port: Port, binding: Binding, network: Network | None) -> None:
         """Sort a port by what is known of its network here."""

@@ -115,9 +115,11 @@ def _was_told(port: Port, host: str, answer: Answer | None) -> bool:
 
 
 def _must_tell(port: Port, host: str, wired: Wired, waiting: Collection[str]) -> bool:
+    outcome = wired.outcomes.get(port.id)
+    pending = outcome is not None and outcome.status is WiringStatus.PENDING
+    if not pending and port.id not in waiting:
+        return False
     binding = port.binding_on(host)
     if binding is None or binding.state is not BindingState.PREPARING:
         return False
-    outcome = wired.outcomes.get(port.id)
-    pending = outcome is not None and outcome.status is WiringStatus.PENDING
-    return (pending or port.id in waiting) and binding.device_seen_at is None
+    return binding.device_seen_at is None

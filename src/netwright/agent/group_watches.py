@@ -2,6 +2,7 @@
 
     want {A, B} ─▶ watch of A, B                     one watch for a set
     want {A, B, C} ─▶ and one of C alone             nothing is read twice
+    want {A, B, C}, members of {B} ─▶ and one of B's members: others' are nobody's need here
     past WATCHES_MAX, or refused ─▶ new ones for all wanted; in sync, they replace the others
 
 A group that is wanted no more stays until the next replacement: it costs memory, no flows. A server
@@ -23,8 +24,7 @@ from netwright.model.errors import Denied, NetwrightError
 from netwright.model.security import GroupMember
 from netwright.model.wire import Kind
 
-KINDS = (Kind.SECURITY_GROUP, Kind.GROUP_MEMBER)
-WATCHES_MAX = 8
+WATCHES_MAX = 16
 GROUPS_IN_A_WATCH_MAX = 500
 """Their ids stand in the request's line: some 20 kB."""
 
@@ -32,10 +32,12 @@ log = structlog.get_logger(__name__)
 
 
 class _Watched:
-    """One watch and what it has told."""
+    """One watch and what it has told: of these groups their rules, or their members."""
 
-    def __init__(self, groups: frozenset[str]) -> None:
+    def __init__(self, kind: Kind, groups: frozenset[str]) -> None:
+        self.kind = kind
         self.groups = groups
+        self.covered = frozenset(Key(kind, group) for group in groups)
         self.mirror = Mirror()
         self.task: asyncio.Task[NoReturn] | None = None
         self.trouble = ""
@@ -55,7 +57,7 @@ class GroupWatches:
         self._source = source
         self._jitter = jitter
         self._on_change = on_change
-        self._wanted: frozenset[str] = frozenset()
+        self._wanted: frozenset[Key] = frozenset()
         self._remote: frozenset[str] = frozenset()
         self._members = Members()
         self._watched: list[_Watched] = []
@@ -65,8 +67,11 @@ class GroupWatches:
 
     def want(self, groups: frozenset[str], remote: frozenset[str]) -> None:
         """From now on these are needed, and the members of the `remote`; `run` sees to it."""
-        if groups != self._wanted:
-            self._wanted = groups
+        rules = (Key(Kind.SECURITY_GROUP, group) for group in groups)
+        members = (Key(Kind.GROUP_MEMBER, group) for group in remote)
+        wanted = frozenset((*rules, *members))
+        if wanted != self._wanted:
+            self._wanted = wanted
             self._due.set()
         if remote != self._remote:
             self._remote = remote
@@ -86,15 +91,15 @@ class GroupWatches:
     def state(self) -> dict[str, int]:
         """Bounded, for an operator."""
         return {
-            "groups_wanted": len(self._wanted),
+            "groups_wanted": sum(key.kind is Kind.SECURITY_GROUP for key in self._wanted),
             "groups_known": len(self.known.groups),
             "group_watches": len(self._watched) + len(self._replacing),
         }
 
     def _to_open(self) -> list[_Watched]:
-        covered: set[str] = set()
+        covered: set[Key] = set()
         for watched in self._replacing or self._watched:
-            covered |= watched.groups
+            covered |= watched.covered
         opened = _watches_of(self._wanted - covered)
         (self._replacing or self._watched).extend(opened)
         whole = _watches_of(self._wanted)
@@ -108,8 +113,8 @@ class GroupWatches:
         return opened
 
     def _is_being_replaced_by(self, whole: list[_Watched]) -> bool:
-        wanted = frozenset[str]().union(*(one.groups for one in whole))
-        coming = frozenset[str]().union(*(one.groups for one in self._replacing))
+        wanted = frozenset[Key]().union(*(one.covered for one in whole))
+        coming = frozenset[Key]().union(*(one.covered for one in self._replacing))
         return bool(self._replacing) and coming == wanted
 
     async def _watch(self, watched: _Watched) -> NoReturn:
@@ -126,7 +131,7 @@ class GroupWatches:
         watch = Watch(
             self._source,
             watched.mirror,
-            kinds=KINDS,
+            kinds=(watched.kind,),
             groups=sorted(watched.groups),
             jitter=self._jitter,
             on_change=on_change,
@@ -136,7 +141,7 @@ class GroupWatches:
 
     def _refused(self, watched: _Watched) -> None:
         """Ask for what is wanted now, unless that is what was refused: then it is tried again."""
-        if not watched.groups <= self._wanted:
+        if not watched.covered <= self._wanted:
             self._is_refused = True
             self._due.set()
 
@@ -169,9 +174,8 @@ class GroupWatches:
         return found
 
     def _tell(self, *, rules_changed: bool) -> None:
-        synced = frozenset(
-            group for one in self._watched if one.mirror.complete for group in one.groups
-        )
+        complete = [one for one in self._watched if one.mirror.complete]
+        synced = _groups_of(Kind.SECURITY_GROUP, complete)
         groups = self.known.groups
         if rules_changed:
             groups = {
@@ -184,7 +188,7 @@ class GroupWatches:
         self.known = KnownGroups(
             groups=groups,
             synced=synced,
-            members_of=synced & self._remote,
+            members_of=_groups_of(Kind.GROUP_MEMBER, complete) & self._remote,
             memberships=memberships,
         )
         if not (is_same and self._stands(before)):
@@ -195,9 +199,16 @@ class GroupWatches:
         return (now.synced, now.members_of) == (before.synced, before.members_of)
 
 
-def _watches_of(groups: Iterable[str]) -> list[_Watched]:
-    ids = sorted(groups)
+def _groups_of(kind: Kind, watches: Iterable[_Watched]) -> frozenset[str]:
+    return frozenset(group for one in watches if one.kind is kind for group in one.groups)
+
+
+def _watches_of(wanted: Iterable[Key]) -> list[_Watched]:
+    ids: dict[Kind, list[str]] = {}
+    for kind, group in sorted(wanted):
+        ids.setdefault(kind, []).append(group)
     return [
-        _Watched(frozenset(ids[start : start + GROUPS_IN_A_WATCH_MAX]))
-        for start in range(0, len(ids), GROUPS_IN_A_WATCH_MAX)
+        _Watched(kind, frozenset(groups[start : start + GROUPS_IN_A_WATCH_MAX]))
+        for kind, groups in ids.items()
+        for start in range(0, len(groups), GROUPS_IN_A_WATCH_MAX)
     ]

@@ -6,10 +6,10 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
 import uvloop
@@ -26,6 +26,9 @@ from netwright.client.token import read_token
 from netwright.collector import spare_the_collector
 from netwright.model.settings import InvalidConfiguration
 from netwright.tasks import waiting
+
+if TYPE_CHECKING:
+    from netwright.agent.cni.kubernetes.source import KubernetesPods
 
 REQUEST_S_MAX = 10.0
 
@@ -75,8 +78,8 @@ async def _run(settings: AgentSettings, token: str | None) -> None:
     async with Client(settings.server, token=token, timeout_s=REQUEST_S_MAX) as client:
         agent = Agent(identity, client, wiring, neighbours=neighbours, jitter=random.random)
         spare_the_collector()
-        serving = _containers(settings, identity, client, agent, wiring)
-        work = asyncio.create_task(_together(agent, serving), name="agent")
+        beside = _containers(settings, identity, client, agent, wiring)
+        work = asyncio.create_task(_together(agent, beside), name="agent")
         loop = asyncio.get_running_loop()
         stopped = False
 
@@ -105,28 +108,39 @@ class Serving(Protocol):
     async def run(self) -> NoReturn: ...
 
 
-async def _together(agent: Agent, serving: Serving | None) -> None:
+async def _together(agent: Agent, beside: Mapping[str, Serving]) -> None:
     """Raises what ends the agent, alone."""
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(agent.run(), name="loop")
-            if serving is not None:
-                tasks.create_task(serving.run(), name="cni")
+            for name, serving in beside.items():
+                tasks.create_task(serving.run(), name=name)
     except ExceptionGroup as group:
         raise alone(group) from None
 
 
 def _containers(
     settings: AgentSettings, identity: Identity, client: Client, agent: Agent, plugs: Plugs
-) -> Serving | None:
-    """What serves containers' runtimes, where the settings want it."""
-    if settings.cni_socket is None:
-        return None
+) -> Mapping[str, Serving]:
+    """What serves containers' runtimes, where the settings want it, and what knows their pods."""
+    socket = settings.cni_socket
+    if socket is None:
+        return {}
     from netwright.agent.cni.assembly import service  # noqa: PLC0415 - others need not hold it
 
-    return service(
-        settings, settings.cni_socket, identity=identity, server=client, agent=agent, plugs=plugs
+    pods = _pods(settings)
+    serving = service(
+        settings, socket, identity=identity, server=client, agent=agent, plugs=plugs, pods=pods
     )
+    return {"cni": serving} if pods is None else {"cni": serving, "kubernetes": pods}
+
+
+def _pods(settings: AgentSettings) -> "KubernetesPods | None":
+    if settings.kubernetes is None:
+        return None
+    from netwright.agent.cni.kubernetes.assembly import kubernetes_pods  # noqa: PLC0415 - likewise
+
+    return kubernetes_pods(settings, settings.kubernetes)
 
 
 def _wiring(settings: AgentSettings) -> OvsHost:

@@ -7,7 +7,7 @@ read and every network that is needed is known (law 6).
 
 import asyncio
 
-from netwright.agent.desired import Desired, desired
+from netwright.agent.desired import Before, Desired, desired
 from netwright.agent.groups import NO_GROUPS, KnownGroups
 from netwright.agent.placing import FabricUplink
 from netwright.agent.reports import Statement, statements
@@ -71,14 +71,25 @@ async def reconcile(
         return None
     cursor, ports, networks = mirror.cursor, dict(mirror.ports), dict(mirror.networks)
     attachments = {one.network_id: one for one in mirror.attachments.values() if one.host == host}
-    if last is not None and (
-        (last.ports, last.networks, last.attachments) == (ports, networks, attachments)
+    before = None
+    if (
+        last is not None
+        and (last.networks, last.attachments) == (networks, attachments)
         and _are_the_same_rules(last.known, known)
     ):
-        wanted = last.desired
+        before = Before(ports=last.ports, desired=last.desired)
+    if before is not None and before.ports == ports:
+        wanted = before.desired
     else:
         wanted = desired(
-            host, physical_networks, ports, networks, known, attachments=attachments, fabric=fabric
+            host,
+            physical_networks,
+            ports,
+            networks,
+            known,
+            attachments=attachments,
+            fabric=fabric,
+            before=before,
         )
     known_to_come = last.desired.arriving.keys() if last is not None else frozenset[str]()
     if coming := [each for id_, each in wanted.arriving.items() if id_ not in known_to_come]:

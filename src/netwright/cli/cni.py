@@ -122,23 +122,23 @@ def _require_taken(conflist: Mapping[str, Any]) -> None:
     """The agent would refuse each ADD by it. Raises InvalidConfiguration."""
     from netwright.agent.cni import asked  # noqa: PLC0415 - as it is heavy
 
-    (plugin,) = conflist["plugins"]
-    config = {"cniVersion": conflist["cniVersion"], "name": conflist["name"], **plugin}
-    request = Request(
-        command=Verb.ADD,
-        container_id="c",
-        netns="/",
-        ifname="eth0",
-        deadline_ms=1,
-        config=msgspec.Raw(msgspec.json.encode(config)),
-    )
-    try:
-        asked.parse(request)
-    except CniError as error:
-        raise InvalidConfiguration(
-            f"Agents would refuse that network configuration: {error.message}.",
-            next=f"{error.next[:1].upper()}{error.next[1:]}.",
-        ) from None
+    given = {key: conflist[key] for key in ("cniVersion", "name") if key in conflist}
+    for plugin in installing.ours(conflist):
+        request = Request(
+            command=Verb.ADD,
+            container_id="c",
+            netns="/",
+            ifname="eth0",
+            deadline_ms=1,
+            config=msgspec.Raw(msgspec.json.encode({**given, **plugin})),
+        )
+        try:
+            asked.parse(request)
+        except CniError as error:
+            raise InvalidConfiguration(
+                f"Agents would refuse that network configuration: {error.message}.",
+                next=f"{error.next[:1].upper()}{error.next[1:]}.",
+            ) from None
 
 
 def _install(

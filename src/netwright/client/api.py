@@ -33,6 +33,13 @@ from netwright.model.wire import (
     WatchLine,
 )
 
+MAKING_S_MAX = 30.0
+"""How long an answer for containers' ports is waited for: hundreds of hosts may ask at once, and
+who asks again is queued once more."""
+
+REPORTING_S_MAX = 20.0
+"""Likewise, of what came of them. No longer: a connection that is broken looks the same."""
+
 
 class HostList(Value, frozen=True, kw_only=True):
     hosts: tuple[Host, ...]
@@ -73,13 +80,17 @@ class Client(Http):
         return await self.call("POST", _host(name, "devices"), DeviceAnswers, body=devices)
 
     async def report(self, batch: ReportBatch) -> ReportResults:
-        return await self.call("POST", "/v1/reports", ReportResults, body=batch)
+        return await self.call(
+            "POST", "/v1/reports", ReportResults, body=batch, timeout_s=REPORTING_S_MAX
+        )
 
     async def make_container_ports(
         self, host: str, wanted: ContainerPorts
     ) -> ContainerPortOutcomes:
         path = _host(host, "container-ports")
-        return await self.call("POST", path, ContainerPortOutcomes, body=wanted)
+        return await self.call(
+            "POST", path, ContainerPortOutcomes, body=wanted, timeout_s=MAKING_S_MAX
+        )
 
     async def end_container_ports(
         self, host: str, ended: EndedContainerPorts

@@ -66,15 +66,20 @@ class Http:
         body: Any = None,
         params: Mapping[str, str] | list[tuple[str, str]] | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
+        timeout_s: float | None = None,
     ) -> T:
         """Send a request and decode its answer; `answer` is `NoneType` for one without content.
 
+        `timeout_s` is given where another than the session's is right.
         Raises the class of `model.errors` that the server names; `Unavailable` when it does not
         answer in time; `InternalError` for an answer that is not the API's.
         """
         url = self.server + path
         data = None if body is None else msgspec.json.encode(body)
         given = {} if data is None else {"Content-Type": "application/json"}
+        timeout = self._timeout
+        if timeout_s is not None:
+            timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         try:
             async with self._open().request(
                 method,
@@ -82,11 +87,11 @@ class Http:
                 data=data,
                 params=params,
                 headers={**given, **headers},
-                timeout=self._timeout,
+                timeout=timeout,
             ) as response:
                 content = await response.read()
         except TimeoutError:
-            raise unreachable(self.server, f"no answer within {self._timeout.total:g} s") from None
+            raise unreachable(self.server, f"no answer within {timeout.total:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise unreachable(self.server, _reason(error)) from error
         if not response.ok:

@@ -231,7 +231,10 @@ class Port(Value, frozen=True, kw_only=True):
         return None
 
     def binding_on(self, host: str) -> Binding | None:
-        return next((binding for binding in self.bindings if binding.host == host), None)
+        for binding in self.bindings:  # no generator: agents ask this of all ports in each pass
+            if binding.host == host:
+                return binding
+        return None
 
 
 class AccessPort(Value, frozen=True, kw_only=True):

@@ -70,6 +70,10 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
                       any there is no limit
     container_projects  the projects in which hosts' agents may make ports for containers; none: no
                       agent may
+    kubernetes        CLUSTER=PATH of a kubeconfig, or CLUSTER=in-cluster: clusters whose pods get
+                      ports; a host may claim for a pod only what its cluster says runs there
+    kubernetes_sweep_s  how often clusters are asked whether those still exist for whom ports are
+                      kept while they do
     """
 
     listen: Annotated[
@@ -126,6 +130,8 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
 
     quota_defaults: Mapping[str, Annotated[int, Meta(ge=-1, le=2**31 - 1)]] = NO_LIMITS
     container_projects: tuple[str, ...] = (DEFAULT_PROJECT,)
+    kubernetes: Mapping[str, Annotated[str, Meta(min_length=1)]] = {}
+    kubernetes_sweep_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
 
     def __post_init__(self) -> None:
         types = self.segment_rules.tenant_types
@@ -138,6 +144,9 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
                 raise ValueError(
                     f"quota_defaults has {name!r}, but must be of {', '.join(COUNTED)}"
                 )
+        for name in self.kubernetes:
+            if not name or "/" in name:
+                raise ValueError(f"kubernetes names a cluster {name!r}: names have no slash")
         if self.workers > 1 and self.database_url.startswith("sqlite:"):
             raise ValueError("workers above 1 need PostgreSQL, and the database is SQLite")
         if self.nova_token_file is not None and self.nova_endpoint is None:

@@ -13,8 +13,8 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -28,6 +28,7 @@ from netwright.server import fabric_process, logs
 from netwright.server.access_log import AccessLog
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
+from netwright.server.api.v1.pod_checks import PodChecks
 from netwright.server.auth import Authenticator, require_servable
 from netwright.server.config import AuthMode, ServerSettings
 from netwright.server.core import Core, ToldNova
@@ -108,36 +109,38 @@ async def serve(
         listener.close()
         raise
     try:
-        learning = await _learn_revocations(service, identity)
-        edge = Edge(
-            service,
-            identity,
-            metrics,
-            body_bytes_max=settings.body_bytes_max,
-            access_log=access_log,
-            quota_defaults=settings.quota_defaults,
-            container_projects=settings.container_projects,
-        )
-        _log.info(
-            "serving",
-            listen=address(listener),
-            database=without_password(settings.database_url),
-            auth=settings.auth.value,
-        )
-        if settings.auth is AuthMode.NONE:
-            _log.warning(
-                "everybody who reaches this server is an administrator: auth = none",
-                next="use auth = token, the default, where others can reach it",
+        async with _pods(settings, service) as pods:
+            learning = await _learn_revocations(service, identity)
+            edge = Edge(
+                service,
+                identity,
+                metrics,
+                body_bytes_max=settings.body_bytes_max,
+                access_log=access_log,
+                quota_defaults=settings.quota_defaults,
+                container_projects=settings.container_projects,
+                pods=pods,
             )
-        spare_the_collector(_YOUNG_OBJECTS_MAX)
-        fabric = _fabric(settings, service, identity, address(listener), configuration)
-        try:
-            await _serve(edge, listener, inherited, settings.stop_s)
-        finally:
-            if fabric is not None:
-                fabric.cancel()
-                await asyncio.wait({fabric})
-        learning.cancel()
+            _log.info(
+                "serving",
+                listen=address(listener),
+                database=without_password(settings.database_url),
+                auth=settings.auth.value,
+            )
+            if settings.auth is AuthMode.NONE:
+                _log.warning(
+                    "everybody who reaches this server is an administrator: auth = none",
+                    next="use auth = token, the default, where others can reach it",
+                )
+            spare_the_collector(_YOUNG_OBJECTS_MAX)
+            fabric = _fabric(settings, service, identity, address(listener), configuration)
+            try:
+                await _serve(edge, listener, inherited, settings.stop_s)
+            finally:
+                if fabric is not None:
+                    fabric.cancel()
+                    await asyncio.wait({fabric})
+            learning.cancel()
     finally:
         listener.close()
         if access_log is not None:
@@ -145,6 +148,22 @@ async def serve(
         async with asyncio.timeout(max(1.0, settings.stop_s)):
             await service.close()
         _log.info("stopped")
+
+
+@asynccontextmanager
+async def _pods(settings: ServerSettings, service: Service) -> AsyncIterator[PodChecks | None]:
+    """What checks pods' claims, where the settings name clusters. Raises InvalidConfiguration."""
+    if not settings.kubernetes:
+        yield None
+        return
+
+    from netwright.server.kubernetes import assembly  # noqa: PLC0415 - most need no client
+
+    found = assembly.clusters(settings.kubernetes)
+    for name, cluster in found.items():
+        _log.info("pods' claims are checked", cluster=name, kubernetes=cluster.url)
+    async with assembly.asking(found, service, every_s=settings.kubernetes_sweep_s) as checks:
+        yield checks
 
 
 def _fabric(

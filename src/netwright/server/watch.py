@@ -11,8 +11,17 @@ up is cut off and resumes after its last cursor.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from itertools import chain, product
+from typing import TypeVar
 
 import msgspec
 
@@ -29,6 +38,8 @@ _CHUNK_LINES = 200
 
 OF_GROUPS = frozenset({Kind.SECURITY_GROUP, Kind.GROUP_MEMBER})
 """The kinds that a watch of security groups brings: groups with their rules, their members."""
+
+K = TypeVar("K")
 
 ReadPicture = Callable[[int, frozenset[Kind], str | None], Awaitable[Picture]]
 
@@ -159,7 +170,7 @@ class Hub:
         self.epoch = epoch
         self.last_seq = last_seq
         self._by_host: dict[str, set[Watcher]] = {}
-        self._by_group: dict[str, set[Watcher]] = {}
+        self._by_group: dict[tuple[Kind, str], set[Watcher]] = {}
         self._watchers: set[Watcher] = set()
         self._everywhere: set[Watcher] = set()
         self._closing = False
@@ -247,7 +258,7 @@ class Hub:
     def _concerned(self, event: EventRow) -> list[Watcher]:
         group_id = _group_of(event)
         if group_id is not None:
-            return [*self._everywhere, *self._by_group.get(group_id, ())]
+            return [*self._everywhere, *self._by_group.get((event.kind, group_id), ())]
         if event.hosts is None:
             return [*self._everywhere, *chain.from_iterable(self._by_host.values())]
         found = list(self._everywhere)
@@ -258,8 +269,8 @@ class Hub:
     def _add(self, watcher: Watcher) -> None:
         self._watchers.add(watcher)
         if watcher.groups is not None:
-            for group_id in watcher.groups:
-                self._by_group.setdefault(group_id, set()).add(watcher)
+            for key in _keys_of_groups(watcher):
+                self._by_group.setdefault(key, set()).add(watcher)
         elif watcher.host is not None:
             self._by_host.setdefault(watcher.host, set()).add(watcher)
         else:
@@ -270,11 +281,16 @@ class Hub:
         self._everywhere.discard(watcher)
         if watcher.host is not None:
             _take_out(self._by_host, watcher.host, watcher)
-        for group_id in watcher.groups or ():
-            _take_out(self._by_group, group_id, watcher)
+        for key in _keys_of_groups(watcher):
+            _take_out(self._by_group, key, watcher)
 
 
-def _take_out(of: dict[str, set[Watcher]], key: str, watcher: Watcher) -> None:
+def _keys_of_groups(watcher: Watcher) -> Iterator[tuple[Kind, str]]:
+    """Who watches groups' rules is not bothered with their members, and likewise."""
+    return product(watcher.kinds & OF_GROUPS, watcher.groups or ())
+
+
+def _take_out(of: dict[K, set[Watcher]], key: K, watcher: Watcher) -> None:
     group = of.get(key, set())
     group.discard(watcher)
     if not group:

@@ -1,9 +1,13 @@
 """What a host wires, refuses, waits for and leaves."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.doubles.values import attachment, binding, fabric_network, network, port
 
-from netwright.agent.desired import desired
+from netwright.agent.desired import Before, desired
+from netwright.agent.groups import KnownGroups
 from netwright.agent.placing import FabricUplink
 from netwright.model.resources import (
     AddressPair,
@@ -14,6 +18,7 @@ from netwright.model.resources import (
     Segment,
     VnicType,
 )
+from netwright.model.security import SecurityGroup
 from netwright.model.states import BindingState
 
 PHYSICAL = ("physnet1",)
@@ -136,3 +141,38 @@ def test_what_withdraws_is_left_though_it_is_asked_for_again() -> None:
     state = BindingState.WITHDRAWING
     leaving = binding("h1", state=state, active=False, prepared=Prepared())
     assert wanted(port("p", leaving, binding("h2", generation=2))) == "left"
+
+
+@given(data=st.data())
+def test_what_was_found_before_changes_nothing_of_what_is_found(data: st.DataObject) -> None:
+    """From any ports to any others: with what was desired of the first as without."""
+    networks = {
+        "net-1": network(),
+        "net-2": network("net-2"),  # of the same VLAN: one of the two is refused
+        "far": network("far", segment=replace(network().segment, physical_network="other")),
+    }
+    states = st.sampled_from([*BindingState])
+    hosts = st.sampled_from(["h1", "h2"])
+    ports = st.builds(
+        lambda id_, host, state, of, groups: port(
+            id_, binding(host, state=state), network_id=of, security_groups=groups
+        ),
+        st.sampled_from(["p1", "p2", "p3"]),
+        hosts,
+        states,
+        st.sampled_from([*networks, "unknown"]),
+        st.sampled_from([None, ("g1",), ("g2",)]),
+    )
+    known = KnownGroups(
+        groups={"g1": SecurityGroup(id="g1", project_id="p")}, synced=frozenset({"g1"})
+    )
+    first = {one.id: one for one in data.draw(st.lists(ports, max_size=3))}
+    second = first | {one.id: one for one in data.draw(st.lists(ports, max_size=2))}
+    for gone in data.draw(st.sets(st.sampled_from([*second] or ["p1"]))):
+        second.pop(gone, None)
+    before = Before(ports=first, desired=desired("h1", PHYSICAL, first, networks, known))
+    found = desired("h1", PHYSICAL, second, networks, known, before=before)
+    assert found == desired("h1", PHYSICAL, second, networks, known)
+    kept = [id_ for id_ in found.endpoints if first.get(id_) is second[id_]]
+    same = [id_ for id_ in kept if before.desired.endpoints.get(id_) == found.endpoints[id_]]
+    assert all(before.desired.endpoints[id_] is found.endpoints[id_] for id_ in same)

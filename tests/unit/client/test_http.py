@@ -78,6 +78,18 @@ async def test_a_silent_server_is_waited_for_in_bounds(server: HttpDouble) -> No
             await hasty.hosts()
 
 
+async def test_what_may_take_longer_is_waited_for_longer(server: HttpDouble) -> None:
+    async def late(_request: web.BaseRequest) -> web.Response:
+        await asyncio.sleep(0.2)
+        return web.json_response({"hosts": []})
+
+    server.handle("GET", "/v1/hosts", late)
+    async with Client(server.url, timeout_s=0.1) as hasty:
+        with pytest.raises(Unavailable):
+            await hasty.call("GET", "/v1/hosts", dict)
+        assert await hasty.call("GET", "/v1/hosts", dict, timeout_s=20) == {"hosts": []}
+
+
 async def test_an_answer_of_something_else_is_said_to_be_that(
     server: HttpDouble, client: Client
 ) -> None:

@@ -1,6 +1,7 @@
 """The verbs, on this host's containers. Each interface is worked on by one of them at a time.
 
-    ADD   record ─▶ port made and bound ─▶ veth, addresses, routes ─▶ plugged ─▶ up ─▶ answered
+    ADD   record ─▶ port made and bound ─▶ veth ─┬─▶ plugged ─▶ up ────┬─▶ answered
+                                                 └─▶ addresses, routes ┘
     DEL   record ─▶ unplugged ─▶ veth gone ─▶ port deleted ─▶ no record
 
 An ADD that fails goes the way of DEL from where it was. What the server cannot be told now stays in
@@ -17,8 +18,9 @@ import structlog
 from msgspec.structs import replace
 
 from netwright.agent.cni import made
+from netwright.agent.cni.abreast import both
 from netwright.agent.cni.asked import Asked
-from netwright.agent.cni.attempt import Attempt, Attempts
+from netwright.agent.cni.attempt import Attempt, Attempts, Took
 from netwright.agent.cni.claimants import Claimants
 from netwright.agent.cni.claiming import of_attempt
 from netwright.agent.cni.departing import Departing
@@ -57,7 +59,9 @@ log = structlog.get_logger(__name__)
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
+    async def make(
+        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
+    ) -> str: ...
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
     async def links(self) -> Mapping[str, str]: ...
     async def remove(self, device: str, mark: str | None = None) -> None: ...
@@ -289,12 +293,9 @@ class Containers:
         self._records.put(record)
         mark = made.mark_of(asked.container_id)
         took.note("told")
-        namespace = await self._veths.make(fit, asked.netns, asked.ifname, mark)
-        took.note("veth")
-        await self._following.without_device(port.id)
-        await self._plugs.plug(_device(record, fit))
-        took.note("plugged")
-        await self._following.up(port)
+        paired = asyncio.Event()
+        making = self._veths.make(fit, asked.netns, asked.ifname, mark, paired.set)
+        namespace = await both(making, self._wire(port, _device(record, fit), paired, took))
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")
@@ -302,6 +303,15 @@ class Containers:
         log.info("container attached", container=asked.container_id, ifname=asked.ifname,
                  port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
         return fit
+
+    async def _wire(self, port: Port, device: NewDevice, paired: asyncio.Event, took: Took) -> None:
+        """Meanwhile the container's end is furnished: nothing passes before the runtime goes on."""
+        await paired.wait()
+        took.note("veth")
+        await self._following.without_device(port.id)
+        await self._plugs.plug(device)
+        took.note("plugged")
+        await self._following.up(port)
 
     def _why_late(self, attempt: Attempt) -> CniError:
         record = self._records.get((attempt.asked.container_id, attempt.asked.ifname))

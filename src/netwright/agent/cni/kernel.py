@@ -52,16 +52,26 @@ class Kernel:
     def __init__(self, *, checksums: bool) -> None:
         self._checksums = checksums
 
-    async def make(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
+    async def make(
+        self,
+        fit: Fitting,
+        netns: str,
+        ifname: str,
+        mark: str,
+        paired: Callable[[], None] = lambda: None,
+    ) -> str:
         """Both ends, up, with all that the container's is to have; which namespace that is.
 
+        `paired` is called when both are there and the host's is up: it may be plugged from then on.
         Raises NamespaceGoneError, InterfaceExistsError, or OSError with what the kernel refused;
         what was made until then is for `remove`.
         """
+        loop = asyncio.get_running_loop()
 
         def work() -> str:
             with _opened(netns) as namespace:
                 self._make_pair(fit, namespace.fileno(), ifname, mark)
+                loop.call_soon_threadsafe(paired)
                 _enter(namespace)
             self._furnish(fit, ifname)
             return _identity()

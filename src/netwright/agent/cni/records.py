@@ -4,8 +4,10 @@
     attached   the runtime was answered
     releasing  nothing of it is left on the host; the server may not know yet
 
-A file is replaced whole. It is written before what it says is done, or answered: after a crash
-nothing is there that no file tells of.
+A file changes whole: by one write into it, or, where it is too long for that, by another in its
+place. That takes milliseconds on a busy disk: ext4 brings a file to the disk that takes another's
+name. It is written before what it says is done, or answered: after a crash nothing is there that no
+file tells of.
 """
 
 import asyncio
@@ -25,6 +27,10 @@ from netwright.model.wire import ContainerPort
 
 Key: TypeAlias = tuple[str, str]
 """A container's id and the name of its interface."""
+
+KEPT, DRAFT = ".json", ".new"
+PAGE = 4096
+"""So much of a write the kernel takes over whole or not at all, when its process is killed."""
 
 log = structlog.get_logger(__name__)
 
@@ -67,8 +73,9 @@ class Records:
     """All records of a directory, in memory as well. Raises InvalidConfiguration at its making."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self._prefix = os.path.join(directory, "")  # noqa: PTH118 - as in `put`
         self._records: dict[Key, Record] = {}
+        self._sizes: dict[Key, int] = {}
         self._unreadable: set[Key] = set()
         self._changed = asyncio.Event()
         try:
@@ -98,15 +105,23 @@ class Records:
     def put(self, record: Record) -> None:
         """Raises OSError when it cannot be kept."""
         path = self._path(record.key)
-        draft = path.with_suffix(".new")
-        draft.write_bytes(msgspec.json.encode(record))
-        draft.replace(path)
+        size = self._sizes.get(record.key, 0)
+        content = msgspec.json.encode(record)
+        if size and max(size, len(content)) <= PAGE:
+            content = content.ljust(size)  # spaces: what the file held beyond it must go as well
+            _write(path, content, os.O_WRONLY)
+        else:
+            draft = f"{path.removesuffix(KEPT)}{DRAFT}"
+            _write(draft, content, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.replace(draft, path)  # noqa: PTH105 - pathlib takes as long as the kernel
+        self._sizes[record.key] = len(content)
         self._records[record.key] = record
         self._unreadable.discard(record.key)
         self._tell()
 
     def drop(self, key: Key) -> None:
-        self._path(key).unlink(missing_ok=True)
+        Path(self._path(key)).unlink(missing_ok=True)
+        self._sizes.pop(key, None)
         self._records.pop(key, None)
         self._unreadable.discard(key)
         self._tell()
@@ -119,18 +134,31 @@ class Records:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _path(self, key: Key) -> Path:
-        return self._directory / f"{key[0]}@{key[1]}.json"
+    def _path(self, key: Key) -> str:
+        return f"{self._prefix}{key[0]}@{key[1]}{KEPT}"
 
     def _take(self, path: Path) -> None:
-        if path.suffix != ".json":  # a draft of a life that ended amid it: its file stands
+        if path.suffix != KEPT:  # a draft of a life that ended amid it: its file stands
             path.unlink()
             return
         try:
-            record = msgspec.json.decode(path.read_bytes(), type=Record)
+            content = path.read_bytes()
+            record = msgspec.json.decode(content, type=Record)
         except (msgspec.DecodeError, OSError):
             log.exception("record of a container cannot be read", path=os.fspath(path))
             container_id, _, ifname = path.stem.partition("@")
             self._unreadable.add((container_id, ifname))
             return
         self._records[record.key] = record
+        self._sizes[record.key] = len(content)
+
+
+def _write(path: str, content: bytes, flags: int) -> None:
+    """All of it, from the file's beginning. Raises OSError."""
+    file = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    try:
+        left = memoryview(content)
+        while left:  # more than a page: the kernel may take less at once
+            left = left[os.write(file, left) :]
+    finally:
+        os.close(file)

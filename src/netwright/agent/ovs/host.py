@@ -19,6 +19,7 @@ from typing import NamedTuple, NoReturn
 import msgspec
 
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
+from netwright.agent.ovs.actual import Device as OvsDevice
 from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import OvsError
@@ -72,6 +73,8 @@ class OvsHost:
         self._converted: Mapping[str, _Converted] = {}
         self._endpoints: tuple[OvsEndpoint, ...] = ()
         self._asked: Mapping[str, Endpoint] = {}
+        self._found: tuple[OvsDevice, ...] = ()
+        self._devices: Mapping[str, Device] = {}
         self._inconvertible: Mapping[str, str] = {}
 
     async def run(self, changed: Callable[[], None]) -> NoReturn:
@@ -147,10 +150,14 @@ class OvsHost:
             return await self._driver.plugged()
 
     def devices(self) -> Mapping[str, Device]:
-        return {
-            device.port_id: Device(port_id=device.port_id, name=device.interface.name)
-            for device in self._driver.devices()
-        }
+        found = self._driver.devices()
+        if found is not self._found:  # asked for many times in a pass
+            self._found = found
+            self._devices = {
+                device.port_id: Device(port_id=device.port_id, name=device.interface.name)
+                for device in found
+            }
+        return self._devices
 
     def nics(self) -> tuple[Nic, ...]:
         return tuple(

@@ -53,7 +53,7 @@ def application(edge: Edge) -> Application:
         *Quotas(edge.quota_defaults).routes(),
         *extensions.routes(),
         *hosts.routes(edge.authenticator),
-        *containers.routes(edge.container_projects),
+        *containers.routes(edge.container_projects, edge.pods),
         *native_ports.routes(),
         *leases.routes(),
         *fabric.routes(edge.authenticator),

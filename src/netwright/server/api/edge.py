@@ -21,6 +21,7 @@ from netwright.server.api.ids import new_request_id
 from netwright.server.api.reply import Reply
 from netwright.server.api.route import Access, Call, Found, Route
 from netwright.server.api.sender import Streams, send_reply
+from netwright.server.api.v1.pod_checks import PodChecks
 from netwright.server.auth import Authenticator
 from netwright.server.commands import Caller
 from netwright.server.http1.exchange import Exchange
@@ -44,11 +45,13 @@ class Edge:
         access_log: AccessLog | None = None,
         quota_defaults: Mapping[str, int] = NO_LIMITS,
         container_projects: Collection[str] = (DEFAULT_PROJECT,),
+        pods: PodChecks | None = None,
     ) -> None:
         self.service = service
         self.metrics = metrics
         self.quota_defaults = quota_defaults
         self.container_projects = container_projects
+        self.pods = pods
         self.streams = Streams()
         self._access_log = access_log
         self._answered: list[tuple[Call, str, int, float, str]] = []

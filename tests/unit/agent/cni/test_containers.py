@@ -1,6 +1,7 @@
 """The verbs on one host: what is made, what is undone, what outlives the agent and the server."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -97,6 +98,32 @@ async def test_a_container_is_added_in_order_and_answered_when_it_is_up(host: Ho
         fit=host.veths.interfaces["/netns/a", "eth0"],
         namespace=await host.veths.namespace("/netns/a"),
     )
+
+
+async def test_a_container_is_furnished_while_it_is_plugged_and_answered_after_both(
+    host: HostDouble,
+) -> None:
+    host.veths.furnished.clear()
+    adding = asyncio.create_task(add(host))
+    await eventually(lambda: host.loop.last is not None)  # it is up
+    await asyncio.sleep(0.01)
+    assert not adding.done()
+    host.veths.furnished.set()
+    assert (await adding)["ips"]
+
+
+async def test_what_the_kernel_refuses_when_it_is_plugged_is_undone_and_told(
+    host: HostDouble,
+) -> None:
+    host.plugs.outcome = Outcome(status=WiringStatus.PENDING)
+    host.veths.late_failure = OSError(errno.ENOSPC, "no space")
+    host.veths.furnished.clear()
+    adding = asyncio.create_task(failure(host))
+    await eventually(lambda: bool(host.plugs.devices))
+    host.veths.furnished.set()
+    failed = await adding
+    assert (failed.code, "no space" in failed.message) == (Code.IO_FAILURE, True)
+    assert host.is_empty()
 
 
 async def test_the_end_takes_all_of_it_away_and_may_be_told_twice(host: HostDouble) -> None:

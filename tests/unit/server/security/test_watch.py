@@ -222,14 +222,31 @@ async def test_an_admins_watch_has_both_kinds_and_a_hosts_neither(filled: Core) 
 
 
 async def test_the_hub_finds_watchers_by_group_and_lets_them_go(filled: Core) -> None:
-    hub = filled._hub
+    hub, of = filled._hub, {"web": 1, "db": 2}
     async with asyncio.timeout(WAIT_S):
         async with watching(filled, "web", "db") as one, watching(filled, "db") as two:
             for stream in (one, two):
                 await Watch(stream).until(LineType.SNAPSHOT_END)
-            assert {id_: len(each) for id_, each in hub._by_group.items()} == {"web": 1, "db": 2}
+            counts = {key: len(each) for key, each in hub._by_group.items()}
+            assert counts == {(kind, id_): n for kind in OF_GROUPS for id_, n in of.items()}
             assert len(hub) == 2
     assert (len(hub), hub._by_group) == (0, {})
+
+
+async def test_who_watches_rules_alone_is_told_of_no_members(filled: Core) -> None:
+    """As agents do with the groups of their ports that no rule names."""
+    async with asyncio.timeout(WAIT_S):
+        rules = frozenset({Kind.SECURITY_GROUP})
+        stream: Any = filled.watch(after=None, kinds=rules, host=None, groups=frozenset({"web"}))
+        try:
+            watch = Watch(stream)
+            told = [*(await watch.until(LineType.SNAPSHOT_END))]
+            await filled.commit(change("b", security_groups=("web",)))
+            await filled.commit(rule("web", "101"))
+            told += await watch.until(LineType.PUT, "web")
+        finally:
+            await stream.aclose()
+    assert {line.kind for line in told} - {None} == rules
 
 
 # -- who may

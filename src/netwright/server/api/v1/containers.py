@@ -9,7 +9,7 @@ with what networks those may use, and in no other way.
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from functools import partial
 
 from netwright.model.containers import SLOT, WHILE_OWNER_EXISTS, keep_s
@@ -35,6 +35,7 @@ from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.v1.hosts import host_of
+from netwright.server.api.v1.pod_checks import PodChecks
 from netwright.server.api.v2 import values
 from netwright.server.commands import Caller, PortDraft
 from netwright.server.containers.commands import ClaimPort, EndClaim
@@ -43,20 +44,23 @@ _wanted = Shape(ContainerPorts)
 _ended = Shape(EndedContainerPorts)
 
 
-def routes(projects: Collection[str]) -> tuple[Route, ...]:
+def routes(projects: Collection[str], pods: PodChecks | None = None) -> tuple[Route, ...]:
     path = "/v1/hosts/{name}/container-ports"
     return (
-        Route("POST", path, partial(_make, projects), Access.AGENT,
+        Route("POST", path, partial(_make, projects, pods), Access.AGENT,
               "Make ports for a host's containers", ContainerPorts, ContainerPortOutcomes),
         Route("DELETE", path, partial(_end, projects), Access.AGENT,
               "Delete ports of a host's containers", EndedContainerPorts, ContainerPortOutcomes),
     )  # fmt: skip
 
 
-async def _make(projects: Collection[str], call: Call) -> Reply:
+async def _make(projects: Collection[str], pods: PodChecks | None, call: Call) -> Reply:
     host, body = host_of(call), _wanted.decode(await call.body())
     caller = await _agent(call, projects, host, body)
-    return await _each(_make_one(call, caller, host, body.epoch, each) for each in body.ports)
+    asked: Sequence[ContainerPort | NetwrightError] = body.ports
+    if pods is not None:
+        asked = await pods.check(call.service.reader, body.project_id, host, body.ports)
+    return await _each(_make_one(call, caller, host, body.epoch, each) for each in asked)
 
 
 async def _end(projects: Collection[str], call: Call) -> Reply:
@@ -100,8 +104,10 @@ async def _agent(
 
 
 async def _make_one(
-    call: Call, caller: Caller, host: str, epoch: str, wanted: ContainerPort
+    call: Call, caller: Caller, host: str, epoch: str, wanted: ContainerPort | NetwrightError
 ) -> ContainerPortOutcome:
+    if isinstance(wanted, NetwrightError):
+        raise wanted
     _check(wanted)
     draft = PortDraft(
         id=new_id(),

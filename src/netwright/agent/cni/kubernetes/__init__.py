@@ -1,0 +1,1 @@
+"""Pods of this node as Kubernetes knows them (ADR 35)."""

@@ -1,0 +1,71 @@
+"""Records of containers: what a file holds at any moment is one record, whole."""
+
+import os
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from netwright.agent.cni.records import PAGE, Record, Records, Stage
+
+KEY = ("a", "eth0")
+
+
+def record(stage: Stage = Stage.ADDING, netns: str = "/netns/a") -> Record:
+    return Record(
+        container_id=KEY[0],
+        ifname=KEY[1],
+        netns=netns,
+        network="pods",
+        project_id="p",
+        unique_name="h/a/eth0",
+        stage=stage,
+    )
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (record(), record(Stage.ATTACHED), record(Stage.RELEASING)),
+        (record(netns="/netns/" + "a" * 100), record(), record(Stage.ATTACHED)),  # shorter, longer
+        (record(), record(netns="/" + "a" * PAGE), record(), record(Stage.ATTACHED)),  # too long
+    ],
+)
+def test_what_was_put_last_is_what_the_next_life_reads(
+    tmp_path: Path, row: tuple[Record, ...]
+) -> None:
+    records = Records(tmp_path)
+    for one in row:
+        records.put(one)
+        assert Records(tmp_path).all() == {KEY: one}
+    for one in row:  # in files of an earlier life
+        records = Records(tmp_path)
+        records.put(one)
+        assert Records(tmp_path).all() == {KEY: one}
+    assert len(list(tmp_path.iterdir())) == 1
+    records.drop(KEY)
+    assert not list(tmp_path.iterdir())
+    records.put(row[0])
+    assert Records(tmp_path).all() == {KEY: row[0]}
+
+
+def test_a_file_is_changed_by_one_write_of_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed has written it or not: never half of it, nor an empty one."""
+    records = Records(tmp_path)
+    records.put(record(netns="/netns/" + "a" * 100))
+    (path,) = tmp_path.iterdir()
+    seen: list[bytes] = []
+    write = os.write
+
+    def watched(file: int, content: bytes) -> int:
+        seen.append(path.read_bytes())
+        return write(file, content)
+
+    monkeypatch.setattr(os, "write", watched)
+    before = path.read_bytes()
+    records.put(replace(record(), stage=Stage.ATTACHED))
+    assert seen == [before]
+    assert len(path.read_bytes()) == len(before)
+    assert list(tmp_path.iterdir()) == [path]
