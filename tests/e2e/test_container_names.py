@@ -1,5 +1,7 @@
-"""Names that last, asked for at four worker processes at once, as agents of four hosts do."""
+"""Names that last: at four worker processes at once, over a crash, and as operators see them."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from tests.doubles.postgres import Postgres
 from tests.e2e.callers import Connection, make_network, ports_of, within
-from tests.e2e.conftest import Server
+from tests.e2e.conftest import Server, running
 from tests.e2e.test_workers import to_each_worker, workers
 
 WORKERS = 4
@@ -78,3 +80,47 @@ def test_what_is_kept_goes_by_itself_when_its_time_is_over(
     assert each[1].ask("DELETE", "/v1/hosts/h0/container-ports", body) == {"outcomes": [{}]}
     within(60, lambda: not ports_of(server))
     assert time.monotonic() - began >= 2.9
+
+
+def test_a_server_that_is_killed_forgets_nothing_of_what_is_kept(tmp_path: Path) -> None:
+    with running(tmp_path, "none") as server, ExitStack() as clients:
+        connection = Connection(server)
+        clients.callback(connection.close)
+        network = make_network(connection)
+        connection.ask("PUT", f"/v2.0/networks/{network}", {"network": {"labels": {"env": "prod"}}})
+        connection.ask("PUT", "/v1/hosts/h0", REGISTRATION)
+        (soon,) = claimed(connection, 0, {"unique_name": "s", "device_id": "a", "keep": "1s"})
+        (late,) = claimed(connection, 0, {"unique_name": "l", "device_id": "b", "keep": "1h"})
+        (lives,) = claimed(connection, 0, {"unique_name": "x", "device_id": "c", "keep": "1s"})
+        ended = [{"unique_name": n, "container_id": c} for n, c in (("s", "a"), ("l", "b"))]
+        body = {"epoch": "e", "project_id": PROJECT, "ended": ended}
+        connection.ask("DELETE", "/v1/hosts/h0/container-ports", body)
+        server.process.kill()
+    assert soon["port"]["unique_name"] == "s"
+    with running(tmp_path, "none") as server, ExitStack() as clients:
+        within(60, lambda: len(ports_of(server)) == 2)
+        assert {port.id for port in ports_of(server)} == {late["port"]["id"], lives["port"]["id"]}
+        connection = Connection(server)
+        clients.callback(connection.close)
+        connection.ask("PUT", "/v1/hosts/h1", REGISTRATION)
+        (again,) = claimed(connection, 1, {"unique_name": "l", "device_id": "d"})
+        assert again["port"]["fixed_ips"] == late["port"]["fixed_ips"]
+        shown = said(server, "show", again["port"]["id"])
+        assert "container_id=d" in shown
+        told = said(server, "history", again["port"]["id"])
+        assert "container b ended; its address is kept for 1h" in told
+        assert "claimed by container d" in told
+        assert "kept for 1h" in said(server, "explain", again["port"]["id"])
+
+
+def said(server: Server, what: str, port_id: str) -> str:
+    command = Path(sys.executable).with_name("netwright")
+    done = subprocess.run(
+        [command, "port", what, port_id, "--server", server.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -54,13 +54,13 @@ from netwright.server.commands import (
     UpdatePorts,
     UpdateSubnet,
 )
+from netwright.server.containers import needing as containers
 from netwright.server.containers.commands import ClaimPort, EndClaim, LetGoOfOwners
 from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
 from netwright.server.needs import (
     InterfaceWish,
     Needs,
     PrefixWish,
-    SlotWish,
     need_access,
     need_port,
 )
@@ -96,29 +96,6 @@ def _create_ports(needs: Needs, command: CreatePorts) -> None:
             needs.labelled.append(draft)
         else:
             need_port(needs, draft)
-
-
-def _claim_port(needs: Needs, command: ClaimPort) -> None:
-    draft = command.draft
-    needs.hosts.add(draft.host)
-    needs.labelled.append(draft)
-    needs.may_drift = True
-    project_id, name = draft.project_id, draft.unique_name or ""
-    if command.slots:
-        containers = (draft.device_id, command.replaces)
-        needs.slot_wishes.append(SlotWish(project_id, name, command.slots, containers))
-    else:
-        needs.unique_names.add((project_id, name))
-
-
-def _end_claim(needs: Needs, command: EndClaim) -> None:
-    needs.unique_names.add((command.caller.project_id, command.unique_name))
-    needs.deletes = True
-
-
-def _let_go_of_owners(needs: Needs, command: LetGoOfOwners) -> None:
-    needs.ports.update(command.port_ids)
-    needs.deletes = True
 
 
 def _delete_ports(needs: Needs, command: DeletePorts) -> None:
@@ -420,9 +397,9 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     CreatePorts: _create_ports,
     UpdatePorts: _port_changes,
     DeletePorts: _delete_ports,
-    ClaimPort: _claim_port,
-    EndClaim: _end_claim,
-    LetGoOfOwners: _let_go_of_owners,
+    ClaimPort: containers.claim,
+    EndClaim: containers.end,
+    LetGoOfOwners: containers.let_go,
     PrepareBinding: _binding,
     ChangeBinding: _binding,
     ActivateBinding: _binding,

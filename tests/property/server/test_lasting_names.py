@@ -109,13 +109,24 @@ class Names(RuleBasedStateMachine):
         draft = replace(command.draft, id=f"port{self.asked}")
         command = replace(command, draft=draft, epoch=self.agents[host].epoch)
         rival = None if self.pending else self.rival(host, name, {container, older})
+        newer = None if self.pending else self.newer(name, container)
         outcome = self.send(command, wait=wait)
         assert rival is None or wait or isinstance(outcome, UniqueNameConflict), rival
+        assert newer is None or wait or isinstance(outcome, UniqueNameConflict), newer
         if isinstance(outcome, Port):
             self.held[container] = outcome
             self.agents[host].plugged.add(outcome.id)
             again = self.send(command)
             assert (again.id, again.generation) == (outcome.id, outcome.generation)
+
+    def newer(self, name: str, container: str) -> Port | None:
+        """Whoever has claimed the name from the container since, and has not ended."""
+        for port in self.alive():
+            claim = port.claim
+            if port.unique_name == name and claim is not None and container in claim.lost_by:
+                assert not claim.is_ended
+                return port
+        return None
 
     def rival(self, host: str, name: str, but: set[str]) -> Port | None:
         """Whoever lives on the host by this very name."""
@@ -140,8 +151,9 @@ class Names(RuleBasedStateMachine):
         port = holders.get(name)
         holder = None if port is None else port.claim
         if holder is None or (holder.container_id, holder.host) != (container, host):
-            assert isinstance(outcome, NetwrightError)
-            assert self.alive() == before
+            has_lost = holder is not None and container in holder.lost_by
+            assert has_lost or isinstance(outcome, NetwrightError)
+            assert [bare(each) for each in self.alive()] == [bare(each) for each in before]
 
     def unplug(self, host: str, container: str) -> None:
         port = self.held.pop(container, None)
@@ -292,6 +304,13 @@ class Names(RuleBasedStateMachine):
                 is_here = port.id in self.agents[binding.host].plugged
                 assert binding.state in LIVE, port
                 assert is_here == (binding.state is BindingState.UP), port
+
+
+def bare(port: Port) -> Port:
+    """Without what is noted of containers that have lost it, and when."""
+    assert port.claim is not None
+    claim = replace(port.claim, lost_by=())
+    return replace(port, claim=claim, revision_number=0, updated_at=0.0)
 
 
 TestNames = Names.TestCase

@@ -6,6 +6,7 @@ is kept, or its host fenced  within its domain   bound here: the same address
 lives on another host        within its domain   bound here; there it withdraws first (law 5)
 lives here                   its own container   answered as it is (law 4)
 lives here                   another container   refused, unless the request says that one ended
+lives on                     one that lost it    refused, until that one's end is told (law 3)
 is no container's, or of a network that the labels do not select, or out of its domain: refused
 """
 
@@ -78,44 +79,66 @@ def _require_newest(world: World, command: ClaimPort) -> None:
 
 def _make(world: World, command: ClaimPort, network: Network) -> Port:
     draft = command.draft
-    why = places.obstacle(world, network, "", draft.host)
+    why = places.obstacle(world, network, "", draft.host) if command.keep else ""
     if why:
         raise OutsideDriftDomain(f"No port is made for it: {why}.", next=_GO_ELSEWHERE)
     port = create_in(world, command.caller, replace(draft, host=""), network)
-    port = replace(port, claim=_claimed(command, None))
+    port = replace(port, claim=_claimed(command, None, ()))
     return bind(world, port, draft.host, actor=actor_of(command.caller), cause=_words(port))
 
 
 def _obstacle(world: World, command: ClaimPort, port: Port) -> Conflict | None:
     """Why the container cannot have this port; None: it can."""
-    draft = command.draft
-    network = network_of(world, port)
+    draft, network = command.draft, network_of(world, port)
+    refusal = _mismatch(draft, port, network) or _newer(draft, port)
+    if refusal is not None:
+        return refusal
+    if is_live(port) and host_of(port) == draft.host:
+        return _rival(command, port)
+    why = places.obstacle(world, network, host_of(port), draft.host)
+    if why:
+        return OutsideDriftDomain(
+            f"Port {port.id} ({port.unique_name}) cannot move there: {why}.", next=_GO_ELSEWHERE
+        )
+    return _unserved(world, port, draft)
+
+
+def _mismatch(draft: PortDraft, port: Port, network: Network) -> Conflict | None:
+    """The name is that of something else than what is asked for."""
     if not is_containers(port):
         return UniqueNameConflict(
             f"unique_name '{port.unique_name}' is that of a port that is no container's on host"
             f" {draft.host}.",
             next="Give that port another name, or delete it.",
         )
-    if not parse_selector(draft.network_labels).matches(network.labels):
-        return UniqueNameConflict(
-            f"unique_name '{port.unique_name}' is port {port.id}'s in network {network.id}, which"
-            f" '{draft.network_labels}' does not select; it is, or was last, {holder(port)}'s.",
-            next="ask for that network's labels, choose another name, or delete that port",
-        )
-    if is_live(port) and host_of(port) == draft.host:
-        if container_of(port) in {draft.device_id, command.replaces}:
-            return None
-        return UniqueNameConflict(
-            f"unique_name '{port.unique_name}' is {holder(port)}'s, which has not ended.",
-            next="end that container first (CNI DEL), or give this one another name",
-        )
-    why = places.obstacle(world, network, host_of(port), draft.host)
-    if why:
-        return OutsideDriftDomain(
-            f"Port {port.id} ({port.unique_name}) cannot move there: {why}.",
-            next=_GO_ELSEWHERE,
-        )
-    return _unserved(world, port, draft)
+    if parse_selector(draft.network_labels).matches(network.labels):
+        return None
+    return UniqueNameConflict(
+        f"unique_name '{port.unique_name}' is port {port.id}'s in network {network.id}, which"
+        f" '{draft.network_labels}' does not select; it is, or was last, of {holder(port)}.",
+        next="ask for that network's labels, choose another name, or delete that port",
+    )
+
+
+def _newer(draft: PortDraft, port: Port) -> Conflict | None:
+    """A newer container, which lives, has claimed it from this one (law 3)."""
+    if port.claim is None or draft.device_id not in port.claim.lost_by:
+        return None
+    return UniqueNameConflict(
+        f"unique_name '{port.unique_name}' is of {holder(port)}, which claimed it from container"
+        f" {draft.device_id}.",
+        next="end the older container (CNI DEL), and start it anew if it shall have the name",
+    )
+
+
+def _rival(command: ClaimPort, port: Port) -> Conflict | None:
+    """Another container of the same host has it."""
+    if container_of(port) in {command.draft.device_id, command.replaces}:
+        return None
+    return UniqueNameConflict(
+        f"unique_name '{port.unique_name}' is of {holder(port)}, which has not ended.",
+        next="end that container first (CNI DEL), or give this one another name",
+    )
 
 
 def _unserved(world: World, port: Port, draft: PortDraft) -> Conflict | None:
@@ -126,15 +149,15 @@ def _unserved(world: World, port: Port, draft: PortDraft) -> Conflict | None:
     if not refusal:
         return None
     return PortBindingError(
-        f"Port {port.id} stays {holder(port)}'s: {refusal}.",
+        f"Port {port.id} stays with {holder(port)}: {refusal}.",
         next="remove the cause, or start the container on another host",
     )
 
 
 def _take(world: World, command: ClaimPort, port: Port) -> Port:
     draft, before = command.draft, port
-    claimed = _claimed(command, before.claim)
-    port = replace(port, device_id=draft.device_id, name=draft.name, claim=claimed)
+    claim = _claimed(command, before.claim, _lost_by(before, command))
+    port = replace(port, device_id=draft.device_id, name=draft.name, claim=claim)
     active = port.active_binding
     is_here = active is not None and active.host == draft.host
     if is_here and container_of(before) == draft.device_id and is_live(before):
@@ -152,8 +175,7 @@ def _take(world: World, command: ClaimPort, port: Port) -> Port:
 def _renewed(world: World, before: Port, port: Port) -> Port:
     """Asked for again: what the request says anew is noted, and nothing else happens."""
     if before.claim is not None and port.claim is not None and before.claim.pod == port.claim.pod:
-        claim = replace(port.claim, owner_gone=before.claim.owner_gone)
-        port = replace(port, claim=claim)
+        port = replace(port, claim=replace(port.claim, owner_gone=before.claim.owner_gone))
     if port == before:
         return before
     port = replace(port, revision_number=port.revision_number + 1, updated_at=world.now)
@@ -161,12 +183,23 @@ def _renewed(world: World, before: Port, port: Port) -> Port:
     return port
 
 
-def _claimed(command: ClaimPort, before: Claim | None) -> Claim | None:
+def _lost_by(before: Port, command: ClaimPort) -> tuple[str, ...]:
+    """The containers that may live without the port once it is claimed, the newest last."""
+    older = () if before.claim is None else before.claim.lost_by
+    is_over = before.claim is not None and before.claim.is_ended
+    had = container_of(before)
+    known_dead = {"", command.draft.device_id, command.replaces}
+    if before.active_binding is None or is_over or had in known_dead:
+        return older
+    return (*older, had)[-_LOST_MAX:]
+
+
+def _claimed(command: ClaimPort, before: Claim | None, lost_by: tuple[str, ...]) -> Claim | None:
     """None for a port that bears its container's own name, as an agent without pods asks for it.
 
     A claim that comes late makes none of the same container older.
     """
-    if not (command.keep or command.pod):
+    if not (command.keep or command.pod or lost_by):
         return None
     is_its = before is not None and before.container_id == command.draft.device_id
     heard = before.attempt if before is not None and is_its else 0
@@ -175,6 +208,7 @@ def _claimed(command: ClaimPort, before: Claim | None) -> Claim | None:
         host=command.draft.host,
         keep=command.keep,
         pod=command.pod,
+        lost_by=lost_by,
         attempt=max(command.attempt, heard),
     )
 
@@ -186,6 +220,7 @@ def _words(port: Port) -> str:
     return f"claimed by {of_whom(port.claim)}{kept}"
 
 
+_LOST_MAX = 64
 _GO_ELSEWHERE = (
     "start the container on a host within the domain, change the network's drift_domain, or delete"
     " the port for an address there"

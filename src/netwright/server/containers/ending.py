@@ -30,10 +30,12 @@ _ACTOR = "server"
 def end(world: World, command: EndClaim) -> tuple[()]:
     """Unbind the container's port, or delete what is not kept. Once more changes nothing.
 
-    Raises PortNotFound, also when the port is another container's by now: to who ended nothing is
-    left to do (law 3).
+    Raises PortNotFound, also when the port is another container's: to who ended nothing is left to
+    do (law 3). One that lost the port to the newer container may have the name anew from then on.
     """
     port = named(world, command.caller.project_id, command.unique_name)
+    if port is not None and _has_lost(port, command):
+        return _forget(world, port, command.container_id)
     if port is None or not _is_its(port, command):
         container = f" of container {command.container_id}" if command.container_id else ""
         raise PortNotFound(
@@ -79,10 +81,26 @@ def let_go(world: World, command: LetGoOfOwners) -> tuple[()]:
         elif _is_kept(port):
             remove(world, port, actor=_ACTOR)
         else:
-            port = replace(port, claim=replace(claim, owner_gone=True))
-            port = replace(port, revision_number=port.revision_number + 1, updated_at=world.now)
-            world.ports.put(port.id, port)
+            _put(world, port, replace(claim, owner_gone=True))
     return ()
+
+
+def _has_lost(port: Port, command: EndClaim) -> bool:
+    return port.claim is not None and command.container_id in port.claim.lost_by
+
+
+def _forget(world: World, port: Port, container_id: str) -> tuple[()]:
+    """An older container is over: of the port nothing else changes."""
+    assert port.claim is not None, "it was claimed from the container"
+    left = tuple(each for each in port.claim.lost_by if each != container_id)
+    _put(world, port, replace(port.claim, lost_by=left))
+    return ()
+
+
+def _put(world: World, port: Port, claim: Claim) -> None:
+    revision = port.revision_number + 1
+    after = replace(port, claim=claim, revision_number=revision, updated_at=world.now)
+    world.ports.put(port.id, after)
 
 
 def _is_its(port: Port, command: EndClaim) -> bool:
@@ -95,7 +113,7 @@ def _is_its(port: Port, command: EndClaim) -> bool:
 def _keep(world: World, port: Port, claim: Claim, actor: str) -> None:
     seconds = keep_s(claim.keep)
     until = None if seconds is None else world.now + seconds
-    claim = replace(claim, host=host_of(port), ended_at=world.now, kept_until=until)
+    claim = replace(claim, host=host_of(port), ended_at=world.now, kept_until=until, lost_by=())
     said = f"{of_whom(claim)} ended; its address is kept {kept_how(claim)}"
     unbind(world, replace(port, claim=claim), Event.UNBIND, actor=actor, cause=said)
 

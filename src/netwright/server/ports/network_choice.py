@@ -7,12 +7,13 @@ The project's own networks and shared ones are asked. Spreading is by fill, so t
 twice the addresses gets twice the ports. The counts are hints; what an address's key says decides.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from netwright.ipam.fill import NOTHING
 from netwright.ipam.resting import Exhausted
-from netwright.model.errors import NoNetworkForLabels
+from netwright.model.container_errors import OutsideDriftDomain
+from netwright.model.errors import NetwrightError, NoNetworkForLabels
 from netwright.model.labels import parse_selector
 from netwright.model.resources import Network, Port
 from netwright.server.commands import PortDraft
@@ -46,17 +47,21 @@ class NeedsChoice(Exception):
 def create_where_free(world: World, draft: PortDraft, create: Callable[[Network], Port]) -> Port:
     """What `create` makes in the least filled network that has an address for it.
 
-    Raises NoNetworkForLabels, NeedsChoice, and what `create` does but Exhausted.
+    Or where a container's host is in its drift domain. Raises NoNetworkForLabels, NeedsChoice,
+    OutsideDriftDomain where nothing else is in the way, and what `create` does but Exhausted.
     """
-    why: dict[str, Exhausted] = {}
+    why: dict[str, Exhausted | OutsideDriftDomain] = {}
     for network in _chosen(world, draft):
         try:
             with world.trial():
                 return create(network)
-        except Exhausted as error:
+        except (Exhausted, OutsideDriftDomain) as error:
             why[network.id] = error
     if draft.id not in world.unplaced:
         raise NeedsChoice(draft)
+    outside = [error for error in why.values() if isinstance(error, OutsideDriftDomain)]
+    if outside and len(outside) == len(why):
+        raise outside[0]
     raise _refusal(world, wish_of(draft), why)
 
 
@@ -75,7 +80,9 @@ def _serving(world: World, wish: LabelWish, network_id: str) -> Network | None:
     return network if parse_selector(wish.selector).matches(network.labels) else None
 
 
-def _refusal(world: World, wish: LabelWish, tried: dict[str, Exhausted]) -> NoNetworkForLabels:
+def _refusal(
+    world: World, wish: LabelWish, tried: Mapping[str, NetwrightError]
+) -> NoNetworkForLabels:
     matching = world.matches[wish]
     if not matching:
         return NoNetworkForLabels(
@@ -94,7 +101,7 @@ def _refusal(world: World, wish: LabelWish, tried: dict[str, Exhausted]) -> NoNe
     )
 
 
-def _words(world: World, network_id: str, name: str, tried: dict[str, Exhausted]) -> str:
+def _words(world: World, network_id: str, name: str, tried: Mapping[str, NetwrightError]) -> str:
     fill = world.fills.get(network_id, NOTHING)
     if network_id in tried and not fill.is_full:  # of another IP version than was counted
         return f"{name} ({network_id}): {tried[network_id].message.rstrip('.')}"

@@ -156,8 +156,8 @@ async def with_operation(core: Core, project: str, owned: Owned) -> Owned:
 
 async def claiming(core: Core, admin: Client, project: str, owned: Owned) -> Owned:
     """And a container's port that is kept for its name: of pods and containers nobody hears."""
-    change = {"labels": {"zq": project}, "drift_domain": ["zq-leaf"]}
     path = f"/v2.0/networks/{owned.ids['networks']}"
+    change: dict[str, Any] = {"labels": {"zq": project}}
     assert (await admin.put(path, {"network": change})).status == 200
     words = {key: f"zq-{project}-{key}" for key in ("name", "container", "pod", "namespace")}
     pod = PodIdentity(
@@ -178,6 +178,8 @@ async def claiming(core: Core, admin: Client, project: str, owned: Owned) -> Own
     port = await core.commit(claim)
     end = EndClaim(caller=caller, host=HOST, unique_name=words["name"])
     await core.commit(end)
+    change = {"labels": {}, "drift_domain": ["zq-leaf"]}
+    assert (await admin.put(path, {"network": change})).status == 200
     secrets = owned.secrets | {*words.values(), pod.cluster, port.id, "zq-leaf"}
     return Owned(owned.ids, frozenset(secrets))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from msgspec.structs import replace
 from tests.unit.server.containers.scene import (
     ADMIN,
     a_network,
@@ -25,13 +26,21 @@ from netwright.model.errors import (
 )
 from netwright.model.resources import Port
 from netwright.model.states import BindingState, PortState
-from netwright.server.commands import CreatePorts, DeletePorts, PortDraft
+from netwright.server.commands import CreatePorts, DeletePorts, PortDraft, UnfenceHost
 from netwright.server.core import Core
 
 
 def states(port: Port | None) -> dict[str, BindingState]:
     assert port is not None
     return {binding.host: binding.state for binding in port.bindings}
+
+
+def but_the_lost(port: Port | None) -> Port:
+    """Without what is noted of older containers, and when."""
+    assert port is not None
+    assert port.claim is not None
+    claim = replace(port.claim, lost_by=())
+    return replace(port, claim=claim, revision_number=0, updated_at=0.0)
 
 
 async def test_a_kept_port_is_bound_where_it_is_claimed_next(core: Core) -> None:
@@ -73,13 +82,48 @@ async def test_the_end_of_an_older_container_changes_nothing(core: Core) -> None
     await begin(core, ["h1", "h2"])
     await core.commit(claim("h1", "web-0", "a"))
     moved = await core.commit(claim("h2", "web-0", "b"))
-    for late in (end("h1", "web-0", "a"), end("h1", "web-0"), end("h2", "web-0", "a")):
-        assert isinstance(await outcome(core, late), PortNotFound), late
+    assert isinstance(await outcome(core, end("h1", "web-0")), PortNotFound)
+    assert isinstance(await outcome(core, end("h1", "web-0", "z")), PortNotFound)
     assert await stored(core, "web-0") == moved
-    again = await core.commit(claim("h1", "web-0", "c"))
+    await core.commit(end("h1", "web-0", "a"))
+    assert but_the_lost(await stored(core, "web-0")) == but_the_lost(moved)
     assert isinstance(await outcome(core, end("h1", "web-0", "a")), PortNotFound)
-    assert isinstance(await outcome(core, end("h2", "web-0", "b")), PortNotFound)
-    assert await stored(core, "web-0") == again
+    again = await core.commit(claim("h1", "web-0", "c"))
+    await core.commit(end("h2", "web-0", "b"))
+    assert but_the_lost(await stored(core, "web-0")) == but_the_lost(again)
+
+
+async def test_a_container_that_lost_its_name_gets_nothing_back_while_the_newer_lives(
+    core: Core,
+) -> None:
+    """As when its agent asks again, because the reply was lost, or its host comes back."""
+    await begin(core, ["h1", "h2"])
+    await core.commit(claim("h1", "web-0", "a"))
+    moved = await core.commit(claim("h2", "web-0", "b", pod=pod("web-0")))
+    refusal = await outcome(core, claim("h1", "web-0", "a"))
+    assert isinstance(refusal, UniqueNameConflict)
+    assert (
+        "is of pod shop/web-0, container b, on host h2, which claimed it from container a"
+        in str(refusal)
+    )
+    assert await stored(core, "web-0") == moved
+    await core.commit(end("h1", "web-0", "a"))
+    back = await core.commit(claim("h1", "web-0", "a"))  # started anew, as by podman restart
+    assert back.active_binding.host == "h1"
+    await core.commit(end("h1", "web-0", "a"))
+    kept = await core.commit(claim("h2", "web-0", "b"))  # nobody newer has it
+    assert kept.active_binding.host == "h2"
+
+
+async def test_a_host_that_was_fenced_takes_nothing_back_when_it_returns(core: Core) -> None:
+    await begin(core, ["h1", "h2"])
+    await core.commit(claim("h1", "web-0", "a", keep=""))
+    await confirm(core, "h1")
+    await fence(core, "h1")
+    moved = await core.commit(claim("h2", "web-0", "b", keep=""))
+    await core.commit(UnfenceHost(caller=ADMIN, host="h1"))
+    assert isinstance(await outcome(core, claim("h1", "web-0", "a", keep="")), UniqueNameConflict)
+    assert await stored(core, "web-0") == moved
 
 
 async def test_another_container_of_the_same_host_is_refused_until_the_first_has_ended(
@@ -209,9 +253,13 @@ async def test_twenty_hosts_that_claim_one_name_at_once_have_one_holder(core: Co
     assert (port.claim.container_id, port.device_id) == (winner, winner)
     assert sum(binding.active for binding in port.bindings) == 1
     late = [end(host, "web-0", host) for host in hosts if host != winner]
+    again = [claim(host, "web-0", host) for host in hosts if host != winner]
+    said = await asyncio.gather(*(outcome(core, each) for each in again))
+    assert all(isinstance(each, UniqueNameConflict) for each in said)
+    await asyncio.gather(*(core.commit(each) for each in late))
     said = await asyncio.gather(*(outcome(core, each) for each in late))
     assert all(isinstance(each, PortNotFound) for each in said)
-    assert await stored(core, "web-0") == port
+    assert but_the_lost(await stored(core, "web-0")) == but_the_lost(port)
     for host in hosts:
         await confirm(core, host)
     await confirm(core, winner)

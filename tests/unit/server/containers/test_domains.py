@@ -84,6 +84,24 @@ async def test_a_network_of_certain_leaves_makes_none_elsewhere(core: Core) -> N
     assert await stored(core, "web-0") is None
 
 
+async def test_where_one_network_keeps_elsewhere_another_that_matches_is_chosen(
+    core: Core,
+) -> None:
+    """The emptier one is that which the host is outside of."""
+    await begun(core, None)
+    await a_network(core, "bare", "10.0.1.0/24", "prod", ("leaf1",))
+    await core.commit(claim("h4", "h4/a/eth0", "first", keep=""))
+    ports = [await core.commit(claim("h4", f"web-{n}", f"a{n}")) for n in range(6)]
+    assert {port.network_id for port in ports} == {"net"}
+    await core.commit(claim("h1", "web-9", "b"))
+
+
+async def test_what_is_not_kept_is_bound_by_no_domain(core: Core) -> None:
+    await begun(core, ("leaf1",))
+    port = await core.commit(claim("h4", "h4/a/eth0", "a", keep=""))
+    assert port.active_binding.host == "h4"
+
+
 async def test_of_a_host_that_the_inventory_does_not_know_nothing_comes_but_to_itself(
     core: Core,
 ) -> None:
