@@ -24,7 +24,7 @@ from netwright.agent.wiring import NewDevice, Outcome, Plugged, Wired, WiringErr
 from netwright.client.mirror import Key
 from netwright.cni.protocol import Request
 from netwright.model.container_errors import NoSlotFree
-from netwright.model.containers import SLOT
+from netwright.model.containers import SLOT, Claim
 from netwright.model.errors import (
     HTTP_STATUS,
     NetwrightError,
@@ -109,7 +109,15 @@ class ServerDouble:
             return ContainerPortOutcome(port=self._new(wanted))
         if held.device_id and held.device_id not in {wanted.device_id, wanted.replaces}:
             return _error(UniqueNameConflict(f"{wanted.unique_name} is {held.device_id}'s"))
-        taken = replace(held, device_id=wanted.device_id, bindings=(binding(HOST),))
+        is_its = held.device_id == wanted.device_id
+        generation = held.generation if is_its else held.generation + 1
+        taken = replace(
+            held,
+            device_id=wanted.device_id,
+            bindings=(binding(HOST, generation=generation),),
+            generation=generation,
+            claim=_claimed(wanted, held.claim),
+        )
         self.ports[wanted.unique_name] = taken
         self.made(taken)
         return ContainerPortOutcome(port=taken)
@@ -136,7 +144,7 @@ class ServerDouble:
             device_owner=CONTAINER_OWNER,
             fixed_ips=(FixedIp(subnet_id="sub-1", ip_address=f"10.0.0.{self._count + 4}"),),
         )
-        new = replace(new, project_id=PROJECT)
+        new = replace(new, project_id=PROJECT, claim=_claimed(wanted, None))
         self.ports[wanted.unique_name] = new
         self.keeps[wanted.unique_name] = wanted.keep
         self.made(new)
@@ -145,7 +153,8 @@ class ServerDouble:
     def _end(self, ended: EndedContainerPort) -> ContainerPortOutcome:
         name = ended.unique_name
         port = self.ports.get(name)
-        if port is None or port.device_id != ended.container_id:
+        newer = port is not None and port.claim is not None and port.claim.attempt > ended.attempt
+        if port is None or port.device_id != ended.container_id or newer:
             return _error(PortNotFound(f"no port {name} of {ended.container_id}"))
         if self.keeps[name]:
             self.ports[name] = replace(port, device_id="", bindings=())
@@ -153,6 +162,15 @@ class ServerDouble:
             del self.ports[name]
         self.ended(port)
         return ContainerPortOutcome()
+
+
+def _claimed(wanted: ContainerPort, before: Claim | None) -> Claim | None:
+    if not (wanted.keep or before):
+        return None
+    is_its = before is not None and before.container_id == wanted.device_id
+    heard = before.attempt if before is not None and is_its else 0
+    attempt = max(wanted.attempt, heard)
+    return Claim(container_id=wanted.device_id, host=HOST, keep=wanted.keep, attempt=attempt)
 
 
 def _error(error: NetwrightError) -> ContainerPortOutcome:
@@ -372,8 +390,8 @@ class HostDouble:
         )
         return self.containers
 
-    def attempts(self) -> str:
-        return "1"
+    def attempts(self) -> int:
+        return 1
 
     def open_records(self) -> Records:
         return Records(self.directory)

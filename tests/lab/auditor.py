@@ -218,7 +218,7 @@ def sources(host: str, flows: str) -> Iterator[Source]:
 
 def _links(namespace: str) -> list[dict[str, Any]]:
     """None of a namespace that went a moment ago."""
-    argv = ("ip", "-netns", namespace, "-json", "address", "show")
+    argv = ("ip", "-netns", namespace, "-json", "-details", "address", "show")
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     links: list[dict[str, Any]] = json.loads(done.stdout or "[]") if done.returncode == 0 else []
     return [link for link in links if link]

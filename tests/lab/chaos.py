@@ -37,7 +37,9 @@ IMPATIENT_S = 0.12
 SERVER = "process:mgmt/server"
 LOSSES = (0.0, 0.0, 0.1, 0.4)
 """Shares of requests that are lost in a round."""
-OLD_SHARE, COLLECT_SHARE = 0.5, 0.15
+OLD_SHARE, COLLECT_SHARE, NAMED_SHARE, DELETED_SHARE = 0.5, 0.15, 0.3, 0.5
+KEEP = "60s"
+"""Longer than from a container's end to its next beginning elsewhere."""
 BREAKS = {"agent": 0.3, "server": 0.1, "server halted": 0.1, "ovs": 0.04}
 """How often a round has them."""
 
@@ -69,6 +71,8 @@ class Chaos:
         self._proxies = proxies
         self._random = random.Random(seed)
         self._number = 0
+        self._pods: dict[Name, str] = {}
+        self._before: dict[Name, Container] = {}
 
     def round(self) -> None:
         """Verbs at once, with what breaks meanwhile; all is mended at its end."""
@@ -110,15 +114,18 @@ class Chaos:
         add = self._add
         of_new: Whats = (add, add, add, self._add_twice, self._add_impatiently)
         of_live: Whats = (self._delete, self._delete, self._kill, self._restart)
+        of_named: Whats = (*of_live, self._drift, self._drift, self._drift)
         of_begun: Whats = (self._delete, self._kill_then_delete, add)
         for _ in range(self._random.randint(ACTS_MIN, ACTS_MAX)):
             is_full = len(self.live) >= LIVE_MAX
             if known and (is_full or self._random.random() < OLD_SHARE):
                 name = known.pop()
                 whats = of_live if name in self.live else of_begun
+                whats = of_named if name in self.live and name in self._pods else whats
             else:
                 name, whats = self._begin(), of_new
-            self.live.pop(name, None)
+            if (before := self.live.pop(name, None)) is not None:
+                self._before[name] = before
             self.begun.add(name)
             acts.append(Act(self._random.choice(whats), name, self._random.random()))
         return acts
@@ -127,6 +134,8 @@ class Chaos:
         self._number += 1
         name = self._random.choice(self._hosts), f"c{self._number}"
         self._runtimes[name[0]].begin(name[1])
+        if self._random.random() < NAMED_SHARE:
+            self._pods[name] = f"pod{self._number}"
         return name
 
     def _end(self, name: Name) -> None:
@@ -162,6 +171,23 @@ class Chaos:
         """As podman does: the same id, in the same namespace."""
         if self._run("DEL", name).code == 0:
             self._answered(name, self._run("ADD", name))
+
+    def _drift(self, name: Name, luck: float) -> None:
+        """It ends here, with DEL or without, and is there on another host, with its address."""
+        host, container = name
+        ended = luck < DELETED_SHARE and self._run("DEL", name).code == 0
+        self._end(name)
+        other = next(each for each in self._hosts if each != host), f"{container}d"
+        while other in self.begun or other in self.live:
+            other = other[0], f"{other[1]}d"
+        self._pods[other] = self._pods[name]
+        self.begun.add(other)
+        self._runtimes[other[0]].begin(other[1])
+        self._answered(other, self._run("ADD", other))
+        if (there := self.live.get(other)) is not None:
+            before = self._before[name]
+            assert there.addresses == before.addresses, (before, there)
+            self.counts["drifted after DEL" if ended else "drifted without DEL"] += 1
 
     def _kill(self, name: Name, _luck: float) -> None:
         self._end(name)
@@ -210,6 +236,9 @@ class Chaos:
     ) -> Running:
         host, container = name
         whole = {"deadlineSeconds": DEADLINE_S, **config}
+        if (pod := self._pods.get(name)) is not None:
+            whole |= {"portName": "chaos/{labels.pod}", "keep": KEEP}
+            variables["CNI_ARGS"] = f"IgnoreUnknown=1;NETWRIGHT_LABEL_pod={pod}"
         return self._runtimes[host].start(verb, container, config=whole, **variables)
 
     # -- what breaks

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -303,9 +305,15 @@ def test_a_name_takes_its_address_along_and_the_end_of_the_older_container_frees
     assert eventually(lambda: is_empty(nova, "host1", "host2"), SOON_S)
 
 
-def megabits(one: Runtime, container: str, address: str, *, received: bool) -> float:
-    argv = ["iperf3", "-J", "-t", "2", "-c", address, *(["-R"] if received else [])]
-    said = json.loads(one.inside(container, argv))
+def megabits(
+    one: tuple[Runtime, str], other: tuple[Runtime, str], address: str, port: int, *, received: bool
+) -> float:
+    """What TCP carries a second from one container to the other, or back."""
+    near, far = (partial(runtime.inside, container) for runtime, container in (one, other))
+    far(["iperf3", "-s", "-1", "-D", "-p", str(port)])
+    assert eventually(lambda: f":{port} " in far(["ss", "-Hltn"]), SOON_S)
+    argv = ["iperf3", "-J", "-t", "2", "-c", address, "-p", str(port), *["-R"] * received]
+    said = json.loads(near(argv))
     return float(said["end"]["sum_received"]["bits_per_second"]) / 1e6
 
 
@@ -318,11 +326,12 @@ def test_what_a_container_sends_and_receives_is_limited(nova: Orchestrator, host
     assert near.run("ADD", "limited", config=config).code == 0
     near.add("free")
     address = address_of(far.add("b"))
+    ports = count(5301)
     for received in (False, True):
-        rates = {}
-        for one in ("limited", "free"):
-            far.inside("b", ["iperf3", "-s", "-1", "-D"])
-            rates[one] = megabits(near, one, address, received=received)
+        rates = {
+            one: megabits((near, one), (far, "b"), address, next(ports), received=received)
+            for one in ("limited", "free")
+        }
         assert 5 <= rates["limited"] <= 15, rates
         assert rates["free"] >= 30, rates
     assert near.run("DEL", "limited").code == 0
@@ -336,7 +345,7 @@ def test_other_plugins_of_a_conflist_get_the_result_as_it_is(
     near, _ = hosts
     near.begin("a", "late")
     key = "net.ipv4.conf.eth0.arp_filter"
-    others: list[dict[str, Any]] = [{"type": "tuning", "sysctl": {key: "1"}}, {"type": "portmap"}]
+    others = [{"type": "tuning", "sysctl": {key: "1"}}]
     result = near.chain("ADD", "a", others)
     assert near.inside("a", ["sysctl", "-n", key]).strip() == "1"
     (port,) = containers_ports(nova)

@@ -72,8 +72,16 @@ class Rig(NamedTuple):
         return not self.faults(*live)
 
 
+@pytest.fixture
+def rig(rig_of_all: Rig) -> Iterator[Rig]:
+    """Nothing is left of one test's containers in the next one."""
+    yield rig_of_all
+    for one in rig_of_all.runtimes:
+        one.end()
+
+
 @pytest.fixture(scope="module")
-def rig(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def rig_of_all(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Two hosts whose agents reach the server by way of what may lose their requests."""
     name = "chaos"
     program = build_front_end(tmp_path_factory.mktemp("cni"))

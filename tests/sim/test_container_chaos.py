@@ -154,9 +154,9 @@ class SimulatedHost(HostDouble):
         for work in (self.containers.run, self.containers.follow, self.reconciler.run):
             self.tasks.append(asyncio.create_task(work()))
 
-    def attempts(self) -> str:
+    def attempts(self) -> int:
         self.count += 1
-        return str(self.count)
+        return self.count
 
     async def pump(self) -> None:
         """The watch: in order, and by and by."""
@@ -192,6 +192,8 @@ class Runtime:
 
     def __init__(self, host: SimulatedHost, random: Random) -> None:
         self.live: set[str] = set()
+        self.named = {f"c{n}" for n in range(0, CONTAINERS, 2)}
+        """Those whose ports are kept when they have ended."""
         self._host = host
         self._random = random
 
@@ -223,8 +225,11 @@ class Runtime:
         await asyncio.sleep(self._random.uniform(0, TROUBLE_S / 10))
 
     async def _add(self, name: str) -> None:
+        config = {"portName": "pods/{container}", "keep": "1h"} if name in self.named else {}
         ask = Ask(
-            environment={"container_id": name, "netns": f"/netns/{name}"}, deadline_ms=DEADLINE_MS
+            environment={"container_id": name, "netns": f"/netns/{name}"},
+            config=config,
+            deadline_ms=DEADLINE_MS,
         )
         if await self._verb(lambda: self._host.containers.add(asked.parse(ask.request()))):
             self.live.add(name)
@@ -273,7 +278,11 @@ def leaks(host: SimulatedHost, live: set[str]) -> list[str]:
     server, veths, plugs = host.of
     wired = {fit.port_id for fit in veths.interfaces.values()}
     return [
-        *(str(port.unique_name) for port in server.ports.values() if port.id not in wired),
+        *(
+            str(port.unique_name)
+            for port in server.ports.values()
+            if port.bindings and port.id not in wired
+        ),
         *(one.owner for one in plugs.devices.values() if one.owner.partition("@")[0] not in live),
         *(netns for netns, _ in veths.interfaces if netns.removeprefix("/netns/") not in live),
         *(path.name for path in host.directory.iterdir() if path.name.split("@")[0] not in live),

@@ -63,6 +63,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     container ended; None while it lives. `kept_until` None: it lives, or no time ends it.
     `owner_gone`: what `while-owner-exists` waits for has happened. `lost_by` are containers that
     had it and whose end nobody has told: while the newer one lives they get nothing back (law 3).
+    `attempt` is the newest claim's of this container that was heard of.
     """
 
     container_id: str
@@ -73,6 +74,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kept_until: float | None = None
     owner_gone: bool = False
     lost_by: tuple[str, ...] = ()
+    attempt: int = 0
 
     @property
     def is_ended(self) -> bool:

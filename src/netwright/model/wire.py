@@ -156,7 +156,8 @@ class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     that no living container has. `keep`: how long the port is kept when its container has ended
     (`containers.keep_s`); "": it goes with it. `device_id` is the container's id, by which its end
     is told from those of others (law 3). `replaces` is a container of this host that has ended and
-    had the name, should its end not have been told.
+    had the name, should its end not have been told. `attempt` is greater in each claim of the same
+    container.
     """
 
     unique_name: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -167,6 +168,7 @@ class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     keep: Annotated[str, Meta(max_length=32)] = ""
     pod: PodIdentity | None = None
     replaces: Annotated[str, Meta(max_length=255)] = ""
+    attempt: Annotated[int, Meta(ge=0)] = 0
 
 
 class ContainerPorts(Message, frozen=True, kw_only=True):
@@ -177,11 +179,15 @@ class ContainerPorts(Message, frozen=True, kw_only=True):
     ports: Annotated[tuple[ContainerPort, ...], Meta(min_length=1, max_length=1000)]
 
 
-class EndedContainerPort(Message, frozen=True, kw_only=True):
-    """A container that ended; what a newer one has by its name by now stays (law 3)."""
+class EndedContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """A container that ended; what a newer one has by its name by now stays (law 3).
+
+    So does what itself has by a newer claim, if `attempt` says which one has ended.
+    """
 
     unique_name: Annotated[str, Meta(min_length=1, max_length=255)]
     container_id: Annotated[str, Meta(min_length=1, max_length=255)]
+    attempt: Annotated[int, Meta(ge=0)] = 0
 
 
 class EndedContainerPorts(Message, frozen=True, kw_only=True, omit_defaults=True):

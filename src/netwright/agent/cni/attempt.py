@@ -32,6 +32,21 @@ class Attempt:
         return f"{self._waits_for}: {why}" if why else self._waits_for
 
 
+class Attempts:
+    """Numbers that grow, also from one life of the agent to the next, as far as its clock does.
+
+    `clock` is in microseconds, which a double holds exactly.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._last = 0
+
+    def next(self) -> int:
+        self._last = max(self._clock(), self._last + 1)
+        return self._last
+
+
 class Took:
     """Milliseconds of an ADD's stages, for its line in the log."""
 

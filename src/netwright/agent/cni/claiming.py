@@ -113,13 +113,13 @@ def claim(host: str, asked: Asked, pod: Pod, *, in_kubernetes: bool) -> Claim:
     )
 
 
-def of_attempt(own: str, attempt: str) -> str:
+def of_attempt(own: str, attempt: int) -> str:
     """The name of a port without a template, in one ADD of its container's.
 
     Each has another: an end that comes late, after the container was added again under its old id,
     ends nothing of the new one.
     """
-    return f"{OWN}{f'{own.removeprefix(OWN)}/{attempt}'[-(LENGTH_MAX - len(OWN)) :]}"
+    return f"{OWN}{f'{own.removeprefix(OWN)}/{attempt:x}'[-(LENGTH_MAX - len(OWN)) :]}"
 
 
 def _name(host: str, asked: Asked, subject: Subject) -> str:

@@ -9,7 +9,7 @@ the record, and is told when it is there again: the container's end does not wai
 """
 
 import asyncio
-import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, Protocol
@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from netwright.agent.cni import made
 from netwright.agent.cni.abreast import both
 from netwright.agent.cni.asked import Asked
-from netwright.agent.cni.attempt import Attempt, Took
+from netwright.agent.cni.attempt import Attempt, Attempts, Took
 from netwright.agent.cni.claimants import Claimants
 from netwright.agent.cni.claiming import of_attempt
 from netwright.agent.cni.departing import Departing
@@ -56,10 +56,6 @@ SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
 log = structlog.get_logger(__name__)
 
 
-def _new_attempt() -> str:
-    return secrets.token_hex(4)
-
-
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
@@ -75,7 +71,7 @@ class Containers:
     """`run` ends what an earlier life left half done, and tells the server what it missed.
 
     `pods` are Kubernetes'; without them pods are what runtimes tell. `passed` is to be called after
-    each pass of the agent's loop. `attempts` gives each ADD a word of its own.
+    each pass of the agent's loop. `attempts` gives each ADD a greater number.
     """
 
     def __init__(
@@ -89,7 +85,7 @@ class Containers:
         plugs: Plugs,
         jitter: Callable[[], float],
         pods: PodSource | None = None,
-        attempts: Callable[[], str] = _new_attempt,
+        attempts: Callable[[], int] | None = None,
     ) -> None:
         self._host = host
         self._ports = ports
@@ -98,7 +94,7 @@ class Containers:
         self._veths = veths
         self._plugs = plugs
         self._claimants = Claimants(host, pods)
-        self._attempts = attempts
+        self._attempts = attempts or Attempts(lambda: time.time_ns() // 1000).next
         self._turns = Turns()
         self._succession = Succession(records, veths, self._end_before)
         self._departing = Departing(records, following, plugs, self._turns.alone, jitter=jitter)
@@ -255,8 +251,9 @@ class Containers:
         key = asked.container_id, asked.ifname
         port = claimed.port
         attempt.subject = claimed.subject if port.keep or port.pod else ""
+        port = replace(port, attempt=self._attempts())
         if asked.template is None:
-            port = replace(port, unique_name=of_attempt(port.unique_name, self._attempts()))
+            port = replace(port, unique_name=of_attempt(port.unique_name, port.attempt))
         if port.keep:
             replaced = await self._succession.come(key, port, attempt.wait_for)
             port = replace(port, replaces=replaced)
@@ -298,7 +295,7 @@ class Containers:
         took.note("told")
         paired = asyncio.Event()
         making = self._veths.make(fit, asked.netns, asked.ifname, mark, paired.set)
-        namespace = await both(making, self._wire(_device(record, fit), paired, took))
+        namespace = await both(making, self._wire(port, _device(record, fit), paired, took))
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")
@@ -307,15 +304,15 @@ class Containers:
                  port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
         return fit
 
-    async def _wire(self, device: NewDevice, paired: asyncio.Event, took: Took) -> None:
+    async def _wire(self, port: Port, device: NewDevice, paired: asyncio.Event, took: Took) -> None:
         """Meanwhile the container's end is furnished: nothing passes before the runtime goes on."""
         await paired.wait()
-        await self._following.told(device.port_id)
+        await self._following.told(port.id)
         took.note("veth")
-        await self._following.without_device(device.port_id)
+        await self._following.without_device(port.id)
         await self._plugs.plug(device)
         took.note("plugged")
-        await self._following.up(device.port_id)
+        await self._following.up(port)
 
     def _why_late(self, attempt: Attempt) -> CniError:
         record = self._records.get((attempt.asked.container_id, attempt.asked.ifname))
@@ -374,7 +371,8 @@ class Containers:
     async def _release(self, record: Record) -> None:
         if SLOT in record.unique_name and (named := await self._asked_again(record)) is not None:
             record = named
-        await self._ports.end(record.project_id, record.unique_name, record.container_id)
+        attempt = record.claim.attempt if record.claim is not None else 0
+        await self._ports.end(record.project_id, record.unique_name, record.container_id, attempt)
         with told(record):
             self._records.drop(record.key)
 

@@ -83,9 +83,22 @@ class Following:
         """Return when the server has told of the port: the loop asks for what it does not know."""
         await self._until(lambda: True if port_id in self._loop.mirror.ports else None)
 
-    async def up(self, port_id: str) -> None:
-        """Return when the loop has read back that this host wires the port."""
-        await self._until(lambda: self.is_up(port_id) or None)
+    async def up(self, port: Port) -> None:
+        """Return when the loop has read back that this host wires the port, bound as it is here.
+
+        What was told of an older binding, and its end that is still to be told, are not taken for
+        it: the answer to a claim may overtake the watch.
+        """
+
+        def look() -> bool | None:
+            last, bound = self._loop.last, port.binding_on(self._host)
+            told = last.ports.get(port.id) if last is not None else None
+            seen = told.binding_on(self._host) if told is not None else None
+            if bound is None or seen is None or seen.generation < bound.generation:
+                return None
+            return self.is_up(port.id) or None
+
+        await self._until(look)
 
     async def active(self, port_id: str) -> None:
         """Return when the server has told that the port is ACTIVE."""

@@ -124,9 +124,12 @@ class Ports:
         assert port is not None, "a port that was made is told"
         return port
 
-    async def end(self, project_id: str, unique_name: str, container_id: str) -> None:
+    async def end(
+        self, project_id: str, unique_name: str, container_id: str, attempt: int = 0
+    ) -> None:
         """The container's, and no newer one's of that name; also right when there is none.
 
+        Nor what the container has by a newer claim than that of `attempt`.
         Raises why the server does not answer.
         """
         key = unique_name, container_id
@@ -134,7 +137,9 @@ class Ports:
             with suppress(Exception):
                 await asyncio.shield(making)
         ending = self._ended.setdefault(project_id, Together(partial(self._end, project_id)))
-        asked = ending.ask(EndedContainerPort(unique_name=unique_name, container_id=container_id))
+        asked = ending.ask(
+            EndedContainerPort(unique_name=unique_name, container_id=container_id, attempt=attempt)
+        )
         self._ending[key] = asked
         asked.add_done_callback(lambda _: self._ending.pop(key, None))
         with suppress(PortNotFound):

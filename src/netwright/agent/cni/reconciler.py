@@ -266,7 +266,8 @@ class Reconciler:
         for one in self._records.all().values():  # nothing is waited for between this and `end`
             if one.container_id == port.device_id and one.port_id in {"", port.id}:
                 return False
-        await self._ports.end(port.project_id, port.unique_name, port.device_id)
+        attempt = port.claim.attempt if port.claim is not None else 0
+        await self._ports.end(port.project_id, port.unique_name, port.device_id, attempt)
         return True
 
 

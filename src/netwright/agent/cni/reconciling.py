@@ -2,7 +2,7 @@
 
     record, no veth, its namespace is gone     DEAD         ended as by DEL
     record, no veth, its namespace is there    CUT          told: the container may run
-    record, its port is gone at the server     PORTLESS     told: the container may run
+    record, its port is gone, or went away     PORTLESS     told: the container may run
     record, veth and port, not plugged         UNPLUGGED    plugged again
     device and port, no record                 UNRECORDED   a record is made: the container may run
     device of ours, no record and no port      STRAY        removed
@@ -153,7 +153,7 @@ class _OfPorts:
 
     def portless(self) -> Iterator[Finding]:
         for one in self._records.values():
-            if one.stage is Stage.ATTACHED and not one.moved and one.port_id not in self._ports:
+            if one.stage is Stage.ATTACHED and (one.moved or one.port_id not in self._ports):
                 yield Finding(case=Case.PORTLESS, key=one.key, port_id=one.port_id)
 
     def unplugged(self) -> Iterator[Finding]:

@@ -83,7 +83,7 @@ def _make(world: World, command: ClaimPort, network: Network) -> Port:
     if why:
         raise OutsideDriftDomain(f"No port is made for it: {why}.", next=_GO_ELSEWHERE)
     port = create_in(world, command.caller, replace(draft, host=""), network)
-    port = replace(port, claim=_claimed(command, ()))
+    port = replace(port, claim=_claimed(command, None, ()))
     return bind(world, port, draft.host, actor=actor_of(command.caller), cause=_words(port))
 
 
@@ -156,7 +156,7 @@ def _unserved(world: World, port: Port, draft: PortDraft) -> Conflict | None:
 
 def _take(world: World, command: ClaimPort, port: Port) -> Port:
     draft, before = command.draft, port
-    claim = _claimed(command, _lost_by(before, command))
+    claim = _claimed(command, before.claim, _lost_by(before, command))
     port = replace(port, device_id=draft.device_id, name=draft.name, claim=claim)
     active = port.active_binding
     is_here = active is not None and active.host == draft.host
@@ -194,16 +194,22 @@ def _lost_by(before: Port, command: ClaimPort) -> tuple[str, ...]:
     return (*older, had)[-_LOST_MAX:]
 
 
-def _claimed(command: ClaimPort, lost_by: tuple[str, ...]) -> Claim | None:
-    """None for a port that bears its container's own name, as an agent without pods asks for it."""
+def _claimed(command: ClaimPort, before: Claim | None, lost_by: tuple[str, ...]) -> Claim | None:
+    """None for a port that bears its container's own name, as an agent without pods asks for it.
+
+    A claim that comes late makes none of the same container older.
+    """
     if not (command.keep or command.pod or lost_by):
         return None
+    is_its = before is not None and before.container_id == command.draft.device_id
+    heard = before.attempt if before is not None and is_its else 0
     return Claim(
         container_id=command.draft.device_id,
         host=command.draft.host,
         keep=command.keep,
         pod=command.pod,
         lost_by=lost_by,
+        attempt=max(command.attempt, heard),
     )
 
 

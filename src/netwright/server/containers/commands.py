@@ -17,14 +17,19 @@ class ClaimPort(Command, frozen=True, kw_only=True):
     keep: str = ""
     pod: PodIdentity | None = None
     replaces: str = ""
+    attempt: int = 0
 
 
 class EndClaim(Command, frozen=True, kw_only=True):
-    """A container on the host ended; "": whichever has the name there. The result is ()."""
+    """A container on the host ended; "": whichever has the name there. The result is ().
+
+    With `attempt`, only if it has the port by no newer claim than that.
+    """
 
     host: str
     unique_name: str
     container_id: str = ""
+    attempt: int = 0
 
 
 class LetGoOfOwners(Command, frozen=True, kw_only=True):

@@ -117,7 +117,9 @@ def _put(world: World, port: Port, claim: Claim | None) -> None:
 
 def _is_its(port: Port, command: EndClaim) -> bool:
     is_here = is_containers(port) and host_of(port) == command.host
-    return is_here and command.container_id in {"", container_of(port)}
+    claimed = port.claim.attempt if port.claim is not None else 0
+    is_newer = 0 < command.attempt < claimed
+    return is_here and not is_newer and command.container_id in {"", container_of(port)}
 
 
 def _keep(world: World, port: Port, claim: Claim, actor: str) -> None:

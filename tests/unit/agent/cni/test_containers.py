@@ -286,6 +286,27 @@ async def test_active_is_waited_for_where_it_is_asked_for(host: HostDouble) -> N
     assert (await adding)["ips"]
 
 
+async def test_an_add_is_answered_by_its_own_binding(host: HostDouble) -> None:
+    """The answer to its claim overtakes the watch, which has not told of the last one's end yet."""
+    named = {"portName": "pods/{container}", "keep": "1h"}
+    await add(host, config=named)
+    before = dict(host.loop.mirror.ports)
+    await host.containers.delete(*A)
+    host.loop.mirror.ports.update(before)
+    told: list[Port] = []
+    host.server.made = told.append
+    adding = asyncio.create_task(add(host, config=named))
+    await eventually(lambda: bool(host.plugs.devices))
+    await asyncio.sleep(0.01)
+    host.look()
+    await asyncio.sleep(0.01)
+    assert not adding.done()
+    (port,) = told
+    host.loop.mirror.ports[port.id] = port
+    host.look()
+    assert (await adding)["ips"]
+
+
 async def test_a_port_whose_answer_comes_too_late_is_ended_after_it(host: HostDouble) -> None:
     """Else the server would hear of the end first, and make the port then."""
     host.server.answers.clear()

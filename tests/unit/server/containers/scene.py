@@ -67,9 +67,11 @@ def claim(host: str, name: str, container: str, **more: Any) -> ClaimPort:
     return ClaimPort(caller=caller, **{"epoch": EPOCH, "draft": draft, "keep": "1h", **more})
 
 
-def end(host: str, name: str, container: str = "") -> EndClaim:
+def end(host: str, name: str, container: str = "", attempt: int = 0) -> EndClaim:
     caller = Caller(project_id="p", host=host)
-    return EndClaim(caller=caller, host=host, unique_name=name, container_id=container)
+    return EndClaim(
+        caller=caller, host=host, unique_name=name, container_id=container, attempt=attempt
+    )
 
 
 async def outcome(core: Core, command: Command) -> Any:

@@ -173,6 +173,24 @@ async def test_a_container_that_ended_may_come_back_by_its_own_id(core: Core) ->
     assert back.active_binding.host == "h1"
 
 
+async def test_an_end_that_comes_late_ends_nothing_that_the_container_has_by_a_newer_claim(
+    core: Core,
+) -> None:
+    """The request waited in a worker that stood still, and was asked again of another."""
+    await begin(core, ["h1"])
+    await core.commit(claim("h1", "web-0", "a", attempt=1))
+    await core.commit(end("h1", "web-0", "a", attempt=1))
+    back = await core.commit(claim("h1", "web-0", "a", attempt=2))
+    assert await core.commit(claim("h1", "web-0", "a", attempt=1)) == back  # late as well
+    late = await outcome(core, end("h1", "web-0", "a", attempt=1))
+    assert isinstance(late, PortNotFound)
+    assert await stored(core, "web-0") == back
+    await core.commit(end("h1", "web-0", "a", attempt=2))
+    ended = await stored(core, "web-0")
+    assert ended is not None
+    assert ended.active_binding is None
+
+
 async def test_what_is_no_containers_is_not_to_be_had(core: Core) -> None:
     await begin(core, ["h1"])
     draft = PortDraft(id="vm", project_id="p", network_id="net", unique_name="vm")

@@ -68,9 +68,18 @@ async def _end(projects: Collection[str], call: Call) -> Reply:
     if not (body.unique_names or body.ended):
         raise invalid("ended", "it names no container that ended")
     caller = await _agent(call, projects, host, body)
-    ended = [(name, "") for name in body.unique_names]
-    ended += [(each.unique_name, each.container_id) for each in body.ended]
-    return await _each(_end_one(call, caller, host, *each) for each in ended)
+    ends = [EndClaim(caller=caller, host=host, unique_name=name) for name in body.unique_names]
+    ends += [
+        EndClaim(
+            caller=caller,
+            host=host,
+            unique_name=each.unique_name,
+            container_id=each.container_id,
+            attempt=each.attempt,
+        )
+        for each in body.ended
+    ]
+    return await _each(_end_one(call, end) for end in ends)
 
 
 async def _agent(
@@ -119,6 +128,7 @@ async def _make_one(
         keep=wanted.keep,
         pod=wanted.pod,
         replaces=wanted.replaces,
+        attempt=wanted.attempt,
     )
     return ContainerPortOutcome(port=await call.service.commit(claim))
 
@@ -139,10 +149,7 @@ def _check(wanted: ContainerPort) -> None:
         raise invalid("keep", f"{WHILE_OWNER_EXISTS} needs the pod, whose owner is meant")
 
 
-async def _end_one(
-    call: Call, caller: Caller, host: str, name: str, container_id: str
-) -> ContainerPortOutcome:
-    end = EndClaim(caller=caller, host=host, unique_name=name, container_id=container_id)
+async def _end_one(call: Call, end: EndClaim) -> ContainerPortOutcome:
     await call.service.commit(end)
     return ContainerPortOutcome()
 
