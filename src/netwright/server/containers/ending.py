@@ -61,14 +61,24 @@ def expire(world: World, port_id: str) -> None:
     port = world.ports.get(port_id)
     claim = None if port is None or port.state is PortState.RELEASING else port.claim
     if port is not None and claim is not None and claim.kept_until is not None:
-        if claim.kept_until <= world.now and _is_kept(port):
-            remove(world, port, actor=_ACTOR)
+        if claim.kept_until <= world.now:
+            _expire(world, port, claim)
         return
     world.containers.doubted.add(port_id)
     if port is None or port.state is PortState.RELEASING or claim is not None:
         return
     if port.active_binding is None and is_containers(port):
         remove(world, port, actor=_ACTOR)
+
+
+def _expire(world: World, port: Port, claim: Claim) -> None:
+    """One that somebody has bound by hand lives on; one that is no container's has no claim."""
+    if not is_containers(port):
+        _put(world, port, None)
+    elif _is_kept(port):
+        remove(world, port, actor=_ACTOR)
+    else:
+        _put(world, port, replace(claim, ended_at=None, kept_until=None))
 
 
 def let_go(world: World, command: LetGoOfOwners) -> tuple[()]:
@@ -78,6 +88,8 @@ def let_go(world: World, command: LetGoOfOwners) -> tuple[()]:
         claim = None if port is None or port.state is PortState.RELEASING else port.claim
         if port is None or claim is None or not _waits_for(claim, command):
             world.containers.doubted.add(port_id)
+        elif not is_containers(port):
+            _put(world, port, None)
         elif _is_kept(port):
             remove(world, port, actor=_ACTOR)
         else:
@@ -97,7 +109,7 @@ def _forget(world: World, port: Port, container_id: str) -> tuple[()]:
     return ()
 
 
-def _put(world: World, port: Port, claim: Claim) -> None:
+def _put(world: World, port: Port, claim: Claim | None) -> None:
     revision = port.revision_number + 1
     after = replace(port, claim=claim, revision_number=revision, updated_at=world.now)
     world.ports.put(port.id, after)

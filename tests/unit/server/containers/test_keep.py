@@ -87,7 +87,29 @@ async def test_a_clock_that_jumps_frees_nothing_that_lives(core: Core, clock: Cl
     await core.commit(UpdatePorts(caller=ADMIN, changes=(change,)))
     clock.now += 1e9
     await upkeep(core, clock)
-    assert await stored(core, "web-1") is not None
+    taken = await stored(core, "web-1")
+    assert taken is not None
+    assert taken.claim is not None
+    assert not taken.claim.is_ended  # upkeep need not look at it again
+    moved = await core.commit(claim("h1", "web-1", "c"))
+    assert moved.active_binding.host == "h1"
+
+
+@pytest.mark.parametrize("keep", ["90s", "while-owner-exists"])
+async def test_what_became_anothers_device_is_no_containers_any_more(
+    core: Core, clock: Clock, database_url: str, keep: str
+) -> None:
+    await begin(core, ["h1"])
+    port = await ended(core, keep)
+    change = PortChange(id=port.id, device_owner="compute:nova")
+    await core.commit(UpdatePorts(caller=ADMIN, changes=(change,)))
+    clock.now += 91.0
+    await upkeep(core, clock)
+    await owners_gone(core, "blue", {"u-set"})
+    now = await core.reader.port(port.id)
+    assert now is not None
+    assert now.claim is None
+    assert await execute(database_url, "SELECT port_id FROM container_claim") == []
 
 
 async def test_forever_no_time_ends_it(core: Core, clock: Clock, database_url: str) -> None:
