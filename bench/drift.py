@@ -26,7 +26,9 @@ from netwright.lab.orchestrator import Orchestrator
 FIRST_REPLY_S_MAX = 1.5
 RACK_S_MAX = 60.0
 MOVES = 6
-REPLY_S = 30.0
+REPLY_S = 120.0
+"""For the first reply of all the fabric has to be brought, and its switches to converge."""
+
 ONE, OTHER, PINGER = "host1", "host3", "host2"
 PAUSE_S = 1.0
 """Between two moves: what the one before left to do is done."""

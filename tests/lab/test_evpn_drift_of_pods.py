@@ -258,8 +258,10 @@ def assert_answered_once(evpn: Evpn, watcher: Spawned, pod: Pod) -> None:
     *old, answered = said
     host = pod.home.host
     assert old == [0, 0, 0], host
-    assert 0 < answered <= pings.sent, "none is answered twice"
-    assert answered >= pings.received, "the capture sees the answers"
+    assert answered >= pings.received > 0, "the capture sees the answers"
+    assert answered <= pings.sent + PINGS, (
+        "none is answered twice; some of those before may be late"
+    )
     print(f"from {host}: {pings.lost} of {pings.sent} pings lost")  # noqa: T201 - for who looks
 
 

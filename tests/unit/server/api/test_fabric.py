@@ -218,3 +218,16 @@ async def test_without_a_controller_it_fails_in_time_and_says_so(
     await core.commit(Tick(caller=ADMIN, late_operations=tuple(asked)))
     shown = (await admin.get(f"/v1/operations/{asked[1]}")).json
     assert shown["error"]["message"].startswith("Fabric plan was begun and not ended within 0 s")
+
+
+async def test_fences_of_ports_are_reported_beside_attachments(clients: Clients) -> None:
+    """Also in the last of several parts; of a fence that is none the server says so."""
+    _, controller = clients
+    attachment = {"network_id": "red", "host": "h1", "generation": 1, "status": "up"}
+    fence = {"host": "h1", "port_id": "a", "generation": 1, "status": "up"}
+    said = {"token": await lease(controller), "attachments": [attachment] * 101, "fences": [fence]}
+    answer = await controller.post("/v1/fabric/reports", said)
+    assert answer.status == 200, answer
+    *others, last = answer.json["results"]
+    assert len(others) == 101
+    assert last == {"id": "a@h1", "result": "unknown"}
