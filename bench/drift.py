@@ -9,6 +9,7 @@ import asyncio
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,12 +110,15 @@ def _move(pinger: Runtime, address: str, old: Runtime, new: Runtime, number: int
 def _pinged(pinger: Runtime, address: str) -> Iterator[tuple[Callable[[], float], float]]:
     """Pings of 10 ms from the pinger's container; when the first reply came, and when all began.
 
-    Replies are stamped by ping itself, whenever they are read.
+    Replies are stamped by ping itself, whenever they are read. It is ended from here: with a
+    deadline of its own it would end at the first `unreachable`.
     """
     inside = ["nsenter", f"--net={pinger.netns('pinger')}"]
-    argv = [*inside, "ping", "-n", "-D", "-i0.01", f"-w{REPLY_S:.0f}", address]
+    argv = [*inside, "ping", "-n", "-D", "-i0.01", address]
     began = time.time()
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        watchdog = threading.Timer(REPLY_S, process.kill)
+        watchdog.start()
 
         def first_reply() -> float:
             assert process.stdout is not None
@@ -126,4 +130,5 @@ def _pinged(pinger: Runtime, address: str) -> Iterator[tuple[Callable[[], float]
         try:
             yield first_reply, began
         finally:
+            watchdog.cancel()
             process.kill()
