@@ -229,25 +229,29 @@ def test_an_agent_that_dies_amid_an_add_undoes_it_in_its_next_life(
     assert eventually(lambda: is_empty(nova, "host2"), SOON_S)
 
 
-def test_while_the_server_is_away_containers_end_and_none_begins(
+def test_while_the_server_is_away_containers_end_and_those_that_begin_wait(
     nova: Orchestrator, hosts: Hosts
 ) -> None:
     near, _ = hosts
     near.begin("a", "b")
     near.add("a")
-    faults.fail(nova.lab, "process:mgmt/server")
-    try:
-        ended = near.run("DEL", "a")
-        assert (ended.code, devices(nova, "host1")) == (0, set())
-        refused = near.run("ADD", "b", config={"deadlineSeconds": 3})
-        assert (refused.code, refused.out["code"]) == (1, 11)
-        assert eventually(lambda: near.run("STATUS").code == 1, SOON_S)
-        assert near.run("STATUS").out["code"] == 50
-    finally:
-        faults.heal(nova.lab, "process:mgmt/server")
-    assert eventually(lambda: nova.is_served() and not containers_ports(nova), SOON_S)
+    with ThreadPoolExecutor(1) as pool:
+        faults.fail(nova.lab, "process:mgmt/server")
+        try:
+            ended = near.run("DEL", "a")
+            assert (ended.code, devices(nova, "host1")) == (0, set())
+            refused = near.run("ADD", "b", config={"deadlineSeconds": 3})
+            assert (refused.code, refused.out["code"]) == (1, 11)
+            assert eventually(lambda: near.run("STATUS").code == 1, SOON_S)
+            assert near.run("STATUS").out["code"] == 50
+            waiting = pool.submit(near.add, "b")
+        finally:
+            faults.heal(nova.lab, "process:mgmt/server")
+        assert waiting.result()["ips"]
+    one = {waiting.result()["interfaces"][0]["name"]}
+    assert eventually(lambda: devices(nova, "host1") == one, SOON_S)
+    assert eventually(lambda: len(containers_ports(nova)) == 1, SOON_S)
     assert eventually(lambda: near.run("STATUS").code == 0, SOON_S)
-    near.add("b")
 
 
 def test_many_at_once_get_addresses_of_their_own_and_are_collected(

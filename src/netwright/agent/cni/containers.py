@@ -4,14 +4,16 @@
                                                  └─▶ addresses, routes ┘
     DEL   record ─▶ unplugged ─▶ veth gone ─▶ port deleted ─▶ no record
 
-An ADD that fails goes the way of DEL from where it was. What the server cannot be told now stays in
-the record, and is told when it is there again: the container's end does not wait for it.
+An ADD that fails goes the way of DEL from where it was (`ending`). It waits for a server that is
+away, within its deadline; a container's end does not: the server is told when it is there again.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
 from typing import Any, NoReturn, Protocol
 
 import structlog
@@ -24,7 +26,8 @@ from netwright.agent.cni.attempt import Attempt, Attempts, Took
 from netwright.agent.cni.claimants import Claimants
 from netwright.agent.cni.claiming import of_attempt
 from netwright.agent.cni.departing import Departing
-from netwright.agent.cni.failing import AGAIN, as_cni, told
+from netwright.agent.cni.ending import Ending
+from netwright.agent.cni.failing import AGAIN, as_cni
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import NamespaceGoneError
 from netwright.agent.cni.made import Fitting, Seen
@@ -35,23 +38,13 @@ from netwright.agent.cni.succession import Succession
 from netwright.agent.cni.turns import Turns
 from netwright.agent.wiring import NewDevice, Plugs, WiringError
 from netwright.client.backoff import Backoff
-from netwright.client.errand import Errand
 from netwright.cni.protocol import CniError, Code
 from netwright.model.containers import SLOT
-from netwright.model.errors import (
-    Fault,
-    HostNotFound,
-    NetwrightError,
-    NoNetworkForLabels,
-    StaleEpoch,
-)
+from netwright.model.errors import NoNetworkForLabels, Unavailable
 from netwright.model.resources import Port, VifType
 
-RELEASE_S_MAX = 2.0
-"""How long a container's end waits for the server, which is told later otherwise."""
-UNDO_S_MAX = 0.3
-"""How long an ADD that failed does: its front end waits for the reason."""
-SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
+SERVER_AGAIN = Backoff(first_s=0.1, max_s=2.0)
+"""How long an ADD waits before it asks a server anew that was away: its runtime waits for it."""
 
 log = structlog.get_logger(__name__)
 
@@ -96,14 +89,15 @@ class Containers:
         self._claimants = Claimants(host, pods)
         self._attempts = attempts or Attempts(lambda: time.time_ns() // 1000).next
         self._turns = Turns()
+        self._jitter = jitter
+        self._ending = Ending(
+            ports=ports, records=records, veths=veths, plugs=plugs, turns=self._turns, jitter=jitter
+        )
         self._succession = Succession(records, veths, self._end_before)
         self._departing = Departing(records, following, plugs, self._turns.alone, jitter=jitter)
-        work = self._release_all
-        self._releasing = Errand("containers", work, backoff=SERVER_AGAIN, jitter=jitter)
-        self._releasing.wake()
 
     async def run(self) -> NoReturn:
-        await self._releasing.run()
+        await self._ending.run()
 
     async def follow(self) -> NoReturn:
         """Notice, until cancelled, whose ports go to other hosts."""
@@ -126,7 +120,7 @@ class Containers:
                     fit = await self._attach(attempt, record)
             except BaseException as error:
                 cause = self._why_late(attempt) if isinstance(error, TimeoutError) else error
-                await asyncio.shield(self._undo(key))
+                await asyncio.shield(self._ending.undo(key))
                 raise as_cni(cause, attempt.words) from error
         return made.result(asked.config.cni_version, fit, asked.netns, asked.ifname)
 
@@ -135,7 +129,7 @@ class Containers:
         key = container_id, ifname
         async with self._turn(key):
             try:
-                await self._end(key)
+                await self._ending.end(key)
             except WiringError as error:
                 raise as_cni(error, f"{ifname} of container {container_id}") from error
 
@@ -201,7 +195,7 @@ class Containers:
         async with self._turn(record.key):
             if self._records.get(record.key) != record or not await still():
                 return False
-            await self._end(record.key)
+            await self._ending.end(record.key)
             return True
 
     async def take_up(self, record: Record) -> bool:
@@ -234,7 +228,7 @@ class Containers:
                 next="delete it first",
             )
         try:
-            await self._end(key)
+            await self._ending.end(key)
         except WiringError as error:
             raise as_cni(error, f"what was {key[1]} of container {key[0]}") from error
         if self._records.get(key) is not None:
@@ -274,10 +268,8 @@ class Containers:
 
     async def _attach(self, attempt: Attempt, record: Record) -> Fitting:
         asked, took = attempt.asked, attempt.took
-        attempt.wait_for("the server has not answered, or not told of the network")
-        assert record.claim is not None, "it was just made of one"
         try:
-            port = await self._ports.make(record.claim)
+            port = await self._made(attempt, record)
         except NoNetworkForLabels as error:
             if attempt.labels_of:
                 error.about(attempt.labels_of)
@@ -304,6 +296,18 @@ class Containers:
                  port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
         return fit
 
+    async def _made(self, attempt: Attempt, record: Record) -> Port:
+        """The container's port. A server that is away is asked anew, which makes no second one."""
+        assert record.claim is not None, "it was just made of one"
+        attempt.wait_for("the server has not answered, or not told of the network")
+        for failures in count(1):
+            try:
+                return await self._ports.make(record.claim)
+            except Unavailable as error:
+                attempt.wait_for("the server is away", partial(str, error))
+            await asyncio.sleep(SERVER_AGAIN.delay_s(failures, self._jitter()))
+        raise AssertionError("count has no end")
+
     async def _wire(self, port: Port, device: NewDevice, paired: asyncio.Event, took: Took) -> None:
         """Meanwhile the container's end is furnished: nothing passes before the runtime goes on."""
         await paired.wait()
@@ -324,97 +328,6 @@ class Containers:
                 what_next = f"if host {older} is dead or cut off: netwright host fence {older}"
         return CniError(Code.TRY_AGAIN, f"in the time that was left, {why}", next=what_next)
 
-    async def _undo(self, key: Key) -> None:
-        try:
-            await self._end(key, server_s_max=UNDO_S_MAX)
-        except WiringError as error:  # its record stays, and with it the errand
-            log.warning("an ADD is not undone yet", container=key[0], ifname=key[1], why=str(error))
-
-    # -- DEL
-
-    async def _end(self, key: Key, *, server_s_max: float = RELEASE_S_MAX) -> None:
-        """Nothing of it is left here, nor at the server if that answers soon.
-
-        Raises WiringError when something may be left here; its record stays.
-        """
-        record = self._records.get(key)
-        if record is None:
-            return
-        if record.stage is not Stage.RELEASING:
-            await self._clear(record)
-        try:
-            async with asyncio.timeout(server_s_max):
-                await self._release(record)
-        except (NetwrightError, TimeoutError) as error:  # also what the host refused
-            why = str(error) or "the server has not answered yet"
-            log.info("a port is deleted later", name=record.unique_name, why=why)
-
-    async def _clear(self, record: Record) -> None:
-        with told(record):
-            if record.fit is not None and not self._is_anothers(record, record.fit.device):
-                await self._plugs.unplug(record.fit.device)
-                await self._veths.remove(record.fit.device)
-            self._records.put(replace(record, stage=Stage.RELEASING))
-
-    def _is_anothers(self, record: Record, device: str) -> bool:
-        """Whether the device is that of a container to which the port went on this host."""
-        return any(
-            one.fit is not None and one.fit.device == device and one.key != record.key
-            for one in self._records.all().values()
-        )
-
-    async def _end_before(self, key: Key) -> None:
-        """End a container to whose name another comes. Raises WiringError."""
-        async with self._turn(key):
-            await self._end(key)
-
-    async def _release(self, record: Record) -> None:
-        if SLOT in record.unique_name and (named := await self._asked_again(record)) is not None:
-            record = named
-        attempt = record.claim.attempt if record.claim is not None else 0
-        await self._ports.end(record.project_id, record.unique_name, record.container_id, attempt)
-        with told(record):
-            self._records.drop(record.key)
-
-    async def _asked_again(self, record: Record) -> Record | None:
-        """With the name that the server has put for its {slot}, should it have; None if it has not.
-
-        An earlier ask may have been answered to nobody: to the same container the answer is the
-        same.
-        """
-        assert record.claim is not None, "only a claim has a {slot}"
-        try:
-            port = await self._ports.make(record.claim, project_id=record.project_id)
-        except NetwrightError as error:
-            if error.fault is not Fault.CALLER or isinstance(error, StaleEpoch | HostNotFound):
-                raise
-            return None
-        record = replace(record, unique_name=port.unique_name or record.unique_name)
-        with told(record):
-            self._records.put(record)
-        return record
-
-    async def _release_all(self) -> None:
-        """Raises the first error, after all were tried."""
-        ended = [
-            one.key
-            for one in self._records.all().values()
-            if one.stage is not Stage.ATTACHED and not self._turns.is_busy(one.key)
-        ]
-        tried = await asyncio.gather(*map(self._release_one, ended), return_exceptions=True)
-        for each in tried:
-            if isinstance(each, BaseException):
-                raise each
-
-    async def _release_one(self, key: Key) -> None:
-        async with self._turns.alone(key):
-            record = self._records.get(key)
-            if record is None or record.stage is Stage.ATTACHED:
-                return
-            if record.stage is Stage.ADDING:  # of an earlier life, or not undone
-                await self._clear(record)
-            await self._release(record)
-
     @asynccontextmanager
     async def _turn(self, key: Key, *, until: float | None = None) -> AsyncIterator[None]:
         """A verb's turn; what it leaves half made or half told is the errand's.
@@ -425,9 +338,12 @@ class Containers:
             async with self._turns.alone(key, until=until):
                 yield
         finally:
-            record = self._records.get(key)
-            if record is not None and record.stage is not Stage.ATTACHED:
-                self._releasing.wake()
+            self._ending.look(key)
+
+    async def _end_before(self, key: Key) -> None:
+        """End a container to whose name another comes. Raises WiringError."""
+        async with self._turn(key):
+            await self._ending.end(key)
 
 
 def _device(record: Record, fit: Fitting) -> NewDevice:

@@ -32,6 +32,7 @@ from netwright.model.wire import ContainerPorts, EndedContainerPorts
 SOON_S = 5.0
 A = ("a", "eth0")
 IN_B = {"container_id": "b", "netns": "/netns/b"}
+A_WHILE_MS = 300
 AWAY = Unavailable("The server cannot be reached.", next="Look at it.")
 BROKEN = WiringError("Open vSwitch cannot be changed now.", next="Look at it.")
 
@@ -187,7 +188,7 @@ async def test_a_server_that_fails_leaves_nothing(
     host: HostDouble, error: NetwrightError, code: Code
 ) -> None:
     host.server.failure = error
-    failed = await failure(host)
+    failed = await failure(host, deadline_ms=A_WHILE_MS)
     assert failed.code is code
     assert failed.message.startswith("eth0 of container a: ")
     assert error.message in failed.message
@@ -195,6 +196,19 @@ async def test_a_server_that_fails_leaves_nothing(
     if not isinstance(error, StaleEpoch):
         async with running(host):
             await eventually(host.is_empty)
+
+
+async def test_an_add_waits_for_a_server_that_is_away(host: HostDouble) -> None:
+    """Asked again under the same name: one port, however often."""
+    host.server.failure = AWAY
+    waiting = asyncio.create_task(add(host))
+    await eventually(lambda: len(host.server.requests) > 1)
+    assert not waiting.done()
+    host.server.failure = None
+    assert (await waiting)["ips"]
+    assert len(host.server.ports) == 1
+    asked = [one for one in host.server.requests if isinstance(one, ContainerPorts)]
+    assert len({one.ports for one in asked}) == 1
 
 
 async def test_labels_that_no_network_has_are_refused_with_the_servers_words(
@@ -331,7 +345,7 @@ async def test_what_a_verb_leaves_is_ended_soon_after_it(host: HostDouble, verb:
             await add(host)
         host.server.failure = Unavailable("for a moment")
         if verb == "ADD":
-            await failure(host)
+            await failure(host, deadline_ms=A_WHILE_MS)
         else:
             await host.containers.delete(*A)
         host.server.failure = None
@@ -361,7 +375,7 @@ async def test_the_next_life_keeps_what_is_attached_and_ends_what_is_half_made(
     host.plugs.outcome = Outcome(status=WiringStatus.PENDING)
     half = asyncio.create_task(add(host, environment=IN_B))
     await eventually(lambda: len(host.plugs.devices) == 2)
-    host.containers._undo = _nothing  # type: ignore[method-assign,assignment] # as when killed
+    host.containers._ending.undo = _nothing  # type: ignore[method-assign,assignment] # as when killed
     half.cancel()
     with suppress(asyncio.CancelledError):
         await half
