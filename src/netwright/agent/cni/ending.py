@@ -151,4 +151,6 @@ class Ending:
                 return
             if record.stage is Stage.ADDING:  # of an earlier life, or not undone
                 await self._clear(record)
-            await self._release(record)
+                record = replace(record, stage=Stage.RELEASING)
+            if not await self._turns.unless_wanted(key, self._release(record)):
+                self._releasing.wake()  # a verb does not wait for a server that is away

@@ -368,6 +368,23 @@ async def test_an_end_does_not_wait_for_a_server_that_is_away(host: HostDouble) 
     assert (await add(host))["ips"]
 
 
+async def test_an_end_does_not_wait_for_what_tells_the_server_of_it(host: HostDouble) -> None:
+    """An agent that starts while its server is away tells it of what an earlier life left."""
+    await add(host)
+    left = host.records.get(A)
+    assert left is not None
+    host.records.put(replace(left, stage=Stage.ADDING))
+    host.registered.clear()
+    host.live()
+    async with running(host):
+        await eventually(lambda: host.containers._turns.is_busy(A))
+        async with asyncio.timeout(SOON_S):
+            await host.containers.delete(*A)
+        assert host.server.ports
+        host.registered.set()
+        await eventually(host.is_empty)
+
+
 async def test_the_next_life_keeps_what_is_attached_and_ends_what_is_half_made(
     host: HostDouble,
 ) -> None:
