@@ -138,7 +138,10 @@ class Records:
         return f"{self._prefix}{key[0]}@{key[1]}{KEPT}"
 
     def _take(self, path: Path) -> None:
-        if path.suffix != KEPT:  # a draft of a life that ended amid it: its file stands
+        """What is named otherwise than ours is somebody's, and stays."""
+        if "@" not in path.name or path.suffix not in {KEPT, DRAFT} or not path.is_file():
+            return
+        if path.suffix == DRAFT:  # of a life that ended amid it: its file stands
             path.unlink()
             return
         try:

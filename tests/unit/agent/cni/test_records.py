@@ -69,3 +69,18 @@ def test_a_file_is_changed_by_one_write_of_all_of_it(
     assert seen == [before]
     assert len(path.read_bytes()) == len(before)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_not_ours_in_the_directory_stays(tmp_path: Path) -> None:
+    """It may be a mount's, or be somebody else's as well: a path in the settings was mistaken."""
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "lost@found.new").mkdir()
+    for name in ("netwright.toml", "notes.new", "cni-pods.json"):
+        (tmp_path / name).write_text("somebody's")
+    (tmp_path / "a@eth0.new").write_text("a draft")
+    before = {path.name for path in tmp_path.iterdir()}
+    records = Records(tmp_path)
+    for key in records.unreadable:
+        records.drop(key)
+    assert not records.all()
+    assert before - {path.name for path in tmp_path.iterdir()} == {"a@eth0.new"}
