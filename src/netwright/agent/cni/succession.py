@@ -55,7 +55,7 @@ class Succession:
                 return "".join(ended)
             tell(f"'{claim.unique_name}' is still {_words(before)}'s on this host")
             if not await self._end_dead(before):
-                await self._wait()
+                await self._wait(before)
 
     def _of_name(self, key: Key, claim: ContainerPort) -> list[Record]:
         found = []
@@ -93,10 +93,12 @@ class Succession:
                 return True
         return False
 
-    async def _wait(self) -> None:
+    async def _wait(self, before: list[Record]) -> None:
+        """For one of them to change; others' changes cost no look at the host."""
         try:
             async with asyncio.timeout(LOOK_AGAIN_S):
-                await self._records.changed()
+                while all(self._records.get(one.key) is one for one in before):
+                    await self._records.changed()
         except TimeoutError:
             return
 

@@ -265,6 +265,33 @@ async def test_a_name_that_is_not_given_up_in_time_is_refused_with_its_holder(
     assert len(host.plugs.devices) == 1
 
 
+async def test_who_waits_for_a_name_does_not_look_at_the_host_for_each_change_of_others(
+    host: HostDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a hundred that wait, while hundreds come and go, each look is a list of all links."""
+    looks, links = list[object](), host.veths.links
+
+    async def counted() -> Mapping[str, str]:
+        looks.append(None)
+        return await links()
+
+    monkeypatch.setattr(host.veths, "links", counted)
+    await add(host)
+    other = host.records.get(A)
+    assert other is not None
+    adding = asyncio.create_task(add(host, environment=IN_B))
+    await eventually(lambda: bool(looks))
+    for number in range(50):
+        host.records.put(
+            replace(other, container_id=f"c{number}", claim=None, unique_name="c", fit=None)
+        )
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert len(looks) < 10
+    await host.containers.delete(*A)
+    assert (await adding)["ips"]
+
+
 async def test_a_container_that_died_makes_way_by_itself(host: HostDouble) -> None:
     await add(host)
     host.veths.end("/netns/a")
