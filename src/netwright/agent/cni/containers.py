@@ -221,7 +221,7 @@ class Containers:
         record = self._records.get(key)
         if record is None:
             return
-        if record.stage is Stage.ATTACHED:
+        if record.stage is Stage.ATTACHED and await self._is_there(record):
             raise CniError(
                 Code.EXISTS,
                 f"container {key[0]} has {key[1]} already, port {record.port_id}",
@@ -237,6 +237,17 @@ class Containers:
                 f"the server does not know yet that {key[1]} of container {key[0]} ended",
                 next=AGAIN,
             )
+
+    async def _is_there(self, record: Record) -> bool:
+        """Whether the interface is: its container may be started again after the host was."""
+        try:
+            links = await self._veths.links()
+        except OSError as error:
+            what = f"{record.ifname} of container {record.container_id}"
+            raise as_cni(error, what) from error
+        return record.fit is None or links.get(record.fit.device) == made.mark_of(
+            record.container_id
+        )
 
     async def _record(self, attempt: Attempt) -> Record:
         """Of what the container claims; kept before the server is asked for it."""

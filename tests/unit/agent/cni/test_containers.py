@@ -263,6 +263,18 @@ async def test_a_second_add_is_refused_and_the_first_stays(host: HostDouble) -> 
     assert len(host.server.ports) == 2
 
 
+async def test_a_container_that_starts_again_under_its_id_gets_an_interface(
+    host: HostDouble,
+) -> None:
+    """As podman's do after the host's restart, of which no DEL told."""
+    await add(host)
+    host.veths.end("/netns/a", again=True)
+    host.plugs.devices.clear()
+    host.look()
+    assert (await add(host))["ips"]
+    assert len(host.plugs.devices) == len(host.server.ports) == 1
+
+
 @pytest.mark.parametrize("where", ["kernel", "plug"])
 async def test_an_add_that_fails_midway_leaves_nothing(host: HostDouble, where: str) -> None:
     if where == "kernel":
