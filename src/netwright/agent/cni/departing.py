@@ -58,7 +58,9 @@ class Departing:
         return self._following.departed(record.port_id, record.container_id)
 
     async def _work(self) -> None:
-        for key in self._records.all():
+        for key, seen in self._records.all().items():
+            if not self._where(seen):
+                continue  # nor is its turn waited for: an ADD may have it for a minute
             async with self._alone(key):
                 record = self._records.get(key)
                 if record is not None and (where := self._where(record)):

@@ -410,6 +410,23 @@ async def test_a_port_that_went_to_another_host_is_marked_and_its_end_frees_noth
     assert host.server.ports["c1/shop/web-0"] == there
 
 
+async def test_a_port_that_went_is_marked_while_an_add_is_at_work(host: HostDouble) -> None:
+    """Else a container that comes to its name would wait for one that has another."""
+    await add(host)
+    gone = record(host)
+    host.records.drop(A)
+    host.server.answers.clear()
+    adding = asyncio.create_task(add(host, {"portName": "x/{pod}"}, environment=IN_B))
+    await eventually(lambda: B in host.records.all())
+    host.records.put(gone)
+    host.loop.mirror.ports.clear()
+    async with running(host):
+        host.look()
+        await eventually(lambda: bool(record(host).moved))
+    host.server.answers.set()
+    assert (await adding)["ips"]
+
+
 async def test_a_port_that_is_gone_after_a_partition_is_marked_in_the_next_life_too(
     host: HostDouble,
 ) -> None:
