@@ -1,4 +1,4 @@
-"""Two things at once, which succeed or fail as one."""
+"""Two things at once, which succeed or fail as one; and one thing, which is not broken off."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -20,3 +20,17 @@ async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, object]) 
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
     return first.result()
+
+
+async def wholly(work: Coroutine[Any, Any, T]) -> T:
+    """What it returns. It is waited for also when the caller is cancelled, however often."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()

@@ -20,7 +20,7 @@ import structlog
 from msgspec.structs import replace
 
 from netwright.agent.cni import made
-from netwright.agent.cni.abreast import both
+from netwright.agent.cni.abreast import both, wholly
 from netwright.agent.cni.asked import Asked
 from netwright.agent.cni.attempt import Attempt, Attempts, Took
 from netwright.agent.cni.claimants import Claimants
@@ -120,7 +120,7 @@ class Containers:
                     fit = await self._attach(attempt, record)
             except BaseException as error:
                 cause = self._why_late(attempt) if isinstance(error, TimeoutError) else error
-                await asyncio.shield(self._ending.undo(key))
+                await wholly(self._ending.undo(key))
                 raise as_cni(cause, attempt.words) from error
         return made.result(asked.config.cni_version, fit, asked.netns, asked.ifname)
 

@@ -55,7 +55,9 @@ class Service:
         listener = _listener(self._path)
         application = web.Application(client_max_size=BODY_BYTES_MAX)
         application.router.add_post(PATH, self._serve)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_S)
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=STOP_S, handler_cancellation=True
+        )
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()
@@ -76,7 +78,7 @@ class Service:
         try:
             request = _decoded(await http.read())
             version = asked.version_of(request)
-            made = await self._done(asked.parse(request))
+            made = await self._heard(asked.parse(request))
         except CniError as error:
             log.warning("cni failed", **_who(request), code=int(error.code), why=error.message)
             return _answer(_STATUS.get(error.code, 400), error.object(version))
@@ -89,6 +91,19 @@ class Service:
             )
             return _answer(500, defect.object(version))
         return web.Response(status=204) if made is None else _answer(200, made)
+
+    async def _heard(self, one: Asked) -> dict[str, Any] | None:
+        """What was done. An ADD whose front end goes is undone; other verbs go on to their end."""
+        work = asyncio.create_task(self._done(one), name=f"cni {one.verb}")
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if one.verb is Verb.ADD:
+                work.cancel()
+            await asyncio.wait({work})
+            if not work.cancelled() and (error := work.exception()) is not None:
+                log.info("cni has nobody to answer", verb=one.verb, why=str(error))
+            raise
 
     async def _done(self, one: Asked) -> dict[str, Any] | None:
         containers = self._containers

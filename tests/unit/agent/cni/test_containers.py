@@ -448,6 +448,30 @@ async def test_an_add_whose_turn_does_not_come_in_time_is_not_begun(host: HostDo
     assert host.records.all().keys() == {A}
 
 
+async def test_what_undoes_an_add_keeps_its_turn_to_the_end(
+    host: HostDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it is cancelled once more: the next ADD's would be undone by it."""
+    unplug, goes_on = host.plugs.unplug, asyncio.Event()
+
+    async def slowly(name: str, owner: str | None = None) -> None:
+        await goes_on.wait()
+        await unplug(name, owner)
+
+    monkeypatch.setattr(host.plugs, "unplug", slowly)
+    host.plugs.outcome = Outcome(status=WiringStatus.PENDING)
+    adding = asyncio.create_task(add(host))
+    await eventually(lambda: bool(host.plugs.devices))
+    for _ in range(3):
+        adding.cancel()
+        await asyncio.sleep(0.01)
+    assert host.containers._turns.is_busy(A)
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    assert host.is_empty()
+
+
 async def _nothing(_key: object) -> None:
     return
 

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from tests.doubles.cni_host import HostDouble
 
+from netwright.agent.cni.records import Stage
 from netwright.agent.cni.service import Service
 from netwright.cni import reference
 from netwright.cni.protocol import SINCE, VERSIONS, Verb
@@ -55,8 +56,13 @@ class Front:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(30):
-            out, _ = await process.communicate(msgspec.json.encode(given))
+        try:
+            async with asyncio.timeout(30):
+                out, _ = await process.communicate(msgspec.json.encode(given))
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
         assert process.returncode is not None
         return Said(process.returncode, msgspec.json.decode(out) if out else None)
 
@@ -149,6 +155,30 @@ async def test_an_add_is_undone_before_its_front_end_gives_up(front: Front) -> N
     assert (said.code, said.out["code"]) == (1, 11)
     assert "the server has not answered" in said.out["msg"]
     front.host.server.answers.set()
+
+
+@pytest.mark.parametrize("verb", ["ADD", "DEL"])
+async def test_a_front_end_that_goes_leaves_nothing(front: Front, verb: str) -> None:
+    """An ADD is undone, for nobody hears of it; an end goes on."""
+    host = front.host
+    if verb == "DEL":
+        assert (await front.ask("ADD")).code == 0
+    host.server.requests.clear()
+    host.server.answers.clear()
+    asking = asyncio.create_task(front.ask(verb))
+    async with asyncio.timeout(5):
+        while not host.server.requests:  # noqa: ASYNC110 - doubles tell nobody
+            await asyncio.sleep(0.005)
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
+    async with asyncio.timeout(5):
+        while any(one.stage is Stage.ADDING for one in host.records.all().values()):
+            await asyncio.sleep(0.005)
+    host.server.answers.set()
+    async with asyncio.timeout(5):
+        while not host.is_empty():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.005)
 
 
 async def test_the_socket_of_an_earlier_life_is_replaced_and_anything_else_kept(
