@@ -103,9 +103,9 @@ class ApiServer:
         await self.close()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        session, self._session = self._session, None  # nobody gets one that ends
+        if session is not None:
+            await session.close()
 
     async def get(self, path: str, kind: type[T], *, metadata_only: bool = False) -> T:
         """One object. Raises NotThere, KubernetesDenied, KubernetesAway."""

@@ -1,9 +1,11 @@
 """kube-apiserver's answers, of a double that speaks plain HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -142,3 +144,33 @@ async def test_nobody_who_listens_is_away() -> None:
         with pytest.raises(NetwrightError, match="connection refused") as away:
             await api.list(PATH)
     assert isinstance(away.value, KubernetesAway)
+
+
+async def test_credentials_are_renewed_while_others_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections take a while to end; nobody is given one that does."""
+    tokens = ["old"]
+
+    async def handler(request: web.Request) -> web.Response:
+        is_known = request.headers.get("Authorization") == "Bearer new"
+        return web.json_response({"metadata": {"name": "p"}}, status=200 if is_known else 401)
+
+    close, ends = aiohttp.ClientSession.close, asyncio.Event()
+
+    async def slowly(session: aiohttp.ClientSession) -> None:
+        await close(session)
+        await ends.wait()
+
+    async with served(handler) as plain:
+        api = ApiServer(lambda: Access(server=plain.url, token=tokens[-1]))
+        with pytest.raises(KubernetesDenied):
+            await api.get(PATH, Some)
+        tokens.append("new")
+        monkeypatch.setattr(aiohttp.ClientSession, "close", slowly)
+        renewing = asyncio.create_task(api.get(PATH, Some))
+        async with asyncio.timeout(5):
+            while api._session is not None and not api._session.closed:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+            assert (await api.get(PATH, Some)).metadata.name == "p"
+            ends.set()
+            assert (await renewing).metadata.name == "p"
+            await api.close()
