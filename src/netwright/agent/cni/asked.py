@@ -182,7 +182,7 @@ def parse(request: Request) -> Asked:
             next=f"name one of {', '.join(VERSIONS)} in the network configuration",
         )
     verb = _verb(request.command, version)
-    config = _configuration(request, verb)
+    config = _configuration(request, verb, version)
     for field in _NEEDED[verb]:
         _check_variable(field, getattr(request, field))
     return Asked(
@@ -216,10 +216,20 @@ def _verb(command: str, version: str) -> Verb:
     return verb
 
 
-def _configuration(request: Request, verb: Verb) -> Configuration:
+def _configuration(request: Request, verb: Verb, version: str) -> Configuration:
     try:
         config = msgspec.json.decode(request.config, type=Configuration)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
+        if (
+            verb is Verb.DEL
+        ):  # it needs nothing of it: what it spoils must not keep pods from ending
+            return Configuration(cni_version=version, name="")
+        if not isinstance(error, msgspec.ValidationError):
+            raise CniError(
+                Code.UNDECODABLE,
+                f"the network configuration cannot be read: {error}",
+                next="correct it there",
+            ) from error
         code = (
             Code.UNSUPPORTED_FIELD if "unknown field" in str(error) else Code.INVALID_CONFIGURATION
         )

@@ -214,11 +214,16 @@ SPOKEN = [
         ("runtimeConfig", {"bandwidth": {"ingressRate": 1.5}}, Code.INVALID_CONFIGURATION),
     ],
 )
-def test_a_key_of_another_form_is_refused_by_every_verb_in_every_version(
+def test_a_key_of_another_form_is_refused_by_every_verb_but_an_end_in_every_version(
     key: str, value: Any, code: Code
 ) -> None:
+    """Whoever spoils the configuration would have pods that cannot end."""
     for verb, version in SPOKEN:
-        error = refusal(Ask(verb, version, config={**complete(verb), key: value}))
+        ask = Ask(verb, version, config={**complete(verb), key: value})
+        if verb is Verb.DEL:
+            assert asked.parse(ask.request()).config.cni_version == version
+            continue
+        error = refusal(ask)
         assert (error.code, key in error.message) == (code, True), (verb, version)
 
 
@@ -244,3 +249,11 @@ def test_what_does_not_go_together_fails_an_add_and_nothing_else(config: dict[st
             refusal(ask)
         else:
             asked.parse(ask.request())
+
+
+def test_text_that_is_none_is_the_configurations_fault() -> None:
+    request = Ask().request()
+    broken = msgspec.Raw(bytes(request.config).replace(b"pods", rb"\ud800"))
+    with pytest.raises(CniError) as refused:
+        asked.parse(msgspec.structs.replace(request, config=broken))
+    assert (refused.value.code, bool(refused.value.next)) == (Code.UNDECODABLE, True)

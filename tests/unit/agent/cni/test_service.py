@@ -173,7 +173,7 @@ async def test_a_front_end_that_goes_leaves_nothing(front: Front, verb: str) -> 
     with suppress(asyncio.CancelledError):
         await asking
     async with asyncio.timeout(5):
-        while any(one.stage is Stage.ADDING for one in host.records.all().values()):
+        while any(one.stage is Stage.ADDING for one in host.records.all().values()):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.005)
     host.server.answers.set()
     async with asyncio.timeout(5):
