@@ -325,7 +325,7 @@ class Containers:
         await self._following.told(port.id)
         took.note("veth")
         await self._following.without_device(port.id)
-        await self._plugs.plug(device)
+        await wholly(self._plugs.plug(device))  # what is given up midway is plugged nevertheless
         took.note("plugged")
         await self._following.up(port)
 

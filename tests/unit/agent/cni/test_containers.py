@@ -14,7 +14,7 @@ from tests.doubles.cni_host import Ask, HostDouble
 from netwright.agent.cni import asked
 from netwright.agent.cni.ports import AT_ONCE_MAX
 from netwright.agent.cni.records import Stage
-from netwright.agent.wiring import Outcome, WiringError, WiringStatus
+from netwright.agent.wiring import NewDevice, Outcome, WiringError, WiringStatus
 from netwright.cni.protocol import CniError, Code
 from netwright.model.errors import (
     HostNotFound,
@@ -446,6 +446,30 @@ async def test_an_add_whose_turn_does_not_come_in_time_is_not_begun(host: HostDo
     host.server.answers.set()
     assert (await first)["ips"]
     assert host.records.all().keys() == {A}
+
+
+async def test_what_is_being_plugged_when_an_add_is_given_up_is_unplugged(
+    host: HostDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open vSwitch does what it was asked, whoever waits for its answer."""
+    plug, asked_for, done = host.plugs.plug, list[asyncio.Task[None]](), asyncio.Event()
+
+    async def once_asked(device: NewDevice) -> None:
+        await done.wait()
+        await plug(device)
+
+    async def asks(device: NewDevice) -> None:
+        asked_for.append(asyncio.create_task(once_asked(device)))
+        await asyncio.shield(asked_for[0])
+
+    monkeypatch.setattr(host.plugs, "plug", asks)
+    adding = asyncio.create_task(failure(host, deadline_ms=A_WHILE_MS))
+    await eventually(lambda: bool(asked_for))
+    await asyncio.sleep(2 * A_WHILE_MS / 1000)
+    done.set()
+    assert (await adding).code is Code.TRY_AGAIN
+    await asked_for[0]
+    assert host.is_empty()
 
 
 async def test_what_undoes_an_add_keeps_its_turn_to_the_end(
