@@ -35,12 +35,13 @@ class Attempt:
 class Attempts:
     """Numbers that grow, also from one life of the agent to the next, as far as its clock does.
 
-    `clock` is in microseconds, which a double holds exactly.
+    `clock` is in microseconds, which a double holds exactly. All come after `last`: a host's clock
+    may be late when it has started.
     """
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(self, clock: Callable[[], int], *, last: int = 0) -> None:
         self._clock = clock
-        self._last = 0
+        self._last = last
 
     def next(self) -> int:
         self._last = max(self._clock(), self._last + 1)

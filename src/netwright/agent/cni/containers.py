@@ -87,7 +87,9 @@ class Containers:
         self._veths = veths
         self._plugs = plugs
         self._claimants = Claimants(host, pods)
-        self._attempts = attempts or Attempts(lambda: time.time_ns() // 1000).next
+        claims = (one.claim for one in records.all().values())
+        last = max((one.attempt for one in claims if one is not None), default=0)
+        self._attempts = attempts or Attempts(lambda: time.time_ns() // 1000, last=last).next
         self._turns = Turns()
         self._jitter = jitter
         self._ending = Ending(

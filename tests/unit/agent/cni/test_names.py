@@ -1,6 +1,7 @@
 """Ports whose names outlive their containers: claimed, handed on, moved, found again."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -322,6 +323,23 @@ async def test_two_interfaces_of_a_container_must_not_have_one_name(host: HostDo
     await add(host, per_interface, environment=IN_B)
     await add(host, per_interface, environment={**IN_B, "ifname": "net1"})
     assert len(host.server.ports) == 3
+
+
+async def test_a_host_whose_clock_is_late_after_its_restart_ends_what_it_adds(
+    host: HostDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the end of a container that started again would count as one before its start."""
+    monkeypatch.setattr(host, "attempts", None)
+    host.live()
+    await add(host)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000)
+    host.live()
+    host.veths.end("/netns/a", again=True)
+    host.plugs.devices.clear()
+    host.look()
+    await add(host)
+    await host.containers.delete(*A)
+    assert [port.device_id for port in host.server.ports.values()] == [""]
 
 
 # -- slots
