@@ -14,6 +14,7 @@ connection that ends forgets its bridge's flows, so that the next plan starts fr
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -36,7 +37,7 @@ from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
 from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import Planner
-from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging
+from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging, without_limit
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
 from netwright.agent.ovs.rows import PortRow
 from netwright.agent.ovs.tables import Tables
@@ -129,13 +130,17 @@ class OvsDriver:
             raise OvsUnreachableError(f"there is no bridge {bridge} yet")
 
     async def unplug(self, name: str, owner: str | None = None) -> None:
-        """What `plug` made (for that owner), if it is there. Raises as that does."""
+        """What `plug` made (for that owner), also what others left of it. Raises as that does."""
         await self._ovsdb.wait_synced(self._timeout_s)
-        for device in self.devices():
+        named = [device for device in self.devices() if device.port.name == name]
+        for device in named:
             of = device.interface.external_ids.get(CONTAINER_MARK)
-            if device.port.name == name and of is not None and owner in {None, of}:
+            if of is not None and owner in {None, of}:
                 bridge = self.wiring.integration_bridge
                 await self._ovsdb.transact(unplugging(bridge, device.port.uuid, name))
+        if not named:
+            with suppress(TransactionRefusedError):  # a port that is not as we made it has it
+                await self._ovsdb.transact([without_limit(name)])
 
     async def plugged(self) -> Mapping[str, Plugged]:
         """All that `plug` made, by name. Raises OvsUnreachableError."""

@@ -53,12 +53,10 @@ def plugging(bridge: str, device: NewDevice) -> list[Operation]:
 
 
 def unplugging(bridge: str, port_uuid: str, name: str) -> list[Operation]:
-    """The row of its limit, which nothing else refers to, is not gone by itself."""
-    mark = ["external_ids", "includes", _map({CONTAINER_MARK: name})]
     port = [["_uuid", "==", ["uuid", port_uuid]]]
     return [
         {"op": "update", "table": "Port", "where": port, "row": {"qos": ["set", []]}},
-        {"op": "delete", "table": "QoS", "where": [mark]},
+        without_limit(name),
         {
             "op": "mutate",
             "table": "Bridge",
@@ -66,6 +64,12 @@ def unplugging(bridge: str, port_uuid: str, name: str) -> list[Operation]:
             "mutations": [["ports", "delete", ["uuid", port_uuid]]],
         },
     ]
+
+
+def without_limit(name: str) -> Operation:
+    """The row of a device's limit, which nothing else refers to, is not gone by itself."""
+    mark = ["external_ids", "includes", _map({CONTAINER_MARK: name})]
+    return {"op": "delete", "table": "QoS", "where": [mark]}
 
 
 def _map(values: Mapping[str, str]) -> list[Any]:

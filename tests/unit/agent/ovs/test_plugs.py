@@ -1,8 +1,14 @@
 """Containers' devices as rows of OVSDB."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from netwright.agent.ovs.driver import OvsDriver
+from netwright.agent.ovs.errors import TransactionRefusedError
 from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging
+from netwright.agent.ovs.wiring import HostWiring
 from netwright.agent.wiring import NewDevice
 
 
@@ -47,3 +53,26 @@ def test_a_limited_device_is_left_alone_and_the_row_that_says_so_goes_with_it() 
     let_go, gone, _ = unplugging("br-int", "u1", "nwc1")
     assert let_go["row"] == {"qos": ["set", []]}
     assert gone["where"] == [["external_ids", "includes", limit["row"]["external_ids"]]]
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_the_limit_of_a_device_that_others_took_away_goes_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_refused: bool
+) -> None:
+    """An end is an end, also when a port that is not as it was made has the row still."""
+    driver = OvsDriver(HostWiring(()), ovsdb=tmp_path / "db.sock", rundir=tmp_path)
+    told: list[Any] = []
+
+    async def synced(_timeout_s: float) -> None:
+        return
+
+    async def transact(operations: list[Any]) -> list[Any]:
+        told.extend(operations)
+        if is_refused:
+            raise TransactionRefusedError("commit", "QoS", 1, "referential integrity", "")
+        return [{"count": 1}]
+
+    monkeypatch.setattr(driver._ovsdb, "wait_synced", synced)
+    monkeypatch.setattr(driver._ovsdb, "transact", transact)
+    await driver.unplug("nwc1")
+    assert told == [unplugging("br-int", "u1", "nwc1")[1]]
