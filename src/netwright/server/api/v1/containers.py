@@ -35,7 +35,7 @@ from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.v1.hosts import host_of
-from netwright.server.api.v1.pod_checks import PodChecks
+from netwright.server.api.v1.pod_checks import Checked, PodChecks
 from netwright.server.api.v2 import values
 from netwright.server.commands import Caller, PortDraft
 from netwright.server.containers.commands import ClaimPort, EndClaim
@@ -57,8 +57,10 @@ def routes(projects: Collection[str], pods: PodChecks | None = None) -> tuple[Ro
 async def _make(projects: Collection[str], pods: PodChecks | None, call: Call) -> Reply:
     host, body = host_of(call), _wanted.decode(await call.body())
     caller = await _agent(call, projects, host, body)
-    asked: Sequence[ContainerPort | NetwrightError] = body.ports
-    if pods is not None:
+    asked: Sequence[Checked | NetwrightError]
+    if pods is None:
+        asked = [Checked(each) for each in body.ports]
+    else:
         asked = await pods.check(call.service.reader, body.project_id, host, body.ports)
     return await _each(_make_one(call, caller, host, body.epoch, each) for each in asked)
 
@@ -104,10 +106,11 @@ async def _agent(
 
 
 async def _make_one(
-    call: Call, caller: Caller, host: str, epoch: str, wanted: ContainerPort | NetwrightError
+    call: Call, caller: Caller, host: str, epoch: str, asked: Checked | NetwrightError
 ) -> ContainerPortOutcome:
-    if isinstance(wanted, NetwrightError):
-        raise wanted
+    if isinstance(asked, NetwrightError):
+        raise asked
+    wanted = asked.wanted
     _check(wanted)
     draft = PortDraft(
         id=new_id(),
@@ -129,6 +132,7 @@ async def _make_one(
         pod=wanted.pod,
         replaces=wanted.replaces,
         attempt=wanted.attempt,
+        takes_from=asked.takes_from,
     )
     return ContainerPortOutcome(port=await call.service.commit(claim))
 
