@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
+from msgspec.structs import replace
 
+from netwright.kubernetes import api as api_module
 from netwright.kubernetes.access import Access
 from netwright.kubernetes.api import ApiServer, KubernetesAway, KubernetesDenied, NotThere, TooOld
 from netwright.kubernetes.objects import Change, Some
@@ -142,3 +144,63 @@ async def test_nobody_who_listens_is_away() -> None:
         with pytest.raises(NetwrightError, match="connection refused") as away:
             await api.list(PATH)
     assert isinstance(away.value, KubernetesAway)
+
+
+async def test_who_asks_while_credentials_are_renewed_is_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Connections with the earlier ones are being closed meanwhile."""
+    close = ClientSession.close
+
+    async def handler(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != "Bearer new":
+            return web.Response(status=401)
+        return web.json_response({"metadata": {"name": "p"}})
+
+    async with served(handler) as api:
+        renewed = replace(api._access, token="new")
+        meanwhile: list[Some] = []
+
+        async def closed(session: ClientSession) -> None:
+            await close(session)
+            if not meanwhile:
+                meanwhile.append(await api.get(PATH, Some))
+
+        monkeypatch.setattr(ClientSession, "close", closed)
+        api._read = lambda: renewed
+        found = await api.get(PATH, Some)
+        assert meanwhile == [found]
+
+
+async def test_a_list_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_module, "LISTED_MAX", 3)
+
+    async def handler(request: web.Request) -> web.Response:
+        item = {"metadata": {"name": "p"}}
+        return web.json_response({"metadata": {"continue": "again"}, "items": [item]})
+
+    async with served(handler) as api:
+        with pytest.raises(KubernetesAway, match="more than 3"):
+            await api.list(PATH)
+
+
+async def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_module, "CONTENT_BYTES_MAX", 1000)
+    async with served(answering(" " * 1001 + '{"metadata": {}}')) as api:
+        with pytest.raises(KubernetesAway, match="longer than 1000 bytes"):
+            await api.get(PATH, Some)
+
+
+async def test_what_has_no_items_is_no_empty_list() -> None:
+    async with served(answering('{"metadata": {}}')) as api:
+        with pytest.raises(KubernetesAway, match="not Kubernetes'"):
+            await api.list(PATH)
+
+
+async def test_a_token_that_no_header_can_hold_is_told(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("two\nlines\n")
+    async with served(answering('{"metadata": {}}'), token_file=token) as api:
+        with pytest.raises(KubernetesAway, match="token") as said:
+            await api.get(PATH, Some)
+    assert "lines" not in str(said.value)

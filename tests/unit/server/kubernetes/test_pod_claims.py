@@ -1,16 +1,19 @@
 """What hosts may claim for pods, and what becomes of ports whose owner is gone."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from tests.doubles.http import Client
 from tests.doubles.kube_lists import KubeLists
 
+from netwright.kubernetes.objects import Metadata, Some
 from netwright.model.resources import DEFAULT_PROJECT, Port
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import TokenAuthenticator
 from netwright.server.core import Core
+from netwright.server.kubernetes import clusters
 from netwright.server.kubernetes.checking import PodClaims
 from netwright.server.kubernetes.clusters import Cluster
 from netwright.server.kubernetes.sweeping import Sweeper
@@ -315,3 +318,36 @@ async def test_a_pod_that_has_the_name_meanwhile_keeps_it(
 
     monkeypatch.setattr(PodClaims, "check", overtaken)
     assert "meanwhile" in await world.refused("node2", port("thief", "k/web/db"), 409)
+
+
+async def test_what_is_no_cluster_tells_of_no_owner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a proxy that answers everything alike."""
+    world.kube.put(PODS, "single", "web")
+    one = port("single")
+    await world.made("node1", one)
+    await world.end("node1", one)
+
+    async def nothing(*_: Any, **__: Any) -> Some:
+        return Some(metadata=Metadata())
+
+    monkeypatch.setattr(world.kube, "get", nothing)
+    world.kube.delete(PODS, "single", "web")
+    await world.sweeper.sweep()
+    assert await world.names() == {"k/web/single"}
+
+
+async def test_no_claim_waits_for_a_slow_kube_apiserver_for_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: Any, **__: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(clusters, "ASKED_S_MAX", 0.05)
+    monkeypatch.setattr(world.kube, "get", never)
+    monkeypatch.setattr(world.kube, "list", never)
+    async with asyncio.timeout(30.0):
+        outcomes = await world.claim("node1", *(port(f"db-{n}") for n in range(200)))
+    assert {each["error"]["status"] for each in outcomes} == {503}
+    assert "too slow" in outcomes[-1]["error"]["message"]
