@@ -164,7 +164,8 @@ def decommission(world: World, command: DeleteHost) -> int:
     """Forget a host that is gone for good; returns how often its credential was revoked by now.
 
     Raises HostInUse while its agent is heard or bindings stand there: these hold addresses, which
-    only a withdrawal or a fence proves free (laws 2 and 5). Standbys hold none, and go.
+    only a withdrawal or a fence proves free (laws 2 and 5). Standbys hold none, and go. Likewise
+    while nothing but its leaves keeps it from speaking as ports that left it.
     """
     host = _known(world, command.host)
     name = host.name
@@ -183,6 +184,14 @@ def decommission(world: World, command: DeleteHost) -> int:
             f"Host {name} cannot be deleted: {bindings} bindings of ports stand there.",
             next=f"bind these ports to other hosts, or delete them"
             f" (netwright port list --host {name}){fence}",
+        )
+    dropped = sum(one.is_wanted for one in host.port_fences)
+    if dropped and host.state is not HostState.FENCED:
+        raise HostInUse(
+            f"Host {name} cannot be deleted: its leaves drop what it may still say as {dropped}"
+            " ports, which are bound elsewhere by now.",
+            next=f"if it is dead, fence it: {_FENCE} {name}; if it is clean: netwright host unfence"
+            f" {name}",
         )
     for port, standby in here:
         after = withdraw(world, port, standby, Event.UNBIND)
