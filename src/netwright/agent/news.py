@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from netwright.agent.wiring import Wired, WiringStatus
+from netwright.model.conditions import FENCED
 from netwright.model.errors import NetwrightError, Unauthenticated
-from netwright.model.resources import FENCED, Host, HostState, Nic
+from netwright.model.resources import Host, HostState, Nic
 
 NAMED_MAX = 5
 """The most ports that one line names."""

@@ -27,8 +27,8 @@ class Intent(Value, frozen=True, kw_only=True):
 
     `fences` is what the leaves drop of a host (by its name) that no longer may speak for it
     (law 5). `port_fences` are those among them of single ports that left a host, of which it is
-    told how they stand; `lit` are leaves that a host which is heard has a link to, while there are
-    any. `drained` are switches that are taken out of service: traffic shall leave them.
+    told how they stand; `lit` are leaves that a host which is heard may have a link to, while there
+    are any. `drained` are switches that are taken out of service: traffic shall leave them.
     """
 
     topology: Topology = Topology()

@@ -6,7 +6,7 @@ restart: loaded ──────────────┘ (planned from at o
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -193,8 +193,10 @@ def _with_fences(intent: Intent, mirror: Mirror) -> Intent:
         intent = replace(intent, fences=fences)
     if port_fences != intent.port_fences:
         intent = replace(intent, port_fences=port_fences)
-    lit = _lit(intent.topology, mirror) if port_fences else frozenset[str]()
-    return intent if lit == intent.lit else replace(intent, lit=lit)
+    leaves = frozenset[str]()
+    if port_fences:
+        leaves = lit(intent.topology, mirror.of(Kind.HOST).values())
+    return intent if leaves == intent.lit else replace(intent, lit=leaves)
 
 
 def _fences(mirror: Mirror) -> Mapping[str, tuple[Fenced, ...]]:
@@ -221,17 +223,19 @@ def fences_of(host: Host) -> tuple[Fenced, ...]:
     )
 
 
-def _lit(topology: Topology, mirror: Mirror) -> frozenset[str]:
-    """The leaves that a host which is heard has a link to, by its own word."""
-    lit = {
-        (host.name, nic.name)
-        for host in mirror.of(Kind.HOST).values()
-        if host.state is HostState.UP
-        for nic in host.nics
-        if nic.link_up
+def lit(topology: Topology, hosts: Iterable[Host]) -> frozenset[str]:
+    """The leaves that a host which is heard has a link to, unless it says that the link is down.
+
+    One whose agent knows of no such NIC, or not yet, may have it all the same.
+    """
+    heard = {host.name: host for host in hosts if host.state is HostState.UP}
+    dark = {
+        (host.name, nic.name) for host in heard.values() for nic in host.nics if not nic.link_up
     }
     return frozenset(
-        link.upper.node for link in topology.links if (link.lower.node, link.lower.interface) in lit
+        link.upper.node
+        for link in topology.links
+        if link.lower.node in heard and (link.lower.node, link.lower.interface) not in dark
     )
 
 

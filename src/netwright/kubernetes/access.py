@@ -108,7 +108,7 @@ def kubeconfig(text: str, path: Path) -> Access:
         ),
         certificate=_pem(beside, user.client_certificate, user.client_certificate_data, path),
         key=_pem(beside, user.client_key, user.client_key_data, path),
-        token=user.token,
+        token=user.token.strip(),
         token_file=beside / user.token_file if user.token_file else None,
         is_verified=not cluster.insecure_skip_tls_verify,
         server_name=cluster.tls_server_name,

@@ -4,6 +4,7 @@ Credentials are read again when they may have changed: a token's file once it is
 TOKEN_S_MAX, everything after a 401.
 """
 
+import asyncio
 import os
 import ssl
 import tempfile
@@ -39,6 +40,11 @@ SILENCE_S_MAX = WATCH_S + 10.0
 """A watch that brings nothing for longer is dead; not all versions send bookmarks meanwhile."""
 TOKEN_S_MAX = 10.0
 PAGE = 500
+LIST_S_MAX = 120.0
+LISTED_MAX = 1_000_000
+"""Objects; far more than a cluster has of a kind."""
+CONTENT_BYTES_MAX = 256 << 20
+"""Of an answer; kube-apiserver's own are of a page, or of a node's pods."""
 LINE_BYTES_MAX = 4 << 20
 """A line of a watch is an object; etcd's objects are not larger than 1.5 MiB."""
 
@@ -103,7 +109,7 @@ class ApiServer:
         await self.close()
 
     async def close(self) -> None:
-        session, self._session = self._session, None  # nobody gets one that ends
+        session, self._session = self._session, None  # who asks meanwhile opens another
         if session is not None:
             await session.close()
 
@@ -117,12 +123,20 @@ class ApiServer:
 
         Raises as `get`; TooOld when it changed too much between pages.
         """
+        try:
+            async with asyncio.timeout(LIST_S_MAX):
+                return await self._pages(path, {"limit": str(PAGE), **query})
+        except TimeoutError:
+            raise self._away(f"no whole list of {path} within {LIST_S_MAX:g} s") from None
+
+    async def _pages(self, path: str, query: dict[str, str]) -> tuple[tuple[Some, ...], str]:
         found: list[Some] = []
-        query = {"limit": str(PAGE), **query}
         while True:
             content = await self._content(path, query, METADATA_OF_MANY)
             page = self._decoded(path, content, Listed)
             found += page.items or ()
+            if len(found) > LISTED_MAX:
+                raise self._away(f"the list at {path} has more than {LISTED_MAX} objects")
             if not page.metadata.next:
                 return tuple(found), page.metadata.resource_version
             query = {**query, "continue": page.metadata.next}
@@ -156,7 +170,7 @@ class ApiServer:
                 server_hostname=self._access.server_name or None,
             ) as response:
                 if not response.ok:
-                    raise self._refusal(path, response.status, await response.read())
+                    raise self._refusal(path, response.status, await self._read_all(path, response))
                 try:
                     yield Change.BOOKMARK, Some(metadata=Metadata(resource_version=version))
                     async for line in self._lines(response):
@@ -206,11 +220,20 @@ class ApiServer:
                 allow_redirects=False,
                 server_hostname=self._access.server_name or None,
             ) as response:
-                return response.status, await response.read()
+                return response.status, await self._read_all(path, response)
         except TimeoutError:
             raise self._away(f"no answer within {REQUEST_S_MAX:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._away(_reason(error)) from error
+
+    async def _read_all(self, path: str, response: aiohttp.ClientResponse) -> bytes:
+        chunks, size = [], 0
+        async for chunk in response.content.iter_any():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > CONTENT_BYTES_MAX:
+                raise self._away(f"its answer at {path} is longer than {CONTENT_BYTES_MAX} bytes")
+        return b"".join(chunks)
 
     async def _renew(self) -> None:
         """With other certificates all connections are; who waits for an answer asks again."""
@@ -256,6 +279,8 @@ class ApiServer:
     def _headers(self, accept: str) -> dict[str, str]:
         headers = {"Accept": accept, "User-Agent": "netwright"}
         if token := self._current_token():
+            if not (token.isascii() and token.isprintable()):
+                raise self._away("the token for it has characters that no header can hold")
             headers["Authorization"] = f"Bearer {token}"
         return headers
 

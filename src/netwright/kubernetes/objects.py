@@ -91,7 +91,7 @@ class Listed(_Read, frozen=True, kw_only=True):
     """
 
     metadata: _ListMetadata
-    items: tuple[Some, ...] | None = None
+    items: tuple[Some, ...] | None
 
 
 class Change(StrEnum):

@@ -30,6 +30,17 @@ def path_of(text: str) -> Path:
     )
 
 
+def _reason(error: Exception) -> str:
+    """Without the text around, which YAML's own words show: there may be secrets in it."""
+    match error:
+        case yaml.MarkedYAMLError(problem=problem, problem_mark=yaml.Mark(line=line)):
+            return f"{problem}, in line {line + 1}"
+        case yaml.reader.ReaderError(reason=reason, position=position):
+            return f"{reason}, at character {position + 1}"
+        case _:
+            return "it is nested too deeply"
+
+
 class Document:
     """A text of YAML, read once. `value` is what it says, in plain values.
 
@@ -41,17 +52,18 @@ class Document:
         self.source = source
         self._refusal = refusal
         self._lines: dict[Path, int] = {}
-        loader = yaml.SafeLoader(text)
         try:
-            node = loader.get_single_node()
-            if node is None:
-                raise self.error((), "the file is empty")
-            self._index((), node)
-            self.value: Any = loader.construct_document(node)
-        except yaml.YAMLError as error:
-            raise refusal(f"{source}: this is no YAML: {error}") from error
-        finally:
-            loader.dispose()
+            loader = yaml.SafeLoader(text)
+            try:
+                node = loader.get_single_node()
+                if node is None:
+                    raise self.error((), "the file is empty")
+                self._index((), node)
+                self.value: Any = loader.construct_document(node)
+            finally:
+                loader.dispose()
+        except (yaml.YAMLError, RecursionError) as error:
+            raise refusal(f"{source}: this is no YAML: {_reason(error)}") from error
 
     def error(self, path: Path, why: str) -> NetwrightError:
         """The error that names the element, and the nearest line that is known for it."""

@@ -168,7 +168,7 @@ class SubnetInUse(Conflict):
 
 
 class HostInUse(Conflict):
-    """The host's agent is heard, or bindings stand there."""
+    """The host's agent is heard, bindings stand there, or its leaves alone keep it silent."""
 
 
 class VlanIdInUse(Conflict):

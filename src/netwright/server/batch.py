@@ -23,6 +23,7 @@ from netwright.model.quotas import NO_LIMITS
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.server import (
     address_scopes,
+    host_reports,
     hosts,
     networks,
     news,
@@ -305,7 +306,7 @@ def _decide(world: World, command: Command, epoch: str) -> Outcome:
         return decision(world, command)
     match command:
         case ApplyReports():
-            return hosts.apply_reports(world, command, lambda cursor: seq_of(cursor, epoch))
+            return host_reports.apply_reports(world, command, lambda cursor: seq_of(cursor, epoch))
         case ApplyFabricReports():
             return apply_fabric_reports(world, command, lambda cursor: seq_of(cursor, epoch))
         case PerformOperation():

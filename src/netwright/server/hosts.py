@@ -1,40 +1,21 @@
-"""Decisions about hosts: registration, silence, fences, and what they report.
+"""Decisions about hosts: registration, silence, fences, and the devices that they see.
 
 (none) ─register─▶ up ⇄ unknown (silent 15 s, heard again)
 up, unknown ─fence─▶ fenced ─unfence─▶ up
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-import structlog
 from msgspec.structs import replace
 
+from netwright.model.conditions import FENCED, agents_words, but_the_fence, servers_words
 from netwright.model.errors import HostInUse, HostNotFound, StaleEpoch
-from netwright.model.resources import (
-    FENCED,
-    Binding,
-    FencedPort,
-    Host,
-    HostState,
-    Port,
-    Remnant,
-    VifType,
-    agents_words,
-    but_the_fence,
-    servers_words,
-)
-from netwright.model.states import BindingState, Event, Plane
+from netwright.model.resources import Binding, FencedPort, Host, HostState, Port
+from netwright.model.states import BindingState, Event
 from netwright.model.wire import (
-    CAUSE_UNPLUGGED,
     DeviceAnswers,
-    Report,
-    ReportOutcome,
-    ReportResult,
-    ReportResults,
-    ReportStatus,
 )
 from netwright.server.commands import (
-    ApplyReports,
     DeleteHost,
     FenceHost,
     HeartbeatHost,
@@ -42,28 +23,22 @@ from netwright.server.commands import (
     SeeDevices,
     UnfenceHost,
 )
-from netwright.server.overlay.attachments import end, is_fabric
+from netwright.server.overlay.attachments import end
 from netwright.server.overlay.leaf_links import heard
-from netwright.server.overlay.port_fences import lifted, spoken_as, withdrawn_by_agent
+from netwright.server.overlay.port_fences import lifted, spoken_as
 from netwright.server.ports.bindings import (
     offer,
     retry,
     withdraw,
-    withdraw_ahead,
     withdrawn,
 )
 from netwright.server.ports.lifecycle import (
-    TransitionRefused,
     happen,
-    names_of,
     step,
-    was_told,
     with_binding,
 )
 from netwright.server.ports.release import release_if_unbound
 from netwright.server.world import World
-
-log = structlog.get_logger(__name__)
 
 _FENCE = "netwright host fence"
 
@@ -98,7 +73,7 @@ def register(world: World, command: RegisterHost) -> Host:
 
 def heartbeat(world: World, command: HeartbeatHost) -> Host:
     beat = command.heartbeat
-    host = _heard(world, command.host, beat.epoch)
+    host = heard_from(world, command.host, beat.epoch)
     after = replace(host, nics=host.nics if beat.nics is None else beat.nics)
     if beat.conditions is not None:
         others = servers_words(host.conditions)
@@ -141,7 +116,7 @@ def fence(world: World, command: FenceHost) -> Host:
     after = _with_conditions(after, {**host.conditions, FENCED: command.reason}, world.now)
     world.hosts.put(after.name, after)
     cause = f"host {after.name} was fenced: {command.reason}"
-    for port, binding in _ports_on(world, after.name):
+    for port, binding in ports_on(world, after.name):
         _fence_binding(world, port, binding, cause)
     return after
 
@@ -164,7 +139,8 @@ def decommission(world: World, command: DeleteHost) -> int:
     """Forget a host that is gone for good; returns how often its credential was revoked by now.
 
     Raises HostInUse while its agent is heard or bindings stand there: these hold addresses, which
-    only a withdrawal or a fence proves free (laws 2 and 5). Standbys hold none, and go.
+    only a withdrawal or a fence proves free (laws 2 and 5). Standbys hold none, and go. Likewise
+    while nothing but its leaves keeps it from speaking as ports that left it.
     """
     host = _known(world, command.host)
     name = host.name
@@ -173,7 +149,7 @@ def decommission(world: World, command: DeleteHost) -> int:
             f"Host {name} cannot be deleted: its agent is heard.",
             next=f"stop netwright agent on {name} first; it counts as silent after 15 s",
         )
-    here = _ports_on(world, name)
+    here = ports_on(world, name)
     bindings = sum(not binding.is_standby for _, binding in here)
     if bindings:
         fence = (
@@ -183,6 +159,14 @@ def decommission(world: World, command: DeleteHost) -> int:
             f"Host {name} cannot be deleted: {bindings} bindings of ports stand there.",
             next=f"bind these ports to other hosts, or delete them"
             f" (netwright port list --host {name}){fence}",
+        )
+    dropped = sum(one.is_wanted for one in host.port_fences)
+    if dropped and host.state is not HostState.FENCED:
+        raise HostInUse(
+            f"Host {name} cannot be deleted: its leaves drop what it may still say as {dropped}"
+            " ports, which are bound elsewhere by now.",
+            next=f"if it is dead, fence it: {_FENCE} {name}; if it is clean: netwright host unfence"
+            f" {name}",
         )
     for port, standby in here:
         after = withdraw(world, port, standby, Event.UNBIND)
@@ -201,7 +185,7 @@ def see_devices(world: World, command: SeeDevices) -> DeviceAnswers:
 
     For those bound here the underlay's deadline starts.
     """
-    _heard(world, command.host, command.devices.epoch)
+    heard_from(world, command.host, command.devices.epoch)
     found = []
     for port_id in command.devices.port_ids:
         port = world.ports.get(port_id)
@@ -235,115 +219,9 @@ def _is_news(binding: Binding) -> bool:
     return binding.state is BindingState.PREPARING and binding.device_seen_at is None
 
 
-def apply_reports(
-    world: World, command: ApplyReports, seen_up_to: Callable[[str], int] | None = None
-) -> ReportResults:
-    """What the host's agent found, applied to those bindings alone.
-
-    `seen_up_to` turns the cursor of a full set into a place in the event log.
-    """
-    batch = command.batch
-    _heard(world, batch.host, batch.epoch)
-    results = [_apply(world, batch.host, report) for report in batch.reports]
-    if batch.full_set_at is not None and seen_up_to is not None:
-        _absence(world, batch.host, batch.reports, seen_up_to(batch.full_set_at))
-    return ReportResults(results=tuple(results))
-
-
-_EVENT = {
-    ReportStatus.UP: Event.PLANE_UP,
-    ReportStatus.DOWN: Event.PLANE_DOWN,
-    ReportStatus.REFUSED: Event.PLANE_REFUSED,
-}
-
-
-def _apply(world: World, host: str, report: Report) -> ReportResult:
-    subject = report.port_id or report.network_id or ""
-    if report.port_id is None or report.plane is not Plane.UNDERLAY:
-        return ReportResult(id=subject, result=ReportOutcome.UNKNOWN)
-    withdrawn_by_agent(world, host, report)
-    port = world.ports.get(report.port_id)
-    binding = port.binding_on(host) if port else None
-    gone = report.status is ReportStatus.WITHDRAWN
-    if port is None or binding is None:
-        # A withdrawal is always accepted, however old: there is nothing left to withdraw.
-        outcome = ReportOutcome.APPLIED if gone else ReportOutcome.UNKNOWN
-        return ReportResult(id=subject, result=outcome)
-    if gone and report.generation < binding.generation:
-        return ReportResult(id=subject, result=ReportOutcome.APPLIED)
-    if report.generation != binding.generation or _is_refused_on_fabric(world, port, binding):
-        return ReportResult(id=subject, result=ReportOutcome.STALE)
-    try:
-        _take(world, port, binding, report)
-    except TransitionRefused as refusal:
-        log.info("report refused", host=host, port=port.id, why=str(refusal))
-        return ReportResult(id=subject, result=ReportOutcome.STALE)
-    return ReportResult(id=subject, result=ReportOutcome.APPLIED)
-
-
-def _is_refused_on_fabric(world: World, port: Port, binding: Binding) -> bool:
-    """Whether the server found no way to carry it there: no agent's word makes one."""
-    network = world.networks.get(port.network_id)
-    is_ours = binding.vif_type is VifType.BINDING_FAILED and binding.state is BindingState.REFUSED
-    return is_ours and network is not None and is_fabric(network)
-
-
-def _take(world: World, port: Port, binding: Binding, report: Report) -> None:
-    actor = f"agent {binding.host}"
-    if report.status is ReportStatus.WITHDRAWN:
-        release_if_unbound(world, withdrawn(world, port, binding, Event.WITHDRAWN, actor=actor))
-        return
-    event = _EVENT[report.status]
-    if event is Event.PLANE_DOWN and report.cause == CAUSE_UNPLUGGED:
-        event = Event.UNPLUGGED
-    is_ahead = (
-        not binding.active
-        and binding.prepared is None
-        and binding.state is not BindingState.WITHDRAWING
-    )
-    if event is Event.UNPLUGGED and is_ahead:
-        withdraw_ahead(world, port, binding, actor=actor)
-        return
-    after = step(binding, event, now=world.now, cause=report.cause)
-    if after != binding:
-        cause = _cleaned(binding.remnant) if after.remnant is None else ""
-        happen(
-            world,
-            with_binding(port, after),
-            event,
-            actor=actor,
-            binding=after,
-            cause=cause,
-            plane=Plane.UNDERLAY,
-        )
-
-
-def _cleaned(remnant: Remnant | None) -> str:
-    """What a host has shown by wiring a new generation, in words for the port's history."""
-    if remnant is None:
-        return ""
-    return f"the host no longer answers for {names_of(remnant)}"
-
-
-def _absence(world: World, host: str, reports: tuple[Report, ...], seen: int) -> None:
-    """What a full set does not hold is not on the host, if the agent had heard of it by then.
-
-    Of what was decided in this batch it has not. Bare metal is not its to wire or withdraw.
-    """
-    named = {report.port_id for report in reports}
-    for port, binding in _ports_on(world, host):
-        is_news = world.ports.loaded(port.id) is not port
-        if port.id in named or is_news or world.port_seqs[port.id] > seen:
-            continue
-        stands = binding.state in {BindingState.WITHDRAWING, BindingState.UP, BindingState.DOWN}
-        if stands and was_told(binding):
-            gone = withdrawn(world, port, binding, Event.WITHDRAWN, actor=f"agent {host}")
-            release_if_unbound(world, gone)
-
-
 def _fenced_ports(world: World, host: str) -> Iterator[FencedPort]:
     """All that the host may still speak as."""
-    for port, binding in sorted(_ports_on(world, host), key=lambda each: each[0].id):
+    for port, binding in sorted(ports_on(world, host), key=lambda each: each[0].id):
         yield from spoken_as(port, binding)
 
 
@@ -358,12 +236,12 @@ def _fence_binding(world: World, port: Port, binding: Binding, cause: str) -> No
 
 
 def _retry_refused(world: World, name: str) -> None:
-    for port, binding in _ports_on(world, name):
+    for port, binding in ports_on(world, name):
         if binding.state in {BindingState.REFUSED, BindingState.FENCED}:
             retry(world, port, binding, actor="server")
 
 
-def _ports_on(world: World, host: str) -> list[tuple[Port, Binding]]:
+def ports_on(world: World, host: str) -> list[tuple[Port, Binding]]:
     found = []
     for port in world.ports.values():
         binding = port.binding_on(host)
@@ -372,7 +250,7 @@ def _ports_on(world: World, host: str) -> list[tuple[Port, Binding]]:
     return found
 
 
-def _heard(world: World, name: str, epoch: str) -> Host:
+def heard_from(world: World, name: str, epoch: str) -> Host:
     """The host, whose agent has just spoken: if it was silent, what was refused is tried again.
 
     Raises HostNotFound, also when none of its lives is known since a backup was restored, and

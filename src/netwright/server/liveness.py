@@ -10,7 +10,8 @@ fault is more likely here.
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from netwright.model.resources import Host, HostState, agents_words
+from netwright.model.conditions import agents_words
+from netwright.model.resources import Host, HostState
 from netwright.model.wire import Heartbeat
 
 SILENT_AFTER_S = 15.0

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from netwright.model.resources import FENCED, FenceState, Host, HostState, Port, but_the_fence
+from netwright.model.conditions import FENCED, but_the_fence
+from netwright.model.resources import FenceState, Host, HostState, Port
 from netwright.model.states import PortState
 
 PORTS_NAMED_MAX = 20

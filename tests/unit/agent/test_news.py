@@ -2,8 +2,9 @@
 
 from netwright.agent.news import NAMED_MAX, REFUSED_AGAIN_S, Line, News
 from netwright.agent.wiring import Outcome, Wired, WiringStatus
+from netwright.model.conditions import FENCED
 from netwright.model.errors import Unauthenticated, Unavailable
-from netwright.model.resources import FENCED, Host, HostState, Nic
+from netwright.model.resources import Host, HostState, Nic
 
 UP, PENDING = Outcome(status=WiringStatus.UP), Outcome(status=WiringStatus.PENDING)
 REFUSED = Outcome(status=WiringStatus.REFUSED, cause="no such bridge")

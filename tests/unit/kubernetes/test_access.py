@@ -90,3 +90,21 @@ def test_a_pods_service_account(tmp_path: Path) -> None:
 def test_a_process_that_is_in_no_pod_says_so(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match="runs in no pod"):
         service_account("", "", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        'users: [{name: a, user: {token: "secret}}]',
+        "users:\n- user: {token: secret: x}",
+        "users: \t- token: secret",
+        "token: !!python/name:x secret",
+        "token: secret\0",
+        "- " * 5000 + "secret",
+    ],
+)
+def test_what_is_no_kubeconfig_is_told_without_its_secrets(tmp_path: Path, spoilt: str) -> None:
+    """A half-written one is read after a 401: agents get to hear why it was not taken."""
+    with pytest.raises(InvalidConfiguration, match="this is no YAML: ") as said:
+        kubeconfig(spoilt, tmp_path / "config")
+    assert "secret" not in str(said.value)

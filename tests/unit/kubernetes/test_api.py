@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
+from msgspec.structs import replace
 
+from netwright.kubernetes import api as api_module
 from netwright.kubernetes.access import Access
 from netwright.kubernetes.api import ApiServer, KubernetesAway, KubernetesDenied, NotThere, TooOld
 from netwright.kubernetes.objects import Change, Some
@@ -146,31 +147,61 @@ async def test_nobody_who_listens_is_away() -> None:
     assert isinstance(away.value, KubernetesAway)
 
 
-async def test_credentials_are_renewed_while_others_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections take a while to end; nobody is given one that does."""
-    tokens = ["old"]
+async def test_who_asks_while_credentials_are_renewed_is_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Connections with the earlier ones are being closed meanwhile."""
+    close = ClientSession.close
 
     async def handler(request: web.Request) -> web.Response:
-        is_known = request.headers.get("Authorization") == "Bearer new"
-        return web.json_response({"metadata": {"name": "p"}}, status=200 if is_known else 401)
+        if request.headers.get("Authorization") != "Bearer new":
+            return web.Response(status=401)
+        return web.json_response({"metadata": {"name": "p"}})
 
-    close, ends = aiohttp.ClientSession.close, asyncio.Event()
+    async with served(handler) as api:
+        renewed = replace(api._access, token="new")
+        meanwhile: list[Some] = []
 
-    async def slowly(session: aiohttp.ClientSession) -> None:
-        await close(session)
-        await ends.wait()
+        async def closed(session: ClientSession) -> None:
+            await close(session)
+            if not meanwhile:
+                meanwhile.append(await api.get(PATH, Some))
 
-    async with served(handler) as plain:
-        api = ApiServer(lambda: Access(server=plain.url, token=tokens[-1]))
-        with pytest.raises(KubernetesDenied):
+        monkeypatch.setattr(ClientSession, "close", closed)
+        api._read = lambda: renewed
+        found = await api.get(PATH, Some)
+        assert meanwhile == [found]
+
+
+async def test_a_list_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_module, "LISTED_MAX", 3)
+
+    async def handler(request: web.Request) -> web.Response:
+        item = {"metadata": {"name": "p"}}
+        return web.json_response({"metadata": {"continue": "again"}, "items": [item]})
+
+    async with served(handler) as api:
+        with pytest.raises(KubernetesAway, match="more than 3"):
+            await api.list(PATH)
+
+
+async def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_module, "CONTENT_BYTES_MAX", 1000)
+    async with served(answering(" " * 1001 + '{"metadata": {}}')) as api:
+        with pytest.raises(KubernetesAway, match="longer than 1000 bytes"):
             await api.get(PATH, Some)
-        tokens.append("new")
-        monkeypatch.setattr(aiohttp.ClientSession, "close", slowly)
-        renewing = asyncio.create_task(api.get(PATH, Some))
-        async with asyncio.timeout(5):
-            while api._session is not None and not api._session.closed:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.001)
-            assert (await api.get(PATH, Some)).metadata.name == "p"
-            ends.set()
-            assert (await renewing).metadata.name == "p"
-            await api.close()
+
+
+async def test_what_has_no_items_is_no_empty_list() -> None:
+    async with served(answering('{"metadata": {}}')) as api:
+        with pytest.raises(KubernetesAway, match="not Kubernetes'"):
+            await api.list(PATH)
+
+
+async def test_a_token_that_no_header_can_hold_is_told(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("two\nlines\n")
+    async with served(answering('{"metadata": {}}'), token_file=token) as api:
+        with pytest.raises(KubernetesAway, match="token") as said:
+            await api.get(PATH, Some)
+    assert "lines" not in str(said.value)

@@ -10,7 +10,9 @@ from netwright.model.resources import DEFAULT_PROJECT, Network, Port
 from netwright.model.wire import CONTAINER_OWNER
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
+from netwright.server.api.v1 import containers
 from netwright.server.auth import TokenAuthenticator
+from netwright.server.commands import Command
 from netwright.server.core import Core
 from netwright.server.metrics import Metrics
 
@@ -241,6 +243,40 @@ async def test_what_fields_do_not_mean_together_fails_alone(
     assert refused["error"]["status"] == 400
     assert says in refused["error"]["message"]
     assert made["port"]["unique_name"] == "web-1"
+
+
+async def test_not_all_slots_of_many_names_are_looked_up_at_once(
+    world: World, core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each name's slots are read whole: a thousand names would be ten million numbers."""
+    monkeypatch.setattr(containers, "SLOTS_AT_ONCE_MAX", 20_000)
+    commit, under_way, most = core.commit, 0, 0
+
+    async def counted(command: Command) -> Any:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await commit(command)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(core, "commit", counted)
+    ports = [
+        {
+            "unique_name": f"{name}/{{slot}}",
+            "network_labels": "env=prod",
+            "device_id": f"{name}{number}",
+            "slots": 10_000,
+        }
+        for name in "abcde"
+        for number in range(2)
+    ]
+    body = {"epoch": EPOCH, "project_id": DEFAULT_PROJECT, "ports": ports}
+    outcomes = (await world.h1.post(PORTS, body)).json["outcomes"]
+    names = [each["port"]["unique_name"] for each in outcomes]
+    assert names == [f"{name}/{number}" for name in "abcde" for number in range(2)]
+    assert most == 4
 
 
 async def test_an_end_that_names_nobody_is_refused(world: World) -> None:

@@ -20,6 +20,7 @@ from tests.unit.server.overlay_scene import (
     vlans,
 )
 
+from netwright.model.conditions import CABLING, LEAF_LINKS
 from netwright.model.fabric import (
     AttachmentReport,
     FabricReports,
@@ -28,7 +29,7 @@ from netwright.model.fabric import (
     SwitchState,
     SwitchStatus,
 )
-from netwright.model.resources import CABLING, LEAF_LINKS, Port, VnicType
+from netwright.model.resources import Port, VnicType
 from netwright.model.states import AttachmentState, Plane, PortState
 from netwright.model.topology import End
 from netwright.model.wire import Heartbeat, Kind, ReportOutcome, ReportStatus

@@ -8,7 +8,8 @@ from tests.doubles.places import Place
 from tests.doubles.store import ADMIN, Store, register
 from tests.doubles.values import binding, port
 
-from netwright.model.resources import FENCED, Host, HostState, Port
+from netwright.model.conditions import FENCED
+from netwright.model.resources import Host, HostState, Port
 from netwright.model.states import PortState
 from netwright.model.wire import Heartbeat
 from netwright.server.commands import (

@@ -19,6 +19,7 @@ from tests.doubles.store import (
 )
 from tests.unit.server.overlay_scene import attachments, fabric_store, hold_lease
 
+from netwright.model.errors import HostInUse
 from netwright.model.fabric import FabricReports, FenceReport
 from netwright.model.resources import (
     FenceState,
@@ -34,6 +35,7 @@ from netwright.model.wire import CONTAINER_OWNER, Heartbeat, ReportOutcome, Repo
 from netwright.server.commands import (
     CreateNetworks,
     CreateSubnets,
+    DeleteHost,
     FenceHost,
     HeartbeatHost,
     NetworkDraft,
@@ -361,3 +363,19 @@ def explained(store: Store, network_id: str = "red") -> str:
     of = {host: each for (_, host), each in attachments(store).items()}
     network = msgspec.json.decode(body, type=Network)
     return explain(port_of(store), network, hosts, of, store.now).text
+
+
+def test_a_host_whose_leaves_drop_a_port_is_not_forgotten_before_it_is_dead_or_clean(
+    store: Store,
+) -> None:
+    """With it its fences went, and nobody has said that it is dead."""
+    drifted(store)
+    said(store, UP)
+    assert bindings(store) == {"h3": BindingState.PREPARING}
+    with pytest.raises(HostInUse, match="drop what it may still say as 1 ports") as refused:
+        store.do(DeleteHost(caller=ADMIN, host="h1"))
+    assert "host fence h1" in refused.value.next
+    assert "host unfence h1" in refused.value.next
+    store.do(FenceHost(caller=ADMIN, host="h1", reason="it burns"))
+    store.do(DeleteHost(caller=ADMIN, host="h1"))
+    assert store.host("h1") is None

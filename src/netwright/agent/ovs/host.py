@@ -38,7 +38,8 @@ from netwright.agent.wiring import (
     WiringError,
     WiringStatus,
 )
-from netwright.model.resources import UPLINK_LOST, NetworkType, Nic
+from netwright.model.conditions import UPLINK_LOST
+from netwright.model.resources import NetworkType, Nic
 
 ANNOUNCE_AFTER_S = 0.01
 """What is flooded to every port of a network keeps a switch busy: the server hears of it first."""

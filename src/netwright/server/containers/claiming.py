@@ -7,6 +7,8 @@ lives on another host        within its domain   bound here; there it withdraws 
 lives here                   its own container   answered as it is (law 4)
 lives here                   another container   refused, unless the request says that one ended
 lives on                     one that lost it    refused, until that one's end is told (law 3)
+lives on another host        unlike it was when  refused: it was a living pod's meanwhile
+                             Kubernetes was asked
 is no container's, or of a network that the labels do not select, or out of its domain: refused
 """
 
@@ -90,7 +92,7 @@ def _make(world: World, command: ClaimPort, network: Network) -> Port:
 def _obstacle(world: World, command: ClaimPort, port: Port) -> Conflict | None:
     """Why the container cannot have this port; None: it can."""
     draft, network = command.draft, network_of(world, port)
-    refusal = _mismatch(draft, port, network) or _newer(draft, port)
+    refusal = _mismatch(draft, port, network) or _newer(draft, port) or _another_pods(command, port)
     if refusal is not None:
         return refusal
     if is_live(port) and host_of(port) == draft.host:
@@ -128,6 +130,21 @@ def _newer(draft: PortDraft, port: Port) -> Conflict | None:
         f"unique_name '{port.unique_name}' is of {holder(port)}, which claimed it from container"
         f" {draft.device_id}.",
         next="end the older container (CNI DEL), and start it anew if it shall have the name",
+    )
+
+
+def _another_pods(command: ClaimPort, port: Port) -> Conflict | None:
+    """A pod on another host has it, of which nobody has asked whether it is over."""
+    pod = None if port.claim is None else port.claim.pod
+    if command.takes_from is None or pod is None:
+        return None
+    is_elsewhere = is_live(port) and host_of(port) != command.draft.host
+    own = "" if command.pod is None else command.pod.uid
+    if not is_elsewhere or pod.uid in {own, command.takes_from}:
+        return None
+    return UniqueNameConflict(
+        f"unique_name '{port.unique_name}' is of {holder(port)}, which claimed it meanwhile.",
+        next="ask again, should that pod be over",
     )
 
 

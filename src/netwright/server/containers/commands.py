@@ -8,7 +8,9 @@ class ClaimPort(Command, frozen=True, kw_only=True):
     """Have the port of this name for a container on `draft.host`: made, bound or moved there.
 
     `epoch` is the life of the host's agent that asks. With `slots` the draft's unique name is a
-    template. `wire.ContainerPort` says what the rest means. The result is the Port.
+    template. Where pods' claims are checked, it takes no port from a pod that lives on another host
+    but from that of uid `takes_from`, which is known to be over; None: nobody checks.
+    `wire.ContainerPort` says what the rest means. The result is the Port.
     """
 
     epoch: str
@@ -18,6 +20,7 @@ class ClaimPort(Command, frozen=True, kw_only=True):
     pod: PodIdentity | None = None
     replaces: str = ""
     attempt: int = 0
+    takes_from: str | None = None
 
 
 class EndClaim(Command, frozen=True, kw_only=True):

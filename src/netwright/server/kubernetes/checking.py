@@ -1,6 +1,8 @@
 """Checks the claims of one request against Kubernetes, before they are decided.
 
-no pod ─▶ no name of a cluster's │ a pod ─▶ it runs on that host ─▶ who has its name is over
+no pod ─▶ no name of a cluster's       ─┐
+a pod  ─▶ none of another cluster's,   ─┴▶ who has its name is over
+          and it runs on that host
 """
 
 import asyncio
@@ -12,6 +14,7 @@ from netwright.model.containers import PodIdentity
 from netwright.model.errors import NetwrightError
 from netwright.model.resources import Port
 from netwright.model.wire import ContainerPort
+from netwright.server.api.v1.pod_checks import Checked
 from netwright.server.kubernetes import verdicts
 from netwright.server.kubernetes.clusters import Cluster, Verdict
 from netwright.server.queries import Query, Reader
@@ -25,7 +28,7 @@ class PodClaims:
 
     async def check(
         self, reader: Reader, project_id: str, host: str, ports: Sequence[ContainerPort]
-    ) -> Sequence[ContainerPort | NetwrightError]:
+    ) -> Sequence[Checked | NetwrightError]:
         found = await self._verify(host, ports)
         holders = await self._holders(reader, project_id, ports)
         return await asyncio.gather(
@@ -37,11 +40,13 @@ class PodClaims:
 
     async def _settled(
         self, wanted: ContainerPort, pod: Verdict | None, port: Port | None
-    ) -> ContainerPort | NetwrightError:
-        if not isinstance(pod, PodIdentity):
-            return wanted if pod is None else pod
+    ) -> Checked | NetwrightError:
+        if isinstance(pod, NetwrightError):
+            return pod
+        holder = None if port is None or port.claim is None else port.claim.pod
         refusal = None if port is None else await self._holder_lives(port, pod)
-        return refusal or replace(wanted, pod=pod)
+        takes_from = "" if holder is None else holder.uid
+        return refusal or Checked(replace(wanted, pod=pod), takes_from)
 
     async def _verify(self, host: str, ports: Sequence[ContainerPort]) -> list[Verdict | None]:
         """None for what is no pod's, such as a podman host's."""
@@ -49,12 +54,13 @@ class PodClaims:
         of_cluster: dict[str, list[tuple[int, PodIdentity]]] = {}
         names = self._clusters.keys()
         for index, wanted in enumerate(ports):
-            if wanted.pod is None:
-                answers[index] = verdicts.reserved(wanted.unique_name, names)
-            elif wanted.pod.cluster in self._clusters:
-                of_cluster.setdefault(wanted.pod.cluster, []).append((index, wanted.pod))
-            else:
-                answers[index] = verdicts.unknown_cluster(wanted.pod, names)
+            pod = wanted.pod
+            if pod is not None and pod.cluster not in names:
+                answers[index] = verdicts.unknown_cluster(pod, names)
+            elif denied := verdicts.reserved(wanted.unique_name, pod, names):
+                answers[index] = denied
+            elif pod is not None:
+                of_cluster.setdefault(pod.cluster, []).append((index, pod))
         for name, asked in of_cluster.items():
             found = await self._clusters[name].verify(host, [pod for _, pod in asked])
             for (index, _), answer in zip(asked, found, strict=True):
@@ -64,8 +70,8 @@ class PodClaims:
     async def _holders(
         self, reader: Reader, project_id: str, ports: Sequence[ContainerPort]
     ) -> Mapping[str, Port]:
-        """The ports that lasting names have now; a slot's is never one that lives."""
-        names = {each.unique_name for each in ports if each.keep and not each.slots}
+        """The ports that names have now; a slot's is never one that lives."""
+        names = {each.unique_name for each in ports if not each.slots}
         if not names:
             return {}
         wanted = (("unique_name", tuple(names)), ("project_id", (project_id,)))
@@ -75,15 +81,18 @@ class PodClaims:
             if port.unique_name is not None
         }
 
-    async def _holder_lives(self, port: Port, claimant: PodIdentity) -> NetwrightError | None:
-        """Why the pod cannot have a port that another pod has; None: that one is over.
+    async def _holder_lives(
+        self, port: Port, claimant: PodIdentity | None
+    ) -> NetwrightError | None:
+        """Why nobody else can have a port that a pod has; None: that one is over.
 
         A node that was taken over cannot take a living pod's name, whatever pods of its own run.
         """
         claim = port.claim
         if claim is None or claim.is_ended or (holder := claim.pod) is None:
             return None
-        if holder.uid == claimant.uid or holder.cluster not in self._clusters:
+        is_own = claimant is not None and holder.uid == claimant.uid
+        if is_own or holder.cluster not in self._clusters:
             return None
         try:
             node = await self._clusters[holder.cluster].node_of(holder)

@@ -1,7 +1,8 @@
 """Asks clusters about pods that hosts claim ports for, and remembers what is always so.
 
     claims of one request ─▶ known? ─▶ more than a few of one host: one list of its pods ─▶ known?
-                                └─ few, or still unknown: a GET for each, ASKED_AT_ONCE_MAX at once
+                                └─ few, or still unknown: a GET for each, ASKED_AT_ONCE_MAX at once,
+                                   and no longer than ASKED_S_MAX with the wait for its turn
 
 A pod's uid and node never change, so that what was verified once serves while kube-apiserver is
 away: a known pod's container starts anew.
@@ -9,14 +10,15 @@ away: a known pod's container starts anew.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import structlog
 from msgspec.structs import replace
 
-from netwright.kubernetes.api import NotThere, TooOld
+from netwright.kubernetes.api import KubernetesAway, NotThere, TooOld
 from netwright.kubernetes.objects import PodObject, Some
 from netwright.model.containers import OwnerReference, PodIdentity
 from netwright.model.errors import NetwrightError
@@ -26,6 +28,7 @@ from netwright.server.kubernetes.verdicts import REPLICA_SET, Verified
 REMEMBERED_MAX = 100_000
 """Pods; beyond, the one that was asked for longest ago is forgotten."""
 ASKED_AT_ONCE_MAX = 16
+ASKED_S_MAX = 15.0
 LISTED_FROM = 4
 """As many unknown pods of one host are worth a list."""
 _PODS = "/api/v1/pods"
@@ -73,7 +76,7 @@ class Cluster:
     async def node_of(self, pod: PodIdentity) -> str:
         """The node where the pod runs now; "" when it is over. Raises why that is not known."""
         try:
-            async with self._asking:
+            async with self._turn():
                 found = await self.api.get(_path(pod), PodObject)
         except NotThere:
             return ""
@@ -95,7 +98,7 @@ class Cluster:
 
     async def _ask(self, pod: PodIdentity) -> Verified | None:
         try:
-            async with self._asking:
+            async with self._turn():
                 found = verdicts.verified(await self.api.get(_path(pod), PodObject))
         except NotThere:
             return None
@@ -107,7 +110,8 @@ class Cluster:
         """Of what kube-apiserver has at hand: who is missing is asked for by itself."""
         query = {"fieldSelector": f"spec.nodeName={host}", "resourceVersion": "0"}
         try:
-            found, _ = await self.api.list(_PODS, **query)
+            async with self._turn():
+                found, _ = await self.api.list(_PODS, **query)
         except (NetwrightError, TooOld) as error:
             log.info("a host's pods are not listed", host=host, why=str(error))
             return
@@ -124,7 +128,7 @@ class Cluster:
             group = f"/apis/{owner.api_version}/namespaces/{quote(pod.namespace, safe='')}"
             path = f"{group}/replicasets/{quote(owner.name, safe='')}"
             try:
-                async with self._asking:
+                async with self._turn():
                     found = await self.api.get(path, Some, metadata_only=True)
             except NotThere:
                 return owner
@@ -132,6 +136,19 @@ class Cluster:
             made_by = (verdicts.reference(found.metadata.controller) if is_same else None) or owner
             _put(self._makers, owner.uid, made_by)
         return made_by
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Raises KubernetesAway, so that questions of hosts that have given up do not pile up."""
+        try:
+            async with asyncio.timeout(ASKED_S_MAX), self._asking:
+                yield
+        except TimeoutError:
+            raise KubernetesAway(
+                f"kube-apiserver {self.url} is too slow: no answer within {ASKED_S_MAX:g} s, with"
+                " the wait for other questions.",
+                next="Look at kube-apiserver; ask again.",
+            ) from None
 
     def _remember(self, pod: Verified) -> None:
         _put(self._known, pod.uid, pod)

@@ -122,6 +122,11 @@ class Sweeper:
         """Raises NotThere when another cluster answers: in that one everybody's owner is gone."""
         found = await cluster.api.get("/api/v1/namespaces/kube-system", Some, metadata_only=True)
         uid = found.metadata.uid
+        if not uid:
+            raise NotThere(
+                f"What answers for cluster {cluster.name} gives namespace kube-system no uid.",
+                next="Look at what is between this server and kube-apiserver.",
+            )
         if self._seen.setdefault(cluster.name, uid) != uid:
             raise NotThere(
                 f"What answers for cluster {cluster.name} is another cluster than before (uid {uid}"

@@ -4,10 +4,11 @@ A node may claim for a pod only what Kubernetes says runs there: else any host t
 could take any pod's address (law 3).
 """
 
+import re
 from collections.abc import Collection
 
 from netwright.kubernetes.objects import Owner, PodObject
-from netwright.model.containers import OwnerReference, PodIdentity
+from netwright.model.containers import SLOT, OwnerReference, PodIdentity
 from netwright.model.errors import Denied, NetwrightError, Unavailable, UniqueNameConflict
 from netwright.model.resources import Value
 
@@ -92,18 +93,24 @@ def not_known(pod: PodIdentity, host: str, error: NetwrightError) -> Unavailable
     )
 
 
-def reserved(name: str, clusters: Collection[str]) -> Denied | None:
-    """Why a name cannot be asked for without a pod; None: it can.
+def reserved(name: str, claimed: PodIdentity | None, clusters: Collection[str]) -> Denied | None:
+    """Why a name cannot be asked for by who is no pod of the cluster's; None: it can.
 
-    A name that begins with a cluster's is its pods', who are checked.
+    A name that begins with a cluster's is its pods', who are checked. One that holds `{slot}` may
+    come to begin so.
     """
-    cluster, is_path, _ = name.partition("/")
-    if not is_path or cluster not in clusters:
+    begin, is_path, _ = name.partition("/")
+    words = "[0-9]+".join(map(re.escape, begin.split(SLOT)))
+    own = None if claimed is None else claimed.cluster
+    whose = [each for each in clusters if each != own and re.fullmatch(words, each)]
+    if not is_path or not whose:
         return None
+    by = f"by pod {claimed} of cluster {own}" if claimed is not None else "without a pod"
     return Denied(
-        f"unique_name '{name}' is asked for without a pod, but names that begin with '{cluster}/'"
-        f" are those of Kubernetes cluster {cluster}'s pods.",
-        next="Set [agent] kubernetes on that host, or begin portName with another word.",
+        f"unique_name '{name}' is asked for {by}, but names that begin with '{whose[0]}/' are"
+        f" those of Kubernetes cluster {whose[0]}'s pods.",
+        next="Set [agent] kubernetes on that host and the network configuration's cluster, or begin"
+        " portName with another word.",
     )
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
+from netwright.model.conditions import CABLING, LEAF_LINKS
 from netwright.model.fabric import LeafLink, LinkReport, LinkState, SwitchState
-from netwright.model.resources import CABLING, LEAF_LINKS, Host
+from netwright.model.resources import Host
 from netwright.model.topology import Link, Topology
 from netwright.model.vlan_domains import host_links
 from netwright.server.overlay.inventory import Inventory

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from netwright.model.conditions import FENCED, UPLINK_LOST, agents_words, but_the_fence
 from netwright.model.planes import has_device, needed_planes
 from netwright.model.resources import (
-    FENCED,
-    UPLINK_LOST,
     Attachment,
     Binding,
     FenceState,
@@ -15,8 +14,6 @@ from netwright.model.resources import (
     NetworkType,
     Port,
     VifType,
-    agents_words,
-    but_the_fence,
 )
 from netwright.model.states import MEANING, AttachmentState, BindingState, Plane, PortState
 from netwright.model.wire import CONTAINER_OWNER

@@ -1,16 +1,19 @@
 """What hosts may claim for pods, and what becomes of ports whose owner is gone."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from tests.doubles.http import Client
 from tests.doubles.kube_lists import KubeLists
 
+from netwright.kubernetes.objects import Metadata, Some
 from netwright.model.resources import DEFAULT_PROJECT, Port
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import TokenAuthenticator
 from netwright.server.core import Core
+from netwright.server.kubernetes import clusters
 from netwright.server.kubernetes.checking import PodClaims
 from netwright.server.kubernetes.clusters import Cluster
 from netwright.server.kubernetes.sweeping import Sweeper
@@ -36,7 +39,11 @@ class World:
         self.sweeper = Sweeper((cluster,), core.reader, core.commit, every_s=1.0)
         identity = TokenAuthenticator("admin", b"x")
         edge = Edge(
-            core, identity, Metrics(), body_bytes_max=1 << 20, pods=PodClaims({"k": cluster})
+            core,
+            identity,
+            Metrics(),
+            body_bytes_max=1 << 20,
+            pods=PodClaims({"k": cluster, "k1": Cluster("k1", KubeLists())}),
         )
         served = application(edge)
         self._admin = Client(served, {"x-auth-token": "admin", "x-project-id": DEFAULT_PROJECT})
@@ -128,7 +135,10 @@ async def test_another_node_has_not(world: World) -> None:
         (port("gone"), "Kubernetes does not know"),
         (port("db-0", uid="an-older-one"), "another pod now, of uid uid-db-0, on node node1"),
         (port("waiting"), "is not scheduled yet"),
-        (port("db-0", cluster="other"), "cluster 'other', which this server cannot ask; it asks k"),
+        (
+            port("db-0", cluster="other"),
+            "cluster 'other', which this server cannot ask; it asks k, k1",
+        ),
     ],
 )
 async def test_what_kubernetes_does_not_say_is_refused(
@@ -254,3 +264,90 @@ async def test_nobodys_owner_is_gone_while_that_is_not_known(world: World) -> No
     world.kube.put(NAMESPACES, "kube-system", uid="another-cluster")
     await world.sweeper.sweep()
     assert await world.names() == {"k/web/db-0"}
+
+
+@pytest.mark.parametrize("keep", ["", "1h"])
+async def test_a_name_that_is_not_to_be_kept_is_no_more_a_thiefs(world: World, keep: str) -> None:
+    world.kube.put(PODS, "db-0", "web")
+    world.kube.put(PODS, "thief", "web", node="node2")
+    await world.made("node1", port("db-0", "k/web/db"))
+    thief = {**port("thief", "k/web/db"), "keep": keep}
+    assert "is pod web/db-0's" in await world.refused("node2", thief, 409)
+
+
+async def test_a_living_pods_name_is_not_taken_without_a_pod(world: World) -> None:
+    """Also one that does not begin with its cluster's."""
+    world.kube.put(PODS, "db-0", "web")
+    one = port("db-0", "web/db")
+    before = await world.made("node1", one)
+    bare = {
+        "unique_name": "web/db", "network_labels": "env=prod", "device_id": "thief", "keep": "1h"
+    }  # fmt: skip
+    assert "is pod web/db-0's" in await world.refused("node2", bare, 409)
+    await world.end("node1", one)
+    assert (await world.made("node2", bare))["id"] == before["id"]
+
+
+async def test_no_slot_makes_a_clusters_name(world: World) -> None:
+    name = "k{slot}/web/db"  # k1 is a cluster, too
+    bare = {"network_labels": "env=prod", "device_id": "c", "slots": 20, "unique_name": name}
+    assert "error" not in (await world.claim("node1", {**bare, "unique_name": "p{slot}/db"}))[0]
+    assert "without a pod" in await world.refused("node1", bare, 403)
+
+
+async def test_a_pod_has_no_name_of_another_clusters(world: World) -> None:
+    world.kube.put(PODS, "db-0", "web")
+    message = await world.refused("node1", port("db-0", "k1/web/db-0"), 403)
+    assert "of cluster k" in message
+    assert "cluster k1's pods" in message
+
+
+async def test_a_pod_that_has_the_name_meanwhile_keeps_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the question who has it and the decision."""
+    world.kube.put(PODS, "db-0", "web")
+    world.kube.put(PODS, "thief", "web", node="node2")
+    asked = PodClaims.check
+
+    async def overtaken(self: PodClaims, *of: Any) -> Any:
+        checked = await asked(self, *of)
+        monkeypatch.setattr(PodClaims, "check", asked)
+        await world.made("node1", port("db-0", "k/web/db"))
+        return checked
+
+    monkeypatch.setattr(PodClaims, "check", overtaken)
+    assert "meanwhile" in await world.refused("node2", port("thief", "k/web/db"), 409)
+
+
+async def test_what_is_no_cluster_tells_of_no_owner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a proxy that answers everything alike."""
+    world.kube.put(PODS, "single", "web")
+    one = port("single")
+    await world.made("node1", one)
+    await world.end("node1", one)
+
+    async def nothing(*_: Any, **__: Any) -> Some:
+        return Some(metadata=Metadata())
+
+    monkeypatch.setattr(world.kube, "get", nothing)
+    world.kube.delete(PODS, "single", "web")
+    await world.sweeper.sweep()
+    assert await world.names() == {"k/web/single"}
+
+
+async def test_no_claim_waits_for_a_slow_kube_apiserver_for_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: Any, **__: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(clusters, "ASKED_S_MAX", 0.05)
+    monkeypatch.setattr(world.kube, "get", never)
+    monkeypatch.setattr(world.kube, "list", never)
+    async with asyncio.timeout(30.0):
+        outcomes = await world.claim("node1", *(port(f"db-{n}") for n in range(200)))
+    assert {each["error"]["status"] for each in outcomes} == {503}
+    assert "too slow" in outcomes[-1]["error"]["message"]

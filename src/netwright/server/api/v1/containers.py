@@ -9,8 +9,9 @@ with what networks those may use, and in no other way.
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from typing import TypeAlias
 
 from netwright.model.containers import SLOT, WHILE_OWNER_EXISTS, keep_s
 from netwright.model.errors import (
@@ -35,10 +36,15 @@ from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.v1.hosts import host_of
-from netwright.server.api.v1.pod_checks import PodChecks
+from netwright.server.api.v1.pod_checks import Checked, PodChecks
 from netwright.server.api.v2 import values
 from netwright.server.commands import Caller, PortDraft
 from netwright.server.containers.commands import ClaimPort, EndClaim
+
+SLOTS_AT_ONCE_MAX = 100_000
+"""Of all names: their holders are read at once, and others' commands wait meanwhile (0.2 s)."""
+
+_Asked: TypeAlias = Checked | NetwrightError
 
 _wanted = Shape(ContainerPorts)
 _ended = Shape(EndedContainerPorts)
@@ -57,10 +63,15 @@ def routes(projects: Collection[str], pods: PodChecks | None = None) -> tuple[Ro
 async def _make(projects: Collection[str], pods: PodChecks | None, call: Call) -> Reply:
     host, body = host_of(call), _wanted.decode(await call.body())
     caller = await _agent(call, projects, host, body)
-    asked: Sequence[ContainerPort | NetwrightError] = body.ports
-    if pods is not None:
+    asked: Sequence[_Asked]
+    if pods is None:
+        asked = [Checked(each) for each in body.ports]
+    else:
         asked = await pods.check(call.service.reader, body.project_id, host, body.ports)
-    return await _each(_make_one(call, caller, host, body.epoch, each) for each in asked)
+    made: list[ContainerPortOutcome] = []
+    for part in _parts(asked):
+        made += await _each(_make_one(call, caller, host, body.epoch, each) for each in part)
+    return _told(made)
 
 
 async def _end(projects: Collection[str], call: Call) -> Reply:
@@ -79,7 +90,7 @@ async def _end(projects: Collection[str], call: Call) -> Reply:
         )
         for each in body.ended
     ]
-    return await _each(_end_one(call, end) for end in ends)
+    return _told(await _each(_end_one(call, end) for end in ends))
 
 
 async def _agent(
@@ -104,10 +115,11 @@ async def _agent(
 
 
 async def _make_one(
-    call: Call, caller: Caller, host: str, epoch: str, wanted: ContainerPort | NetwrightError
+    call: Call, caller: Caller, host: str, epoch: str, asked: _Asked
 ) -> ContainerPortOutcome:
-    if isinstance(wanted, NetwrightError):
-        raise wanted
+    if isinstance(asked, NetwrightError):
+        raise asked
+    wanted = asked.wanted
     _check(wanted)
     draft = PortDraft(
         id=new_id(),
@@ -129,6 +141,7 @@ async def _make_one(
         pod=wanted.pod,
         replaces=wanted.replaces,
         attempt=wanted.attempt,
+        takes_from=asked.takes_from,
     )
     return ContainerPortOutcome(port=await call.service.commit(claim))
 
@@ -154,11 +167,31 @@ async def _end_one(call: Call, end: EndClaim) -> ContainerPortOutcome:
     return ContainerPortOutcome()
 
 
-async def _each(attempts: Iterable[Awaitable[ContainerPortOutcome]]) -> Reply:
+def _parts(asked: Iterable[_Asked]) -> Iterator[list[_Asked]]:
+    """In order, such that those of a part wish for not too many different slots."""
+    part: list[_Asked] = []
+    wished: dict[str, int] = {}
+    for each in asked:
+        if isinstance(each, Checked) and each.wanted.slots:
+            name, slots = each.wanted.unique_name, each.wanted.slots
+            more = {**wished, name: max(slots, wished.get(name, 0))}
+            if part and sum(more.values()) > SLOTS_AT_ONCE_MAX:
+                yield part
+                part, more = [], {name: slots}
+            wished = more
+        part.append(each)
+    yield part
+
+
+async def _each(
+    attempts: Iterable[Awaitable[ContainerPortOutcome]],
+) -> list[ContainerPortOutcome]:
     """All at once, which are one commit or few; each one's outcome in order."""
-    return json_reply(
-        ContainerPortOutcomes(outcomes=tuple(await asyncio.gather(*map(_said, attempts))))
-    )
+    return await asyncio.gather(*map(_said, attempts))
+
+
+def _told(outcomes: Iterable[ContainerPortOutcome]) -> Reply:
+    return json_reply(ContainerPortOutcomes(outcomes=tuple(outcomes)))
 
 
 async def _said(attempt: Awaitable[ContainerPortOutcome]) -> ContainerPortOutcome:
