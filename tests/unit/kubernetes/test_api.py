@@ -1,6 +1,5 @@
 """kube-apiserver's answers, of a double that speaks plain HTTP."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
