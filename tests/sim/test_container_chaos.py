@@ -34,11 +34,15 @@ DEADLINE_MS = 4000
 
 
 class Life:
-    """One of the agent's: once it is over, nothing that it still does has an effect."""
+    """One of the agent's: once it is over, nothing that it still does has an effect.
 
-    def __init__(self, random: Random) -> None:
+    What it was at stands still from then on, and ends with the history.
+    """
+
+    def __init__(self, random: Random, history_ended: asyncio.Event) -> None:
         self.over = asyncio.Event()
         self._random = random
+        self._history_ended = history_ended
 
     async def effect(self, work: Callable[[], Awaitable[T]], *, leaves: bool = False) -> T:
         """Whatever `work` does takes its time; what `leaves` the host goes on without the agent."""
@@ -50,7 +54,8 @@ class Life:
     async def _time(self, *, is_awaited: bool = True) -> None:
         await asyncio.sleep(self._random.uniform(0, SLOW_S_MAX))
         if self.over.is_set() and is_awaited:
-            await asyncio.Event().wait()
+            await self._history_ended.wait()
+            raise asyncio.CancelledError
 
 
 class Fated:
@@ -131,7 +136,8 @@ class SimulatedHost(HostDouble):
 
     def __init__(self, directory: Path, random: Random) -> None:
         self.random = random
-        self.life = Life(random)
+        self.history_ended = asyncio.Event()
+        self.life = Life(random, self.history_ended)
         self.told: deque[tuple[Port, bool]] = deque()
         self.is_lossy = True
         self.tasks: list[asyncio.Task[Any]] = []
@@ -144,7 +150,7 @@ class SimulatedHost(HostDouble):
         return RecordsOfLife(self.directory, self.life)
 
     def begin_life(self) -> None:
-        self.life = Life(self.random)
+        self.life = Life(self.random, self.history_ended)
         server, veths, plugs = self.of
         self.server = LossyServer(server, self.life, self.random)  # type: ignore[assignment]
         self.server.share = LOST_SHARE if self.is_lossy else 0.0  # type: ignore[attr-defined]
@@ -312,6 +318,8 @@ async def history(directory: Path, seed: int) -> dict[Any, int]:
     assert host.reconciler.conditions() == {}, seed
     found = dict(host.reconciler.found)
     pump.cancel()
+    host.life.over.set()
+    host.history_ended.set()
     return found
 
 
