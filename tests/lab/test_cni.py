@@ -233,7 +233,7 @@ def test_while_the_server_is_away_containers_end_and_those_that_begin_wait(
     nova: Orchestrator, hosts: Hosts
 ) -> None:
     near, _ = hosts
-    near.begin("a", "b")
+    near.begin("a", "b", "c")
     near.add("a")
     with ThreadPoolExecutor(1) as pool:
         faults.fail(nova.lab, "process:mgmt/server")
@@ -244,7 +244,7 @@ def test_while_the_server_is_away_containers_end_and_those_that_begin_wait(
             assert (refused.code, refused.out["code"]) == (1, 11)
             assert eventually(lambda: near.run("STATUS").code == 1, SOON_S)
             assert near.run("STATUS").out["code"] == 50
-            waiting = pool.submit(near.add, "b")
+            waiting = pool.submit(near.add, "c")
         finally:
             faults.heal(nova.lab, "process:mgmt/server")
         assert waiting.result()["ips"]
