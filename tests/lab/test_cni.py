@@ -157,7 +157,7 @@ def test_a_containers_life_leaves_nothing(nova: Orchestrator, hosts: Hosts) -> N
     assert address in changed.out["msg"]
     assert near.run("DEL", "a", config=before).code == 0
     assert near.run("DEL", "a").code == 0
-    assert is_empty(nova, "host1")
+    assert eventually(lambda: is_empty(nova, "host1"), SOON_S)
 
 
 def test_the_end_of_a_container_whose_namespace_went_first(
@@ -168,7 +168,7 @@ def test_the_end_of_a_container_whose_namespace_went_first(
     near.add("a")
     near.end_namespaces("a")
     assert near.run("DEL", "a", CNI_NETNS="").code == 0
-    assert is_empty(nova, "host1")
+    assert eventually(lambda: is_empty(nova, "host1"), SOON_S)
 
 
 def test_what_cannot_be_added_leaves_nothing(nova: Orchestrator, hosts: Hosts) -> None:
@@ -183,7 +183,7 @@ def test_what_cannot_be_added_leaves_nothing(nova: Orchestrator, hosts: Hosts) -
     create_veths([(VethEnd(name, "eth0"), VethEnd(name, "other"))])
     taken = near.run("ADD", "a")
     assert (taken.code, taken.out["code"]) == (1, 100)
-    assert is_empty(nova, "host1")
+    assert eventually(lambda: is_empty(nova, "host1"), SOON_S)
 
 
 def test_agents_come_and_go_under_running_containers(nova: Orchestrator, hosts: Hosts) -> None:
@@ -266,9 +266,10 @@ def test_many_at_once_get_addresses_of_their_own_and_are_collected(
     kept = near.environment("ADD", names[0])
     valid = [{"containerID": kept["CNI_CONTAINERID"], "ifname": "eth0"}]
     assert near.run("GC", config={"cni.dev/valid-attachments": valid}).code == 0
+    assert len(devices(nova, "host1")) == 1
+    assert eventually(lambda: len(containers_ports(nova)) == 1, SOON_S), containers_ports(nova)
     (port,) = containers_ports(nova)
     assert port["device_id"] == kept["CNI_CONTAINERID"]
-    assert len(devices(nova, "host1")) == 1
 
 
 def named(one: Runtime, verb: str, container: str, before: Any = None) -> Answer:
@@ -360,7 +361,7 @@ def test_other_plugins_of_a_conflist_get_the_result_as_it_is(
     behind = near.run("ADD", "late", config={"prevResult": result})
     assert (behind.code, behind.out["code"]) == (1, 7)
     near.chain("DEL", "a", others, result)
-    assert is_empty(nova, "host1")
+    assert eventually(lambda: is_empty(nova, "host1"), SOON_S)
 
 
 @pytest.fixture(scope="module")
@@ -390,4 +391,4 @@ def test_podmans_containers_reach_each_other_and_end(
     assert " 0% packet loss" in near.exec("a", "/bin/ping", "-c", "3", far.addresses("b")[0])
     near.remove("a")
     far.remove("b")
-    assert is_empty(nova, "host1", "host2")
+    assert eventually(lambda: is_empty(nova, "host1", "host2"), SOON_S)
