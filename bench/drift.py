@@ -77,8 +77,11 @@ def _in_the_lab(orchestrator: Orchestrator) -> tuple[list[float], float]:
                 old, new = places[number % 2], places[(number + 1) % 2]
                 alive.append(_move(pinger, address, old, new, number))
             old, new = places[MOVES % 2], places[(MOVES + 1) % 2]
-            orchestrator.ask(lambda client: client.fence(old.host, "measured"))
-            fenced = _move(pinger, address, old, new, MOVES)
+
+            def fence() -> None:
+                orchestrator.ask(lambda client: client.fence(old.host, "measured"))
+
+            fenced = _move(pinger, address, old, new, MOVES, before=fence)
             orchestrator.ask(lambda client: client.unfence(old.host))
             return alive, fenced
         finally:
@@ -95,9 +98,19 @@ def _add(runtime: Runtime, container: str) -> str:
     return address_of(answer.out)
 
 
-def _move(pinger: Runtime, address: str, old: Runtime, new: Runtime, number: int) -> float:
+def _move(
+    pinger: Runtime,
+    address: str,
+    old: Runtime,
+    new: Runtime,
+    number: int,
+    *,
+    before: Callable[[], None] = lambda: None,
+) -> float:
+    """Seconds from an ADD's start to the first reply; `before` is done before the ADD."""
     with _pinged(pinger, address) as (first_reply, _):
         first_reply()  # the pod is where it was, and whoever pings knows it
+    before()
     links.set_state(old.namespace(f"c{number}"), "eth0", up=False)
     with _pinged(pinger, address) as (first_reply, began):
         _add(new, f"c{number + 1}")
