@@ -121,10 +121,10 @@ class ServiceDouble:
         ]
 
     async def kept_owners(self, cluster: str, after: str, limit: int) -> Sequence[KeptOwner]:
-        raise NotImplementedError
+        raise NotImplementedError("no test of the edge looks after owners")
 
     async def ports_of_owners(self, cluster: str, uids: Sequence[str], limit: int) -> Sequence[str]:
-        raise NotImplementedError
+        raise NotImplementedError("no test of the edge looks after owners")
 
     async def notices(self, port_id: str) -> Sequence[Telling]:
         return []

@@ -207,10 +207,10 @@ def spawn(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Make an instance on a host, with a port in a network, and wait until it is ACTIVE."""
-    from netwright.lab import start, state  # noqa: PLC0415
-    from netwright.lab.containers import Pod  # noqa: PLC0415
-    from netwright.lab.errors import SpecError  # noqa: PLC0415
-    from netwright.lab.orchestrator import Wanted  # noqa: PLC0415
+    from netwright.lab import start, state  # noqa: PLC0415 - as in up
+    from netwright.lab.containers import Pod  # noqa: PLC0415 - as in up
+    from netwright.lab.errors import SpecError  # noqa: PLC0415 - as in up
+    from netwright.lab.orchestrator import Wanted  # noqa: PLC0415 - as in up
 
     if container and (network_labels is None or network is not None):
         raise SpecError(

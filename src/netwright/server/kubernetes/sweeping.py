@@ -77,7 +77,7 @@ class Sweeper:
                 self._told(cluster.name, "")
             except (NetwrightError, TooOld) as error:
                 self._told(cluster.name, str(error))
-            except Exception:  # a defect of ours; the next sweep may be luckier
+            except Exception:  # a defect of ours, whose trace is told; the sweep goes on
                 log.exception("owners are not looked after", cluster=cluster.name)
 
     async def _sweep(self, cluster: Cluster) -> None:
