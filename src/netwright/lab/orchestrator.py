@@ -31,6 +31,11 @@ T = TypeVar("T")
 
 ACTIVE_TIMEOUT_S = 20.0
 _POLL_S = 0.05
+_MIGRATION_LOOKED_AT_S = 0.5
+"""How often Nova's libvirt driver looks whether a migration has ended; the source is cleared then.
+
+Here both hosts are one machine: clearing the one would take the other's processor while it opens.
+"""
 
 
 class Wanted(Struct, frozen=True):
@@ -203,22 +208,24 @@ class Orchestrator:
         """Live migration, as Nova's API calls have it: its guest loses what is between two lines.
 
         An inactive binding, the device there; the guest stops, is activated, and goes on there; the
-        old device is unplugged, its binding deleted. Memory is copied for as long as these `planes`
-        need to be ready there.
+        old device is unplugged once Nova has looked again, its binding deleted. Memory is copied
+        for as long as these `planes` need to be ready there.
         """
         source = find_instance(self.lab, port_id).node
         self.ask(lambda client: Networking(client).prepare_binding(port_id, to))
         migration.receive(self.lab, to, port_id)
         self.await_prepared(port_id, to, planes)
+        with migration.handover(self.lab, port_id, to) as guest:
 
-        async def go(client: Client) -> None:
-            api = Networking(client)
-            await api.show(Collection.PORTS, port_id)  # the connection is made while it still runs
-            memory = migration.pause(self.lab, port_id)
-            await api.activate_binding(port_id, to)
-            migration.resume(self.lab, port_id, to, memory)
+            async def go(client: Client) -> None:
+                api = Networking(client)
+                await api.show(Collection.PORTS, port_id)  # connected while it still runs
+                guest.pause()
+                await api.activate_binding(port_id, to)
+                guest.resume()
 
-        self.ask(go)
+            self.ask(go)
+        time.sleep(_MIGRATION_LOOKED_AT_S)
         migration.finish(self.lab, port_id, to)
         self.ask(lambda client: Networking(client).delete_binding(port_id, source))
 

@@ -35,7 +35,7 @@ _UP, _LOWER_UP = 0x1, 0x10000
 _ADDRESS, _NAME, _MTU, _PEER, _MASTER, _INFO = 1, 3, 4, 5, 10, 18
 _NAMESPACE_PID, _ALIAS, _AF_SPEC, _NAMESPACE_FD = 19, 20, 26, 28
 _PROPERTIES, _ALTERNATIVE_NAME = 52, 53
-_INFO_KIND, _INFO_DATA, _INFO_SLAVE_DATA = 1, 2, 5
+_INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 4, 7, 15
 _PORT_LEARNING, _PORT_FLUSH, _PORT_SUPPRESS = 8, 24, 32
 _ARP_ACCEPT = 21
@@ -52,8 +52,9 @@ _IFLA_EXT_MASK_SKIP_STATS = attribute(29, 8)
 class Link(Value, frozen=True):
     """An interface of one namespace. `peer` is a veth's other end's index, in its own namespace.
 
-    What is of one kind alone is told of that kind: `vni`, `local`, `learns` and `suppresses` of a
-    vxlan, `accepts_arp` of a bridge.
+    What is of one kind alone is told of that kind: `vni`, `local`, `suppresses`, `learns` (as a port
+    of its bridge) and `learns_ends` (who is behind which tunnel's end) of a vxlan, `accepts_arp` of
+    a bridge.
     """
 
     index: int
@@ -69,6 +70,7 @@ class Link(Value, frozen=True):
     vni: int = 0
     local: str = ""
     learns: bool = False
+    learns_ends: bool = False
     suppresses: bool = False
     accepts_arp: bool = False
     alternative_names: tuple[str, ...] = ()
@@ -115,6 +117,7 @@ def parse_link(body: bytes) -> Link:
         vni=number(data.get(_VXLAN_ID)),
         local=str(ipaddress.ip_address(local)) if local else "",
         learns=bool(number(port.get(_PORT_LEARNING))),
+        learns_ends=bool(number(data.get(_VXLAN_LEARNING))),
         suppresses=bool(number(port.get(_PORT_SUPPRESS))),
         accepts_arp=accept == 1,
         alternative_names=tuple(
@@ -197,14 +200,21 @@ def set_link(
     return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, flags, mask) + parts, 0, what)
 
 
-def set_bridge_port(index: int, what: str, *, learning: bool, suppress: bool) -> Request:
+def set_tunnel_port(index: int, what: str, *, learning: bool) -> Request:
+    """A vxlan's part in its bridge, where it answers for whom EVPN knows.
+
+    With `learning` both find MACs by the frames that come.
+    """
+    data = nested(_INFO_DATA, attribute(_VXLAN_LEARNING, bytes([learning])))
     port = nested(
-        5,
+        _INFO_SLAVE_DATA,
         attribute(_PORT_LEARNING, bytes([learning])),
-        attribute(_PORT_SUPPRESS, bytes([suppress])),
+        attribute(_PORT_SUPPRESS, b"\1"),
     )
-    data = nested(_INFO, attribute(4, "bridge"), port)
-    return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + data, 0, what)
+    info = nested(
+        _INFO, attribute(_INFO_KIND, "vxlan"), data, attribute(_INFO_SLAVE_KIND, "bridge"), port
+    )
+    return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + info, 0, what)
 
 
 def flush_bridge_port(index: int, what: str) -> Request:

@@ -10,8 +10,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _BROADCAST = b"\xff" * 6
 _ETHERTYPE_ARP = 0x0806
+_ETHERTYPE_RARP = 0x8035
 _ETHERTYPE_IPV6 = 0x86DD
 _ARP_ETHERNET_IPV4_REQUEST = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
+_RARP_ETHERNET_IPV4_REQUEST = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 3)
 _ICMPV6 = 58
 _NEIGHBOUR_ADVERTISEMENT = 136
 _OVERRIDE = 0x2000_0000
@@ -31,6 +33,16 @@ def announcements(mac: str, addresses: Iterable[str]) -> list[bytes]:
         else unsolicited_advertisement(sender, address)
         for address in parsed
     ]
+
+
+def reverse_request(mac: str) -> bytes:
+    """Who am I: a reverse ARP request (RFC 903), as hypervisors send it for a machine that comes.
+
+    It names no address, so bridges which suppress ARP let it through: all switches hear of the MAC.
+    """
+    octets = bytes.fromhex(mac.replace(":", ""))
+    body = _RARP_ETHERNET_IPV4_REQUEST + octets + bytes(4) + octets + bytes(4)
+    return _BROADCAST + octets + struct.pack("!H", _ETHERTYPE_RARP) + body
 
 
 def gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:

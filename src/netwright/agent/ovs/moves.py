@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from netwright.agent.ovs.actual import Rows
-from netwright.agent.ovs.announce import announcements
+from netwright.agent.ovs.announce import announcements, reverse_request
 from netwright.agent.ovs.wiring import Endpoint, HostWiring, PhysicalBridge, patch_names
 from netwright.agent.ovs.witness import uplink_states
 
@@ -54,7 +54,8 @@ def arrivals(
     found: dict[str, list[tuple[int, bytes]]] = {}
     for one in endpoints:
         name, nics = ways.get(one.segment.physical_network, ("", ()))
-        frames = [tagged(each, one.segment.vlan) for each in announcements(one.mac, one.addresses)]
+        said = (reverse_request(one.mac), *announcements(one.mac, one.addresses))
+        frames = [tagged(each, one.segment.vlan) for each in said]
         for ofport in nics[:1]:
             found.setdefault(name, []).extend((ofport, frame) for frame in frames)
     return found

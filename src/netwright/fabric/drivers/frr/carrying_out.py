@@ -83,9 +83,9 @@ class Workshop:
                 self._add_veth(operation)
             case Set():
                 self._set(operation)
-            case SetTunnelPort(space, name):
+            case SetTunnelPort(space, name, learning):
                 index = self._index(space, name)
-                self._tell(space, links.set_bridge_port(index, name, learning=False, suppress=True))
+                self._tell(space, links.set_tunnel_port(index, name, learning=learning))
             case Forget(space, name):
                 self._tell(space, links.flush_bridge_port(self._index(space, name), name))
             case AcceptArp(space, name):

@@ -91,13 +91,18 @@ class Set(Value, frozen=True):
 
 
 class SetTunnelPort(Value, frozen=True):
-    """A vxlan's part in its bridge: EVPN teaches it, and it answers for whom EVPN knows."""
+    """A vxlan's part in its bridge: it answers for whom EVPN knows.
+
+    EVPN teaches it; with `learning` frames do so too, before EVPN has been told.
+    """
 
     space: str
     name: str
+    learning: bool
 
     def __str__(self) -> str:
-        return f"{_in(self.space)}: {self.name} learning off, neigh_suppress on"
+        learning = "on" if self.learning else "off"
+        return f"{_in(self.space)}: {self.name} learning {learning}, neigh_suppress on"
 
 
 class Forget(Value, frozen=True):

@@ -130,8 +130,8 @@ def _ensure_vxlan(plan: Plan, segment: Segment, space: str) -> None:
         plan.add(Set(space, name, mtu=segment.mtu))
     if link.master != bridge.index:
         plan.add(Set(space, name, master=bridge.name))
-    if link.learns or not link.suppresses:
-        plan.add(SetTunnelPort(space, name))
+    if not (link.learns and link.learns_ends and link.suppresses):
+        plan.add(SetTunnelPort(space, name, learning=True))
     if not link.is_up:
         plan.add(Set(space, name, up=True))
 

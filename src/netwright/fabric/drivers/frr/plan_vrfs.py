@@ -127,8 +127,8 @@ def _ensure_l3vni(plan: Plan, vrf: Vrf, l3vni: int) -> None:
         assert tunnel is not None
     if tunnel.master != link.index:
         plan.add(Set(vrf.name, vxlan, master=bridge))
-    if tunnel.learns or not tunnel.suppresses:
-        plan.add(SetTunnelPort(vrf.name, vxlan))
+    if tunnel.learns or tunnel.learns_ends or not tunnel.suppresses:
+        plan.add(SetTunnelPort(vrf.name, vxlan, learning=False))
     if not tunnel.is_up:
         plan.add(Set(vrf.name, vxlan, up=True))
     if plan.observed.l3vnis.get(vrf.name) != l3vni:

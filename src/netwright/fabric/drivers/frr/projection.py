@@ -112,8 +112,8 @@ class Projection:
                 self._delete(space, name)
             case Set():
                 self._set(operation)
-            case SetTunnelPort(space, name):
-                self._change(space, name, learns=False, suppresses=True)
+            case SetTunnelPort(space, name, learns):
+                self._change(space, name, learns=learns, learns_ends=learns, suppresses=True)
             case AcceptArp(space, name):
                 self._change(space, name, accepts_arp=True)
             case ChangeAddress(space, name, address, add):

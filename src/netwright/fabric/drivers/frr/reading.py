@@ -222,7 +222,8 @@ def _is_tunnel_whole(vxlan: Link, bridge: Link, vni: int, loopback: str) -> bool
         and vxlan.is_up
         and bridge.is_up
         and vxlan.suppresses
-        and not vxlan.learns
+        and vxlan.learns
+        and vxlan.learns_ends
     )
 
 

@@ -47,13 +47,13 @@ def delete_hook(index: int, what: str) -> Request:
     return Request(_DELETE_QDISC, body, 0, f"removing clsact from {what}")
 
 
-def set_filter(index: int, name: str, program: int, what: str) -> Request:
+def set_filter(index: int, name: str, program: int, what: str, parent: int = INGRESS) -> Request:
     """Swaps in one step what stood there."""
     info = PRIORITY << 16 | _ALL_PROTOCOLS
     options = nested(
         _OPTIONS, attribute(_FD, program), attribute(_NAME, name), attribute(_FLAGS, _DIRECT_ACTION)
     )
-    body = _HEAD.pack(0, 0, 0, index, 1, INGRESS, info) + attribute(_KIND, "bpf") + options
+    body = _HEAD.pack(0, 0, 0, index, 1, parent, info) + attribute(_KIND, "bpf") + options
     return Request(_NEW_FILTER, body, CREATE | REPLACE, f"filter {name} on {what}")
 
 
