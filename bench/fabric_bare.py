@@ -113,7 +113,7 @@ class _Leaf:
             [
                 links.set_link(index, bridge, up=True),
                 links.set_link(tunnel, vxlan, master=index),
-                links.set_bridge_port(tunnel, vxlan, learning=False, suppress=True),
+                links.set_tunnel_port(tunnel, vxlan, learning=True),
                 links.set_link(tunnel, vxlan, up=True),
             ]
         )

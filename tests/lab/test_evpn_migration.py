@@ -25,10 +25,6 @@ MOVES = (("host1", "host3"), ("host3", "host1"), ("host1", "host4"), ("host4", "
 LEAVES = ("leaf1", "leaf2", "leaf3", "leaf4")
 PINGS = 150
 LOST_MAX = 10
-LOST_ONCE_MAX = 15
-"""On a machine that is busy with something else: the guest's pause, closing it here and opening it
-there are 50 to 100 ms of work on two cores, EVPN's two hops of 50 ms go on beside that."""
-
 DUPLICATE_MOVES_MAX = 20
 SOON_S = 20.0
 
@@ -71,8 +67,7 @@ def test_a_guest_moves_between_pairs_of_leaves(
             assert probe.ping(evpn.lab, mover.instance.id, one.address()).lost == 0
     sys.stdout.write(f"{len(MOVES)} moves, lost of {PINGS} pings from each: {lost}\n")
     for each in lost.values():
-        assert sum(each) / len(MOVES) < LOST_MAX
-        assert max(each) < LOST_ONCE_MAX
+        assert max(each) < LOST_MAX
 
 
 def test_a_mac_that_frr_takes_for_a_duplicate_is_forwarded_all_the_same(

@@ -103,6 +103,9 @@ def test_a_guest_that_runs_ahead_of_its_activation_is_not_heard(
         nova.ask(lambda client: Networking(client).prepare_binding(port_id, "host3"))
         migration.receive(lab, "host3", port_id)
         assert eventually(lambda: ("plane_up", "host3") in events(nova, mover), SOON_S)
+        with probe.capture(lab, "host3", mover.instance.tap, asked) as paused:
+            netns.run_in(migration.arriving(lab, port_id, "host3"), lambda: ask(nobody))
+            assert paused.stop() == 0
         runs_in = migration.resume(lab, port_id, "host3")
         with (
             probe.capture(lab, "host3", mover.instance.tap, asked) as said,

@@ -67,9 +67,14 @@ def handover(lab: Lab, instance_id: str, host: str) -> Iterator[Handover]:
         handover.close()
 
 
+def arriving(lab: Lab, instance_id: str, host: str) -> str:
+    """The namespace of the guest that its other host has received."""
+    return _arriving(lab, find_instance(lab, instance_id), host).namespace
+
+
 def resume(lab: Lab, instance_id: str, host: str) -> str:
     """The guest runs there, whether or not it does here; returns its namespace."""
-    there = _arriving(lab, find_instance(lab, instance_id), host).namespace
+    there = arriving(lab, instance_id, host)
     gate = _gate_of(there)
     gate.open()
     gate.close()

@@ -52,9 +52,9 @@ _IFLA_EXT_MASK_SKIP_STATS = attribute(29, 8)
 class Link(Value, frozen=True):
     """An interface of one namespace. `peer` is a veth's other end's index, in its own namespace.
 
-    What is of one kind alone is told of that kind: `vni`, `local`, `suppresses`, `learns` (as a port
-    of its bridge) and `learns_ends` (who is behind which tunnel's end) of a vxlan, `accepts_arp` of
-    a bridge.
+    What is of one kind alone is told of that kind: `vni`, `local`, `suppresses`, `learns` (as a
+    port of its bridge) and `learns_ends` (who is behind which end of the tunnel) of a vxlan,
+    `accepts_arp` of a bridge.
     """
 
     index: int

@@ -1,7 +1,7 @@
 import struct
 from ipaddress import IPv6Address
 
-from netwright.agent.ovs.announce import announcements
+from netwright.agent.ovs.announce import announcements, reverse_request
 
 MAC = "fa:16:3e:01:02:03"
 
@@ -37,3 +37,10 @@ def test_the_checksum_of_an_advertisement_holds() -> None:
 
 def test_every_address_has_its_frame() -> None:
     assert len(announcements(MAC, ["10.0.0.5", "fd00::5", "10.0.0.6"])) == 3
+
+
+def test_a_reverse_request_asks_who_it_is_of_all_and_names_no_address() -> None:
+    assert reverse_request(MAC).hex(" ", 2) == (
+        "ffff ffff ffff fa16 3e01 0203 8035 "
+        "0001 0800 0604 0003 fa16 3e01 0203 0000 0000 fa16 3e01 0203 0000 0000"
+    )
