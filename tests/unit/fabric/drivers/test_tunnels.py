@@ -1,4 +1,4 @@
-"""What a vxlan learns by the frames that come: in a network whom it carries, in a VRF nobody."""
+"""What a vxlan learns by the frames that come."""
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from netwright.fabric.drivers.frr.planning import Plan
 from netwright.linux.links import Link
 
 PORTS = ("core1", "swp1", "swp2")
-VNI, TRANSIT = 5001, 9001
+VNI, WITH_GATEWAY, TRANSIT = 5003, 5001, 9001
 
 
 @pytest.fixture
@@ -43,13 +43,16 @@ def tunnel(plan: Plan, vni: int) -> tuple[str, Link]:
     return space, link
 
 
-def test_a_network_s_tunnel_learns_as_a_port_and_behind_which_end(plan: Plan) -> None:
+def test_a_network_is_learned_as_a_port_and_behind_which_end(plan: Plan) -> None:
     _, link = tunnel(plan, VNI)
     assert (link.learns, link.learns_ends, link.suppresses) == (True, True, True)
 
 
-def test_router_macs_are_told_by_evpn_alone(plan: Plan) -> None:
-    _, link = tunnel(plan, TRANSIT)
+@pytest.mark.parametrize("vni", [WITH_GATEWAY, TRANSIT])
+def test_a_mac_that_all_leaves_speak_with_and_those_of_routers_are_not(
+    plan: Plan, vni: int
+) -> None:
+    _, link = tunnel(plan, vni)
     assert (link.learns, link.learns_ends, link.suppresses) == (False, False, True)
 
 
@@ -66,3 +69,16 @@ def test_one_that_lacks_any_of_it_is_drift_and_made_whole_by_one_operation(
     assert read(older) != border()
     assert bring(older) == [str(SetTunnelPort(space, link.name, learning=True))]
     assert read(older) == border()
+
+
+def test_a_network_that_gets_a_gateway_learns_no_longer(plan: Plan) -> None:
+    wanted = border()
+    segments = dict(wanted.segments)
+    routed = replace(segments[WITH_GATEWAY], vni=VNI, vlan=None, rd=segments[VNI].rd,
+                     network_id=segments[VNI].network_id,
+                     route_targets=segments[VNI].route_targets)  # fmt: skip
+    change = difference(wanted, replace(wanted, segments={**segments, VNI: routed}))
+    for each in change:
+        planning.operations(plan, each)
+    _, link = tunnel(plan, VNI)
+    assert (link.learns, link.learns_ends) == (False, False)

@@ -5,7 +5,7 @@ segment is seen as ours and broken.
 """
 
 from netwright.fabric.config import Segment
-from netwright.fabric.drivers.frr import names
+from netwright.fabric.drivers.frr import names, tunnels
 from netwright.fabric.drivers.frr.operations import (
     AcceptArp,
     AddBridge,
@@ -130,8 +130,9 @@ def _ensure_vxlan(plan: Plan, segment: Segment, space: str) -> None:
         plan.add(Set(space, name, mtu=segment.mtu))
     if link.master != bridge.index:
         plan.add(Set(space, name, master=bridge.name))
-    if not (link.learns and link.learns_ends and link.suppresses):
-        plan.add(SetTunnelPort(space, name, learning=True))
+    learns = tunnels.learns(segment.gateway)
+    if (link.learns, link.learns_ends, link.suppresses) != (learns, learns, True):
+        plan.add(SetTunnelPort(space, name, learning=learns))
     if not link.is_up:
         plan.add(Set(space, name, up=True))
 

@@ -19,7 +19,7 @@ from netwright.fabric.config import (
     Vrf,
 )
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import names
+from netwright.fabric.drivers.frr import names, tunnels
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
@@ -200,18 +200,26 @@ def _segments(observed: Observed, loopback: str) -> dict[int, Segment]:
         if link.kind != "bridge" or vni is None:
             continue
         space, vxlan = vxlans.pop(vni, (name, None))
+        gateway = _gateway(observed, name, link)
         whole = (
             vxlan is not None
             and space == name
             and _is_tunnel_whole(vxlan, link, vni, loopback)
+            and vxlan.learns == vxlan.learns_ends == tunnels.learns(gateway)
             and vni not in found
         )
-        addresses = observed.spaces[name].addresses.get(link.index, ())
-        whole = whole and (link.accepts_arp or not addresses)
-        found[vni] = _segment(observed, vni, link, mark, name, addresses=addresses, whole=whole)
+        whole = whole and (link.accepts_arp or gateway is None)
+        found[vni] = _segment(observed, vni, link, mark, name, gateway=gateway, whole=whole)
     for vni, (name, link) in vxlans.items():
-        found[vni] = _segment(observed, vni, link, {}, name, addresses=(), whole=False)
+        found[vni] = _segment(observed, vni, link, {}, name, gateway=None, whole=False)
     return found
+
+
+def _gateway(observed: Observed, space: str, bridge: Link) -> AnycastGateway | None:
+    addresses = observed.spaces[space].addresses.get(bridge.index, ())
+    if not addresses:
+        return None
+    return AnycastGateway(addresses=addresses, mac_address=bridge.mac_address)
 
 
 def _is_tunnel_whole(vxlan: Link, bridge: Link, vni: int, loopback: str) -> bool:
@@ -222,8 +230,6 @@ def _is_tunnel_whole(vxlan: Link, bridge: Link, vni: int, loopback: str) -> bool
         and vxlan.is_up
         and bridge.is_up
         and vxlan.suppresses
-        and vxlan.learns
-        and vxlan.learns_ends
     )
 
 
@@ -234,17 +240,16 @@ def _segment(
     mark: Mapping[str, str],
     space: str,
     *,
-    addresses: tuple[str, ...],
+    gateway: AnycastGateway | None,
     whole: bool,
 ) -> Segment:
     instance = observed.vnis.get(vni, Instance()) if whole else Instance()
-    gateway = AnycastGateway(addresses=addresses, mac_address=link.mac_address)
     return Segment(
         vni=vni,
         network_id=mark.get("network", ""),
         vlan=marks.read_number(mark, "vlan"),
         vrf=space or None,
-        gateway=gateway if addresses else None,
+        gateway=gateway,
         rd=instance.rd,
         route_targets=instance.targets,
         mtu=link.mtu,
