@@ -25,7 +25,7 @@ MOVES = (("host1", "host3"), ("host3", "host1"), ("host1", "host4"), ("host4", "
 LEAVES = ("leaf1", "leaf2", "leaf3", "leaf4")
 PINGS = 150
 LOST_MAX = 10
-DUPLICATE_MOVES_MAX = 20
+DUPLICATE_MOVES_MAX = 8
 SOON_S = 20.0
 
 
