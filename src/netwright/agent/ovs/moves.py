@@ -10,7 +10,9 @@ is addressed to its own sender, and therefore goes nowhere. A `balance-slb` bond
 frame: there the MAC is forgotten when it ages.
 
 A port that comes is announced to its leaf as soon as it was activated, though it waits for its old
-host yet: EVPN needs a tenth of a second to tell all leaves, while hosts close and open the port.
+host yet. A reverse ARP request goes first: leaves that suppress ARP let it through to all others,
+which learn from it (ADR 38). EVPN needs a tenth of a second to tell them the same, while hosts close
+and open the port.
 """
 
 import struct
