@@ -11,8 +11,7 @@ frame: there the MAC is forgotten when it ages.
 
 A port that comes is announced to its leaf as soon as it was activated, though it waits for its old
 host yet. A reverse ARP request goes first: leaves that suppress ARP let it through to all others,
-which learn from it (ADR 38). EVPN needs a tenth of a second to tell them the same, while hosts close
-and open the port.
+which learn from it (ADR 38). EVPN needs a tenth of a second to tell them the same.
 """
 
 import struct
