@@ -85,12 +85,15 @@ async def _serve(url: str, directory: Path, hosts: int) -> None:
             jitter=random.random,
         )
         spare_the_collector()
-        tasks = [asyncio.create_task(work) for work in (controller.run(), _say(fabric))]
-        await _input_ended()
-        for task in tasks:
+        works = (controller.run(), _say(fabric), _input_ended())
+        tasks = [asyncio.create_task(work) for work in works]
+        done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(others)
         await controller.stop()
+        for task in done:
+            task.result()
 
 
 async def _say(fabric: EvpnFabric) -> None:

@@ -193,5 +193,7 @@ def _withdrawn(port_id: str, generation: int) -> Report:
 
 
 async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
-    while not await holds():
+    holds_now = await holds()
+    while not holds_now:
         await asyncio.sleep(LOOK_S)
+        holds_now = await holds()

@@ -306,7 +306,7 @@ def _fenced(observed: Observed, port: Link) -> tuple[Fenced, ...]:
         found += [
             Fenced(port_id=port_id, mac_address=mac, addresses=addresses) for mac in macs or [""]
         ]
-    return tuple(sorted(found, key=lambda each: (each.port_id, each.mac_address, each.addresses)))
+    return tuple(sorted(found))
 
 
 def _routes(observed: Observed) -> Iterator[Route]:
