@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 
 from netwright.agent.cni.ports import AT_ONCE_MAX
@@ -52,6 +53,8 @@ class Rack:
         self.again = 0
         self._client = client
         self._hosts = hosts
+        # Each has connections of its own: those of one client are a bounded number.
+        self._clients = {host: Client(client.server) for host in hosts}
         self._claims = 0
         self._ready: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -70,6 +73,8 @@ class Rack:
             yield
         finally:
             self._end()
+            for client in self._clients.values():
+                await client.close()
 
     async def claim(self) -> None:
         """All ports, by their names, for containers that are new; every host has as many."""
@@ -115,10 +120,10 @@ class Rack:
                 for name in range(at, min(at + AT_ONCE_MAX, first + PORTS_A_HOST))
             )
             wanted = ContainerPorts(epoch=EPOCH, project_id=DEFAULT_PROJECT, ports=ports)
-            await self._answered(lambda wanted=wanted: self._make(host, wanted))
+            await self._answered(partial(self._make, host, wanted))
 
     async def _make(self, host: str, wanted: ContainerPorts) -> None:
-        made = await self._client.make_container_ports(host, wanted)
+        made = await self._clients[host].make_container_ports(host, wanted)
         errors = [one.error for one in made.outcomes if one.error is not None]
         assert not errors, errors[:3]
 
@@ -136,7 +141,8 @@ class Rack:
     async def _beat(self, host: str) -> None:
         await asyncio.sleep(BEAT_S * random.random())
         while True:
-            await self._answered(lambda: self._client.heartbeat(host, Heartbeat(epoch=EPOCH)))
+            beat = Heartbeat(epoch=EPOCH)
+            await self._answered(partial(self._clients[host].heartbeat, host, beat))
             await asyncio.sleep(BEAT_S)
 
     async def _agent(self, host: str) -> None:
@@ -150,7 +156,7 @@ class Rack:
             news.set()
 
         watch = Watch(
-            self._client,
+            self._clients[host],
             mirror,
             kinds=(Kind.NETWORK, Kind.SUBNET, Kind.PORT, Kind.ATTACHMENT, Kind.HOST),
             host=host,
@@ -180,7 +186,7 @@ class Rack:
                     del gone[port_id]
                 reports = tuple(_withdrawn(*each) for each in told.items())
                 batch = ReportBatch(host=host, epoch=EPOCH, reports=reports)
-                await self._answered(lambda batch=batch: self._client.report(batch))
+                await self._answered(partial(self._clients[host].report, batch))
 
 
 def _withdrawn(port_id: str, generation: int) -> Report:
