@@ -216,6 +216,10 @@ class _Sight:
             self._unverified.append(f"the inventory has no link of host {host} to a leaf")
         for leaf, interfaces in leaves.items():
             self._look(leaf, interfaces, paths, lit)
+        gets = (each for each in self._gets.values() if each is not None)
+        sets = (*self._drops.values(), *gets)
+        self._everywhere = frozenset.intersection(*sets) if sets else NOBODY
+        """What all of them drop, and go on dropping."""
 
     @property
     def seen(self) -> Seen:
@@ -234,6 +238,8 @@ class _Sight:
         """Where the fence is not read back, or not proven to be; "" when it is everywhere."""
         senders = _senders(fence)
         unread = self._unverified if fence.state is FenceState.ASKED else ()
+        if not unread and senders <= self._everywhere:
+            return ""
         lacking = [
             f"{leaf}/{interface} lets it through"
             + (f": {self._refusals[leaf]}" if leaf in self._refusals else "")

@@ -2,6 +2,7 @@
 
     commit ──▶ committer ──▶ decider ──▶ (PostgreSQL: feed) ──▶ hub ──▶ watchers
     clock  ──▶ upkeep: silent hosts, deadlines, leases, rested addresses
+           ──▶ ports that left silent hosts: asked for at their leaves (`left_behind`)
     notices that a commit left, where Nova is told ──▶ sender ──▶ Nova
 
 `Core` is what the APIs stand on (`service.Service`).
