@@ -132,10 +132,12 @@ class Projection:
 
     def _map(self, operation: MapVlan | Fence) -> None:
         if isinstance(operation, Fence):
-            senders = self._fenced.setdefault(operation.port, {})
+            senders = self._fenced.pop(operation.port, {})
             senders.pop(operation.sender, None)
             if operation.port_id is not None:
                 senders[operation.sender] = operation.port_id
+            if senders:
+                self._fenced[operation.port] = senders
             return
         place = (operation.port, operation.vlan)
         veth = self._tagged.pop(place, None)
