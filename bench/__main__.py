@@ -38,6 +38,7 @@ MODULES = (
     "fabric_plan",
     "fabric_attach",
     "drift",
+    "rack",
 )
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

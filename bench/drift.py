@@ -1,11 +1,10 @@
-"""Pods' ports that leave their hosts: one in a lab, by CNI; and all of a rack, simulated (`rack`).
+"""A pod that drifts, in a lab, by CNI: until its address answers. Those of a rack are `rack`'s.
 
-In the lab a pod's container starts on another host, and a neighbour pings its address all the
+A pod's container starts on another host, and a neighbour pings its address all the
 while: from the ADD's start to the first reply of the new one, with the old host alive, and fenced.
 The old container's link is down before, so that no reply is its.
 """
 
-import asyncio
 import statistics
 import subprocess
 import tempfile
@@ -17,7 +16,6 @@ from pathlib import Path
 
 from tests.lab.cni_runtime import Runtime, address_of, build_front_end
 
-from bench import rack
 from bench.result import Result, at_most
 from bench.rig import running_lab
 from netwright.client.networking import Collection, Networking
@@ -25,7 +23,6 @@ from netwright.lab import links
 from netwright.lab.orchestrator import Orchestrator
 
 FIRST_REPLY_S_MAX = 1.5
-RACK_S_MAX = 60.0
 MOVES = 6
 REPLY_S = 120.0
 """For the first reply of all the fabric has to be brought, and its switches to converge."""
@@ -38,18 +35,10 @@ PAUSE_S = 1.0
 def run() -> list[Result]:
     with running_lab("evpn", 4) as orchestrator:
         alive, fenced = _in_the_lab(orchestrator)
-    live, dead = asyncio.run(rack.moved())
     return [
         at_most("first reply after ADD, old host alive, p50", _p50(alive), FIRST_REPLY_S_MAX, "s"),
         Result("  the longest", max(alive), "s"),
         at_most("first reply after ADD, old host fenced", fenced, FIRST_REPLY_S_MAX, "s"),
-        at_most(
-            f"{rack.PORTS:,} ports of a live rack claimed and told", live.told, RACK_S_MAX, "s"
-        ),
-        Result("  claims answered after", live.claimed, "s"),
-        at_most(f"{rack.PORTS:,} leave a silent rack, fenced and told", dead.told, RACK_S_MAX, "s"),
-        Result("  claims answered after", dead.claimed, "s"),
-        Result("  all that leaves drop is planned after", dead.planned, "s"),
     ]
 
 

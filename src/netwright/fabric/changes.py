@@ -304,7 +304,7 @@ def _sorted(interface: Interface) -> Interface:
 
 def in_order(fenced: Iterable[Fenced]) -> tuple[Fenced, ...]:
     """The order that the same drops always have."""
-    return tuple(sorted(fenced, key=lambda each: (each.port_id, each.mac_address, each.addresses)))
+    return tuple(sorted(fenced))
 
 
 def _place(gateway: VlanGateway) -> tuple[str, int | None, str | None]:

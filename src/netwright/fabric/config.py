@@ -60,8 +60,11 @@ class Vrf(Value, frozen=True, kw_only=True):
     route_targets: RouteTargets
 
 
-class Fenced(Value, frozen=True, kw_only=True):
-    """What an interface drops of a host that no longer may speak for a port (law 5)."""
+class Fenced(Value, frozen=True, kw_only=True, order=True):
+    """What an interface drops of a host that no longer may speak for a port (law 5).
+
+    They are in order by port, MAC, addresses.
+    """
 
     port_id: str
     mac_address: str

@@ -13,7 +13,7 @@ and no host that is heard. What it may still do reaches nobody then.
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from netwright.fabric.config import Fenced, Interface, SwitchConfig
+from netwright.fabric.config import EMPTY, Fenced, Interface
 from netwright.fabric.elements import ElementKey
 from netwright.fabric.judging import TIMER_S
 from netwright.fabric.topology import FabricIndex
@@ -30,18 +30,35 @@ NOT_YET_S = 2.0
 Key: TypeAlias = tuple[str, str]
 """(host, port)."""
 
+Place: TypeAlias = tuple[str, str]
+"""(leaf, interface)."""
+
+Seen: TypeAlias = tuple[object, ...]
+"""What a host's leaves show, to be compared."""
+
+NOBODY = frozenset[str]()
+
 
 class FenceJudge:
-    """One tenure's. `statements` are what the server does not hold yet, by (host, port)."""
+    """One tenure's. `statements` are what the server does not hold yet, by (host, port).
+
+    A host is judged anew when its fences are others, or what is seen of them, or when it is time: a
+    rack's leaves have tens of thousands of drops, of which a pass changes a few hundred.
+    """
 
     def __init__(self) -> None:
         self.statements: dict[Key, FenceReport] = {}
+        self._stated: dict[str, list[Key]] = {}
+        """The statements of each host."""
         self._fences: Mapping[str, tuple[PortFence, ...]] = {}
         self._lit: frozenset[str] = frozenset()
+        self._lifting: frozenset[str] = frozenset()
         self._paths = LeafPaths(Topology())
+        self._drops = _Drops()
         self._dirty: set[str] = set()
-        self._since: dict[tuple[str, str, int], float] = {}
-        """Since when a fence (host, port, generation) is seen not to be as it shall be."""
+        self._judged: dict[str, tuple[tuple[PortFence, ...], Seen]] = {}
+        self._since: dict[str, dict[tuple[str, int], float]] = {}
+        """By host, since when a fence (port, generation) is seen not to be as it shall be."""
 
     def meet(self, topology: Topology) -> None:
         self._paths = LeafPaths(topology)
@@ -58,6 +75,9 @@ class FenceJudge:
         self._dirty |= {
             host for host in old.keys() | fences.keys() if old.get(host) != fences.get(host)
         }
+        self._lifting = frozenset(
+            one.port_id for each in fences.values() for one in each if not one.is_wanted
+        )
 
     def touch_switch(self, name: str) -> None:
         """There is another view of a switch, which may be a leaf or show that one is dead."""
@@ -66,55 +86,65 @@ class FenceJudge:
 
     def lifting(self) -> frozenset[str]:
         """The ports of fences that are being lifted."""
-        return frozenset(
-            one.port_id for fences in self._fences.values() for one in fences if not one.is_wanted
-        )
+        return self._lifting
 
     def judge(self, fabric: Fabric, now: float) -> None:
         """Bring `statements` up to date."""
         dirty, self._dirty = self._dirty, set()
-        if not dirty:
-            return
-        self.statements = {
-            key: report for key, report in self.statements.items() if key[0] not in dirty
+        late = {
+            host
+            for host, since in self._since.items()
+            if now - min(since.values()) >= NOT_YET_S - TIMER_S
         }
-        for host in dirty:
-            sight = _Sight(host, self._paths, fabric, self._lit)
-            for fence in self._fences.get(host, ()):
-                self._judge(host, fence, sight, now)
-        if self._since:
-            live = {
-                (host, one.port_id, one.generation)
-                for host, fences in self._fences.items()
-                for one in fences
-            }
-            self._since = {key: at for key, at in self._since.items() if key in live}
+        for host in dirty | late:
+            fences = self._fences.get(host, ())
+            sight = _Sight(host, self._paths, fabric, self._lit, self._drops)
+            judged = fences, sight.seen
+            if host in late or self._judged.get(host) != judged:
+                self._judged[host] = judged
+                self._judge_host(host, fences, sight, now)
+        for host in dirty - self._fences.keys():
+            self._judged.pop(host, None)
 
     def next_at(self) -> float | None:
         """When to judge again though nothing moved."""
-        return min((at + NOT_YET_S for at in self._since.values()), default=None)
+        return min(
+            (min(since.values()) + NOT_YET_S for since in self._since.values()), default=None
+        )
 
-    def _judge(self, host: str, fence: PortFence, sight: "_Sight", now: float) -> None:
-        key = (host, fence.port_id, fence.generation)
+    def _judge_host(
+        self, host: str, fences: Iterable[PortFence], sight: "_Sight", now: float
+    ) -> None:
+        for key in self._stated.pop(host, ()):
+            del self.statements[key]
+        before, since = self._since.pop(host, {}), dict[tuple[str, int], float]()
+        for fence in fences:
+            of = fence.port_id, fence.generation
+            at = self._judge(host, fence, sight, before.get(of, now), now)
+            if at is not None:
+                since[of] = at
+        if since:
+            self._since[host] = since
+
+    def _judge(
+        self, host: str, fence: PortFence, sight: "_Sight", since: float, now: float
+    ) -> float | None:
+        """State what is to be stated of a fence; since when it is awaited, when it is."""
         if fence.state is FenceState.LIFTING:
-            self._since.pop(key, None)
             if sight.is_off(fence):
                 self._state(host, fence, ReportStatus.WITHDRAWN)
-            return
+            return None
         cause = sight.missing(fence)
         if not cause:
-            self._since.pop(key, None)
             if fence.state is FenceState.ASKED:
                 self._state(host, fence, ReportStatus.UP)
-            return
+            return None
         if fence.state is FenceState.ASKED and cause == fence.cause:
-            self._since.pop(key, None)
-            return
-        if now - self._since.setdefault(key, now) >= NOT_YET_S - TIMER_S:
-            del self._since[key]
-            self._state(host, fence, ReportStatus.DOWN, cause)
-        else:
-            self._dirty.add(host)
+            return None
+        if now - since < NOT_YET_S - TIMER_S:
+            return since
+        self._state(host, fence, ReportStatus.DOWN, cause)
+        return None
 
     def _state(self, host: str, fence: PortFence, status: ReportStatus, cause: str = "") -> None:
         self.statements[host, fence.port_id] = FenceReport(
@@ -124,6 +154,7 @@ class FenceJudge:
             status=status,
             cause=cause,
         )
+        self._stated.setdefault(host, []).append((host, fence.port_id))
 
 
 class LeafPaths:
@@ -160,28 +191,55 @@ class LeafPaths:
 class _Sight:
     """What a host's leaves drop at its interfaces, for all of its fences at once."""
 
-    def __init__(self, host: str, paths: LeafPaths, fabric: Fabric, lit: frozenset[str]) -> None:
+    def __init__(
+        self,
+        host: str,
+        paths: LeafPaths,
+        fabric: Fabric,
+        lit: frozenset[str],
+        senders: "_Drops",
+    ) -> None:
         self._host = host
         self._fabric = fabric
+        self._senders = senders
         self._blind: list[str] = []
         """Why leaves do not say, in words."""
         self._unverified: list[str] = []
         """As `_blind`, but for those that are dead."""
-        self._drops: dict[tuple[str, str], frozenset[str]] = {}
-        self._gets: dict[tuple[str, str], frozenset[str] | None] = {}
-        self._wanted: dict[tuple[str, str], frozenset[str]] = {}
-        self._shut: set[tuple[str, str]] = set()
+        self._drops: dict[Place, frozenset[str]] = {}
+        self._gets: dict[Place, frozenset[str] | None] = {}
+        self._wanted: dict[Place, frozenset[str]] = {}
+        self._shut: set[Place] = set()
         self._refusals: dict[str, str] = {}
         leaves = paths.leaves(host)
         if not leaves:
             self._unverified.append(f"the inventory has no link of host {host} to a leaf")
         for leaf, interfaces in leaves.items():
             self._look(leaf, interfaces, paths, lit)
+        gets = (each for each in self._gets.values() if each is not None)
+        sets = (*self._drops.values(), *gets)
+        self._everywhere = frozenset.intersection(*sets) if sets else NOBODY
+        """What all of them drop, and go on dropping."""
+
+    @property
+    def seen(self) -> Seen:
+        """All that is concluded from: while that is the same, so is every word of it."""
+        return (
+            self._blind,
+            self._unverified,
+            self._drops,
+            self._gets,
+            self._wanted,
+            self._shut,
+            self._refusals,
+        )
 
     def missing(self, fence: PortFence) -> str:
         """Where the fence is not read back, or not proven to be; "" when it is everywhere."""
         senders = _senders(fence)
         unread = self._unverified if fence.state is FenceState.ASKED else ()
+        if not unread and senders <= self._everywhere:
+            return ""
         lacking = [
             f"{leaf}/{interface} lets it through"
             + (f": {self._refusals[leaf]}" if leaf in self._refusals else "")
@@ -223,17 +281,24 @@ class _Sight:
             return
         for interface in interfaces:
             place = (leaf, interface)
-            self._drops[place] = _dropped(view.actual.config, interface)
             port = view.actual.config.interfaces.get(interface)
+            self._drops[place] = self._senders.of("is", place, port)
             if port is not None and port.is_down and not view.actual.links.get(interface, True):
                 self._shut.add(place)
-            self._gets[place] = (
-                None if view.bringing is None else _dropped(view.bringing, interface)
-            )
-            self._wanted[place] = _dropped(self._fabric.wanted.get(leaf, SwitchConfig()), interface)
+            self._gets[place] = self._brought(view, place)
+            wanted = self._fabric.wanted.get(leaf, EMPTY).interfaces.get(interface)
+            self._wanted[place] = self._senders.of("wanted", place, wanted)
             refusal = view.refusals.get(ElementKey(Interface, interface))
             if refusal is not None:
                 self._refusals[leaf] = refusal
+
+    def _brought(self, view: View, place: Place) -> frozenset[str] | None:
+        """What it drops after the pass that is under way; None: the same, or there is none."""
+        if view.bringing is None:
+            return None
+        gets = self._senders.of("gets", place, view.bringing.interfaces.get(place[1]))
+        is_same = gets == self._drops[place] and place not in self._shut
+        return None if is_same else gets
 
     def _silence(self, leaf: str, view: View | None) -> str:
         if view is not None:
@@ -256,14 +321,23 @@ class _Sight:
         )
 
 
+class _Drops:
+    """What interfaces drop, as senders: made again only where it is another."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, Place], tuple[tuple[Fenced, ...], frozenset[str]]] = {}
+
+    def of(self, role: str, place: Place, interface: Interface | None) -> frozenset[str]:
+        """Of the interface at the place, as it is in this role: what it is, gets, or shall be."""
+        fenced = interface.fenced if interface is not None else ()
+        made, senders = self._made.get((role, place), (None, NOBODY))
+        if made is not fenced and made != fenced:
+            senders = frozenset(
+                sender for one in fenced for sender in (one.mac_address, *one.addresses) if sender
+            )
+        self._made[role, place] = fenced, senders
+        return senders
+
+
 def _senders(fence: PortFence) -> frozenset[str]:
     return frozenset((*fence.macs, *fence.addresses))
-
-
-def _dropped(config: SwitchConfig, interface: str) -> frozenset[str]:
-    fenced: tuple[Fenced, ...] = ()
-    if (found := config.interfaces.get(interface)) is not None:
-        fenced = found.fenced
-    return frozenset(
-        sender for one in fenced for sender in (one.mac_address, *one.addresses) if sender
-    )

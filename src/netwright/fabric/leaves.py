@@ -18,8 +18,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from netwright.fabric import naming
-from netwright.fabric.changes import in_order
 from netwright.fabric.config import Fenced, Interface, Segment, SwitchConfig, Vrf
+from netwright.fabric.drops import Drops
 from netwright.fabric.edges import Edge
 from netwright.fabric.overlays import Overlay
 from netwright.fabric.placing import Place
@@ -103,14 +103,15 @@ class Segments:
         return made.segment
 
 
-def plan_leaf(site: Site, segments: Segments) -> Planned:
+def plan_leaf(site: Site, segments: Segments, drops: Drops) -> Planned:
     """The leaf's whole configuration."""
-    return _Leaf(site).planned(segments)
+    return _Leaf(site, drops).planned(segments)
 
 
 class _Leaf:
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, drops: Drops) -> None:
         self._site = site
+        self._drops = drops
         self._overlays = site.overlays
         self._refusals: list[Refusal] = []
         self._places: Iterable[Place] = site.places.values()
@@ -257,16 +258,18 @@ class _Leaf:
         }
 
     def _fenced(self) -> dict[str, tuple[Fenced, ...]]:
-        if not self._site.fences:
+        fences = self._site.fences
+        if not fences:
             return {}
-        drops: dict[str, set[Fenced]] = {}
-        for interface, hosts in self._site.below.items():
-            for host in hosts:
-                drops.setdefault(interface, set()).update(self._site.fences.get(host, ()))
+        hosts = {name: dict.fromkeys(below) for name, below in self._site.below.items()}
         for place in self._site.places.values():
             for interface in place.untagged:
-                drops.setdefault(interface, set()).update(self._site.fences.get(place.host, ()))
-        return {interface: _each_sender_once(each) for interface, each in drops.items() if each}
+                hosts.setdefault(interface, {})[place.host] = None
+        found = {
+            interface: tuple(fences[host] for host in of if host in fences)
+            for interface, of in hosts.items()
+        }
+        return self._drops.of({interface: each for interface, each in found.items() if each})
 
     def _refuse_vlan(self, place: Place, holder: str, own: int) -> None:
         switch, called = self._site.switch.name, self._overlays[place.network_id].called
@@ -344,27 +347,6 @@ class _Leaf:
                 interface=interface,
             )
         )
-
-
-def _each_sender_once(fenced: Iterable[Fenced]) -> tuple[Fenced, ...]:
-    """Two VPCs may have the same addresses, and an interface drops what it drops for one port."""
-    port_of: dict[str, str] = {}
-    for each in in_order(fenced):
-        for sender in filter(None, (each.mac_address, *each.addresses)):
-            port_of.setdefault(sender, each.port_id)
-    macs_of: dict[str, set[str]] = {}
-    addresses_of: dict[str, set[str]] = {}
-    for each in fenced:
-        if port_of.get(each.mac_address) == each.port_id:
-            macs_of.setdefault(each.port_id, set()).add(each.mac_address)
-        own = {one for one in each.addresses if port_of[one] == each.port_id}
-        addresses_of.setdefault(each.port_id, set()).update(own)
-    return in_order(
-        Fenced(port_id=port_id, mac_address=mac, addresses=tuple(sorted(addresses)))
-        for port_id, addresses in addresses_of.items()
-        for mac in macs_of.get(port_id) or ("",)
-        if mac or addresses
-    )
 
 
 def _segment(loopback: str, overlay: Overlay, vlan: int | None, *, is_routed: bool) -> Segment:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from netwright.fabric import edges, overlays
 from netwright.fabric.config import SwitchConfig
+from netwright.fabric.drops import Drops
 from netwright.fabric.edges import NO_EDGE, Edge, Edges
 from netwright.fabric.intent import Intent, is_live
 from netwright.fabric.leaves import Planned, Segments, Site, plan_leaf
@@ -53,6 +54,7 @@ class Planner:
         self._leaves_of: dict[str, tuple[str, ...]] = {}
         self._refused: dict[str, tuple[Refusal, ...]] = {}
         self._segments: dict[str, Segments] = {}
+        self._drops: dict[str, Drops] = {}
         self._planned: dict[str, Planned] = {}
         self._cores: dict[str, SwitchConfig] = {}
         self.plan = Plan(switches={})
@@ -75,7 +77,8 @@ class Planner:
             dirty |= self._fenced_anew(before) | (intent.drained ^ before.drained)
         for leaf in dirty & self._fabric.leaves.keys():
             segments = self._segments.setdefault(leaf, Segments())
-            self._planned[leaf] = plan_leaf(self._site(leaf), segments)
+            drops = self._drops.setdefault(leaf, Drops())
+            self._planned[leaf] = plan_leaf(self._site(leaf), segments, drops)
         return self._publish()
 
     def _rebuild(self) -> set[str]:
@@ -84,7 +87,8 @@ class Planner:
         self._overlays = overlays.overlays(self._intent)
         self._plan_edges()
         self._places = {leaf: {} for leaf in self._fabric.leaves}
-        self._leaves_of, self._refused, self._segments, self._planned = {}, {}, {}, {}
+        self._leaves_of, self._refused, self._planned = {}, {}, {}
+        self._segments, self._drops = {}, {}
         self._follow_attachments(self._intent.attachments)
         return set(self._fabric.leaves)
 

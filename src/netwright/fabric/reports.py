@@ -7,6 +7,7 @@ was restored, or lost a report, is told again, without anybody's remembering tha
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 
 from netwright.model.fabric import (
@@ -103,14 +104,16 @@ class Reporter:
         self._acknowledged = {
             subject: one for subject, one in self._acknowledged.items() if subject in held
         }
+        for key in self._fences_told.keys() - self.fences.keys():
+            del self._fences_told[key]
         return sent
 
     def _due(self, held: Mapping[str, Attachment], now: float) -> FabricReports | None:
-        attachments = tuple(self._due_attachments(held, now))[:REPORTS_MAX]
+        attachments = tuple(islice(self._due_attachments(held, now), REPORTS_MAX))
         links = tuple(one for end, one in self._links.items() if self._links_told.get(end) != one)[
             :REPORTS_MAX
         ]
-        fences = tuple(self._due_fences(now))[:REPORTS_MAX]
+        fences = tuple(islice(self._due_fences(now), REPORTS_MAX))
         switches = tuple(self._switch_news[:REPORTS_MAX])
         self._in_flight = len(switches)
         clear_at = self._clear_at if self._clear_at != self._clear_told else None
@@ -149,9 +152,8 @@ class Reporter:
     def _acknowledge(self, batch: FabricReports, now: float) -> None:
         for report in batch.attachments:
             self._acknowledged[f"{report.network_id}@{report.host}"] = (report, now)
-        self._fences_told = {
-            key: one for key, one in self._fences_told.items() if key in self.fences
-        } | {(report.host, report.port_id): (report, now) for report in batch.fences}
+        for fence in batch.fences:
+            self._fences_told[fence.host, fence.port_id] = (fence, now)
         self._links_told |= {str(report.end): report for report in batch.links}
         del self._switch_news[: len(batch.switches)]
         if batch.clear_at is not None:

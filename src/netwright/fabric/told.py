@@ -68,6 +68,7 @@ class Listener:
         self._store = store
         self._now = now
         self._on_told = on_told
+        self._fences = _Fences()
         self._changed: dict[Key, float] = {}
         self._saved_at = 0.0
         self._save = save
@@ -90,10 +91,10 @@ class Listener:
         intent = intents.gathered(
             saved.objects,
             _topology(self.mirror),
-            fences=_fences(self.mirror),
+            fences={},
             drained=_drained(self.mirror),
         )
-        intent = _with_fences(intent, self.mirror)
+        intent = _with_fences(intent, self.mirror, self._fences)
         self._tell(saved.cursor, intent)
         log.info("resumes", cursor=saved.cursor, attachments=len(self.mirror.attachments))
 
@@ -145,7 +146,7 @@ class Listener:
             if drained != intent.drained:
                 intent = replace(intent, drained=drained)
         if any(key.kind in {Kind.HOST, Kind.TOPOLOGY} for key in values):
-            intent = _with_fences(intent, self.mirror)
+            intent = _with_fences(intent, self.mirror, self._fences)
         self._tell(cursor, intent)
 
     def _tell(self, cursor: str | None, intent: Intent) -> None:
@@ -184,12 +185,12 @@ def _drained(mirror: Mirror) -> frozenset[str]:
     return frozenset(one.name for one in mirror.of(Kind.SWITCH).values() if one.drained)
 
 
-def _with_fences(intent: Intent, mirror: Mirror) -> Intent:
+def _with_fences(intent: Intent, mirror: Mirror, known: "_Fences") -> Intent:
     """The intent with what hosts say now; the same where that is no news."""
     port_fences = {
         host.name: host.port_fences for host in mirror.of(Kind.HOST).values() if host.port_fences
     }
-    if (fences := _fences(mirror)) != intent.fences:
+    if (fences := known.of(mirror.of(Kind.HOST))) != intent.fences:
         intent = replace(intent, fences=fences)
     if port_fences != intent.port_fences:
         intent = replace(intent, port_fences=port_fences)
@@ -199,9 +200,23 @@ def _with_fences(intent: Intent, mirror: Mirror) -> Intent:
     return intent if leaves == intent.lit else replace(intent, lit=leaves)
 
 
-def _fences(mirror: Mirror) -> Mapping[str, tuple[Fenced, ...]]:
-    found = {host.name: fences_of(host) for host in mirror.of(Kind.HOST).values()}
-    return {name: fences for name, fences in found.items() if fences}
+class _Fences:
+    """What leaves shall drop of hosts: the very same value for a host that has not changed."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, tuple[Host, tuple[Fenced, ...]]] = {}
+
+    def of(self, hosts: Mapping[str, Host]) -> Mapping[str, tuple[Fenced, ...]]:
+        """By host, of those that have any."""
+        self._of = {name: (host, self._same(name, host)) for name, host in hosts.items()}
+        return {name: fences for name, (_, fences) in self._of.items() if fences}
+
+    def _same(self, name: str, host: Host) -> tuple[Fenced, ...]:
+        before, fences = self._of.get(name, (None, ()))
+        if before is host:
+            return fences
+        now = fences_of(host)
+        return fences if fences == now else now
 
 
 def fences_of(host: Host) -> tuple[Fenced, ...]:

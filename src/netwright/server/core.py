@@ -2,6 +2,7 @@
 
     commit ──▶ committer ──▶ decider ──▶ (PostgreSQL: feed) ──▶ hub ──▶ watchers
     clock  ──▶ upkeep: silent hosts, deadlines, leases, rested addresses
+           ──▶ ports that left silent hosts: asked for at their leaves (`left_behind`)
     notices that a commit left, where Nova is told ──▶ sender ──▶ Nova
 
 `Core` is what the APIs stand on (`service.Service`).
@@ -41,12 +42,13 @@ from netwright.server.deciding import Decider, ObserveCommit
 from netwright.server.feed import Feed
 from netwright.server.hearing import Hearing
 from netwright.server.history import HISTORY_KEPT, HistoryKept
+from netwright.server.left_behind import LeftBehind
 from netwright.server.liveness import Liveness
 from netwright.server.nova.sender import LEASE_MARGIN_S, Endpoint, ObserveTold, Sender
 from netwright.server.overlay.asking import TAKEN_WITHIN_S
 from netwright.server.overlay.retrying import RefusedPorts
 from netwright.server.performing import Performer
-from netwright.server.silent_ports import HOSTS_A_MINUTE_MAX, due
+from netwright.server.silent_ports import HOSTS_A_MINUTE_MAX
 from netwright.server.store import fabric_reading, leases
 from netwright.server.store.claims import expired_claims
 from netwright.server.store.event_rows import EventRow
@@ -107,7 +109,6 @@ class Core:
         quota_defaults: Mapping[str, int] = NO_LIMITS,
         fenced_hosts_a_minute_max: int = HOSTS_A_MINUTE_MAX,
     ) -> None:
-        self._fenced_hosts_a_minute_max = fenced_hosts_a_minute_max
         self._database = opened.database
         self._clock = clock
         self._ledger = Ledger(f"server-{uuid4()}")
@@ -136,6 +137,14 @@ class Core:
                 lambda tx: pending_operations(tx, until, limit)
             ),
             self.reader.operation,
+        )
+        self._left_behind = LeftBehind(
+            lost=lambda: self._liveness.lost(time.monotonic()),
+            known=self._liveness.known,
+            read=lambda hosts: opened.database.read(lambda tx: ports_left_behind(tx, hosts)),
+            ask=lambda left: self._committer.submit(Tick(caller=_ITSELF, silent_ports=left)),
+            clock=clock,
+            hosts_a_minute_max=fenced_hosts_a_minute_max,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._refused = RefusedPorts(
@@ -196,6 +205,8 @@ class Core:
         self._committer.start()
         self._tasks = [
             asyncio.create_task(self._run_upkeep(), name="upkeep"),
+            asyncio.create_task(self._listen(), name="listening"),
+            asyncio.create_task(self._left_behind.run(), name="ports of silent hosts"),
             asyncio.create_task(self._surveyor.run(), name="room of leaves"),
         ]
         if self._feed is not None:
@@ -380,12 +391,11 @@ class Core:
         late = await self._database.read(lambda tx: late_operations(tx, now - TAKEN_WITHIN_S))
         expired = await self._database.read(lambda tx: expired_claims(tx, now))
         refused = await self._refused.next(is_time=time.monotonic() >= chores_at)
-        left = await self._left_behind(now)
         old: tuple[str, ...] = ()
         if is_due := time.monotonic() >= chores_at:
             await self._performer.resume(now - _RESUME_AFTER_S if chores_at else now)
             old = await self._database.read(lambda tx: old_operations(tx, now - _OPERATIONS_KEPT_S))
-        is_news = silent or overdue or unconfirmed or late or refused or expired or left
+        is_news = silent or overdue or unconfirmed or late or refused or expired
         if is_news or is_due:
             await self._committer.submit(
                 Tick(
@@ -393,7 +403,6 @@ class Core:
                     silent_hosts=silent,
                     overdue_ports=overdue,
                     overdue_attachments=unconfirmed,
-                    silent_ports=left,
                     late_operations=late,
                     refused_ports=refused,
                     old_operations=old,
@@ -405,10 +414,8 @@ class Core:
             return time.monotonic() + _CHORES_EVERY_S if is_due else chores_at
         return chores_at
 
-    async def _left_behind(self, now: float) -> tuple[tuple[str, str], ...]:
-        """Ports that left silent hosts, whose leaves are to drop them."""
-        lost = self._liveness.lost(time.monotonic())
-        if not lost:
-            return ()
-        found = await self._database.read(lambda tx: ports_left_behind(tx, lost))
-        return due(found, self._liveness.known(), now, self._fenced_hosts_a_minute_max)
+    async def _listen(self) -> None:
+        """Know when this process stood still; upkeep may wait for commits while it does not."""
+        while True:
+            await asyncio.sleep(UPKEEP_PERIOD_S)
+            self._liveness.look(time.monotonic())

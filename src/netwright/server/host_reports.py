@@ -42,6 +42,7 @@ def apply_reports(
     """
     batch = command.batch
     heard_from(world, batch.host, batch.epoch)
+    withdrawn_by_agent(world, batch.host, batch.reports)
     results = [_apply(world, batch.host, report) for report in batch.reports]
     if batch.full_set_at is not None and seen_up_to is not None:
         _absence(world, batch.host, batch.reports, seen_up_to(batch.full_set_at))
@@ -59,7 +60,6 @@ def _apply(world: World, host: str, report: Report) -> ReportResult:
     subject = report.port_id or report.network_id or ""
     if report.port_id is None or report.plane is not Plane.UNDERLAY:
         return ReportResult(id=subject, result=ReportOutcome.UNKNOWN)
-    withdrawn_by_agent(world, host, report)
     port = world.ports.get(report.port_id)
     binding = port.binding_on(host) if port else None
     gone = report.status is ReportStatus.WITHDRAWN

@@ -126,14 +126,18 @@ class Liveness:
             and now - self._heard_at.get(name, self._listens_since) > SILENT_AFTER_S
         )
 
-    def silent(self, now: float) -> tuple[str, ...]:
-        """Hosts that count as up and were not heard in time; the longest silent first.
+    def look(self, now: float) -> None:
+        """To be called every second or so: after a longer pause this process stood still.
 
-        To be asked every second or so: after a longer pause, what was not heard proves nothing.
+        What was not heard meanwhile proves nothing.
         """
         if now - self._looked_at > _PAUSE_S_MAX:
             self._listens_since = now
         self._looked_at = now
+
+    def silent(self, now: float) -> tuple[str, ...]:
+        """Hosts that count as up and were not heard in time; the longest silent first."""
+        self.look(now)
         if now - self._listens_since <= SILENT_AFTER_S:
             return ()
         late = []

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from netwright.model.resources import FenceState, Host
 
 HOSTS_A_MINUTE_MAX = 60
-AT_ONCE_MAX = 2_000
-"""The most ports in one commit."""
+AT_ONCE_MAX = 20_000
+"""The most ports in one turn: a rack's."""
 
 _MINUTE_S = 60.0
 

@@ -17,6 +17,7 @@ from netwright.server.commands import (
     PerformOperation,
     PrepareBinding,
     SeeDevices,
+    Tick,
     Together,
     UpdatePorts,
 )
@@ -62,6 +63,7 @@ _COUNTS: Mapping[type[Command], Callable[[Any], int]] = {
     AddSecurityGroupRules: lambda command: len(command.rules),
     UpdatePorts: lambda command: len(command.changes),
     DeletePorts: lambda command: len(command.ids),
+    Tick: lambda command: max(1, len(command.silent_ports)),
     LetGoOfOwners: lambda command: max(1, len(command.port_ids)),
     ApplyReports: lambda command: max(1, len(command.batch.reports)),
     Together: lambda command: sum(map(weight, command.commands)),

@@ -30,6 +30,13 @@ def test_many_are_not_declared_silent_at_once() -> None:
     assert len(liveness.silent(20.0)) == 10
 
 
+def test_who_looks_on_while_upkeep_waits_for_a_commit_has_not_stood_still() -> None:
+    liveness = watched(10)
+    for second in range(10, 20):
+        liveness.look(float(second))
+    assert liveness.silent(20.0) == ("h1",)
+
+
 def test_nobody_is_judged_by_what_a_server_that_stood_still_did_not_hear() -> None:
     liveness = watched(10)
     liveness.heard("h1", Heartbeat(epoch="e"), 10.0)

@@ -23,7 +23,7 @@ from netwright.model.resources import (
     Port,
     PortFence,
 )
-from netwright.model.states import BindingState, Event, PortState
+from netwright.model.states import BindingState, Event, Plane, PortState
 from netwright.model.wire import CONTAINER_OWNER, Report, ReportOutcome, ReportResult, ReportStatus
 from netwright.server.overlay.attachments import is_fabric
 from netwright.server.ports.bindings import withdrawn
@@ -134,17 +134,23 @@ def _take(world: World, at: "_Fences", report: FenceReport) -> ReportOutcome:
     return ReportOutcome.APPLIED
 
 
-def withdrawn_by_agent(world: World, name: str, report: Report) -> None:
-    """The host's agent wires nothing of the port (any more): its leaves need not drop it."""
+def withdrawn_by_agent(world: World, name: str, reports: Iterable[Report]) -> None:
+    """The host's agent wires nothing of these (any more): its leaves need not drop them."""
     host = world.hosts.get(name)
-    if host is None or not host.port_fences or report.status is not ReportStatus.WITHDRAWN:
-        return
-    fence = host.fence_of(report.port_id or "")
-    if fence is None or report.generation < fence.generation:
+    if host is None or not host.port_fences:
         return
     at = _Fences(world)
-    at.set(name, _lifting(fence, world.now))
+    for report in reports:
+        fence = at.find(name, report.port_id or "")
+        if fence is None or not _says_withdrawn(report):
+            continue
+        if report.generation >= fence.generation:
+            at.set(name, _lifting(fence, world.now))
     at.put()
+
+
+def _says_withdrawn(report: Report) -> bool:
+    return report.plane is Plane.UNDERLAY and report.status is ReportStatus.WITHDRAWN
 
 
 def lifted(host: Host, now: float) -> Host:

@@ -24,7 +24,8 @@ class Observed(Value, frozen=True):
     """`spaces`: "" is the switch's own namespace; the others are VRFs, ours or not.
 
     `filters` are ours by the interface's index. `tagged`, `ports`, `fenced` are the maps of
-    `bpf.programs`. `vnis` are in force in bgpd, `l3vnis` in zebra. `sessions` are bgpd's
+    `bpf.programs`, the last by interface: a leaf's tens of thousands are looked up by its hundreds.
+    `vnis` are in force in bgpd, `l3vnis` in zebra. `sessions` are bgpd's
     for EVPN, and whether they are established. `silent` says which daemons do not answer, and why.
     """
 
@@ -32,7 +33,7 @@ class Observed(Value, frozen=True):
     filters: Mapping[int, Filter] = {}
     tagged: Mapping[tuple[int, int], int] = {}
     ports: Mapping[int, tuple[int, int]] = {}
-    fenced: Mapping[tuple[int, str], str] = {}
+    fenced: Mapping[int, Mapping[str, str]] = {}
     bgp: BgpConfiguration = BgpConfiguration()
     vnis: Mapping[int, Instance] = {}
     l3vnis: Mapping[str, int] = {}

@@ -102,11 +102,11 @@ def _space(session: Session, name: str) -> Space:
 
 def _maps(
     session: Session, found: dict[int, Filter]
-) -> tuple[dict[tuple[int, int], int], dict[int, tuple[int, int]], dict[tuple[int, str], str]]:
+) -> tuple[dict[tuple[int, int], int], dict[int, tuple[int, int]], dict[int, dict[str, str]]]:
     maps = session.maps(found)
     tagged: dict[tuple[int, int], int] = {}
     ports: dict[int, tuple[int, int]] = {}
-    fenced: dict[tuple[int, str], str] = {}
+    fenced: dict[int, dict[str, str]] = {}
     if map_ := maps.get(programs.TAGGED.name):
         for key, value in map_.items():
             port, vlan = struct.unpack("=II", key)
@@ -117,5 +117,7 @@ def _maps(
             ports[struct.unpack("=I", key)[0]] = port, vlan
     if map_ := maps.get(programs.FENCED.name):
         for key, value in map_.items():
-            fenced[programs.parse_fenced_key(key)] = value.rstrip(b"\0").decode(errors="replace")
+            port, sender = programs.parse_fenced_key(key)
+            port_id = value.rstrip(b"\0").decode(errors="replace")
+            fenced.setdefault(port, {})[sender] = port_id
     return tagged, ports, fenced

@@ -147,7 +147,7 @@ def _ensure_fences(plan: Plan, port: Link, interface: Interface) -> None:
         for sender in (each.mac_address, *each.addresses)
         if sender
     }
-    now = fence_senders(plan.observed, port.index)
+    now = dict(fence_senders(plan.observed, port.index))
     for sender, port_id in sorted(wanted.items()):
         if now.get(sender) != port_id:
             plan.add(Fence(port.index, sender, port_id))

@@ -3,6 +3,8 @@
 Each change is planned on what those before it will have made, without asking the switch again.
 """
 
+from collections.abc import Mapping
+
 from netwright.fabric.drivers.bpf import programs
 from netwright.fabric.drivers.frr.observed import Observed
 from netwright.fabric.drivers.frr.operations import Operation
@@ -68,9 +70,9 @@ class Plan:
             self.projection.do(operation)
 
 
-def fence_senders(observed: Observed, port: int) -> dict[str, str]:
+def fence_senders(observed: Observed, port: int) -> Mapping[str, str]:
     """What is dropped at a port: MAC or address → port id."""
-    return {sender: who for (index, sender), who in observed.fenced.items() if index == port}
+    return observed.fenced.get(port, {})
 
 
 FILTER_OF_HOST_PORT = {False: programs.FROM_HOST, True: programs.HELD}

@@ -51,7 +51,8 @@ class Projection:
         self._names: dict[tuple[str, str], int] = {}
         self._numbered: dict[tuple[str, int], dict[tuple[str, int], None]] = {}
         self._filters, self._tagged = dict(seen.filters), dict(seen.tagged)
-        self._ports, self._fenced = dict(seen.ports), dict(seen.fenced)
+        self._ports = dict(seen.ports)
+        self._fenced = {port: dict(senders) for port, senders in seen.fenced.items()}
         for name, space in seen.spaces.items():
             self._spaces[name] = Space(
                 links={}, addresses=dict(space.addresses), routes=space.routes
@@ -131,10 +132,12 @@ class Projection:
 
     def _map(self, operation: MapVlan | Fence) -> None:
         if isinstance(operation, Fence):
-            key = (operation.port, operation.sender)
-            self._fenced.pop(key, None)
+            senders = self._fenced.pop(operation.port, {})
+            senders.pop(operation.sender, None)
             if operation.port_id is not None:
-                self._fenced[key] = operation.port_id
+                senders[operation.sender] = operation.port_id
+            if senders:
+                self._fenced[operation.port] = senders
             return
         place = (operation.port, operation.vlan)
         veth = self._tagged.pop(place, None)

@@ -302,9 +302,8 @@ def _interface(
 def _fenced(observed: Observed, port: Link) -> tuple[Fenced, ...]:
     """The kernel keeps one port for each sender of an interface."""
     by_port: dict[str, list[str]] = {}
-    for (index, sender), port_id in observed.fenced.items():
-        if index == port.index:
-            by_port.setdefault(port_id, []).append(sender)
+    for sender, port_id in observed.fenced.get(port.index, {}).items():
+        by_port.setdefault(port_id, []).append(sender)
     found = []
     for port_id, senders in by_port.items():
         macs = [each for each in senders if programs.is_mac(each)]
@@ -312,7 +311,7 @@ def _fenced(observed: Observed, port: Link) -> tuple[Fenced, ...]:
         found += [
             Fenced(port_id=port_id, mac_address=mac, addresses=addresses) for mac in macs or [""]
         ]
-    return tuple(sorted(found, key=lambda each: (each.port_id, each.mac_address, each.addresses)))
+    return tuple(sorted(found))
 
 
 def _routes(observed: Observed) -> Iterator[Route]:
