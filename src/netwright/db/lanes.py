@@ -3,7 +3,7 @@
     put ─▶ first   ─┬─▶ take: in turn by weight, while both wait;
         ─▶ patient ─┘         all of the other while one is empty
 
-While both wait the patient have a share of what is taken: a quarter. So they let others pass, and
+While both wait the patient have a share of what is taken: a tenth. So they let others pass, and
 come on whatever queues beside them.
 """
 
@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-PATIENT_SHARE = 0.25
+PATIENT_SHARE = 0.1
 """Of the weight that is taken while others wait too."""
 
 
@@ -48,10 +48,9 @@ class Lanes(Generic[T]):
             lane = self._next()
             if taken and lane[0].weight > left:
                 break
-            one = lane.popleft()
-            self._note(lane, one.weight)
-            left -= one.weight
-            taken.append(one)
+            self._note(lane, lane[0].weight)
+            left -= lane[0].weight
+            taken.append(lane.popleft())
         self.weight -= weight_max - left
         return taken
 
@@ -67,11 +66,13 @@ class Lanes(Generic[T]):
     def _next(self) -> deque[Waiting[T]]:
         if self._first and self._patient:
             return self._patient if self._owed > 0 else self._first
-        self._owed = 0.0
         return self._first or self._patient
 
     def _note(self, lane: deque[Waiting[T]], weight: int) -> None:
-        """A lane that had the worker for itself owes nothing for it: `_next` forgets it."""
+        """Before it is taken. A lane that has the worker for itself owes nothing for it."""
+        if not (self._first and self._patient):
+            self._owed = 0.0
+            return
         self._owed += PATIENT_SHARE * weight
         if lane is self._patient:
             self._owed -= weight
