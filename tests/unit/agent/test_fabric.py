@@ -130,7 +130,8 @@ async def test_a_server_that_does_not_heed_what_it_is_told_is_told_again_after_a
 ) -> None:
     told: list[float] = []
 
-    async def heedless(_name: str, _devices: DevicesSeen) -> DeviceAnswers:
+    async def heedless(name: str, devices: DevicesSeen) -> DeviceAnswers:
+        assert (name, devices.port_ids) == ("h1", ("p",))
         told.append(asyncio.get_running_loop().time())
         return DeviceAnswers(ports=())
 
