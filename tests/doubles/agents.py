@@ -150,9 +150,11 @@ class AgentDouble:
 
     def _ask(self, wired: Wired, waiting: Collection[str], now: float) -> None:
         self.answers = devices.pruned(self.answers, self.plugged, self.ports)
-        asked = devices.to_ask(
-            self.host, self.plugged, self.ports, wired, self.answers, now=now, waiting=waiting
+        untold = devices.untold(
+            self.host, self.plugged, self.ports, wired, self.answers, waiting=waiting
         )
+        long_ago = dict.fromkeys(untold, now - devices.TELL_AFTER_S)
+        asked = devices.to_ask(self.plugged, self.ports, self.answers, now=now, since=long_ago)
         if asked:
             seen = DevicesSeen(epoch=self.epoch, port_ids=asked)
             command = SeeDevices(caller=ADMIN, host=self.host, devices=seen)

@@ -13,7 +13,7 @@ down.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import NoReturn, Protocol
 
 import structlog
@@ -79,6 +79,7 @@ class Agent:
         self._session = Session(identity, server)
         self._wiring = wiring
         self._answers: devices.Answers = {}
+        self._waiting_since: devices.WaitingSince = {}
         self._unfinished_passes = 0
         self._wiring_moved = True
         self._jitter = jitter
@@ -267,21 +268,34 @@ class Agent:
         if self.last is None or not self._session.registered.is_set():
             return None
         self._prune_answers()
+        self._note_waiting(self.last)
         asked = devices.to_ask(
-            self._host,
             self._wiring.devices(),
             self.mirror.ports,
-            self.last.wired,
             self._answers,
             now=now(),
-            waiting=self.last.desired.later,
+            since=self._waiting_since,
         )
         if asked:
             found = await self._session.ask(asked)
             self._answers = devices.answered(self._answers, asked, found, now=now())
+            self._note_waiting(self.last, told=asked)
             self._reconcile.wake()
-        again_at = devices.next_at(self._answers, self.mirror.ports)
+        again_at = devices.next_at(self._answers, self.mirror.ports, self._waiting_since)
         return None if again_at is None else max(again_at - now(), 0.0)
+
+    def _note_waiting(self, last: Pass, told: Collection[str] = ()) -> None:
+        """Those that were told and wait all the same do so anew."""
+        before, now = self._waiting_since, asyncio.get_running_loop().time()
+        untold = devices.untold(
+            self._host,
+            self._wiring.devices(),
+            self.mirror.ports,
+            last.wired,
+            self._answers,
+            waiting=last.desired.later,
+        )
+        self._waiting_since = {id_: now if id_ in told else before.get(id_, now) for id_ in untold}
 
     def _prune_answers(self) -> None:
         if self._answers:

@@ -15,6 +15,10 @@ from netwright.model.states import BindingState
 ASK_AGAIN_S_MIN = 1.0
 ASK_AGAIN_S_MAX = 60.0
 
+TELL_AFTER_S = 2.0
+"""How long a device of ours waits until the server is told: most are wired by then, which is told
+anyway, and hundreds of hosts that start pods at once would have it note each pod once more."""
+
 ASKED_MAX = 1000
 """The most devices in one question."""
 
@@ -30,32 +34,53 @@ class Answer(Value, frozen=True, kw_only=True):
 Answers = Mapping[str, Answer]
 """By port id."""
 
+WaitingSince = Mapping[str, float]
+"""Since when a device is `untold`, by port id."""
+
 
 def to_ask(
+    devices: Iterable[str],
+    ports: Mapping[str, Port],
+    answers: Answers,
+    *,
+    now: float,
+    since: WaitingSince,
+) -> tuple[str, ...]:
+    """The devices to ask or tell about now: at most ASKED_MAX, named by port id.
+
+    Told are those bound here that are not wired soon, so that the underlay's deadline starts.
+    """
+    asked: list[str] = []
+    for port_id in sorted(devices):
+        answer = answers.get(port_id)
+        if port_id not in ports:
+            if answer is None or answer.again_at <= now:
+                asked.append(port_id)
+        elif port_id in since and since[port_id] + TELL_AFTER_S <= now:
+            asked.append(port_id)
+    return tuple(asked[:ASKED_MAX])
+
+
+def untold(
     host: str,
     devices: Iterable[str],
     ports: Mapping[str, Port],
     wired: Wired,
     answers: Answers,
     *,
-    now: float,
     waiting: Collection[str] = (),
-) -> tuple[str, ...]:
-    """The devices to ask or tell about now: at most ASKED_MAX, named by port id.
+) -> frozenset[str]:
+    """Devices bound here that are not wired yet, of which the server does not know that.
 
-    Told are those bound here that cannot be wired at once, so that the underlay's deadline starts:
-    pending in the data plane, or `waiting` for what is not this host's to give.
+    They are pending in the data plane, or `waiting` for what is not this host's to give.
     """
-    asked: list[str] = []
-    for port_id in sorted(devices):
-        port = ports.get(port_id)
-        answer = answers.get(port_id)
-        if port is None:
-            if answer is None or answer.again_at <= now:
-                asked.append(port_id)
-        elif _must_tell(port, host, wired, waiting) and not _was_told(port, host, answer):
-            asked.append(port_id)
-    return tuple(asked[:ASKED_MAX])
+    return frozenset(
+        port_id
+        for port_id in devices
+        if (port := ports.get(port_id)) is not None
+        and _must_tell(port, host, wired, waiting)
+        and not _was_told(port, host, answers.get(port_id))
+    )
 
 
 def answered(
@@ -87,9 +112,10 @@ def pruned(answers: Answers, devices: Iterable[str], ports: Mapping[str, Port]) 
     }
 
 
-def next_at(answers: Answers, ports: Mapping[str, Port]) -> float | None:
-    """When the next device is to be asked about again."""
+def next_at(answers: Answers, ports: Mapping[str, Port], since: WaitingSince) -> float | None:
+    """When the next device is to be asked about again, or told."""
     again = [answer.again_at for port_id, answer in answers.items() if port_id not in ports]
+    again += [at + TELL_AFTER_S for at in since.values()]
     return min(again, default=None)
 
 

@@ -9,15 +9,17 @@ After a large batch its callers ask again, one after the other. Who took the fir
 would have all others wait for a commit: they are waited for, as long as turns of the loop bring
 more (`docs/adr/0011`).
 
+Who can be patient lets others pass while both wait (`lanes`).
+
 A database that falls silent fails a batch only after seconds. Who has waited for so long behind it
 is refused with it, not made to wait for the next one.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from netwright.db.lanes import Lanes, Waiting
 from netwright.model.errors import Unavailable
 
 CommandT = TypeVar("CommandT")
@@ -37,9 +39,7 @@ CommitBatch = Callable[[Sequence[CommandT]], Awaitable[Sequence[ResultT | Except
 
 class _Queued(NamedTuple, Generic[CommandT, ResultT]):
     command: CommandT
-    weight: int
     done: asyncio.Future[ResultT]
-    since: float  # by the loop's clock
 
 
 class Committer(Generic[CommandT, ResultT]):
@@ -47,18 +47,20 @@ class Committer(Generic[CommandT, ResultT]):
 
     `commit_batch` answers one result or exception a command, in order, after its commit; what it
     raises itself fails every command of the batch. `weigh` is a command's number of items: a batch
-    holds at most `BATCH_ITEMS_MAX` of them, or one command that is heavier.
+    holds at most `BATCH_ITEMS_MAX` of them, or one command that is heavier. `is_patient` says of a
+    command that others may pass it.
     """
 
     def __init__(
         self,
         commit_batch: CommitBatch[CommandT, ResultT],
         weigh: Callable[[CommandT], int] = lambda _: 1,
+        is_patient: Callable[[CommandT], bool] = lambda _: False,
     ) -> None:
         self._commit_batch = commit_batch
         self._weigh = weigh
-        self._queue: deque[_Queued[CommandT, ResultT]] = deque()
-        self._queued_items = 0
+        self._is_patient = is_patient
+        self._queue: Lanes[_Queued[CommandT, ResultT]] = Lanes()
         self._last_items = 0
         self._filled = asyncio.Event()
         self._closing = False
@@ -79,22 +81,22 @@ class Committer(Generic[CommandT, ResultT]):
                 next="send the request again in a few seconds",
             )
         weight = self._weigh(command)
-        if self._queued_items + weight > QUEUE_ITEMS_MAX:
+        if self._queue.weight + weight > QUEUE_ITEMS_MAX:
             raise Unavailable(
-                f"{self._queued_items} changes wait for the database, which is the most that may",
+                f"{self._queue.weight} changes wait for the database, which is the most that may",
                 next="send the request again in a second; if it lasts, the database is too slow",
             )
         loop = asyncio.get_running_loop()
         done: asyncio.Future[ResultT] = loop.create_future()
-        self._queue.append(_Queued(command, weight, done, loop.time()))
-        self._queued_items += weight
+        waiting = Waiting(_Queued(command, done), weight, since=loop.time())
+        self._queue.put(waiting, is_patient=self._is_patient(command))
         self._filled.set()
         return await done
 
     @property
     def queued_items(self) -> int:
         """How many items wait for the next batches."""
-        return self._queued_items
+        return self._queue.weight
 
     @property
     def is_committing(self) -> bool:
@@ -123,26 +125,18 @@ class Committer(Generic[CommandT, ResultT]):
         """Let the callers of a large batch ask again before one of them is served alone."""
         turns = 0
         while (
-            GATHERED_ITEMS_MIN <= self._last_items > self._queued_items
+            GATHERED_ITEMS_MIN <= self._last_items > self._queue.weight
             and turns < _TURNS_WITHOUT_MAX
             and not self._closing
         ):
-            before = self._queued_items
+            before = self._queue.weight
             await asyncio.sleep(0)
-            turns = turns + 1 if self._queued_items == before else 0
+            turns = turns + 1 if self._queue.weight == before else 0
 
     def _take(self) -> list[_Queued[CommandT, ResultT]]:
-        batch: list[_Queued[CommandT, ResultT]] = []
-        items = 0
-        while self._queue:
-            weight = self._queue[0].weight
-            if batch and items + weight > BATCH_ITEMS_MAX:
-                break
-            items += weight
-            batch.append(self._queue.popleft())
-        self._queued_items -= items
-        self._last_items = items
-        return batch
+        batch = self._queue.take(BATCH_ITEMS_MAX)
+        self._last_items = sum(each.weight for each in batch)
+        return [each.item for each in batch]
 
     async def _commit(self, batch: list[_Queued[CommandT, ResultT]]) -> None:
         outcomes: Sequence[ResultT | Exception]
@@ -155,7 +149,7 @@ class Committer(Generic[CommandT, ResultT]):
                 self._refuse_who_waited(error)
         finally:
             self._is_committing = False
-        for (_, _, done, _), outcome in zip(batch, outcomes, strict=True):
+        for (_, done), outcome in zip(batch, outcomes, strict=True):
             if done.done():  # the caller has gone; what is committed stays
                 continue
             if isinstance(outcome, Exception):
@@ -165,8 +159,6 @@ class Committer(Generic[CommandT, ResultT]):
 
     def _refuse_who_waited(self, why: Unavailable) -> None:
         latest = asyncio.get_running_loop().time() - WAITED_S_MAX
-        while self._queue and self._queue[0].since < latest:
-            each = self._queue.popleft()
-            self._queued_items -= each.weight
-            if not each.done.done():
-                each.done.set_exception(why)
+        for each in self._queue.take_older(latest):
+            if not each.item.done.done():
+                each.item.done.set_exception(why)

@@ -44,6 +44,11 @@ _LOCK = re.compile(r" FOR (UPDATE SKIP LOCKED|SHARE)")
 _PLACE = re.compile(r"\$(\d+)")
 BUSY_TIMEOUT_MS = 5_000
 READERS = 2
+WRITERS_CACHE_KB = 65_536
+READERS_CACHE_KB = 8_192
+"""Whatever another connection commits, a reader forgets all that it holds: more of it helps none
+but a reader of what nobody writes to, whose pages the kernel has too."""
+
 QUICK_S = 0.005
 """Writes that take longer are not for the event loop's thread, which others wait for."""
 
@@ -290,11 +295,11 @@ class SqliteDatabase:
     def _readers_connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._open()
+            connection = self._local.connection = self._open(READERS_CACHE_KB)
         return connection
 
-    def _open(self) -> sqlite3.Connection:
-        connection = connect(self._path)
+    def _open(self, cache_kb: int = WRITERS_CACHE_KB) -> sqlite3.Connection:
+        connection = connect(self._path, cache_kb)
         with self._connections_lock:
             self._connections.append(connection)
         return connection
@@ -332,7 +337,7 @@ class unavailable_when_broken:  # noqa: N801 - reads as a phrase in `with`
             ) from error
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, cache_kb: int = WRITERS_CACHE_KB) -> sqlite3.Connection:
     """A connection that keeps what it acknowledges; begin and commit are the caller's."""
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=512
@@ -348,5 +353,5 @@ def connect(path: Path) -> sqlite3.Connection:
             next="put it on a local file system that can do WAL and shared memory",
         )
     connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute(f"PRAGMA cache_size = -{cache_kb}")
     return connection

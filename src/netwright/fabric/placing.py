@@ -38,13 +38,14 @@ def place(attachment: Attachment, fabric: FabricIndex, overlays: Overlays) -> Pl
             return NOWHERE
         words = f"Host {attachment.host} does not get {broken.called}: {broken.why}."
         return Placed({}, (_refusal(attachment, broken.code, words),))
-    leaves = fabric.sound_hosts.get(attachment.host)
+    sound = fabric.sound_hosts.get(attachment.host)
     vlan = attachment.vlan
-    if leaves and vlan is not None and not attachment.access:  # as nearly all are
+    if sound and vlan is not None and not attachment.access:  # as nearly all are
         network_id, host = attachment.network_id, attachment.host
-        return Placed(
-            {leaf: Place(network_id, host, vlan, interfaces) for leaf, interfaces in leaves}
-        )
+        places: dict[str, Place] = {}
+        for leaves, interfaces in sound:
+            places |= dict.fromkeys(leaves, Place(network_id, host, vlan, interfaces))
+        return Placed(places)
     return _Placing(attachment, fabric, overlay.called).placed()
 
 

@@ -6,6 +6,7 @@ host ─ its leaves ─ their interfaces        from the links
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from netwright.fabric import naming
 from netwright.fabric.refusals import Refusal, RefusalCode
@@ -13,6 +14,13 @@ from netwright.model.resources import Segment
 from netwright.model.topology import Switch, SwitchKind, Topology
 
 _LEAVES = frozenset({SwitchKind.LEAF, SwitchKind.BORDER})
+
+
+class Sound(NamedTuple):
+    """Leaves that a host is on by interfaces of the same names: mostly all of its leaves."""
+
+    leaves: tuple[str, ...]
+    interfaces: tuple[str, ...]
 
 
 class FabricIndex:
@@ -34,8 +42,8 @@ class FabricIndex:
             each.name for each in topology.switches if each.kind is SwitchKind.CORE and each.driver
         )
         self._index_links(topology)
-        self.sound_hosts: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-            host: tuple(leaves.items())
+        self.sound_hosts: Mapping[str, tuple[Sound, ...]] = {
+            host: _by_interfaces(leaves)
             for host, leaves in self.hosts.items()
             if all(leaf in self.leaves and self.is_plain(leaf, leaves[leaf]) for leaf in leaves)
         }
@@ -84,6 +92,13 @@ class FabricIndex:
             return exact
         trunk = self._gateways.get((switch, physical, None))
         return None if trunk is None else f"{trunk}.{vlan}"
+
+
+def _by_interfaces(leaves: Mapping[str, tuple[str, ...]]) -> tuple[Sound, ...]:
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for leaf, interfaces in leaves.items():
+        found[interfaces] = (*found.get(interfaces, ()), leaf)
+    return tuple(Sound(names, interfaces) for interfaces, names in found.items())
 
 
 def _unusable(topology: Topology) -> Iterator[Refusal]:

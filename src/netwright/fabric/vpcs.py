@@ -74,7 +74,7 @@ def vpcs(intent: Intent, usable: Mapping[str, Network], robbed: Mapping[str, str
         if not router.admin_state_up or not router.interfaces:
             continue
         made = _Vpc(intent, usable, router, robbed.get(router.id))
-        made.sort_out({network_id: vpc.called for network_id, (vpc, _) in gateways.items()})
+        made.sort_out(gateways)
         if vpc := made.vpc(names[router.id]):
             gateways |= {network: (vpc, made.gateway(network)) for network in made.inside}
             ways_out += made.ways_out(vpc)
@@ -96,7 +96,7 @@ class _Vpc:
         self._outside: dict[str, list[RouterInterface]] = {}
         self.refusals: list[Refusal] = []
 
-    def sort_out(self, taken: Mapping[str, str]) -> None:
+    def sort_out(self, taken: Mapping[str, tuple[Vpc, AnycastGateway | None]]) -> None:
         """Tell interfaces in fabric networks from those in others; `taken` are other VPCs'."""
         prefixes = Prefixes()
         for interface in self._router.interfaces:
@@ -114,7 +114,7 @@ class _Vpc:
             if is_fabric and network.id in taken:
                 self._refuse(
                     RefusalCode.NETWORK_TAKEN,
-                    f"{called(network)} is in the VPC of {taken[network.id]}",
+                    f"{called(network)} is in the VPC of {taken[network.id][0].called}",
                     network.id,
                 )
                 continue

@@ -70,7 +70,7 @@ from netwright.server.store.upkeep import (
 )
 from netwright.server.surveying import Surveyor
 from netwright.server.watch import Hub
-from netwright.server.weighing import weight
+from netwright.server.weighing import is_patient, weight
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +130,9 @@ class Core:
             noticed=self._sender.wake if self._sender else None,
             quota_defaults=quota_defaults,
         )
-        self._committer: Committer[Command, Any] = Committer(self._decider.commit, weight)
+        self._committer: Committer[Command, Any] = Committer(
+            self._decider.commit, weight, is_patient
+        )
         self._performer = Performer(
             self._committer.submit,
             lambda until, limit: opened.database.read(

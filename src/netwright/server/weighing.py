@@ -1,8 +1,9 @@
-"""How much work a command is."""
+"""How much work a command is, and whether it can wait."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from netwright.model.wire import ReportStatus
 from netwright.server.addressing_commands import CreateAddressScopes, CreateSubnetPools
 from netwright.server.commands import (
     ActivateBinding,
@@ -50,6 +51,13 @@ def is_brief(command: Command) -> bool:
             return len(command.devices.port_ids) <= _BRIEF_MAX
         case _:
             return False
+
+
+def is_patient(command: Command) -> bool:
+    """Whether others may pass it: it tells of what stands, and frees nothing that is waited for."""
+    return isinstance(command, ApplyReports) and all(
+        report.status is ReportStatus.UP for report in command.batch.reports
+    )
 
 
 _COUNTS: Mapping[type[Command], Callable[[Any], int]] = {

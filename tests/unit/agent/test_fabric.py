@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import NoReturn
 
 from structlog.testing import capture_logs
@@ -13,10 +14,12 @@ from tests.doubles.values import attachment, binding, fabric_network, port
 from tests.doubles.wiring import WiringDouble
 
 from netwright.agent.agent import Agent
+from netwright.agent.devices import TELL_AFTER_S
 from netwright.agent.placing import FabricUplink
 from netwright.agent.session import Identity
 from netwright.model.errors import StaleEpoch
 from netwright.model.states import AttachmentState, BindingState
+from netwright.model.wire import DeviceAnswers, DevicesSeen
 
 IDENTITY = Identity(
     host="h1",
@@ -71,6 +74,10 @@ class Site:
         standing = self.wiring.standing.get("p")
         return standing.endpoint.segment.segmentation_id if standing is not None else None
 
+    def is_seen(self) -> bool:
+        """Whether the server knows that the device is here."""
+        return self.server.ports["p"].bindings[0].device_seen_at is not None
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Agent]:
         agent = Agent(
@@ -106,13 +113,33 @@ async def test_a_port_waits_for_its_networks_vlan_and_is_wired_on_it(site: Site)
             assert agent.state()["later"] == [
                 "p: the server has given fabric network net-1 no VLAN to host h1 yet"
             ]
-            assert site.server.ports["p"].bindings[0].device_seen_at is not None
+            assert not site.is_seen()
+            await asyncio.sleep(TELL_AFTER_S)
+            assert site.is_seen()
             site.server.attach(attachment(2000))
             await asyncio.sleep(0.1)
             assert (site.vlan, site.state) == (2000, BindingState.UP)
             assert agent.state()["later_count"] == 0
     (told,) = (one for one in logs if one["event"] == "devices not wired")
     assert "no VLAN to host h1" in told["why"]
+
+
+@simulated
+async def test_a_server_that_does_not_heed_what_it_is_told_is_told_again_after_a_while(
+    site: Site,
+) -> None:
+    told: list[float] = []
+
+    async def heedless(name: str, devices: DevicesSeen) -> DeviceAnswers:
+        assert (name, devices.port_ids) == ("h1", ("p",))
+        told.append(asyncio.get_running_loop().time())
+        return DeviceAnswers(ports=())
+
+    site.server.devices_seen = heedless  # type: ignore[method-assign]
+    site.server.attach(attachment(None))
+    async with site.running():
+        await asyncio.sleep(4 * TELL_AFTER_S)
+    assert [after - before for before, after in pairwise(told)] == [TELL_AFTER_S] * 3
 
 
 @simulated

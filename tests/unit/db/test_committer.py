@@ -5,6 +5,7 @@ import pytest
 from tests.doubles import virtual_time
 
 from netwright.db.committer import BATCH_ITEMS_MAX, Committer
+from netwright.db.lanes import PATIENT_SHARE
 from netwright.model.errors import Unavailable
 
 
@@ -153,3 +154,20 @@ async def test_those_who_come_one_by_one_after_a_large_batch_go_together() -> No
     await committer.submit(0)
     await committer.close()
     assert batches == [40, 30, 1, 1]
+
+
+async def test_who_can_be_patient_lets_others_pass(log: Log) -> None:
+    committer = Committer(log.commit, is_patient=lambda command: command.startswith("p"))
+    log.gate.clear()
+    committer.start()
+    asked = [f"{lane}{n}" for lane in "pf" for n in range(BATCH_ITEMS_MAX)]
+    tasks = [asyncio.create_task(committer.submit(each)) for each in asked]
+    await asyncio.sleep(0)
+    assert committer.queued_items == len(asked)
+    log.gate.set()
+    await asyncio.gather(*tasks)
+    first, second = log.batches
+    assert sum(each.startswith("p") for each in first) == BATCH_ITEMS_MAX * PATIENT_SHARE
+    assert len(second) == BATCH_ITEMS_MAX
+    assert committer.queued_items == 0
+    await committer.close()

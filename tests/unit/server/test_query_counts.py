@@ -67,8 +67,8 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     counter = Counter()
     connect = sqlite.connect
 
-    def traced(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
+    def traced(path: Path, *how: int) -> sqlite3.Connection:
+        connection = connect(path, *how)
         connection.set_trace_callback(counter.note)
         return connection
 

@@ -24,9 +24,9 @@ from netwright.model.wire import (
     EndedContainerPorts,
 )
 
-AT_ONCE_MAX = 100
-"""In one request: the server serves requests as they come, and a host that starts a thousand
-containers shall not have them all before the next one's first."""
+AT_ONCE_MAX = 20
+"""In one request: the server serves requests as they come, and of hosts that start containers at
+once each has its last when the others have, not when it was served whole (ADR 40)."""
 
 Item = TypeVar("Item")
 _Of: TypeAlias = tuple[str, str]
