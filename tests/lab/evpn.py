@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from netwright.client.api import Client
 from netwright.client.mirror import Mirror
 from netwright.client.networking import Collection, Networking, Resource
@@ -266,6 +268,17 @@ class Watching:
                     if value is not None:
                         self._said.append((now, key.kind, key.id, value))
             self._changed.notify_all()
+
+
+def small(hosts: int, *, leaf_pairs: int = 1) -> Spec:
+    """The preset's fabric with one spine, these hosts, and nothing beside them."""
+    whole = spec.preset("evpn", hosts=hosts)
+    assert whole.fabric is not None
+    return replace(
+        whole,
+        fabric=replace(whole.fabric, spines=1, leaf_pairs=leaf_pairs, borders={}),
+        **{part: {} for part in ("networks", "routers", "switches", "provider_hosts", "baremetal")},
+    )
 
 
 @contextmanager

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from msgspec.structs import replace
 from tests.lab.cni_runtime import Runtime, build_front_end
-from tests.lab.evpn import Evpn, evpn_lab
+from tests.lab.evpn import Evpn, evpn_lab, small
 
 from netwright.client.networking import Collection, Networking
 from netwright.fabric.config import Fenced, Interface
 from netwright.fabric.drivers.frr.driver import FrrDriver
 from netwright.fabric.drivers.linux.node import ProcessNode
-from netwright.lab import faults, probe, spec
+from netwright.lab import faults, probe
 from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, eventually
 from netwright.model.resources import HostState
@@ -52,14 +51,7 @@ FAULTS: Mapping[str, Sequence[tuple[str, bool]]] = {
 
 @pytest.fixture(scope="module")
 def evpn(lab_root: Path) -> Iterator[Evpn]:
-    whole = spec.preset("evpn", hosts=5)
-    assert whole.fabric is not None
-    small = replace(
-        whole,
-        fabric=replace(whole.fabric, spines=1, leaf_pairs=1, borders={}),
-        **{part: {} for part in ("networks", "routers", "switches", "provider_hosts", "baremetal")},
-    )
-    with evpn_lab(lab_root, "d", small) as evpn:
+    with evpn_lab(lab_root, "d", small(hosts=5)) as evpn:
         evpn.create_network("red", "10.160.0.0/24", "fd00:160::/64")
         yield evpn
 

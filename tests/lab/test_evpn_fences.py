@@ -10,13 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
-from tests.lab.evpn import Evpn, evpn_lab
+from tests.lab.evpn import Evpn, evpn_lab, small
 
 from netwright.fabric.config import Fenced, Interface
 from netwright.fabric.drivers.frr.driver import FrrDriver
 from netwright.fabric.drivers.linux.node import ProcessNode
-from netwright.lab import faults, migration, probe, spec
+from netwright.lab import faults, migration, probe
 from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, eventually
 from netwright.model.resources import HostState
@@ -34,14 +33,7 @@ PINGS = 5
 
 @pytest.fixture(scope="module")
 def evpn(lab_root: Path) -> Iterator[Evpn]:
-    whole = spec.preset("evpn", hosts=3)
-    assert whole.fabric is not None
-    small = replace(
-        whole,
-        fabric=replace(whole.fabric, spines=1, leaf_pairs=1, borders={}),
-        **{part: {} for part in ("networks", "routers", "switches", "provider_hosts", "baremetal")},
-    )
-    with evpn_lab(lab_root, "f", small) as evpn:
+    with evpn_lab(lab_root, "f", small(hosts=3)) as evpn:
         evpn.create_network("red", "10.150.0.0/24", "fd00:150::/64")
         yield evpn
 
