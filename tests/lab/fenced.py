@@ -53,7 +53,7 @@ def words_of(mac: str, nobody: str) -> Sequence[str]:
 
 
 def speak(namespace: str, watcher: Spawned, nobody: str) -> None:
-    """From the namespace at that path: pings of both versions, and a question for who is not there."""
+    """From the namespace at that path: pings of both versions, a question for who is not there."""
     for target in (watcher.address(), watcher.address(6), nobody):
         ping = ["ping", "-n", "-q", f"-c{PINGS}", "-i0.1", "-W1", target]
         argv = ["nsenter", f"--net={namespace}", *ping]
