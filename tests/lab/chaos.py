@@ -47,7 +47,7 @@ SILENT_EVERY_S, SILENT_S, LEAVE_AFTER_S = 60.0, 27.0, 16.0
 QUIET_FIRST_S = 4.0
 LOSSES = (0.0, 0.0, 0.1, 0.4)
 """Shares of requests that are lost in a round."""
-OLD_SHARE, COLLECT_SHARE, NAMED_SHARE, DELETED_SHARE = 0.5, 0.15, 0.3, 0.5
+OLD_SHARE, COLLECT_SHARE, NAMED_SHARE, DELETED_SHARE = 0.5, 0.15, 0.4, 0.5
 KEEP = "60s"
 """Longer than from a container's end to its next beginning elsewhere."""
 BREAKS = {

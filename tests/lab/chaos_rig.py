@@ -14,7 +14,6 @@ from tests.lab.cutting_proxy import CuttingProxy, listening
 from tests.lab.evpn import Evpn, evpn_lab, small
 from tests.lab.leaves import Leaf
 
-from netwright.client.networking import Collection, Networking
 from netwright.lab import faults, netns
 from netwright.lab.nodes import host as hosts_of
 from netwright.lab.nodes import ovs
@@ -100,8 +99,7 @@ def chaos_rig(root: Path, directory: Path) -> Iterator[Rig]:
     with evpn_lab(root, "x", small(hosts=len(HOSTS), leaf_pairs=2)) as evpn:
         try:
             for name, cidrs in NETWORKS.items():
-                network = evpn.create_network(name, *cidrs)
-                _label(evpn, str(network["id"]), {"app": "chaos", "net": name})
+                evpn.create_network(name, *cidrs, labels={"app": "chaos", "net": name})
             for number, host in enumerate(HOSTS):
                 proxies.append(_proxy(evpn.lab, PROXY_PORT + number))
                 _lead_by(evpn.lab, host, PROXY_PORT + number)
@@ -112,11 +110,6 @@ def chaos_rig(root: Path, directory: Path) -> Iterator[Rig]:
         finally:
             for each in proxies:
                 each.end()
-
-
-def _label(evpn: Evpn, network_id: str, labels: dict[str, str]) -> None:
-    change = {"labels": labels}
-    evpn.nova.ask(lambda client: Networking(client).update(Collection.NETWORKS, network_id, change))
 
 
 def _proxy(lab: Lab, port: int) -> CuttingProxy:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -125,9 +126,11 @@ class Evpn:
 
     # What is done
 
-    def create_network(self, name: str, *cidrs: str) -> Resource:
+    def create_network(
+        self, name: str, *cidrs: str, labels: Mapping[str, str] = MappingProxyType({})
+    ) -> Resource:
         """A VXLAN network without gateways, for there is no router."""
-        segment = {"provider:network_type": "vxlan"}
+        segment = {"provider:network_type": "vxlan", "labels": dict(labels)}
 
         async def work(client: Client) -> Resource:
             api = Networking(client)

@@ -26,7 +26,6 @@ from tests.lab.fenced import (
     words_of,
 )
 
-from netwright.client.networking import Collection, Networking
 from netwright.fabric.config import Fenced
 from netwright.lab import faults, probe
 from netwright.lab.orchestrator import Spawned, eventually
@@ -55,7 +54,8 @@ FAULTS: Mapping[str, Sequence[tuple[str, bool]]] = {
 @pytest.fixture(scope="module")
 def evpn(lab_root: Path) -> Iterator[Evpn]:
     with evpn_lab(lab_root, "d", small(hosts=5)) as evpn:
-        evpn.create_network("red", "10.160.0.0/24", "fd00:160::/64")
+        labels = {"app": "pods"}
+        evpn.create_network("red", "10.160.0.0/24", "fd00:160::/64", labels=labels)
         yield evpn
 
 
@@ -108,9 +108,6 @@ def runtimes(
     evpn: Evpn, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[str, Runtime]]:
     program = build_front_end(tmp_path_factory.mktemp("cni"))
-    network = str(evpn.nova.network("red")["id"])
-    labels = {"labels": {"app": "pods"}}
-    evpn.nova.ask(lambda client: Networking(client).update(Collection.NETWORKS, network, labels))
     hosts = (FROZEN, CUT, DEAD, NEW)
     runtimes = {host: Runtime(evpn.lab, host, program) for host in hosts}
     yield runtimes

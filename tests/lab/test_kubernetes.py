@@ -14,7 +14,6 @@ from tests.doubles.kubernetes import Kubernetes, kubernetes
 from tests.lab.cni_runtime import Answer, Runtime, build_front_end
 from tests.lab.evpn import Evpn, broken, evpn_lab, small
 
-from netwright.client.networking import Collection, Networking
 from netwright.lab import faults, probe
 from netwright.lab.nodes import host as hosts_of
 from netwright.lab.orchestrator import Orchestrator, Spawned, eventually
@@ -98,13 +97,7 @@ class Cluster(NamedTuple):
 def cluster(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     program = build_front_end(tmp_path_factory.mktemp("cni"))
     with evpn_lab(lab_root, "k", small(hosts=len(HOSTS), leaf_pairs=2)) as evpn:
-        network = evpn.create_network("pods", "10.170.0.0/24", "fd00:170::/64")
-        labels = {"labels": {"env": "prod"}}
-        evpn.nova.ask(
-            lambda client: Networking(client).update(
-                Collection.NETWORKS, str(network["id"]), labels
-            )
-        )
+        evpn.create_network("pods", "10.170.0.0/24", "fd00:170::/64", labels={"env": "prod"})
         address, _, _ = evpn.lab.layout.server_ip.partition("/")
         with kubernetes(PORTS, address, evpn.lab.namespace(MANAGEMENT_NODE)) as kube:
             give_rights(kube)
