@@ -139,6 +139,7 @@ class Chaos:
         for name in sorted(self.begun):
             self._insist("DEL", name)
             self._end(name)
+        self.counts["calms"] += 1
 
     def end_all(self) -> None:
         for name in sorted(self.live):
