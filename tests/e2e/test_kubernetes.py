@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from tests.doubles.cni_host import Ask, HostDouble
+from tests.doubles.deployed import RIGHTS, account, collection, give_rights, manifests
 from tests.doubles.kubernetes import Kubernetes, kubernetes
 from tests.e2e.conftest import Server, free_ports, running
 
@@ -30,48 +30,17 @@ from netwright.kubernetes.objects import Resources, Some
 from netwright.model.resources import DEFAULT_PROJECT
 from netwright.model.wire import ContainerPort, ContainerPorts
 
-DEPLOY = Path(__file__).parents[2] / "deploy" / "kubernetes"
 SOON_S = 60.0
 SELECTOR = "netwright.io/network-labels"
 SET_LABEL = "statefulset.kubernetes.io/pod-name"
 EPOCH = "e1"
-RIGHTS = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding")
-COLLECTIONS = {
-    "Namespace": "/api/v1/namespaces",
-    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
-    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
-    "Secret": "/api/v1/namespaces/{}/secrets",
-    "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
-    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-}
 
 
 @pytest.fixture(scope="module")
 def kube() -> Iterator[Kubernetes]:
     with kubernetes(free_ports(3)) as found:
-        for document in manifests():
-            if document["kind"] in RIGHTS:
-                found.call("POST", collection(document), document)
+        give_rights(found)
         yield found
-
-
-def manifests() -> list[dict[str, Any]]:
-    """All that the kustomization names."""
-    kustomization = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
-    texts = [(DEPLOY / name).read_text() for name in kustomization["resources"]]
-    return [document for text in texts for document in yaml.safe_load_all(text)]
-
-
-def collection(document: Mapping[str, Any]) -> str:
-    return COLLECTIONS[document["kind"]].format(document["metadata"].get("namespace"))
-
-
-def account(kube: Kubernetes, name: str) -> Path:
-    """A kubeconfig by that service account's token, in a file."""
-    token = kube.directory / f"{name}.token"
-    token.write_text(kube.account_token("netwright", name))
-    return kube.kubeconfig(name, {"tokenFile": token.name})
 
 
 # -- what deploy/ gives

@@ -1,114 +1,30 @@
-"""An auditor of containers: reads Open vSwitch, namespaces and the database with their own tools.
+"""An auditor of containers: judges what `audited` has read.
 
-It knows what a runtime knows: which containers it was answered for and has not ended. It imports
-nothing of the product, and does not ask it. An address that rests is held.
+It knows what a runtime knows: which containers it was answered for and has not ended, and which it
+left running on a host that it does not hear. It imports nothing of the product, and does not ask
+it. An address that rests is held.
 
     leaked      something is there of a container that is not: a port, a device, a veth, a flow, a
-                record, an address that is held for a port that is gone
-    duplicated  one address in two places, or somewhere else than where the database has it
+                record, an address that is held for a port that is gone; on leaves, of a network
+                that no container of a host is in, or a fence
+    duplicated  one address in two places, or somewhere else than where the database has it; a MAC
+                behind two hosts
     freed       a container lives, and something of it is not there, or not its own any more
+    unread      a leaf did not answer: who sees nothing must not find it well
 
-While verbs and restarts are at work only the last two can be told, and of the last not the flows.
+While verbs and restarts are at work only what is given twice or freed can be told, and of that not
+the flows, nor the leaves.
 """
 
-import json
-import re
-import sqlite3
-import subprocess
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv6Address, ip_interface
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-LEAKED, DUPLICATED, FREED = "leaked", "duplicated", "freed"
-CONTAINER_OWNER = "netwright:container"
-MARK, ALIAS = "netwright-container", "netwright container "
-DEVICE = re.compile(r"nwc\S+")
-IN_PORT = re.compile(r"\bin_port=(\d+)\b")
-SOURCE_MAC = re.compile(r"\bdl_src=([0-9a-f:]{17})\b")
-SOURCE_ADDRESS = re.compile(r"\b(?:nw_src|arp_spa|ipv6_src|nd_target)=([0-9a-f.:]+)")
-GIVEN_BY_KERNEL = "fe80:"
-UNSPECIFIED = frozenset({"0.0.0.0", "::"})
-NAMESPACES = Path("/run/netns")
-TIMEOUT_S = 30
+from tests.lab import leaves as leaves_of
+from tests.lab.audited import GIVEN_BY_KERNEL, Container, Link, Port, Seen
+from tests.lab.leaves import Wish
 
-
-class Host(NamedTuple):
-    """Where its parts are: its namespace, OVS' run directory, the directory of its records."""
-
-    name: str
-    namespace: str
-    ovs: Path
-    records: Path
-
-
-class Container(NamedTuple):
-    """One for which the runtime was answered and that it has not ended."""
-
-    id: str
-    host: str
-    namespace: str
-    mac: str
-    addresses: frozenset[str]
-
-
-class Port(NamedTuple):
-    id: str
-    container_id: str
-    host: str | None
-    state: str
-    mac: str
-
-
-class Allocation(NamedTuple):
-    """An address that is held: by a port, or, at rest, by none."""
-
-    address: str
-    port_id: str | None
-
-
-class Device(NamedTuple):
-    """An interface on br-int with the mark of a container."""
-
-    host: str
-    name: str
-    port_id: str
-    container_id: str
-
-
-class Link(NamedTuple):
-    """A host's end of a veth; its alias says whose it is."""
-
-    host: str
-    name: str
-    container_id: str
-
-
-class Source(NamedTuple):
-    """What a flow lets in from a port of br-int; `address` is "" where it names none."""
-
-    host: str
-    in_port: int
-    mac: str
-    address: str
-
-
-class Seen(NamedTuple):
-    """All of it at one moment. `inside` are addresses by namespace, `macs` likewise."""
-
-    ports: tuple[Port, ...] = ()
-    port_ids: frozenset[str] = frozenset()
-    """Of ports of any kind."""
-    allocations: tuple[Allocation, ...] = ()
-    devices: tuple[Device, ...] = ()
-    numbers: Mapping[tuple[str, int], str] = {}
-    """Every interface on br-int, by host and OpenFlow number."""
-    links: frozenset[Link] = frozenset()
-    sources: frozenset[Source] = frozenset()
-    records: frozenset[tuple[str, str]] = frozenset()
-    inside: Mapping[str, frozenset[str]] = {}
-    macs: Mapping[str, frozenset[str]] = {}
+LEAKED, DUPLICATED, FREED, UNREAD = "leaked", "duplicated", "freed", "unread"
 
 
 class Fault(NamedTuple):
@@ -116,131 +32,25 @@ class Fault(NamedTuple):
     what: str
 
 
-# -- reading
+def faults(
+    seen: Seen,
+    live: Iterable[Container],
+    *,
+    settled: bool = True,
+    left_behind: Collection[str] = (),
+) -> list[Fault]:
+    """`settled`: nothing is at work, and what was due has had its time.
 
-
-def look(hosts: Sequence[Host], database: Path, containers: str) -> Seen:
-    """Containers' namespaces are those whose names begin with `containers`."""
-    stored = read_database(database)
-    devices: list[Device] = []
-    numbers: dict[tuple[str, int], str] = {}
-    links: set[Link] = set()
-    let_in: set[Source] = set()
-    records: set[tuple[str, str]] = set()
-    for host in hosts:
-        for row in _interfaces(host):
-            numbers[host.name, row["ofport"]] = row["name"]
-            ids = row["external_ids"]
-            if MARK in ids:
-                container_id = ids[MARK].partition("@")[0]
-                devices.append(Device(host.name, row["name"], ids["iface-id"], container_id))
-        found = _links(host.namespace)
-        links |= {
-            Link(host.name, link["ifname"], link.get("ifalias", "").removeprefix(ALIAS))
-            for link in found
-            if DEVICE.match(link["ifname"])
-        }
-        let_in |= set(sources(host.name, _flows(host)))
-        paths = host.records.iterdir() if host.records.is_dir() else ()
-        records |= {(host.name, path.name.partition("@")[0]) for path in paths}
-    inside, macs = {}, {}
-    for name in sorted(path.name for path in NAMESPACES.glob(f"{containers}*")):
-        found = _links(name)
-        inside[name] = frozenset(_addresses(found))
-        macs[name] = frozenset(str(link.get("address", "")) for link in found)
-    return stored._replace(
-        devices=tuple(devices),
-        numbers=numbers,
-        links=frozenset(links),
-        sources=frozenset(let_in),
-        records=frozenset(records),
-        inside=inside,
-        macs=macs,
-    )
-
-
-def read_database(path: Path) -> Seen:
-    """In one transaction: containers' ports, and all addresses that are held."""
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=TIMEOUT_S)
-    try:
-        connection.execute("begin")
-        cursor = connection.execute(
-            "select id, device_id, host, state, mac_address from port where device_owner = ?",
-            (CONTAINER_OWNER,),
-        )
-        ports = tuple(Port(*row) for row in cursor)
-        cursor = connection.execute("select address, port_id from allocation")
-        held = tuple(Allocation(_address(key), port_id) for key, port_id in cursor)
-        ids = frozenset(id_ for (id_,) in connection.execute("select id from port"))
-    finally:
-        connection.close()
-    return Seen(ports=ports, port_ids=ids, allocations=held)
-
-
-def _address(key: bytes) -> str:
-    """Sixteen bytes; IPv4 lies in them as ::ffff:a.b.c.d."""
-    address = IPv6Address(key)
-    return str(address.ipv4_mapped or address)
-
-
-def _run(*argv: str) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
-    assert done.returncode == 0, f"{argv}: {done.stderr}"
-    return done.stdout
-
-
-def _interfaces(host: Host) -> Iterator[dict[str, Any]]:
-    table = json.loads(
-        _run("ovs-vsctl", f"--db=unix:{host.ovs}/db.sock", "--timeout=20", "--format=json",
-             "--columns=name,external_ids,ofport", "list", "Interface")
-    )  # fmt: skip
-    on_bridge = _run("ovs-vsctl", f"--db=unix:{host.ovs}/db.sock", "list-ports", "br-int").split()
-    for name, external_ids, ofport in table["data"]:
-        if name not in on_bridge:
-            continue
-        number = ofport if isinstance(ofport, int) else -1  # it has none (yet)
-        yield {"name": name, "external_ids": dict(external_ids[1]), "ofport": number}
-
-
-def _flows(host: Host) -> str:
-    target = f"unix:{host.ovs}/br-int.mgmt"
-    return _run("ovs-ofctl", "-OOpenFlow14", "--no-names", "dump-flows", target)
-
-
-def sources(host: str, flows: str) -> Iterator[Source]:
-    for line in flows.splitlines():
-        port, mac = IN_PORT.search(line), SOURCE_MAC.search(line)
-        if port is not None and mac is not None:
-            found = SOURCE_ADDRESS.search(line)
-            address = found[1] if found else ""
-            yield Source(host, int(port[1]), mac[1], "" if address in UNSPECIFIED else address)
-
-
-def _links(namespace: str) -> list[dict[str, Any]]:
-    """None of a namespace that went a moment ago."""
-    argv = ("ip", "-netns", namespace, "-json", "-details", "address", "show")
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
-    links: list[dict[str, Any]] = json.loads(done.stdout or "[]") if done.returncode == 0 else []
-    return [link for link in links if link]
-
-
-def _addresses(links: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    for link in links:
-        for one in link.get("addr_info", ()):
-            address = str(ip_interface(str(one["local"])).ip)
-            if link["ifname"] != "lo" and not address.startswith(GIVEN_BY_KERNEL):
-                yield address
-
-
-# -- judging
-
-
-def faults(seen: Seen, live: Iterable[Container], *, settled: bool = True) -> list[Fault]:
-    """`settled`: nothing is at work, and what was due has had its time."""
+    `left_behind` are namespaces on hosts that the runtime does not hear, whose containers have
+    successors: these may have the same addresses, as long as nobody hears the old ones.
+    """
     containers = tuple(live)
-    found = [*_duplicated(seen, containers), *_freed(seen, containers, with_flows=settled)]
+    found = [
+        *_duplicated(seen, containers, left_behind),
+        *_freed(seen, containers, with_flows=settled),
+    ]
     if settled:
-        found += _leaked(seen, containers)
+        found += [*_leaked(seen, containers), *_amiss_at_leaves(seen, containers)]
     return sorted(set(found))
 
 
@@ -271,14 +81,44 @@ def _leaked_in_database(seen: Seen, ids: Collection[str]) -> Iterator[Fault]:
             yield Fault(LEAKED, f"address {held.address} of port {held.port_id}, which is gone")
 
 
-def _duplicated(seen: Seen, live: Sequence[Container]) -> Iterator[Fault]:
-    inside = [(address, name) for name, each in seen.inside.items() for address in each]
+def _amiss_at_leaves(seen: Seen, live: Sequence[Container]) -> Iterator[Fault]:
+    network_of = {one.container_id: one.network_id for one in seen.ports}
+    wishes: dict[Container, Wish] = {}
+    for one in live:
+        if (vni := seen.vnis.get(network_of.get(one.id, ""))) is not None:
+            wishes[one] = Wish(one.host, vni)
+    for leaf, why in seen.leaves.unread:
+        yield Fault(UNREAD, f"{leaf}: {why}")
+    for what in leaves_of.left(seen.leaves, frozenset(wishes.values()), seen.vlans):
+        yield Fault(LEAKED, what)
+    for host, port_id in seen.fences:
+        yield Fault(LEAKED, f"fence of port {port_id} on {host}")
+    for what in leaves_of.misled(seen.leaves, seen.vlans):
+        yield Fault(DUPLICATED, what)
+    for one, wish in wishes.items():
+        for what in leaves_of.missing(seen.leaves, wish):
+            yield Fault(FREED, f"{what}, where container {one.id} is")
+        for what in leaves_of.elsewhere(seen.leaves, wish, one.mac):
+            yield Fault(DUPLICATED, f"{what}; container {one.id} is on {one.host}")
+
+
+def _duplicated(
+    seen: Seen, live: Sequence[Container], left_behind: Collection[str]
+) -> Iterator[Fault]:
+    inside = [
+        (address, name)
+        for name, each in seen.inside.items()
+        if name not in left_behind
+        for address in each
+    ]
     for address, names in _several(inside):
         yield Fault(DUPLICATED, f"address {address} is in {names}")
     let_in = [
         (source.address, f"port {source.in_port} of {source.host}")
         for source in seen.sources
-        if source.address and not source.address.startswith(GIVEN_BY_KERNEL)
+        if source.address
+        and not source.address.startswith(GIVEN_BY_KERNEL)
+        and not seen.leaves.silences(source.host, source.mac)
     ]
     for address, ports in _several(let_in):
         yield Fault(DUPLICATED, f"flows let in {address} from {ports}")

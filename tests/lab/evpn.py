@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from netwright.client.api import Client
 from netwright.client.mirror import Mirror
@@ -123,9 +126,11 @@ class Evpn:
 
     # What is done
 
-    def create_network(self, name: str, *cidrs: str) -> Resource:
+    def create_network(
+        self, name: str, *cidrs: str, labels: Mapping[str, str] = MappingProxyType({})
+    ) -> Resource:
         """A VXLAN network without gateways, for there is no router."""
-        segment = {"provider:network_type": "vxlan"}
+        segment = {"provider:network_type": "vxlan", "labels": dict(labels)}
 
         async def work(client: Client) -> Resource:
             api = Networking(client)
@@ -266,6 +271,17 @@ class Watching:
                     if value is not None:
                         self._said.append((now, key.kind, key.id, value))
             self._changed.notify_all()
+
+
+def small(hosts: int, *, leaf_pairs: int = 1) -> Spec:
+    """The preset's fabric with one spine, these hosts, and nothing beside them."""
+    whole = spec.preset("evpn", hosts=hosts)
+    assert whole.fabric is not None
+    return replace(
+        whole,
+        fabric=replace(whole.fabric, spines=1, leaf_pairs=leaf_pairs, borders={}),
+        **{part: {} for part in ("networks", "routers", "switches", "provider_hosts", "baremetal")},
+    )
 
 
 @contextmanager

@@ -1,75 +1,41 @@
-"""Containers on two hosts while everything dies: nothing leaks, is given twice, or taken away.
+"""Containers on a fabric's hosts while everything dies: nothing leaks, is given twice, taken away.
 
 `CHAOS_S` says for how many seconds (`make chaos`: ten minutes), `CHAOS_SEED` which ones.
 """
 
 import os
 import random
+import struct
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from tests.lab import auditor
-from tests.lab.auditor import DUPLICATED, FREED, LEAKED, Container, Fault
+from tests.lab import leaves as leaves_of
+from tests.lab.audited import Container
+from tests.lab.auditor import DUPLICATED, FREED, LEAKED
+from tests.lab.bpf_maps import maps_of
 from tests.lab.chaos import Chaos
-from tests.lab.cni_runtime import Runtime, build_front_end
-from tests.lab.cutting_proxy import CuttingProxy, listening
+from tests.lab.chaos_rig import CLEAN_S, HOSTS, Rig, away, chaos_rig, container
+from tests.lab.leaves import FENCED, TAGGED, Leaf
 
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking
-from netwright.lab import down, faults, netns, processes, spec, start, up
-from netwright.lab.nodes import host as hosts_of
+from netwright.lab import netns, processes
 from netwright.lab.nodes import ovs
-from netwright.lab.orchestrator import Orchestrator, eventually
-from netwright.lab.services import server_directory
-from netwright.lab.spec import MANAGEMENT_NODE
-from netwright.lab.state import Lab, write_atomically
+from netwright.lab.orchestrator import eventually
+from netwright.lab.state import Lab
 from netwright.model.wire import CONTAINER_OWNER
 
 pytestmark = pytest.mark.lab
 
-HOSTS = ("host1", "host2")
-LABELS, SELECTOR = {"app": "chaos"}, "app=chaos"
-VLAN, CIDRS = 210, ("10.210.0.0/23", "fd00:210::/64")
-PROXY_PORT = 9710
-CLEAN_S = 90.0
-"""For what the reconciler finds twice, and what it asks a server for that has just come back."""
-CHAOS_S = float(os.environ.get("CHAOS_S", "60"))
+CHAOS_S = float(os.environ.get("CHAOS_S", "32"))
+CALM_EVERY_S = 60.0
 AUDIT_EVERY = 3
-
-
-class Rig(NamedTuple):
-    nova: Orchestrator
-    runtimes: tuple[Runtime, ...]
-    proxies: tuple[CuttingProxy, ...]
-
-    @property
-    def lab(self) -> Lab:
-        return self.nova.lab
-
-    def look(self) -> auditor.Seen:
-        hosts = [
-            auditor.Host(
-                name,
-                self.lab.namespace(name),
-                ovs.run_directory(self.lab, name),
-                self.lab.node_directory(name) / "cni",
-            )
-            for name in HOSTS
-        ]
-        database = server_directory(self.lab) / "netwright.db"
-        return auditor.look(hosts, database, self.lab.namespace("ct-"))
-
-    def faults(self, *live: Container, settled: bool = True) -> list[Fault]:
-        return auditor.faults(self.look(), live, settled=settled)
-
-    def is_clean(self, *live: Container) -> bool:
-        return not self.faults(*live)
+CONTROLLER = "process:mgmt/fabric"
+SOMEBODY = "fa:16:3e:00:00:99"
+OTHER_VLAN = 77
 
 
 @pytest.fixture
@@ -82,97 +48,20 @@ def rig(rig_of_all: Rig) -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def rig_of_all(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """Two hosts whose agents reach the server by way of what may lose their requests."""
-    name = "chaos"
-    program = build_front_end(tmp_path_factory.mktemp("cni"))
-    proxies: list[CuttingProxy] = []
-    try:
-        lab = up.bring_up(spec.preset("vlan"), name, root=lab_root)
-        nova = start.start(lab)
-        nova.ask(_create_network)
-        for number, host in enumerate(HOSTS):
-            proxies.append(_proxy(lab, PROXY_PORT + number))
-            _lead_by(lab, host, PROXY_PORT + number)
-        runtimes = tuple(Runtime(lab, host, program, SELECTOR) for host in HOSTS)
-        for one in runtimes:
-            assert eventually(partial(can_serve, one), CLEAN_S), one.host
-        yield Rig(nova, runtimes, tuple(proxies))
-    finally:
-        for each in proxies:
-            each.end()
-        down.take_down(name, lab_root)
+    with chaos_rig(lab_root, tmp_path_factory.mktemp("cni")) as rig:
+        yield rig
 
 
-async def _create_network(client: Client) -> None:
-    api = Networking(client)
-    network = await api.create(
-        Collection.NETWORKS,
-        {
-            "name": "chaos",
-            "labels": LABELS,
-            "provider:network_type": "vlan",
-            "provider:physical_network": "physnet1",
-            "provider:segmentation_id": VLAN,
-        },
-    )
-    for cidr in CIDRS:
-        subnet = {"network_id": network["id"], "cidr": cidr, "ip_version": 6 if ":" in cidr else 4}
-        await api.create(Collection.SUBNETS, subnet)
-
-
-def _proxy(lab: Lab, port: int) -> CuttingProxy:
-    address, _, _ = lab.layout.server_ip.partition("/")
-    inside = lab.namespace(MANAGEMENT_NODE)
-    listener = netns.run_in(inside, lambda: listening(address, port))
-    return CuttingProxy(listener, inside, (address, hosts_of.SERVER_PORT), seed=port)
-
-
-def _lead_by(lab: Lab, host: str, port: int) -> None:
-    path = hosts_of.agent_configuration_path(lab, host)
-    text = path.read_text().replace(f":{hosts_of.SERVER_PORT}", f":{port}")
-    write_atomically(path, text.encode())
-    with away(lab, host):
-        pass
-
-
-@contextmanager
-def away(lab: Lab, host: str) -> Iterator[None]:
-    """Its agent is killed, and starts anew afterwards."""
-    faults.fail(lab, f"process:{host}/agent")
-    try:
-        yield
-    finally:
-        faults.heal(lab, f"process:{host}/agent")
-
-
-def can_serve(runtime: Runtime) -> bool:
-    return runtime.run("STATUS").code == 0
-
-
-def container(runtime: Runtime, name: str) -> Container:
-    """A live one."""
-    runtime.begin(name)
-    result = runtime.add(name)
-    return Container(
-        id=runtime.environment("ADD", name)["CNI_CONTAINERID"],
-        host=runtime.host,
-        namespace=runtime.namespace(name),
-        mac=result["interfaces"][1]["mac"],
-        addresses=frozenset(str(ip["address"]).partition("/")[0] for ip in result["ips"]),
-    )
-
-
-def log_of(rig: Rig, host: str) -> str:
-    return (rig.lab.node_directory(host) / "agent.log").read_text()
+# -- the auditor can fail
 
 
 def test_the_auditor_finds_each_fault_and_the_reconciler_mends_what_is_proven(rig: Rig) -> None:
-    near, _ = rig.runtimes
+    near = rig.runtimes[0]
     kept, robbed = container(near, "kept"), container(near, "robbed")
     live = kept, robbed
-    assert eventually(lambda: rig.is_clean(*live), CLEAN_S), rig.faults(*live)
-    with away(rig.lab, "host1"):
-        network = rig.nova.network("chaos")["id"]
+    rig.await_clean(*live)
+    with away(rig.lab, "process:host1/agent"):
+        network = rig.nova.network("a")["id"]
         orphan, victim = rig.nova.ask(lambda client: _plant_ports(client, str(network), robbed.id))
         _plant_on_host(rig.lab, kept)
         found = rig.faults(*live)
@@ -188,7 +77,7 @@ def test_the_auditor_finds_each_fault_and_the_reconciler_mends_what_is_proven(ri
     address = next(one for one in kept.addresses if "." in one)
     twice = [each for each in found if each.kind == DUPLICATED and address in each.what]
     assert twice, found
-    rig.runtimes[0].end_namespaces("double")
+    near.end_namespaces("double")
 
     def is_mended() -> bool:
         left = rig.faults(*live)
@@ -197,15 +86,14 @@ def test_the_auditor_finds_each_fault_and_the_reconciler_mends_what_is_proven(ri
     assert eventually(is_mended, CLEAN_S), rig.faults(*live)
 
     def is_told() -> bool:
-        (host,) = [each for each in rig.nova.hosts() if each.name == "host1"]
-        return robbed.id in host.conditions.get("containers", "")
+        return robbed.id in rig.evpn.host("host1").conditions.get("containers", "")
 
     assert eventually(is_told, CLEAN_S)
-    assert victim in log_of(rig, "host1")
+    assert victim in rig.log_of("host1")
     for name in ("kept", "robbed"):
         assert near.run("DEL", name).code == 0
         near.end_namespaces(name)
-    assert eventually(rig.is_clean, CLEAN_S), rig.faults()
+    rig.await_clean()
 
 
 async def _plant_ports(client: Client, network_id: str, robbed: str) -> tuple[str, str]:
@@ -244,26 +132,100 @@ def _plant_on_host(lab: Lab, kept: Container) -> None:
     processes.run(double, ["ip", "address", "add", f"{address}/32", "dev", "some"])
 
 
+def test_the_auditor_finds_each_fault_of_leaves_and_the_controller_mends_them(rig: Rig) -> None:
+    near, _, far = rig.runtimes
+    kept, there = container(near, "kept", "net=a"), container(far, "there", "net=a")
+    ended = container(near, "ended", "net=b")
+    rig.await_clean(kept, there, ended)
+    vni, other = rig.evpn.vni("a"), rig.evpn.vni("b")
+    vlan, vlan_there = rig.evpn.vlan("a", "host1"), rig.evpn.vlan("a", "host3")
+    vlan_of_ended = rig.evpn.vlan("b", "host1")
+    leaf1, _, leaf3, _ = rig.leaves()
+    with away(rig.lab, CONTROLLER, silent=True):
+        assert near.run("DEL", "ended").code == 0
+        near.end_namespaces("ended")
+        _plant_in_maps(leaf3, vlan_there)
+        _plant_links(leaf1, leaf3, vlan, vlan_there, kept)
+        found = rig.faults(kept, there)
+        for name in ("brloose", "loose"):  # these bear no mark of ours
+            processes.run(leaf3.namespace, ["ip", "link", "del", name])
+    elsewhere, instead = f"MAC {kept.mac} of VNI {vni} is behind host3", f"not VLAN {vlan_there}"
+    expected = {
+        *(
+            (LEAKED, f"{leaf} leads VLAN {vlan_of_ended} of host1 to VNI {other}")
+            for leaf in ("leaf1", "leaf2")
+        ),
+        *(
+            (LEAKED, f"VNI {other} on leaf1, as {where} has it")
+            for where in ("the kernel", "zebra", "bgpd")
+        ),
+        (LEAKED, f"attachment of VNI {other} on host1"),
+        (LEAKED, f"leaf3 drops {SOMEBODY} from host3"),
+        (LEAKED, "brloose on leaf3, which belongs to nothing"),
+        (LEAKED, "loose on leaf3, which belongs to nothing"),
+        (FREED, f"leaf1 leads no VLAN of host1 to VNI {vni}, where container {kept.id} is"),
+        (DUPLICATED, f"{elsewhere}; container {kept.id} is on host1"),
+        (DUPLICATED, f"leaf3 leads VLAN {OTHER_VLAN} of host3 to VNI {vni}, {instead}"),
+    }
+    assert expected <= set(found), expected - set(found)
+
+    def speaks() -> bool:
+        """So that leaves hear again where it is."""
+        ping = ["ping", "-n", "-c1", "-W1", next(one for one in there.addresses if "." in one)]
+        done = near.inside("kept", ["sh", "-c", f"{' '.join(ping)} || true"])
+        return " 0% packet loss" in done
+
+    assert eventually(speaks, CLEAN_S)
+    rig.await_clean(kept, there)
+
+
+def _plant_in_maps(leaf: Leaf, vlan: int) -> None:
+    """A fence that is nobody's; and another VLAN that leads where the network's own does."""
+    index = _index(leaf, "host3-eth0")
+    with maps_of(next(leaves_of.programs(leaf))) as maps:
+        maps[FENCED].put(leaves_of.fence_key(index, SOMEBODY), b"nobody")
+        outer = maps[TAGGED].content()[struct.pack("=II", index, vlan)]
+        maps[TAGGED].put(struct.pack("=II", index, OTHER_VLAN), outer)
+
+
+def _plant_links(leaf: Leaf, other: Leaf, vlan: int, other_vlan: int, kept: Container) -> None:
+    """One leaf has lost a VLAN, another has too much, and hears the container behind its host."""
+    outer = f"nw{_index(leaf, 'host1-eth0')}.{vlan}"
+    inner = f"nwi{_index(other, 'host3-eth0')}.{other_vlan}"
+    for at, words in (
+        (leaf, f"ip link del {outer}"),
+        (other, "ip link add brloose type bridge"),
+        (other, "ip link add loose type veth peer name loose-peer"),
+        (other, f"bridge fdb replace {kept.mac} dev {inner} master dynamic"),
+    ):
+        processes.run(at.namespace, words.split())
+
+
+def _index(leaf: Leaf, port: str) -> int:
+    links = leaves_of.read_links(leaf.namespace)
+    return next(index for index, link in links.items() if link["ifname"] == port)
+
+
+# -- chaos
+
+
 def test_nothing_leaks_or_is_given_twice_or_taken_from_the_living(
     rig: Rig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
-    chaos = Chaos(rig.lab, rig.runtimes, rig.proxies, seed)
-    until = time.monotonic() + CHAOS_S
+    leaves = [one.name for one in rig.leaves()]
+    chaos = Chaos(rig.lab, rig.runtimes, rig.proxies, leaves, seed)
+    began = time.monotonic()
     try:
-        while time.monotonic() < until:
-            for _ in range(AUDIT_EVERY):
-                chaos.round()
-            found = rig.faults(*chaos.live.values(), settled=False)
-            assert not found, f"seed {seed}, after {chaos.counts['rounds']} rounds: {found}"
-        chaos.settle()
-        live = tuple(chaos.live.values())
-        _await_clean(rig, live, seed)
+        while (left_s := began + CHAOS_S - time.monotonic()) > 0:
+            rage(rig, chaos, min(left_s, CALM_EVERY_S), seed)
+            chaos.settle()
+            rig.await_clean(*chaos.live.values(), words=f"seed {seed}: ")
         chaos.end_all()
-        _await_clean(rig, (), seed)
+        rig.await_clean(words=f"seed {seed}: ")
     finally:
         lost = sum(each.lost for each in rig.proxies)
-        told = {host: log_of(rig, host).count("event=leak ") for host in HOSTS}
+        told = {host: rig.log_of(host).count("event=leak ") for host in HOSTS}
         with capsys.disabled():
             sys.stdout.write(
                 f"\nchaos, seed {seed}: {dict(chaos.counts)}; requests lost: {lost};"
@@ -272,5 +234,11 @@ def test_nothing_leaks_or_is_given_twice_or_taken_from_the_living(
     assert chaos.counts["added"] > chaos.counts["rounds"] / 2
 
 
-def _await_clean(rig: Rig, live: tuple[Container, ...], seed: int) -> None:
-    assert eventually(lambda: rig.is_clean(*live), CLEAN_S), f"seed {seed}: {rig.faults(*live)}"
+def rage(rig: Rig, chaos: Chaos, for_s: float, seed: int) -> None:
+    until = time.monotonic() + for_s
+    while time.monotonic() < until:
+        for _ in range(AUDIT_EVERY):
+            chaos.round()
+        left = frozenset(chaos.left_behind())
+        found = rig.faults(*chaos.live.values(), settled=False, left_behind=left)
+        assert not found, f"seed {seed}, after {chaos.counts['rounds']} rounds: {found}"

@@ -2,40 +2,41 @@
 
 The smallest fabric that can show it: a spine, a pair of leaves, five hosts on both. A pod is a
 container whose port bears a name; it is started on another node by CNI while the old one runs on,
-as when a node is lost. What leaves drop is read from the switches by a driver of the test's own.
+as when a node is lost.
 """
 
-import asyncio
-import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from msgspec.structs import replace
 from tests.lab.cni_runtime import Runtime, build_front_end
-from tests.lab.evpn import Evpn, evpn_lab
+from tests.lab.evpn import Evpn, evpn_lab, small
+from tests.lab.fenced import (
+    LEAVES,
+    PINGS,
+    bindings,
+    dropped,
+    heard,
+    port_of,
+    reaches,
+    speak,
+    words_of,
+)
 
-from netwright.client.networking import Collection, Networking
-from netwright.fabric.config import Fenced, Interface
-from netwright.fabric.drivers.frr.driver import FrrDriver
-from netwright.fabric.drivers.linux.node import ProcessNode
-from netwright.lab import faults, probe, spec
-from netwright.lab.nodes import frr
+from netwright.fabric.config import Fenced
+from netwright.lab import faults, probe
 from netwright.lab.orchestrator import Spawned, eventually
 from netwright.model.resources import HostState
 from netwright.model.states import BindingState, Event
 
 pytestmark = pytest.mark.lab
 
-LEAVES = ("leaf1", "leaf2")
 NOBODY = "10.160.0.250"
 SILENT_S = 60.0
 SOON_S = 45.0
-PINGS = 5
 
 FROZEN, CUT, DEAD, WATCHER, NEW = (f"host{number}" for number in range(1, 6))
 FAULTS: Mapping[str, Sequence[tuple[str, bool]]] = {
@@ -52,15 +53,9 @@ FAULTS: Mapping[str, Sequence[tuple[str, bool]]] = {
 
 @pytest.fixture(scope="module")
 def evpn(lab_root: Path) -> Iterator[Evpn]:
-    whole = spec.preset("evpn", hosts=5)
-    assert whole.fabric is not None
-    small = replace(
-        whole,
-        fabric=replace(whole.fabric, spines=1, leaf_pairs=1, borders={}),
-        **{part: {} for part in ("networks", "routers", "switches", "provider_hosts", "baremetal")},
-    )
-    with evpn_lab(lab_root, "d", small) as evpn:
-        evpn.create_network("red", "10.160.0.0/24", "fd00:160::/64")
+    with evpn_lab(lab_root, "d", small(hosts=5)) as evpn:
+        labels = {"app": "pods"}
+        evpn.create_network("red", "10.160.0.0/24", "fd00:160::/64", labels=labels)
         yield evpn
 
 
@@ -68,37 +63,6 @@ def evpn(lab_root: Path) -> Iterator[Evpn]:
 def watcher(evpn: Evpn) -> Spawned:
     (watcher,) = evpn.spawn("red", watcher=WATCHER)
     return watcher
-
-
-def dropped(evpn: Evpn, leaf: str, host: str) -> tuple[Fenced, ...]:
-    """What a leaf drops at the port to a host, read back from the switch."""
-    loopback = frr.fabric_switch(evpn.lab, leaf).speaker.loopback
-
-    async def read() -> Mapping[str, Interface]:
-        driver = FrrDriver(leaf, ProcessNode(evpn.lab.node_directory(leaf)), loopback)
-        try:
-            return (await driver.read()).config.interfaces
-        finally:
-            await driver.close()
-
-    port = asyncio.run(read()).get(port_of(leaf, host))
-    return port.fenced if port is not None else ()
-
-
-def port_of(leaf: str, host: str) -> str:
-    return f"{host}-eth{LEAVES.index(leaf)}"
-
-
-@contextmanager
-def heard(evpn: Evpn, place: str, interface: str, filters: Iterable[str]) -> Iterator[list[int]]:
-    """How many frames of each filter an interface saw while the block lasted."""
-    counts: list[int] = []
-    with ExitStack() as stack:
-        captures = [
-            stack.enter_context(probe.capture(evpn.lab, place, interface, one)) for one in filters
-        ]
-        yield counts
-        counts += [one.stop() for one in captures]
 
 
 class Pod(NamedTuple):
@@ -115,12 +79,7 @@ class Pod(NamedTuple):
 
     @property
     def words(self) -> Sequence[str]:
-        from_it = f"ether src {self.mac}"
-        return (
-            f"{from_it} and icmp[icmptype] == icmp-echo",
-            f"{from_it} and icmp6 and ip6[40] == 128",
-            f"{from_it} and arp dst host {NOBODY}",
-        )
+        return words_of(self.mac, NOBODY)
 
     @property
     def answers(self) -> str:
@@ -128,10 +87,7 @@ class Pod(NamedTuple):
 
     def speak(self, watcher: Spawned) -> None:
         """The old one: pings of both versions to who is there, a question for who is not."""
-        for target in (watcher.address(), watcher.address(6), NOBODY):
-            ping = ["ping", "-n", "-q", f"-c{PINGS}", "-i0.1", "-W1", target]
-            argv = ["nsenter", f"--net={self.home.netns(self.name)}", *ping]
-            subprocess.run(argv, check=False, capture_output=True, timeout=20)
+        speak(self.home.netns(self.name), watcher, NOBODY)
 
     def says(self, evpn: Evpn, watcher: Spawned) -> list[int]:
         """What the watcher hears of the old one, which speaks."""
@@ -152,9 +108,6 @@ def runtimes(
     evpn: Evpn, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[str, Runtime]]:
     program = build_front_end(tmp_path_factory.mktemp("cni"))
-    network = str(evpn.nova.network("red")["id"])
-    labels = {"labels": {"app": "pods"}}
-    evpn.nova.ask(lambda client: Networking(client).update(Collection.NETWORKS, network, labels))
     hosts = (FROZEN, CUT, DEAD, NEW)
     runtimes = {host: Runtime(evpn.lab, host, program) for host in hosts}
     yield runtimes
@@ -187,12 +140,12 @@ def test_a_pod_leaves_a_host_that_is_alive(
 ) -> None:
     """Its agent withdraws it, and no leaf has to drop anything."""
     pod = started(evpn, runtimes[FROZEN], "alive")
-    assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)
+    assert eventually(lambda: reaches(evpn, watcher, pod.addresses[0]), SOON_S)
     assert all(pod.says(evpn, watcher)), "the capture hears the old one while it may speak"
     add(runtimes[NEW], pod.name, pod.name)
     pod.await_silence(evpn, watcher)
     assert_answered_once(evpn, watcher, pod)
-    assert bindings(evpn, pod) == {NEW: BindingState.UP}
+    assert bindings(evpn, pod.port_id) == {NEW: BindingState.UP}
     assert evpn.host(FROZEN).port_fences == ()
 
 
@@ -202,7 +155,7 @@ def test_pods_leave_hosts_that_are_silent_and_those_return(
     moved = [started(evpn, runtimes[host], f"of-{host}") for host in FAULTS]
     speaking = [pod for pod in moved if pod.home.host != DEAD]
     for pod in moved:
-        assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)  # noqa: B023 - called here
+        assert eventually(lambda: reaches(evpn, watcher, pod.addresses[0]), SOON_S)  # noqa: B023 - called here
     leaf_of = {pod.home.host: evpn.leaf_in_use(pod.home.host) for pod in speaking}
     for what, silent in chain.from_iterable(FAULTS.values()):
         faults.fail(evpn.lab, what, silent=silent)
@@ -213,7 +166,7 @@ def test_pods_leave_hosts_that_are_silent_and_those_return(
     for pod in moved:
         add(runtimes[NEW], pod.name, pod.name)
         assert_dropped(evpn, pod)
-        assert bindings(evpn, pod).keys() == {NEW}
+        assert bindings(evpn, pod.port_id).keys() == {NEW}
         history = evpn.nova.history(pod.port_id)
         proofs = [one for one in history if one.event == Event.HOST_FENCED]
         assert [(one.host, one.actor) for one in proofs] == [(pod.home.host, "fabric")]
@@ -236,13 +189,13 @@ def test_pods_leave_hosts_that_are_silent_and_those_return(
     # One goes back to where it came from, and works there.
     back = next(pod for pod in moved if pod.home.host == CUT)
     add(runtimes[CUT], back.name, "back")
-    assert eventually(lambda: reaches(evpn, watcher, back), SOON_S)
-    assert eventually(lambda: bindings(evpn, back) == {CUT: BindingState.UP}, SOON_S)
+    assert eventually(lambda: reaches(evpn, watcher, back.addresses[0]), SOON_S)
+    assert eventually(lambda: bindings(evpn, back.port_id) == {CUT: BindingState.UP}, SOON_S)
 
 
 def assert_answered_once(evpn: Evpn, watcher: Spawned, pod: Pod) -> None:
     """While the old one speaks, nobody hears it, and each ping is answered, by one."""
-    assert eventually(lambda: reaches(evpn, watcher, pod), SOON_S)
+    assert eventually(lambda: reaches(evpn, watcher, pod.addresses[0]), SOON_S)
     with (
         heard(evpn, watcher.instance.id, "eth0", (*pod.words, pod.answers)) as said,
         probe.pinging(
@@ -275,13 +228,3 @@ def assert_dropped(evpn: Evpn, pod: Pod) -> None:
 def states(evpn: Evpn) -> set[HostState]:
     """Of the hosts that something befalls."""
     return {evpn.host(host).state for host in FAULTS}
-
-
-def reaches(evpn: Evpn, watcher: Spawned, pod: Pod) -> bool:
-    run = probe.ping(evpn.lab, watcher.instance.id, pod.addresses[0], count=PINGS)
-    return run.lost == 0
-
-
-def bindings(evpn: Evpn, pod: Pod) -> dict[str, BindingState]:
-    port = evpn.told().ports[pod.port_id]
-    return {binding.host: binding.state for binding in port.bindings}
