@@ -151,4 +151,4 @@ def _many(
         frozen=True,
     )
     read_only = frozenset(resource.view_type.__struct_encode_fields__) - {"id"}
-    return Shape(body, wrapped=True, read_only=read_only)
+    return Shape(body, wrapped=True, read_only=read_only, changes=True)

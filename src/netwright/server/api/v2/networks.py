@@ -138,7 +138,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     not_found = NetworkNotFound
     view_type = NetworkView
     create_shape = Shape[Any](NetworkCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True)
     change_type = NetworkChange
     shown = _SHOWN
     admin_only = frozenset(_WIRE.values()) | {"drift_domain"}

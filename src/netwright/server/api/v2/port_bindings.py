@@ -69,7 +69,7 @@ class BindingView(msgspec.Struct, frozen=True, kw_only=True):
 
 _ATTRIBUTES = frozenset(BindingView.__struct_encode_fields__)
 _CREATION = Shape(BindingCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-_CHANGE = Shape(BindingChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+_CHANGE = Shape(BindingChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True)
 _FILTERS = ("host", "vif_type", "vnic_type", "status")
 _LISTABLE = listing.Listable(
     collection="bindings",

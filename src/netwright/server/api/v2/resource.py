@@ -332,7 +332,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     def _without_admins_part(self, item: Change) -> Change:
         """What is left changes nothing now, and must not undo what an admin changes meanwhile."""
         names = zip(item.__struct_fields__, item.__struct_encode_fields__, strict=True)
-        reserved = policy.ADMIN_ONLY[self.name]
+        reserved = policy.admins_to_update(self.name)
         return replace(item, **{field: UNSET for field, wire in names if wire in reserved})
 
     def _require_form(self, id_: str) -> None:

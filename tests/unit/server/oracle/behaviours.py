@@ -1,0 +1,234 @@
+"""What an alias means that brings no attribute of a body: one check each, over HTTP.
+
+A check raises AssertionError. An alias that is in none of these tables and has no attribute is
+announced without a test, which `test_aliases` refuses.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tests.unit.server.oracle.scene import Scene
+
+Check = Callable[[Scene], Awaitable[None]]
+
+
+async def _empty_strings(scene: Scene) -> None:
+    named = await scene.one("networks", scene.member, {"name": "named"})
+    unnamed = await scene.one("networks", scene.member)
+    listed = (await scene.member.get("/v2.0/networks?name=")).json["networks"]
+    ids = {one["id"] for one in listed}
+    assert unnamed["id"] in ids
+    assert named["id"] not in ids
+
+
+async def _unknown_filters(scene: Scene) -> None:
+    answer = await scene.member.get("/v2.0/networks?nonsense=1")
+    assert answer.status == 400
+    assert answer.error["message"] == "['nonsense'] is invalid attribute for filtering"
+
+
+async def _unknown_sort_keys(scene: Scene) -> None:
+    answer = await scene.member.get("/v2.0/networks?sort_key=nonsense")
+    assert answer.status == 400
+    assert answer.error["message"] == "['nonsense'] is invalid attribute for sort_keys"
+
+
+async def _pages(scene: Scene) -> None:
+    made = {(await scene.one("routers", scene.member))["id"] for _ in range(3)}
+    seen, target = [], "/v2.0/routers?limit=2"
+    while target:
+        page = (await scene.member.get(target)).json
+        seen += [one["id"] for one in page["routers"]]
+        links = {one["rel"]: one["href"] for one in page.get("routers_links", ())}
+        target = links.get("next", "").partition(":9696")[2]
+    assert len(seen) == len(set(seen))
+    assert made <= set(seen)
+
+
+async def _sorting(scene: Scene) -> None:
+    for name in ("b", "a", "c"):
+        await scene.one("routers", scene.member, {"name": name})
+    for direction, wanted in (("asc", ["a", "b", "c"]), ("desc", ["c", "b", "a"])):
+        target = f"/v2.0/routers?sort_key=name&sort_dir={direction}&name=a&name=b&name=c"
+        listed = (await scene.member.get(target)).json["routers"]
+        assert [one["name"] for one in listed] == wanted
+
+
+async def _projects(scene: Scene) -> None:
+    one = await scene.one("networks", scene.member)
+    assert one["project_id"] == one["tenant_id"] == "member"
+    for name in ("project_id", "tenant_id"):
+        listed = (await scene.admin.get(f"/v2.0/networks?{name}=member")).json["networks"]
+        assert one["id"] in {each["id"] for each in listed}
+        refused = await scene.create("networks", scene.member, {name: "stranger"})
+        assert refused.status == 403, refused
+    both = {"project_id": "member", "tenant_id": "stranger"}
+    assert (await scene.create("networks", scene.admin, both)).status == 400
+
+
+async def _quotas(scene: Scene) -> None:
+    path = "/v2.0/quotas/member"
+    assert (await scene.member.get(path)).status == 200
+    assert (await scene.member.put(path, {"quota": {"network": 1}})).status == 403
+    assert (await scene.admin.put(path, {"quota": {"router": 5000}})).status == 200
+    assert (await scene.admin.get(path)).json["quota"]["router"] == 5000
+    assert (await scene.admin.ask("DELETE", path)).status == 204
+    default = (await scene.member.get(f"{path}/default")).json["quota"]
+    assert (await scene.member.get(path)).json["quota"] == default
+    assert (await scene.member.get("/v2.0/quotas")).status == 403
+
+
+async def _quota_details(scene: Scene) -> None:
+    before = (await scene.member.get("/v2.0/quotas/member/details.json")).json["quota"]
+    await scene.one("routers", scene.member)
+    after = (await scene.member.get("/v2.0/quotas/member/details.json")).json["quota"]
+    assert after["router"] == {**before["router"], "used": before["router"]["used"] + 1}
+    assert set(after["router"]) == {"limit", "used", "reserved"}
+
+
+async def _quota_limits(scene: Scene) -> None:
+    """What is below what the project has already is refused, unless it is forced."""
+    await scene.one("routers", scene.member)
+    path, too_low = "/v2.0/quotas/member", {"router": 0}
+    refused = await scene.admin.put(path, {"quota": {**too_low, "check_limit": True}})
+    assert refused.status == 400, refused
+    assert (await scene.admin.put(path, {"quota": too_low})).status == 400
+    assert (await scene.admin.put(path, {"quota": {**too_low, "force": True}})).status == 200
+    assert (await scene.admin.ask("DELETE", path)).status == 204
+
+
+async def _if_match(scene: Scene) -> None:
+    made = await scene.one("networks", scene.member)
+    path, body = f"/v2.0/networks/{made['id']}", {"network": {"name": "n"}}
+    guard = {"if-match": f"revision_number={made['revision_number']}"}
+    assert (await scene.member.put(path, body, **guard)).status == 200
+    assert (await scene.member.put(path, body, **guard)).status == 412
+    stale = await scene.member.ask("DELETE", path, headers=guard)
+    assert stale.status == 412, stale
+
+
+async def _tags(scene: Scene) -> None:
+    for collection in ("networks", "subnets", "subnetpools", "ports", "routers", "security_groups"):
+        made = await scene.one(collection, scene.member)
+        path = f"/v2.0/{collection.replace('_', '-')}"
+        tags = f"{path}/{made['id']}/tags"
+        replaced = await scene.member.put(tags, {"tags": ["red", "blue"]})
+        assert sorted(replaced.json["tags"]) == ["blue", "red"]
+        assert (await scene.member.ask("PUT", f"{tags}/green")).status == 201
+        assert (await scene.member.get(f"{tags}/green")).status == 204
+        assert (await scene.member.ask("DELETE", f"{tags}/red")).status == 204
+        assert (await scene.member.get(f"{tags}/red")).status == 404
+        assert sorted((await scene.member.get(tags)).json["tags"]) == ["blue", "green"]
+        for query, is_found in (
+            *(("tags=blue,green", True), ("tags=blue,red", False)),
+            *(("tags-any=blue,red", True), ("tags-any=red", False)),
+            *(("not-tags=blue,red", True), ("not-tags=blue,green", False)),
+            *(("not-tags-any=red", True), ("not-tags-any=blue,red", False)),
+        ):
+            found = (await scene.member.get(f"{path}?{query}")).json[collection]
+            assert (made["id"] in {one["id"] for one in found}) is is_found, (collection, query)
+        assert (await scene.member.ask("DELETE", tags)).status == 204
+        assert (await scene.member.get(tags)).json["tags"] == []
+
+
+async def _tag_creation(scene: Scene) -> None:
+    made = await scene.one("networks", scene.member)
+    tags = f"/v2.0/networks/{made['id']}/tags"
+    for named in (["red"], ["blue", "green"]):
+        answer = await scene.member.post(tags, {"tags": named})
+        assert answer.status == 201, answer
+    assert sorted((await scene.member.get(tags)).json["tags"]) == ["blue", "green", "red"]
+
+
+async def _tagged_ports(scene: Scene) -> None:
+    network = scene.made["networks"]
+    ports = [{"network_id": network, "tags": [tag]} for tag in ("red", "blue")]
+    answer = await scene.member.post("/v2.0/ports", {"ports": ports})
+    assert answer.status == 201, answer
+    made = answer.json["ports"]
+    assert [one["tags"] for one in made] == [["red"], ["blue"]]
+    for one in made:
+        assert (await scene.member.ask("DELETE", f"/v2.0/ports/{one['id']}")).status == 204
+
+
+async def _moments(scene: Scene) -> None:
+    made = await scene.one("networks", scene.member)
+    for query, is_found in (("2001-01-01T00:00:00", True), ("2999-01-01T00:00:00Z", False)):
+        target = f"/v2.0/networks?changed_since={query}"
+        found = (await scene.member.get(target)).json["networks"]
+        assert (made["id"] in {one["id"] for one in found}) is is_found
+    assert made["created_at"].endswith("Z")
+
+
+async def _revisions(scene: Scene) -> None:
+    made = await scene.one("networks", scene.member)
+    change = await scene.update("networks", scene.member, made["id"], {"name": "n"})
+    assert change.json["network"]["revision_number"] > made["revision_number"]
+
+
+async def _pooled_subnets(scene: Scene) -> None:
+    more = {"subnetpool_id": scene.made["subnetpools"]}
+    body = {**await scene.body("subnets"), **more}
+    body.pop("cidr")
+    answer = await scene.create("subnets", scene.member, body)
+    assert answer.status == 201, answer
+    assert answer.json["subnet"]["cidr"].startswith("10.230.")
+    assert answer.json["subnet"]["cidr"].endswith("/26")
+
+
+async def _containers(scene: Scene) -> None:
+    made = await scene.one("ports", scene.member)
+    assert made["claim"] is None
+    assert (await scene.create("ports", scene.admin, {"claim": {}})).status == 400
+
+
+async def _drift(scene: Scene) -> None:
+    made = await scene.one("networks", scene.admin, {"drift_domain": "zone"})
+    assert made["drift_domain"] == "zone"
+    assert (await scene.create("networks", scene.member, {"drift_domain": "zone"})).status == 403
+    assert (await scene.create("networks", scene.admin, {"drift_domain": "moon"})).status == 400
+
+
+async def _labels(scene: Scene) -> None:
+    network = await scene.one("networks", scene.member, {"labels": {"oracle": "labels"}})
+    subnet = {"network_id": network["id"]}
+    await scene.one("subnets", scene.member, subnet)
+    wanted = {"network_labels": "oracle=labels"}
+    answer = await scene.create("ports", scene.member, wanted)
+    assert answer.status == 201, answer
+    assert answer.json["port"]["network_id"] == network["id"]
+    refused = await scene.create("networks", scene.member, {"labels": {"?": "x"}})
+    assert refused.status == 400
+
+
+async def _unique_names(scene: Scene) -> None:
+    body: dict[str, Any] = {"network_id": scene.made["networks"], "unique_name": "once"}
+    first = await scene.create("ports", scene.member, body)
+    again = await scene.create("ports", scene.member, body)
+    assert (first.status, again.status) == (201, 200)
+    assert first.json["port"]["id"] == again.json["port"]["id"]
+
+
+BEHAVIOURS: Mapping[str, Check] = {
+    "container-claims": _containers,
+    "drift-domain": _drift,
+    "empty-string-filtering": _empty_strings,
+    "filter-validation": _unknown_filters,
+    "network-labels": _labels,
+    "pagination": _pages,
+    "port-unique-name": _unique_names,
+    "project-id": _projects,
+    "quota-check-limit": _quota_limits,
+    "quota-check-limit-default": _quota_limits,
+    "quota_details": _quota_details,
+    "quotas": _quotas,
+    "revision-if-match": _if_match,
+    "sort-key-validation": _unknown_sort_keys,
+    "sorting": _sorting,
+    "standard-attr-revisions": _revisions,
+    "standard-attr-tag": _tags,
+    "standard-attr-timestamp": _moments,
+    "subnet_allocation": _pooled_subnets,
+    "tag-creation": _tag_creation,
+    "tag-ports-during-bulk-creation": _tagged_ports,
+}
