@@ -4,16 +4,19 @@ A check that an alias cannot have is not made: nobody filters by what is not `is
 such a filter is refused is checked.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 from tests.doubles.http import Answer, Client
-from tests.unit.server.oracle.definitions import UNSET, Attribute
+from tests.unit.server.oracle.definitions import UNSET, Attribute, attributes_of
+from tests.unit.server.oracle.exceptions import LATER
 from tests.unit.server.oracle.policies import NETWORK_OWNER, POLICY, Rule
 from tests.unit.server.oracle.probes import FORMS, Good, good_of, refused
 from tests.unit.server.oracle.scene import MEMBER, Body, Scene, name_of, path_of
+
+from netwright.server.api.v2 import extensions
 
 
 class Case(NamedTuple):
@@ -32,6 +35,15 @@ class Case(NamedTuple):
         return bool(self.says.get(name))
 
 
+def cases() -> Iterator[Case]:
+    """All attributes of what is announced, but those of collections that come later."""
+    for collection, attributes in attributes_of(extensions.announced()).items():
+        if collection in LATER:
+            continue
+        for attribute, (alias, says) in attributes.items():
+            yield Case(collection, attribute, alias, says)
+
+
 Found = AsyncIterator[tuple[str, str | None]]
 """A check's name, and what was wrong, if anything was."""
 
@@ -39,6 +51,7 @@ Found = AsyncIterator[tuple[str, str | None]]
 async def checked(scene: Scene, case: Case) -> Mapping[str, str | None]:
     """All checks of an attribute by their names."""
     found: dict[str, str | None] = {}
+    await scene.hear()
     for check in _CHECKS:
         async for name, wrong in check(scene, case):
             assert name not in found, f"{case}: two checks are named {name}"

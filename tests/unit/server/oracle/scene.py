@@ -39,11 +39,23 @@ class Scene:
     """What is there to ask; `made` are the ids of what values such as `@subnets` stand for."""
 
     def __init__(self, core: Core) -> None:
+        self._core = core
         self.admin = client_of(core, "admin")
         self.member = client_of(core, MEMBER)
         self.made: dict[str, str] = {}
         self._created: list[str] = []
         self._numbers = count(1)
+
+    async def hear(self) -> None:
+        """The hosts are heard: nothing is bound to one that is silent."""
+        admin = Caller(project_id="", is_admin=True)
+        registration = HostRegistration(
+            epoch="e", driver="ovs", physical_networks={"physnet1": "br-1"}
+        )
+        for host in (HOST, "h2"):
+            await self._core.commit(
+                RegisterHost(caller=admin, host=host, registration=registration)
+            )
 
     async def build(self) -> None:
         """One of what others are made of: the member's own, and a network that is shared."""
@@ -161,13 +173,8 @@ async def opened(directory: Path) -> AsyncIterator[Scene]:
     core = await Core.open(f"sqlite:///{directory}/oracle.db", segment_rules=_RULES)
     await core.start()
     try:
-        admin = Caller(project_id="", is_admin=True)
-        registration = HostRegistration(
-            epoch="e", driver="ovs", physical_networks={"physnet1": "br-1"}
-        )
-        for host in (HOST, "h2"):
-            await core.commit(RegisterHost(caller=admin, host=host, registration=registration))
         scene = Scene(core)
+        await scene.hear()
         await scene.build()
         yield scene
     finally:

@@ -4,25 +4,16 @@ neutron-lib's definitions are the oracle; what is checked of each is in `checks`
 stands in `exceptions`, with a reason; an exception that is needed no more has to go from there.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.unit.server.oracle.checks import Case, checked
+from tests.unit.server.oracle.checks import Case, cases, checked
 from tests.unit.server.oracle.definitions import OUR_ATTRIBUTES, attributes_of
 from tests.unit.server.oracle.exceptions import DEVIATIONS, LATER, excused
 from tests.unit.server.oracle.scene import MAKE, Scene, opened
 
 from netwright.server.api.v2 import extensions
-
-
-def cases() -> Iterator[Case]:
-    """All attributes of what is announced, but those of collections that come later."""
-    for collection, attributes in attributes_of(extensions.announced()).items():
-        if collection in LATER:
-            continue
-        for attribute, (alias, says) in attributes.items():
-            yield Case(collection, attribute, alias, says)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
