@@ -449,6 +449,13 @@ EXPECTED: dict[str, Cost] = {
     "PUT /v2.0/ports/{id}/bindings/{host}/activate": Cost(
         _below("/v2.0/ports", _prepared_port, "/bindings/h2/activate"), 11, 12
     ),
+    # Three a page: its networks, their subnets, the addresses that are held in these.
+    "GET /v2.0/network-ip-availabilities": Cost(
+        _of("/v2.0/network-ip-availabilities?limit=3"), 3, 3
+    ),
+    "GET /v2.0/network-ip-availabilities/{id}": Cost(
+        _one("network-ip-availabilities", _empty_network), 3, 3
+    ),
     "GET /v2.0/quotas": Cost(_of("/v2.0/quotas"), 1, 1),
     "GET /v2.0/quotas/project": Cost(_of("/v2.0/quotas/project"), 0, 0),
     "GET /v2.0/quotas/tenant": Cost(_of("/v2.0/quotas/tenant"), 0, 0),

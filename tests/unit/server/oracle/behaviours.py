@@ -209,13 +209,69 @@ async def _unique_names(scene: Scene) -> None:
     assert first.json["port"]["id"] == again.json["port"]["id"]
 
 
+async def _ports_of_groups(scene: Scene) -> None:
+    group = scene.made["security_groups"]
+    inside = await scene.one("ports", scene.member, {"security_groups": [group]})
+    outside = await scene.one("ports", scene.member, {"security_groups": []})
+    listed = (await scene.member.get(f"/v2.0/ports?security_groups={group}")).json["ports"]
+    ids = {one["id"] for one in listed}
+    assert inside["id"] in ids
+    assert outside["id"] not in ids
+
+
+async def _no_multicast_pairs(scene: Scene) -> None:
+    for group in ("224.0.0.18", "239.0.0.0/8", "ff02::12"):
+        pairs = {"allowed_address_pairs": [{"ip_address": group}]}
+        body = {**await scene.body("ports"), **pairs}
+        answer = await scene.create("ports", scene.member, body)
+        assert answer.status == 400, answer
+        assert "allowed_address_pairs" in answer.error["message"]
+
+
+async def _availability(scene: Scene) -> None:
+    """Addresses are counted by network and subnet, for administrators."""
+    path, name = "/v2.0/network-ip-availabilities", "network_ip_availability"
+    network = (await scene.one("networks", scene.member, {"name": "counted"}))["id"]
+    pools = [{"start": "10.240.0.10", "end": "10.240.0.19"}]
+    within = {"network_id": network, "cidr": "10.240.0.0/24", "allocation_pools": pools}
+    subnet = (await scene.one("subnets", scene.member, within))["id"]
+    within = {"network_id": network, "cidr": "2001:db8:240::/64", "ip_version": 6}
+    await scene.one("subnets", scene.member, within)
+    only = {"network_id": network, "fixed_ips": [{"subnet_id": subnet}]}
+    await scene.one("ports", scene.member, only)
+    shown = (await scene.admin.get(f"{path}/{network}")).json[name]
+    ours, theirs = sorted(shown["subnet_ip_availability"], key=lambda one: one["ip_version"])
+    assert (ours["total_ips"], ours["used_ips"]) == (10, 1)
+    assert (ours["subnet_id"], ours["cidr"]) == (subnet, "10.240.0.0/24")
+    assert theirs["used_ips"] == 0
+    assert shown["total_ips"] == 10 + theirs["total_ips"]
+    assert (shown["used_ips"], shown["network_name"]) == (1, "counted")
+    for query, is_found in (
+        *((f"network_id={network}", True), ("network_name=counted", True)),
+        *(("network_name=other", False), ("tenant_id=member", True), ("tenant_id=x", False)),
+        *(("project_id=member", True), (f"network_id={network}&ip_version=6", True)),
+    ):
+        listed = (await scene.admin.get(f"{path}?{query}")).json["network_ip_availabilities"]
+        assert (network in {one["network_id"] for one in listed}) is is_found, query
+    of_six = (await scene.admin.get(f"{path}?network_id={network}&ip_version=6")).json
+    (counted,) = of_six["network_ip_availabilities"]
+    assert [one["ip_version"] for one in counted["subnet_ip_availability"]] == [6]
+    assert counted["used_ips"] == 0
+    for target in (path, f"{path}/{network}"):
+        assert (await scene.member.get(target)).status == 403
+    assert (await scene.admin.get(f"{path}/{subnet}")).status == 404
+
+
 BEHAVIOURS: Mapping[str, Check] = {
+    "aap-reject-multicast": _no_multicast_pairs,
     "container-claims": _containers,
     "drift-domain": _drift,
     "empty-string-filtering": _empty_strings,
     "filter-validation": _unknown_filters,
+    "network-ip-availability": _availability,
     "network-labels": _labels,
     "pagination": _pages,
+    "port-security-groups-filtering": _ports_of_groups,
     "port-unique-name": _unique_names,
     "project-id": _projects,
     "quota-check-limit": _quota_limits,

@@ -13,8 +13,17 @@ from tests.doubles.http import Answer, Client
 from tests.unit.server.oracle.definitions import UNSET, Attribute, attributes_of
 from tests.unit.server.oracle.exceptions import LATER
 from tests.unit.server.oracle.policies import NETWORK_OWNER, POLICY, Rule
-from tests.unit.server.oracle.probes import FORMS, Good, good_of, refused
-from tests.unit.server.oracle.scene import MEMBER, Body, Scene, name_of, path_of
+from tests.unit.server.oracle.probes import FORMS, HIDDEN_FILTERS, Good, good_of, refused
+from tests.unit.server.oracle.scene import (
+    MEMBER,
+    READ_ONLY,
+    Body,
+    Scene,
+    found_or_made,
+    key_of,
+    name_of,
+    path_of,
+)
 
 from netwright.server.api.v2 import extensions
 
@@ -61,11 +70,11 @@ async def checked(scene: Scene, case: Case) -> Mapping[str, str | None]:
 
 
 async def _shown(scene: Scene, case: Case) -> Found:
-    made = await scene.one(case.collection, scene.admin)
-    path = f"{path_of(case.collection)}/{made['id']}"
+    made, key = await found_or_made(scene, case.collection), key_of(case.collection)
+    path = f"{path_of(case.collection)}/{made[key]}"
     name, attribute = name_of(case.collection), case.attribute
     shown = (await scene.admin.get(path)).json[name]
-    listed = (await scene.admin.get(f"{path_of(case.collection)}?id={made['id']}")).json
+    listed = (await scene.admin.get(f"{path_of(case.collection)}?{key}={made[key]}")).json
     alone = (await scene.admin.get(f"{path}?fields={quote(attribute)}")).json[name]
     for where, one in (("made", made), ("shown", shown), ("listed", listed[case.collection][0])):
         wanted = case.flag("is_visible")
@@ -75,7 +84,9 @@ async def _shown(scene: Scene, case: Case) -> Found:
 
 
 async def _default(scene: Scene, case: Case) -> Found:
-    if not case.flag("allow_post") or case.attribute == "tenant_id":
+    if case.collection in READ_ONLY or not case.flag("allow_post"):
+        return
+    if case.attribute == "tenant_id":
         return
     body = await scene.body(case.collection)
     if "default" not in case.says:
@@ -92,6 +103,11 @@ async def _default(scene: Scene, case: Case) -> Found:
 
 
 async def _created(scene: Scene, case: Case) -> Found:
+    if case.collection in READ_ONLY:
+        whole: Body = {name_of(case.collection): {}}
+        answer = await scene.admin.post(path_of(case.collection), whole)
+        yield "create refused", None if answer.status in {404, 405} else f"{answer}"
+        return
     if not case.flag("allow_post"):
         body = await scene.body(case.collection) | {case.attribute: "one"}
         answer = await scene.create(case.collection, scene.admin, body)
@@ -116,8 +132,8 @@ async def _created(scene: Scene, case: Case) -> Found:
 
 
 async def _updated(scene: Scene, case: Case) -> Found:
-    if case.collection == "security_group_rules":  # they are never changed, as Neutron's
-        return
+    if case.collection in READ_ONLY or case.collection == "security_group_rules":
+        return  # they are never changed, as Neutron's
     path, good = path_of(case.collection), case.good
     made = await _made(scene, case)
     if not case.flag("allow_put"):
@@ -155,18 +171,20 @@ async def _filtered(scene: Scene, case: Case) -> Found:
         said = f"['{attribute}'] is invalid attribute for filtering"
         yield "filter refused", _is_refused(answer, said)
         return
+    key = key_of(case.collection)
     one, other = await _two(scene, case)
     for made, unlike in ((one, other), (other, one)):
-        value = made.get(attribute, "true")
-        ours = await _ids(scene.admin, f"{path}?{quote(attribute)}={_in_query(value)}")
+        value = made.get(attribute, HIDDEN_FILTERS.get(case[:2]))
+        target = f"{path}?{quote(attribute)}={_in_query(value)}"
+        ours = await _ids(scene.admin, target, key)
         name = "filter" if made is one else "filter otherwise"
         if ours is not None and value == []:
             yield name, None  # what has none is found by no value
         elif ours is not None and not case.flag("is_visible"):
             yield name, None  # by what, is tested where it is filtered
-        elif ours is None or made["id"] not in ours:
+        elif ours is None or made[key] not in ours:
             yield name, f"{value!r} does not find what has it"
-        elif unlike.get(attribute) != value and unlike["id"] in ours:
+        elif unlike.get(attribute) != value and unlike[key] in ours:
             yield name, f"{value!r} finds what has {unlike.get(attribute)!r}"
         else:
             yield name, None
@@ -194,6 +212,11 @@ async def _sorted(scene: Scene, case: Case) -> Found:
 
 async def _ruled(scene: Scene, case: Case) -> Found:
     """Who may give it, and who sees it."""
+    if case.collection in READ_ONLY:
+        answer = await scene.member.get(path_of(case.collection))
+        wanted = 403 if READ_ONLY[case.collection].is_admins_only else 200
+        yield "member lists", None if answer.status == wanted else f"{answer}"
+        return
     rule = POLICY.get((case.collection, case.attribute), Rule())
     if case.flag("enforce_policy") and (case.collection, case.attribute) not in POLICY:
         yield "policy", "nobody said in `policies` who may do what"
@@ -281,8 +304,8 @@ async def _two(scene: Scene, case: Case) -> tuple[Any, Any]:
     """Two that differ in the attribute, if it can be given."""
     good = case.good
     if good is None or not case.flag("allow_post"):
-        one = await scene.one(case.collection, scene.admin)
-        return one, await scene.one(case.collection, scene.admin)
+        one = await found_or_made(scene, case.collection)
+        return one, await found_or_made(scene, case.collection)
     found = []
     for value in (good.first, good.second):
         body = await _body(scene, case, value)
@@ -296,12 +319,12 @@ def _forms(case: Case) -> tuple[tuple[Any, Any], ...]:
     return FORMS.get(case.says.get("convert_to"), ())
 
 
-async def _ids(client: Client, target: str) -> set[str] | None:
+async def _ids(client: Client, target: str, key: str) -> set[str] | None:
     answer = await client.get(target)
     if answer.status != 200:
         return None
     (values,) = (value for key, value in answer.json.items() if not key.endswith("_links"))
-    return {one["id"] for one in values}
+    return {one[key] for one in values}
 
 
 def _in_query(value: Any) -> str:

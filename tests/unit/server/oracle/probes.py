@@ -110,10 +110,16 @@ GOOD: Mapping[tuple[str, str], Good] = {
 }
 """Of what its validators do not say enough of."""
 
+HIDDEN_FILTERS: Mapping[tuple[str, str], str] = {
+    ("network_ip_availabilities", "ip_version"): "4",
+    ("subnets", "shared"): "false",
+}
+"""What to filter by of what nobody is shown."""
+
 PROBES: tuple[Any, ...] = (
     *(None, "", "one", "x" * 256, "maybe", 2, -1, 5.5, "2", [], {}),
     *("10.0.0.1", "10.0.0.1/33", "fe80::g", "10.0.0.0/8", "fa:16:3e", "fa:16:3e:00:00:zz"),
-    *("not-a-uuid", NOBODY, "1" * 33),
+    *("not-a-uuid", NOBODY, "1" * 33, " padded ", "tab\tinside", "zero\u200bwidth"),
     *([1], [None], [""], ["10.0.0.0/33"], ["10.1.1.1", "10.1.1.1"], ["x"], [{}]),
     *([{"start": "10.0.0.9"}], [{"start": "10.0.0.9", "end": "x"}], [{"start": 1, "end": 2}]),
     *([{"destination": "10.0.0.0/8"}], [{"destination": "x", "nexthop": "10.0.0.1"}]),

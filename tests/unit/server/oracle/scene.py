@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.doubles.http import Answer, Client
 from tests.unit.server.projects import client_of
@@ -31,7 +31,7 @@ def name_of(collection: str) -> str:
 
 def path_of(collection: str) -> str:
     """Where a collection is; `-` in its path is `_` in its bodies, but for two."""
-    as_named = {"network_ip_availabilities", "availability_zones"}
+    as_named = {"availability_zones"}
     return f"/v2.0/{collection if collection in as_named else collection.replace('_', '-')}"
 
 
@@ -165,6 +165,40 @@ MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "routers": _network,
 }
 """The smallest body of each collection: a new collection needs a line here."""
+
+
+class ReadOnly(NamedTuple):
+    """A collection that is never written: `key` names one, `make` brings one about by its key."""
+
+    key: str
+    make: Callable[[Scene], Awaitable[str]]
+    is_admins_only: bool = True
+
+
+async def _counted_network(scene: Scene) -> str:
+    network: str = (await scene.one("networks", scene.admin, {"project_id": MEMBER}))["id"]
+    await scene.one("subnets", scene.admin, {"network_id": network})
+    return network
+
+
+READ_ONLY: Mapping[str, ReadOnly] = {
+    "network_ip_availabilities": ReadOnly("network_id", _counted_network),
+}
+
+
+def key_of(collection: str) -> str:
+    """The attribute that names one in a path."""
+    return READ_ONLY[collection].key if collection in READ_ONLY else "id"
+
+
+async def found_or_made(scene: Scene, collection: str) -> Any:
+    """One, as administrators see it; the member's, if it is anybody's."""
+    if collection not in READ_ONLY:
+        return await scene.one(collection, scene.admin)
+    key = await READ_ONLY[collection].make(scene)
+    answer = await scene.admin.get(f"{path_of(collection)}/{key}")
+    assert answer.status == 200, answer
+    return answer.json[name_of(collection)]
 
 
 @asynccontextmanager

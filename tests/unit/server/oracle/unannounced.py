@@ -39,15 +39,16 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("subnetpool-prefix-ops", "subnet_onboard"),
     ),
     (_PLANNED, "which owners of ports a subnet is for"): ("subnet-service-types",),
-    (_PLANNED, "how many addresses of each network are left"): (
-        *("network-ip-availability", "network-ip-availability-details"),
-    ),
+    (
+        _PLANNED,
+        "how many addresses of each network's pools are used; those of its subnets are told",
+    ): ("network-ip-availability-details",),
     (_PLANNED, "hosts and their zones as Neutron's agents and availability zones"): (
         *("agent", "agent_sort_key", "availability_zone", "availability_zone_filter"),
         *("network_availability_zone", "router_availability_zone"),
     ),
     (_PLANNED, "a network has one segment; there is no choice to be made among several"): (
-        *("segment", "standard-attr-segment", "multi-provider", "l2_adjacency", "ip_allocation"),
+        *("segment", "standard-attr-segment", "multi-provider", "ip_allocation"),
         *("segments-peer-subnet-host-routes", "subnet-segmentid-enforce"),
         "subnet-segmentid-writable",
     ),
@@ -61,9 +62,9 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("port-mac-address-regenerate", "port-mac-override"),
     ),
     (_PLANNED, "filters and defaults of security groups"): (
-        *("port-security-groups-filtering", "security-groups-rules-belongs-to-default-sg"),
-        *("security-groups-default-statefulness", "security-groups-name-restrictions"),
-        *("aap-reject-multicast", "ip-substring-filtering"),
+        "security-groups-rules-belongs-to-default-sg",
+        "security-groups-default-statefulness",
+        "ip-substring-filtering",
     ),
     (_PLANNED, "a network per project, made when it is first asked for"): (
         *("auto-allocated-topology", "project-default-networks", "network-cascade-delete"),

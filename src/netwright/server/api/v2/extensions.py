@@ -13,6 +13,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Address scopes extension.",
         "2015-07-26T10:00:00-00:00",
     ),
+    "aap-reject-multicast": (
+        "Allowed address pairs reject multicast extension",
+        "Reject multicast addresses in Allowed Address Pairs",
+        "2026-04-01T00:00:00-00:00",
+    ),
     "allowed-address-pairs": (
         "Allowed Address Pairs",
         "Provides allowed address pairs",
@@ -68,6 +73,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Provides a writable MTU attribute for a network resource.",
         "2017-07-12T00:00:00-00:00",
     ),
+    "l2_adjacency": (
+        "L2 Adjacency",
+        "Display L2 Adjacency for Neutron Networks.",
+        "2016-04-12T16:00:00-00:00",
+    ),
+    "network-ip-availability": (
+        "Network IP Availability",
+        "Provides IP availability data for each network and subnet.",
+        "2015-09-24T00:00:00-00:00",
+    ),
     "network-labels": (
         "Network Labels",
         "A port may ask for any network that has certain labels.",
@@ -77,6 +92,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Pagination support",
         "Extension that indicates that pagination is enabled.",
         "2016-06-12T00:00:00-00:00",
+    ),
+    "port-security-groups-filtering": (
+        "Port filtering on security groups",
+        "Provides security groups filtering when listing ports",
+        "2018-01-09T09:00:00-00:00",
     ),
     "port-security": (
         "Port Security",
@@ -138,6 +158,14 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "security-group",
         "The security groups extension.",
         "2012-10-05T10:00:00-00:00",
+    ),
+    "security-groups-name-restrictions": (
+        "Security group name restrictions",
+        (
+            "Enforce printable characters and no leading/trailing whitespace in security group "
+            "names, consistent with other Neutron resources"
+        ),
+        "2026-07-29T10:00:00-00:00",
     ),
     "security-groups-normalized-cidr": (
         "Normalized CIDR field for security group rules",

@@ -183,7 +183,7 @@ def _pairs(pairs: Sequence[PairBody]) -> tuple[PairWish, ...]:
     name = "allowed_address_pairs"
     wishes = tuple(
         PairWish(
-            ip_address=values.address_or_cidr(name, pair.ip_address),
+            ip_address=values.unicast(name, pair.ip_address),
             mac_address=None if pair.mac_address is None else values.mac(name, pair.mac_address),
         )
         for pair in pairs
