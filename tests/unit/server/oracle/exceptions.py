@@ -25,7 +25,11 @@ _NULL = "null is taken for what leaving it out means; Neutron refuses it"
 _NONE = "null takes it away, as an empty value does; Neutron refuses it"
 _TAKEN_AWAY = ("update refuses None", "unchanged by what was refused")
 
+_HOSTS = "agents are read: hosts are fenced, drained and deleted by /v1/hosts (`netwright host`)"
+
 DEVIATIONS: tuple[Deviation, ...] = (
+    Deviation("agents", "admin_state_up", ("update",), _HOSTS),
+    Deviation("agents", "description", ("update",), "agents have no description to be kept"),
     Deviation("networks", "provider:network_type", _UPDATES, _STAYS),
     Deviation("networks", "provider:physical_network", _UPDATES, _STAYS),
     Deviation("networks", "provider:segmentation_id", _UPDATES, _STAYS),

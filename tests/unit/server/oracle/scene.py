@@ -57,6 +57,29 @@ class Scene:
                 RegisterHost(caller=admin, host=host, registration=registration)
             )
 
+    async def rack(self) -> None:
+        """An inventory: a host in each of two zones."""
+        switches = [
+            {
+                "name": f"leaf-{zone}",
+                "kind": "leaf",
+                "zone": zone,
+                "asn": asn,
+                "loopback": f"10.255.0.{asn - 65000}",
+            }
+            for zone, asn in (("north", 65001), ("south", 65002))
+        ]
+        links = [
+            {
+                "lower": {"node": host, "interface": "eth0"},
+                "upper": {"node": switch["name"], "interface": "swp1"},
+            }
+            for host, switch in zip((HOST, "h2"), switches, strict=True)
+        ]
+        whole = {"switches": switches, "links": links}
+        answer = await self.admin.put("/v1/topology", whole)
+        assert answer.status == 200, answer
+
     async def build(self) -> None:
         """One of what others are made of: the member's own, and a network that is shared."""
         for collection in ("networks", "security_groups", "address_scopes"):
@@ -181,9 +204,27 @@ async def _counted_network(scene: Scene) -> str:
     return network
 
 
+async def _agent(scene: Scene) -> str:
+    """The next of them, in turn."""
+    agents = (await scene.admin.get("/v2.0/agents")).json["agents"]
+    found: str = agents[scene.number() % len(agents)]["id"]
+    return found
+
+
+async def _zone(scene: Scene) -> str:
+    """A zone's name; it has no page of its own."""
+    return ("north", "south")[scene.number() % 2]
+
+
 READ_ONLY: Mapping[str, ReadOnly] = {
+    "agents": ReadOnly("id", _agent),
+    "availability_zones": ReadOnly("name", _zone, is_admins_only=False),
     "network_ip_availabilities": ReadOnly("network_id", _counted_network),
 }
+
+
+WITHOUT_PAGES = frozenset({"availability_zones"})
+"""Those that are only listed, in Neutron too."""
 
 
 def key_of(collection: str) -> str:
@@ -196,9 +237,9 @@ async def found_or_made(scene: Scene, collection: str) -> Any:
     if collection not in READ_ONLY:
         return await scene.one(collection, scene.admin)
     key = await READ_ONLY[collection].make(scene)
-    answer = await scene.admin.get(f"{path_of(collection)}/{key}")
-    assert answer.status == 200, answer
-    return answer.json[name_of(collection)]
+    path, name = path_of(collection), key_of(collection)
+    (found, *_) = (await scene.admin.get(f"{path}?{name}={key}")).json[collection]
+    return found
 
 
 @asynccontextmanager
@@ -209,6 +250,7 @@ async def opened(directory: Path) -> AsyncIterator[Scene]:
     try:
         scene = Scene(core)
         await scene.hear()
+        await scene.rack()
         await scene.build()
         yield scene
     finally:

@@ -43,8 +43,7 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         _PLANNED,
         "how many addresses of each network's pools are used; those of its subnets are told",
     ): ("network-ip-availability-details",),
-    (_PLANNED, "hosts and their zones as Neutron's agents and availability zones"): (
-        *("agent", "agent_sort_key", "availability_zone", "availability_zone_filter"),
+    (_PLANNED, "networks and routers are in every zone: hints would change nothing"): (
         *("network_availability_zone", "router_availability_zone"),
     ),
     (_PLANNED, "a network has one segment; there is no choice to be made among several"): (

@@ -18,10 +18,30 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Reject multicast addresses in Allowed Address Pairs",
         "2026-04-01T00:00:00-00:00",
     ),
+    "agent": (
+        "agent",
+        "The agent management extension.",
+        "2013-02-03T10:00:00-00:00",
+    ),
+    "agent_sort_key": (
+        "Agents Sort Key",
+        "Enabling the keyword sort_key for sorting in agents.",
+        "2013-02-03T10:00:00-00:00",
+    ),
     "allowed-address-pairs": (
         "Allowed Address Pairs",
         "Provides allowed address pairs",
         "2013-07-23T10:00:00-00:00",
+    ),
+    "availability_zone": (
+        "Availability Zone",
+        "The availability zone extension.",
+        "2015-01-01T10:00:00-00:00",
+    ),
+    "availability_zone_filter": (
+        "Availability Zone Filter Extension",
+        "Add filter parameters to AvailabilityZone resource",
+        "2018-06-22T10:00:00-00:00",
     ),
     "binding": (
         "Port Binding",
