@@ -85,7 +85,10 @@ async def test_lists_and_public_pages_hold_nothing_of_anothers(cast: Cast) -> No
         await spy.ask(method, path)
         names = {each["name"] for each in operation.get("parameters", ())}
         if "sort_key" in names:
-            listed = (await client.get(path)).json
+            answer = await client.get(path)
+            if answer.status == 403:
+                continue  # administrators' alone
+            listed = answer.json
             (field,) = (name for name in listed if not name.endswith("_links"))
             collection = path.removeprefix("/v2.0/")
             keys = {key for one in listed[field] for key in one}

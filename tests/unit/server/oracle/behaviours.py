@@ -228,6 +228,46 @@ async def _no_multicast_pairs(scene: Scene) -> None:
         assert "allowed_address_pairs" in answer.error["message"]
 
 
+async def _another_mac(scene: Scene) -> None:
+    made = await scene.one("ports", scene.member)
+    answer = await scene.update("ports", scene.admin, made["id"], {"mac_address": None})
+    assert answer.status == 200, answer
+    other = answer.json["port"]["mac_address"]
+    assert other != made["mac_address"]
+    assert other.startswith("fa:16:3e:")
+
+
+async def _agents(scene: Scene) -> None:
+    """A host is an agent, for administrators; it is changed nowhere here."""
+    await scene.hear()
+    agents = (await scene.admin.get("/v2.0/agents?host=h1")).json["agents"]
+    (agent,) = agents
+    assert (agent["alive"], agent["admin_state_up"]) == (True, True)
+    assert agent["availability_zone"] == "north"
+    assert agent["created_at"].endswith("Z")
+    path = f"/v2.0/agents/{agent['id']}"
+    assert (await scene.admin.get(path)).json["agent"]["host"] == "h1"
+    assert (await scene.member.get(path)).status == 403
+    assert (await scene.admin.ask("DELETE", path)).status == 405
+    assert (await scene.admin.get("/v2.0/agents/nobody")).status == 404
+    hosts = (await scene.admin.get("/v2.0/agents?sort_key=host&sort_dir=desc")).json["agents"]
+    assert [one["host"] for one in hosts] == ["h2", "h1"]
+
+
+async def _zones(scene: Scene) -> None:
+    await scene.hear()
+    path, field = "/v2.0/availability_zones", "availability_zones"
+    zones = (await scene.member.get(path)).json[field]
+    assert {(one["name"], one["resource"], one["state"]) for one in zones} == {
+        (name, resource, "available")
+        for name in ("north", "south")
+        for resource in ("network", "router")
+    }
+    some = (await scene.member.get(f"{path}?name=north&resource=router")).json[field]
+    assert [one["name"] for one in some] == ["north"]
+    assert (await scene.member.get(f"{path}?state=unavailable")).json[field] == []
+
+
 async def _availability(scene: Scene) -> None:
     """Addresses are counted by network and subnet, for administrators."""
     path, name = "/v2.0/network-ip-availabilities", "network_ip_availability"
@@ -264,6 +304,9 @@ async def _availability(scene: Scene) -> None:
 
 BEHAVIOURS: Mapping[str, Check] = {
     "aap-reject-multicast": _no_multicast_pairs,
+    "agent": _agents,
+    "availability_zone": _zones,
+    "availability_zone_filter": _zones,
     "container-claims": _containers,
     "drift-domain": _drift,
     "empty-string-filtering": _empty_strings,
@@ -271,6 +314,7 @@ BEHAVIOURS: Mapping[str, Check] = {
     "network-ip-availability": _availability,
     "network-labels": _labels,
     "pagination": _pages,
+    "port-mac-address-regenerate": _another_mac,
     "port-security-groups-filtering": _ports_of_groups,
     "port-unique-name": _unique_names,
     "project-id": _projects,

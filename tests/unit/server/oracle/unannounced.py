@@ -57,9 +57,7 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("port-numa-affinity-policy", "port-numa-affinity-policy-socket"),
         *("port-hardware-offload-type", "port-trusted-vif", "data-plane-status"),
     ),
-    (_PLANNED, "a MAC that another replaces"): (
-        *("port-mac-address-regenerate", "port-mac-override"),
-    ),
+    (_PLANNED, "MACs of bare metal, which its NICs have"): ("port-mac-override",),
     (_PLANNED, "filters and defaults of security groups"): (
         "security-groups-rules-belongs-to-default-sg",
         "security-groups-default-statefulness",

@@ -118,6 +118,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Provides security groups filtering when listing ports",
         "2018-01-09T09:00:00-00:00",
     ),
+    "port-mac-address-regenerate": (
+        "Neutron Port MAC address regenerate",
+        "Network port MAC address regenerate",
+        "2018-05-03T10:00:00-00:00",
+    ),
     "port-security": (
         "Port Security",
         "Provides port security",
