@@ -61,10 +61,15 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
     (_PLANNED, "filters and defaults of security groups"): (
         "security-groups-rules-belongs-to-default-sg",
         "security-groups-default-statefulness",
-        "ip-substring-filtering",
     ),
     (_PLANNED, "a network per project, made when it is first asked for"): (
-        *("auto-allocated-topology", "project-default-networks", "network-cascade-delete"),
+        *("auto-allocated-topology", "project-default-networks"),
+    ),
+    (_PLANNED, "addresses are stored as numbers: parts of their text have no index"): (
+        "ip-substring-filtering",
+    ),
+    (_ELSEWHERE, "a network goes when its subnets and ports are gone, which clients see to"): (
+        "network-cascade-delete",
     ),
     (_ELSEWHERE, "there are no L3 or DHCP agents to schedule: gateways are the fabric's leaves"): (
         *(
