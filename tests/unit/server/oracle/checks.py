@@ -234,8 +234,9 @@ async def _ruled(scene: Scene, case: Case) -> Found:
     """Who may give it, and who sees it."""
     if case.collection in READ_ONLY:
         answer = await scene.member.get(path_of(case.collection))
-        wanted = 403 if READ_ONLY[case.collection].is_admins_only else 200
-        yield "member lists", None if answer.status == wanted else f"{answer}"
+        is_shown = not READ_ONLY[case.collection].is_admins_only
+        listed = answer.json.get(case.collection)
+        yield "member lists", None if bool(listed) is is_shown else f"{answer}"
         return
     rule = POLICY.get((case.collection, case.attribute), Rule())
     if case.flag("enforce_policy") and (case.collection, case.attribute) not in POLICY:

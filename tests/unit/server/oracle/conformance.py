@@ -89,9 +89,9 @@ def _code(check: str) -> str:
 _PAGE = """# Conformance with the Networking API
 
 What Netwright announces under `/v2.0/extensions`, and how far it does what Neutron's definition of
-it says. `make conformance` runs the checks and writes this page; `tests/unit/server/oracle` runs the
-same ones with the unit tests, and fails when this page lists other aliases or deviations than there
-are. [ADR 42](adr/0042-the-oracle.md) says how they are made.
+it says. `make conformance` runs the checks and writes this page; `tests/unit/server/oracle` runs
+the same ones with the unit tests, and fails when this page lists other aliases or deviations than
+there are. [ADR 42](adr/0042-the-oracle.md) says how they are made.
 
 The oracle is neutron-lib: of each attribute of each alias that it defines, whether it is shown and
 in lists, alone by `fields`; its default; whether it is required; that it is taken in POST and PUT,

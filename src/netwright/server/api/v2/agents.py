@@ -5,7 +5,7 @@ heard; `admin_state_up` is false while its host is fenced. Hosts are fenced, dra
 the native API, never by these agents.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -84,9 +84,9 @@ def routes() -> tuple[Route, ...]:
     fields = Parameter("fields", repeated=True)
     named = tuple(Parameter(name, repeated=True) for name in sorted(_ZONES.filters))
     return (
-        Route("GET", _PATH, _list, Access.ADMIN, "List agents",
+        Route("GET", _PATH, _list, Access.PROJECT, "List agents",
               response={"agents": list[AgentView]}, parameters=list_parameters(_AGENTS)),
-        Route("GET", f"{_PATH}/{{id}}", _show, Access.ADMIN, "Show an agent",
+        Route("GET", f"{_PATH}/{{id}}", _show, Access.PROJECT, "Show an agent",
               response={"agent": AgentView}, parameters=(fields,)),
         Route("GET", _ZONES_PATH, _list_zones, Access.PROJECT, "List availability zones",
               response={"availability_zones": list[ZoneView]}, parameters=(*named, fields)),
@@ -94,12 +94,12 @@ def routes() -> tuple[Route, ...]:
 
 
 async def _list(call: Call) -> Reply:
-    return few.listed(call, _AGENTS, _agents(await call.service.reader.links()), "id", _PATH)
+    return few.listed(call, _AGENTS, await _agents_shown(call), "id", _PATH)
 
 
 async def _show(call: Call) -> Reply:
     fields, id_ = listing.fields_of(call.query), call.path["id"]
-    for agent in _agents(await call.service.reader.links()):
+    for agent in await _agents_shown(call):
         if agent.id == id_:
             return json_reply({"agent": listing.project(agent, fields)})
     raise AgentNotFound(f"Agent {id_} could not be found.")
@@ -108,6 +108,11 @@ async def _show(call: Call) -> Reply:
 async def _list_zones(call: Call) -> Reply:
     views = _zones(await call.service.reader.links())
     return few.listed(call, _ZONES, views, "name", _ZONES_PATH)
+
+
+async def _agents_shown(call: Call) -> Iterable[AgentView]:
+    """Administrators are shown all, and others none, as in Neutron."""
+    return _agents(await call.service.reader.links()) if call.caller.is_admin else ()
 
 
 def _agents(found: FabricLinks) -> Iterator[AgentView]:

@@ -1,7 +1,8 @@
 """How many addresses each network has, and how many are used (`network-ip-availability`).
 
-Administrators' only, as in Neutron. `total_ips` are those of the allocation pools, or all of the
-prefix where there are none; what ports hold outside of the pools is used, too.
+Administrators are shown all networks, and others none, as in Neutron. `total_ips` are those of the
+allocation pools, or all of the prefix where there are none; what ports hold outside of the pools is
+used, too.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -61,9 +62,9 @@ class AvailabilityView(msgspec.Struct, frozen=True, kw_only=True):
 def routes() -> tuple[Route, ...]:
     fields = Parameter("fields", repeated=True)
     return (
-        Route("GET", _PATH, _list, Access.ADMIN, "List how many addresses networks have",
+        Route("GET", _PATH, _list, Access.PROJECT, "List how many addresses networks have",
               response={_MANY: list[AvailabilityView]}, parameters=list_parameters(_LISTABLE)),
-        Route("GET", f"{_PATH}/{{id}}", _show, Access.ADMIN, "Show how many addresses one has",
+        Route("GET", f"{_PATH}/{{id}}", _show, Access.PROJECT, "Show how many addresses one has",
               response={_ONE: AvailabilityView}, parameters=(fields,)),
     )  # fmt: skip
 
@@ -71,7 +72,7 @@ def routes() -> tuple[Route, ...]:
 async def _list(call: Call) -> Reply:
     request = listing.parse(_LISTABLE, call.query, None)
     query, versions = _of_networks(request.query)
-    pages = _pages(call.service.reader, query, versions)
+    pages = _pages(call.service.reader, query, versions) if call.caller.is_admin else _nothing()
     rows = Rows(
         AvailabilityView,
         lambda found: [listing.project(each, request.fields) for each in found],
@@ -86,7 +87,8 @@ async def _list(call: Call) -> Reply:
 async def _show(call: Call) -> Reply:
     fields = listing.fields_of(call.query)
     id_, reader = call.path["id"], call.service.reader
-    network = await reader.one(Network, id_) if values.is_uuid(id_) else None
+    may_see = call.caller.is_admin and values.is_uuid(id_)
+    network = await reader.one(Network, id_) if may_see else None
     if network is None:
         raise NetworkNotFound(f"Network {id_} could not be found.")
     use = (await reader.subnet_use((id_,))).get(id_, ())
@@ -100,6 +102,10 @@ def _of_networks(query: Query) -> tuple[Query, frozenset[int] | None]:
     versions = dict(filters).get(_IP_VERSION)
     wanted = None if versions is None else frozenset(map(int, versions))
     return replace(query, filters=filters, sort=sort), wanted
+
+
+async def _nothing() -> AsyncIterator[Page[Any]]:
+    yield Page((), (), more=False)
 
 
 async def _pages(
