@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CNI    := src/netwright/cni/netwright
 
-.PHONY: help setup cni kube demo test chaos check bench lab lock clean
+.PHONY: help setup cni kube demo test chaos conformance check bench lab lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -45,6 +45,9 @@ test: setup kube ## every test: unit, property, golden, sim, lab, e2e
 
 chaos: setup ## ten minutes of containers while all that serves them dies (CHAOS_SEED=N: the same again)
 	@CHAOS_S=600 $(BIN)/pytest -m lab tests/lab/test_cni_chaos.py
+
+conformance: setup ## check what is announced against neutron-lib, and write docs/conformance.md
+	@$(BIN)/python -W ignore -m tests.conformance --write
 
 check: setup ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check src tests bench

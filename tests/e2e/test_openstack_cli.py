@@ -151,6 +151,22 @@ def test_ports(openstack: Cli) -> None:
     openstack("network delete n")
 
 
+def test_what_is_only_read(openstack: Cli) -> None:
+    openstack(f"network create n {VLAN} 110")
+    openstack("subnet create s --network n --subnet-range 10.9.0.0/24")
+    openstack("port create a --network n")
+    (row,) = openstack("ip availability list")
+    assert (row["Network Name"], row["Total IPs"], row["Used IPs"]) == ("n", 253, 1)
+    shown = openstack("ip availability show n")
+    assert [one["cidr"] for one in shown["subnet_ip_availability"]] == ["10.9.0.0/24"]
+    assert openstack("ip availability list --ip-version 6") == []
+    assert openstack("network agent list") == []
+    assert openstack("availability zone list --network") == []
+    openstack("port delete a")
+    openstack("subnet delete s")
+    openstack("network delete n")
+
+
 def test_extensions(openstack: Cli) -> None:
     aliases = {row["Alias"] for row in openstack("extension list --network")}
     assert {"binding", "provider", "port-security", "pagination"} <= aliases

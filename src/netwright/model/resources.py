@@ -332,6 +332,8 @@ class Host(Value, frozen=True, kw_only=True):
     `fenced_ports` are those that were bound there when it was fenced, until it is unfenced: what
     its leaves drop of it (law 5). `port_fences` are single ports that left it while it was silent.
     `heard_at` is true when it is told: heartbeats that bring no news are not told of one by one.
+    `created_at` is when it first registered, `started_at` when its agent did in its current life;
+    0: before servers kept that.
     """
 
     name: str
@@ -348,6 +350,8 @@ class Host(Value, frozen=True, kw_only=True):
     port_fences: tuple[PortFence, ...] = ()
     state_since: float
     heard_at: float
+    created_at: float = 0.0
+    started_at: float = 0.0
 
     def fence_of(self, port_id: str) -> PortFence | None:
         return next((one for one in self.port_fences if one.port_id == port_id), None)

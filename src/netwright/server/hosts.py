@@ -64,6 +64,8 @@ def register(world: World, command: RegisterHost) -> Host:
         port_fences=before.port_fences if before else (),
         state_since=before.state_since if before and before.state is state else world.now,
         heard_at=world.now,
+        created_at=before.created_at if before else world.now,
+        started_at=before.started_at if before and before.epoch == asked.epoch else world.now,
     )
     world.hosts.put(host.name, host)
     if not fenced:

@@ -8,6 +8,7 @@ from netwright.model.resources import (
     Attachment,
     Host,
     Port,
+    Subnet,
     Transition,
     Value,
 )
@@ -63,6 +64,13 @@ class FabricSwitches(NamedTuple):
     usage: Usage
 
 
+class SubnetUse(NamedTuple):
+    """How many of a subnet's addresses ports hold."""
+
+    subnet: Subnet
+    used: int
+
+
 class KeptOwner(NamedTuple):
     """An object of a Kubernetes cluster that a container's port is kept for."""
 
@@ -99,6 +107,7 @@ class Reader(Protocol):
     async def links(self) -> FabricLinks: ...
     async def switches(self) -> FabricSwitches: ...
     async def watchable_groups(self, host: str) -> frozenset[str]: ...
+    async def subnet_use(self, network_ids: Sequence[str]) -> Mapping[str, Sequence[SubnetUse]]: ...
     async def usage(self, project_id: str) -> Mapping[str, int]: ...
     async def history(self, port_id: str) -> Sequence[Transition]: ...
     async def notices(self, port_id: str) -> Sequence[Telling]: ...

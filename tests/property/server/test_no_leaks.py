@@ -24,6 +24,9 @@ from tests.unit.server.projects import client_of
 
 from netwright.server.core import Core
 
+ADMINS_ALONE = frozenset({"agents", "network-ip-availabilities"})
+"""Of these nothing is shown to others."""
+
 
 @pytest.fixture
 async def cast(database_url: str) -> AsyncIterator[Cast]:
@@ -88,6 +91,9 @@ async def test_lists_and_public_pages_hold_nothing_of_anothers(cast: Cast) -> No
             listed = (await client.get(path)).json
             (field,) = (name for name in listed if not name.endswith("_links"))
             collection = path.removeprefix("/v2.0/")
+            if collection in ADMINS_ALONE:
+                assert listed[field] == []
+                continue
             keys = {key for one in listed[field] for key in one}
             for key in sorted(keys):
                 for query in (f"sort_key={key}&sort_dir=desc&limit=1", f"fields={key}"):

@@ -47,6 +47,11 @@ def _host(path: str, body: Any = None, *, fenced: bool = False) -> Make:
     return make
 
 
+async def _agent(scene: Scene) -> Request:
+    (one, *_) = (await scene.done("GET", "/v2.0/agents"))["agents"]
+    return Request(f"/v2.0/agents/{one['id']}", None)
+
+
 async def _new_network(scene: Scene) -> Request:
     return Request("/v2.0/networks", scene.new_network())
 
@@ -449,6 +454,16 @@ EXPECTED: dict[str, Cost] = {
     "PUT /v2.0/ports/{id}/bindings/{host}/activate": Cost(
         _below("/v2.0/ports", _prepared_port, "/bindings/h2/activate"), 11, 12
     ),
+    # Three a page: its networks, their subnets, the addresses that are held in these.
+    "GET /v2.0/network-ip-availabilities": Cost(
+        _of("/v2.0/network-ip-availabilities?limit=3"), 3, 3
+    ),
+    "GET /v2.0/network-ip-availabilities/{id}": Cost(
+        _one("network-ip-availabilities", _empty_network), 3, 3
+    ),
+    "GET /v2.0/agents": Cost(_of("/v2.0/agents"), 3, 3),
+    "GET /v2.0/agents/{id}": Cost(_agent, 3, 3),
+    "GET /v2.0/availability_zones": Cost(_of("/v2.0/availability_zones"), 3, 3),
     "GET /v2.0/quotas": Cost(_of("/v2.0/quotas"), 1, 1),
     "GET /v2.0/quotas/project": Cost(_of("/v2.0/quotas/project"), 0, 0),
     "GET /v2.0/quotas/tenant": Cost(_of("/v2.0/quotas/tenant"), 0, 0),

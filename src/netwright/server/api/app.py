@@ -18,7 +18,7 @@ from netwright.server.api.v1 import (
     watch,
 )
 from netwright.server.api.v1 import ports as native_ports
-from netwright.server.api.v2 import extensions, port_bindings
+from netwright.server.api.v2 import agents, extensions, ip_availability, port_bindings
 from netwright.server.api.v2.address_scopes import AddressScopes
 from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.networks import Networks
@@ -50,6 +50,8 @@ def application(edge: Edge) -> Application:
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
         *(route for each in resources if is_tagged(each) for route in Tags(each).routes()),
         *port_bindings.routes(),
+        *ip_availability.routes(),
+        *agents.routes(),
         *Quotas(edge.quota_defaults).routes(),
         *extensions.routes(),
         *hosts.routes(edge.authenticator),

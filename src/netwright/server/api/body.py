@@ -73,17 +73,24 @@ class Shape(Generic[T]):
     """The form of a body: its type, and how errors name what is in it.
 
     A body of the Networking API wraps its resource: `{"port": {…}}` or `{"ports": […]}`; `wrapper`
-    names those keys. `read_only` are attributes that exist but that this request cannot carry.
-    Numbers and booleans may come as text, as the Networking API's clients send some of them.
+    names those keys. `read_only` are attributes that exist but that this request cannot carry, a
+    creation or, if `changes`, an update. Numbers and booleans may come as text, as the Networking
+    API's clients send some of them.
     """
 
     def __init__(
-        self, body: type[T], *, wrapped: bool = False, read_only: frozenset[str] = frozenset()
+        self,
+        body: type[T],
+        *,
+        wrapped: bool = False,
+        read_only: frozenset[str] = frozenset(),
+        changes: bool = False,
     ) -> None:
         self.type = body
         self._decoder = msgspec.json.Decoder(body, strict=False)
         self._wrapped = wrapped
         self._read_only = read_only
+        self._changes = changes
 
     def decode(self, raw: bytes) -> T:
         """The body as frozen values; raises HTTPBadRequest, and InvalidInput with the attribute."""
@@ -126,8 +133,13 @@ class Shape(Generic[T]):
         raise invalid(attribute, reason) from None
 
     def _unknown(self, found: Misfit) -> CallerError:
+        attribute = self._attribute(found.path)
+        if attribute:
+            return invalid(attribute, f"it has no '{found.unknown}'{_meant(found.nearest)}")
+        if found.unknown in self._read_only and self._changes:
+            return HTTPBadRequest(f"Cannot update read-only attribute {found.unknown}")
         if found.unknown in self._read_only:
-            return HTTPBadRequest(f"Attribute '{found.unknown}' not allowed in this request.")
+            return HTTPBadRequest(f"Attribute '{found.unknown}' not allowed in POST")
         return HTTPBadRequest(
             f"Unrecognized attribute(s) '{found.unknown}'",
             next=f"Did you mean '{found.nearest}'?" if found.nearest else "",
@@ -184,6 +196,10 @@ def _children(value: Any) -> list[Any]:
     if isinstance(value, Mapping):
         return list(value.values())
     return list(value) if isinstance(value, list | tuple) else []
+
+
+def _meant(nearest: str) -> str:
+    return f"; did you mean '{nearest}'?" if nearest else ""
 
 
 def _within(path: str) -> str:

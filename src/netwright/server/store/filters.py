@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    exists,
     false,
     or_,
     select,
@@ -223,6 +224,13 @@ def _in_shared(values: tuple[str, ...]) -> _Condition:
     return schema.subnet.c.network_id.in_(select(schema.network.c.id).where(wanted))
 
 
+def _of_version(values: tuple[str, ...]) -> _Condition:
+    """Networks with a subnet of one of these IP versions."""
+    subnet = schema.subnet
+    theirs = subnet.c.network_id == schema.network.c.id
+    return exists().where(theirs, condition(subnet, "ip_version", values))
+
+
 def _in_groups(values: tuple[str, ...]) -> _Condition:
     """Ports that are in any of the groups."""
     table = schema.membership
@@ -242,6 +250,7 @@ def _prefix(values: tuple[str, ...]) -> _Condition:
 _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "fixed_ips"): _fixed_ips,
     ("network", "labels"): _labels,
+    ("network", "ip_version"): _of_version,
     ("port", "security_groups"): _in_groups,
     ("security_group_rule", "revision_number"): _unchanged,
     ("security_group_rule", "remote_ip_prefix"): _prefix,

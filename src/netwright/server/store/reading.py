@@ -28,8 +28,9 @@ from netwright.model.states import PortState
 from netwright.model.topology import Topology
 from netwright.server.census import Census
 from netwright.server.nova.notices import Telling
-from netwright.server.queries import FabricLinks, FabricSwitches, KeptOwner, Page, Query
+from netwright.server.queries import FabricLinks, FabricSwitches, KeptOwner, Page, Query, SubnetUse
 from netwright.server.store import schema
+from netwright.server.store.address_use import subnet_use
 from netwright.server.store.claims import kept_owners, ports_of_owners
 from netwright.server.store.counting import count
 from netwright.server.store.fabric_reading import links, switches
@@ -177,6 +178,9 @@ class StoreReader:
 
     async def census(self) -> Census:
         return await self._database.read(count)
+
+    async def subnet_use(self, network_ids: Sequence[str]) -> Mapping[str, Sequence[SubnetUse]]:
+        return await self._database.read(lambda tx: subnet_use(tx, network_ids))
 
     async def usage(self, project_id: str) -> Mapping[str, int]:
         return await self._database.read(lambda tx: usage_of(tx, project_id))

@@ -185,7 +185,7 @@ async def test_changes_cannot_carry_what_is_set_for_life(client: Client) -> None
     port = await _create(client)
     answer = await client.put(f"/v2.0/ports/{port}", {"port": {"network_id": NETWORK}})
     assert answer.status == 400
-    assert answer.error["message"] == "Attribute 'network_id' not allowed in this request."
+    assert answer.error["message"] == "Cannot update read-only attribute network_id"
 
 
 async def test_if_match(client: Client, service: ServiceDouble) -> None:

@@ -86,6 +86,7 @@ ASKED: dict[type[Value], Sequence[str]] = {
         "project_id=p&shared=false",
         "shared=true",
         "provider:segmentation_id=7",
+        "id=a&ip_version=4",
         "provider:segmentation_id=7&provider:network_type=vlan",
         "provider:segmentation_id=7&provider:physical_network=physnet1",
         "provider:network_type=vlan&provider:segmentation_id=7&shared=true",

@@ -65,7 +65,9 @@ class AddressScopes(Resource[AddressScope, AddressScopeCreation, AddressScopeCha
     not_found = AddressScopeNotFound
     view_type = AddressScopeView
     create_shape = Shape[Any](AddressScopeCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](AddressScopeChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](
+        AddressScopeChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True
+    )
     change_type = AddressScopeChange
     listable = listing.Listable(
         collection=collection,

@@ -18,9 +18,10 @@ from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.v2 import listing
 from netwright.server.api.v2.deferral import ASYNC, Prepare, deferred
 from netwright.server.api.v2.outcomes import LENIENT, described, each_by_itself
-from netwright.server.api.v2.resource import Resource
+from netwright.server.api.v2.resource import Resource, check_name
 from netwright.server.api.v2.values import Body, Uuid
 from netwright.server.commands import Caller, Command, Together
+from netwright.server.each import each
 
 
 class Named(Body, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ class Bulk:
     async def update(self, call: Call) -> Reply:
         resource, caller = self._resource, call.caller
         items = await self._items(call, self._updates, "changes")
+        each(resource.collection, items, check_name)
         sight = await resource.sight(call, [item.id for item in items], items)
         changes = [partial(resource.changing, caller, item.id, item, None, sight) for item in items]
         if ASYNC in call.preferences:
@@ -151,4 +153,4 @@ def _many(
         frozen=True,
     )
     read_only = frozenset(resource.view_type.__struct_encode_fields__) - {"id"}
-    return Shape(body, wrapped=True, read_only=read_only)
+    return Shape(body, wrapped=True, read_only=read_only, changes=True)

@@ -1,59 +1,260 @@
 """What we announce: only extensions whose behaviour is here and tested."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from netwright.model.errors import NotFound
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 
-_EXTENSIONS = {
-    "address-scope": ("Address Scope", "Within a scope, pools of subnets share no address."),
-    "allowed-address-pairs": ("Allowed Address Pairs", "Sources a port may use beside its own."),
-    "binding": ("Port Binding", "The host of a port, and how its device is plugged there."),
-    "binding-extended": ("Port Bindings Extended", "Several hosts of a port, one of them active."),
-    "default-subnetpools": ("Default Subnet Pools", "A subnet may come from the default pool."),
-    "container-claims": ("Container Claims", "Whose a container's port is, how long it is kept."),
-    "drift-domain": ("Drift Domain", "How far containers' named ports may move."),
-    "empty-string-filtering": ("Empty String Filtering", "Filters may ask for empty attributes."),
-    "extraroute": ("Extra Routes", "Static routes of a router."),
-    "filter-validation": ("Filter Validation", "Unknown filters are refused."),
-    "net-mtu": ("Network MTU", "The MTU of a network."),
-    "net-mtu-writable": ("Network MTU (writable)", "The MTU of a network can be set."),
-    "network-labels": ("Network Labels", "A port may ask for any network that has certain labels."),
-    "pagination": ("Pagination", "Lists come in pages, with links between them."),
-    "port-security": ("Port Security", "Whether a port's sources are checked."),
-    "port-unique-name": ("Port Unique Name", "Creating a port twice by one name makes one port."),
-    "project-id": ("Project Id", "project_id beside tenant_id."),
-    "provider": ("Provider Network", "The physical network and VLAN behind a network."),
-    "quota-check-limit": ("Quota Check", "Limits that are exceeded already are refused."),
-    "quota-check-limit-default": ("Quota Check by Default", "They are, unless force is sent."),
-    "quota_details": ("Quota Details", "What a project has of its quota."),
-    "quotas": ("Quotas", "How much a project may have at most."),
-    "revision-if-match": ("If-Match by Revision", "Changes only what is at the revision named."),
-    "security-group": ("security-group", "Who may talk to a port: groups of rules."),
+_EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
+    "address-scope": (
+        "Address scope",
+        "Address scopes extension.",
+        "2015-07-26T10:00:00-00:00",
+    ),
+    "aap-reject-multicast": (
+        "Allowed address pairs reject multicast extension",
+        "Reject multicast addresses in Allowed Address Pairs",
+        "2026-04-01T00:00:00-00:00",
+    ),
+    "agent": (
+        "agent",
+        "The agent management extension.",
+        "2013-02-03T10:00:00-00:00",
+    ),
+    "agent_sort_key": (
+        "Agents Sort Key",
+        "Enabling the keyword sort_key for sorting in agents.",
+        "2013-02-03T10:00:00-00:00",
+    ),
+    "allowed-address-pairs": (
+        "Allowed Address Pairs",
+        "Provides allowed address pairs",
+        "2013-07-23T10:00:00-00:00",
+    ),
+    "availability_zone": (
+        "Availability Zone",
+        "The availability zone extension.",
+        "2015-01-01T10:00:00-00:00",
+    ),
+    "availability_zone_filter": (
+        "Availability Zone Filter Extension",
+        "Add filter parameters to AvailabilityZone resource",
+        "2018-06-22T10:00:00-00:00",
+    ),
+    "binding": (
+        "Port Binding",
+        "Expose port bindings of a virtual port to external application",
+        "2014-02-03T10:00:00-00:00",
+    ),
+    "binding-extended": (
+        "Port Bindings Extended",
+        "Expose port bindings of a virtual port to external application",
+        "2017-07-17T10:00:00-00:00",
+    ),
+    "container-claims": (
+        "Container Claims",
+        "Whose a container's port is, how long it is kept.",
+        "2026-01-01T00:00:00-00:00",
+    ),
+    "default-subnetpools": (
+        "Default Subnetpools",
+        "Provides ability to mark and use a subnetpool as the default.",
+        "2016-02-18T18:00:00-00:00",
+    ),
+    "drift-domain": (
+        "Drift Domain",
+        "How far containers' named ports may move.",
+        "2026-01-01T00:00:00-00:00",
+    ),
+    "empty-string-filtering": (
+        "Empty String Filtering Extension",
+        "Allow filtering by attributes with empty string value",
+        "2018-05-01T10:00:00-00:00",
+    ),
+    "extraroute": (
+        "Neutron Extra Route",
+        "Extra routes configuration for L3 router",
+        "2013-02-01T10:00:00-00:00",
+    ),
+    "filter-validation": (
+        "Filter parameters validation",
+        "Provides validation on filter parameters.",
+        "2018-07-04T10:00:00-00:00",
+    ),
+    "net-mtu": (
+        "Network MTU",
+        "Provides MTU attribute for a network resource.",
+        "2015-03-25T10:00:00-00:00",
+    ),
+    "net-mtu-writable": (
+        "Network MTU (writable)",
+        "Provides a writable MTU attribute for a network resource.",
+        "2017-07-12T00:00:00-00:00",
+    ),
+    "l2_adjacency": (
+        "L2 Adjacency",
+        "Display L2 Adjacency for Neutron Networks.",
+        "2016-04-12T16:00:00-00:00",
+    ),
+    "network-ip-availability": (
+        "Network IP Availability",
+        "Provides IP availability data for each network and subnet.",
+        "2015-09-24T00:00:00-00:00",
+    ),
+    "network-labels": (
+        "Network Labels",
+        "A port may ask for any network that has certain labels.",
+        "2026-01-01T00:00:00-00:00",
+    ),
+    "pagination": (
+        "Pagination support",
+        "Extension that indicates that pagination is enabled.",
+        "2016-06-12T00:00:00-00:00",
+    ),
+    "port-security-groups-filtering": (
+        "Port filtering on security groups",
+        "Provides security groups filtering when listing ports",
+        "2018-01-09T09:00:00-00:00",
+    ),
+    "port-mac-address-regenerate": (
+        "Neutron Port MAC address regenerate",
+        "Network port MAC address regenerate",
+        "2018-05-03T10:00:00-00:00",
+    ),
+    "port-security": (
+        "Port Security",
+        "Provides port security",
+        "2012-07-23T10:00:00-00:00",
+    ),
+    "port-unique-name": (
+        "Port Unique Name",
+        "Creating a port twice by one name makes one port.",
+        "2026-01-01T00:00:00-00:00",
+    ),
+    "project-id": (
+        "project_id field enabled",
+        "Extension that indicates that project_id field is enabled.",
+        "2016-09-09T09:09:09-09:09",
+    ),
+    "provider": (
+        "Provider Network",
+        "Expose mapping of virtual networks to physical networks",
+        "2012-09-07T10:00:00-00:00",
+    ),
+    "quota-check-limit": (
+        "Quota engine limit check",
+        "Support for checking the resource usage before applying a new quota limit",
+        "2021-09-08T16:00:00-00:00",
+    ),
+    "quota-check-limit-default": (
+        "Quota engine limit check by default",
+        (
+            "By default, the Neutron quota engine checks the resource usage before applying a new "
+            "quota limit"
+        ),
+        "2024-08-21T16:00:00-00:00",
+    ),
+    "quota_details": (
+        "Quota details management support",
+        "Expose functions for quotas usage statistics per project",
+        "2017-02-10T10:00:00-00:00",
+    ),
+    "quotas": (
+        "Quota management support",
+        "Expose functions for quotas management per project",
+        "2012-07-29T10:00:00-00:00",
+    ),
+    "revision-if-match": (
+        "If-Match constraints based on revision_number",
+        "Extension indicating that If-Match based on revision_number is supported.",
+        "2016-12-11T00:00:00-00:00",
+    ),
+    "router": (
+        "Neutron L3 Router",
+        (
+            "Router abstraction for basic L3 forwarding between L2 Neutron networks and access to "
+            "external networks via a NAT gateway."
+        ),
+        "2012-07-20T10:00:00-00:00",
+    ),
+    "security-group": (
+        "security-group",
+        "The security groups extension.",
+        "2012-10-05T10:00:00-00:00",
+    ),
+    "security-groups-name-restrictions": (
+        "Security group name restrictions",
+        (
+            "Enforce printable characters and no leading/trailing whitespace in security group "
+            "names, consistent with other Neutron resources"
+        ),
+        "2026-07-29T10:00:00-00:00",
+    ),
     "security-groups-normalized-cidr": (
         "Normalized CIDR field for security group rules",
-        "A rule's prefix without host bits, beside the prefix as it was given.",
+        "Add new field with normalized remote_ip_prefix cidr in SG rule",
+        "2020-07-28T10:00:00-00:00",
     ),
-    "router": ("Router", "Routers between networks, without external gateways yet."),
-    "sort-key-validation": ("Sort Key Validation", "Unknown sort keys are refused."),
-    "sorting": ("Sorting", "Lists can be sorted."),
-    "standard-attr-description": ("Descriptions", "Every resource has a description."),
-    "standard-attr-revisions": ("Revisions", "Every resource counts its changes."),
-    "stateful-security-group": (
-        "Stateful security group",
-        "Whether replies to what a group allows pass by themselves.",
+    "sort-key-validation": (
+        "Sort keys validation",
+        "Provides validation on sort keys.",
+        "2018-07-04T10:00:00-00:00",
+    ),
+    "sorting": (
+        "Sorting support",
+        "Extension that indicates that sorting is enabled.",
+        "2016-06-12T00:00:00-00:00",
+    ),
+    "standard-attr-description": (
+        "standard-attr-description",
+        "Extension to add descriptions to standard attributes",
+        "2016-02-10T10:00:00-00:00",
+    ),
+    "standard-attr-revisions": (
+        "Resource revision numbers",
+        "This extension will display the revision number of neutron resources.",
+        "2016-04-11T10:00:00-00:00",
     ),
     "standard-attr-tag": (
-        "Tags",
-        "Networks, subnets, ports, routers, groups, subnet pools have tags, are found by them.",
+        (
+            "Tag support for resources with standard attribute: "
+            "network, subnet, port, subnetpool, router, security_group"
+        ),
+        "Enables to set tag on resources with standard attribute.",
+        "2017-01-01T00:00:00-00:00",
     ),
-    "standard-attr-timestamp": ("Timestamps", "Every resource says when it was made and changed."),
-    "tag-creation": ("Tag Creation", "Tags are added many at once."),
-    "tag-ports-during-bulk-creation": ("Tags of New Ports", "Ports are made with their tags."),
-    "subnet_allocation": ("Subnet Allocation", "Subnets get their prefixes from pools."),
+    "standard-attr-timestamp": (
+        "Resource timestamps",
+        (
+            "Adds created_at and updated_at fields to all Neutron resources that have Neutron "
+            "standard attributes."
+        ),
+        "2016-09-12T10:00:00-00:00",
+    ),
+    "stateful-security-group": (
+        "Stateful security group",
+        "Indicates if the security group is stateful or not",
+        "2019-11-26T09:00:00-00:00",
+    ),
+    "subnet_allocation": (
+        "Subnet Allocation",
+        "Enables allocation of subnets from a subnet pool",
+        "2015-03-30T10:00:00-00:00",
+    ),
+    "tag-creation": (
+        "Tag creation extension",
+        "Allow to create multiple tags for a resource",
+        "2024-23-07T10:00:00-00:00",
+    ),
+    "tag-ports-during-bulk-creation": (
+        "Tag Ports During Bulk Creation",
+        "Allow to tag ports during bulk creation",
+        "2019-12-29T19:00:00-00:00",
+    ),
 }
-_UPDATED = "2026-01-01T00:00:00-00:00"
+"""By alias: name, description and when it was changed, as Neutron announces them."""
 
 
 class ExtensionNotFound(NotFound):
@@ -89,11 +290,11 @@ async def _show(call: Call) -> Reply:
 
 
 def _extension(alias: str) -> dict[str, Any]:
-    name, description = _EXTENSIONS[alias]
+    name, description, updated = _EXTENSIONS[alias]
     return {
         "alias": alias,
         "name": name,
         "description": description,
-        "updated": _UPDATED,
+        "updated": updated,
         "links": [],
     }

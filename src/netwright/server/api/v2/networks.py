@@ -109,6 +109,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     subnets: tuple[str, ...]
     ipv4_address_scope: str | None
     ipv6_address_scope: str | None
+    l2_adjacency: bool = True  # of one segment
     network_type: str | UnsetType = UNSET
     physical_network: str | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
@@ -123,6 +124,7 @@ _ATTRIBUTES = frozenset(NetworkView.__struct_encode_fields__)
 _SHOWN: How = {
     "tenant_id": "project_id",
     "status": constant("ACTIVE"),
+    "l2_adjacency": constant(value=True),
     "provider:network_type": Made(attrgetter("network_type"), "segment", Segment),
     "provider:physical_network": Made(attrgetter("physical_network"), "segment", Segment),
     "provider:segmentation_id": Made(attrgetter("segmentation_id"), "segment", Segment),
@@ -138,7 +140,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     not_found = NetworkNotFound
     view_type = NetworkView
     create_shape = Shape[Any](NetworkCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True)
     change_type = NetworkChange
     shown = _SHOWN
     admin_only = frozenset(_WIRE.values()) | {"drift_domain"}

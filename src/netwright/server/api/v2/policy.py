@@ -1,6 +1,6 @@
 """What only admins, or the owner of a network, may ask for: Neutron's defaults, as a table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from msgspec import UNSET
@@ -25,6 +25,9 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     "subnetpool": {"shared": False, "is_default": False},
     "router": {},
 }
+
+ADMIN_ONLY_TO_UPDATE: Mapping[str, frozenset[str]] = {"port": frozenset({"mac_address"})}
+"""What others may give a new resource, and not change."""
 
 # What only admins see, so only they may ask which ones have it.
 ADMIN_ONLY_FILTERS = {
@@ -58,7 +61,7 @@ NETWORK_OWNER_ONLY = frozenset(
 
 def require_admin_to_create(caller: Caller, resource: str, given: Mapping[str, Any]) -> None:
     """Raises Denied when the request sets what only an admin may, to more than its default."""
-    _require_admin(caller, "create", resource, given, ADMIN_ONLY[resource])
+    _require_admin(caller, f"create_{resource}", given, ADMIN_ONLY[resource])
 
 
 def require_admin_to_update(
@@ -70,21 +73,27 @@ def require_admin_to_update(
     (Neutron refuses that too, which fails clients that send a resource whole.) What the caller is
     not shown is refused whatever its value, so that nobody finds it out by trying.
     """
-    _require_admin(caller, "update", resource, given, seen)
+    standing = {name: seen.get(name, UNSET) for name in admins_to_update(resource)}
+    _require_admin(caller, f"update_{resource}", given, standing)
+
+
+def admins_to_update(resource: str) -> Collection[str]:
+    """The attributes that only an admin may change."""
+    return (*ADMIN_ONLY[resource], *ADMIN_ONLY_TO_UPDATE.get(resource, ()))
 
 
 def _require_admin(
     caller: Caller,
     action: str,
-    resource: str,
     given: Mapping[str, Any],
     standing: Mapping[str, Any],
 ) -> None:
+    """`standing` holds what is reserved, with the value that changes nothing."""
     if caller.is_admin:
         return
-    for attribute in ADMIN_ONLY[resource]:
-        if attribute in given and given[attribute] != standing.get(attribute, UNSET):
-            raise _denied(action, resource, attribute)
+    for attribute, value in standing.items():
+        if attribute in given and given[attribute] != value:
+            raise _denied(action, attribute)
 
 
 def require_admin_to_filter(caller: Caller, resource: str, filters: Iterable[str]) -> None:
@@ -93,7 +102,7 @@ def require_admin_to_filter(caller: Caller, resource: str, filters: Iterable[str
         return
     for attribute in filters:
         if attribute in ADMIN_ONLY_FILTERS[resource]:
-            raise _denied("get", resource, attribute)
+            raise _denied(f"get_{resource}", attribute)
 
 
 def network_owners_part(given: Iterable[str]) -> list[str]:
@@ -105,7 +114,7 @@ def require_network_owner(action: str, given: Iterable[str], *, owns: bool) -> N
     """Raises Denied when a port's request sets what only its network's owner may."""
     reserved = network_owners_part(given)
     if reserved and not owns:
-        raise _denied(action, "port", reserved[0])
+        raise _denied(f"{action}_port", reserved[0])
 
 
 def require_own_project(caller: Caller, project_id: str) -> None:
@@ -126,8 +135,8 @@ def require_touchable(caller: Caller, action: str, resource: str, project_id: st
         )
 
 
-def _denied(action: str, resource: str, attribute: str) -> Denied:
+def _denied(action: str, attribute: str) -> Denied:
     return Denied(
-        f"rule:{action}_{resource}:{attribute} is disallowed by policy",
+        f"rule:{action}:{attribute} is disallowed by policy",
         next=f"Leave {attribute} out, or ask an administrator.",
     )

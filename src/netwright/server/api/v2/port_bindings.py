@@ -4,7 +4,7 @@ Administrators' only, as in Neutron. A port that is on no host shows an active b
 as Neutron's does, so that there is always one that is active.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +16,7 @@ from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Parameter, Route
-from netwright.server.api.v2 import listing, values
+from netwright.server.api.v2 import few, listing, values
 from netwright.server.api.v2.values import Body, ProjectId
 from netwright.server.commands import (
     ActivateBinding,
@@ -69,7 +69,7 @@ class BindingView(msgspec.Struct, frozen=True, kw_only=True):
 
 _ATTRIBUTES = frozenset(BindingView.__struct_encode_fields__)
 _CREATION = Shape(BindingCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-_CHANGE = Shape(BindingChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+_CHANGE = Shape(BindingChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True)
 _FILTERS = ("host", "vif_type", "vnic_type", "status")
 _LISTABLE = listing.Listable(
     collection="bindings",
@@ -99,26 +99,9 @@ def routes() -> tuple[Route, ...]:
 
 
 async def _list(call: Call) -> Reply:
-    """Filtered, sorted and in pages, by the rules of all lists; a page's marker is a host."""
-    request = listing.parse(_LISTABLE, call.query, None)
-    query = request.query
-    found = [view for view in _views(await _port(call)) if _matches(view, query.filters)]
-    for key, ascending in reversed((*query.sort, ("host", True))):
-        found.sort(key=_by(key), reverse=not ascending)
-    if query.page_reverse:
-        found.reverse()
-    hosts = [view.host for view in found]
-    if query.marker in hosts:
-        found = found[hosts.index(query.marker) + 1 :]
-    found = found[: query.limit]
-    if query.page_reverse:
-        found.reverse()
-    shown: dict[str, Any] = {"bindings": [listing.project(view, request.fields) for view in found]}
-    url = f"{call.base_url}/v2.0/ports/{call.path['id']}/bindings"
-    edges = (found[0].host, found[-1].host) if found else (None, None)
-    if links := listing.links(request, edges, len(found), url, call.query):
-        shown["bindings_links"] = links
-    return json_reply(shown)
+    """A page's marker is a host."""
+    path = f"/v2.0/ports/{call.path['id']}/bindings"
+    return few.listed(call, _LISTABLE, _views(await _port(call)), "host", path)
 
 
 async def _create(call: Call) -> Reply:
@@ -229,14 +212,6 @@ def _view(port: Port, binding: Binding) -> BindingView:
         profile=own.profile,
         status=ACTIVE if binding.active else INACTIVE,
     )
-
-
-def _matches(view: BindingView, filters: tuple[tuple[str, tuple[str, ...]], ...]) -> bool:
-    return all(getattr(view, name) in wanted for name, wanted in filters)
-
-
-def _by(key: str) -> Callable[[BindingView], str]:
-    return lambda view: str(getattr(view, key))
 
 
 def _profile(value: dict[str, Any] | UnsetType | None) -> Mapping[str, Any]:

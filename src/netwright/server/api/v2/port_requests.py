@@ -13,6 +13,7 @@ from netwright.server.api.v2 import values
 from netwright.server.api.v2.resource import given
 from netwright.server.api.v2.values import Body, Name, ProjectId, Tag, Text, Uuid, project_of
 from netwright.server.commands import AddressWish, Caller, PairWish, PortChange, PortDraft
+from netwright.server.ports.macs import first_candidate
 
 WIRE = {
     "host_id": "binding:host_id",
@@ -67,7 +68,7 @@ class PortUpdate(Body, frozen=True, kw_only=True, rename=WIRE):
     admin_state_up: bool | UnsetType = UNSET
     device_id: Name | UnsetType | None = UNSET
     device_owner: Name | UnsetType | None = UNSET
-    mac_address: Text | UnsetType = UNSET
+    mac_address: Text | UnsetType | None = UNSET
     fixed_ips: FixedIps | UnsetType | None = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
@@ -122,7 +123,7 @@ def change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:
         admin_state_up=item.admin_state_up,
         device_id=values.or_unset(item.device_id, ""),
         device_owner=values.or_unset(item.device_owner, ""),
-        mac_address=UNSET if mac is UNSET else values.mac("mac_address", mac),
+        mac_address=UNSET if mac is UNSET else _new_mac(mac),
         fixed_ips=UNSET if fixed_ips is UNSET else _wishes(fixed_ips or ()),
         allowed_address_pairs=UNSET if pairs is UNSET else _pairs(pairs or ()),
         port_security_enabled=item.port_security_enabled,
@@ -132,6 +133,11 @@ def change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:
         host=values.or_unset(item.host_id, ""),
         if_match=if_match,
     )
+
+
+def _new_mac(mac: str | None) -> str:
+    """The MAC that is asked for; null asks for another, which is as new as an id is."""
+    return first_candidate(new_id()) if mac is None else values.mac("mac_address", mac)
 
 
 def claims(item: PortCreation | PortUpdate) -> Iterable[str]:
@@ -183,7 +189,7 @@ def _pairs(pairs: Sequence[PairBody]) -> tuple[PairWish, ...]:
     name = "allowed_address_pairs"
     wishes = tuple(
         PairWish(
-            ip_address=values.address_or_cidr(name, pair.ip_address),
+            ip_address=values.unicast(name, pair.ip_address),
             mac_address=None if pair.mac_address is None else values.mac(name, pair.mac_address),
         )
         for pair in pairs

@@ -116,7 +116,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
     not_found = PortNotFound
     view_type = PortView
     create_shape = Shape[Any](PortCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](PortUpdateBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](PortUpdateBody, wrapped=True, read_only=_ATTRIBUTES, changes=True)
     change_type = PortUpdate
     shown = _SHOWN
     admin_only = frozenset(

@@ -42,7 +42,9 @@ QuotaChange = msgspec.defstruct(
 _ChangeBody = msgspec.defstruct(
     "QuotaChangeBody", [("quota", QuotaChange)], bases=(Body,), kw_only=True, frozen=True
 )
-_CHANGE = Shape[Any](_ChangeBody, wrapped=True, read_only=frozenset({"project_id", "tenant_id"}))
+_CHANGE = Shape[Any](
+    _ChangeBody, wrapped=True, read_only=frozenset({"project_id", "tenant_id"}), changes=True
+)
 
 
 class QuotaUsage(msgspec.Struct, frozen=True, kw_only=True):

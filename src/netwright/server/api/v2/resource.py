@@ -143,6 +143,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
             )
         items: Sequence[Creation] = (one,) if many is UNSET else many
         self.check_number(items, "makes")
+        each(self.collection, items, check_name)
         networks = await self.networks_claimed(call, items)
         if ASYNC in call.preferences:
             return await self._create_later(call, items, networks, many=many is not UNSET)
@@ -203,6 +204,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         revision = if_match(call)
         body = self.update_shape.decode(await call.body())
         item: Change = getattr(body, self.name)
+        check_name(item)
         id_ = call.path["id"]
         sight = await self.sight(call, [id_], [item])
         change = partial(self.changing, call.caller, id_, item, revision, sight)
@@ -297,7 +299,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         a = "an" if name[0] in "aeiou" else "a"
         return (
             Route("GET", path, self.list_many, access, f"List {words}", response=page,
-                  parameters=_list_parameters(self.listable)),
+                  parameters=list_parameters(self.listable)),
             Route("POST", path, self.create, access, f"Create {a} {word}, or many", create,
                   (one, page), statuses=(201,), lenient=lenient),
             Route("GET", f"{path}/{{id}}", self.show, access, f"Show {a} {word}",
@@ -332,7 +334,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     def _without_admins_part(self, item: Change) -> Change:
         """What is left changes nothing now, and must not undo what an admin changes meanwhile."""
         names = zip(item.__struct_fields__, item.__struct_encode_fields__, strict=True)
-        reserved = policy.ADMIN_ONLY[self.name]
+        reserved = policy.admins_to_update(self.name)
         return replace(item, **{field: UNSET for field, wire in names if wire in reserved})
 
     def _require_form(self, id_: str) -> None:
@@ -346,7 +348,8 @@ def _rows(resource: type[Resource[Any, Any, Any]], names: tuple[str, ...]) -> Ro
     return rows(resource.value_type, resource.shown, names)
 
 
-def _list_parameters(listable: listing.Listable) -> tuple[Parameter, ...]:
+def list_parameters(listable: listing.Listable) -> tuple[Parameter, ...]:
+    """What a list can be asked with."""
     return (
         *(Parameter(name, repeated=True) for name in sorted(listable.filters)),
         Parameter("fields", repeated=True),
@@ -365,6 +368,13 @@ def given(item: msgspec.Struct) -> Mapping[str, Any]:
         for field, wire in zip(item.__struct_fields__, item.__struct_encode_fields__, strict=True)
         if getattr(item, field) is not UNSET
     }
+
+
+def check_name(item: Body) -> None:
+    """Raises InvalidInput when its name cannot be told from another by who reads it."""
+    name = getattr(item, "name", UNSET)
+    if isinstance(name, str) and name:
+        values.check_name("name", name)
 
 
 def if_match(call: Call) -> int | None:

@@ -107,7 +107,7 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
     not_found = RouterNotFound
     view_type = RouterView
     create_shape = Shape[Any](RouterCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](RouterChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](RouterChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True)
     change_type = RouterChange
     listable = listing.Listable(
         collection=collection,

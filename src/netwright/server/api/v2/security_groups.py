@@ -78,7 +78,9 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
     not_found = SecurityGroupNotFound
     view_type = SecurityGroupView
     create_shape = Shape[Any](SecurityGroupCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](SecurityGroupChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](
+        SecurityGroupChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True
+    )
     change_type = SecurityGroupChange
     listable = listing.Listable(
         collection=collection,

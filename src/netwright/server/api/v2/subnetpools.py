@@ -109,7 +109,9 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
     not_found = SubnetPoolNotFound
     view_type = SubnetPoolView
     create_shape = Shape[Any](SubnetPoolCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](SubnetPoolChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](
+        SubnetPoolChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True
+    )
     change_type = SubnetPoolChange
     listable = listing.Listable(
         collection=collection,

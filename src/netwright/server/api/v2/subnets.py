@@ -112,6 +112,8 @@ class SubnetView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ATTRIBUTES = frozenset(SubnetView.__struct_encode_fields__)
+_HIDDEN = frozenset({"shared", "prefixlen", "use_default_subnetpool"})
+_READ_ONLY = _ATTRIBUTES | _HIDDEN
 
 
 def _cidr(name: str, value: str) -> str:
@@ -136,8 +138,8 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     value_type = Subnet
     not_found = SubnetNotFound
     view_type = SubnetView
-    create_shape = Shape[Any](SubnetCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](SubnetChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    create_shape = Shape[Any](SubnetCreationBody, wrapped=True, read_only=_READ_ONLY)
+    update_shape = Shape[Any](SubnetChangeBody, wrapped=True, read_only=_READ_ONLY, changes=True)
     change_type = SubnetChange
     shown = _SHOWN
     listable = listing.Listable(

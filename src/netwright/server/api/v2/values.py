@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
@@ -90,6 +91,25 @@ def address_or_cidr(attribute: str, text: str) -> str:
         return address(attribute, text)
     prefix = cidr(attribute, text)
     return str(prefix.network_address if prefix.num_addresses == 1 else prefix)
+
+
+def check_name(attribute: str, text: str) -> None:
+    """A name is printable, and has no space around it, as Neutron's; raises InvalidInput."""
+    is_shown = text.isprintable() or all(map(_is_printable, text))
+    if not is_shown or text[:1].isspace() or text[-1:].isspace():
+        raise invalid(attribute, f"{text!r} is not a valid string: it has what is not seen")
+
+
+def _is_printable(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def unicast(attribute: str, text: str) -> str:
+    """As `address_or_cidr`, of which none is a group's."""
+    found = address_or_cidr(attribute, text)
+    if ipaddress.ip_network(found).is_multicast:
+        raise invalid(attribute, f"'{text}' is multicast: nobody sends from there")
+    return found
 
 
 def mac(attribute: str, text: str) -> str:

@@ -1,0 +1,335 @@
+"""What an alias means that brings no attribute of a body: one check each, over HTTP.
+
+A check raises AssertionError. An alias that is in none of these tables and has no attribute is
+announced without a test, which `test_aliases` refuses.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tests.unit.server.oracle.scene import Scene
+
+Check = Callable[[Scene], Awaitable[None]]
+
+
+async def _empty_strings(scene: Scene) -> None:
+    named = await scene.one("networks", scene.member, {"name": "named"})
+    unnamed = await scene.one("networks", scene.member)
+    listed = (await scene.member.get("/v2.0/networks?name=")).json["networks"]
+    ids = {one["id"] for one in listed}
+    assert unnamed["id"] in ids
+    assert named["id"] not in ids
+
+
+async def _unknown_filters(scene: Scene) -> None:
+    answer = await scene.member.get("/v2.0/networks?nonsense=1")
+    assert answer.status == 400
+    assert answer.error["message"] == "['nonsense'] is invalid attribute for filtering"
+
+
+async def _unknown_sort_keys(scene: Scene) -> None:
+    answer = await scene.member.get("/v2.0/networks?sort_key=nonsense")
+    assert answer.status == 400
+    assert answer.error["message"] == "['nonsense'] is invalid attribute for sort_keys"
+
+
+async def _pages(scene: Scene) -> None:
+    made = {(await scene.one("routers", scene.member))["id"] for _ in range(3)}
+    seen, target = [], "/v2.0/routers?limit=2"
+    while target:
+        page = (await scene.member.get(target)).json
+        seen += [one["id"] for one in page["routers"]]
+        links = {one["rel"]: one["href"] for one in page.get("routers_links", ())}
+        target = links.get("next", "").partition(":9696")[2]
+    assert len(seen) == len(set(seen))
+    assert made <= set(seen)
+
+
+async def _sorting(scene: Scene) -> None:
+    for name in ("b", "a", "c"):
+        await scene.one("routers", scene.member, {"name": name})
+    for direction, wanted in (("asc", ["a", "b", "c"]), ("desc", ["c", "b", "a"])):
+        target = f"/v2.0/routers?sort_key=name&sort_dir={direction}&name=a&name=b&name=c"
+        listed = (await scene.member.get(target)).json["routers"]
+        assert [one["name"] for one in listed] == wanted
+
+
+async def _projects(scene: Scene) -> None:
+    one = await scene.one("networks", scene.member)
+    assert one["project_id"] == one["tenant_id"] == "member"
+    for name in ("project_id", "tenant_id"):
+        listed = (await scene.admin.get(f"/v2.0/networks?{name}=member")).json["networks"]
+        assert one["id"] in {each["id"] for each in listed}
+        refused = await scene.create("networks", scene.member, {name: "stranger"})
+        assert refused.status == 403, refused
+    both = {"project_id": "member", "tenant_id": "stranger"}
+    assert (await scene.create("networks", scene.admin, both)).status == 400
+
+
+async def _quotas(scene: Scene) -> None:
+    path = "/v2.0/quotas/member"
+    assert (await scene.member.get(path)).status == 200
+    assert (await scene.member.put(path, {"quota": {"network": 1}})).status == 403
+    assert (await scene.admin.put(path, {"quota": {"router": 5000}})).status == 200
+    assert (await scene.admin.get(path)).json["quota"]["router"] == 5000
+    assert (await scene.admin.ask("DELETE", path)).status == 204
+    default = (await scene.member.get(f"{path}/default")).json["quota"]
+    assert (await scene.member.get(path)).json["quota"] == default
+    assert (await scene.member.get("/v2.0/quotas")).status == 403
+
+
+async def _quota_details(scene: Scene) -> None:
+    before = (await scene.member.get("/v2.0/quotas/member/details.json")).json["quota"]
+    await scene.one("routers", scene.member)
+    after = (await scene.member.get("/v2.0/quotas/member/details.json")).json["quota"]
+    assert after["router"] == {**before["router"], "used": before["router"]["used"] + 1}
+    assert set(after["router"]) == {"limit", "used", "reserved"}
+
+
+async def _quota_limits(scene: Scene) -> None:
+    """What is below what the project has already is refused, unless it is forced."""
+    await scene.one("routers", scene.member)
+    path, too_low = "/v2.0/quotas/member", {"router": 0}
+    refused = await scene.admin.put(path, {"quota": {**too_low, "check_limit": True}})
+    assert refused.status == 400, refused
+    assert (await scene.admin.put(path, {"quota": too_low})).status == 400
+    assert (await scene.admin.put(path, {"quota": {**too_low, "force": True}})).status == 200
+    assert (await scene.admin.ask("DELETE", path)).status == 204
+
+
+async def _if_match(scene: Scene) -> None:
+    made = await scene.one("networks", scene.member)
+    path, body = f"/v2.0/networks/{made['id']}", {"network": {"name": "n"}}
+    guard = {"if-match": f"revision_number={made['revision_number']}"}
+    assert (await scene.member.put(path, body, **guard)).status == 200
+    assert (await scene.member.put(path, body, **guard)).status == 412
+    stale = await scene.member.ask("DELETE", path, headers=guard)
+    assert stale.status == 412, stale
+
+
+async def _tags(scene: Scene) -> None:
+    for collection in ("networks", "subnets", "subnetpools", "ports", "routers", "security_groups"):
+        made = await scene.one(collection, scene.member)
+        path = f"/v2.0/{collection.replace('_', '-')}"
+        tags = f"{path}/{made['id']}/tags"
+        replaced = await scene.member.put(tags, {"tags": ["red", "blue"]})
+        assert sorted(replaced.json["tags"]) == ["blue", "red"]
+        assert (await scene.member.ask("PUT", f"{tags}/green")).status == 201
+        assert (await scene.member.get(f"{tags}/green")).status == 204
+        assert (await scene.member.ask("DELETE", f"{tags}/red")).status == 204
+        assert (await scene.member.get(f"{tags}/red")).status == 404
+        assert sorted((await scene.member.get(tags)).json["tags"]) == ["blue", "green"]
+        for query, is_found in (
+            *(("tags=blue,green", True), ("tags=blue,red", False)),
+            *(("tags-any=blue,red", True), ("tags-any=red", False)),
+            *(("not-tags=blue,red", True), ("not-tags=blue,green", False)),
+            *(("not-tags-any=red", True), ("not-tags-any=blue,red", False)),
+        ):
+            found = (await scene.member.get(f"{path}?{query}")).json[collection]
+            assert (made["id"] in {one["id"] for one in found}) is is_found, (collection, query)
+        assert (await scene.member.ask("DELETE", tags)).status == 204
+        assert (await scene.member.get(tags)).json["tags"] == []
+
+
+async def _tag_creation(scene: Scene) -> None:
+    made = await scene.one("networks", scene.member)
+    tags = f"/v2.0/networks/{made['id']}/tags"
+    for named in (["red"], ["blue", "green"]):
+        answer = await scene.member.post(tags, {"tags": named})
+        assert answer.status == 201, answer
+    assert sorted((await scene.member.get(tags)).json["tags"]) == ["blue", "green", "red"]
+
+
+async def _tagged_ports(scene: Scene) -> None:
+    network = scene.made["networks"]
+    ports = [{"network_id": network, "tags": [tag]} for tag in ("red", "blue")]
+    answer = await scene.member.post("/v2.0/ports", {"ports": ports})
+    assert answer.status == 201, answer
+    made = answer.json["ports"]
+    assert [one["tags"] for one in made] == [["red"], ["blue"]]
+    for one in made:
+        assert (await scene.member.ask("DELETE", f"/v2.0/ports/{one['id']}")).status == 204
+
+
+async def _moments(scene: Scene) -> None:
+    made = await scene.one("networks", scene.member)
+    for query, is_found in (("2001-01-01T00:00:00", True), ("2999-01-01T00:00:00Z", False)):
+        target = f"/v2.0/networks?changed_since={query}"
+        found = (await scene.member.get(target)).json["networks"]
+        assert (made["id"] in {one["id"] for one in found}) is is_found
+    assert made["created_at"].endswith("Z")
+
+
+async def _revisions(scene: Scene) -> None:
+    made = await scene.one("networks", scene.member)
+    change = await scene.update("networks", scene.member, made["id"], {"name": "n"})
+    assert change.json["network"]["revision_number"] > made["revision_number"]
+
+
+async def _pooled_subnets(scene: Scene) -> None:
+    more = {"subnetpool_id": scene.made["subnetpools"]}
+    body = {**await scene.body("subnets"), **more}
+    body.pop("cidr")
+    answer = await scene.create("subnets", scene.member, body)
+    assert answer.status == 201, answer
+    assert answer.json["subnet"]["cidr"].startswith("10.230.")
+    assert answer.json["subnet"]["cidr"].endswith("/26")
+
+
+async def _containers(scene: Scene) -> None:
+    made = await scene.one("ports", scene.member)
+    assert made["claim"] is None
+    assert (await scene.create("ports", scene.admin, {"claim": {}})).status == 400
+
+
+async def _drift(scene: Scene) -> None:
+    made = await scene.one("networks", scene.admin, {"drift_domain": "zone"})
+    assert made["drift_domain"] == "zone"
+    assert (await scene.create("networks", scene.member, {"drift_domain": "zone"})).status == 403
+    assert (await scene.create("networks", scene.admin, {"drift_domain": "moon"})).status == 400
+
+
+async def _labels(scene: Scene) -> None:
+    network = await scene.one("networks", scene.member, {"labels": {"oracle": "labels"}})
+    subnet = {"network_id": network["id"]}
+    await scene.one("subnets", scene.member, subnet)
+    wanted = {"network_labels": "oracle=labels"}
+    answer = await scene.create("ports", scene.member, wanted)
+    assert answer.status == 201, answer
+    assert answer.json["port"]["network_id"] == network["id"]
+    refused = await scene.create("networks", scene.member, {"labels": {"?": "x"}})
+    assert refused.status == 400
+
+
+async def _unique_names(scene: Scene) -> None:
+    body: dict[str, Any] = {"network_id": scene.made["networks"], "unique_name": "once"}
+    first = await scene.create("ports", scene.member, body)
+    again = await scene.create("ports", scene.member, body)
+    assert (first.status, again.status) == (201, 200)
+    assert first.json["port"]["id"] == again.json["port"]["id"]
+
+
+async def _ports_of_groups(scene: Scene) -> None:
+    group = scene.made["security_groups"]
+    inside = await scene.one("ports", scene.member, {"security_groups": [group]})
+    outside = await scene.one("ports", scene.member, {"security_groups": []})
+    listed = (await scene.member.get(f"/v2.0/ports?security_groups={group}")).json["ports"]
+    ids = {one["id"] for one in listed}
+    assert inside["id"] in ids
+    assert outside["id"] not in ids
+
+
+async def _no_multicast_pairs(scene: Scene) -> None:
+    for group in ("224.0.0.18", "239.0.0.0/8", "ff02::12"):
+        pairs = {"allowed_address_pairs": [{"ip_address": group}]}
+        body = {**await scene.body("ports"), **pairs}
+        answer = await scene.create("ports", scene.member, body)
+        assert answer.status == 400, answer
+        assert "allowed_address_pairs" in answer.error["message"]
+
+
+async def _another_mac(scene: Scene) -> None:
+    made = await scene.one("ports", scene.member)
+    answer = await scene.update("ports", scene.admin, made["id"], {"mac_address": None})
+    assert answer.status == 200, answer
+    other = answer.json["port"]["mac_address"]
+    assert other != made["mac_address"]
+    assert other.startswith("fa:16:3e:")
+
+
+async def _agents(scene: Scene) -> None:
+    """A host is an agent, for administrators; it is changed nowhere here."""
+    await scene.hear()
+    agents = (await scene.admin.get("/v2.0/agents?host=h1")).json["agents"]
+    (agent,) = agents
+    assert (agent["alive"], agent["admin_state_up"]) == (True, True)
+    assert agent["availability_zone"] == "north"
+    assert agent["created_at"].endswith("Z")
+    path = f"/v2.0/agents/{agent['id']}"
+    assert (await scene.admin.get(path)).json["agent"]["host"] == "h1"
+    assert (await scene.member.get(path)).status == 404
+    assert (await scene.member.get("/v2.0/agents")).json == {"agents": []}
+    assert (await scene.admin.ask("DELETE", path)).status == 405
+    assert (await scene.admin.get("/v2.0/agents/nobody")).status == 404
+    hosts = (await scene.admin.get("/v2.0/agents?sort_key=host&sort_dir=desc")).json["agents"]
+    assert [one["host"] for one in hosts] == ["h2", "h1"]
+
+
+async def _zones(scene: Scene) -> None:
+    await scene.hear()
+    path, field = "/v2.0/availability_zones", "availability_zones"
+    zones = (await scene.member.get(path)).json[field]
+    assert {(one["name"], one["resource"], one["state"]) for one in zones} == {
+        (name, resource, "available")
+        for name in ("north", "south")
+        for resource in ("network", "router")
+    }
+    some = (await scene.member.get(f"{path}?name=north&resource=router")).json[field]
+    assert [one["name"] for one in some] == ["north"]
+    assert (await scene.member.get(f"{path}?state=unavailable")).json[field] == []
+
+
+async def _availability(scene: Scene) -> None:
+    """Addresses are counted by network and subnet, for administrators."""
+    path, name = "/v2.0/network-ip-availabilities", "network_ip_availability"
+    network = (await scene.one("networks", scene.member, {"name": "counted"}))["id"]
+    pools = [{"start": "10.240.0.10", "end": "10.240.0.19"}]
+    within = {"network_id": network, "cidr": "10.240.0.0/24", "allocation_pools": pools}
+    subnet = (await scene.one("subnets", scene.member, within))["id"]
+    within = {"network_id": network, "cidr": "2001:db8:240::/64", "ip_version": 6}
+    await scene.one("subnets", scene.member, within)
+    only = {"network_id": network, "fixed_ips": [{"subnet_id": subnet}]}
+    await scene.one("ports", scene.member, only)
+    shown = (await scene.admin.get(f"{path}/{network}")).json[name]
+    ours, theirs = sorted(shown["subnet_ip_availability"], key=lambda one: one["ip_version"])
+    assert (ours["total_ips"], ours["used_ips"]) == (10, 1)
+    assert (ours["subnet_id"], ours["cidr"]) == (subnet, "10.240.0.0/24")
+    assert theirs["used_ips"] == 0
+    assert shown["total_ips"] == 10 + theirs["total_ips"]
+    assert (shown["used_ips"], shown["network_name"]) == (1, "counted")
+    for query, is_found in (
+        *((f"network_id={network}", True), ("network_name=counted", True)),
+        *(("network_name=other", False), ("tenant_id=member", True), ("tenant_id=x", False)),
+        *(("project_id=member", True), (f"network_id={network}&ip_version=6", True)),
+    ):
+        listed = (await scene.admin.get(f"{path}?{query}")).json["network_ip_availabilities"]
+        assert (network in {one["network_id"] for one in listed}) is is_found, query
+    of_six = (await scene.admin.get(f"{path}?network_id={network}&ip_version=6")).json
+    (counted,) = of_six["network_ip_availabilities"]
+    assert [one["ip_version"] for one in counted["subnet_ip_availability"]] == [6]
+    assert counted["used_ips"] == 0
+    assert (await scene.member.get(path)).json == {"network_ip_availabilities": []}
+    assert (await scene.member.get(f"{path}/{network}")).status == 404
+    assert (await scene.admin.get(f"{path}/{subnet}")).status == 404
+
+
+BEHAVIOURS: Mapping[str, Check] = {
+    "aap-reject-multicast": _no_multicast_pairs,
+    "agent": _agents,
+    "availability_zone": _zones,
+    "availability_zone_filter": _zones,
+    "container-claims": _containers,
+    "drift-domain": _drift,
+    "empty-string-filtering": _empty_strings,
+    "filter-validation": _unknown_filters,
+    "network-ip-availability": _availability,
+    "network-labels": _labels,
+    "pagination": _pages,
+    "port-mac-address-regenerate": _another_mac,
+    "port-security-groups-filtering": _ports_of_groups,
+    "port-unique-name": _unique_names,
+    "project-id": _projects,
+    "quota-check-limit": _quota_limits,
+    "quota-check-limit-default": _quota_limits,
+    "quota_details": _quota_details,
+    "quotas": _quotas,
+    "revision-if-match": _if_match,
+    "sort-key-validation": _unknown_sort_keys,
+    "sorting": _sorting,
+    "standard-attr-revisions": _revisions,
+    "standard-attr-tag": _tags,
+    "standard-attr-timestamp": _moments,
+    "subnet_allocation": _pooled_subnets,
+    "tag-creation": _tag_creation,
+    "tag-ports-during-bulk-creation": _tagged_ports,
+}

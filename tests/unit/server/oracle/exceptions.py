@@ -1,0 +1,83 @@
+"""Where we deviate from Neutron, each with a reason that a user would accept."""
+
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+
+class Deviation(NamedTuple):
+    """`checks` are names of checks, or patterns of them."""
+
+    collection: str
+    attribute: str
+    checks: tuple[str, ...]
+    reason: str
+
+
+LATER: Mapping[str, str] = {
+    "floatingips": "floating IPs are not there yet; `router` names them, all else of it is there",
+}
+"""Collections of announced aliases that are not served."""
+
+_STAYS = "a network stays on its segment; ML2 refuses all but another VLAN id, too"
+_UPDATES = ("update", "update back", "member updates it")
+_NULL = "null is taken for what leaving it out means; Neutron refuses it"
+_NONE = "null takes it away, as an empty value does; Neutron refuses it"
+_TAKEN_AWAY = ("update refuses None", "unchanged by what was refused")
+
+_HOSTS = "agents are read: hosts are fenced, drained and deleted by /v1/hosts (`netwright host`)"
+
+DEVIATIONS: tuple[Deviation, ...] = (
+    Deviation("agents", "admin_state_up", ("update",), _HOSTS),
+    Deviation("agents", "description", ("update",), "agents have no description to be kept"),
+    Deviation("networks", "provider:network_type", _UPDATES, _STAYS),
+    Deviation("networks", "provider:physical_network", _UPDATES, _STAYS),
+    Deviation("networks", "provider:segmentation_id", _UPDATES, _STAYS),
+    Deviation("networks", "mtu", ("default",), "0 asks for the default, which is shown, as by ML2"),
+    Deviation("networks", "mtu", ("create refuses None",), _NULL),
+    Deviation("networks", "provider:segmentation_id", ("create refuses None",), _NULL),
+    Deviation("subnets", "prefixlen", ("create refuses None",), _NULL),
+    Deviation("subnetpools", "default_quota", ("create refuses None",), _NULL),
+    Deviation("subnetpools", "default_quota", _TAKEN_AWAY, _NONE),
+    Deviation("subnetpools", "default_prefixlen", ("create refuses None",), _NULL),
+    Deviation("subnetpools", "min_prefixlen", ("create refuses None",), _NULL),
+    Deviation("subnetpools", "max_prefixlen", ("create refuses None",), _NULL),
+    Deviation("ports", "fixed_ips", ("create refuses None",), _NULL),
+    Deviation("ports", "fixed_ips", _TAKEN_AWAY, _NONE),
+    Deviation("ports", "device_id", _TAKEN_AWAY, _NONE),
+    Deviation("ports", "device_owner", _TAKEN_AWAY, _NONE),
+    Deviation(
+        "subnetpools",
+        "prefixes",
+        ("update back",),
+        "a pool loses no prefix: Neutron refuses it as well, which its definition does not say",
+    ),
+    Deviation(
+        "address_scopes",
+        "shared",
+        ("update", "update with [F0]*", "update with '[F0]*"),
+        "a shared scope stays so: Neutron refuses it as well, which its definition does not say",
+    ),
+)
+
+
+def excused(collection: str, attribute: str, names: Collection[str]) -> set[str]:
+    """The checks of an attribute that are known to fail."""
+    return {
+        name
+        for one in DEVIATIONS
+        if (one.collection, one.attribute) == (collection, attribute)
+        for pattern in one.checks
+        for name in names
+        if fnmatchcase(name, pattern)
+    }
+
+
+ACTIONS_LATER: Mapping[str, str] = {
+    "add_extraroutes": "of extraroute-atomic, which is not announced; neutron-lib names it here",
+    "remove_extraroutes": "of extraroute-atomic, which is not announced",
+    "add_external_gateways": "of external-gateway-multihoming, which is not announced",
+    "update_external_gateways": "of external-gateway-multihoming, which is not announced",
+    "remove_external_gateways": "of external-gateway-multihoming, which is not announced",
+}
+"""Actions that neutron-lib names beside an announced alias though others bring them."""

@@ -1,0 +1,163 @@
+"""Values to try: what is taken, and what neutron-lib's validators refuse."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import webob.exc
+from neutron_lib import exceptions
+from neutron_lib.api import converters
+from neutron_lib.api.attributes import AttributeInfo
+from tests.unit.server.oracle.definitions import Attribute
+
+NOBODY = "0190c9d2-0000-7000-8000-00000000dead"
+
+
+class Good(NamedTuple):
+    """Two values that an attribute takes. `@networks` is the id of the scene's network, and so on.
+
+    `beside` stands beside the first in a creation (None takes away), and beside the second, if
+    `otherwise` does not; `beside_change` beside both in an update.
+    """
+
+    first: Any
+    second: Any
+    beside: Mapping[str, Any] = {}
+    otherwise: Mapping[str, Any] | None = None
+    beside_change: Mapping[str, Any] = {}
+
+
+_PAIR = {"ip_address": "10.9.9.9", "mac_address": "fa:16:3e:00:00:09"}
+_VXLAN = {"provider:network_type": "vxlan"}
+_VLAN = {"provider:network_type": "vlan", "provider:physical_network": "physnet1"}
+_IPV6 = {"ip_version": 6, "cidr": "2001:db8:77::/64"}
+
+GOOD: Mapping[tuple[str, str], Good] = {
+    ("networks", "mtu"): Good(1400, 1300),
+    ("networks", "provider:network_type"): Good(
+        "flat", "vxlan", {"provider:physical_network": "physnet-flat"}, {}
+    ),
+    ("networks", "provider:physical_network"): Good(
+        "physnet1", "physnet2", {"provider:network_type": "vlan", "provider:segmentation_id": 71}
+    ),
+    ("networks", "provider:segmentation_id"): Good(72, 73, _VLAN),
+    ("subnets", "network_id"): Good("@networks", "@other_network"),
+    ("subnets", "ip_version"): Good(4, 6, otherwise=_IPV6),
+    ("subnets", "cidr"): Good("10.200.0.0/24", "10.200.1.0/24"),
+    ("subnets", "use_default_subnetpool"): Good(
+        first=True, second=False, beside={"ip_version": 6, "cidr": None}, otherwise={}
+    ),
+    ("subnets", "subnetpool_id"): Good("@subnetpools", None, {"cidr": None}, {}),
+    ("subnets", "prefixlen"): Good(26, 27, {"cidr": None, "subnetpool_id": "@subnetpools"}),
+    ("subnets", "gateway_ip"): Good(
+        "10.201.0.9",
+        "10.201.0.8",
+        {
+            "cidr": "10.201.0.0/24",
+            "allocation_pools": [{"start": "10.201.0.99", "end": "10.201.0.199"}],
+        },
+    ),
+    ("subnets", "allocation_pools"): Good(
+        [{"start": "10.202.0.9", "end": "10.202.0.19"}],
+        [{"start": "10.202.0.9", "end": "10.202.0.29"}],
+        {"cidr": "10.202.0.0/24"},
+    ),
+    ("subnets", "dns_nameservers"): Good(["10.1.1.1"], ["10.1.1.2", "10.1.1.1"]),
+    ("subnets", "host_routes"): Good(
+        [{"destination": "10.8.0.0/16", "nexthop": "10.0.0.9"}],
+        [{"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}],
+    ),
+    ("subnets", "ipv6_ra_mode"): Good("slaac", "dhcpv6-stateless", _IPV6),
+    ("subnets", "ipv6_address_mode"): Good("slaac", "dhcpv6-stateless", _IPV6),
+    ("ports", "network_id"): Good("@networks", "@other_network"),
+    ("ports", "mac_address"): Good("fa:16:3e:00:00:01", "fa:16:3e:00:00:02"),
+    ("ports", "fixed_ips"): Good(
+        [{"subnet_id": "@subnets", "ip_address": "@address"}],
+        [{"subnet_id": "@subnets", "ip_address": "@other"}],
+    ),
+    ("ports", "device_id"): Good("instance-1", "instance-2"),
+    ("ports", "device_owner"): Good("compute:nova", "compute:zone"),
+    ("ports", "allowed_address_pairs"): Good([_PAIR], [{**_PAIR, "ip_address": "10.9.0.0/16"}]),
+    ("ports", "port_security_enabled"): Good(
+        first=True,
+        second=False,
+        otherwise={"security_groups": []},
+        beside_change={"security_groups": []},
+    ),
+    ("ports", "security_groups"): Good(["@security_groups"], []),
+    ("ports", "binding:vnic_type"): Good("normal", "baremetal"),
+    ("ports", "binding:host_id"): Good("h1", ""),
+    ("ports", "binding:profile"): Good({"key": "one"}, {"key": "two"}),
+    ("ports", "tags"): Good(["one"], ["two"]),
+    ("security_group_rules", "security_group_id"): Good("@security_groups", "@security_groups"),
+    ("security_group_rules", "remote_group_id"): Good("@security_groups", "@security_groups"),
+    ("security_group_rules", "direction"): Good("ingress", "egress"),
+    ("security_group_rules", "protocol"): Good("tcp", "udp"),
+    ("security_group_rules", "port_range_min"): Good(7, 8),
+    ("security_group_rules", "port_range_max"): Good(
+        9, 10, {"port_range_min": 9, "protocol": "tcp"}
+    ),
+    ("security_group_rules", "ethertype"): Good("IPv4", "IPv6"),
+    ("security_group_rules", "remote_ip_prefix"): Good("10.1.0.0/16", "10.2.0.0/16"),
+    ("address_scopes", "ip_version"): Good(4, 6),
+    ("subnetpools", "prefixes"): Good(["10.210.0.0/16"], ["10.210.0.0/15"]),
+    ("subnetpools", "address_scope_id"): Good("@address_scopes", None),
+    ("subnetpools", "default_quota"): Good(700, 800),
+    ("subnetpools", "default_prefixlen"): Good(26, 27),
+    ("subnetpools", "min_prefixlen"): Good(25, 24),
+    ("subnetpools", "max_prefixlen"): Good(29, 28),
+    ("routers", "external_gateway_info"): Good(None, None),
+    ("routers", "routes"): Good([], []),
+}
+"""Of what its validators do not say enough of."""
+
+HIDDEN_FILTERS: Mapping[tuple[str, str], str] = {
+    ("network_ip_availabilities", "ip_version"): "4",
+    ("subnets", "shared"): "false",
+}
+"""What to filter by of what nobody is shown."""
+
+PROBES: tuple[Any, ...] = (
+    *(None, "", "one", "x" * 256, "maybe", 2, -1, 5.5, "2", [], {}),
+    *("10.0.0.1", "10.0.0.1/33", "fe80::g", "10.0.0.0/8", "fa:16:3e", "fa:16:3e:00:00:zz"),
+    *("not-a-uuid", NOBODY, "1" * 33, " padded ", "tab\tinside", "zero\u200bwidth"),
+    *([1], [None], [""], ["10.0.0.0/33"], ["10.1.1.1", "10.1.1.1"], ["x"], [{}]),
+    *([{"start": "10.0.0.9"}], [{"start": "10.0.0.9", "end": "x"}], [{"start": 1, "end": 2}]),
+    *([{"destination": "10.0.0.0/8"}], [{"destination": "x", "nexthop": "10.0.0.1"}]),
+    *([{"destination": "10.0.0.0/8", "nexthop": "x"}], [{"nexthop": "10.0.0.1"}]),
+    *([{"ip_address": "x"}], [{"subnet_id": "x"}], [{"ip_address": "10.0.0.1", "more": 1}]),
+    *([{"ip_address": "10.9.9.9", "mac_address": "x"}], "{}", {"a": 1}),
+)
+"""Each is tried on each attribute; what neutron-lib refuses, the server has to refuse."""
+
+FORMS: Mapping[Any, tuple[tuple[Any, Any], ...]] = {
+    converters.convert_to_boolean: (
+        *((True, True), (False, False), ("true", True), ("False", False), ("TRUE", True)),
+        *((1, True), (0, False), ("1", True), ("0", False)),
+    ),
+}
+"""By how a value is converted: in which forms it may be given, and what is shown then."""
+
+
+def good_of(collection: str, attribute: str, says: Attribute) -> Good | None:
+    """What the attribute takes; None: nobody said."""
+    if (collection, attribute) in GOOD:
+        return GOOD[collection, attribute]
+    if attribute == "tenant_id":
+        return Good("member", "member")
+    if says.get("convert_to") is converters.convert_to_boolean:
+        return Good(first=True, second=False)
+    names = {"type:name_string", "type:not_empty_name_string", "type:string"}
+    if names & says.get("validate", {}).keys() or attribute == "name":
+        return Good("one", "two")
+    return None
+
+
+def refused(attribute: str, says: Attribute) -> Iterator[Any]:
+    """The probes that neutron-lib refuses."""
+    for probe in PROBES:
+        try:
+            AttributeInfo({attribute: dict(says)}).convert_values({attribute: probe})
+        except (exceptions.InvalidInput, webob.exc.HTTPBadRequest):
+            yield probe
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError):
+            continue  # Neutron fails there: it says nothing of what is right

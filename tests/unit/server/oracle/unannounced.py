@@ -1,0 +1,113 @@
+"""Aliases that neutron-lib knows and we do not announce, and why."""
+
+from collections.abc import Mapping
+
+_PLANNED = "planned"
+_ELSEWHERE = "not planned"
+
+_WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
+    (_PLANNED, "external networks, gateways and floating IPs, with NAT on the border"): (
+        *("external-net", "ext-gw-mode", "fip-port-details", "floatingip-pools"),
+        *("subnet-external-network", "router-enable-snat", "floating-ip-router-writable"),
+        *("floatingip-autodelete-internal", "extraroute-atomic"),
+    ),
+    (_PLANNED, "forwarding of single ports of a floating IP needs the border's NAT first"): (
+        *("floating-ip-port-forwarding", "floating-ip-port-forwarding-description"),
+        *("floating-ip-port-forwarding-detail", "floating-ip-port-forwarding-port-ranges"),
+        "expose-port-forwarding-in-fip",
+    ),
+    (_PLANNED, "sharing with single projects; today a network, pool or scope is shared with all"): (
+        *("rbac-address-group", "rbac-address-scope", "rbac-security-groups", "rbac-subnetpool"),
+        "security-groups-shared-filtering",
+    ),
+    (_PLANNED, "groups of addresses, which rules may name"): (
+        *("address-group", "security-groups-remote-address-group"),
+    ),
+    (_PLANNED, "VLANs within a port, with their flows on br-int"): ("trunk", "trunk-details"),
+    (_PLANNED, "bandwidth limits, DSCP marks; minimum bandwidth is stored"): (
+        *("qos", "qos-bw-limit-direction", "qos-bw-minimum-ingress", "qos-default"),
+        *("qos-fip", "qos-fip-network-policy", "qos-gateway-ip", "qos-port-network-policy"),
+        *("qos-rule-type-details", "qos-rule-type-filter", "qos-rules-alias"),
+        *("port-resource-request", "port-resource-request-groups"),
+    ),
+    (_PLANNED, "names of ports, as attributes; no DNS server is told"): (
+        *("dns-integration", "dns-domain-ports", "dns-integration-domain-keywords"),
+        "subnet-dns-publish-fixed-ip",
+    ),
+    (_PLANNED, "a DHCP responder in the agent"): ("extra_dhcp_opt",),
+    (_PLANNED, "pools whose prefixes are added and taken one by one; subnets taken into a pool"): (
+        *("subnetpool-prefix-ops", "subnet_onboard"),
+    ),
+    (_PLANNED, "which owners of ports a subnet is for"): ("subnet-service-types",),
+    (
+        _PLANNED,
+        "how many addresses of each network's pools are used; those of its subnets are told",
+    ): ("network-ip-availability-details",),
+    (_PLANNED, "networks and routers are in every zone: hints would change nothing"): (
+        *("network_availability_zone", "router_availability_zone"),
+    ),
+    (_PLANNED, "a network has one segment; there is no choice to be made among several"): (
+        *("segment", "standard-attr-segment", "multi-provider", "ip_allocation"),
+        *("segments-peer-subnet-host-routes", "subnet-segmentid-enforce"),
+        "subnet-segmentid-writable",
+    ),
+    (_PLANNED, "hints that an instance's device is set up by"): (
+        *("uplink-status-propagation", "uplink-status-propagation-updatable"),
+        *("port-hints", "port-hint-ovs-tx-steering", "port-device-profile"),
+        *("port-numa-affinity-policy", "port-numa-affinity-policy-socket"),
+        *("port-hardware-offload-type", "port-trusted-vif", "data-plane-status"),
+    ),
+    (_PLANNED, "MACs of bare metal, which its NICs have"): ("port-mac-override",),
+    (_PLANNED, "filters and defaults of security groups"): (
+        "security-groups-rules-belongs-to-default-sg",
+        "security-groups-default-statefulness",
+    ),
+    (_PLANNED, "a network per project, made when it is first asked for"): (
+        *("auto-allocated-topology", "project-default-networks"),
+    ),
+    (_PLANNED, "addresses are stored as numbers: parts of their text have no index"): (
+        "ip-substring-filtering",
+    ),
+    (_ELSEWHERE, "a network goes when its subnets and ports are gone, which clients see to"): (
+        "network-cascade-delete",
+    ),
+    (_ELSEWHERE, "there are no L3 or DHCP agents to schedule: gateways are the fabric's leaves"): (
+        *(
+            "dhcp_agent_scheduler",
+            "l3-agent-scheduler-ha-chassis-priority",
+            "agent-resources-synced",
+        ),
+        *("dvr", "l3-ha", "floating-ip-distributed", "router-admin-state-down-before-update"),
+        *("network_ha", "l3-port-ip-change-not-allowed", "local_ip"),
+    ),
+    (_ELSEWHERE, "the fabric routes by ECMP and BFD of its own"): (
+        *("ecmp_routes", "enable-default-route-bfd", "enable-default-route-ecmp"),
+        "external-gateway-multihoming",
+    ),
+    (_ELSEWHERE, "the fabric's BGP is the controller's, and is not the API's to set"): (
+        *("bgp", "bgp_4byte_asn", "bgp_dragent_scheduler", "bgpvpn", "bgpvpn-routes-control"),
+        *("bgpvpn-vni", "rbac-bgpvpn", "standard-attr-bgpvpn", "evpn", "ovn-bgp"),
+        *("standard-attr-bgpvpn-network-association", "standard-attr-bgpvpn-port-association"),
+        "standard-attr-bgpvpn-router-association",
+    ),
+    (_ELSEWHERE, "VLANs within VLANs, and private VLANs"): ("vlan-transparent", "qinq", "pvlan"),
+    (_ELSEWHERE, "VNIs and VLANs are the configuration's (`vlan_ranges`, `vni_ranges`)"): (
+        "network-segment-range",
+    ),
+    (_ELSEWHERE, "packets per second are not limited"): (
+        *("qos-pps", "qos-pps-minimum", "qos-pps-minimum-rule-alias"),
+    ),
+    (_ELSEWHERE, "services that are no part of a data center's network here"): (
+        *("fwaas_v2", "standard-attr-fwaas-v2", "vpnaas", "vpn-aes-ccm-gcm", "vpn-aes-ctr"),
+        *("vpn-endpoint-groups", "vpn-flavors", "vpn-no-sha1-3des", "service-type", "flavors"),
+        *("router-service-type", "l3-flavors", "sfc", "flow_classifier", "taas"),
+        *("taas-vlan-filter", "tap-mirror", "tap-mirror-both-direction", "logging", "metering"),
+        *("metering_source_and_destination_fields", "l3-conntrack-helper"),
+        *("expose-l3-conntrack-helper", "l3-ndp-proxy", "l3-ext-ndp-proxy"),
+    ),
+}
+
+WHY: Mapping[str, tuple[str, str]] = {
+    alias: (standing, reason) for (standing, reason), aliases in _WHY.items() for alias in aliases
+}
+"""By alias: whether it is planned, and why it is not announced."""
