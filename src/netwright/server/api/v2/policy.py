@@ -1,4 +1,7 @@
-"""What only admins, or the owner of a network, may ask for: Neutron's defaults, as a table."""
+"""What only admins, or the owner of a network, may ask for: Neutron's defaults, as a table.
+
+A caller's rights (`rights.rules`) may grant what stands here, or deny what does not.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -44,6 +47,21 @@ ADMIN_ONLY_FILTERS = {
     "router": frozenset[str](),
 }
 
+# What others are not shown at all.
+ADMIN_ONLY_SHOWN: Mapping[str, frozenset[str]] = {
+    "network": frozenset(
+        {
+            "provider:network_type",
+            "provider:physical_network",
+            "provider:segmentation_id",
+            "drift_domain",
+        }
+    ),
+    "port": frozenset(
+        {"binding:host_id", "binding:vif_type", "binding:vif_details", "binding:profile"}
+    ),
+}
+
 # Attributes by which a port could pass for another in a network that is shared with it.
 NETWORK_OWNER_ONLY = frozenset(
     {
@@ -83,7 +101,11 @@ def _require_admin(
     if caller.is_admin:
         return
     for attribute in ADMIN_ONLY[resource]:
-        if attribute in given and given[attribute] != standing.get(attribute, UNSET):
+        if (
+            attribute in given
+            and given[attribute] != standing.get(attribute, UNSET)
+            and rule_name(action, resource, attribute) not in caller.rights.granted
+        ):
             raise _denied(action, resource, attribute)
 
 
@@ -92,8 +114,35 @@ def require_admin_to_filter(caller: Caller, resource: str, filters: Iterable[str
     if caller.is_admin:
         return
     for attribute in filters:
-        if attribute in ADMIN_ONLY_FILTERS[resource]:
+        if attribute in ADMIN_ONLY_FILTERS[resource] and not shows(caller, resource, attribute):
             raise _denied("get", resource, attribute)
+
+
+def shows(caller: Caller, resource: str, attribute: str) -> bool:
+    """Whether the caller is shown an attribute of those that others are not."""
+    return caller.is_admin or f"get_{resource}:{attribute}" in caller.rights.granted
+
+
+def reserved(caller: Caller, action: str, resource: str) -> frozenset[str]:
+    """What of such a resource only others may set: admins, and who was granted it."""
+    if caller.is_admin:
+        return frozenset()
+    return frozenset(
+        attribute
+        for attribute in ADMIN_ONLY[resource]
+        if rule_name(action, resource, attribute) not in caller.rights.granted
+    )
+
+
+def require_granted(caller: Caller, rule: str) -> None:
+    """Raises Denied where an action is an administrator's, and was granted to nobody else here."""
+    if not (caller.is_admin or caller.reaches_all or rule in caller.rights.granted):
+        raise Denied(f"rule:{rule} is disallowed by policy", next="Ask an administrator.")
+
+
+def rule_name(action: str, resource: str, attribute: str) -> str:
+    """The rule of an attribute, such as create_network:shared."""
+    return f"{action}_{resource}:{attribute.removesuffix(':network')}"
 
 
 def network_owners_part(given: Iterable[str]) -> list[str]:
@@ -101,11 +150,12 @@ def network_owners_part(given: Iterable[str]) -> list[str]:
     return [attribute for attribute in given if attribute in NETWORK_OWNER_ONLY]
 
 
-def require_network_owner(action: str, given: Iterable[str], *, owns: bool) -> None:
+def require_network_owner(caller: Caller, action: str, given: Iterable[str], *, owns: bool) -> None:
     """Raises Denied when a port's request sets what only its network's owner may."""
-    reserved = network_owners_part(given)
-    if reserved and not owns:
-        raise _denied(action, "port", reserved[0])
+    for attribute in network_owners_part(given):
+        rule, rights = rule_name(action, "port", attribute), caller.rights
+        if rule in rights.denied or not (owns or rule in rights.granted):
+            raise _denied(action, "port", attribute)
 
 
 def require_own_project(caller: Caller, project_id: str) -> None:
