@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CNI    := src/netwright/cni/netwright
 
-.PHONY: help setup cni kube demo test chaos check bench lab lock clean
+.PHONY: help setup cni kube demo test chaos tempest check bench lab lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -37,6 +37,7 @@ lab: setup ## bring the VLAN lab up and leave it up (netwright lab down takes it
 	@$(BIN)/netwright lab up vlan
 
 test: setup kube ## every test: unit, property, golden, sim, lab, e2e
+	@scripts/install-tempest keystone >/dev/null
 	@# Labs, where time on the wire counts, have the machine to themselves; the rest shares it.
 	@failed=; \
 	$(BIN)/pytest -n auto --dist worksteal -m 'not lab' || failed=yes; \
@@ -45,6 +46,10 @@ test: setup kube ## every test: unit, property, golden, sim, lab, e2e
 
 chaos: setup ## ten minutes of containers while all that serves them dies (CHAOS_SEED=N: the same again)
 	@CHAOS_S=600 $(BIN)/pytest -m lab tests/lab/test_cni_chaos.py
+
+tempest: setup ## the Networking API's public suite against a real keystone (TEMPEST_SUITE=plugin: Neutron's own)
+	@scripts/install-tempest >/dev/null
+	@$(BIN)/python -m tests.tempest.run
 
 check: setup ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check src tests bench

@@ -30,7 +30,8 @@ import sys
 port = int(sys.argv.pop())
 import waitress
 from keystone.server.wsgi import initialize_public_application
-waitress.serve(initialize_public_application(), host="127.0.0.1", port=port, threads=4)
+# One thread: SQLite says "database is locked" to others while one writes.
+waitress.serve(initialize_public_application(), host="127.0.0.1", port=port, threads=1)
 """
 
 _CONFIGURATION = """
@@ -38,6 +39,7 @@ _CONFIGURATION = """
 log_file = {directory}/keystone.log
 [database]
 connection = sqlite:///{directory}/keystone.db
+sqlite_synchronous = false
 [fernet_tokens]
 key_repository = {directory}/tokens
 [fernet_receipts]
@@ -47,7 +49,8 @@ key_repository = {directory}/credentials
 [identity]
 password_hash_rounds = 4
 [cache]
-enabled = false
+enabled = true
+backend = dogpile.cache.memory
 """
 
 
@@ -133,7 +136,9 @@ class Keystone:
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Any:
         """The answer to an administrator; raises HTTPError."""
-        request = self._request(method, path, body, {"X-Auth-Token": self._token, **(headers or {})})
+        request = self._request(
+            method, path, body, {"X-Auth-Token": self._token, **(headers or {})}
+        )
         with urllib.request.urlopen(request, timeout=_ASK_S_MAX) as response:
             content = response.read()
         return json.loads(content) if content else None

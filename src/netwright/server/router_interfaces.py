@@ -21,10 +21,11 @@ from netwright.model.routing_errors import (
     RouterInterfaceNotFoundForSubnet,
     SubnetMismatchForPort,
 )
-from netwright.model.states import PortState
+from netwright.model.states import Event, PortState
 from netwright.server.commands import AddressWish, Caller, CreatePorts, PortChange, PortDraft
 from netwright.server.overlay.transit import with_transit
 from netwright.server.ports import decisions as ports
+from netwright.server.ports.lifecycle import happen
 from netwright.server.routers import leads_over, owned, touched
 from netwright.server.routing_commands import AddInterface, InterfaceChanged, RemoveInterface
 from netwright.server.world import World
@@ -98,11 +99,8 @@ def _take_port(
         port_security_enabled=False,
         security_groups=(),
         allowed_address_pairs=(),
-        revision_number=port.revision_number + 1,
-        updated_at=world.now,
     )
-    world.ports.put(port.id, port)
-    return port, subnets
+    return _attached(world, port, router), subnets
 
 
 def _check_free(port: Port) -> None:
@@ -223,9 +221,13 @@ def _enter(world: World, router: Router, subnet: Subnet, new_port_id: str) -> Po
         port_security_enabled=False,
     )
     (port,) = ports.create(world, CreatePorts(caller=caller, drafts=(draft,)))
-    port = replace(port, security_groups=())
-    world.ports.put(port.id, port)
-    return port
+    return _attached(world, replace(port, security_groups=()), router)
+
+
+def _attached(world: World, port: Port, router: Router) -> Port:
+    """The port as an interface is, which is at once what it is to be."""
+    cause = f"interface of router {router.id}"
+    return happen(world, port, Event.BIND, actor=f"project {router.project_id}", cause=cause)
 
 
 def _leave(world: World, port: Port, gone: Sequence[RouterInterface]) -> None:
