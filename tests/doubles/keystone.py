@@ -30,7 +30,7 @@ TOKEN: Mapping[str, Any] = {
     "issued_at": "2026-11-29T23:30:52.000000Z",
 }
 """Of no project, which all tokens have."""
-IN_PROJECT = {
+IN_PROJECT: dict[str, Any] = {
     "project": {
         "domain": {"id": "default", "name": "Default"},
         "id": "496e87279b1d4665be6859363305c52b",
@@ -38,9 +38,9 @@ IN_PROJECT = {
     },
     "is_domain": False,
 }
-IN_SYSTEM = {"system": {"all": True}}
-IN_DOMAIN = {"domain": {"id": "default", "name": "Default"}}
-PROJECT_ID = IN_PROJECT["project"]["id"]  # type: ignore[index]
+IN_SYSTEM: dict[str, Any] = {"system": {"all": True}}
+IN_DOMAIN: dict[str, Any] = {"domain": {"id": "default", "name": "Default"}}
+PROJECT_ID: str = IN_PROJECT["project"]["id"]
 
 UNKNOWN = {
     "error": {"code": 404, "message": "Could not recognize Fernet token", "title": "Not Found"}

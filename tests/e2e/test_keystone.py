@@ -5,8 +5,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from http.client import HTTPMessage
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import openstack
@@ -23,7 +22,7 @@ WAIT_S = 60.0
 
 class Answer(NamedTuple):
     status: int
-    headers: HTTPMessage
+    headers: Mapping[str, str]
     body: Any
 
 
@@ -48,9 +47,9 @@ class Scene(NamedTuple):
         try:
             with urllib.request.urlopen(request, timeout=WAIT_S) as response:
                 content = response.read()
-                return Answer(response.status, response.headers, json.loads(content or b"null"))
+                return Answer(response.status, dict(response.headers), json.loads(content or b"null"))
         except urllib.error.HTTPError as error:
-            return Answer(error.code, error.headers, json.loads(error.read()))
+            return Answer(error.code, dict(error.headers), json.loads(error.read()))
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +85,10 @@ def test_the_double_says_what_keystone_says(scene: Scene) -> None:
 
     def said(token: str) -> dict[str, Any]:
         path = "/auth/tokens?nocatalog"
-        body: dict[str, Any] = keystone.ask("GET", path, headers={"X-Subject-Token": token})
-        return body["token"]
+        body = keystone.ask("GET", path, headers={"X-Subject-Token": token})
+        return dict(body["token"])
 
-    scopes = {
+    scopes: dict[str, tuple[str, dict[str, Any]]] = {
         "project": (scene.admin(), double.IN_PROJECT),
         "system": (
             keystone.token("admin", ADMIN_PASSWORD, scope={"system": {"all": True}}),

@@ -37,7 +37,6 @@ SUITES = {
 _NEUTRON_S_PER_TEST = 688 / 950
 """Of Neutron itself, on two cores (docs/conformance.md)."""
 _ATTRIBUTES = re.compile(r"\[.*\]$")
-_REQUEST = re.compile(r"Request \([^)]*\): \d+ \w+ https?://[^/]+(\S*) ([\d.]+)s")
 
 
 class Result(NamedTuple):
@@ -46,6 +45,11 @@ class Result(NamedTuple):
     test: str
     status: str
     took_s: float
+
+
+class Cpu(NamedTuple):
+    netwright_s: float
+    keystone_s: float
 
 
 def main() -> int:
@@ -69,11 +73,11 @@ def _run(directory: Path, suite: str, tests: str) -> int:
         started = time.monotonic()
         results, output = _stestr(programs, workspace, tests)
         took_s = time.monotonic() - started
+        cpu = Cpu(_cpu_s(served.server.process.pid), _cpu_s(served.keystone.process.pid))
     (directory / "output").write_text(output)
     (directory / "results.json").write_text(json.dumps([result._asdict() for result in results]))
     expected = yaml.safe_load(EXPECTED.read_text(encoding="utf-8"))[suite] or {}
-    log = (workspace / "tempest.log").read_text(encoding="utf-8", errors="replace")
-    return tell(results, expected, took_s, output, log)
+    return tell(results, expected, took_s, cpu, output)
 
 
 def configure(workspace: Path, served: Cloud, programs: Path) -> None:
@@ -214,7 +218,7 @@ def _between(start: str, stop: str) -> float:
 
 
 def tell(
-    results: list[Result], expected: Mapping[str, str], took_s: float, output: str, log: str
+    results: list[Result], expected: Mapping[str, str], took_s: float, cpu: Cpu, output: str
 ) -> int:
     """Print what came of it; the exit code."""
     statuses = {result.test: result.status for result in results}
@@ -230,14 +234,13 @@ def tell(
             print(f"{status:<8} {test}{_because(expected.get(test))}")
     for test in mended:
         print(f"passed, but {EXPECTED.name} says that it fails: {test}")
-    requests_s = {whose: sum(took) for whose, took in _requests(log).items()}
     per_test_s = took_s / max(ran, 1)
     print(
         f"tempest: {count['success']} passed, {len(failed)} failed ({len(surprising)} of them"
         f" unexpected), {count['skip']} skipped in {took_s:.0f} s by {WORKERS} workers:"
         f" {per_test_s:.2f} s a test, {per_test_s / _NEUTRON_S_PER_TEST:.0%} of Neutron's"
-        f" {_NEUTRON_S_PER_TEST:.2f} s; {requests_s['netwright']:.0f} s of it waited for Netwright,"
-        f" {requests_s['keystone']:.0f} s for keystone, by all workers"
+        f" {_NEUTRON_S_PER_TEST:.2f} s; CPU: Netwright {cpu.netwright_s / max(ran, 1):.3f} s a test,"
+        f" keystone {cpu.keystone_s / max(ran, 1):.3f} s"
     )
     print(f"{count['success']} passed, {len(surprising) + len(mended) + (not ran)} failed")
     return 1 if surprising or mended or not ran else 0
@@ -247,12 +250,10 @@ def _because(reason: str | None) -> str:
     return f": {reason}" if reason else ""
 
 
-def _requests(log: str) -> Mapping[str, list[float]]:
-    """How long tempest waited for each answer, by who gave it; of its log."""
-    took: dict[str, list[float]] = {"netwright": [], "keystone": []}
-    for path, seconds in _REQUEST.findall(log):
-        took["keystone" if path.startswith("/v3") else "netwright"].append(float(seconds))
-    return took
+def _cpu_s(pid: int) -> float:
+    """What a process has used, by proc(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

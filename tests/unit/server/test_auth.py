@@ -13,6 +13,7 @@ from netwright.server.auth import (
     TokenAuthenticator,
     require_servable,
 )
+from netwright.server.commands import Caller
 from netwright.server.config import AuthMode, ServerSettings
 from netwright.server.credentials import authenticator, secret
 
@@ -112,7 +113,9 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     first = authenticator(settings)
     token = settings.admin_token_file.read_text().strip()
     assert len(token) == 64
-    assert first.caller({b"x-auth-token": token.encode()}).is_admin
+    caller = first.caller({b"x-auth-token": token.encode()})
+    assert isinstance(caller, Caller)
+    assert caller.is_admin
     for file in (settings.admin_token_file, settings.agents_secret_file):
         assert file.stat().st_mode & 0o777 == 0o600
     again = authenticator(settings)
