@@ -65,6 +65,9 @@ lock: ## write requirements/*.txt anew from pyproject.toml (needs pip-tools in .
 	  $(BIN)/pip-compile --quiet --no-header --no-annotate --strip-extras --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    $$(test $$f = dev && echo --extra dev) -o requirements/$$f.txt pyproject.toml; done
+	@cd requirements && for f in keystone tempest; do \
+	  ../$(BIN)/pip-compile --quiet --no-header --no-annotate --strip-extras --allow-unsafe \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o $$f.txt $$f.in; done
 
 clean: ## remove what setup and the tools made
 	rm -rf $(VENV) $(CNI) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

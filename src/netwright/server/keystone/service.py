@@ -124,6 +124,7 @@ class Keystone:
             content = await _read(response)
             token = response.headers.get("X-Subject-Token", "")
         if response.status == HTTPStatus.CREATED and token:
+            # At least as long as two renewals, so that a clock that is off makes no storm of them.
             return token, max(vouched(content).expires_at, time.time() + 2 * RENEWED_S)
         if response.status == HTTPStatus.UNAUTHORIZED:
             raise self._away(
