@@ -47,7 +47,9 @@ class Scene(NamedTuple):
         try:
             with urllib.request.urlopen(request, timeout=WAIT_S) as response:
                 content = response.read()
-                return Answer(response.status, dict(response.headers), json.loads(content or b"null"))
+                return Answer(
+                    response.status, dict(response.headers), json.loads(content or b"null")
+                )
         except urllib.error.HTTPError as error:
             return Answer(error.code, dict(error.headers), json.loads(error.read()))
 

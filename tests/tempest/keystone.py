@@ -19,8 +19,8 @@ ADMIN_PASSWORD = "admin's"
 REGION = "lab"
 _INSTALL = Path(__file__).parents[2] / "scripts" / "install-tempest"
 _INSTALL_S_MAX = 900.0
-_MANAGE_S_MAX = 120.0
-_START_S = 60.0
+_MANAGE_S_MAX = 300.0
+_START_S = 180.0
 _STOP_S = 10.0
 _ASK_S_MAX = 30.0
 

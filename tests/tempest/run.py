@@ -235,12 +235,13 @@ def tell(
     for test in mended:
         print(f"passed, but {EXPECTED.name} says that it fails: {test}")
     per_test_s = took_s / max(ran, 1)
+    ours_s, keystones_s = (used / max(ran, 1) for used in cpu)
     print(
         f"tempest: {count['success']} passed, {len(failed)} failed ({len(surprising)} of them"
         f" unexpected), {count['skip']} skipped in {took_s:.0f} s by {WORKERS} workers:"
         f" {per_test_s:.2f} s a test, {per_test_s / _NEUTRON_S_PER_TEST:.0%} of Neutron's"
-        f" {_NEUTRON_S_PER_TEST:.2f} s; CPU: Netwright {cpu.netwright_s / max(ran, 1):.3f} s a test,"
-        f" keystone {cpu.keystone_s / max(ran, 1):.3f} s"
+        f" {_NEUTRON_S_PER_TEST:.2f} s; CPU: Netwright {ours_s:.3f} s a test, keystone"
+        f" {keystones_s:.3f} s"
     )
     print(f"{count['success']} passed, {len(surprising) + len(mended) + (not ran)} failed")
     return 1 if surprising or mended or not ran else 0

@@ -16,50 +16,57 @@ _SINGULAR = {
     "subnets": "subnet",
     "ports": "port",
     "routers": "router",
+    "floatingips": "floatingip",
     "security-groups": "security_group",
     "security-group-rules": "security_group_rule",
     "address-scopes": "address_scope",
     "subnetpools": "subnetpool",
     "quotas": "quota",
     "extensions": "extension",
+    "agents": "agent",
+    "availability_zones": "availability_zone",
+    "network-ip-availabilities": "network_ip_availability",
 }
-_TAGGED = ("networks", "subnets", "ports", "routers", "security_groups", "subnetpools")
-_OF_SERVICES = frozenset({"port", "port_binding"})
+_CHANGED = frozenset(_SINGULAR.values()) - {
+    *("quota", "extension", "agent", "availability_zone", "network_ip_availability")
+}
+"""What projects make, change and delete; the rest they read."""
+_TAGGED = ("networks", "subnets", "ports", "routers", "floatingips", "security_groups",
+           "subnetpools")  # fmt: skip
+_OF_SERVICES = frozenset({"port"})
 """What services make and change in any project; they read all that has a collection here."""
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "DELETE": "delete"}
+_WRITING = ("create", "update", "delete")
+_OWN_DEFAULTS = {
+    "get_extension": "@",
+    "get_agent": ADMIN,
+    "get_network_ip_availability": ADMIN,
+    "update_quota": ADMIN,
+    "delete_quota": ADMIN,
+    "add_router_interface": MEMBER,
+    "remove_router_interface": MEMBER,
+    **dict.fromkeys(
+        (*(f"{verb}_port_binding" for verb in _VERBS.values()), "activate_port_binding"),
+        either(ADMIN, SERVICE),
+    ),
+    _READ: either(READER, f"{SERVICE} and rule:owner"),
+    _WRITE: MEMBER,
+}
 
 
 def _actions() -> Iterator[tuple[str, str]]:
-    yield _READ, either(READER, f"{SERVICE} and rule:owner")
-    yield _WRITE, MEMBER
-    for name in (*_SINGULAR.values(), "port_binding"):
+    for name in _SINGULAR.values():
         yield f"get_{name}", either(READER, SERVICE)
-        for verb in ("create", "update", "delete"):
+    for name in sorted(_CHANGED):
+        for verb in _WRITING:
             yield f"{verb}_{name}", either(MEMBER, SERVICE) if name in _OF_SERVICES else MEMBER
     for name in _TAGGED:
         yield f"get_{name}_tags", either(READER, SERVICE)
-        for verb in ("create", "update", "delete"):
+        for verb in _WRITING:
             yield f"{verb}_{name}_tags", MEMBER
-    for name in ("add_router_interface", "remove_router_interface"):
-        yield name, MEMBER
-    for verb in ("get", "create", "update", "delete"):
-        yield f"{verb}_port_binding", either(ADMIN, SERVICE)
-    yield "activate_port_binding", either(ADMIN, SERVICE)
-    for verb in ("update", "delete"):
-        yield f"{verb}_quota", ADMIN
-    yield "get_extension", "@"
 
 
-_NOT_OFFERED = frozenset(
-    f"{verb}_{name}"
-    for name in ("extension", "quota")
-    for verb in ("create", "update", "delete")
-    if f"{verb}_{name}" not in {"update_quota", "delete_quota"}
-) | {"update_security_group_rule"}
-
-ACTIONS: Mapping[str, str] = {
-    name: rule for name, rule in dict(_actions()).items() if name not in _NOT_OFFERED
-}
+ACTIONS: Mapping[str, str] = {**dict(_actions()), **_OWN_DEFAULTS}
 
 
 def _attributes() -> Iterator[tuple[str, str]]:
