@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CNI    := src/netwright/cni/netwright
 
-.PHONY: help setup cni kube demo test chaos conformance check bench lab lock clean
+.PHONY: help setup cni kube demo test chaos conformance tempest check bench lab lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -37,6 +37,7 @@ lab: setup ## bring the VLAN lab up and leave it up (netwright lab down takes it
 	@$(BIN)/netwright lab up vlan
 
 test: setup kube ## every test: unit, property, golden, sim, lab, e2e
+	@scripts/install-tempest keystone >/dev/null
 	@# Labs, where time on the wire counts, have the machine to themselves; the rest shares it.
 	@failed=; \
 	$(BIN)/pytest -n auto --dist worksteal -m 'not lab' || failed=yes; \
@@ -48,6 +49,10 @@ chaos: setup ## ten minutes of containers while all that serves them dies (CHAOS
 
 conformance: setup ## check what is announced against neutron-lib, and write docs/conformance.md
 	@$(BIN)/python -W ignore -m tests.conformance --write
+
+tempest: setup ## the Networking API's public suite against a real keystone (TEMPEST_SUITE=plugin: Neutron's own)
+	@scripts/install-tempest >/dev/null
+	@$(BIN)/python -m tests.tempest.run
 
 check: setup ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check src tests bench
@@ -63,6 +68,9 @@ lock: ## write requirements/*.txt anew from pyproject.toml (needs pip-tools in .
 	  $(BIN)/pip-compile --quiet --no-header --no-annotate --strip-extras --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    $$(test $$f = dev && echo --extra dev) -o requirements/$$f.txt pyproject.toml; done
+	@cd requirements && for f in keystone tempest; do \
+	  ../$(BIN)/pip-compile --quiet --no-header --no-annotate --strip-extras --allow-unsafe \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o $$f.txt $$f.in; done
 
 clean: ## remove what setup and the tools made
 	rm -rf $(VENV) $(CNI) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -104,7 +104,7 @@ def _token(token_file: Path | None, here: ServerSettings) -> str | None:
     if token_file is None:
         if token := os.environ.get(TOKEN_VARIABLE):
             return token
-        if here.auth is not AuthMode.TOKEN or not os.access(here.admin_token_file, os.R_OK):
+        if here.auth is AuthMode.NONE or not os.access(here.admin_token_file, os.R_OK):
             return None
     path = token_file or here.admin_token_file
     return read_token(path, next="Name another by --token-file, or set NETWRIGHT_TOKEN.")

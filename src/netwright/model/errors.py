@@ -98,8 +98,11 @@ class BadRequest(CallerError):
 
 
 class Unauthenticated(CallerError):
+    """`challenge` is what the caller is asked for (RFC 9110, section 11.6.1)."""
+
     category = Category.UNAUTHENTICATED
     type = "HTTPUnauthorized"
+    challenge = "Bearer"
 
 
 class Denied(CallerError):

@@ -3,7 +3,7 @@
     token   the admin token → admin; a host's credential → that host's agent;
             the controller's → the fabric controller
     none    everybody is admin; only on loopback or in a lab
-    keystone  planned: refused at start
+    keystone  beside all tokens of `token`, those that keystone vouches for (`server.keystone`)
 
 A host's credential is `agent.HOST.MAC`, an HMAC-SHA256 (RFC 2104) of the host's name, and of how
 often its credential was revoked, under a secret of this server. Only that count is stored, and only
@@ -12,7 +12,7 @@ where it is not zero; a new secret revokes all. The fabric controller's is `fabr
 
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 from netwright.model.errors import Unauthenticated
@@ -26,8 +26,11 @@ _AGENT_PREFIX = "agent."
 
 
 class Authenticator(Protocol):
-    def caller(self, headers: Mapping[bytes, bytes]) -> Caller:
-        """Who sent these headers; raises Unauthenticated."""
+    def caller(self, headers: Mapping[bytes, bytes]) -> Caller | Awaitable[Caller]:
+        """Who sent these headers, at once if that is known; raises Unauthenticated.
+
+        What is awaited raises also Unavailable and Denied.
+        """
 
     def host_credential(self, host: str) -> str:
         """The token that makes its bearer the agent of this host."""
@@ -37,6 +40,9 @@ class Authenticator(Protocol):
 
     def learn_revocations(self, revocations: Mapping[str, int]) -> None:
         """How often the credentials of these hosts were revoked: older ones are known no more."""
+
+    async def close(self) -> None:
+        """Let go of what others are asked by."""
 
 
 class TokenAuthenticator:
@@ -49,24 +55,32 @@ class TokenAuthenticator:
         for host, times in revocations.items():  # what was read a moment ago may be older
             self._revocations[host] = max(times, self._revocations.get(host, 0))
 
+    async def close(self) -> None:
+        """Nobody is asked."""
+
     def caller(self, headers: Mapping[bytes, bytes]) -> Caller:
-        token = headers.get(b"x-auth-token") or _bearer(headers)
+        token = token_of(headers)
         if token is None:
             raise Unauthenticated(
                 "The request names nobody.",
                 next="Send the token in X-Auth-Token or as Authorization: Bearer.",
             )
+        caller = self.of_own(token, headers)
+        if caller is None:
+            raise Unauthenticated(
+                "The token is not known here.",
+                next="Take the one in this server's admin.token, or a host's own credential.",
+            )
+        return caller
+
+    def of_own(self, token: bytes, headers: Mapping[bytes, bytes]) -> Caller | None:
+        """Whose a token is that this server made itself; None: no such token."""
         if hmac.compare_digest(token, self._admin_token):
             return Caller(project_id=_project(headers), is_admin=True)
         if hmac.compare_digest(token, self.controller_credential().encode()):
             return Caller(project_id=DEFAULT_PROJECT, is_controller=True)
         host = self._agent_host(token)
-        if host is None:
-            raise Unauthenticated(
-                "The token is not known here.",
-                next="Take the one in this server's admin.token, or a host's own credential.",
-            )
-        return Caller(project_id=DEFAULT_PROJECT, host=host)
+        return None if host is None else Caller(project_id=DEFAULT_PROJECT, host=host)
 
     def host_credential(self, host: str) -> str:
         times = self._revocations.get(host, 0)
@@ -104,19 +118,23 @@ class OpenAuthenticator:
     def learn_revocations(self, revocations: Mapping[str, int]) -> None:
         self._tokens.learn_revocations(revocations)
 
+    async def close(self) -> None:
+        """Nobody is asked."""
+
 
 def require_servable(settings: ServerSettings) -> None:
     """Refuse settings under which strangers could do anything; raises InvalidConfiguration."""
-    if settings.auth is AuthMode.KEYSTONE:
-        raise InvalidConfiguration(
-            "auth = keystone is planned and not there yet.", next="Use auth = token."
-        )
     if settings.auth is AuthMode.NONE and not (_is_loopback(settings.host) or settings.lab):
         raise InvalidConfiguration(
             f"auth = none would let everybody who reaches {settings.listen} do anything.",
             next="Use auth = token, listen on 127.0.0.1, or name the lab that it serves by"
             " NETWRIGHT_SERVER_LAB.",
         )
+
+
+def token_of(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The token that a request shows."""
+    return headers.get(b"x-auth-token") or _bearer(headers)
 
 
 def _is_loopback(host: str) -> bool:

@@ -23,19 +23,41 @@ from netwright.model.topology import Topology
 from netwright.model.wire import DevicesSeen, Heartbeat, HostRegistration, Kind, ReportBatch
 
 
-class Caller(Value, frozen=True, kw_only=True):
-    """Who asks: a project, and whether as admin.
+class Rights(Value, frozen=True, kw_only=True):
+    """How what a caller may do differs from what members of projects may by default.
 
-    A host's agent has its host's name; the fabric controller is no project's.
+    Names of policy's rules (`rights.rules`): attributes that are granted beyond that, actions and
+    attributes that are denied, actions that it may do to what is any project's.
+    """
+
+    granted: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()
+    everywhere: frozenset[str] = frozenset()
+
+
+MEMBERS = Rights()
+
+
+class Caller(Value, frozen=True, kw_only=True):
+    """Who asks: a project, and whether as admin; "" is no project, but the system.
+
+    A host's agent has its host's name; the fabric controller is no project's. `reaches_all`: this
+    request may be about any project's resources, though not as an admin's may.
     """
 
     project_id: str
     is_admin: bool = False
     host: str | None = None
     is_controller: bool = False
+    rights: Rights = MEMBERS
+    reaches_all: bool = False
+
+    @property
+    def sees_all(self) -> bool:
+        return self.is_admin or self.reaches_all
 
     def may_touch(self, project_id: str) -> bool:
-        return self.is_admin or self.project_id == project_id
+        return self.is_admin or self.reaches_all or self.project_id == project_id
 
 
 class Command(Value, frozen=True, kw_only=True):

@@ -21,6 +21,12 @@ from netwright.server.counted import COUNTED
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.silent_ports import HOSTS_A_MINUTE_MAX
 
+_URL = Meta(
+    pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+    description="a URL of keystone",
+    examples=["https://controller:5000/v3"],
+)
+
 
 class AuthMode(StrEnum):
     TOKEN = "token"  # noqa: S105 - the name of a mode
@@ -46,6 +52,17 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
     listen            HOST:PORT, an IPv6 host in brackets; port 0 takes a free one
     database          sqlite:///relative, sqlite:////absolute; default in state_directory
     auth              token | none | keystone (see `server.auth`)
+    keystone_url      keystone's URL, which `auth = keystone` needs; with or without /v3
+    keystone_user, keystone_user_domain, keystone_project, keystone_project_domain
+                      names of the user who asks about others' tokens, who needs the role service
+                      in that project
+    keystone_password_file  holds that user's password, read at each use
+    keystone_public_url  what clients are told of where tokens are had; keystone_url unless given
+    keystone_ca_file  PEM of who vouches for keystone's certificate; the machine's own unless given
+    keystone_timeout_s  how long a request waits for keystone
+    keystone_recheck_s  for how long keystone is not asked again about a token, and so how long one
+                      that was revoked may still be used
+    policy_file       YAML of policy's rules that are not by default (docs/keystone.md)
     workers           server processes; SQLite has one
     state_directory   holds admin.token, agents.secret (both 0600) and the default database
     vlan_ranges       PHYSICAL_NETWORK:FIRST:LAST, VLANs for networks whose maker names none, or
@@ -99,6 +116,17 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
         | None
     ) = None
     auth: AuthMode = AuthMode.TOKEN
+    keystone_url: Annotated[str, _URL] | None = None
+    keystone_user: Annotated[str, Meta(min_length=1)] = "netwright"
+    keystone_user_domain: Annotated[str, Meta(min_length=1)] = "Default"
+    keystone_project: Annotated[str, Meta(min_length=1)] = "service"
+    keystone_project_domain: Annotated[str, Meta(min_length=1)] = "Default"
+    keystone_password_file: Annotated[str, Meta(min_length=1)] | None = None
+    keystone_public_url: Annotated[str, _URL] | None = None
+    keystone_ca_file: Annotated[str, Meta(min_length=1)] | None = None
+    keystone_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
+    keystone_recheck_s: Annotated[float, Meta(ge=0, le=3600)] = 60.0
+    policy_file: Annotated[str, Meta(min_length=1)] | None = None
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/netwright"
     vlan_ranges: tuple[str, ...] = ()
@@ -151,10 +179,18 @@ class ServerSettings(Settings, frozen=True, kw_only=True):
         for name in self.kubernetes:
             if not name or "/" in name:
                 raise ValueError(f"kubernetes names a cluster {name!r}: names have no slash")
+        self._check_keystone()
         if self.workers > 1 and self.database_url.startswith("sqlite:"):
             raise ValueError("workers above 1 need PostgreSQL, and the database is SQLite")
         if self.nova_token_file is not None and self.nova_endpoint is None:
             raise ValueError("nova_token_file is for nova_endpoint, and there is none")
+
+    def _check_keystone(self) -> None:
+        if self.auth is AuthMode.KEYSTONE:
+            if self.keystone_url is None or self.keystone_password_file is None:
+                raise ValueError("auth = keystone needs keystone_url and keystone_password_file")
+        elif self.policy_file is not None:
+            raise ValueError("policy_file is for auth = keystone: no others have roles")
 
     @property
     def host(self) -> str:

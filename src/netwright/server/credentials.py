@@ -14,7 +14,12 @@ def authenticator(settings: ServerSettings) -> Authenticator:
     agents_secret = bytes.fromhex(secret(settings.agents_secret_file))
     if settings.auth is AuthMode.NONE:
         return OpenAuthenticator(agents_secret)
-    return TokenAuthenticator(secret(settings.admin_token_file), agents_secret)
+    tokens = TokenAuthenticator(secret(settings.admin_token_file), agents_secret)
+    if settings.auth is AuthMode.KEYSTONE:
+        from netwright.server.keystone import assembly  # noqa: PLC0415 - most need no client
+
+        return assembly.authenticator(settings, tokens)
+    return tokens
 
 
 def secret(path: Path) -> str:

@@ -147,6 +147,7 @@ async def serve(
         if access_log is not None:
             access_log.flush()
         async with asyncio.timeout(max(1.0, settings.stop_s)):
+            await identity.close()
             await service.close()
         _log.info("stopped")
 

@@ -25,6 +25,7 @@ from netwright.model.states import PortState
 from netwright.server.commands import AddressWish, Caller, CreatePorts, PortChange, PortDraft
 from netwright.server.overlay.transit import with_transit
 from netwright.server.ports import decisions as ports
+from netwright.server.ports.lifecycle import ADMIN_DOWN_CAUSE
 from netwright.server.routers import leads_over, owned, touched
 from netwright.server.routing_commands import AddInterface, InterfaceChanged, RemoveInterface
 from netwright.server.world import World
@@ -93,16 +94,12 @@ def _take_port(
     _check_range(caller, port, subnets)
     port = replace(
         port,
-        device_id=router.id,
-        device_owner=ROUTER_INTERFACE,
         port_security_enabled=False,
         security_groups=(),
         allowed_address_pairs=(),
         revision_number=port.revision_number + 1,
-        updated_at=world.now,
     )
-    world.ports.put(port.id, port)
-    return port, subnets
+    return _attached(world, port, router), subnets
 
 
 def _check_free(port: Port) -> None:
@@ -223,7 +220,20 @@ def _enter(world: World, router: Router, subnet: Subnet, new_port_id: str) -> Po
         port_security_enabled=False,
     )
     (port,) = ports.create(world, CreatePorts(caller=caller, drafts=(draft,)))
-    port = replace(port, security_groups=())
+    return _attached(world, replace(port, security_groups=()), router)
+
+
+def _attached(world: World, port: Port, router: Router) -> Port:
+    """The port as an interface is, which is at once what it is to be: no event leads there."""
+    port = replace(
+        port,
+        device_id=router.id,
+        device_owner=ROUTER_INTERFACE,
+        state=PortState.ACTIVE if port.admin_state_up else PortState.DEGRADED,
+        state_since=world.now,
+        cause="" if port.admin_state_up else ADMIN_DOWN_CAUSE,
+        updated_at=world.now,
+    )
     world.ports.put(port.id, port)
     return port
 

@@ -1,6 +1,7 @@
 """Who asks: tokens, credentials of hosts, and what may be served at all."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from netwright.server.auth import (
     TokenAuthenticator,
     require_servable,
 )
+from netwright.server.commands import Caller
 from netwright.server.config import AuthMode, ServerSettings
 from netwright.server.credentials import authenticator, secret
 
@@ -80,9 +82,30 @@ def test_none_elsewhere_is_for_labs(listen: str) -> None:
     require_servable(ServerSettings(listen=listen))
 
 
-def test_keystone_is_planned() -> None:
-    with pytest.raises(InvalidConfiguration, match="planned"):
-        require_servable(ServerSettings(auth=AuthMode.KEYSTONE))
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"auth": AuthMode.KEYSTONE}, "needs keystone_url and keystone_password_file"),
+        ({"auth": AuthMode.KEYSTONE, "keystone_url": "http://k"}, "needs keystone_url and"),
+        ({"policy_file": "p"}, "policy_file is for auth = keystone"),
+    ],
+)
+def test_keystones_settings_go_together(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        ServerSettings(**settings)
+
+
+def test_keystones_files_are_looked_for_at_the_start(tmp_path: Path) -> None:
+    settings = ServerSettings(
+        auth=AuthMode.KEYSTONE,
+        state_directory=str(tmp_path / "state"),
+        keystone_url="http://127.0.0.1:5000",
+        keystone_password_file=str(tmp_path / "password"),
+    )
+    with pytest.raises(InvalidConfiguration, match=r"keystone_password_file is .* no file"):
+        authenticator(settings)
+    (tmp_path / "password").write_text("x")
+    assert authenticator(settings).host_credential("h").startswith("agent.h.")
 
 
 def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
@@ -90,7 +113,9 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     first = authenticator(settings)
     token = settings.admin_token_file.read_text().strip()
     assert len(token) == 64
-    assert first.caller({b"x-auth-token": token.encode()}).is_admin
+    caller = first.caller({b"x-auth-token": token.encode()})
+    assert isinstance(caller, Caller)
+    assert caller.is_admin
     for file in (settings.admin_token_file, settings.agents_secret_file):
         assert file.stat().st_mode & 0o777 == 0o600
     again = authenticator(settings)

@@ -22,8 +22,9 @@ from netwright.server.api.reply import Reply
 from netwright.server.api.route import Access, Call, Found, Route
 from netwright.server.api.sender import Streams, send_reply
 from netwright.server.api.v1.pod_checks import PodChecks
+from netwright.server.api.v2 import rules
 from netwright.server.auth import Authenticator
-from netwright.server.commands import Caller
+from netwright.server.commands import MEMBERS, Caller
 from netwright.server.http1.exchange import Exchange
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service
@@ -77,8 +78,9 @@ class Edge:
             if route is None:
                 return _without_route(method, path, found)
             if route.access is not Access.PUBLIC:
-                call.caller = self.authenticator.caller(call.headers)
-                _require(route, call.caller)
+                known = self.authenticator.caller(call.headers)
+                call.caller = caller = known if isinstance(known, Caller) else await known
+                call.caller = _admitted(route, caller)
             return await route.handler(call)
         except NetwrightError as error:
             return error_reply(error, native=is_native(path))
@@ -134,7 +136,8 @@ def is_native(path: str) -> bool:
     return path == "/v1" or path.startswith("/v1/")
 
 
-def _require(route: Route, caller: Caller) -> None:
+def _admitted(route: Route, caller: Caller) -> Caller:
+    """The caller as the route's handler is to know it; raises Denied."""
     if caller.host is not None and route.access not in {Access.AGENT, Access.WATCH}:
         raise Denied(
             f"The credential of host {caller.host} cannot be used for {route.method} {route.path}.",
@@ -145,6 +148,14 @@ def _require(route: Route, caller: Caller) -> None:
             f"The fabric controller's credential cannot be used for {route.method} {route.path}.",
             next="It serves its lease, its watch, its reports and the fabric's operations only.",
         )
+    if caller.rights is not MEMBERS:
+        caller = rules.require(caller, route.method, route.path)
+    if not caller.project_id and not is_native(route.path):
+        raise Denied(
+            "A token of the system is of no project, and the Networking API is about projects'.",
+            next="Ask for a token of a project; the system's is for the native API, below /v1.",
+        )
     is_somebody = caller.host is not None or caller.is_controller
-    if not is_somebody and not caller.is_admin and route.access is not Access.PROJECT:
+    if not is_somebody and not caller.sees_all and route.access is not Access.PROJECT:
         raise Denied(f"{route.method} {route.path} is for administrators.", next="Ask one of them.")
+    return caller

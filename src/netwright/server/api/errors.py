@@ -11,6 +11,7 @@ from netwright.model.errors import (
     Category,
     InvalidInput,
     NetwrightError,
+    Unauthenticated,
 )
 from netwright.server.api.reply import Reply
 
@@ -85,8 +86,8 @@ def _native(error: NetwrightError) -> Mapping[str, Mapping[str, str]]:
 def _headers(error: NetwrightError) -> dict[bytes, bytes]:
     if error.category is Category.UNAVAILABLE:
         return {b"retry-after": b"%d" % RETRY_AFTER_S}
-    if error.category is Category.UNAUTHENTICATED:
-        return {b"www-authenticate": b"Bearer"}
+    if isinstance(error, Unauthenticated):
+        return {b"www-authenticate": error.challenge.encode()}
     if isinstance(error, HttpError) and error.allow:
         return {b"allow": error.allow.encode()}
     return {}

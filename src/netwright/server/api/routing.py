@@ -19,6 +19,7 @@ class Application:
     """
 
     def __init__(self, edge: Edge, routes: Sequence[Route]) -> None:
+        self.routes = tuple(routes)
         self._edge = edge
         self._router = CompiledRouter()
         by_path: dict[str, dict[str, Route]] = {}

@@ -18,6 +18,7 @@ from netwright.model.resources import (
     Transition,
     VifType,
 )
+from netwright.model.routing import ROUTER_INTERFACE
 from netwright.model.states import (
     BINDING,
     PORT,
@@ -75,7 +76,7 @@ def port_state(
         return PortState.RELEASING, port.cause
     active = port.active_binding
     if active is None:
-        return PortState.ALLOCATED, ""
+        return _unbound(port)
     planes = planes_on(active, port, network)
     views: dict[PlaneView, str] = {}
     if Plane.UNDERLAY in planes or active.state in {BindingState.REFUSED, BindingState.FENCED}:
@@ -84,6 +85,15 @@ def port_state(
         overlay = PENDING if attachment is None else _OVERLAY_VIEW[attachment.state]
         views.setdefault(overlay, attachment.cause if attachment else "")
     return _of_planes(port, views, was_active=_was_active(port, active, attachment, planes))
+
+
+def _unbound(port: Port) -> tuple[PortState, str]:
+    """A router's interface needs no host: it is an address that the fabric or hardware answers."""
+    if port.device_owner != ROUTER_INTERFACE or not port.device_id:
+        return PortState.ALLOCATED, ""
+    if not port.admin_state_up:
+        return PortState.DEGRADED, ADMIN_DOWN_CAUSE
+    return PortState.ACTIVE, ""
 
 
 def _was_active(

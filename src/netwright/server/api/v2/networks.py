@@ -18,7 +18,7 @@ from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.v2 import listing, values
+from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, Made, constant, moment
 from netwright.server.api.v2.sight import Sight
@@ -143,7 +143,6 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
     update_shape = Shape[Any](NetworkChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True)
     change_type = NetworkChange
     shown = _SHOWN
-    admin_only = frozenset(_WIRE.values()) | {"drift_domain"}
     listable = listing.Listable(
         collection=collection,
         filters={
@@ -203,7 +202,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
         return value.shared or caller.may_touch(value.project_id)
 
     def view(self, caller: Caller, value: Network) -> NetworkView:
-        segment = value.segment
+        segment, shown = value.segment, partial(policy.shows, caller, "network")
         return NetworkView(
             id=value.id,
             name=value.name,
@@ -216,13 +215,17 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,
             labels=value.labels,
-            drift_domain=value.drift_domain if caller.is_admin else UNSET,
+            drift_domain=value.drift_domain if shown("drift_domain") else UNSET,
             subnets=value.subnets,
             ipv4_address_scope=value.ipv4_address_scope,
             ipv6_address_scope=value.ipv6_address_scope,
-            network_type=segment.network_type if caller.is_admin else UNSET,
-            physical_network=segment.physical_network if caller.is_admin else UNSET,
-            segmentation_id=segment.segmentation_id if caller.is_admin else UNSET,
+            network_type=segment.network_type if shown("provider:network_type") else UNSET,
+            physical_network=(
+                segment.physical_network if shown("provider:physical_network") else UNSET
+            ),
+            segmentation_id=(
+                segment.segmentation_id if shown("provider:segmentation_id") else UNSET
+            ),
             tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),

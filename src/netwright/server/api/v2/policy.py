@@ -1,4 +1,7 @@
-"""What only admins, or the owner of a network, may ask for: Neutron's defaults, as a table."""
+"""What only admins, or the owner of a network, may ask for: Neutron's defaults, as a table.
+
+A caller's rights (`rights.rules`) may grant what stands here, or deny what does not.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -47,6 +50,21 @@ ADMIN_ONLY_FILTERS = {
     "router": frozenset[str](),
 }
 
+# What others are not shown at all.
+ADMIN_ONLY_SHOWN: Mapping[str, frozenset[str]] = {
+    "network": frozenset(
+        {
+            "provider:network_type",
+            "provider:physical_network",
+            "provider:segmentation_id",
+            "drift_domain",
+        }
+    ),
+    "port": frozenset(
+        {"binding:host_id", "binding:vif_type", "binding:vif_details", "binding:profile"}
+    ),
+}
+
 # Attributes by which a port could pass for another in a network that is shared with it.
 NETWORK_OWNER_ONLY = frozenset(
     {
@@ -61,7 +79,7 @@ NETWORK_OWNER_ONLY = frozenset(
 
 def require_admin_to_create(caller: Caller, resource: str, given: Mapping[str, Any]) -> None:
     """Raises Denied when the request sets what only an admin may, to more than its default."""
-    _require_admin(caller, f"create_{resource}", given, ADMIN_ONLY[resource])
+    _require_admin(caller, "create", resource, given, ADMIN_ONLY[resource])
 
 
 def require_admin_to_update(
@@ -74,7 +92,7 @@ def require_admin_to_update(
     not shown is refused whatever its value, so that nobody finds it out by trying.
     """
     standing = {name: seen.get(name, UNSET) for name in admins_to_update(resource)}
-    _require_admin(caller, f"update_{resource}", given, standing)
+    _require_admin(caller, "update", resource, given, standing)
 
 
 def admins_to_update(resource: str) -> Collection[str]:
@@ -85,6 +103,7 @@ def admins_to_update(resource: str) -> Collection[str]:
 def _require_admin(
     caller: Caller,
     action: str,
+    resource: str,
     given: Mapping[str, Any],
     standing: Mapping[str, Any],
 ) -> None:
@@ -92,8 +111,12 @@ def _require_admin(
     if caller.is_admin:
         return
     for attribute, value in standing.items():
-        if attribute in given and given[attribute] != value:
-            raise _denied(action, attribute)
+        if (
+            attribute in given
+            and given[attribute] != value
+            and rule_name(action, resource, attribute) not in caller.rights.granted
+        ):
+            raise _denied(action, resource, attribute)
 
 
 def require_admin_to_filter(caller: Caller, resource: str, filters: Iterable[str]) -> None:
@@ -101,8 +124,35 @@ def require_admin_to_filter(caller: Caller, resource: str, filters: Iterable[str
     if caller.is_admin:
         return
     for attribute in filters:
-        if attribute in ADMIN_ONLY_FILTERS[resource]:
-            raise _denied(f"get_{resource}", attribute)
+        if attribute in ADMIN_ONLY_FILTERS[resource] and not shows(caller, resource, attribute):
+            raise _denied("get", resource, attribute)
+
+
+def shows(caller: Caller, resource: str, attribute: str) -> bool:
+    """Whether the caller is shown an attribute of those that others are not."""
+    return caller.is_admin or f"get_{resource}:{attribute}" in caller.rights.granted
+
+
+def reserved(caller: Caller, action: str, resource: str) -> frozenset[str]:
+    """What of such a resource only others may set: admins, and who was granted it."""
+    if caller.is_admin:
+        return frozenset()
+    return frozenset(
+        attribute
+        for attribute in admins_to_update(resource)
+        if rule_name(action, resource, attribute) not in caller.rights.granted
+    )
+
+
+def require_granted(caller: Caller, rule: str) -> None:
+    """Raises Denied where an action is an administrator's, and was granted to nobody else here."""
+    if not (caller.is_admin or caller.reaches_all or rule in caller.rights.granted):
+        raise Denied(f"rule:{rule} is disallowed by policy", next="Ask an administrator.")
+
+
+def rule_name(action: str, resource: str, attribute: str) -> str:
+    """The rule of an attribute, such as create_network:shared."""
+    return f"{action}_{resource}:{attribute.removesuffix(':network')}"
 
 
 def network_owners_part(given: Iterable[str]) -> list[str]:
@@ -110,11 +160,12 @@ def network_owners_part(given: Iterable[str]) -> list[str]:
     return [attribute for attribute in given if attribute in NETWORK_OWNER_ONLY]
 
 
-def require_network_owner(action: str, given: Iterable[str], *, owns: bool) -> None:
+def require_network_owner(caller: Caller, action: str, given: Iterable[str], *, owns: bool) -> None:
     """Raises Denied when a port's request sets what only its network's owner may."""
-    reserved = network_owners_part(given)
-    if reserved and not owns:
-        raise _denied(f"{action}_port", reserved[0])
+    for attribute in network_owners_part(given):
+        rule, rights = rule_name(action, "port", attribute), caller.rights
+        if rule in rights.denied or not (owns or rule in rights.granted):
+            raise _denied(action, "port", attribute)
 
 
 def require_own_project(caller: Caller, project_id: str) -> None:
@@ -135,8 +186,8 @@ def require_touchable(caller: Caller, action: str, resource: str, project_id: st
         )
 
 
-def _denied(action: str, attribute: str) -> Denied:
+def _denied(action: str, resource: str, attribute: str) -> Denied:
     return Denied(
-        f"rule:{action}:{attribute} is disallowed by policy",
+        f"rule:{action}_{resource}:{attribute} is disallowed by policy",
         next=f"Leave {attribute} out, or ask an administrator.",
     )

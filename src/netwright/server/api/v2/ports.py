@@ -106,7 +106,6 @@ _SHOWN: How = {
 
 _Bound = tuple[str | UnsetType, str | UnsetType, Mapping[str, Any] | UnsetType]
 _UNBOUND: _Bound = ("", VifType.UNBOUND, {})
-_NOT_SHOWN: _Bound = (UNSET, UNSET, UNSET)
 
 
 class Ports(Resource[Port, PortCreation, PortUpdate]):
@@ -119,9 +118,6 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
     update_shape = Shape[Any](PortUpdateBody, wrapped=True, read_only=_ATTRIBUTES, changes=True)
     change_type = PortUpdate
     shown = _SHOWN
-    admin_only = frozenset(
-        {"binding:host_id", "binding:vif_type", "binding:vif_details", "binding:profile"}
-    )
     listable = listing.Listable(
         collection=collection,
         filters={
@@ -196,11 +192,11 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
         return 201 if any(port.id in drafted for port in made) else 200
 
     def view(self, caller: Caller, value: Port) -> PortView:
-        binding = value.active_binding if caller.is_admin else None
-        host_id, vif_type, vif_details = _UNBOUND if caller.is_admin else _NOT_SHOWN
-        if binding is not None:
-            host_id, vif_type = binding.host, binding.vif_type
-            vif_details = binding.vif_details
+        shown = partial(policy.shows, caller, "port")
+        binding = value.active_binding
+        host_id, vif_type, vif_details = (
+            _UNBOUND if binding is None else (binding.host, binding.vif_type, binding.vif_details)
+        )
         return PortView(
             id=value.id,
             network_id=value.network_id,
@@ -220,10 +216,10 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             device_owner=value.device_owner,
             claim=claim_view(value.claim),
             vnic_type=value.vnic_type,
-            host_id=host_id,
-            vif_type=vif_type,
-            vif_details=vif_details,
-            profile=value.profile if caller.is_admin else UNSET,
+            host_id=host_id if shown("binding:host_id") else UNSET,
+            vif_type=vif_type if shown("binding:vif_type") else UNSET,
+            vif_details=vif_details if shown("binding:vif_details") else UNSET,
+            profile=value.profile if shown("binding:profile") else UNSET,
             tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
@@ -236,4 +232,4 @@ def _require_network_owner(
 ) -> None:
     if not caller.is_admin:
         owns = network is not None and caller.may_touch(network.project_id)
-        policy.require_network_owner(action, port_requests.claims(item), owns=owns)
+        policy.require_network_owner(caller, action, port_requests.claims(item), owns=owns)

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from netwright.model.errors import Denied, HTTPBadRequest
+from netwright.model.errors import HTTPBadRequest
 from netwright.model.quotas import UNLIMITED, Quota
 from netwright.server.api.body import Shape
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
-from netwright.server.api.v2 import listing
+from netwright.server.api.v2 import listing, policy
 from netwright.server.api.v2.resource import given
 from netwright.server.api.v2.values import Body
 from netwright.server.commands import ResetQuota, SetQuota
@@ -96,7 +96,7 @@ class Quotas:
 
     async def _list(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
-        _require_admin(call, "get_quota")
+        policy.require_granted(call.caller, "get_quota")
         found = await call.service.reader.many(Quota, Query())
         views = [
             {"project_id": quota.id, "tenant_id": quota.id, **self._limits(quota)}
@@ -128,7 +128,7 @@ class Quotas:
 
     async def _set(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
-        _require_admin(call, "update_quota")
+        policy.require_granted(call.caller, "update_quota")
         project_id = _project(call)
         change = given(_CHANGE.decode(await call.body()).quota)
         force = bool(change.get("force"))
@@ -145,7 +145,7 @@ class Quotas:
 
     async def _reset(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
-        _require_admin(call, "delete_quota")
+        policy.require_granted(call.caller, "delete_quota")
         await call.service.commit(ResetQuota(caller=call.caller, project_id=_project(call)))
         return Reply(204)
 
@@ -163,7 +163,7 @@ def _readable(call: Call) -> str:
     listing.refuse_parameters(call.query)
     project_id = _project(call)
     if project_id != call.caller.project_id:
-        _require_admin(call, "get_quota")
+        policy.require_granted(call.caller, "get_quota")
     return project_id
 
 
@@ -175,8 +175,3 @@ def _project(call: Call) -> str:
             next=f"A project's id has at most {_PROJECT_ID_LENGTH_MAX} characters.",
         )
     return project_id
-
-
-def _require_admin(call: Call, action: str) -> None:
-    if not call.caller.is_admin:
-        raise Denied(f"rule:{action} is disallowed by policy", next="Ask an administrator.")

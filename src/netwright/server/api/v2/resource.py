@@ -51,8 +51,6 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     view_type: ClassVar[type[msgspec.Struct]]
     shown: ClassVar[How | None] = None
     """How a list's rows are made of what is stored; None: by way of the values, as `view` says."""
-    admin_only: ClassVar[frozenset[str]] = frozenset()
-    """What `view` shows to admins only, for `shown`."""
 
     @abstractmethod
     def creation(
@@ -105,7 +103,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
 
     async def list_many(self, call: Call) -> Reply:
         caller, reader = call.caller, call.service.reader
-        project_id = None if caller.is_admin else caller.project_id
+        project_id = None if caller.sees_all else caller.project_id
         request = listing.parse(self.listable, call.query, project_id)
         wanted = (attribute for attribute, _ in request.query.filters)
         policy.require_admin_to_filter(caller, self.name, wanted)
@@ -125,10 +123,15 @@ class Resource(ABC, Generic[Value, Creation, Change]):
                 self.value_type,
                 lambda found: [listing.project(self.view(caller, each), fields) for each in found],
             )
+        hidden = {
+            name
+            for name in policy.ADMIN_ONLY_SHOWN.get(self.name, ())
+            if not policy.shows(caller, self.name, name)
+        }
         names = [
             name
             for name in self.view_type.__struct_encode_fields__
-            if (not fields or name in fields) and (caller.is_admin or name not in self.admin_only)
+            if (not fields or name in fields) and name not in hidden
         ]
         return _rows(type(self), tuple(names))
 
@@ -257,7 +260,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
             value = self._owned(caller, "update", id_, sight)
             seen = given(self.view(caller, value))
             policy.require_admin_to_update(caller, self.name, given(item), seen)
-            item = self._without_admins_part(item)
+            item = self._without(item, policy.reserved(caller, "update", self.name))
         return self.change(caller, id_, item, if_match, sight)
 
     def deleting(
@@ -331,10 +334,9 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         policy.require_touchable(caller, action, self.name, value.project_id)
         return value
 
-    def _without_admins_part(self, item: Change) -> Change:
-        """What is left changes nothing now, and must not undo what an admin changes meanwhile."""
+    def _without(self, item: Change, reserved: frozenset[str]) -> Change:
+        """What is reserved changes nothing now, and must not undo what others change meanwhile."""
         names = zip(item.__struct_fields__, item.__struct_encode_fields__, strict=True)
-        reserved = policy.admins_to_update(self.name)
         return replace(item, **{field: UNSET for field, wire in names if wire in reserved})
 
     def _require_form(self, id_: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from netwright.model.errors import NotFound, SecurityGroupRuleNotFound
+from netwright.model.errors import NotFound, SecurityGroupNotFound, SecurityGroupRuleNotFound
 from netwright.model.resources import Network
 from netwright.model.security import Direction, GroupRule
 from netwright.model.security_errors import (
@@ -22,7 +22,7 @@ from netwright.server.api.body import Shape
 from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply
 from netwright.server.api.route import Call
-from netwright.server.api.v2 import listing
+from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.default_group import ensure_default
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.sight import Sight
@@ -42,7 +42,7 @@ class RuleCreation(Body, frozen=True, kw_only=True):
     port_range_min: int | _NumberOrName | None = None
     port_range_max: int | _NumberOrName | None = None
     remote_ip_prefix: Text | None = None
-    remote_group_id: Uuid | None = None
+    remote_group_id: Name | None = None
     description: Name = ""
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
@@ -180,6 +180,8 @@ def rule_view(rule: GroupRule) -> RuleView:
 
 
 def _draft(item: RuleCreation) -> RuleDraft:
+    if item.remote_group_id is not None and not values.is_uuid(item.remote_group_id):
+        raise SecurityGroupNotFound(f"Security group {item.remote_group_id} does not exist")
     return RuleDraft(
         direction=item.direction,
         ethertype=item.ethertype or "IPv4",
