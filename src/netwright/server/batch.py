@@ -80,6 +80,7 @@ from netwright.server.containers.claiming import claim
 from netwright.server.containers.commands import ClaimPort, EndClaim, LetGoOfOwners
 from netwright.server.containers.ending import end, expire, let_go
 from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
+from netwright.server.floating import decisions as floating
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.missing import MISSING, Missing, load_missing
 from netwright.server.needs import Needs
@@ -94,9 +95,13 @@ from netwright.server.ports.bindings import retry_refused
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.routing_commands import (
     AddInterface,
+    ChangeRoutes,
+    CreateFloatingIps,
     CreateRouters,
+    DeleteFloatingIp,
     DeleteRouter,
     RemoveInterface,
+    UpdateFloatingIp,
     UpdateRouter,
 )
 from netwright.server.security import decisions as security
@@ -382,6 +387,10 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     ChangeTags: tags.change,
     SetQuota: quotas.set_limits,
     ResetQuota: quotas.reset,
+    ChangeRoutes: routers.change_routes,
+    CreateFloatingIps: floating.create,
+    UpdateFloatingIp: floating.update,
+    DeleteFloatingIp: floating.delete,
     CreateRouters: routers.create,
     UpdateRouter: routers.update,
     DeleteRouter: routers.delete,

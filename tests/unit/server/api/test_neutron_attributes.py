@@ -20,6 +20,7 @@ from tests.unit.server.projects import client_of
 
 from netwright.server.api.v2 import extensions
 from netwright.server.api.v2.address_scopes import AddressScopes
+from netwright.server.api.v2.floatingips import FloatingIps
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.resource import Resource
@@ -32,7 +33,7 @@ from netwright.server.core import Core
 
 RESOURCES: tuple[Resource[Any, Any, Any], ...] = (
     *(Networks(), Subnets(), Ports(), SecurityGroups(), SecurityGroupRules()),
-    *(AddressScopes(), SubnetPools(), Routers()),
+    *(AddressScopes(), SubnetPools(), Routers(), FloatingIps()),
 )
 CORE = frozenset({"network", "subnet", "port", "subnetpool"})
 """What Neutron has without an extension; subnet pools are announced as `subnet_allocation`."""
@@ -50,6 +51,7 @@ ELSEWHERE: Mapping[str, frozenset[str]] = {
     "address_scopes": frozenset(),
     "subnetpools": _STANDARD | _TAGS,
     "routers": _STANDARD | _TAGS,
+    "floatingips": _STANDARD | _TAGS,
 }
 """Of standard attributes, tags, security groups and our own extensions."""
 
@@ -79,6 +81,7 @@ SMALLEST: Mapping[str, Mapping[str, Any]] = {
     "address_scopes": {"ip_version": 4},
     "subnetpools": {"name": "p", "prefixes": ["10.0.0.0/16"]},
     "routers": {},
+    "floatingips": {"floating_network_id": "networks"},
 }
 """What each is made of, at the least. An id is that of what was made in the collection named."""
 
@@ -177,6 +180,10 @@ async def test_defaults_are_neutrons(core: Core) -> None:
             key: made.get(value, value) if isinstance(value, str) else value
             for key, value in body.items()
         }
+        if resource.collection == "floatingips":
+            outside = {"network": {"router:external": True}}
+            path = f"/v2.0/networks/{made['networks']}"
+            assert (await client.put(path, outside)).status == 200
         answer = await client.post(resource.path, {resource.name: given})
         assert answer.status == 201, answer
         shown = answer.json[resource.name]

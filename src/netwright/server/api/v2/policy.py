@@ -16,6 +16,7 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
         "provider:segmentation_id": UNSET,
         "drift_domain": None,
         "shared": False,
+        "router:external": False,
     },
     "subnet": {},
     "port": {"binding:host_id": UNSET, "binding:profile": UNSET},
@@ -23,7 +24,8 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     "security_group_rule": {},
     "address_scope": {"shared": False},
     "subnetpool": {"shared": False, "is_default": False},
-    "router": {},
+    "router": {},  # of its gateway, more than the network: see `routers`
+    "floatingip": {"floating_ip_address": None},
 }
 
 # What only admins see, so only they may ask which ones have it.
@@ -42,6 +44,7 @@ ADMIN_ONLY_FILTERS = {
     "address_scope": frozenset[str](),
     "subnetpool": frozenset[str](),
     "router": frozenset[str](),
+    "floatingip": frozenset[str](),
 }
 
 # Attributes by which a port could pass for another in a network that is shared with it.
@@ -106,6 +109,20 @@ def require_network_owner(action: str, given: Iterable[str], *, owns: bool) -> N
     reserved = network_owners_part(given)
     if reserved and not owns:
         raise _denied(action, "port", reserved[0])
+
+
+def require_admin_of_gateway(
+    caller: Caller, action: str, given: Mapping[str, Any], standing: Mapping[str, Any]
+) -> None:
+    """Raises Denied when a router's gateway is asked to be more than in a network.
+
+    `standing` is what the caller sees of the gateway that there is.
+    """
+    if caller.is_admin:
+        return
+    for attribute in ("enable_snat", "external_fixed_ips"):
+        if attribute in given and given[attribute] != standing.get(attribute, UNSET):
+            raise _denied(action, "router", f"external_gateway_info:{attribute}")
 
 
 def require_own_project(caller: Caller, project_id: str) -> None:
