@@ -99,7 +99,7 @@ async def test_without_a_data_plane_it_is_in_error(one: Scene) -> None:
 
 
 async def test_its_address_may_be_chosen_by_admins(one: Scene) -> None:
-    wish = {"floating_ip_address": "203.0.113.12"}
+    wish: dict[str, Any] = {"floating_ip_address": "203.0.113.12"}
     assert said(await one.floating(**wish)) == (403, "PolicyNotAuthorized")
     answer = await one.floating(one.admin, project_id="owner", subnet_id=one.subnet, **wish)
     assert answer.json["floatingip"]["floating_ip_address"] == "203.0.113.12"

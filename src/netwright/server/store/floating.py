@@ -35,7 +35,10 @@ async def load_floating(tx: Transaction, world: World, needs: Needs) -> None:
     ports = set(needs.floating_ports)
     if needs.deletes or needs.floating_routers:
         ports.update(port.id for port in world.ports.values())
-    await load_floating_of(tx, world, ports, needs.floating_routers)
+    routers = {id_: world.of(Router).loaded(id_) for id_ in needs.floating_routers}
+    led_in = {id_ for id_, router in routers.items() if router is not None and router.gateway}
+    await load_floating_of(tx, world, ports, led_in)
+    world.floating.of_routers |= routers.keys()  # without a gateway there are none
     await _load_holders(tx, world)
     await _load_routers_to(tx, world, needs.floating_targets)
     await _count_outside(tx, world, needs.internal_networks)

@@ -65,6 +65,10 @@ DEVIATIONS: Mapping[tuple[str, str], tuple[frozenset[str], str]] = {
         frozenset({"default"}),
         "0 asks for the default, which is shown then, as ML2 does",
     ),
+    ("floatingips", "floating_ip_address"): (
+        frozenset({"default"}),
+        "null asks for any address, and which it is is shown then, as in Neutron",
+    ),
     ("ports", "network_id"): (
         frozenset({"require"}),
         "a port may name labels of networks instead (network-labels)",
