@@ -178,7 +178,9 @@ async def test_what_a_project_may_say_of_its_gateway(core: Core, one: Scene) -> 
     wanted = {"external_gateway_info": {"network_id": hidden}}
     assert said(await one.owner.put(path, {"router": wanted})) == (404, "NetworkNotFound")
     other = client_of(core, "other")
-    assert (await other.put(path, {"router": plain})).status == 404
+    for more in ({}, {"enable_snat": False}):
+        wanted = {"external_gateway_info": {"network_id": one.outside, **more}}
+        assert said(await other.put(path, {"router": wanted})) == (404, "RouterNotFound")
 
 
 async def test_routes_lead_over_the_gateway_too(one: Scene) -> None:

@@ -184,8 +184,9 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
         if_match: int | None,
         sight: Sight[Router],
     ) -> Command:
-        if not caller.is_admin and (router := sight.values.get(id_)) is not None:
-            item = _without_admins_part(caller, item, router)
+        self.require_touchable(caller, "update", id_, sight)
+        if not caller.is_admin:
+            item = _without_admins_part(caller, item, sight.values[id_])
         return super().changing(caller, id_, item, if_match, sight)
 
     def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
