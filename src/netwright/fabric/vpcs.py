@@ -2,6 +2,7 @@
 
     router's interfaces ─ in fabric networks ─▶ anycast gateways, in the VPC's VRF on the leaves
                         ─ in provider networks ─▶ ways out: the border has the address there
+    router's gateway    ─ without SNAT ─▶ a way out; with it: refused, since no border translates
 
 Of two that want the same (a network, a prefix) the older router, and of one router the interface
 that is named first, has it; the other is refused by itself.
@@ -99,7 +100,8 @@ class _Vpc:
     def sort_out(self, taken: Mapping[str, str]) -> None:
         """Tell interfaces in fabric networks from those in others; `taken` are other VPCs'."""
         prefixes = Prefixes()
-        for interface in self._router.interfaces:
+        self._look_at_the_gateway()
+        for interface in (*self._router.interfaces, *self._router.outer):
             network = self._intent.networks.get(interface.network_id)
             if network is None:
                 self._refuse(
@@ -111,6 +113,14 @@ class _Vpc:
             is_fabric = network.segment.network_type is NetworkType.VXLAN
             if (is_fabric and network.id not in self._usable) or not network.admin_state_up:
                 continue  # the network says why
+            if is_fabric and interface in self._router.outer:
+                self._refuse(
+                    RefusalCode.NO_WAY_OUT,
+                    f"its gateway is in {called(network)}, a fabric network, which no border leads "
+                    "out of",
+                    network.id,
+                )
+                continue
             if is_fabric and network.id in taken:
                 self._refuse(
                     RefusalCode.NETWORK_TAKEN,
@@ -129,6 +139,18 @@ class _Vpc:
                 continue
             side = self.inside if is_fabric else self._outside
             side.setdefault(network.id, []).append(interface)
+
+    def _look_at_the_gateway(self) -> None:
+        """Tell that one with SNAT leads nowhere (law 11)."""
+        gateway = self._router.gateway
+        if gateway is not None and gateway.enable_snat:
+            self._refuse(
+                RefusalCode.NO_NAT,
+                f"its gateway in network {gateway.network_id} is to translate sources "
+                "(enable_snat), and no border does: openstack router set --disable-snat has its "
+                "subnets routed there as they are",
+                gateway.network_id,
+            )
 
     def vpc(self, name: str) -> Vpc | None:
         """None when there is nothing to route, or no way to."""

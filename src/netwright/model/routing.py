@@ -62,6 +62,12 @@ class Router(Value, frozen=True, kw_only=True):
     created_at: float = 0.0
     updated_at: float = 0.0
 
+    @property
+    def outer(self) -> tuple[RouterInterface, ...]:
+        """Its gateway's addresses, where it routes by them without translating sources."""
+        gateway = self.gateway
+        return () if gateway is None or gateway.enable_snat else gateway.addresses
+
 
 class FloatingStatus(StrEnum):
     """Whether packets to a floating address reach its port, in the API's words.

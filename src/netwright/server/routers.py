@@ -19,7 +19,7 @@ from netwright.server.commands import Caller
 from netwright.server.each import each
 from netwright.server.gateways import with_gateway, without_gateway
 from netwright.server.networks import check_revision
-from netwright.server.overlay.transit import release_vni
+from netwright.server.overlay.transit import release_vni, with_transit
 from netwright.server.routing_commands import (
     ChangeRoutes,
     CreateRouters,
@@ -51,6 +51,8 @@ def update(world: World, command: UpdateRouter) -> tuple[Router, ...]:
     if after == router:
         return (router,)
     _check_routes(router, after)
+    if after.outer != router.outer:
+        after = with_transit(world, after)
     return (touched(world, after),)
 
 

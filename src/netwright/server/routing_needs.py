@@ -31,6 +31,7 @@ def update_router(needs: Needs, command: UpdateRouter) -> None:
         return
     _gateway_goes(needs, command.id)
     if command.gateway is not None:
+        needs.transit = True
         need_port(needs, gateway_draft(command.id, command.gateway))
 
 

@@ -19,8 +19,8 @@ from netwright.fabric.config import Route
 from netwright.fabric.intent import Intent
 from netwright.fabric.plan import plan
 from netwright.fabric.refusals import RefusalCode
-from netwright.model.resources import HostRoute
-from netwright.model.routing import Router
+from netwright.model.resources import HostRoute, Network
+from netwright.model.routing import Router, RouterGateway
 from netwright.model.topology import Capacities, Gateway, Irb
 
 NET = network(1)
@@ -68,6 +68,39 @@ def test_the_way_out_is_on_one_border_and_the_other_has_the_vrf_ready() -> None:
     moved = plan(outward(LEADING_OUT, drained=["border1"])).switches
     assert not moved["border1"].gateways
     assert list(moved["border2"].gateways) == ["up0.100@vpc-00000001aaa"]
+
+
+def gated(network: Network = OUT, *, snat: bool) -> Router:
+    """With its gateway there in place of an interface."""
+    outer = RouterGateway(
+        network_id=network.id,
+        port_id="g",
+        enable_snat=snat,
+        addresses=(replace(interface(OUTSIDE, "192.0.2.9"), network_id=network.id),),
+    )
+    return replace(router(1, interface(INSIDE, "10.1.0.1"), vni=9001), gateway=outer)
+
+
+def test_a_gateway_that_translates_nothing_is_a_way_out() -> None:
+    by_interface, by_gateway = plan(outward(LEADING_OUT)), plan(outward(gated(snat=False)))
+    assert by_gateway.switches == by_interface.switches
+    assert not by_gateway.refusals
+
+
+def test_a_gateway_that_should_translate_is_refused_and_the_networks_stay_routed() -> None:
+    planned = plan(outward(gated(snat=True)))
+    assert refused(planned) == [RefusalCode.NO_NAT]
+    assert "--disable-snat" in planned.refusals[0].words
+    assert planned.switches["leaf1"].segments[1001].gateway is not None
+    assert not planned.switches["border1"].gateways
+    assert not planned.switches["core1"].routes
+
+
+def test_a_gateway_in_a_fabric_network_leads_nowhere() -> None:
+    outer = network(2)
+    wanted = outward(gated(outer, snat=False))
+    planned = plan(replace(wanted, networks={**wanted.networks, outer.id: outer}))
+    assert refused(planned) == [RefusalCode.NO_WAY_OUT]
 
 
 def test_two_ways_out_are_two_gateways_and_one_default_route() -> None:
