@@ -521,7 +521,7 @@ EXPECTED: dict[str, Cost] = {
     "POST /v1/hosts/{name}/credential": Cost(_host("/credential"), 0, 0),
     "POST /v1/reports": Cost(_reports, 17, 13),
     "GET /v1/ports/{id}/history": Cost(_history, 1, 1),
-    "GET /v1/ports/{id}/explain": Cost(_explain, 5, 5),
+    "GET /v1/ports/{id}/explain": Cost(_explain, 6, 6),
     "POST /v1/leases/{name}": Cost(_of("/v1/leases/l", {"holder": "x", "ttl_s": 9}), 1, 1),
     "GET /v1/leases/{name}": Cost(_held_lease, 1, 1),
     "POST /v1/fabric/reports": Cost(_fabric_reports, 17, 15),

@@ -94,8 +94,13 @@ async def test_it_is_associated_moved_and_disassociated(one: Scene) -> None:
     assert same["revision_number"] == again["revision_number"]
 
 
-async def test_without_a_data_plane_it_is_in_error(one: Scene) -> None:
-    assert (await floating(one, port_id=one.port))["status"] == "ERROR"
+async def test_without_a_data_plane_it_is_in_error_and_its_port_says_why(one: Scene) -> None:
+    made_one = await floating(one, port_id=one.port)
+    assert made_one["status"] == "ERROR"
+    for client in (one.owner, one.admin):
+        said = (await client.get(f"/v1/ports/{one.port}/explain")).json["text"]
+        address = made_one["floating_ip_address"]
+        assert f"Its floating IP {address} does not lead to it: no border translates" in said
 
 
 async def test_its_address_may_be_chosen_by_admins(one: Scene) -> None:
