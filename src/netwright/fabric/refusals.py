@@ -17,7 +17,6 @@ class RefusalCode(StrEnum):
     NO_VNI = "no_vni"
     NO_MAC = "no_mac"
     NO_WAY_OUT = "no_way_out"
-    NO_NAT = "no_nat"
     VLAN_TAKEN = "vlan_taken"
     VNI_TAKEN = "vni_taken"
     INTERFACE_TAKEN = "interface_taken"

@@ -64,16 +64,15 @@ class Router(Value, frozen=True, kw_only=True):
 
     @property
     def outer(self) -> tuple[RouterInterface, ...]:
-        """Its gateway's addresses, where it routes by them without translating sources."""
-        gateway = self.gateway
-        return () if gateway is None or gateway.enable_snat else gateway.addresses
+        """Its gateway's addresses."""
+        return () if self.gateway is None else self.gateway.addresses
 
 
 class FloatingStatus(StrEnum):
     """Whether packets to a floating address reach its port, in the API's words.
 
-    down ──associated──▶ error    no border translates addresses yet, and `cause` says so
-         ◀─disassociated─┘
+    down ─read back on a border─▶ active
+         ─no border can─────────▶ error     `cause` says why, and why one that leads is down
     """
 
     ACTIVE = "ACTIVE"

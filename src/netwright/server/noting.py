@@ -9,6 +9,7 @@ from netwright.ipam.addresses import from_text
 from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
+from netwright.model.routing import FloatingIp
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.segments import is_whole, segment_key
 from netwright.model.wire import Kind
@@ -337,6 +338,7 @@ def _fabric_reports(needs: Needs, command: ApplyFabricReports) -> None:
     needs.linked.update(report.end for report in reports.links)
     needs.hosts.update(report.host for report in reports.fences)
     needs.ports.update(report.port_id for report in reports.fences)
+    needs.plain[FloatingIp].update(report.id for report in reports.floating)
 
 
 def _ask_fabric(needs: Needs, command: AskFabric) -> None:

@@ -67,6 +67,7 @@ def _floating_target(needs: Needs, port_id: str) -> None:
     needs.ports.add(port_id)
     needs.floating_ports.add(port_id)
     needs.floating_targets.add(port_id)
+    needs.inventory = True
 
 
 def delete_floating(needs: Needs, command: DeleteFloatingIp) -> None:

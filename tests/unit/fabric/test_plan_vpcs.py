@@ -15,12 +15,12 @@ from tests.doubles.fabrics import (
     topology,
 )
 
-from netwright.fabric.config import Route
+from netwright.fabric.config import Nat, Route
 from netwright.fabric.intent import Intent
-from netwright.fabric.plan import plan
+from netwright.fabric.plan import Planner, plan
 from netwright.fabric.refusals import RefusalCode
 from netwright.model.resources import HostRoute, Network
-from netwright.model.routing import Router, RouterGateway
+from netwright.model.routing import FloatingIp, Router, RouterGateway
 from netwright.model.topology import Capacities, Gateway, Irb
 
 NET = network(1)
@@ -87,13 +87,32 @@ def test_a_gateway_that_translates_nothing_is_a_way_out() -> None:
     assert not by_gateway.refusals
 
 
-def test_a_gateway_that_should_translate_is_refused_and_the_networks_stay_routed() -> None:
+def test_a_gateway_translates_sources_and_the_core_has_no_way_back() -> None:
     planned = plan(outward(gated(snat=True)))
-    assert refused(planned) == [RefusalCode.NO_NAT]
-    assert "--disable-snat" in planned.refusals[0].words
-    assert planned.switches["leaf1"].segments[1001].gateway is not None
-    assert not planned.switches["border1"].gateways
+    (gateway,) = planned.switches["border1"].gateways.values()
+    assert gateway.nat == Nat(address="192.0.2.9", sources=True, inside=("10.1.0.0/24",))
+    assert gateway.addresses == ("192.0.2.9/24",)
     assert not planned.switches["core1"].routes
+    assert not planned.refusals
+
+
+def test_floating_ips_are_addresses_of_the_gateway_and_stand_for_others() -> None:
+    router = gated(snat=False)
+    floating = FloatingIp(
+        id="f", project_id="p", floating_network_id=OUT.id, floating_ip_address="192.0.2.77",
+        floating_port_id="h", port_id="vm", fixed_ip_address="10.1.0.5", router_id=router.id,
+    )  # fmt: skip
+    free = replace(floating, id="g", port_id=None, fixed_ip_address=None, router_id=None)
+    planner = Planner(outward(router))
+    wanted = replace(outward(router), floating={"f": floating, "g": free})
+    assert planner.update(wanted) == {"border1"}
+    (gateway,) = planner.plan.switches["border1"].gateways.values()
+    assert gateway.nat is not None
+    assert (gateway.nat.sources, gateway.nat.floating) == (False, (("192.0.2.77", "10.1.0.5"),))
+    assert gateway.addresses == ("192.0.2.77/32", "192.0.2.9/24")
+    assert planner.plan.switches["core1"].routes == {
+        Route(destination="10.1.0.0/24", nexthop="192.0.2.9")
+    }
 
 
 def test_a_gateway_in_a_fabric_network_leads_nowhere() -> None:

@@ -23,6 +23,7 @@ from netwright.model.routing_errors import (
     FloatingIPPortAlreadyAssociated,
 )
 from netwright.model.states import PortState
+from netwright.model.topology import SwitchKind
 from netwright.server.commands import AddressWish, Caller
 from netwright.server.each import each
 from netwright.server.floating.holding import floating_draft, give_up, hold
@@ -38,9 +39,12 @@ from netwright.server.routing_commands import (
 from netwright.server.world import World
 
 NO_DATA_PLANE = (
-    "no border translates addresses: floating IPs are kept and associated, and carry no packets yet"
+    "no border translates addresses: the inventory has none that is configured from here"
 )
 """Why an associated floating IP is in error (law 11)."""
+
+NOT_YET = "no border has confirmed that it translates the address"
+"""Why it is down until the fabric controller has read it back."""
 
 
 def create(world: World, command: CreateFloatingIps) -> tuple[FloatingIp, ...]:
@@ -142,14 +146,18 @@ def _associated(
         raise PortNotFound(f"Port {port_id} could not be found.")
     fixed = _fixed_ip(port, fixed_ip)
     _require_single(world, floating, port, fixed)
+    led = (floating.port_id, floating.fixed_ip_address) == (port.id, fixed.ip_address)
     router = _router_to(world, floating, port, fixed)
+    if led and floating.router_id == router.id:
+        return floating
+    has_border = _has_border(world)
     return replace(
         floating,
         port_id=port.id,
         fixed_ip_address=fixed.ip_address,
         router_id=router.id,
-        status=FloatingStatus.ERROR,
-        cause=NO_DATA_PLANE,
+        status=FloatingStatus.DOWN if has_border else FloatingStatus.ERROR,
+        cause=NOT_YET if has_border else NO_DATA_PLANE,
     )
 
 
@@ -165,6 +173,13 @@ def _require_single(world: World, floating: FloatingIp, port: Port, fixed: Fixed
                 f"has a floating IP on external network {floating.floating_network_id}.",
                 next=f"take the other off it first: openstack floating ip list --port {port.id}",
             )
+
+
+def _has_border(world: World) -> bool:
+    """Whether the fabric controller has a border to translate addresses on."""
+    inventory = world.fabric.inventory
+    switches = () if inventory is None else inventory.topology.switches
+    return any(each.kind is SwitchKind.BORDER and each.driver for each in switches)
 
 
 def _fixed_ip(port: Port, wanted: str | None) -> FixedIp:

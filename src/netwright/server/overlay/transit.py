@@ -1,7 +1,7 @@
 """VPCs' transit VNIs (L3VNIs): which router needs one, and which it gets.
 
 One is needed for symmetric routing between networks (RFC 9135), and by a VPC with interfaces, or a
-gateway that translates nothing, in a provider network and in the fabric's: they meet at the border.
+gateway, in a provider network and with interfaces in the fabric's: they meet at the border.
 It is the router's until that is deleted, and no network's meanwhile.
 """
 

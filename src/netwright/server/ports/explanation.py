@@ -111,7 +111,7 @@ def misled(floating: Iterable[FloatingIp]) -> Iterator[Wait]:
             yield Wait(
                 what=f"Its floating IP {address} does not lead to it: {each.cause}",
                 since=each.updated_at,
-                next="reach it by its own address, over a gateway with --disable-snat",
+                next="netwright fabric status says how the borders stand",
             )
 
 
