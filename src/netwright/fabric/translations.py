@@ -2,12 +2,13 @@
 
 planned on a border, and read back there as planned   ─▶ up
 planned, and the border lacks it or does not answer   ─▶ down, which and why
-planned nowhere                                       ─▶ refused: the router's refusal, or no border
+planned nowhere, or refused by the border             ─▶ refused: the router's refusal, or no border
 """
 
 from collections.abc import Iterable, Mapping
 
 from netwright.fabric.config import SwitchConfig, VlanGateway
+from netwright.fabric.elements import ElementKey
 from netwright.fabric.refusals import Refusal
 from netwright.fabric.views import View
 from netwright.fabric.words import contrast
@@ -70,6 +71,8 @@ def _standing(
     actual = view.actual.config.gateways.get(gateway.key)
     if actual == gateway:
         return ReportStatus.UP, ""
+    if refusal := view.refusals.get(ElementKey(VlanGateway, gateway.key)):
+        return ReportStatus.REFUSED, refusal
     if actual is None:
         return ReportStatus.DOWN, f"border {switch} has no gateway {gateway.key} yet"
     return ReportStatus.DOWN, f"border {switch}, {gateway.key}: {contrast(actual, gateway)}"

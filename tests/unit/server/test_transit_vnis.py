@@ -69,13 +69,13 @@ def gateway(store: Store, router: str, *, snat: bool) -> None:
     store.do(UpdateRouter(caller=ADMIN, id=router, gateway=wish))
 
 
-def test_a_gateway_that_translates_nothing_needs_a_vni(store: Store) -> None:
+@pytest.mark.parametrize("snat", [True, False])
+def test_a_gateway_beside_the_fabric_needs_a_vni(store: Store, snat: bool) -> None:  # noqa: FBT001
     enter(store, "r1", "red")
-    gateway(store, "r1", snat=True)
     assert of(store, "r1").vni is None
-    gateway(store, "r1", snat=False)
+    gateway(store, "r1", snat=snat)
     assert of(store, "r1").vni in {9000, 9001}
-    gateway(store, "r2", snat=False)
+    gateway(store, "r2", snat=snat)
     assert of(store, "r2").vni is None
     enter(store, "r2", "blue")
     assert of(store, "r2").vni in {9000, 9001}
