@@ -7,7 +7,6 @@ changed to while its instances stay.
 import json
 import os
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
 from netwright.lab.state import Lab
 from netwright.lab.topology import topology_of
 from netwright.model.operations import Action
-from netwright.model.routing import ROUTER_INTERFACE
 from netwright.model.topology import Irb
 
 pytestmark = pytest.mark.lab
@@ -260,51 +258,6 @@ def test_bare_metal_is_bound_by_its_link(scene: Scene) -> None:
     assert fabric_state.vlans_at(scene.lab, "leaf4", "metal1-eth0") == {0}
 
 
-def test_a_gateway_that_translates_nothing_is_a_way_out_too(populated: Scene) -> None:
-    """In place of the interface in blue: by both versions, both ways, over the border."""
-    scene, blue = populated, str(populated.nova.network("blue")["id"])
-    scene.nova.ask(lambda client: gateway_for_interface(client, scene.vpcs[0], blue))
-    for version in (4, 6):
-        answers = [
-            eventually(partial(scene.answers, *pair, version), WAIT_S)
-            for pair in (("web1", "old"), ("old", "web1"))
-        ]
-        assert answers == [True, True], version
-    seen = sightings.ping_sightings(scene.lab, scene.place("web1"), scene.address("old"))
-    assert {"border1", "core1"} <= {one.place for one in seen}
-
-
-def test_a_border_translates_sources_and_floating_ips(populated: Scene) -> None:
-    """With SNAT nobody outside finds the inner address; the floating IP leads to it, and shows."""
-    scene, lab = populated, populated.lab
-    blue = str(scene.nova.network("blue")["id"])
-    gateway = {"external_gateway_info": {"network_id": blue, "enable_snat": True}}
-    change = (Collection.ROUTERS, scene.vpcs[0], gateway)
-    scene.nova.ask(lambda client: Networking(client).update(*change))
-    web1, web3, old = (scene.address(name) for name in ("web1", "web3", "old"))
-    wish = {"floating_network_id": blue, "port_id": scene.made["web1"].port["id"]}
-    made = scene.nova.ask(lambda client: Networking(client).create(Collection.FLOATING_IPS, wish))
-    outer = str(made["floating_ip_address"])
-
-    def status() -> str:
-        path = (Collection.FLOATING_IPS, str(made["id"]))
-        return str(scene.nova.ask(lambda client: Networking(client).show(*path))["status"])
-
-    assert eventually(lambda: status() == "ACTIVE", WAIT_S), status()
-
-    def answers(source: str, address: str) -> bool:
-        place = scene.place(source)
-        pinged = probe.ping(lab, place, address, count=PINGS, patience_s=probe.ANSWERS_S)
-        return pinged.lost == 0
-
-    for source, address in (("old", outer), ("web3", old), ("web1", old), ("web3", outer)):
-        assert eventually(partial(answers, source, address), WAIT_S), (source, address)
-    lost = probe.ping(lab, scene.place("old"), web3, count=PINGS, patience_s=probe.REPLY_TIMEOUT_S)
-    assert lost.lost == PINGS, f"the core has no way to {web3}, nor to {web1}"
-    free = (Collection.FLOATING_IPS, str(made["id"]))
-    scene.nova.ask(lambda client: Networking(client).delete(*free))
-
-
 def test_what_is_deleted_leaves_no_trace_on_any_switch(populated: Scene) -> None:
     """Ports, VPCs, networks: VRFs, VNIs, VLANs and routes go, the fabric itself stays."""
     scene, lab = populated, populated.lab
@@ -345,21 +298,10 @@ def spaces(lab: Lab, node: str) -> list[str]:
     return processes.run(lab.namespace(node), [*inside, "ls", "/run/netns"]).split()
 
 
-async def gateway_for_interface(client: Client, router: str, network: str) -> None:
-    """Have the router leave a provider network and have its gateway there, without SNAT."""
-    api = Networking(client)
-    (port,) = await api.list(Collection.PORTS, {"device_id": router, "network_id": network})
-    await api.remove_router_interface(router, {"port_id": port["id"]})
-    await api.update(Collection.NETWORKS, network, {"router:external": True})
-    gateway = {"network_id": network, "enable_snat": False}
-    await api.update(Collection.ROUTERS, router, {"external_gateway_info": gateway})
-
-
 async def delete_all(client: Client, routers: list[str]) -> None:
     api = Networking(client)
     for router in routers:
-        interfaces = {"device_id": router, "device_owner": ROUTER_INTERFACE}
-        for port in await api.list(Collection.PORTS, interfaces):
+        for port in await api.list(Collection.PORTS, {"device_id": router}):
             await api.remove_router_interface(router, {"port_id": port["id"]})
         await api.delete(Collection.ROUTERS, router)
     for network in await api.list(Collection.NETWORKS):
