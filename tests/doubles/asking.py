@@ -10,7 +10,7 @@ from tests.unit.server.test_shared_database import ADMIN, network
 
 from netwright.model.addressing import SubnetPool
 from netwright.model.resources import Port, Subnet
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import Direction, SecurityGroup, SecurityGroupRule
 from netwright.model.wire import Kind, ReportStatus
 from netwright.server.addressing_commands import (
@@ -47,10 +47,16 @@ from netwright.server.commands import (
 from netwright.server.counted import COUNTED
 from netwright.server.routing_commands import (
     AddInterface,
+    CreateFloatingIps,
     CreateRouters,
+    DeleteFloatingIp,
     DeleteRouter,
+    FloatingIpDraft,
+    GatewayWish,
     RemoveInterface,
     RouterDraft,
+    UpdateFloatingIp,
+    UpdateRouter,
 )
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
@@ -75,6 +81,7 @@ class Asking:
         self.subnets: list[Subnet] = []
         self.routers: list[Router] = []
         self.pools: list[SubnetPool] = []
+        self.floating: list[FloatingIp] = []
         self._ways: list[tuple[int, Callable[[], Command]]] = [
             (24, self._create_ports), (8, self._delete), (10, self._change), (6, self._bind),
             (5, self._prepare), (5, self._activate), (3, self._delete_binding), (8, self._report),
@@ -83,7 +90,8 @@ class Asking:
             (3, self._subnet), (3, self._delete_subnet), (2, self._gateway), (2, self._network),
             (1, self._delete_network), (2, self._router), (5, self._add_interface),
             (4, self._remove_interface), (1, self._delete_router), (2, self._pool),
-            (3, self._rescope), (1, self._delete_pool), (4, self._tags),
+            (3, self._rescope), (1, self._delete_pool), (4, self._tags), (4, self._outer),
+            (4, self._floating), (3, self._lead), (2, self._delete_floating),
             (3, self._together), (2, self._reset),
         ]  # fmt: skip
 
@@ -276,6 +284,36 @@ class Asking:
 
     def _delete_router(self) -> Command:
         return DeleteRouter(caller=ADMIN, id=self._router_id())
+
+    def _outer(self) -> Command:
+        """A router's gateway comes, changes or goes; or the network is to be external no more."""
+        wish = GatewayWish(
+            network_id="out", new_port_id=self._id(), enable_snat=self._one((True, False))
+        )
+        gateway = self._one((wish, wish, None))
+        change = UpdateRouter(caller=ADMIN, id=self._router_id(), gateway=gateway)
+        inner = UpdateNetwork(caller=ADMIN, id="out", external=self._one((False, True, True)))
+        return self._one((change, change, change, inner))  # type: ignore[no-any-return]
+
+    def _floating(self) -> Command:
+        draft = FloatingIpDraft(
+            id=self._id(), project_id=self._project(), floating_network_id="out",
+            port_id=self._one((None, self._port_id())), new_port_id=self._id(),
+        )  # fmt: skip
+        return CreateFloatingIps(caller=ADMIN, drafts=(draft,))
+
+    def _lead(self) -> Command:
+        """To a port, as far as may be of a network with a router."""
+        routed = {each.network_id for router in self.routers for each in router.interfaces}
+        near = [port.id for port in self.ports if port.network_id in routed]
+        port_id = self._one((None, self._port_id(), self._one(near)))
+        return UpdateFloatingIp(caller=ADMIN, id=self._floating_id(), port_id=port_id)
+
+    def _delete_floating(self) -> Command:
+        return DeleteFloatingIp(caller=ADMIN, id=self._floating_id())
+
+    def _floating_id(self) -> str:
+        return str(self._one([each.id for each in self.floating]))
 
     def _pool(self) -> Command:
         prefix = self._one(("fd00::/56", "fd01::/56"))

@@ -5,6 +5,7 @@ from netwright.fabric.config import (
     AnycastGateway,
     Fenced,
     Interface,
+    Nat,
     Route,
     RouteTargets,
     Segment,
@@ -95,6 +96,12 @@ def border() -> SwitchConfig:
                 addresses=("10.101.0.9/24",),
                 mac_address="fa:16:3e:00:00:65",
                 vrf="vpc-b",
+                nat=Nat(
+                    address="10.101.0.9",
+                    sources=True,
+                    floating=(("10.101.0.77", "10.1.0.7"),),
+                    inside=("10.1.0.0/24",),
+                ),
             )
         },
         routes=frozenset(

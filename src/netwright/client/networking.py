@@ -23,6 +23,7 @@ class Collection(StrEnum):
     SUBNETS = "subnets"
     PORTS = "ports"
     ROUTERS = "routers"
+    FLOATING_IPS = "floatingips"
     SECURITY_GROUPS = "security_groups"
     SECURITY_GROUP_RULES = "security_group_rules"
 

@@ -84,6 +84,21 @@ class Interface(Value, frozen=True, kw_only=True):
     is_down: bool = False
 
 
+class Nat(Value, frozen=True, kw_only=True):
+    """What a VPC's gateway translates, of IPv4.
+
+    `floating` are outer addresses, each with the inner one that it stands for, both ways; sorted by
+    the outer. `address` is the gateway's own: what comes from `inside`, the VPC's prefixes, and has
+    no floating address, leaves with it if `sources`, and reaches the VPC's own floating addresses
+    so in any case, since the answer would find a shorter way back.
+    """
+
+    address: str
+    sources: bool
+    floating: tuple[tuple[str, str], ...] = ()
+    inside: tuple[str, ...] = ()
+
+
 class VlanGateway(Value, frozen=True, kw_only=True):
     """Addresses (with prefix length) of a core or border in a provider network's VLAN.
 
@@ -99,6 +114,7 @@ class VlanGateway(Value, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     mac_address: str | None = None
     vrf: str | None = None
+    nat: Nat | None = None
 
     @property
     def key(self) -> str:

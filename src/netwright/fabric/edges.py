@@ -107,10 +107,12 @@ class _Edges:
                 self._refuse(way, RefusalCode.NO_WAY_OUT, self._why_no_border(way.network))
                 continue
             border, interface = found
+            outer = () if way.nat is None else (f"{each}/32" for each, _ in way.nat.floating)
             gateway = msgspec.structs.replace(
-                _gateway(way.network, interface, way.addresses),
+                _gateway(way.network, interface, tuple(sorted({*way.addresses, *outer}))),
                 mac_address=way.mac_address or None,
                 vrf=way.vpc.name,
+                nat=way.nat,
             )
             self._gateways.setdefault(border, {})[gateway.key] = gateway
             self._routes.setdefault(border, set()).update(way.routes)

@@ -1,6 +1,6 @@
 """What the server tells of the fabric, as one value: the planner's only input. Pure.
 
-    Mirror (watch) ─ topology, networks, subnets, routers, attachments ─┐
+    Mirror (watch) ─ topology, networks … floating IPs, attachments    ─┐
     hosts that are fenced, with what was bound there ───────────────────┼─▶ Intent ─▶ plan
     switches that are taken out of service ─────────────────────────────┘
 
@@ -16,7 +16,7 @@ import msgspec
 
 from netwright.fabric.config import Fenced
 from netwright.model.resources import Attachment, Network, PortFence, Subnet, Value
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.states import AttachmentState
 from netwright.model.topology import Topology
 from netwright.model.wire import Kind
@@ -35,6 +35,7 @@ class Intent(Value, frozen=True, kw_only=True):
     networks: Mapping[str, Network] = {}
     subnets: Mapping[str, Subnet] = {}
     routers: Mapping[str, Router] = {}
+    floating: Mapping[str, FloatingIp] = {}
     attachments: Mapping[str, Attachment] = {}
     fences: Mapping[str, tuple[Fenced, ...]] = {}
     port_fences: Mapping[str, tuple[PortFence, ...]] = {}
@@ -46,6 +47,7 @@ PARTS: Mapping[Kind, str] = {
     Kind.NETWORK: "networks",
     Kind.SUBNET: "subnets",
     Kind.ROUTER: "routers",
+    Kind.FLOATING_IP: "floating",
     Kind.ATTACHMENT: "attachments",
 }
 """The kinds of the watch that an intent is made of, beside the topology, and where it has them."""

@@ -107,7 +107,7 @@ class Planner:
 
     def _follow_networks(self, before: Intent) -> frozenset[str]:
         """The fabric networks that are no more what they were, or whose VPC is not."""
-        if not _is_other(self._intent, before, "networks", "subnets", "routers"):
+        if not _is_other(self._intent, before, *_ROUTED):
             return frozenset()
         old, new = self._overlays, overlays.overlays(self._intent)
         kept = {
@@ -137,7 +137,7 @@ class Planner:
         return found.union(*(vpc.network_ids for vpc in vpcs.values()))
 
     def _follow_edges(self, before: Intent) -> set[str]:
-        if not _is_other(self._intent, before, "networks", "subnets", "routers", "drained"):
+        if not _is_other(self._intent, before, *_ROUTED, "drained"):
             return set()
         old = self._edges
         self._plan_edges()
@@ -246,6 +246,10 @@ class Planner:
         reached = self._reached(unlinked) if unlinked else {}
         found += [_unfenced(host) for host, leaves in reached.items() if not leaves]
         return tuple(sorted(found, key=_by_words))
+
+
+_ROUTED = ("networks", "subnets", "routers", "floating")
+"""The parts of an intent that networks, VPCs and their ways out are made of."""
 
 
 def _is_other(now: Intent, before: Intent, *parts: str) -> bool:

@@ -14,6 +14,7 @@ from netwright.model.fabric import (
     AttachmentReport,
     FabricReports,
     FenceReport,
+    FloatingReport,
     LinkReport,
     SwitchReport,
     SwitchStatus,
@@ -52,6 +53,9 @@ class Reporter:
         """What is to be said of attachments now, by `NETWORK@HOST`."""
         self.fences: Mapping[tuple[str, str], FenceReport] = {}
         """What is to be said of ports' fences, by (host, port): all that the server lacks."""
+        self.floating: Mapping[str, FloatingReport] = {}
+        """What is to be said of floating IPs, by their ids: all that the server lacks."""
+        self._floating_told: dict[str, tuple[FloatingReport, float]] = {}
         self._fences_told: dict[tuple[str, str], tuple[FenceReport, float]] = {}
         self._acknowledged: dict[str, tuple[AttachmentReport, float]] = {}
         self._switches: dict[str, SwitchReport] = {}
@@ -106,6 +110,8 @@ class Reporter:
         }
         for key in self._fences_told.keys() - self.fences.keys():
             del self._fences_told[key]
+        for id_ in self._floating_told.keys() - self.floating.keys():
+            del self._floating_told[id_]
         return sent
 
     def _due(self, held: Mapping[str, Attachment], now: float) -> FabricReports | None:
@@ -114,10 +120,11 @@ class Reporter:
             :REPORTS_MAX
         ]
         fences = tuple(islice(self._due_fences(now), REPORTS_MAX))
+        floating = tuple(islice(self._due_floating(now), REPORTS_MAX))
         switches = tuple(self._switch_news[:REPORTS_MAX])
         self._in_flight = len(switches)
         clear_at = self._clear_at if self._clear_at != self._clear_told else None
-        if not (attachments or links or fences or switches or clear_at):
+        if not (attachments or links or fences or floating or switches or clear_at):
             return None
         return FabricReports(
             token=self._token,
@@ -125,12 +132,19 @@ class Reporter:
             links=links,
             switches=switches,
             fences=fences,
+            floating=floating,
             clear_at=clear_at,
         )
 
     def _due_fences(self, now: float) -> Iterable[FenceReport]:
         for key, report in self.fences.items():
             told, at = self._fences_told.get(key, (None, 0.0))
+            if told != report or now - at >= AGAIN_S:
+                yield report
+
+    def _due_floating(self, now: float) -> Iterable[FloatingReport]:
+        for id_, report in self.floating.items():
+            told, at = self._floating_told.get(id_, (None, 0.0))
             if told != report or now - at >= AGAIN_S:
                 yield report
 
@@ -154,6 +168,8 @@ class Reporter:
             self._acknowledged[f"{report.network_id}@{report.host}"] = (report, now)
         for fence in batch.fences:
             self._fences_told[fence.host, fence.port_id] = (fence, now)
+        for floating in batch.floating:
+            self._floating_told[floating.id] = (floating, now)
         self._links_told |= {str(report.end): report for report in batch.links}
         del self._switch_news[: len(batch.switches)]
         if batch.clear_at is not None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from netwright.client.backoff import Backoff
 from netwright.client.errand import Errand
-from netwright.fabric import completeness
+from netwright.fabric import completeness, translations
 from netwright.fabric.config import EMPTY
 from netwright.fabric.fences import FenceJudge
 from netwright.fabric.isolation import Isolation, Paths
@@ -297,6 +297,9 @@ class Tenure:
                 keeper.ask(vnis)
         self._reporter.attachments = self.judge.statements
         self._reporter.fences = self._fences.statements
+        self._reporter.floating = translations.statements(
+            self._planned.told.intent.floating, fabric.wanted, fabric.views, self.refusals()
+        )
         self._reporter.clear(self._clear_at())
         self._reporting.wake()
         times = [at for at in (self.judge.next_at(), self._fences.next_at()) if at is not None]

@@ -2,22 +2,23 @@
 
     router's interfaces ─ in fabric networks ─▶ anycast gateways, in the VPC's VRF on the leaves
                         ─ in provider networks ─▶ ways out: the border has the address there
+    router's gateway, floating IPs ─▶ a way out with what the border translates there (IPv4)
 
 Of two that want the same (a network, a prefix) the older router, and of one router the interface
 that is named first, has it; the other is refused by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from netwright.fabric import naming
-from netwright.fabric.config import AnycastGateway, Route, RouteTargets
+from netwright.fabric.config import AnycastGateway, Nat, Route, RouteTargets
 from netwright.fabric.intent import Intent
 from netwright.fabric.naming import age
 from netwright.fabric.prefixes import Prefixes, contains, with_length
 from netwright.fabric.refusals import Refusal, RefusalCode, called
 from netwright.model.resources import HostRoute, Network, NetworkType, Value
-from netwright.model.routing import Router, RouterInterface
+from netwright.model.routing import FloatingIp, Router, RouterInterface
 from netwright.model.topology import Irb
 
 NO_TARGETS = RouteTargets(imports=(), exports=())
@@ -45,7 +46,8 @@ class Vpc(Value, frozen=True, kw_only=True):
 class WayOut(Value, frozen=True, kw_only=True):
     """A VPC's place in a provider network: its address there, and where to go from it.
 
-    `inside` are the VPC's own prefixes, which the provider's gateway reaches by `addresses`.
+    `inside` are those of the VPC's own prefixes that the provider's gateway reaches by `addresses`:
+    not those whose sources are translated.
     """
 
     vpc: Vpc
@@ -54,6 +56,7 @@ class WayOut(Value, frozen=True, kw_only=True):
     mac_address: str
     routes: tuple[Route, ...]
     inside: tuple[str, ...]
+    nat: Nat | None = None
 
 
 class Vpcs(NamedTuple):
@@ -70,10 +73,14 @@ def vpcs(intent: Intent, usable: Mapping[str, Network], robbed: Mapping[str, str
     gateways: dict[str, tuple[Vpc, AnycastGateway | None]] = {}
     ways_out: list[WayOut] = []
     refusals: list[Refusal] = []
+    led_in: dict[str, list[FloatingIp]] = {}
+    for each in intent.floating.values():
+        if each.router_id is not None:
+            led_in.setdefault(each.router_id, []).append(each)
     for router in sorted(intent.routers.values(), key=age):
         if not router.admin_state_up or not router.interfaces:
             continue
-        made = _Vpc(intent, usable, router, robbed.get(router.id))
+        made = _Vpc(intent, usable, router, robbed.get(router.id), led_in.get(router.id, ()))
         made.sort_out(gateways)
         if vpc := made.vpc(names[router.id]):
             gateways |= {network: (vpc, made.gateway(network)) for network in made.inside}
@@ -86,8 +93,14 @@ class _Vpc:
     """One router on its way to a VPC: its interfaces by network, and what is refused of them."""
 
     def __init__(
-        self, intent: Intent, usable: Mapping[str, Network], router: Router, robbed: str | None
+        self,
+        intent: Intent,
+        usable: Mapping[str, Network],
+        router: Router,
+        robbed: str | None,
+        floating: Sequence[FloatingIp],
     ) -> None:
+        self._floating = floating
         self._intent, self._usable, self._router = intent, usable, router
         self._l3vni = None if robbed else router.vni
         self._why_no_vni = robbed or "it needs a transit VNI, and the server has given it none"
@@ -99,7 +112,7 @@ class _Vpc:
     def sort_out(self, taken: Mapping[str, tuple[Vpc, AnycastGateway | None]]) -> None:
         """Tell interfaces in fabric networks from those in others; `taken` are other VPCs'."""
         prefixes = Prefixes()
-        for interface in self._router.interfaces:
+        for interface in (*self._router.outer, *self._router.interfaces):
             network = self._intent.networks.get(interface.network_id)
             if network is None:
                 self._refuse(
@@ -111,6 +124,14 @@ class _Vpc:
             is_fabric = network.segment.network_type is NetworkType.VXLAN
             if (is_fabric and network.id not in self._usable) or not network.admin_state_up:
                 continue  # the network says why
+            if is_fabric and interface in self._router.outer:
+                self._refuse(
+                    RefusalCode.NO_WAY_OUT,
+                    f"its gateway is in {called(network)}, a fabric network, which no border leads "
+                    "out of",
+                    network.id,
+                )
+                continue
             if is_fabric and network.id in taken:
                 self._refuse(
                     RefusalCode.NETWORK_TAKEN,
@@ -200,6 +221,7 @@ class _Vpc:
                 for each in self._router.routes
                 if _towards(each, {network_id: interfaces}) == network_id
             ]
+            nat = self._nat(network_id, inside)
             found.append(
                 WayOut(
                     vpc=vpc,
@@ -210,11 +232,32 @@ class _Vpc:
                         Route(destination=each.destination, nexthop=each.nexthop, vrf=vpc.name)
                         for each in routes
                     ),
-                    inside=inside,
+                    inside=inside if nat is None or not nat.sources else _ipv6(inside),
+                    nat=nat,
                 )
             )
         self._tell_of_lost_routes()
         return found
+
+    def _nat(self, network_id: str, inside: tuple[str, ...]) -> Nat | None:
+        """What is translated where the router's gateway is; IPv6 is routed as it is."""
+        gateway = self._router.gateway
+        if gateway is None or gateway.network_id != network_id:
+            return None
+        own = [each.ip_address for each in gateway.addresses if ":" not in each.ip_address]
+        floating = sorted(
+            (each.floating_ip_address, each.fixed_ip_address)
+            for each in self._floating
+            if each.floating_network_id == network_id and each.fixed_ip_address is not None
+        )
+        if not own or not (gateway.enable_snat or floating):
+            return None
+        return Nat(
+            address=own[0],
+            sources=gateway.enable_snat,
+            floating=tuple(floating),
+            inside=tuple(each for each in inside if ":" not in each),
+        )
 
     def _providers_gateways(self, interfaces: list[RouterInterface]) -> dict[str, str]:
         """The gateways of the provider's subnets that the VPC is in → the default route's name."""
@@ -262,6 +305,10 @@ def _towards(route: HostRoute, interfaces: Mapping[str, list[RouterInterface]]) 
 
 def _addresses(interfaces: list[RouterInterface]) -> tuple[str, ...]:
     return tuple(sorted({with_length(each.ip_address, each.cidr) for each in interfaces}))
+
+
+def _ipv6(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in prefixes if ":" in each)
 
 
 def _mac(interfaces: list[RouterInterface]) -> str:

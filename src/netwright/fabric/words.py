@@ -15,6 +15,7 @@ from netwright.fabric.config import (
     AnycastGateway,
     Fenced,
     Interface,
+    Nat,
     Route,
     RouteTargets,
     Segment,
@@ -114,6 +115,7 @@ def _traits(element: Element) -> Iterator[tuple[str, str]]:
             yield from _maybe("VLAN", element.vlan)
             yield from _maybe("addresses", " ".join(element.addresses))
             yield from _maybe("MAC", element.mac_address)
+            yield from _translated(element.nat)
         case Route():
             yield "by", element.nexthop
 
@@ -144,6 +146,15 @@ def _targets(targets: RouteTargets) -> Iterator[tuple[str, str]]:
 
 def _gateway(gateway: AnycastGateway | None) -> str:
     return "" if gateway is None else f"{' '.join(gateway.addresses)} ({gateway.mac_address})"
+
+
+def _translated(nat: Nat | None) -> Iterator[tuple[str, str]]:
+    if nat is None:
+        return
+    yield "sources as" if nat.sources else "hairpins as", nat.address
+    yield from _maybe("of", " ".join(nat.inside))
+    for outer, inner in nat.floating:
+        yield f"floating {outer} → {inner}", ""
 
 
 def _dropped(fenced: Fenced) -> str:

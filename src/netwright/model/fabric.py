@@ -19,6 +19,7 @@ WATCHED = (
     Kind.NETWORK,
     Kind.SUBNET,
     Kind.ROUTER,
+    Kind.FLOATING_IP,
     Kind.ATTACHMENT,
     Kind.HOST,
     Kind.OPERATION,
@@ -90,6 +91,19 @@ class FenceReport(Message, frozen=True, kw_only=True):
     cause: str = ""
 
 
+class FloatingReport(Message, frozen=True, kw_only=True):
+    """What the controller found of a floating IP that leads to this address of a port.
+
+    `up`: read back on a border. `refused`: none can translate it, for the cause.
+    """
+
+    id: Name
+    port_id: Name
+    fixed_ip_address: Name
+    status: ReportStatus
+    cause: str = ""
+
+
 class FabricReports(Message, frozen=True, kw_only=True, omit_defaults=True):
     """`POST /v1/fabric/reports`: what changed since the last, in one request.
 
@@ -102,6 +116,7 @@ class FabricReports(Message, frozen=True, kw_only=True, omit_defaults=True):
     links: tuple[LinkReport, ...] = ()
     switches: tuple[SwitchReport, ...] = ()
     fences: tuple[FenceReport, ...] = ()
+    floating: tuple[FloatingReport, ...] = ()
     clear_at: str | None = None
 
 

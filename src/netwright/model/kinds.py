@@ -9,7 +9,7 @@ from netwright.model.fabric import SwitchState
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.topology import Topology
 from netwright.model.wire import Kind
@@ -27,6 +27,7 @@ VALUE_OF: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.ADDRESS_SCOPE: AddressScope,
     Kind.SUBNET_POOL: SubnetPool,
     Kind.ROUTER: Router,
+    Kind.FLOATING_IP: FloatingIp,
     Kind.TOPOLOGY: Topology,
     Kind.SWITCH: SwitchState,
 }

@@ -58,6 +58,7 @@ DriftDomain: TypeAlias = str | tuple[str, ...] | None
 class Network(Value, frozen=True, kw_only=True):
     """A layer 2 network. The address scopes are those of its subnets' pools, by IP version.
 
+    `external`: routers may have their gateways in it, and floating addresses come of it.
     `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
     hosts on these leaves; None: anywhere.
     """
@@ -70,6 +71,7 @@ class Network(Value, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     admin_state_up: bool = True
     shared: bool = False
+    external: bool = False
     port_security_enabled: bool = True
     mtu: int = 1500
     labels: Mapping[str, str] = {}

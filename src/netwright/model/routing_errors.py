@@ -53,3 +53,31 @@ class UnsupportedPortDeviceOwner(Conflict):
 
 class GatewayIpInUse(Conflict):
     """A router's interface has the gateway's address, which therefore stays."""
+
+
+class RouterInterfaceInUseByFloatingIP(Conflict):
+    """A floating IP leads to a port over the interface."""
+
+
+class RouterExternalGatewayInUseByFloatingIp(Conflict):
+    """A floating IP comes in by the gateway."""
+
+
+class ExternalNetworkInUse(Conflict):
+    """Gateways and floating IPs are in the network, which therefore stays external."""
+
+
+class FloatingIPNotFound(NotFound):
+    pass
+
+
+class ExternalGatewayForFloatingIPNotFound(NotFound):
+    """No router leads from the port's subnet to the floating IP's network."""
+
+
+class FloatingIPPortAlreadyAssociated(Conflict):
+    """The port's address has a floating IP of that network already."""
+
+
+class ExternalIpAddressExhausted(BadRequest):
+    """The external network has no address of IPv4 to give."""

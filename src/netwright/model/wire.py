@@ -35,6 +35,7 @@ class Kind(StrEnum):
     ADDRESS_SCOPE = "address_scope"
     SUBNET_POOL = "subnet_pool"
     ROUTER = "router"
+    FLOATING_IP = "floatingip"
     TOPOLOGY = "topology"
     SWITCH = "switch"
 

@@ -20,6 +20,7 @@ from netwright.ipam.addresses import Address, to_key
 from netwright.ipam.ledger import Ledger
 from netwright.model.errors import InternalError, NetwrightError
 from netwright.model.quotas import NO_LIMITS
+from netwright.model.routing import FloatingIp
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.server import (
     address_scopes,
@@ -80,6 +81,7 @@ from netwright.server.containers.claiming import claim
 from netwright.server.containers.commands import ClaimPort, EndClaim, LetGoOfOwners
 from netwright.server.containers.ending import end, expire, let_go
 from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
+from netwright.server.floating import decisions as floating_ips
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.missing import MISSING, Missing, load_missing
 from netwright.server.needs import Needs
@@ -94,9 +96,13 @@ from netwright.server.ports.bindings import retry_refused
 from netwright.server.ports.deadlines import pass_deadline
 from netwright.server.routing_commands import (
     AddInterface,
+    ChangeRoutes,
+    CreateFloatingIps,
     CreateRouters,
+    DeleteFloatingIp,
     DeleteRouter,
     RemoveInterface,
+    UpdateFloatingIp,
     UpdateRouter,
 )
 from netwright.server.security import decisions as security
@@ -243,7 +249,8 @@ def _news(world: World) -> list[news.Line]:
         news.of_host(name, before, now, world.now) for name, before, now in world.hosts.changed()
     )
     of_ports = news.of_ports((before, now) for _, before, now in world.ports.changed())
-    return [*chain.from_iterable(of_hosts), *of_ports]
+    floating = ((before, now) for _, before, now in world.of(FloatingIp).changed())
+    return [*chain.from_iterable(of_hosts), *of_ports, *news.of_floating(floating)]
 
 
 def _wanted(world: World) -> set[tuple[str, Address]]:
@@ -382,6 +389,10 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     ChangeTags: tags.change,
     SetQuota: quotas.set_limits,
     ResetQuota: quotas.reset,
+    ChangeRoutes: routers.change_routes,
+    CreateFloatingIps: floating_ips.create,
+    UpdateFloatingIp: floating_ips.update,
+    DeleteFloatingIp: floating_ips.delete,
     CreateRouters: routers.create,
     UpdateRouter: routers.update,
     DeleteRouter: routers.delete,

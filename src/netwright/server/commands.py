@@ -78,6 +78,7 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     description: str = ""
     admin_state_up: bool = True
     shared: bool = False
+    external: bool = False
     port_security_enabled: bool = True
     mtu: int | None = None
     labels: Mapping[str, str] = {}
@@ -97,6 +98,7 @@ class UpdateNetwork(Command, frozen=True, kw_only=True):
     description: str | UnsetType = UNSET
     admin_state_up: bool | UnsetType = UNSET
     shared: bool | UnsetType = UNSET
+    external: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     mtu: int | UnsetType | None = UNSET
     labels: Mapping[str, str] | UnsetType = UNSET

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from netwright.model.addressing import SubnetPool
 from netwright.model.resources import Network, Port, Subnet, Value
-from netwright.model.routing import Router
+from netwright.model.routing import NO_PROJECT, FloatingIp, Router
 from netwright.model.security import SecurityGroup
 from netwright.model.states import PortState
 
@@ -31,7 +31,9 @@ def _rules(group: SecurityGroup) -> int:
 
 
 def _if_alive(port: Port) -> int:
-    return 0 if port.state is PortState.RELEASING else 1
+    """Ports of no project count for nobody."""
+    is_counted = port.state is not PortState.RELEASING and port.project_id != NO_PROJECT
+    return 1 if is_counted else 0
 
 
 def is_held_to_limits(before: Value | None, after: Value | None) -> bool:
@@ -49,6 +51,7 @@ COUNTED: Mapping[str, Counted] = {
     "subnet": Counted(Subnet, _one),
     "port": Counted(Port, _if_alive),
     "router": Counted(Router, _one),
+    "floatingip": Counted(FloatingIp, _one),
     "subnetpool": Counted(SubnetPool, _one),
     "security_group": Counted(SecurityGroup, _one),
     "security_group_rule": Counted(SecurityGroup, _rules),

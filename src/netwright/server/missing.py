@@ -12,6 +12,7 @@ from netwright.db.transaction import Transaction
 from netwright.ipam.ledger import NeedsBlocks
 from netwright.server.commands import PortDraft
 from netwright.server.containers.slots import NeedsPorts
+from netwright.server.floating.known import NeedsFloatingIps
 from netwright.server.needs import Needs, need_port
 from netwright.server.overlay.transit import NeedsTransitVnis
 from netwright.server.overlay.vlans import NeedsVlans
@@ -19,6 +20,7 @@ from netwright.server.ports.macs import NeedsMacs
 from netwright.server.ports.network_choice import NeedsChoice
 from netwright.server.quotas import NeedsQuotas
 from netwright.server.segments import NeedsVnis
+from netwright.server.store.floating import load_floating_of
 from netwright.server.store.labelled import choose_again
 from netwright.server.store.leasing import Aside, supply
 from netwright.server.store.loading import load, load_more_macs
@@ -37,6 +39,7 @@ Missing: TypeAlias = (
     | NeedsVlans
     | NeedsTransitVnis
     | NeedsPorts
+    | NeedsFloatingIps
 )
 MISSING = (
     NeedsBlocks,
@@ -47,6 +50,7 @@ MISSING = (
     NeedsVlans,
     NeedsTransitVnis,
     NeedsPorts,
+    NeedsFloatingIps,
 )
 
 
@@ -72,6 +76,8 @@ async def load_missing(  # noqa: PLR0917 - five of them are a batch's
             await load_domain(tx, world, missing.domain)
         case NeedsQuotas():
             await load_quotas(tx, world, memory, {missing.project_id, *world.projects()})
+        case NeedsFloatingIps():
+            await load_floating_of(tx, world, missing.ports, missing.routers)
         case NeedsPorts():
             await load(tx, world, Needs(ports=set(missing.ids)), memory)
         case NeedsChoice():

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from netwright.ipam.addresses import Address, from_text
 from netwright.model.fabric import AttachmentReport
 from netwright.model.resources import NetworkType, Value, VnicType
+from netwright.model.routing import NO_PROJECT
 from netwright.model.topology import End, FabricSettings
 from netwright.server.commands import (
     AddressWish,
@@ -76,6 +77,10 @@ class Needs:
     is one; `linked` leaf interfaces whose links do, with their hosts. Who reports shows the
     controller's `lease`. `transit`: routers may come to need VNIs, all of them for a `new_fabric`.
     Of `gateways`, subnets, whoever has the gateway's address is wanted.
+    Of floating IPs: all those of `floating_ports` and `floating_routers`; `floating_targets` are
+    ports that get one, by a router of their networks. Of routers with `changed_gateways`, and of
+    `deleted_floating`, the ports that hold their addresses; `internal_networks` cease to be
+    external.
     Of containers: `slot_wishes`; `may_drift`: ports move as far as their networks let them.
     """
 
@@ -116,6 +121,12 @@ class Needs:
     prefix_wishes: list[PrefixWish] = field(default_factory=list)
     interfaces: list[InterfaceWish] = field(default_factory=list)
     gateways: set[str] = field(default_factory=set)
+    floating_ports: set[str] = field(default_factory=set)
+    floating_routers: set[str] = field(default_factory=set)
+    floating_targets: set[str] = field(default_factory=set)
+    changed_gateways: set[str] = field(default_factory=set)
+    deleted_floating: set[str] = field(default_factory=set)
+    internal_networks: set[str] = field(default_factory=set)
     slot_wishes: list[SlotWish] = field(default_factory=list)
     may_drift: bool = False
     inventory: bool = False
@@ -133,7 +144,8 @@ class Needs:
 def need_port(needs: Needs, draft: PortDraft) -> None:
     """What a port needs that is to be made in the network that its draft names."""
     needs.networks.add(draft.network_id)
-    needs.projects.add(draft.project_id)
+    if draft.project_id != NO_PROJECT:
+        needs.projects.add(draft.project_id)
     if draft.mac_address is not None:
         needs.macs.add((draft.network_id, draft.mac_address))
     else:

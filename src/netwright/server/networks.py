@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from netwright.model.errors import (
     Conflict,
+    Denied,
     FlatNetworkInUse,
     InvalidInput,
     NetworkInUse,
@@ -16,6 +17,7 @@ from netwright.model.errors import (
     VlanIdInUse,
 )
 from netwright.model.resources import Network, NetworkType, Segment
+from netwright.model.routing_errors import ExternalNetworkInUse
 from netwright.model.segments import segment_key
 from netwright.server.commands import (
     Caller,
@@ -44,6 +46,7 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
         "description": command.description,
         "admin_state_up": command.admin_state_up,
         "shared": command.shared,
+        "external": command.external,
         "port_security_enabled": command.port_security_enabled,
         "labels": command.labels,
         "drift_domain": command.drift_domain,
@@ -51,6 +54,8 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
     }
     if command.drift_domain is not UNSET:
         require_known(world, command.drift_domain)
+    if command.external is False:
+        require_unused_outside(world, network)
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     if changes:
         network = touched(world, replace(network, **changes))
@@ -87,11 +92,19 @@ def owned(world: World, caller: Caller, network_id: str) -> Network:
 
 
 def visible(world: World, caller: Caller, network_id: str) -> Network:
-    """The network, if the caller may put ports into it: its own or a shared one."""
+    """The network, if the caller may put ports into it: its own or a shared one.
+
+    Raises Denied for an external one, which everybody may know of.
+    """
     network = world.networks.get(network_id)
-    if network is None or not (network.shared or caller.may_touch(network.project_id)):
-        raise NetworkNotFound(f"Network {network_id} could not be found.")
-    return network
+    if network is not None and (network.shared or caller.may_touch(network.project_id)):
+        return network
+    if network is not None and network.external:
+        raise Denied(
+            f"rule:create_port is disallowed by policy: network {network_id} is external",
+            next="give a router its gateway there, or take a floating IP of it",
+        )
+    raise NetworkNotFound(f"Network {network_id} could not be found.")
 
 
 def touched(world: World, network: Network) -> Network:
@@ -99,6 +112,16 @@ def touched(world: World, network: Network) -> Network:
     network = replace(network, revision_number=network.revision_number + 1, updated_at=world.now)
     world.networks.put(network.id, network)
     return network
+
+
+def require_unused_outside(world: World, network: Network) -> None:
+    """Raises ExternalNetworkInUse when gateways or floating IPs are in the network."""
+    if network.external and world.external_uses.get(network.id):
+        raise ExternalNetworkInUse(
+            f"External network {network.id} cannot be updated to be made non-external, since it "
+            "has existing gateway ports.",
+            next="clear routers' gateways and delete floating IPs there first",
+        )
 
 
 def check_revision(revision: int, if_match: int | None) -> None:
@@ -124,6 +147,7 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         description=draft.description,
         admin_state_up=draft.admin_state_up,
         shared=draft.shared,
+        external=draft.external,
         port_security_enabled=draft.port_security_enabled,
         labels=draft.labels,
         drift_domain=draft.drift_domain,

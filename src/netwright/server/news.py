@@ -2,6 +2,7 @@
 
     host   registered (anew), fell silent, heard again, fenced, unfenced, deleted; its conditions
     port   came to ERROR or DEGRADED, or left it
+    floating IP   came to ERROR
 
 The process that commits a batch logs its lines, once; others learn of the change without a word.
 """
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from netwright.model.conditions import FENCED, but_the_fence
 from netwright.model.resources import FenceState, Host, HostState, Port
+from netwright.model.routing import FloatingIp, FloatingStatus
 from netwright.model.states import PortState
 
 PORTS_NAMED_MAX = 20
@@ -70,6 +72,30 @@ def of_ports(changes: Iterable[tuple[Port | None, Port | None]]) -> Iterator[Lin
     if others:
         in_trouble = any(state in _TROUBLE for state in others)
         yield Line("more ports changed", dict(sorted(others.items())), is_warning=in_trouble)
+
+
+def of_floating(changes: Iterable[tuple[FloatingIp | None, FloatingIp | None]]) -> Iterator[Line]:
+    """Floating IPs that came to lead nowhere, as (before, now); some of them by name."""
+    failed = [
+        new
+        for old, new in changes
+        if new is not None
+        and new.status is FloatingStatus.ERROR
+        and (old is None or old.status is not FloatingStatus.ERROR)
+    ]
+    for each in failed[:PORTS_NAMED_MAX]:
+        yield Line(
+            "floating IP failed",
+            {
+                "floating_ip": each.id,
+                "address": each.floating_ip_address,
+                "port": each.port_id,
+                "cause": _one_line(each.cause),
+            },
+            is_warning=True,
+        )
+    if more := failed[PORTS_NAMED_MAX:]:
+        yield Line("more floating IPs failed", {"number": len(more)}, is_warning=True)
 
 
 def _standing(old: Host, new: Host, now: float) -> Iterator[Line]:

@@ -9,10 +9,11 @@ from netwright.ipam.addresses import from_text
 from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.segments import is_whole, segment_key
 from netwright.model.wire import Kind
+from netwright.server import routing_needs as routing
 from netwright.server.addressing_commands import (
     CreateAddressScopes,
     CreateSubnetPools,
@@ -58,7 +59,6 @@ from netwright.server.containers import needing as containers
 from netwright.server.containers.commands import ClaimPort, EndClaim, LetGoOfOwners
 from netwright.server.fabric_commands import AnswerOperation, ApplyFabricReports, AskFabric
 from netwright.server.needs import (
-    InterfaceWish,
     Needs,
     PrefixWish,
     need_access,
@@ -68,9 +68,13 @@ from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
 from netwright.server.routing_commands import (
     AddInterface,
+    ChangeRoutes,
+    CreateFloatingIps,
     CreateRouters,
+    DeleteFloatingIp,
     DeleteRouter,
     RemoveInterface,
+    UpdateFloatingIp,
     UpdateRouter,
 )
 from netwright.server.security.commands import (
@@ -194,6 +198,8 @@ def _create_networks(needs: Needs, command: CreateNetworks) -> None:
 def _update_network(needs: Needs, command: UpdateNetwork) -> None:
     needs.changed_networks.add(command.id)
     needs.inventory |= command.drift_domain not in {UNSET, None}
+    if command.external is False:
+        needs.internal_networks.add(command.id)
 
 
 def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
@@ -281,32 +287,6 @@ def _delete_subnet_pool(needs: Needs, command: DeleteSubnetPool) -> None:
     needs.plain[SubnetPool].add(command.id)
 
 
-def _create_routers(needs: Needs, command: CreateRouters) -> None:
-    """Nothing: a new router has no interfaces."""
-
-
-def _change_router(needs: Needs, command: UpdateRouter | DeleteRouter) -> None:
-    needs.plain[Router].add(command.id)
-
-
-def _add_interface(needs: Needs, command: AddInterface) -> None:
-    needs.plain[Router].add(command.router_id)
-    needs.transit = True
-    if command.port_id is not None:
-        needs.ports.add(command.port_id)
-    elif command.subnet_id is not None:
-        wish = InterfaceWish(command.router_id, command.subnet_id, command.new_port_id)
-        needs.interfaces.append(wish)
-
-
-def _remove_interface(needs: Needs, command: RemoveInterface) -> None:
-    needs.plain[Router].add(command.router_id)
-    if command.port_id is not None:
-        needs.ports.add(command.port_id)
-    elif command.subnet_id is not None:
-        needs.interfaces.append(InterfaceWish(command.router_id, command.subnet_id, None))
-
-
 def _create_address_scopes(needs: Needs, command: CreateAddressScopes) -> None:
     """Nothing: a new scope has no name or place that another could have."""
 
@@ -331,6 +311,7 @@ def _port_changes(needs: Needs, command: UpdatePorts) -> None:
         if change.mac_address is not UNSET:
             needs.port_macs.add((change.id, change.mac_address))
         if change.fixed_ips is not UNSET:
+            needs.floating_ports.add(change.id)
             for wish in change.fixed_ips:
                 if wish.ip_address is not None:
                     needs.port_addresses.add((change.id, from_text(wish.ip_address)))
@@ -357,6 +338,7 @@ def _fabric_reports(needs: Needs, command: ApplyFabricReports) -> None:
     needs.linked.update(report.end for report in reports.links)
     needs.hosts.update(report.host for report in reports.fences)
     needs.ports.update(report.port_id for report in reports.fences)
+    needs.plain[FloatingIp].update(report.id for report in reports.floating)
 
 
 def _ask_fabric(needs: Needs, command: AskFabric) -> None:
@@ -439,11 +421,15 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     ChangeTags: _change_tags,
     SetQuota: _quota,
     ResetQuota: _quota,
-    CreateRouters: _create_routers,
-    UpdateRouter: _change_router,
-    DeleteRouter: _change_router,
-    AddInterface: _add_interface,
-    RemoveInterface: _remove_interface,
+    CreateRouters: routing.create_routers,
+    UpdateRouter: routing.update_router,
+    DeleteRouter: routing.delete_router,
+    ChangeRoutes: routing.change_routes,
+    CreateFloatingIps: routing.create_floating,
+    UpdateFloatingIp: routing.update_floating,
+    DeleteFloatingIp: routing.delete_floating,
+    AddInterface: routing.add_interface,
+    RemoveInterface: routing.remove_interface,
     CreateAddressScopes: _create_address_scopes,
     UpdateAddressScope: _update_address_scope,
     DeleteAddressScope: _delete_address_scope,

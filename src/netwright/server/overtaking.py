@@ -13,7 +13,7 @@ import msgspec
 from netwright.model.addressing import SubnetPool
 from netwright.model.quotas import Quota
 from netwright.model.resources import Segment, Subnet
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import SecurityGroup
 from netwright.model.segments import segment_key, vni_key
 from netwright.model.wire import Kind
@@ -66,6 +66,13 @@ class _Segmented(msgspec.Struct):
     segment: Segment
 
 
+class _Led(msgspec.Struct):
+    """Of a floating IP, where it leads."""
+
+    port_id: str | None = None
+    router_id: str | None = None
+
+
 class _Routed(msgspec.Struct):
     """Of a router, where it is."""
 
@@ -74,6 +81,7 @@ class _Routed(msgspec.Struct):
 
 
 _pooled = msgspec.json.Decoder(_Pooled).decode
+_led = msgspec.json.Decoder(_Led).decode
 _routed = msgspec.json.Decoder(_Routed).decode
 _segment = msgspec.json.Decoder(_Segmented).decode
 _aged = msgspec.json.Decoder(_Aged).decode
@@ -179,6 +187,8 @@ def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
         if routed.vni is not None and world.segments.is_known(vni_key(routed.vni)):
             return True
         return event.id in needs.plain[type_] or _enters(world, routed)
+    if type_ is FloatingIp and loaded is None and event.body is not None:
+        return event.id in needs.plain[type_] or _leads(world, _led(event.body))
     known = world.usage.known if type_ is Quota else needs.plain[type_]
     return _differs(loaded, event, event.id in known)
 
@@ -190,13 +200,24 @@ def _is_looked_for(world: World, pool: _Pooled) -> bool:
 
 
 def _enters(world: World, router: _Routed) -> bool:
-    """Whether a router may have got the gateway's address in a network whose subnets change."""
-    return any(each.network_id in world.whole_networks for each in router.interfaces)
+    """Whether a router may have got the gateway's address in a network whose subnets change.
+
+    Or it is one more in a network whose routers were looked for.
+    """
+    looked_for = world.whole_networks | world.floating.routed_networks
+    return any(each.network_id in looked_for for each in router.interfaces)
+
+
+def _leads(world: World, floating: _Led) -> bool:
+    """Whether it is one more of a port, or of a router, all of whose floating IPs were read."""
+    known = world.floating
+    return floating.port_id in known.of_ports or floating.router_id in known.of_routers
 
 
 def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     """One that was read; or one more or less of those that were counted, or looked for by host."""
-    if event.id in needs.ports or world.ports.loaded(event.id) is not None:
+    is_read = event.id in needs.ports or world.ports.loaded(event.id) is not None
+    if is_read or _is_outside(needs, event):
         return True
     hosts = (event.hosts or frozenset()) | event.left_hosts
     if not (hosts or len(world.port_counts) or needs.used_groups):
@@ -212,6 +233,13 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if is_counted or not needs.used_groups.isdisjoint(placed.security_groups or ()):
         return True
     return any(_fewer(world, (network_id, host)) for host in hosts)
+
+
+def _is_outside(needs: Needs, event: EventRow) -> bool:
+    """One in a network that is to be external no more."""
+    if event.body is None or not needs.internal_networks:
+        return False
+    return _placed(event.body).network_id in needs.internal_networks
 
 
 def _is_reported(needs: Needs, event: EventRow, hosts: frozenset[str]) -> bool:

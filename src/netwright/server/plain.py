@@ -11,7 +11,7 @@ from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.wire import Kind
 from netwright.server.operation_work import OperationWork
@@ -25,6 +25,7 @@ PLAIN: Mapping[type[Value], Kind | None] = {
     AddressScope: Kind.ADDRESS_SCOPE,
     SubnetPool: Kind.SUBNET_POOL,
     Router: Kind.ROUTER,
+    FloatingIp: Kind.FLOATING_IP,
     SwitchState: Kind.SWITCH,
     LeafLink: None,  # told with its host's conditions
 }

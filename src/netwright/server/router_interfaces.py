@@ -16,6 +16,7 @@ from netwright.model.routing import ROUTER_INTERFACE, Router, RouterInterface
 from netwright.model.routing_errors import (
     PortBound,
     PortInUse,
+    RouterInterfaceInUseByFloatingIP,
     RouterInterfaceInUseByRoute,
     RouterInterfaceNotFound,
     RouterInterfaceNotFoundForSubnet,
@@ -23,6 +24,7 @@ from netwright.model.routing_errors import (
 )
 from netwright.model.states import PortState
 from netwright.server.commands import AddressWish, Caller, CreatePorts, PortChange, PortDraft
+from netwright.server.floating.known import of_router
 from netwright.server.overlay.transit import with_transit
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.lifecycle import ADMIN_DOWN_CAUSE
@@ -68,6 +70,7 @@ def remove(world: World, command: RemoveInterface) -> InterfaceChanged:
                     f"{route.nexthop}).",
                     next="take the route away first: openstack router unset --route",
                 )
+    _require_no_floating(world, router, gone)
     port = world.ports.get(gone[0].port_id)
     if port is None:
         raise RouterInterfaceNotFound(_no_interface(router, gone[0].port_id))
@@ -78,6 +81,21 @@ def remove(world: World, command: RemoveInterface) -> InterfaceChanged:
     else:
         ports.remove(world, port, actor=f"router {router.id}")
     return _changed(router, port, gone)
+
+
+def _require_no_floating(world: World, router: Router, gone: Sequence[RouterInterface]) -> None:
+    """Raises RouterInterfaceInUseByFloatingIP when one leads to a port over the interface."""
+    for floating in of_router(world, router.id):
+        address = from_text(str(floating.fixed_ip_address))
+        for each in gone:
+            if address in cidr_range(each.cidr):
+                raise RouterInterfaceInUseByFloatingIP(
+                    f"Router interface for subnet {each.subnet_id} on router {router.id} cannot "
+                    "be deleted, as it is required by one or more floating IPs "
+                    f"({floating.floating_ip_address}).",
+                    next="take it off its port first: openstack floating ip unset --port "
+                    f"{floating.id}",
+                )
 
 
 def _take_port(
@@ -188,7 +206,8 @@ def _may_see(caller: Caller, subnet: Subnet, network: Network | None) -> bool:
 def _check_subnets(router: Router, subnets: Sequence[Subnet]) -> None:
     """Raises BadRequest for a subnet that the router has, and one that overlaps with one it has."""
     for subnet in subnets:
-        for each in router.interfaces:
+        outside = () if router.gateway is None else router.gateway.addresses
+        for each in (*router.interfaces, *outside):
             if each.subnet_id == subnet.id:
                 raise _bad(f"Router already has a port on subnet {subnet.id}", "it is there")
             if overlap(cidr_range(each.cidr), cidr_range(subnet.cidr)):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from netwright.model.addressing import SubnetPool
 from netwright.model.errors import InvalidInput, TagNotFound, TagResourceNotFound
 from netwright.model.resources import Network, Port, Subnet, Value
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import SecurityGroup
 from netwright.model.states import PortState
 from netwright.model.wire import Kind
@@ -31,6 +31,7 @@ TAGGED: Mapping[Kind, type[Value]] = {
     Kind.SECURITY_GROUP: SecurityGroup,
     Kind.SUBNET_POOL: SubnetPool,
     Kind.ROUTER: Router,
+    Kind.FLOATING_IP: FloatingIp,
 }
 
 KIND_OF: Mapping[type[Value], Kind] = {type_: kind for kind, type_ in TAGGED.items()}

@@ -24,6 +24,7 @@ from netwright.model.resources import (
     Transition,
     Value,
 )
+from netwright.model.routing import NO_PROJECT
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.topology import Topology
 from netwright.server.containers.slot_table import SlotTable
@@ -201,6 +202,15 @@ class ContainerRows:
         self.doubted: set[str] = set()
 
 
+class FloatingRows:
+    """Of which ports and routers all floating IPs are loaded, and of which networks all routers."""
+
+    def __init__(self) -> None:
+        self.of_ports: set[str] = set()
+        self.of_routers: set[str] = set()
+        self.routed_networks: set[str] = set()
+
+
 class World:
     """The tables as one batch sees them.
 
@@ -224,6 +234,8 @@ class World:
     `group_projects` says whose the security groups are that ports and rules name, and
     `default_groups` which is a project's own; `group_uses` counts the ports in those that may go,
     as far as the batch's ports could take them out. `usage` is what projects have of their quotas.
+
+    `external_uses` counts gateways and floating IPs in networks that may cease to be external.
 
     `gaps` (pool, first address) are free parts of subnet pools: as many of the first that are large
     enough as the batch may use up, and those beside what it gives back. `pool_uses` (pool, project)
@@ -265,6 +277,8 @@ class World:
         self.group_uses: Rows[str, int] = Rows(self.journal)
         self.fabric = FabricRows(self.journal)
         self.containers = ContainerRows(self.journal)
+        self.external_uses: Rows[str, int] = Rows(self.journal)
+        self.floating = FloatingRows()
         self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
         self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {
@@ -315,7 +329,8 @@ class World:
     def projects(self) -> set[str]:
         """The projects whose resources were loaded."""
         rows = {id(kept): kept for kept in (self.rows_of(one.type) for one in COUNTED.values())}
-        return {value.project_id for kept in rows.values() for value in kept.values()}
+        found = {value.project_id for kept in rows.values() for value in kept.values()}
+        return found - {NO_PROJECT}
 
     def recut(self, subnet_id: str) -> None:
         """A subnet's pools change: what is known of its blocks, here and in the table, is void."""

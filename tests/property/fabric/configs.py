@@ -9,6 +9,7 @@ from netwright.fabric.config import (
     AnycastGateway,
     Fenced,
     Interface,
+    Nat,
     Route,
     RouteTargets,
     Segment,
@@ -54,6 +55,7 @@ def configs(draw: st.DrawFn) -> SwitchConfig:
             network_id=f"provider-{vlan}",
             addresses=(draw(st.sampled_from(["192.0.2.1/24", "192.0.2.2/24"])),),
             vrf=draw(within),
+            nat=draw(st.sampled_from([None, None, *NATS])),
         )
         for vlan in draw(st.sets(st.sampled_from([100, 200])))
     ]
@@ -71,6 +73,12 @@ def configs(draw: st.DrawFn) -> SwitchConfig:
         gateways={each.key: each for each in gateways},
         routes=frozenset(draw(st.sets(routes, max_size=3))),
     )
+
+
+NATS = (
+    Nat(address="192.0.2.1", sources=True, inside=("10.0.0.0/24",)),
+    Nat(address="192.0.2.1", sources=False, floating=(("192.0.2.5", "10.0.0.5"),)),
+)
 
 
 def steady(before: SwitchConfig, after: SwitchConfig) -> Callable[[SwitchConfig], None]:

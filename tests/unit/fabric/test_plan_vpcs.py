@@ -15,12 +15,12 @@ from tests.doubles.fabrics import (
     topology,
 )
 
-from netwright.fabric.config import Route
+from netwright.fabric.config import Nat, Route
 from netwright.fabric.intent import Intent
-from netwright.fabric.plan import plan
+from netwright.fabric.plan import Planner, plan
 from netwright.fabric.refusals import RefusalCode
-from netwright.model.resources import HostRoute
-from netwright.model.routing import Router
+from netwright.model.resources import HostRoute, Network
+from netwright.model.routing import FloatingIp, Router, RouterGateway
 from netwright.model.topology import Capacities, Gateway, Irb
 
 NET = network(1)
@@ -68,6 +68,58 @@ def test_the_way_out_is_on_one_border_and_the_other_has_the_vrf_ready() -> None:
     moved = plan(outward(LEADING_OUT, drained=["border1"])).switches
     assert not moved["border1"].gateways
     assert list(moved["border2"].gateways) == ["up0.100@vpc-00000001aaa"]
+
+
+def gated(network: Network = OUT, *, snat: bool) -> Router:
+    """With its gateway there in place of an interface."""
+    outer = RouterGateway(
+        network_id=network.id,
+        port_id="g",
+        enable_snat=snat,
+        addresses=(replace(interface(OUTSIDE, "192.0.2.9"), network_id=network.id),),
+    )
+    return replace(router(1, interface(INSIDE, "10.1.0.1"), vni=9001), gateway=outer)
+
+
+def test_a_gateway_that_translates_nothing_is_a_way_out() -> None:
+    by_interface, by_gateway = plan(outward(LEADING_OUT)), plan(outward(gated(snat=False)))
+    assert by_gateway.switches == by_interface.switches
+    assert not by_gateway.refusals
+
+
+def test_a_gateway_translates_sources_and_the_core_has_no_way_back() -> None:
+    planned = plan(outward(gated(snat=True)))
+    (gateway,) = planned.switches["border1"].gateways.values()
+    assert gateway.nat == Nat(address="192.0.2.9", sources=True, inside=("10.1.0.0/24",))
+    assert gateway.addresses == ("192.0.2.9/24",)
+    assert not planned.switches["core1"].routes
+    assert not planned.refusals
+
+
+def test_floating_ips_are_addresses_of_the_gateway_and_stand_for_others() -> None:
+    router = gated(snat=False)
+    floating = FloatingIp(
+        id="f", project_id="p", floating_network_id=OUT.id, floating_ip_address="192.0.2.77",
+        floating_port_id="h", port_id="vm", fixed_ip_address="10.1.0.5", router_id=router.id,
+    )  # fmt: skip
+    free = replace(floating, id="g", port_id=None, fixed_ip_address=None, router_id=None)
+    planner = Planner(outward(router))
+    wanted = replace(outward(router), floating={"f": floating, "g": free})
+    assert planner.update(wanted) == {"border1"}
+    (gateway,) = planner.plan.switches["border1"].gateways.values()
+    assert gateway.nat is not None
+    assert (gateway.nat.sources, gateway.nat.floating) == (False, (("192.0.2.77", "10.1.0.5"),))
+    assert gateway.addresses == ("192.0.2.77/32", "192.0.2.9/24")
+    assert planner.plan.switches["core1"].routes == {
+        Route(destination="10.1.0.0/24", nexthop="192.0.2.9")
+    }
+
+
+def test_a_gateway_in_a_fabric_network_leads_nowhere() -> None:
+    outer = network(2)
+    wanted = outward(gated(outer, snat=False))
+    planned = plan(replace(wanted, networks={**wanted.networks, outer.id: outer}))
+    assert refused(planned) == [RefusalCode.NO_WAY_OUT]
 
 
 def test_two_ways_out_are_two_gateways_and_one_default_route() -> None:

@@ -192,6 +192,38 @@ async def _old_interface(scene: Scene) -> Request:
     return Request(path, {"subnet_id": await scene.interface()})
 
 
+async def _gateway(scene: Scene) -> Request:
+    """A router gets one."""
+    info = {"external_gateway_info": {"network_id": scene.outside}}
+    return Request(f"/v2.0/routers/{await scene.router()}", {"router": info})
+
+
+async def _new_led_floating_ip(scene: Scene) -> Request:
+    new = {"floating_network_id": scene.outside, "port_id": await scene.led_port()}
+    return Request("/v2.0/floatingips", {"floatingip": new})
+
+
+async def _lead(scene: Scene) -> Request:
+    path = f"/v2.0/floatingips/{await scene.floating_ip()}"
+    return Request(path, {"floatingip": {"port_id": await scene.led_port()}})
+
+
+def _routes(verb: str) -> Make:
+    async def make(scene: Scene) -> Request:
+        scene.renamed += 1
+        routes = [{"destination": f"10.99.{scene.renamed}.0/24", "nexthop": "203.0.115.9"}]
+        path = f"/v2.0/routers/{scene.routers[0]}"
+        if verb == "remove":
+            await scene.done("PUT", f"{path}/add_extraroutes", {"router": {"routes": routes}})
+        return Request(f"{path}/{verb}_extraroutes", {"router": {"routes": routes}})
+
+    return make
+
+
+async def _tagged_floating_ip(scene: Scene) -> str:
+    return await _tagged(scene, "floatingips", await scene.floating_ip())
+
+
 async def _tagged_network(scene: Scene) -> str:
     return await _tagged(scene, "networks", await scene.network())
 
@@ -305,6 +337,7 @@ def _costs_of_tags(collection: str, new: Callable[[Scene], Any], *costs: int) ->
 
 EXPECTED: dict[str, Cost] = {
     **_costs_of_tags("routers", _tagged_router, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
+    **_costs_of_tags("floatingips", _tagged_floating_ip, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
     **_costs_of_tags("security-groups", _tagged_group, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
     **_costs_of_tags("subnetpools", _tagged_pool, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
     "GET /": Cost(_of("/"), 0, 0),
@@ -331,15 +364,15 @@ EXPECTED: dict[str, Cost] = {
     "GET /v2.0/subnets/{id}": Cost(_one("subnets", _empty_subnet), 1, 1),
     "PUT /v2.0/subnets/{id}": Cost(_one("subnets", _empty_subnet, {"subnet": {"name": "x"}}), 7, 9),
     "DELETE /v2.0/subnets/{id}": Cost(_one("subnets", _empty_subnet), 13, 14),
-    "GET /v2.0/ports": Cost(_of("/v2.0/ports"), 1, 1),
+    "GET /v2.0/ports": Cost(_of("/v2.0/ports?limit=9"), 1, 1),
     "POST /v2.0/ports": Cost(_new_port, 7, 9),
     "PUT /v2.0/ports": Cost(_two("ports", Scene.port, name="x"), 8, 7),
-    "DELETE /v2.0/ports": Cost(_two("ports", Scene.port), 19, 12),
+    "DELETE /v2.0/ports": Cost(_two("ports", Scene.port), 20, 13),
     "GET /v2.0/ports/{id}": Cost(_one("ports", _bound_port), 1, 1),
     "PUT /v2.0/ports/{id}": Cost(
         _one("ports", Scene.port, {"port": {"binding:host_id": "h1"}}), 11, 12
     ),
-    "DELETE /v2.0/ports/{id}": Cost(_one("ports", Scene.port), 11, 12),
+    "DELETE /v2.0/ports/{id}": Cost(_one("ports", Scene.port), 12, 13),
     "POST /v2.0/subnets (from a pool)": Cost(_new_pooled_subnet, 17, 17),
     "POST /v2.0/ports (with two groups)": Cost(_new_guarded_port, 8, 9),
     "POST /v2.0/ports (by labels)": Cost(_new_labelled_port, 7, 9),
@@ -386,7 +419,20 @@ EXPECTED: dict[str, Cost] = {
     "PUT /v2.0/routers/{id}": Cost(_one("routers", Scene.router, {"router": {"name": "x"}}), 4, 6),
     "DELETE /v2.0/routers/{id}": Cost(_one("routers", Scene.router), 4, 6),
     "PUT /v2.0/routers/{id}/add_router_interface": Cost(_new_interface, 13, 14),
-    "PUT /v2.0/routers/{id}/remove_router_interface": Cost(_old_interface, 13, 13),
+    "PUT /v2.0/routers/{id}/remove_router_interface": Cost(_old_interface, 15, 15),
+    "PUT /v2.0/routers/{id} (gateway)": Cost(_gateway, 9, 10),
+    "PUT /v2.0/routers/{id}/add_extraroutes": Cost(_routes("add"), 4, 6),
+    "PUT /v2.0/routers/{id}/remove_extraroutes": Cost(_routes("remove"), 4, 6),
+    "GET /v2.0/floatingips": Cost(_of("/v2.0/floatingips"), 1, 1),
+    "POST /v2.0/floatingips": Cost(
+        _new("floatingips", lambda scene: {"floating_network_id": scene.outside}), 8, 9
+    ),
+    "POST /v2.0/floatingips (to a port)": Cost(_new_led_floating_ip, 13, 14),
+    "PUT /v2.0/floatingips": Cost(_two("floatingips", Scene.floating_ip, description="x"), 6, 6),
+    "DELETE /v2.0/floatingips": Cost(_two("floatingips", Scene.led_floating_ip), 23, 14),
+    "GET /v2.0/floatingips/{id}": Cost(_one("floatingips", Scene.floating_ip), 1, 1),
+    "PUT /v2.0/floatingips/{id}": Cost(_lead, 9, 11),
+    "DELETE /v2.0/floatingips/{id}": Cost(_one("floatingips", Scene.led_floating_ip), 14, 14),
     "GET /v2.0/networks/{id}/tags": Cost(_below("/v2.0/networks", _tagged_network, "/tags"), 1, 1),
     "PUT /v2.0/networks/{id}/tags": Cost(
         _below("/v2.0/networks", _tagged_network, "/tags", {"tags": ["b", "c"]}), 8, 10
@@ -471,8 +517,8 @@ EXPECTED: dict[str, Cost] = {
     "PUT /v2.0/quotas/{id}": Cost(_new_limit, 4, 6),
     "DELETE /v2.0/quotas/{id}": Cost(_below("/v2.0/quotas", _limited, ""), 5, 7),
     "GET /v2.0/quotas/{id}/default": Cost(_of("/v2.0/quotas/q1/default"), 0, 0),
-    "GET /v2.0/quotas/{id}/details": Cost(_of("/v2.0/quotas/p/details"), 9, 9),
-    "GET /v2.0/quotas/{id}/details.json": Cost(_of("/v2.0/quotas/p/details.json"), 9, 9),
+    "GET /v2.0/quotas/{id}/details": Cost(_of("/v2.0/quotas/p/details"), 10, 10),
+    "GET /v2.0/quotas/{id}/details.json": Cost(_of("/v2.0/quotas/p/details.json"), 10, 10),
     "GET /v1/operations/{id}": Cost(_below("/v1/operations", Scene.operation, ""), 2, 2),
     "GET /v1/hosts": Cost(_of("/v1/hosts"), 1, 1),
     "GET /v1/hosts/{name}": Cost(_of("/v1/hosts/h1"), 1, 1),
@@ -481,16 +527,16 @@ EXPECTED: dict[str, Cost] = {
     "POST /v1/hosts/{name}/heartbeat": Cost(_of("/v1/hosts/h1/heartbeat", {"epoch": "e"}), 0, 0),
     "POST /v1/hosts/{name}/devices": Cost(_devices, 11, 13),
     "POST /v1/hosts/{name}/container-ports": Cost(_new_container_port, 16, 17),
-    "DELETE /v1/hosts/{name}/container-ports": Cost(_ended_container_port, 15, 16),
+    "DELETE /v1/hosts/{name}/container-ports": Cost(_ended_container_port, 16, 17),
     "POST /v1/hosts/{name}/container-ports (kept)": Cost(_kept_container_port, 15, 17),
     "POST /v1/hosts/{name}/container-ports (slot)": Cost(_slot_of_many, 16, 17),
-    "DELETE /v1/hosts/{name}/container-ports (kept)": Cost(_kept_at_its_end, 13, 15),
+    "DELETE /v1/hosts/{name}/container-ports (kept)": Cost(_kept_at_its_end, 14, 16),
     "POST /v1/hosts/{name}/fence": Cost(_host("/fence", {"reason": "gone"}), 5, 7),
     "POST /v1/hosts/{name}/unfence": Cost(_host("/unfence", fenced=True), 4, 6),
     "POST /v1/hosts/{name}/credential": Cost(_host("/credential"), 0, 0),
     "POST /v1/reports": Cost(_reports, 17, 13),
     "GET /v1/ports/{id}/history": Cost(_history, 1, 1),
-    "GET /v1/ports/{id}/explain": Cost(_explain, 5, 5),
+    "GET /v1/ports/{id}/explain": Cost(_explain, 6, 6),
     "POST /v1/leases/{name}": Cost(_of("/v1/leases/l", {"holder": "x", "ttl_s": 9}), 1, 1),
     "GET /v1/leases/{name}": Cost(_held_lease, 1, 1),
     "POST /v1/fabric/reports": Cost(_fabric_reports, 17, 15),
@@ -508,5 +554,5 @@ EXPECTED: dict[str, Cost] = {
     "GET /v1/topology": Cost(_of("/v1/topology"), 1, 1),
     "PUT /v1/topology": Cost(_new_topology, 10, 12),
     "GET /v1/trace": Cost(_trace, 9, 9),
-    "GET /v1/watch": Cost(_watch, 15, 15),
+    "GET /v1/watch": Cost(_watch, 16, 16),
 }

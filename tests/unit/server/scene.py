@@ -41,6 +41,8 @@ class Scene:
         self.scopes: list[str] = []
         self.pools: list[str] = []
         self.routers: list[str] = []
+        self.outside = ""
+        self.floating: list[str] = []
         self.renamed = 0
         self.are_labelled = False
         self._made = 0
@@ -58,6 +60,8 @@ class Scene:
         self.scopes = [await self.scope() for _ in range(self.count)]
         self.pools = [await self.pool() for _ in range(self.count)]
         self.routers = [await self.router() for _ in range(self.count)]
+        await self._lead_out()
+        self.floating = [await self.floating_ip() for _ in range(self.count)]
         for number in range(self.count):
             await self.rule()
             new = self.pooled_subnet(await self.network())
@@ -101,6 +105,30 @@ class Scene:
 
     async def router(self) -> str:
         return await self._one("routers", {"name": f"r{self._next()}"})
+
+    async def floating_ip(self, **more: Any) -> str:
+        return await self._one("floatingips", {"floating_network_id": self.outside, **more})
+
+    async def led_floating_ip(self) -> str:
+        """One that leads to a port by the router with the most interfaces."""
+        return await self.floating_ip(port_id=await self.led_port())
+
+    async def led_port(self) -> str:
+        """A port behind that router."""
+        subnet_id = await self.interface()
+        found = await self.done("GET", f"/v2.0/subnets/{subnet_id}")
+        port = {"port": {"network_id": found["subnet"]["network_id"]}}
+        return str((await self.done("POST", "/v2.0/ports", port))["port"]["id"])
+
+    async def _lead_out(self) -> None:
+        """The router with the most interfaces has a gateway, in an external network."""
+        new = self.new_network()
+        new["network"]["router:external"] = True
+        self.outside = str((await self.done("POST", "/v2.0/networks", new))["network"]["id"])
+        subnet = {"network_id": self.outside, "ip_version": 4, "cidr": "203.0.112.0/22"}
+        await self.done("POST", "/v2.0/subnets", {"subnet": subnet})
+        info = {"external_gateway_info": {"network_id": self.outside}}
+        await self.done("PUT", f"/v2.0/routers/{self.routers[0]}", {"router": info})
 
     async def interface(self) -> str:
         """A subnet that has come to be on the router with the most of them."""

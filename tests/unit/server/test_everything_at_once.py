@@ -20,7 +20,7 @@ from netwright.model.errors import InternalError, NetwrightError, Unavailable
 from netwright.model.operations import Action, Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Host, Network, Port, Subnet
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.wire import Kind
 from netwright.server.addressing_commands import (
@@ -55,6 +55,7 @@ async def learn(core: Core, asking: Asking) -> None:
     asking.subnets = await values(core, "subnet", Subnet)
     asking.pools = await values(core, "subnetpool", SubnetPool)
     asking.routers = await values(core, "router", Router)
+    asking.floating = await values(core, "floatingip", FloatingIp)
 
 
 async def require_told(core: Core) -> None:
@@ -68,6 +69,7 @@ async def require_told(core: Core) -> None:
         Kind.NETWORK: "network", Kind.SUBNET: "subnet", Kind.PORT: "port",
         Kind.SECURITY_GROUP: "security_group", Kind.QUOTA: "quota", Kind.ROUTER: "router",
         Kind.SUBNET_POOL: "subnetpool", Kind.ADDRESS_SCOPE: "address_scope",
+        Kind.FLOATING_IP: "floatingip",
     }  # fmt: skip
     for kind, table in tables.items():
         there = {value["id"]: value for value in await values(core, table, dict)}
@@ -135,6 +137,9 @@ async def prepared(core: Core) -> None:
         await core.commit(subnet(f"sub{n}", name, f"10.{n}.0.0/27"))
         await core.commit(UpdateNetwork(caller=ADMIN, id=name, labels={"site": "a"}))
     await core.commit(network("six0", 300))
+    await core.commit(network("out", 302))
+    await core.commit(subnet("outer", "out", "203.0.113.0/27"))
+    await core.commit(UpdateNetwork(caller=ADMIN, id="out", external=True))
     await core.commit(network("six1", 301))
     scope = AddressScopeDraft(id="scope", project_id="p", ip_version=6, shared=True)
     await core.commit(CreateAddressScopes(caller=ADMIN, drafts=(scope,)))

@@ -8,6 +8,7 @@ from tests.unit.server.projects import client_of
 from tests.unit.server.test_shared_database import REGISTRATION
 
 from netwright.server.api.v2.address_scopes import AddressScopes
+from netwright.server.api.v2.floatingips import FloatingIps
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.resource import Resource
@@ -21,8 +22,8 @@ from netwright.server.core import Core
 
 ADMIN = Caller(project_id="admin", is_admin=True)
 RESOURCES: tuple[Resource[Any, Any, Any], ...] = (
-    Networks(), Subnets(), Ports(), Routers(), SubnetPools(), AddressScopes(), SecurityGroups(),
-    SecurityGroupRules(),
+    Networks(), Subnets(), Ports(), Routers(), FloatingIps(), SubnetPools(),
+    AddressScopes(), SecurityGroups(), SecurityGroupRules(),
 )  # fmt: skip
 VALUES = {
     "mac_address": "02:00:00:00:00:01",
@@ -50,7 +51,8 @@ async def filled(core: Core) -> Core:
     network_id = await networks(admin)
     subnet_id = await subnets(p, network_id, pool_id)
     port_id = await ports(admin, p, network_id, await groups(p))
-    await routers(p, subnet_id)
+    router_id = await routers(p, subnet_id)
+    await floating(admin, p, router_id, network_id)
     for path in (f"networks/{network_id}", f"subnets/{subnet_id}", f"ports/{port_id}"):
         await put(p, f"{path}/tags", {"tags": ["b", "a"]})
     return core
@@ -122,12 +124,29 @@ async def ports(admin: Client, p: Client, network_id: str, group_id: str) -> str
     )  # fmt: skip
 
 
-async def routers(p: Client, subnet_id: str) -> None:
+async def routers(p: Client, subnet_id: str) -> str:
     await made(p, "routers", "router", name="r2", admin_state_up=False)
     router_id = await made(p, "routers", "router", name="r", description="d")
     await put(p, f"routers/{router_id}/add_router_interface", {"subnet_id": subnet_id})
     routes = [{"destination": "10.77.0.0/16", "nexthop": "10.0.0.9"}]
     await put(p, f"routers/{router_id}", {"router": {"routes": routes}})
+    return router_id
+
+
+async def floating(admin: Client, p: Client, router_id: str, network_id: str) -> None:
+    vlan = {"provider:network_type": "vlan", "provider:physical_network": "physnet1",
+            "provider:segmentation_id": 102, "router:external": True}  # fmt: skip
+    outside = await made(admin, "networks", "network", name="outside", **vlan)
+    await made(admin, "subnets", "subnet", network_id=outside, cidr="203.0.113.0/24", ip_version=4)
+    await put(p, f"routers/{router_id}", {
+        "router": {"external_gateway_info": {"network_id": outside}}
+    })  # fmt: skip
+    port_id = await made(p, "ports", "port", network_id=network_id)
+    await made(p, "floatingips", "floatingip", floating_network_id=outside)
+    await made(
+        p, "floatingips", "floatingip", floating_network_id=outside, port_id=port_id,
+        description="d",
+    )  # fmt: skip
 
 
 async def listed(client: Client, resource: Resource[Any, Any, Any], query: str = "") -> Any:

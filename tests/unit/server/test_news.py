@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 from tests.doubles.places import Place
 from tests.doubles.store import ADMIN, Store, register
@@ -10,6 +11,7 @@ from tests.doubles.values import binding, port
 
 from netwright.model.conditions import FENCED
 from netwright.model.resources import Host, HostState, Port
+from netwright.model.routing import FloatingIp, FloatingStatus
 from netwright.model.states import PortState
 from netwright.model.wire import Heartbeat
 from netwright.server.commands import (
@@ -21,7 +23,7 @@ from netwright.server.commands import (
     UnfenceHost,
 )
 from netwright.server.core import Core
-from netwright.server.news import PORTS_NAMED_MAX, Line, of_host, of_ports
+from netwright.server.news import PORTS_NAMED_MAX, Line, of_floating, of_host, of_ports
 
 NOW = 2_000.0
 
@@ -157,6 +159,19 @@ def test_a_batch_tells_what_it_made_of_what_was_there(place: Place) -> None:
         "host unfenced",
         "host deleted",
     ]
+
+
+def test_floating_ips_that_lead_nowhere_are_told_of_once() -> None:
+    free = FloatingIp(
+        id="f", project_id="p", floating_network_id="n", floating_ip_address="203.0.113.9",
+        floating_port_id="h",
+    )  # fmt: skip
+    led = replace(free, port_id="vm", status=FloatingStatus.ERROR, cause="no\nNAT")
+    told = {"floating_ip": "f", "address": "203.0.113.9", "port": "vm", "cause": "no NAT"}
+    assert list(of_floating([(free, led)])) == [Line("floating IP failed", told, is_warning=True)]
+    assert list(of_floating([(None, free), (led, led), (led, free), (led, None)])) == []
+    *named, rest = of_floating([(None, led)] * (PORTS_NAMED_MAX + 3))
+    assert (len(named), rest.fields) == (PORTS_NAMED_MAX, {"number": 3})
 
 
 async def test_what_is_committed_is_logged_once(database_url: str) -> None:

@@ -114,16 +114,6 @@ async def test_a_router_and_its_changes(admin: Client) -> None:
     assert said(await admin.get(path)) == (404, "RouterNotFound")
 
 
-async def test_an_external_gateway_is_refused_with_its_stage(admin: Client) -> None:
-    gateway = {"external_gateway_info": {"network_id": new_id()}}
-    for answer in (
-        await admin.post("/v2.0/routers", {"router": gateway}),
-        await admin.put(f"/v2.0/routers/{await a_router(admin)}", {"router": gateway}),
-    ):
-        assert said(answer) == (400, "InvalidInput")
-        assert "stage 4" in answer.error["message"]
-
-
 async def test_an_interface_in_a_subnet_has_the_gateways_address(admin: Client) -> None:
     router, subnet = await a_router(admin), await a_subnet(admin, "10.0.0.0/24")
     answer = await add(admin, router, subnet_id=subnet)

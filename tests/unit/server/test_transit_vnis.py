@@ -20,15 +20,17 @@ from netwright.model.resources import NetworkType, Segment
 from netwright.model.routing import Router
 from netwright.model.segments import SegmentRules, VniRange
 from netwright.model.topology import Irb
-from netwright.server.commands import CreateNetworks, DeleteNetwork, NetworkDraft
+from netwright.server.commands import CreateNetworks, DeleteNetwork, NetworkDraft, UpdateNetwork
 from netwright.server.fabric_commands import ApplyFabricReports
 from netwright.server.overlay.transit import NoTransitVni
 from netwright.server.routing_commands import (
     AddInterface,
     CreateRouters,
     DeleteRouter,
+    GatewayWish,
     RemoveInterface,
     RouterDraft,
+    UpdateRouter,
 )
 
 
@@ -59,6 +61,24 @@ def network(store: Store, vni: int) -> None:
     segment = Segment(network_type=NetworkType.VXLAN, segmentation_id=vni)
     draft = NetworkDraft(id=f"vni-{vni}", project_id="p", segment=segment)
     store.do(CreateNetworks(caller=ADMIN, drafts=(draft,)))
+
+
+def gateway(store: Store, router: str, *, snat: bool) -> None:
+    store.do(UpdateNetwork(caller=ADMIN, id="core", external=True))
+    wish = GatewayWish(network_id="core", enable_snat=snat, new_port_id=f"{router}-gateway")
+    store.do(UpdateRouter(caller=ADMIN, id=router, gateway=wish))
+
+
+@pytest.mark.parametrize("snat", [True, False])
+def test_a_gateway_beside_the_fabric_needs_a_vni(store: Store, snat: bool) -> None:  # noqa: FBT001
+    enter(store, "r1", "red")
+    assert of(store, "r1").vni is None
+    gateway(store, "r1", snat=snat)
+    assert of(store, "r1").vni in {9000, 9001}
+    gateway(store, "r2", snat=snat)
+    assert of(store, "r2").vni is None
+    enter(store, "r2", "blue")
+    assert of(store, "r2").vni in {9000, 9001}
 
 
 def test_an_interface_tells_its_mac(store: Store) -> None:

@@ -21,6 +21,7 @@ from netwright.server.api.v1 import ports as native_ports
 from netwright.server.api.v2 import agents, extensions, ip_availability, port_bindings
 from netwright.server.api.v2.address_scopes import AddressScopes
 from netwright.server.api.v2.bulk import Bulk
+from netwright.server.api.v2.floatingips import FloatingIps
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.quotas import Quotas
@@ -45,6 +46,7 @@ def application(edge: Edge) -> Application:
         AddressScopes(),
         SubnetPools(),
         Routers(),
+        FloatingIps(),
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),

@@ -9,7 +9,7 @@ from netwright.server.census import CensusKept
 from netwright.server.metrics import Metrics
 
 _EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
-_COLLECTIONS = ("network", "subnet", "subnetpool", "port", "router", "extension")
+_COLLECTIONS = ("network", "subnet", "subnetpool", "port", "router", "floatingip", "extension")
 
 
 def routes(metrics: Metrics, kept: CensusKept, described: Sequence[Route]) -> tuple[Route, ...]:

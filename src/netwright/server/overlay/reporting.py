@@ -14,6 +14,7 @@ from netwright.model.resources import Attachment, Port
 from netwright.model.states import ATTACHMENT, AttachmentState, Event, Plane, PortState
 from netwright.model.wire import ReportOutcome, ReportResult, ReportResults, ReportStatus
 from netwright.server.fabric_commands import ApplyFabricReports
+from netwright.server.floating import reports as floating
 from netwright.server.overlay import port_fences
 from netwright.server.overlay.attachments import end, step_attachment
 from netwright.server.overlay.leaf_links import link_reported
@@ -56,6 +57,7 @@ def apply_fabric_reports(
     for link in reports.links:
         link_reported(world, link)
     fenced = port_fences.reported(world, reports.fences)
+    floating.reported(world, reports.floating)
     if reports.clear_at is not None:
         world.fabric.clear_up_to = max(world.fabric.clear_up_to, seq_of(reports.clear_at))
     return ReportResults(results=(*results, *fenced))

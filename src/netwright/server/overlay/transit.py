@@ -1,8 +1,8 @@
 """VPCs' transit VNIs (L3VNIs): which router needs one, and which it gets.
 
-One is needed for symmetric routing between networks (RFC 9135), and by a VPC with interfaces in a
-provider network and in the fabric's, which meet at the border. It is the router's until that is
-deleted, and no network's meanwhile.
+One is needed for symmetric routing between networks (RFC 9135), and by a VPC with interfaces, or a
+gateway, in a provider network and with interfaces in the fabric's: they meet at the border.
+It is the router's until that is deleted, and no network's meanwhile.
 """
 
 from collections.abc import Sequence
@@ -75,7 +75,8 @@ RESTING = ""
 
 
 def _needs_one(world: World, router: Router, fabric: FabricSettings) -> bool:
-    networks = [world.networks.get(each.network_id) for each in router.interfaces]
+    places = (*router.interfaces, *router.outer)
+    networks = [world.networks.get(each.network_id) for each in places]
     kinds = {network.segment.network_type for network in networks if network is not None}
     if NetworkType.VXLAN not in kinds:
         return False

@@ -23,6 +23,7 @@ from netwright.server.commands import (
     UpdatePorts,
 )
 from netwright.server.each import each
+from netwright.server.floating.known import let_go as let_go_of_floating
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
@@ -60,6 +61,7 @@ def delete(world: World, command: DeletePorts) -> tuple[()]:
 
 def remove(world: World, port: Port, *, actor: str) -> None:
     """The end of a port, or its beginning where hosts may answer for it."""
+    let_go_of_floating(world, port, port.fixed_ips)
     if port.unique_name is not None:
         world.unique_names.put((port.project_id, port.unique_name), None)
     port = unbind(world, port, Event.DELETE, actor=actor)
@@ -148,6 +150,8 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
         pairs = _pairs(change.allowed_address_pairs, port.mac_address)
         port = replace(port, allowed_address_pairs=pairs)
     _check_pairs(port)
+    gone = [ip for ip in before.fixed_ips if ip not in port.fixed_ips]
+    let_go_of_floating(world, port, gone)
     port = _let_go(world, before, port)
     if port != before:
         port = _put(world, before, port, actor_of(caller))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from netwright.model.resources import Host, HostState, Network, Port, Transition
+from netwright.model.routing import FloatingIp
 from netwright.model.states import MEANING, PortState
 from netwright.server.containers.words import claim_lines, container_wait
 from netwright.server.ports.explain import address_alone, is_address_alone, rests_on_reports
@@ -19,6 +20,7 @@ from netwright.server.ports.explanation import (
     administrative,
     compose,
     length,
+    misled,
 )
 from netwright.server.ports.lifecycle import names_of
 
@@ -35,7 +37,12 @@ _WAITS = {
 
 
 def explain_to_project(
-    port: Port, network: Network, hosts: Mapping[str, Host], now: float
+    port: Port,
+    network: Network,
+    hosts: Mapping[str, Host],
+    now: float,
+    *,
+    floating: Sequence[FloatingIp] = (),
 ) -> Explanation:
     """`explain.explain` for the port's own project: no host, no cause in anybody's words."""
     waits = tuple(administrative(port, network))
@@ -61,7 +68,7 @@ def explain_to_project(
         port,
         standing=_standing(port, network, hosts, now),
         cause="",
-        waits=waits,
+        waits=(*waits, *misled(floating)),
         claim=claim_lines(port, network, now, names_host=False),
         now=now,
     )

@@ -15,6 +15,7 @@ from netwright.model.resources import (
     Port,
     VifType,
 )
+from netwright.model.routing import FloatingIp
 from netwright.model.states import MEANING, AttachmentState, BindingState, Plane, PortState
 from netwright.model.wire import CONTAINER_OWNER
 from netwright.server.containers.words import claim_lines, container_wait
@@ -26,6 +27,7 @@ from netwright.server.ports.explanation import (
     administrative,
     compose,
     length,
+    misled,
 )
 from netwright.server.ports.lifecycle import names_of
 
@@ -38,12 +40,13 @@ def explain(
     now: float,
     *,
     tellings: Sequence[Telling] = (),
+    floating: Sequence[FloatingIp] = (),
 ) -> Explanation:
     """Explain a port from its network, and the hosts and attachments (by host) of its bindings.
 
-    And from what Nova was told of it, or is to be told.
+    And from what Nova was told of it, or is to be told, and its floating IPs.
     """
-    waits = tuple(_waits(port, network, hosts, attachments))
+    waits = (*_waits(port, network, hosts, attachments), *misled(floating))
     return compose(
         port,
         standing=_standing(port, network, hosts, now),

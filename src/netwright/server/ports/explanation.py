@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from netwright.model.resources import Network, Port, Value
+from netwright.model.routing import FloatingIp, FloatingStatus
 from netwright.model.states import API_STATUS, PortState
 
 
@@ -100,6 +101,18 @@ def administrative(port: Port, network: Network) -> Iterator[Wait]:
             since=None,
             next="set the network's admin_state_up to true",
         )
+
+
+def misled(floating: Iterable[FloatingIp]) -> Iterator[Wait]:
+    """Floating IPs that are the port's and do not reach it."""
+    for each in floating:
+        if each.status is not FloatingStatus.ACTIVE:
+            address = each.floating_ip_address
+            yield Wait(
+                what=f"Its floating IP {address} does not lead to it: {each.cause}",
+                since=each.updated_at,
+                next="netwright fabric status says how the borders stand",
+            )
 
 
 def length(seconds: float) -> str:

@@ -13,7 +13,13 @@ import msgspec
 from netwright.db.transaction import Row, Transaction
 from netwright.ipam.addresses import from_key, to_text
 from netwright.model.resources import Port
-from netwright.model.routing import ROUTER_INTERFACE, Router
+from netwright.model.routing import (
+    FLOATING_IP,
+    ROUTER_GATEWAY,
+    ROUTER_INTERFACE,
+    FloatingIp,
+    Router,
+)
 from netwright.server.counted import COUNTED
 from netwright.server.ports.giving_back import held_addresses
 from netwright.server.ports.lifecycle import due_at
@@ -68,6 +74,7 @@ async def _check(tx: Transaction, url: str) -> Findings:
         *[one async for one in _strays(tx)],
         *[one async for one in _miscounts(tx)],
         *await _wrong_interfaces(tx),
+        *await _wrong_floating(tx),
     ]:
         wrong_count += 1
         wrong.append(found)
@@ -140,20 +147,68 @@ async def _miscounts(tx: Transaction) -> AsyncIterator[str]:
 
 
 async def _wrong_interfaces(tx: Transaction) -> list[str]:
-    """Interfaces that a router has and no port is, or in other subnets."""
+    """Interfaces and gateways that a router has and no port is, or in other subnets."""
     decode = msgspec.json.Decoder(Router).decode
     routers = [decode(body) for (body,) in await tx.rows("SELECT body FROM router ORDER BY id")]
-    sql = "SELECT body FROM port WHERE device_owner = $1"
-    bodies = [body for (body,) in await tx.rows(sql, ROUTER_INTERFACE)]
-    ports = map(msgspec.json.Decoder(Port).decode, bodies)
-    held = {(p.device_id, p.id, ip.subnet_id, ip.ip_address) for p in ports for ip in p.fixed_ips}
+    held = {
+        (port.device_owner, port.device_id, port.id, ip.subnet_id, ip.ip_address)
+        for port in await _ports_of(tx, ROUTER_INTERFACE, ROUTER_GATEWAY)
+        for ip in port.fixed_ips
+    }
+    said = [
+        (owner, router, each)
+        for router in routers
+        for owner, places in (
+            (ROUTER_INTERFACE, router.interfaces),
+            (ROUTER_GATEWAY, router.gateway.addresses if router.gateway else ()),
+        )
+        for each in places
+    ]
     return [
         f"router {router.id} has {each.ip_address} of subnet {each.subnet_id} by port "
         f"{each.port_id}, which does not say so"
-        for router in routers
-        for each in router.interfaces
-        if (router.id, each.port_id, each.subnet_id, each.ip_address) not in held
+        for owner, router, each in said
+        if (owner, router.id, each.port_id, each.subnet_id, each.ip_address) not in held
     ]
+
+
+async def _wrong_floating(tx: Transaction) -> list[str]:
+    """Floating IPs whose address no port holds for them, and those that lead to no port's."""
+    decode = msgspec.json.Decoder(FloatingIp).decode
+    floating = [decode(body) for (body,) in await tx.rows("SELECT body FROM floatingip ORDER BY 1")]
+    held = {
+        (port.device_id, port.id, ip.ip_address)
+        for port in await _ports_of(tx, FLOATING_IP)
+        for ip in port.fixed_ips
+    }
+    wrong = [
+        f"floating IP {each.id} is {each.floating_ip_address}, which port {each.floating_port_id} "
+        "does not hold for it"
+        for each in floating
+        if (each.id, each.floating_port_id, each.floating_ip_address) not in held
+    ]
+    rows = await tx.rows(
+        "SELECT port.id, port.body FROM floatingip JOIN port ON port.id = floatingip.port_id"
+    )
+    ports = {id_: msgspec.json.decode(body, type=Port) for id_, body in rows}
+    for each in floating:
+        port = ports.get(each.port_id or "")
+        addresses = () if port is None else tuple(ip.ip_address for ip in port.fixed_ips)
+        if each.port_id is not None and each.fixed_ip_address not in addresses:
+            wrong.append(
+                f"floating IP {each.id} leads to {each.fixed_ip_address} of port {each.port_id}, "
+                "which has no such address"
+            )
+    return wrong
+
+
+async def _ports_of(tx: Transaction, *owners: str) -> list[Port]:
+    """The ports whose device is one of these."""
+    found: list[Port] = []
+    for owner in owners:
+        rows = await tx.rows("SELECT body FROM port WHERE device_owner = $1", owner)
+        found += [msgspec.json.decode(body, type=Port) for (body,) in rows]
+    return found
 
 
 async def _pages(tx: Transaction) -> AsyncIterator[Page]:

@@ -37,6 +37,7 @@ _Condition = ColumnElement[bool]
 _COLUMNS = {
     "tenant_id": "project_id",
     "provider:network_type": "network_type",
+    "router:external": "external",
     "provider:physical_network": "physical_network",
     "provider:segmentation_id": "segmentation_id",
     "binding:vnic_type": "vnic_type",
@@ -55,13 +56,21 @@ _LEADS: Mapping[str, Sequence[frozenset[str]]] = {
         frozenset(names)
         for names in (
             *({PAGE}, {"id"}, {"provider:segmentation_id"}, {"name"}, {"project_id"}, {READABLE}),
-            *({"tags"}, {"tags-any"}, {"shared"}),
+            *({"tags"}, {"tags-any"}, {"router:external"}, {"shared"}),
         )
     ],
     "subnet": [
         frozenset(names)
         for names in (
             *({PAGE}, {"id"}, {"cidr"}, {"name"}, {"network_id"}, {"project_id"}, {READABLE}),
+        )
+    ],
+    "floatingip": [
+        frozenset(names)
+        for names in (
+            *({PAGE}, {"id"}, {"port_id"}, {"floating_ip_address"}, {"fixed_ip_address"}),
+            *({"router_id"}, {"tags"}, {"tags-any"}, {"project_id"}, {READABLE}),
+            *({"floating_network_id"},),
         )
     ],
     # Each project's default group has the same name.

@@ -240,7 +240,7 @@ def _condition(table: Table, attribute: str, values: tuple[str, ...]) -> ColumnE
     if table is schema.port and attribute == "status":
         states = [state for state, status in API_STATUS.items() if status in values]
         return table.c.state.in_(states)
-    if attribute == "status":
+    if attribute == "status" and "status" not in table.c:
         return true() if "ACTIVE" in values else false()
     return condition(table, attribute, values)
 
@@ -254,7 +254,7 @@ def _order(table: Table, sort: tuple[tuple[str, bool], ...]) -> _Order:
     for attribute, ascending in sort:
         if (table.name, attribute) in _CONSTANT:
             continue
-        column = table.c.get(_SORT_COLUMNS.get(attribute, attribute))
+        column = table.c.get(_SORT_COLUMNS.get(attribute, attribute), table.c.get(attribute))
         if column is None:
             raise HTTPBadRequest(f"[{attribute!r}] is invalid attribute for sort_key")
         order.append((_sortable(column), ascending))

@@ -18,6 +18,7 @@ from netwright.server.ports.macs import is_free, mac_candidates
 from netwright.server.segments import vni_candidates
 from netwright.server.store import schema
 from netwright.server.store.claims import note_slots
+from netwright.server.store.floating import holding_ports, load_floating
 from netwright.server.store.labelled import choose_networks
 from netwright.server.store.memory import Memory
 from netwright.server.store.overlay import (
@@ -59,13 +60,14 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await load_plain(tx, world, needs)
     load_rules(world)
     await load_pools(tx, world, needs)
-    needs.ports |= await ports_of_routers(tx, world, needs)
+    needs.ports |= await ports_of_routers(tx, world, needs) | holding_ports(world, needs)
     if needs.reported:
         needs.ports |= await ports_of_reports(tx, world, needs)
     await note_slots(tx, world, needs)
     await _load_ports(tx, world, needs)
     ports = list(world.ports.values())
     await load_routers_of(tx, world, ports)
+    await load_floating(tx, world, needs)
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
     of_pools = await networks_of_pools(tx, world, needs.rescoped_pools)
     changed = needs.changed_networks | of_subnets | of_pools

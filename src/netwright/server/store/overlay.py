@@ -225,7 +225,8 @@ async def load_routers(tx: Transaction, world: World, needs: Needs) -> set[str]:
         for (body,) in await tx.rows("SELECT body FROM router"):
             router = _router(body)
             world.of(Router).load(router.id, router)
-    return {each.network_id for router in world.of(Router).values() for each in router.interfaces}
+    routers = world.of(Router).values()
+    return {each.network_id for one in routers for each in (*one.interfaces, *one.outer)}
 
 
 async def load_segments(tx: Transaction, world: World, keys: Collection[str]) -> None:

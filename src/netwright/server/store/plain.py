@@ -13,7 +13,7 @@ from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.server.needs import Needs
 from netwright.server.operation_work import OperationWork
@@ -30,6 +30,7 @@ TABLES: Mapping[type[Value], Table] = {
     AddressScope: schema.address_scope,
     SubnetPool: schema.subnetpool,
     Router: schema.router,
+    FloatingIp: schema.floatingip,
     SwitchState: schema.switch_state,
     LeafLink: schema.leaf_link,
 }

@@ -21,8 +21,8 @@ from netwright.model.errors import (
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
-from netwright.model.routing import Router
-from netwright.model.routing_errors import RouterNotFound
+from netwright.model.routing import FloatingIp, Router
+from netwright.model.routing_errors import FloatingIPNotFound, RouterNotFound
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.states import PortState
 from netwright.model.topology import Topology
@@ -44,10 +44,11 @@ T = TypeVar("T")
 V = TypeVar("V", bound=Value)
 
 
-def _own_or_shared(project_id: str | None) -> ColumnElement[bool]:
+def _own_shared_or_external(project_id: str | None) -> ColumnElement[bool]:
     if project_id is None:
         return true()
-    return or_(schema.network.c.project_id == project_id, schema.network.c.shared)
+    network = schema.network.c
+    return or_(network.project_id == project_id, network.shared, network.external)
 
 
 def _own_or_in_shared(project_id: str | None) -> ColumnElement[bool]:
@@ -86,7 +87,7 @@ def _own_quota(project_id: str | None) -> ColumnElement[bool]:
 _ALIVE = schema.port.c.state != PortState.RELEASING
 _ALL_PORTS = Collection(schema.port, Port, PortNotFound, _own_port)
 _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
-    Network: Collection(schema.network, Network, NetworkNotFound, _own_or_shared),
+    Network: Collection(schema.network, Network, NetworkNotFound, _own_shared_or_external),
     Subnet: Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared),
     Port: Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE),
     SecurityGroup: Collection(
@@ -109,6 +110,9 @@ _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
         schema.subnetpool, SubnetPool, SubnetPoolNotFound, _own_or_shared_in(schema.subnetpool)
     ),
     Router: Collection(schema.router, Router, RouterNotFound, _own_router),
+    FloatingIp: Collection(
+        schema.floatingip, FloatingIp, FloatingIPNotFound, _own(schema.floatingip)
+    ),
 }
 
 

@@ -341,7 +341,7 @@ def network_row(network: Network) -> tuple[Any, ...]:
         network.id, network.project_id, network.name, network.description, segment.network_type,
         segment.physical_network, segment.segmentation_id, network.shared, network.admin_state_up,
         network.port_security_enabled, network.mtu, network.revision_number, network.created_at,
-        network.updated_at, segment_key(segment), _encode(network).decode(),
+        network.updated_at, segment_key(segment), _encode(network).decode(), network.external,
     )  # fmt: skip
 
 

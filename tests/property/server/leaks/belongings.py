@@ -32,6 +32,7 @@ MAKE: Mapping[str, Callable[[Ids], dict[str, Any]]] = {
     "subnets": lambda ids: {"network_id": ids["networks"], "ip_version": 4, "cidr": ids["cidr"]},
     "ports": lambda ids: {"network_id": ids["networks"]},
     "routers": lambda _: {},
+    "floatingips": lambda ids: {"floating_network_id": ids["outside"]},
 }
 """The body that makes one of each collection, given the ids of those before it."""
 
@@ -44,7 +45,11 @@ ADMINS: Mapping[str, Mapping[str, Any]] = {
 SHARED = frozenset({"address-scopes", "subnetpools", "networks"})
 VISIBLE = SHARED | {"subnets"}  # of a shared network
 
-WORDS = {"address-scopes": ("name",), "security-group-rules": ("description",)}
+WORDS = {
+    "address-scopes": ("name",),
+    "security-group-rules": ("description",),
+    "floatingips": ("description",),
+}
 """What each can be told in words, if it is not both a name and a description."""
 
 DEFERRED = {"prefer": "respond-async"}
@@ -69,9 +74,10 @@ async def acting(database_url: str) -> AsyncIterator[Cast]:
     caller = Caller(project_id="", is_admin=True)
     await core.commit(RegisterHost(caller=caller, host=HOST, registration=registration))
     admin = client_of(core, "admin")
-    a = await made(admin, "zqproj-a", 3701, "10.77")
-    b = await made(admin, "b", 3702, "10.78")
-    c = await made(admin, "zqproj-c", 3703, "10.79", shared=True)
+    outside = await an_external_network(admin)
+    a = await made(admin, "zqproj-a", 3701, "10.77", outside)
+    b = await made(admin, "b", 3702, "10.78", outside)
+    c = await made(admin, "zqproj-c", 3703, "10.79", outside, shared=True)
     a, b, c = [
         await with_operation(core, project, owned)
         for project, owned in (("zqproj-a", a), ("b", b), ("zqproj-c", c))
@@ -85,10 +91,10 @@ async def acting(database_url: str) -> AsyncIterator[Cast]:
 
 
 async def made(
-    admin: Client, project: str, vlan: int, prefix: str, *, shared: bool = False
+    admin: Client, project: str, vlan: int, prefix: str, outside: str, *, shared: bool = False
 ) -> Owned:
     """One of each collection, with words in it that are its own alone."""
-    ids = {"cidr": f"{prefix}.0.0/24", "prefix": f"{prefix}.64.0/24"}
+    ids = {"cidr": f"{prefix}.0.0/24", "prefix": f"{prefix}.64.0/24", "outside": outside}
     secrets: set[str] = {project, str(vlan)}
     for collection, body in MAKE.items():
         name = name_of(collection)
@@ -129,6 +135,17 @@ async def made(
         secrets |= {ids["cidr"], ids["prefix"], f"{prefix}.0.1"}
     secrets |= {f"{prefix}.80.0/24", *await defaults(admin, project)}
     return Owned(ids, frozenset(secrets | {HOST, PHYSNET, "zq-profile"}))
+
+
+async def an_external_network(admin: Client) -> str:
+    """Everybody's to see: its subnet is not."""
+    segment = {"provider:network_type": "vlan", "provider:physical_network": PHYSNET}
+    network = {**segment, "provider:segmentation_id": 3704, "router:external": True}
+    answer = await admin.post("/v2.0/networks", {"network": {"name": "outside", **network}})
+    id_: str = answer.json["network"]["id"]
+    subnet = {"network_id": id_, "ip_version": 4, "cidr": "203.0.113.0/24"}
+    assert (await admin.post("/v2.0/subnets", {"subnet": subnet})).status == 201
+    return id_
 
 
 async def defaults(admin: Client, project: str) -> set[str]:

@@ -53,7 +53,7 @@ async def test_only_json_is_understood(client: Client, media: str) -> None:
 
 
 async def test_unknown_paths_and_methods_in_both_forms(client: Client) -> None:
-    answer = await client.get("/v2.0/floatingips")
+    answer = await client.get("/v2.0/firewalls")
     assert (answer.status, answer.json["NeutronError"]["type"]) == (404, "HTTPNotFound")
     answer = await client.get("/v1/routers")
     assert (answer.status, answer.json["error"]["fault"]) == (404, "caller")

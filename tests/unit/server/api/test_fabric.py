@@ -231,3 +231,27 @@ async def test_fences_of_ports_are_reported_beside_attachments(clients: Clients)
     *others, last = answer.json["results"]
     assert len(others) == 101
     assert last == {"id": "a@h1", "result": "unknown"}
+
+
+async def test_floating_ips_are_reported_beside_attachments(clients: Clients) -> None:
+    admin, controller = clients
+
+    async def made(name: str, **attributes: Any) -> Any:
+        return (await admin.post(f"/v2.0/{name}s", {name: attributes})).json[name]
+
+    vlan = {"provider:network_type": "vlan", "provider:physical_network": "physnet1"}
+    out = await made("network", **vlan, **{"provider:segmentation_id": 7, "router:external": True})
+    inner = await made("network", **vlan, **{"provider:segmentation_id": 8})
+    for network, cidr in ((out, "203.0.113.0/24"), (inner, "10.7.0.0/24")):
+        subnet = await made("subnet", network_id=network["id"], ip_version=4, cidr=cidr)
+    router = await made("router", external_gateway_info={"network_id": out["id"]})
+    path = f"/v2.0/routers/{router['id']}/add_router_interface"
+    assert (await admin.put(path, {"subnet_id": subnet["id"]})).status == 200
+    port = await made("port", network_id=inner["id"])
+    floating = await made("floatingip", floating_network_id=out["id"], port_id=port["id"])
+    said = {key: floating[key] for key in ("id", "port_id", "fixed_ip_address")}
+    reports = {"token": await lease(controller), "floating": [{**said, "status": "up"}]}
+    answer = await controller.post("/v1/fabric/reports", reports)
+    assert (answer.status, answer.json) == (200, {"results": []})
+    shown = (await admin.get(f"/v2.0/floatingips/{floating['id']}")).json["floatingip"]
+    assert shown["status"] == "ACTIVE"

@@ -26,7 +26,7 @@ from netwright.db.transaction import Row, Transaction
 from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.quotas import Quota
 from netwright.model.resources import Network, Port, Subnet, Value
-from netwright.model.routing import Router
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import Direction, GroupRule, SecurityGroup
 from netwright.server.queries import Query
 from netwright.server.store import schema
@@ -85,6 +85,7 @@ ASKED: dict[type[Value], Sequence[str]] = {
         "project_id=p",
         "project_id=p&shared=false",
         "shared=true",
+        "router:external=true",
         "provider:segmentation_id=7",
         "id=a&ip_version=4",
         "provider:segmentation_id=7&provider:network_type=vlan",
@@ -113,6 +114,18 @@ ASKED: dict[type[Value], Sequence[str]] = {
         "remote_group_id=g",
     ),
     Router: ("id=a", "name=n", "name=n&project_id=p", "project_id=p", "tags=t"),
+    FloatingIp: (
+        "id=a",
+        "floating_ip_address=203.0.113.9",
+        "floating_network_id=n",
+        "port_id=p",
+        "port_id=p&port_id=q",
+        "router_id=r",
+        "fixed_ip_address=10.0.0.9",
+        "project_id=p",
+        "project_id=p&status=ACTIVE",
+        "tags=t",
+    ),
     SubnetPool: (
         "id=a",
         "name=n",
@@ -185,6 +198,11 @@ async def _insert_others(tx: Transaction) -> None:
     made: dict[type[Value], Callable[[dict[str, Any]], Value]] = {
         SecurityGroup: lambda own: SecurityGroup(**own),
         Router: lambda own: Router(**own),
+        FloatingIp: lambda own: FloatingIp(
+            id=own["id"], project_id=own["project_id"], floating_network_id=own["name"],
+            floating_ip_address=own["name"], floating_port_id="f", port_id=own["name"],
+            fixed_ip_address=own["name"], router_id=own["name"],
+        ),
         AddressScope: lambda own: AddressScope(**own, ip_version=4),
         SubnetPool: lambda own: SubnetPool(
             **own, address_scope_id=own["id"], ip_version=4, prefixes=("10.0.0.0/8",),

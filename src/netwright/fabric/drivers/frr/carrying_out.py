@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from netwright.fabric.config import Segment, Vrf
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import shows
+from netwright.fabric.drivers.frr import nft, shows
 from netwright.fabric.drivers.frr.observed import Observed
 from netwright.fabric.drivers.frr.operations import (
     AcceptArp,
@@ -32,6 +32,7 @@ from netwright.fabric.drivers.frr.operations import (
     Set,
     SetTunnelPort,
     Silence,
+    Translate,
 )
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
@@ -99,6 +100,8 @@ class Workshop:
             case ChangeRoute(space, destination, nexthop, add):
                 request = links.change_route(destination, nexthop, add=add)
                 self._tell(space, request, absent_is_fine=not add)
+            case Translate(space, name, nat):
+                self._session.node.nft(space, "-f", "-", said=nft.ruleset(name, nat))
             case Attach(name, filter_):
                 self._attach(name, filter_)
             case Detach(name):

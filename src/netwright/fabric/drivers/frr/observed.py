@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from netwright.fabric.config import Nat
 from netwright.fabric.drivers.frr.shows import BgpConfiguration, Instance
 from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.filters import Filter
@@ -10,11 +11,12 @@ from netwright.model.resources import Value
 
 
 class Space(Value, frozen=True):
-    """A network namespace: links by index, addresses by the link's index."""
+    """A network namespace: links by index, addresses by the link's index; `nat` by its table."""
 
     links: Mapping[int, Link]
     addresses: Mapping[int, tuple[str, ...]] = {}
     routes: frozenset[KernelRoute] = frozenset()
+    nat: Mapping[str, Nat] = {}
 
     def find(self, name: str) -> Link | None:
         return next((link for link in self.links.values() if link.name == name), None)

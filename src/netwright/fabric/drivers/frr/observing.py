@@ -4,7 +4,7 @@ import struct
 from collections.abc import Mapping
 
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import shows
+from netwright.fabric.drivers.frr import nft, shows
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
@@ -93,11 +93,19 @@ def _space(session: Session, name: str) -> Space:
     for route in map(links.parse_route, netlink.dump(links.dump_routes())):
         if route is not None:
             routes.add(route)
+    known = {link.index: link for link in found}
     return Space(
-        links={link.index: link for link in found},
+        links=known,
         addresses={index: tuple(sorted(each)) for index, each in addresses.items()},
         routes=frozenset(routes),
+        nat=nft.parse(session.node.nft(name, "list", "ruleset")) if _translates(known) else {},
     )
+
+
+def _translates(links_there: Mapping[int, Link]) -> bool:
+    """Whether a gateway's mark says that it translates: to ask nft of every VRF takes long."""
+    marked = (marks.read(link.alias) for link in links_there.values() if link.alias)
+    return any(mark is not None and "nat" in mark for mark in marked)
 
 
 def _maps(

@@ -3,6 +3,7 @@
 `space` is the network namespace: a VRF's name, "" the switch's own.
 """
 
+from netwright.fabric.config import Nat
 from netwright.model.resources import Value
 
 
@@ -161,6 +162,18 @@ class ChangeRoute(Value, frozen=True):
         return f"{_in(self.space)}: route {_verb(self.add)} {self.destination} via {self.nexthop}"
 
 
+class Translate(Value, frozen=True):
+    """What a gateway's interface in a VRF translates; None: nothing."""
+
+    space: str
+    name: str
+    nat: Nat | None
+
+    def __str__(self) -> str:
+        what = "nothing" if self.nat is None else self.nat.address
+        return f"{_in(self.space)}: {self.name} translates to {what}"
+
+
 class Attach(Value, frozen=True):
     """A filter on an interface's ingress; `filter` as `bpf.programs` and `reading` name it."""
 
@@ -222,6 +235,7 @@ Operation = (
     | DeleteLink
     | ChangeAddress
     | ChangeRoute
+    | Translate
     | Attach
     | Detach
     | DisableChecksumOffload

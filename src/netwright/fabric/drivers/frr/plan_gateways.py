@@ -10,7 +10,7 @@ import zlib
 
 from netwright.fabric.config import VlanGateway
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import plan_interfaces
+from netwright.fabric.drivers.frr import nft, plan_interfaces
 from netwright.fabric.drivers.frr.operations import (
     AddBridge,
     AddVeth,
@@ -20,6 +20,7 @@ from netwright.fabric.drivers.frr.operations import (
     DisableChecksumOffload,
     Set,
     Silence,
+    Translate,
 )
 from netwright.fabric.drivers.frr.planned import Plan, PlanError
 from netwright.fabric.drivers.frr.reading import gateways, inner_end, is_whole, outer_ends
@@ -46,6 +47,7 @@ def ensure(plan: Plan, gateway: VlanGateway) -> None:
         vlan=gateway.vlan,
         physical=gateway.physical_network,
         mac=gateway.mac_address,
+        nat=None if gateway.nat is None else 1,
     )
     outer = _outer_name(gateway.key)
     link = plan.find(space, gateway.interface)
@@ -55,11 +57,17 @@ def ensure(plan: Plan, gateway: VlanGateway) -> None:
         plan.add(AddVeth(outer, gateway.interface, space, alias, _MTU))
         link = plan.find(space, gateway.interface)
         assert link is not None
+    table = nft.table_of(gateway.interface)
+    is_other = plan.observed.spaces[space].nat.get(table) != gateway.nat
+    if is_other and gateway.nat is None:  # while the mark still says that it is there
+        plan.add(Translate(space, gateway.interface, None))
     plan.add(
         Silence("", outer),
         Set("", outer, master=bridge.name, up=True),
         Set(space, link.name, alias=alias, mac_address=gateway.mac_address, up=True),
     )
+    if is_other and gateway.nat is not None:
+        plan.add(Translate(space, link.name, gateway.nat))
     held = set(plan.observed.spaces[space].addresses.get(link.index, ()))
     wanted = set(gateway.addresses)
     plan.add(*(ChangeAddress(space, link.name, a, add=False) for a in sorted(held - wanted)))
@@ -70,6 +78,9 @@ def remove(plan: Plan, gateway: VlanGateway) -> None:
     """The VLAN's bridge, and what the trunk has of ours, go with the last gateway there."""
     outer = plan.find("", _outer_name(gateway.key))
     space = gateway.vrf or ""
+    held = plan.observed.spaces.get(space)
+    if held is not None and nft.table_of(gateway.interface) in held.nat:
+        plan.add(Translate(space, gateway.interface, None))
     if outer is not None:
         plan.add(DeleteLink("", outer.name))
     elif space in plan.observed.spaces:

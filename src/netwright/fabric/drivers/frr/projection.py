@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from netwright.fabric.config import Nat
+from netwright.fabric.drivers.frr import nft
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.operations import (
     AcceptArp,
@@ -23,6 +25,7 @@ from netwright.fabric.drivers.frr.operations import (
     RemoveNamespace,
     Set,
     SetTunnelPort,
+    Translate,
 )
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
@@ -55,7 +58,7 @@ class Projection:
         self._fenced = {port: dict(senders) for port, senders in seen.fenced.items()}
         for name, space in seen.spaces.items():
             self._spaces[name] = Space(
-                links={}, addresses=dict(space.addresses), routes=space.routes
+                links={}, addresses=dict(space.addresses), routes=space.routes, nat=space.nat
             )
             for link in space.links.values():
                 self._put(name, link)
@@ -121,6 +124,8 @@ class Projection:
                 self._change_address(space, name, address, add=add)
             case ChangeRoute(space, destination, nexthop, add):
                 self._change_route(space, KernelRoute(destination, nexthop), add=add)
+            case Translate(space, name, nat):
+                self._translate(space, nft.table_of(name), nat)
             case Attach(name, filter_):
                 self._filters[self._known("", name).index] = Filter(PRIORITY, filter_, 0)
             case Detach(name):
@@ -194,6 +199,12 @@ class Projection:
         held = self._spaces[space]
         routes = held.routes | {route} if add else held.routes - {route}
         self._spaces[space] = msgspec.structs.replace(held, routes=routes)
+
+    def _translate(self, space: str, table: str, nat: Nat | None) -> None:
+        held = self._spaces[space]
+        others = {name: each for name, each in held.nat.items() if name != table}
+        now = others if nat is None else {**others, table: nat}
+        self._spaces[space] = msgspec.structs.replace(held, nat=now)
 
     def _add(self, space: str, name: str, kind: str, alias: str, **values: Any) -> int:
         index = next(self._indexes)

@@ -19,7 +19,7 @@ from netwright.fabric.config import (
     Vrf,
 )
 from netwright.fabric.drivers.bpf import programs
-from netwright.fabric.drivers.frr import names, tunnels
+from netwright.fabric.drivers.frr import names, nft, tunnels
 from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
@@ -139,6 +139,7 @@ def gateways(observed: Observed) -> Iterator[VlanGateway]:
             addresses=addresses if _reaches_core(observed, link, mark) else (),
             mac_address=link.mac_address if mark.get("mac") else None,
             vrf=name or None,
+            nat=observed.spaces[name].nat.get(nft.table_of(link.name)),
         )
 
 

@@ -6,6 +6,7 @@ ends of a VLAN's veth    netwright port=swp1 vlan=1001      (0: untagged)
 loopback of a VRF        netwright router=UUID
 transit VNI's devices    netwright l3vni=9001
 gateway's veth           netwright gateway=KEY port=core1 vlan=101 physical=physnet1 network=UUID
+                         nat=1: its VRF has a table of nftables for it (`frr.nft`)
 who may write            netwright          (the bridge `netwright`; see `tokens`)
 """
 

@@ -8,6 +8,7 @@ thread that calls it: it belongs in a thread of the driver's own.
 import ctypes
 import errno
 import os
+import subprocess
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ _CLONE_FS, _CLONE_NEWNS, _CLONE_NEWNET = 0x200, 0x20000, 0x40000000
 _MS_BIND, _MNT_DETACH = 4096, 2
 _START_TIME_FIELD = 19  # of /proc/PID/stat after the name, see proc(5)
 _NAMES = Path("/run/netns")
+_NFT = "/usr/sbin/nft"
+_NFT_S = 5.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -76,6 +79,24 @@ class Node(ABC):
             _check(_libc.setns(descriptor, _CLONE_NEWNET), f"entering namespace {name or 'own'}")
         finally:
             os.close(descriptor)
+
+    def nft(self, name: str, *arguments: str, said: str = "") -> str:
+        """What nft says in JSON in a namespace. Moves the calling thread. Raises OSError."""
+        self.enter(name)
+        try:
+            done = subprocess.run(
+                [_NFT, "-j", *arguments],
+                input=said,
+                capture_output=True,
+                text=True,
+                timeout=_NFT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise OSError(errno.ETIMEDOUT, f"nft does not end within {_NFT_S:.0f} s") from error
+        if done.returncode != 0:
+            raise OSError(errno.EINVAL, f"nft: {done.stderr.strip()[:500]}")
+        return done.stdout
 
     def add_namespace(self, name: str, settings: Mapping[str, str], alias: str) -> None:
         """Named in the switch's own mount namespace once it is as it shall be.

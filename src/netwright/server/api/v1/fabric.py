@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netwright.model.errors import InvalidInput
 from netwright.model.fabric import AttachmentReport, FabricReports
@@ -79,14 +80,7 @@ async def _report(call: Call) -> Reply:
     for number, attachments in enumerate(parts, start=1):
         part = FabricReports(token=whole.token, attachments=attachments)
         if number == len(parts):
-            part = FabricReports(
-                token=whole.token,
-                attachments=attachments,
-                links=whole.links,
-                switches=whole.switches,
-                fences=whole.fences,
-                clear_at=whole.clear_at,
-            )
+            part = replace(whole, attachments=attachments)
         done = await call.service.commit(ApplyFabricReports(caller=call.caller, reports=part))
         results += done.results
     return json_reply(ReportResults(results=tuple(results)))

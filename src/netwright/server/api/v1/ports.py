@@ -10,11 +10,13 @@ from msgspec import Struct
 
 from netwright.model.errors import PortNotFound
 from netwright.model.resources import Network, Port, Transition
+from netwright.model.routing import FloatingIp
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 from netwright.server.ports.disclosure import explain_to_project, history_for_project
 from netwright.server.ports.explain import explain
 from netwright.server.ports.explanation import Explanation
+from netwright.server.queries import Query
 
 
 class History(Struct, frozen=True):
@@ -53,12 +55,16 @@ async def _explain(call: Call) -> Reply:
         raise _missing(port.id)
     found = [await reader.host(name) for name in {binding.host for binding in port.bindings}]
     hosts = {host.name: host for host in found if host is not None}
+    floating = await reader.many(FloatingIp, Query(filters=(("port_id", (port.id,)),)))
     if not call.caller.is_admin:
-        return json_reply(explain_to_project(port, network, hosts, time.time()))
+        return json_reply(explain_to_project(port, network, hosts, time.time(), floating=floating))
     attachments = {one.host: one for one in await reader.attachments(network.id)}
     tellings = await reader.notices(port.id)
     now = time.time()
-    return json_reply(explain(port, network, hosts, attachments, now, tellings=tellings))
+    explained = explain(
+        port, network, hosts, attachments, now, tellings=tellings, floating=floating
+    )
+    return json_reply(explained)
 
 
 async def _port(call: Call) -> Port:

@@ -8,15 +8,15 @@ from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
 
 _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
-    "address-scope": (
-        "Address scope",
-        "Address scopes extension.",
-        "2015-07-26T10:00:00-00:00",
-    ),
     "aap-reject-multicast": (
         "Allowed address pairs reject multicast extension",
         "Reject multicast addresses in Allowed Address Pairs",
         "2026-04-01T00:00:00-00:00",
+    ),
+    "address-scope": (
+        "Address scope",
+        "Address scopes extension.",
+        "2015-07-26T10:00:00-00:00",
     ),
     "agent": (
         "agent",
@@ -73,15 +73,38 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Allow filtering by attributes with empty string value",
         "2018-05-01T10:00:00-00:00",
     ),
+    "ext-gw-mode": (
+        "Neutron L3 Configurable external gateway mode",
+        (
+            "Extension of the router abstraction for specifying whether SNAT should occur on "
+            "the external gateway"
+        ),
+        "2013-03-28T10:00:00-00:00",
+    ),
+    "external-net": (
+        "Neutron external network",
+        "Adds external network attribute to network resource.",
+        "2013-01-14T10:00:00-00:00",
+    ),
     "extraroute": (
         "Neutron Extra Route",
         "Extra routes configuration for L3 router",
         "2013-02-01T10:00:00-00:00",
     ),
+    "extraroute-atomic": (
+        "Atomically add/remove extra routes",
+        "Edit extra routes of a router on server side by atomically adding/removing extra routes",
+        "2019-07-10T00:00:00+00:00",
+    ),
     "filter-validation": (
         "Filter parameters validation",
         "Provides validation on filter parameters.",
         "2018-07-04T10:00:00-00:00",
+    ),
+    "l2_adjacency": (
+        "L2 Adjacency",
+        "Display L2 Adjacency for Neutron Networks.",
+        "2016-04-12T16:00:00-00:00",
     ),
     "net-mtu": (
         "Network MTU",
@@ -92,11 +115,6 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Network MTU (writable)",
         "Provides a writable MTU attribute for a network resource.",
         "2017-07-12T00:00:00-00:00",
-    ),
-    "l2_adjacency": (
-        "L2 Adjacency",
-        "Display L2 Adjacency for Neutron Networks.",
-        "2016-04-12T16:00:00-00:00",
     ),
     "network-ip-availability": (
         "Network IP Availability",
@@ -113,11 +131,6 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Extension that indicates that pagination is enabled.",
         "2016-06-12T00:00:00-00:00",
     ),
-    "port-security-groups-filtering": (
-        "Port filtering on security groups",
-        "Provides security groups filtering when listing ports",
-        "2018-01-09T09:00:00-00:00",
-    ),
     "port-mac-address-regenerate": (
         "Neutron Port MAC address regenerate",
         "Network port MAC address regenerate",
@@ -127,6 +140,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Port Security",
         "Provides port security",
         "2012-07-23T10:00:00-00:00",
+    ),
+    "port-security-groups-filtering": (
+        "Port filtering on security groups",
+        "Provides security groups filtering when listing ports",
+        "2018-01-09T09:00:00-00:00",
     ),
     "port-unique-name": (
         "Port Unique Name",
@@ -151,8 +169,8 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
     "quota-check-limit-default": (
         "Quota engine limit check by default",
         (
-            "By default, the Neutron quota engine checks the resource usage before applying a new "
-            "quota limit"
+            "By default, the Neutron quota engine checks the resource usage before applying a "
+            "new quota limit"
         ),
         "2024-08-21T16:00:00-00:00",
     ),
@@ -174,8 +192,8 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
     "router": (
         "Neutron L3 Router",
         (
-            "Router abstraction for basic L3 forwarding between L2 Neutron networks and access to "
-            "external networks via a NAT gateway."
+            "Router abstraction for basic L3 forwarding between L2 Neutron networks and "
+            "access to external networks via a NAT gateway."
         ),
         "2012-07-20T10:00:00-00:00",
     ),
@@ -187,8 +205,8 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
     "security-groups-name-restrictions": (
         "Security group name restrictions",
         (
-            "Enforce printable characters and no leading/trailing whitespace in security group "
-            "names, consistent with other Neutron resources"
+            "Enforce printable characters and no leading/trailing whitespace in security "
+            "group names, consistent with other Neutron resources"
         ),
         "2026-07-29T10:00:00-00:00",
     ),
@@ -219,8 +237,8 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
     ),
     "standard-attr-tag": (
         (
-            "Tag support for resources with standard attribute: "
-            "network, subnet, port, subnetpool, router, security_group"
+            "Tag support for resources with standard attribute: network, subnet, port, "
+            "subnetpool, router, security_group, floatingip"
         ),
         "Enables to set tag on resources with standard attribute.",
         "2017-01-01T00:00:00-00:00",

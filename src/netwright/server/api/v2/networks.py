@@ -47,6 +47,7 @@ _WIRE = {
     "network_type": "provider:network_type",
     "physical_network": "provider:physical_network",
     "segmentation_id": "provider:segmentation_id",
+    "external": "router:external",
 }
 
 # 0 asks for the default; below 68 IPv4 cannot work (RFC 791).
@@ -62,6 +63,7 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     description: Name = ""
     admin_state_up: bool = True
     shared: bool | UnsetType = UNSET
+    external: bool | UnsetType = UNSET
     port_security_enabled: bool = True
     mtu: Mtu | UnsetType | None = UNSET
     project_id: ProjectId | UnsetType = UNSET
@@ -73,11 +75,12 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     drift_domain: WantedDomain | UnsetType = UNSET
 
 
-class NetworkChange(Body, frozen=True, kw_only=True):
+class NetworkChange(Body, frozen=True, kw_only=True, rename=_WIRE):
     name: Name | UnsetType = UNSET
     description: Name | UnsetType = UNSET
     admin_state_up: bool | UnsetType = UNSET
     shared: bool | UnsetType = UNSET
+    external: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     mtu: Mtu | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
@@ -102,6 +105,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     status: str
     admin_state_up: bool
     shared: bool
+    external: bool
     mtu: int
     port_security_enabled: bool
     labels: Mapping[str, str]
@@ -125,6 +129,7 @@ _SHOWN: How = {
     "tenant_id": "project_id",
     "status": constant("ACTIVE"),
     "l2_adjacency": constant(value=True),
+    "router:external": "external",
     "provider:network_type": Made(attrgetter("network_type"), "segment", Segment),
     "provider:physical_network": Made(attrgetter("physical_network"), "segment", Segment),
     "provider:segmentation_id": Made(attrgetter("segmentation_id"), "segment", Segment),
@@ -150,6 +155,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             "admin_state_up": listing.boolean,
             "status": listing.text,
             "shared": listing.boolean,
+            "router:external": listing.boolean,
             "mtu": listing.integer,
             "labels": values.selector,
             "provider:network_type": listing.text,
@@ -188,6 +194,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             description=item.description,
             admin_state_up=item.admin_state_up,
             shared=item.shared,
+            external=item.external,
             port_security_enabled=item.port_security_enabled,
             mtu=item.mtu if item.mtu is UNSET else _mtu(item.mtu),
             labels=item.labels if item.labels is UNSET else values.labels("labels", item.labels),
@@ -199,7 +206,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
         return DeleteNetwork(caller=caller, id=id_, if_match=if_match)
 
     def may_see(self, caller: Caller, value: Network, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
-        return value.shared or caller.may_touch(value.project_id)
+        return value.shared or value.external or caller.may_touch(value.project_id)
 
     def view(self, caller: Caller, value: Network) -> NetworkView:
         segment, shown = value.segment, partial(policy.shows, caller, "network")
@@ -212,6 +219,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             status="ACTIVE",
             admin_state_up=value.admin_state_up,
             shared=value.shared,
+            external=value.external,
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,
             labels=value.labels,
@@ -241,6 +249,7 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         description=item.description,
         admin_state_up=item.admin_state_up,
         shared=or_default(item.shared, default=False),
+        external=or_default(item.external, default=False),
         port_security_enabled=item.port_security_enabled,
         mtu=_mtu(or_default(item.mtu, 0)),
         labels=values.labels("labels", or_default(item.labels, {})),

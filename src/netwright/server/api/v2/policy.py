@@ -19,6 +19,7 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
         "provider:segmentation_id": UNSET,
         "drift_domain": None,
         "shared": False,
+        "router:external": False,
     },
     "subnet": {},
     "port": {"binding:host_id": UNSET, "binding:profile": UNSET},
@@ -26,7 +27,8 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     "security_group_rule": {},
     "address_scope": {"shared": False},
     "subnetpool": {"shared": False, "is_default": False},
-    "router": {},
+    "router": {},  # of its gateway, more than the network: see `routers`
+    "floatingip": {"floating_ip_address": None},
 }
 
 ADMIN_ONLY_TO_UPDATE: Mapping[str, frozenset[str]] = {"port": frozenset({"mac_address"})}
@@ -48,6 +50,7 @@ ADMIN_ONLY_FILTERS = {
     "address_scope": frozenset[str](),
     "subnetpool": frozenset[str](),
     "router": frozenset[str](),
+    "floatingip": frozenset[str](),
 }
 
 # What others are not shown at all.
@@ -166,6 +169,20 @@ def require_network_owner(caller: Caller, action: str, given: Iterable[str], *, 
         rule, rights = rule_name(action, "port", attribute), caller.rights
         if rule in rights.denied or not (owns or rule in rights.granted):
             raise _denied(action, "port", attribute)
+
+
+def require_admin_of_gateway(
+    caller: Caller, action: str, given: Mapping[str, Any], standing: Mapping[str, Any]
+) -> None:
+    """Raises Denied when a router's gateway is asked to be more than in a network.
+
+    `standing` is what the caller sees of the gateway that there is.
+    """
+    if caller.is_admin:
+        return
+    for attribute in ("enable_snat", "external_fixed_ips"):
+        if attribute in given and given[attribute] != standing.get(attribute, UNSET):
+            raise _denied(action, "router", f"external_gateway_info:{attribute}")
 
 
 def require_own_project(caller: Caller, project_id: str) -> None:

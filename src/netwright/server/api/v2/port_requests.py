@@ -103,7 +103,9 @@ def draft(caller: Caller, item: PortCreation) -> PortDraft:
         device_id=item.device_id,
         device_owner=item.device_owner,
         mac_address=values.mac("mac_address", mac) if isinstance(mac, str) else None,
-        fixed_ips=UNSET if fixed_ips is UNSET or fixed_ips is None else _wishes(fixed_ips),
+        fixed_ips=UNSET
+        if fixed_ips is UNSET or fixed_ips is None
+        else wishes("fixed_ips", fixed_ips),
         allowed_address_pairs=() if pairs is UNSET or pairs is None else _pairs(pairs),
         port_security_enabled=item.port_security_enabled,
         security_groups=values.or_unset(item.security_groups, UNSET),
@@ -124,7 +126,7 @@ def change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:
         device_id=values.or_unset(item.device_id, ""),
         device_owner=values.or_unset(item.device_owner, ""),
         mac_address=UNSET if mac is UNSET else _new_mac(mac),
-        fixed_ips=UNSET if fixed_ips is UNSET else _wishes(fixed_ips or ()),
+        fixed_ips=UNSET if fixed_ips is UNSET else wishes("fixed_ips", fixed_ips or ()),
         allowed_address_pairs=UNSET if pairs is UNSET else _pairs(pairs or ()),
         port_security_enabled=item.port_security_enabled,
         security_groups=values.or_unset(item.security_groups, ()),
@@ -167,22 +169,23 @@ def _selector(item: PortCreation) -> str:
     return values.selector("network_labels", item.network_labels)
 
 
-def _wishes(fixed_ips: Sequence[FixedIpBody]) -> tuple[AddressWish, ...]:
-    wishes = tuple(
+def wishes(attribute: str, fixed_ips: Sequence[FixedIpBody]) -> tuple[AddressWish, ...]:
+    """The addresses asked for, in canonical form. Raises InvalidInput."""
+    found = tuple(
         AddressWish(
             subnet_id=item.subnet_id,
             ip_address=None
             if item.ip_address is None
-            else values.address("fixed_ips", item.ip_address),
+            else values.address(attribute, item.ip_address),
         )
         for item in fixed_ips
     )
-    if AddressWish() in wishes:
-        raise invalid("fixed_ips", "an entry names neither subnet_id nor ip_address")
-    addresses = [wish.ip_address for wish in wishes if wish.ip_address is not None]
+    if AddressWish() in found:
+        raise invalid(attribute, "an entry names neither subnet_id nor ip_address")
+    addresses = [wish.ip_address for wish in found if wish.ip_address is not None]
     if len(set(addresses)) != len(addresses):
-        raise invalid("fixed_ips", "one address is asked for twice")
-    return wishes
+        raise invalid(attribute, "one address is asked for twice")
+    return found
 
 
 def _pairs(pairs: Sequence[PairBody]) -> tuple[PairWish, ...]:

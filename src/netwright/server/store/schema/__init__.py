@@ -25,7 +25,13 @@ from netwright.server.store.schema.fabric import (
 from netwright.server.store.schema.hosts import heard, host, revocation
 from netwright.server.store.schema.keeping import alembic_version, lease, meta
 from netwright.server.store.schema.log import event, notice, operation, operation_work
-from netwright.server.store.schema.networks import network, network_label, router, subnet
+from netwright.server.store.schema.networks import (
+    floatingip,
+    network,
+    network_label,
+    router,
+    subnet,
+)
 from netwright.server.store.schema.pools import address_scope, gap, pool_use, subnetpool
 from netwright.server.store.schema.ports import (
     SPARSE,
@@ -55,6 +61,7 @@ __all__ = [
     "container_claim",
     "domain_vlan",
     "event",
+    "floatingip",
     "former_mac",
     "gap",
     "heard",
@@ -89,10 +96,10 @@ __all__ = [
     "transition",
 ]
 
-SCHEMA_VERSION = "0013"
+SCHEMA_VERSION = "0014"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
-READS_FROM = "0012"
+READS_FROM = "0013"
 """The oldest version whose servers may use these tables, as the newest revision says."""
 
 

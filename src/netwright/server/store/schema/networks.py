@@ -1,8 +1,8 @@
-"""Networks and their subnets, and the routers between them."""
+"""Networks and their subnets, the routers between them, and floating IPs."""
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text, false
 
-from netwright.server.store.schema.base import metadata
+from netwright.server.store.schema.base import given, metadata
 
 network = Table(
     "network",
@@ -24,12 +24,14 @@ network = Table(
     # A flat network has VLAN 0 here, so that the key holds for it too (NULLs are never equal).
     Column("segment_key", String, unique=True),
     Column("body", Text, nullable=False),
+    Column("external", Boolean, nullable=False, server_default=false()),  # after `body`: added
     Index("network_name", "name"),
     Index("network_project", "project_id"),
     # Which VLANs are in use; the VNIs from one on.
     Index("network_segment", "network_type", "segmentation_id"),
     Index("network_segmentation", "segmentation_id"),
     Index("network_shared", "shared"),
+    Index("network_external", "external"),
     sqlite_with_rowid=False,
 )
 
@@ -82,5 +84,30 @@ router = Table(
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),
     Index("router_name", "name"),
+    sqlite_with_rowid=False,
+)
+
+floatingip = Table(
+    "floatingip",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, nullable=False),
+    Column("floating_network_id", String, nullable=False),
+    Column("floating_ip_address", String, nullable=False),
+    Column("port_id", String),
+    Column("fixed_ip_address", String),
+    Column("router_id", String),
+    Column("status", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("revision_number", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("floatingip_project", "project_id"),
+    Index("floatingip_address", "floating_ip_address"),
+    Index("floatingip_network", "floating_network_id"),
+    given("floatingip_port", "port_id"),
+    given("floatingip_router", "router_id"),
+    given("floatingip_fixed", "fixed_ip_address"),
     sqlite_with_rowid=False,
 )
