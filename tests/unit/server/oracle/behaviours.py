@@ -303,6 +303,29 @@ async def _availability(scene: Scene) -> None:
     assert (await scene.admin.get(f"{path}/{subnet}")).status == 404
 
 
+async def _routes_one_by_one(scene: Scene) -> None:
+    router = await scene.one("routers", scene.member)
+    network = await scene.one("networks", scene.member)
+    subnet = await scene.one("subnets", scene.member, {"network_id": network["id"]})
+    path = f"/v2.0/routers/{router['id']}"
+    interface = {"subnet_id": subnet["id"]}
+    assert (await scene.member.put(f"{path}/add_router_interface", interface)).status == 200
+    nexthop = f"{subnet['cidr'].rpartition('.')[0]}.9"
+    one, other = (
+        {"destination": f"10.{number}.0.0/16", "nexthop": nexthop} for number in (251, 252)
+    )
+    for verb, routes, left in (
+        *(("add", [one], [one]), ("add", [other, one], [one, other])),
+        *(("remove", [one], [other]), ("remove", [one, other], [])),
+    ):
+        body = {"router": {"routes": routes}}
+        answer = await scene.member.put(f"{path}/{verb}_extraroutes", body)
+        assert answer.status == 200, answer
+        shown = answer.json["router"]["routes"]
+        assert sorted(shown, key=lambda each: str(each["destination"])) == left
+    assert (await scene.member.put(f"{path}/remove_router_interface", interface)).status == 200
+
+
 BEHAVIOURS: Mapping[str, Check] = {
     "aap-reject-multicast": _no_multicast_pairs,
     "agent": _agents,
@@ -311,6 +334,7 @@ BEHAVIOURS: Mapping[str, Check] = {
     "container-claims": _containers,
     "drift-domain": _drift,
     "empty-string-filtering": _empty_strings,
+    "extraroute-atomic": _routes_one_by_one,
     "filter-validation": _unknown_filters,
     "network-ip-availability": _availability,
     "network-labels": _labels,

@@ -168,11 +168,11 @@ async def _updated(scene: Scene, case: Case) -> Found:
         return
     for name, value in (("update", good.second), ("update back", good.first)):
         filled = scene.filled(value)
-        change = {case.attribute: filled, **good.beside_change}
+        change = {case.attribute: filled, **scene.filled(good.beside_change)}
         answer = await scene.update(case.collection, scene.admin, made["id"], change)
         yield name, _is_shown(answer, case, filled, 200)
     for given, wanted in _forms(case):
-        change = {case.attribute: given, **good.beside_change}
+        change = {case.attribute: given, **scene.filled(good.beside_change)}
         answer = await scene.update(case.collection, scene.admin, made["id"], change)
         yield f"update with {given!r}", _is_shown(answer, case, wanted, 200)
     before = (await scene.admin.get(f"{path}/{made['id']}")).json
@@ -256,7 +256,7 @@ async def _ruled(scene: Scene, case: Case) -> Found:
         yield "member creates with it", _is_allowed(answer, allowed=allowed)
     if case.flag("allow_put"):
         made = await _made(scene, case, unlike=rule.value)
-        change = {case.attribute: scene.filled(rule.of(good.second)), **good.beside_change}
+        change = {case.attribute: scene.filled(rule.of(good.second)), **scene.filled(good.beside_change)}
         answer = await scene.update(case.collection, scene.member, made["id"], change)
         yield "member updates it", _is_allowed(answer, allowed=rule.update != "admin")
     if NETWORK_OWNER in {rule.create, rule.update}:

@@ -97,7 +97,10 @@ GROUPS: Mapping[str, Mapping[str, Attribute]] = {
 }
 """Of `security-group`; values of a rule that neutron-lib has no word for are in `probes`."""
 
-_STANDARD = ("networks", "subnets", "subnetpools", "ports", "routers", "security_groups")
+_STANDARD = (
+    *("networks", "subnets", "subnetpools", "ports", "routers", "security_groups"),
+    "floatingips",
+)
 
 
 def _standard(**attributes: Attribute) -> Mapping[str, Mapping[str, Attribute]]:
@@ -150,7 +153,7 @@ _ALL = (
     Alias(
         "standard-attr-tag",
         "Tag support for resources with standard attribute: "
-        "network, subnet, port, subnetpool, router, security_group",
+        "network, subnet, port, subnetpool, router, security_group, floatingip",
         "Enables to set tag on resources with standard attribute.",
         "2017-01-01T00:00:00-00:00",
         attributes=_standard(tags=_TAGS),

@@ -14,9 +14,7 @@ class Deviation(NamedTuple):
     reason: str
 
 
-LATER: Mapping[str, str] = {
-    "floatingips": "floating IPs are not there yet; `router` names them, all else of it is there",
-}
+LATER: Mapping[str, str] = {}
 """Collections of announced aliases that are not served."""
 
 _STAYS = "a network stays on its segment; ML2 refuses all but another VLAN id, too"
@@ -33,6 +31,12 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation("networks", "provider:network_type", _UPDATES, _STAYS),
     Deviation("networks", "provider:physical_network", _UPDATES, _STAYS),
     Deviation("networks", "provider:segmentation_id", _UPDATES, _STAYS),
+    Deviation(
+        "floatingips",
+        "floating_ip_address",
+        ("default",),
+        "null asks for any address, which is shown then, as by Neutron",
+    ),
     Deviation("networks", "mtu", ("default",), "0 asks for the default, which is shown, as by ML2"),
     Deviation("networks", "mtu", ("create refuses None",), _NULL),
     Deviation("networks", "provider:segmentation_id", ("create refuses None",), _NULL),
@@ -74,8 +78,6 @@ def excused(collection: str, attribute: str, names: Collection[str]) -> set[str]
 
 
 ACTIONS_LATER: Mapping[str, str] = {
-    "add_extraroutes": "of extraroute-atomic, which is not announced; neutron-lib names it here",
-    "remove_extraroutes": "of extraroute-atomic, which is not announced",
     "add_external_gateways": "of external-gateway-multihoming, which is not announced",
     "update_external_gateways": "of external-gateway-multihoming, which is not announced",
     "remove_external_gateways": "of external-gateway-multihoming, which is not announced",

@@ -31,7 +31,9 @@ _NETWORKS = Rule(NETWORK_OWNER, NETWORK_OWNER)
 POLICY: Mapping[tuple[str, str], Rule] = {
     ("address_scopes", "shared"): _ADMIN._replace(value=True),
     ("networks", "shared"): _ADMIN._replace(value=True),
+    ("floatingips", "floating_ip_address"): Rule("admin")._replace(value="@outer_address"),
     ("networks", "mtu"): Rule(),
+    ("networks", "router:external"): _ADMIN._replace(value=True),
     ("networks", "port_security_enabled"): Rule(),
     ("networks", "provider:network_type"): _ADMIN_ALONE,
     ("networks", "provider:physical_network"): _ADMIN_ALONE,

@@ -105,7 +105,25 @@ GOOD: Mapping[tuple[str, str], Good] = {
     ("subnetpools", "default_prefixlen"): Good(26, 27),
     ("subnetpools", "min_prefixlen"): Good(25, 24),
     ("subnetpools", "max_prefixlen"): Good(29, 28),
-    ("routers", "external_gateway_info"): Good(None, None),
+    ("routers", "external_gateway_info"): Good(
+        {
+            "network_id": "@outer",
+            "enable_snat": True,
+            "external_fixed_ips": [{"subnet_id": "@outer_subnet", "ip_address": "@outer_address"}],
+        },
+        None,
+    ),
+    ("floatingips", "floating_network_id"): Good("@outer", "@outer"),
+    ("floatingips", "floating_ip_address"): Good("@outer_address", "@outer_other"),
+    ("floatingips", "subnet_id"): Good("@outer_subnet", "@outer_subnet"),
+    ("floatingips", "port_id"): Good("@port", None),
+    ("floatingips", "fixed_ip_address"): Good(
+        "@pair_address",
+        "@pair_other",
+        {"port_id": "@pair"},
+        {"port_id": "@pair"},
+        {"port_id": "@pair"},
+    ),
     ("routers", "routes"): Good([], []),
 }
 """Of what its validators do not say enough of."""

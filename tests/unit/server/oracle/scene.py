@@ -96,10 +96,31 @@ class Scene:
         shared = await self.one("networks", self.admin, wide)
         self.made["shared"] = shared["id"]
         await self.one("subnets", self.admin, {"network_id": shared["id"]})
+        await self._outside()
         vlan: Body = {"provider:network_type": "vlan", "provider:physical_network": "physnet1"}
         vlan |= {"provider:segmentation_id": 99, "project_id": MEMBER}
         self.made["vlan"] = (await self.one("networks", self.admin, vlan))["id"]
         self._created.clear()  # these stay
+
+    async def _outside(self) -> None:
+        """An external network, and a router between it and the member's: what floats there."""
+        outer = await self.one("networks", self.admin, {"router:external": True})
+        subnet = await self.one("subnets", self.admin, {"network_id": outer["id"]})
+        stem = subnet["cidr"].rpartition(".")[0]
+        self.made |= {"outer": outer["id"], "outer_subnet": subnet["id"]}
+        self.made |= {"outer_address": f"{stem}.77", "outer_other": f"{stem}.78"}
+        gateway = {"external_gateway_info": {"network_id": outer["id"]}}
+        router = await self.one("routers", self.member, gateway)
+        inside = {"subnet_id": self.made["subnets"]}
+        path = f"/v2.0/routers/{router['id']}/add_router_interface"
+        answer = await self.member.put(path, inside)
+        assert answer.status == 200, answer
+        port = await self.one("ports", self.member)
+        several = {"fixed_ips": [{"subnet_id": self.made["subnets"]}] * 2}
+        pair = await self.one("ports", self.member, several)
+        self.made |= {"port": port["id"], "pair": pair["id"]}
+        first, other = (each["ip_address"] for each in pair["fixed_ips"])
+        self.made |= {"pair_address": first, "pair_other": other}
 
     async def one(self, collection: str, client: Client, more: Mapping[str, Any] = {}) -> Any:
         """A new one of the collection, as it was shown to who made it."""
@@ -177,7 +198,12 @@ async def _scope(_: Scene) -> Body:
     return {"ip_version": 4}
 
 
+async def _floating(scene: Scene) -> Body:
+    return {"floating_network_id": scene.made["outer"]}
+
+
 MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
+    "floatingips": _floating,
     "networks": _network,
     "subnets": _subnet,
     "ports": _port,

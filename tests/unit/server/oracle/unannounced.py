@@ -6,10 +6,10 @@ _PLANNED = "planned"
 _ELSEWHERE = "not planned"
 
 _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
-    (_PLANNED, "external networks, gateways and floating IPs, with NAT on the border"): (
-        *("external-net", "ext-gw-mode", "fip-port-details", "floatingip-pools"),
+    (_PLANNED, "more of gateways and floating IPs"): (
+        *("fip-port-details", "floatingip-pools"),
         *("subnet-external-network", "router-enable-snat", "floating-ip-router-writable"),
-        *("floatingip-autodelete-internal", "extraroute-atomic"),
+        *("floatingip-autodelete-internal",),
     ),
     (_PLANNED, "forwarding of single ports of a floating IP needs the border's NAT first"): (
         *("floating-ip-port-forwarding", "floating-ip-port-forwarding-description"),

@@ -99,7 +99,9 @@ class FloatingIps(Resource[FloatingIp, FloatingIpCreation, FloatingIpChange]):
     not_found = FloatingIPNotFound
     view_type = FloatingIpView
     create_shape = Shape[Any](FloatingIpCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](FloatingIpChangeBody, wrapped=True, read_only=_ATTRIBUTES)
+    update_shape = Shape[Any](
+        FloatingIpChangeBody, wrapped=True, read_only=_ATTRIBUTES | {"subnet_id"}, changes=True
+    )
     change_type = FloatingIpChange
     shown = _SHOWN
     listable = listing.Listable(
