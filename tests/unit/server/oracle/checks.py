@@ -256,7 +256,10 @@ async def _ruled(scene: Scene, case: Case) -> Found:
         yield "member creates with it", _is_allowed(answer, allowed=allowed)
     if case.flag("allow_put"):
         made = await _made(scene, case, unlike=rule.value)
-        change = {case.attribute: scene.filled(rule.of(good.second)), **scene.filled(good.beside_change)}
+        change = {
+            case.attribute: scene.filled(rule.of(good.second)),
+            **scene.filled(good.beside_change),
+        }
         answer = await scene.update(case.collection, scene.member, made["id"], change)
         yield "member updates it", _is_allowed(answer, allowed=rule.update != "admin")
     if NETWORK_OWNER in {rule.create, rule.update}:
