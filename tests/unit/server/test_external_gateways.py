@@ -130,7 +130,7 @@ async def test_gateways_that_cannot_be(one: Scene) -> None:
         ({"network_id": one.inside}, (400, "BadRequest")),
         ({"enable_snat": True}, (400, "InvalidInput")),
         ({"network_id": "x"}, (400, "InvalidInput")),
-        ({"network_id": one.outside, "qos": 1}, (400, "HTTPBadRequest")),
+        ({"network_id": one.outside, "qos": 1}, (400, "InvalidInput")),
         (
             {"network_id": one.outside, "external_fixed_ips": [{"ip_address": "203.0.113.1"}]},
             (400, "BadRequest"),
