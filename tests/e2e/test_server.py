@@ -102,7 +102,7 @@ def _create_until_refused(server: Server, network: str, made: list[str]) -> None
     ("arguments", "words"),
     [
         (("--auth", "none", "--listen", "0.0.0.0:20999"), "everybody who reaches 0.0.0.0:20999"),
-        (("--auth", "keystone"), "planned"),
+        (("--auth", "keystone"), "needs keystone_url and keystone_password_file"),
         (("--database", "mysql://x"), "--database is 'mysql://x'"),
         (("--listen", "203.0.113.1:20999"), "cannot listen on 203.0.113.1:20999"),
         (("--listen", "203.0.113.1:20999", "--workers", "2", "--database", "postgresql:///nw"),

@@ -30,6 +30,8 @@ HOST = {
     "fenced_ports": [],
     "port_fences": [],
     "state_since": 0.0,
+    "created_at": 0.0,
+    "started_at": 0.0,
     "heard_at": 60.0,
 }
 PORT = {

@@ -222,12 +222,13 @@ async def test_what_the_edge_refuses(core: Core) -> None:
         ({"direction": "inward"}, "InvalidInput"),
         ({"ethertype": "IPX"}, "SecurityGroupRuleInvalidEtherType"),
         ({"protocol": "tcp", "port_range_min": "x"}, "SecurityGroupInvalidPortValue"),
-        ({"remote_group_id": "x"}, "InvalidInput"),
         ({"remote_ip_prefix": "x"}, "InvalidCIDR"),
         ({"colour": "red"}, "HTTPBadRequest"),
     ):
         answer = await add(p, web["id"], **attributes)
         assert (answer.status, answer.error["type"]) == (400, type_), attributes
+    answer = await add(p, web["id"], remote_group_id="x")  # as Neutron has it
+    assert (answer.status, answer.error["type"]) == (404, "SecurityGroupNotFound")
     answer = await p.get(f"{RULES}?colour=red")
     assert (answer.status, answer.error["type"]) == (400, "HTTPBadRequest")
 
