@@ -6,13 +6,13 @@ from typing import Any
 from msgspec import UNSET
 
 from netwright.ipam.addresses import from_text
-from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.addressing import SubnetPool
 from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.routing import FloatingIp
-from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.segments import is_whole, segment_key
 from netwright.model.wire import Kind
+from netwright.server import addressing_needs as addressing
 from netwright.server import routing_needs as routing
 from netwright.server.addressing_commands import (
     CreateAddressScopes,
@@ -77,6 +77,7 @@ from netwright.server.routing_commands import (
     UpdateFloatingIp,
     UpdateRouter,
 )
+from netwright.server.security import needing as security
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
     CreateSecurityGroups,
@@ -260,46 +261,6 @@ def _prefix_wish(needs: Needs, draft: SubnetDraft) -> None:
         needs.plain[SubnetPool].add(pool_id)
 
 
-def _create_subnet_pools(needs: Needs, command: CreateSubnetPools) -> None:
-    for draft in command.drafts:
-        if draft.is_default:
-            needs.default_versions.add(draft.ip_version)
-        if draft.address_scope_id is not None:
-            needs.plain[AddressScope].add(draft.address_scope_id)
-            needs.whole_scopes.add(draft.address_scope_id)
-
-
-def _update_subnet_pool(needs: Needs, command: UpdateSubnetPool) -> None:
-    needs.plain[SubnetPool].add(command.id)
-    needs.changed_pools.add(command.id)
-    if command.prefixes is not UNSET:
-        needs.grown_pools.add(command.id)
-    if command.address_scope_id is not UNSET:
-        needs.rescoped_pools.add(command.id)
-        if command.address_scope_id is not None:
-            needs.plain[AddressScope].add(command.address_scope_id)
-            needs.whole_scopes.add(command.address_scope_id)
-    if command.is_default is not UNSET:
-        needs.default_versions |= {4, 6}
-
-
-def _delete_subnet_pool(needs: Needs, command: DeleteSubnetPool) -> None:
-    needs.plain[SubnetPool].add(command.id)
-
-
-def _create_address_scopes(needs: Needs, command: CreateAddressScopes) -> None:
-    """Nothing: a new scope has no name or place that another could have."""
-
-
-def _update_address_scope(needs: Needs, command: UpdateAddressScope) -> None:
-    needs.plain[AddressScope].add(command.id)
-
-
-def _delete_address_scope(needs: Needs, command: DeleteAddressScope) -> None:
-    needs.plain[AddressScope].add(command.id)
-    needs.whole_scopes.add(command.id)
-
-
 def _port_changes(needs: Needs, command: UpdatePorts) -> None:
     for change in command.changes:
         needs.ports.add(change.id)
@@ -350,35 +311,6 @@ def _answer_operation(needs: Needs, command: AnswerOperation) -> None:
     needs.lease = True
 
 
-def _create_groups(needs: Needs, command: CreateSecurityGroups) -> None:
-    needs.default_groups.update(draft.project_id for draft in command.drafts)
-
-
-def _ensure_default_group(needs: Needs, command: EnsureDefaultGroup) -> None:
-    needs.default_groups.add(command.project_id)
-
-
-def _update_group(needs: Needs, command: UpdateSecurityGroup) -> None:
-    needs.plain[SecurityGroup].add(command.id)
-    if command.stateful is not UNSET:
-        needs.used_groups.add(command.id)
-
-
-def _delete_group(needs: Needs, command: DeleteSecurityGroup) -> None:
-    needs.plain[SecurityGroup].add(command.id)
-    needs.used_groups.add(command.id)
-    needs.deleted_groups.add(command.id)
-
-
-def _add_rules(needs: Needs, command: AddSecurityGroupRules) -> None:
-    needs.plain[SecurityGroup].add(command.group_id)
-    needs.groups.update(rule.remote_group_id for rule in command.rules if rule.remote_group_id)
-
-
-def _remove_rule(needs: Needs, command: RemoveSecurityGroupRule) -> None:
-    needs.plain[GroupRule].add(command.id)
-
-
 _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     CreatePorts: _create_ports,
     UpdatePorts: _port_changes,
@@ -412,12 +344,12 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     ApplyFabricReports: _fabric_reports,
     AskFabric: _ask_fabric,
     AnswerOperation: _answer_operation,
-    CreateSecurityGroups: _create_groups,
-    EnsureDefaultGroup: _ensure_default_group,
-    UpdateSecurityGroup: _update_group,
-    DeleteSecurityGroup: _delete_group,
-    AddSecurityGroupRules: _add_rules,
-    RemoveSecurityGroupRule: _remove_rule,
+    CreateSecurityGroups: security.create_groups,
+    EnsureDefaultGroup: security.ensure_default_group,
+    UpdateSecurityGroup: security.update_group,
+    DeleteSecurityGroup: security.delete_group,
+    AddSecurityGroupRules: security.add_rules,
+    RemoveSecurityGroupRule: security.remove_rule,
     ChangeTags: _change_tags,
     SetQuota: _quota,
     ResetQuota: _quota,
@@ -430,10 +362,10 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     DeleteFloatingIp: routing.delete_floating,
     AddInterface: routing.add_interface,
     RemoveInterface: routing.remove_interface,
-    CreateAddressScopes: _create_address_scopes,
-    UpdateAddressScope: _update_address_scope,
-    DeleteAddressScope: _delete_address_scope,
-    CreateSubnetPools: _create_subnet_pools,
-    UpdateSubnetPool: _update_subnet_pool,
-    DeleteSubnetPool: _delete_subnet_pool,
+    CreateAddressScopes: addressing.create_address_scopes,
+    UpdateAddressScope: addressing.update_address_scope,
+    DeleteAddressScope: addressing.delete_address_scope,
+    CreateSubnetPools: addressing.create_subnet_pools,
+    UpdateSubnetPool: addressing.update_subnet_pool,
+    DeleteSubnetPool: addressing.delete_subnet_pool,
 }
