@@ -1,7 +1,7 @@
 """The server without its edge: committer, store, hub, and what time brings about.
 
     commit ──▶ committer ──▶ decider ──▶ (PostgreSQL: feed) ──▶ hub ──▶ watchers
-    clock  ──▶ upkeep: silent hosts, deadlines, leases, rested addresses
+    clock  ──▶ upkeep (`upkeep`): silent hosts, deadlines, rested addresses
            ──▶ ports that left silent hosts: asked for at their leaves (`left_behind`)
     notices that a commit left, where Nova is told ──▶ sender ──▶ Nova
 
@@ -45,12 +45,10 @@ from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.left_behind import LeftBehind
 from netwright.server.liveness import Liveness
 from netwright.server.nova.sender import LEASE_MARGIN_S, Endpoint, ObserveTold, Sender
-from netwright.server.overlay.asking import TAKEN_WITHIN_S
 from netwright.server.overlay.retrying import RefusedPorts
 from netwright.server.performing import Performer
 from netwright.server.silent_ports import HOSTS_A_MINUTE_MAX
 from netwright.server.store import fabric_reading, leases
-from netwright.server.store.claims import expired_claims
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture, picture
 from netwright.server.store.leasing import return_leases
@@ -59,29 +57,21 @@ from netwright.server.store.outbox import Claim, StoreOutbox
 from netwright.server.store.reading import StoreReader
 from netwright.server.store.upkeep import (
     heard,
-    late_operations,
     note_heard,
-    old_operations,
-    overdue_attachments,
-    overdue_ports,
     pending_operations,
     ports_left_behind,
     refused_ports,
 )
 from netwright.server.surveying import Surveyor
+from netwright.server.upkeep import ITSELF, Upkeep
 from netwright.server.watch import Hub
 from netwright.server.weighing import is_patient, weight
 
 log = structlog.get_logger(__name__)
 
-UPKEEP_PERIOD_S = 1.0
-_CHORES_EVERY_S = 10.0
-_RESUME_AFTER_S = 5.0  # who accepted an operation has long begun it
-_OPERATIONS_KEPT_S = 24 * 3600.0
 _NAMED_MAX = 20
 _SHARE_EVERY_S = 3.0
 _SHARED_S = 10.0  # what was heard within: more than a round, in case one fails
-_ITSELF = Caller(project_id="", is_admin=True)
 
 Clock = Callable[[], float]
 
@@ -144,13 +134,22 @@ class Core:
             lost=lambda: self._liveness.lost(time.monotonic()),
             known=self._liveness.known,
             read=lambda hosts: opened.database.read(lambda tx: ports_left_behind(tx, hosts)),
-            ask=lambda left: self._committer.submit(Tick(caller=_ITSELF, silent_ports=left)),
+            ask=lambda left: self._committer.submit(Tick(caller=ITSELF, silent_ports=left)),
             clock=clock,
             hosts_a_minute_max=fenced_hosts_a_minute_max,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._refused = RefusedPorts(
             lambda after: opened.database.read(lambda tx: refused_ports(tx, after))
+        )
+        self._upkeep = Upkeep(
+            database=opened.database,
+            liveness=self._liveness,
+            hearing=self._hearing,
+            performer=self._performer,
+            refused=self._refused,
+            submit=self._committer.submit,
+            clock=clock,
         )
         self._surveyor = Surveyor(
             lambda: opened.database.read(fabric_reading.room), self._decider.learn_room
@@ -206,8 +205,8 @@ class Core:
     async def start(self) -> None:
         self._committer.start()
         self._tasks = [
-            asyncio.create_task(self._run_upkeep(), name="upkeep"),
-            asyncio.create_task(self._listen(), name="listening"),
+            asyncio.create_task(self._upkeep.run(), name="upkeep"),
+            asyncio.create_task(self._upkeep.listen(), name="listening"),
             asyncio.create_task(self._left_behind.run(), name="ports of silent hosts"),
             asyncio.create_task(self._surveyor.run(), name="room of leaves"),
         ]
@@ -371,53 +370,3 @@ class Core:
             except Exception:  # another process's rows in the way, or a defect: the next may pass
                 log.exception("heartbeats are not shared")
             await asyncio.sleep(_SHARE_EVERY_S)
-
-    async def _run_upkeep(self) -> None:
-        chores_at = 0.0
-        while True:
-            await asyncio.sleep(UPKEEP_PERIOD_S)
-            try:
-                chores_at = await self._keep_up(chores_at)
-            except Unavailable as error:
-                self._liveness.listen_anew(time.monotonic())
-                log.warning("upkeep waits for the database", why=error.message)
-            except Exception:  # a defect of ours; upkeep must live on
-                log.exception("upkeep failed")
-
-    async def _keep_up(self, chores_at: float) -> float:
-        silent = self._liveness.silent(time.monotonic())
-        to_note = self._liveness.to_note(time.monotonic())
-        now = self._clock()
-        overdue = await self._database.read(lambda tx: overdue_ports(tx, now))
-        unconfirmed = await self._database.read(lambda tx: overdue_attachments(tx, now))
-        late = await self._database.read(lambda tx: late_operations(tx, now - TAKEN_WITHIN_S))
-        expired = await self._database.read(lambda tx: expired_claims(tx, now))
-        refused = await self._refused.next(is_time=time.monotonic() >= chores_at)
-        old: tuple[str, ...] = ()
-        if is_due := time.monotonic() >= chores_at:
-            await self._performer.resume(now - _RESUME_AFTER_S if chores_at else now)
-            old = await self._database.read(lambda tx: old_operations(tx, now - _OPERATIONS_KEPT_S))
-        is_news = silent or overdue or unconfirmed or late or refused or expired
-        if is_news or is_due:
-            await self._committer.submit(
-                Tick(
-                    caller=_ITSELF,
-                    silent_hosts=silent,
-                    overdue_ports=overdue,
-                    overdue_attachments=unconfirmed,
-                    late_operations=late,
-                    refused_ports=refused,
-                    old_operations=old,
-                    expired_claims=expired,
-                    heard=self._hearing.of({*silent, *to_note}),
-                )
-            )
-            self._liveness.noted(to_note, time.monotonic())
-            return time.monotonic() + _CHORES_EVERY_S if is_due else chores_at
-        return chores_at
-
-    async def _listen(self) -> None:
-        """Know when this process stood still; upkeep may wait for commits while it does not."""
-        while True:
-            await asyncio.sleep(UPKEEP_PERIOD_S)
-            self._liveness.look(time.monotonic())

@@ -20,8 +20,7 @@ from tests.unit.server.endpoint_costs import EXPECTED
 from tests.unit.server.scene import Request, Scene
 
 from netwright.db import sqlite
-from netwright.server import census, surveying
-from netwright.server import core as core_module
+from netwright.server import census, surveying, upkeep
 from netwright.server.core import Core
 from netwright.server.store import selections
 from netwright.server.surveying import Surveyor
@@ -75,7 +74,7 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     monkeypatch.setattr(sqlite, "connect", traced)
     for name in ("fetch", "fetchrow", "execute", "executemany"):
         monkeypatch.setattr(asyncpg.Connection, name, _noting(counter, name))
-    monkeypatch.setattr(core_module, "UPKEEP_PERIOD_S", 3600.0)
+    monkeypatch.setattr(upkeep, "UPKEEP_PERIOD_S", 3600.0)
     monkeypatch.setattr(selections, "COUNT_EVERY_S", 3600.0)
     monkeypatch.setattr(surveying, "COUNT_S", 3600.0)
     monkeypatch.setattr(Surveyor, "note", lambda *_: None)

@@ -8,14 +8,14 @@ from tests.unit.server.overlay_scene import fabric_network, replaced, topology
 
 from netwright.model.states import PortState
 from netwright.model.wire import HostRegistration, Kind
-from netwright.server import core as core_module
+from netwright.server import upkeep
 from netwright.server.commands import CreatePorts, PortDraft, RegisterHost
 from netwright.server.core import Core
 from netwright.server.overlay.retrying import RefusedPorts
 
 
 async def test_another_inventory_is_enough(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "UPKEEP_PERIOD_S", 0.01)
+    monkeypatch.setattr(upkeep, "UPKEEP_PERIOD_S", 0.01)
     await core.commit(fabric_network("red", 5000))
     registration = HostRegistration(epoch="e", driver="ovs")
     await core.commit(RegisterHost(caller=ADMIN, host="h1", registration=registration))

@@ -10,8 +10,7 @@ from tests.unit.server.overlay_scene import fabric_network, replaced, topology
 from netwright.model.fabric import LEASE
 from netwright.model.resources import FenceState, Host, HostState
 from netwright.model.wire import CONTAINER_OWNER, Heartbeat, ReportStatus
-from netwright.server import core as core_module
-from netwright.server import liveness
+from netwright.server import liveness, upkeep
 from netwright.server.commands import CreateSubnets, HeartbeatHost
 from netwright.server.core import Core
 
@@ -31,7 +30,7 @@ async def test_upkeep_fences_what_left_a_silent_host(
 ) -> None:
     """And nothing of a host that is heard, though its agent has not withdrawn it."""
     monkeypatch.setattr(liveness, "SILENT_AFTER_S", 2.0)
-    monkeypatch.setattr(core_module, "UPKEEP_PERIOD_S", 0.1)
+    monkeypatch.setattr(upkeep, "UPKEEP_PERIOD_S", 0.1)
     await core.take_lease(LEASE, "controller", 600.0)
     await core.commit(replaced(topology()))
     await core.commit(fabric_network("red", 5000))

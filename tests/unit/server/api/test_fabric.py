@@ -10,7 +10,7 @@ from tests.unit.server.overlay_scene import fabric_network, leaf, replaced, topo
 
 from netwright.model.topology import Capacities
 from netwright.model.wire import HostRegistration
-from netwright.server import core as core_module
+from netwright.server import upkeep
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
 from netwright.server.auth import TokenAuthenticator
@@ -205,7 +205,7 @@ async def test_without_a_controller_it_fails_in_time_and_says_so(
     body = {"token": await lease(controller), "state": "running"}
     assert (await controller.put(f"/v1/operations/{asked[1]}", body)).status == 200
     monkeypatch.setattr(asking, "TAKEN_WITHIN_S", 0.0)
-    monkeypatch.setattr(core_module, "TAKEN_WITHIN_S", 0.0)
+    monkeypatch.setattr(upkeep, "TAKEN_WITHIN_S", 0.0)
     await core.commit(Tick(caller=ADMIN, late_operations=tuple(asked)))
     shown = (await admin.get(f"/v1/operations/{asked[0]}")).json
     assert (shown["state"], shown["status"]) == ("failed", 503)

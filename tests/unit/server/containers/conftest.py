@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.doubles.clock import Clock
 
-from netwright.server import core as core_module
+from netwright.server import upkeep
 from netwright.server.core import Core
 
 
 @pytest.fixture(autouse=True)
 def _no_upkeep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "UPKEEP_PERIOD_S", 3600.0)
+    monkeypatch.setattr(upkeep, "UPKEEP_PERIOD_S", 3600.0)
 
 
 @pytest.fixture

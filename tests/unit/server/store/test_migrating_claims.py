@@ -5,7 +5,7 @@ from tests.doubles.clock import Clock
 from tests.doubles.sql import execute
 from tests.unit.server.containers.scene import begin, claim, end, pod, stored, upkeep
 
-from netwright.server import core as core_module
+from netwright.server import upkeep as upkeep_module
 from netwright.server.containers.owners import owners_gone
 from netwright.server.core import Core
 from netwright.server.store.checking import check
@@ -21,7 +21,7 @@ async def opened(url: str, clock: Clock) -> Core:
 async def test_what_is_kept_is_kept_as_long_over_a_step_back(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core_module, "UPKEEP_PERIOD_S", 3600.0)
+    monkeypatch.setattr(upkeep_module, "UPKEEP_PERIOD_S", 3600.0)
     clock = Clock()
     core = await opened(database_url, clock)
     await begin(core, ["h1"])
@@ -59,7 +59,7 @@ async def test_what_is_kept_is_kept_as_long_over_a_step_back(
 async def test_rows_that_do_not_agree_are_found(
     database_url: str, monkeypatch: pytest.MonkeyPatch, change: str, says: str
 ) -> None:
-    monkeypatch.setattr(core_module, "UPKEEP_PERIOD_S", 3600.0)
+    monkeypatch.setattr(upkeep_module, "UPKEEP_PERIOD_S", 3600.0)
     core = await opened(database_url, Clock())
     await begin(core, ["h1"])
     await core.commit(claim("h1", "web-0", "a"))
