@@ -200,4 +200,4 @@ def test_sigusr1_writes_the_state_to_the_log(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in server.log.splitlines()]
     (state,) = [line for line in lines if line["event"].startswith("state")]
     assert (state["watchers"], state["hosts"], state["commands_queued"]) == (0, 0, 0)
-    assert any(task.startswith("upkeep at core.py:") for task in state["tasks"])
+    assert any(task.startswith("upkeep at upkeep.py:") for task in state["tasks"])

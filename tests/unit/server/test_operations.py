@@ -281,7 +281,7 @@ async def test_what_another_release_wrote_holds_nobody_up(
 async def test_old_operations_are_forgotten(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("netwright.server.core._CHORES_EVERY_S", 0.0)
+    monkeypatch.setattr("netwright.server.upkeep._CHORES_EVERY_S", 0.0)
     now = 1_000_000.0
     core = await Core.open(database_url, clock=lambda: now)
     await core.start()
