@@ -376,7 +376,7 @@ EXPECTED: dict[str, Cost] = {
     "POST /v2.0/subnets (from a pool)": Cost(_new_pooled_subnet, 17, 17),
     "POST /v2.0/ports (with two groups)": Cost(_new_guarded_port, 8, 9),
     "POST /v2.0/ports (by labels)": Cost(_new_labelled_port, 7, 9),
-    "POST /v2.0/ports (deferred)": Cost(_new_deferred_port, 18, 21),
+    "POST /v2.0/ports (deferred)": Cost(_new_deferred_port, 16, 19),
     "GET /v2.0/security-groups": Cost(_of("/v2.0/security-groups"), 2, 2),
     "POST /v2.0/security-groups": Cost(_new("security-groups", lambda _: {"name": "x"}), 6, 7),
     "PUT /v2.0/security-groups": Cost(_two("security-groups", Scene.group, name="x"), 6, 6),
