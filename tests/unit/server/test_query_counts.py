@@ -17,6 +17,7 @@ import pytest
 from tests.doubles.http import Answer
 from tests.doubles.postgres import Postgres
 from tests.unit.server.endpoint_costs import EXPECTED
+from tests.unit.server.nova.telling import until
 from tests.unit.server.scene import Request, Scene
 
 from netwright.db import sqlite
@@ -124,18 +125,11 @@ async def _count(scene: Scene, counter: Counter, operation: str) -> Sequence[str
         answer: Answer = await scene.client.ask(
             method, request.target, request.body, headers=request.headers
         )
-        if operation.endswith("(deferred)"):  # it costs its doing, too
-            await _until_done(scene.core)
+        if operation.endswith("(deferred)"):  # its doing costs, but not who waits for it
+            await until(lambda: not scene.core.state()["operations_begun"])
         statements = counter.take()
         assert answer.status < 300, (operation, request, answer)
     return statements
-
-
-async def _until_done(core: Core) -> None:
-    """What was deferred has been done; whoever asked for it would add statements, or not."""
-    async with asyncio.timeout(10):
-        while core.state()["operations_begun"]:
-            await asyncio.sleep(0.001)
 
 
 async def test_every_endpoint_costs_what_is_written_however_much_there_is(
