@@ -10,9 +10,11 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.doubles.postgres import Postgres
+from tests.e2e.openstack_cli import Cli
 
 _START_S = 20.0
 _STOP_S = 15.0
@@ -129,6 +131,24 @@ def open_server(
         settings["database"] = database.new_database()
     with running(tmp_path_factory.mktemp("open"), "none", **settings) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def cloud(open_server: Server) -> Any:
+    """The SDK's Networking API on `open_server`."""
+    import openstack
+
+    return openstack.connection.Connection(
+        auth_type="none", endpoint=open_server.url, auth={"endpoint": open_server.url}
+    ).network
+
+
+@pytest.fixture(scope="module")
+def cli(open_server: Server) -> Iterator[Cli]:
+    """The command line on `open_server`."""
+    one = Cli("--os-auth-type", "none", "--os-endpoint", open_server.url)
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="module")

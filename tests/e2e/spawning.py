@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.doubles.nova import TOKEN, NovaDouble, nova
-from tests.e2e.test_openstack_cli import Cli
+from tests.e2e.openstack_cli import Cli
 
 from netwright.fabric.store import Step, read_history
 from netwright.lab import down, instances, netns, spec, start, up

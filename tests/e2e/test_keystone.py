@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import openstack
 import pytest
 from tests.doubles import keystone as double
-from tests.e2e.test_openstack_cli import Cli
+from tests.e2e.openstack_cli import Cli
 from tests.tempest.cloud import Cloud, cloud
 from tests.tempest.keystone import ADMIN_PASSWORD
 

@@ -1,124 +1,58 @@
 """The unmodified `openstack` command line against our server, as people use it without Keystone."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-import pytest
 from tests.e2e.conftest import Server
-
-# Starting Python with the client's imports takes a second: one process runs all commands of a
-# module, each through the client's own entry point.
-_DRIVER = """
-import contextlib, io, json, sys
-from openstackclient.shell import main
-for line in sys.stdin:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = main(json.loads(line))
-        except SystemExit as exit:
-            code = exit.code
-    answer = {"code": code, "out": out.getvalue(), "err": err.getvalue()}
-    print(json.dumps(answer), flush=True)
-"""
-
-
-VLAN = "--provider-network-type vlan --provider-physical-network physnet1 --provider-segment"
-
-
-class Cli:
-    """`openstack` with the options that lead to a server; `within` is a command to run it by."""
-
-    def __init__(self, *options: str, within: Sequence[str] = ()) -> None:
-        self._options = options
-        self._process = subprocess.Popen(
-            [*within, sys.executable, "-W", "ignore", "-c", _DRIVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, command: str) -> tuple[int, str, str]:
-        stdin, stdout = (cast("IO[str]", s) for s in (self._process.stdin, self._process.stdout))
-        stdin.write(json.dumps([*self._options, *command.split()]) + "\n")
-        stdin.flush()
-        answer = json.loads(stdout.readline())
-        return answer["code"], answer["out"], answer["err"]
-
-    def __call__(self, command: str) -> Any:
-        """What the command shows, as JSON where it shows something; it has to succeed."""
-        verb = set(command.split()) & {"create", "show", "list"}
-        code, out, err = self.run(f"{command} -f json" if verb else command)
-        assert code == 0, f"{command}: {out}{err}"
-        return json.loads(out) if verb else out
-
-    def refused(self, command: str) -> str:
-        """What the command says when the server refuses it."""
-        code, out, err = self.run(command)
-        assert code != 0, f"{command}: {out}"
-        return out + err
-
-    def close(self) -> None:
-        cast("IO[str]", self._process.stdin).close()
-        cast("IO[str]", self._process.stdout).close()
-        self._process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def openstack(open_server: Server) -> Iterator[Cli]:
-    cli = Cli("--os-auth-type", "none", "--os-endpoint", open_server.url)
-    yield cli
-    cli.close()
+from tests.e2e.openstack_cli import VLAN, Cli
 
 
 def _names(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(row["Name"] for row in rows)
 
 
-def test_networks(openstack: Cli) -> None:
-    made = openstack(f"network create blue {VLAN} 101 --mtu 1450 --share --description sky")
+def test_networks(cli: Cli) -> None:
+    made = cli(f"network create blue {VLAN} 101 --mtu 1450 --share --description sky")
     assert (made["provider:segmentation_id"], made["mtu"], made["shared"]) == (101, 1450, True)
-    openstack(f"network create green {VLAN} 102 --no-share --disable-port-security")
-    assert _names(openstack("network list --long")) == ["blue", "green"]
-    assert _names(openstack("network list --share --provider-segment 101")) == ["blue"]
-    assert _names(openstack("network list --name green")) == ["green"]
-    openstack("network set green --name emerald --enable-port-security --disable")
-    shown = openstack("network show emerald")
+    cli(f"network create green {VLAN} 102 --no-share --disable-port-security")
+    assert _names(cli("network list --long")) == ["blue", "green"]
+    assert _names(cli("network list --share --provider-segment 101")) == ["blue"]
+    assert _names(cli("network list --name green")) == ["green"]
+    cli("network set green --name emerald --enable-port-security --disable")
+    shown = cli("network show emerald")
     assert (shown["port_security_enabled"], shown["admin_state_up"]) == (True, False)
-    assert "101" in openstack.refused(f"network create again {VLAN} 101")
-    assert "No Network found for red" in openstack.refused("network show red")
-    openstack("network delete emerald blue")
-    assert openstack("network list") == []
+    assert "101" in cli.refused(f"network create again {VLAN} 101")
+    assert "No Network found for red" in cli.refused("network show red")
+    cli("network delete emerald blue")
+    assert cli("network list") == []
 
 
-def test_subnets(openstack: Cli) -> None:
-    openstack(f"network create n {VLAN} 110")
-    made = openstack(
+def test_subnets(cli: Cli) -> None:
+    cli(f"network create n {VLAN} 110")
+    made = cli(
         "subnet create four --network n --subnet-range 10.9.0.0/24 --dns-nameserver 10.9.0.3"
         " --host-route destination=10.0.0.0/8,gateway=10.9.0.2"
         " --allocation-pool start=10.9.0.10,end=10.9.0.20"
     )
     assert (made["gateway_ip"], made["dns_nameservers"]) == ("10.9.0.1", ["10.9.0.3"])
     assert made["allocation_pools"] == [{"start": "10.9.0.10", "end": "10.9.0.20"}]
-    openstack("subnet create six --network n --subnet-range 2001:db8::/64 --ip-version 6 --no-dhcp")
-    assert _names(openstack("subnet list --network n --ip-version 6")) == ["six"]
-    openstack("subnet set four --name five --no-dns-nameservers --gateway 10.9.0.254 --no-dhcp")
-    shown = openstack("subnet show five")
+    cli("subnet create six --network n --subnet-range 2001:db8::/64 --ip-version 6 --no-dhcp")
+    assert _names(cli("subnet list --network n --ip-version 6")) == ["six"]
+    cli("subnet set four --name five --no-dns-nameservers --gateway 10.9.0.254 --no-dhcp")
+    shown = cli("subnet show five")
     assert (shown["gateway_ip"], shown["dns_nameservers"]) == ("10.9.0.254", [])
-    refusal = openstack.refused("subnet create x --network n --subnet-range 10.9.0.128/25")
+    refusal = cli.refused("subnet create x --network n --subnet-range 10.9.0.128/25")
     assert "overlap" in refusal
-    openstack("subnet delete five six")
-    openstack("network delete n")
+    cli("subnet delete five six")
+    cli("network delete n")
 
 
-def test_ports(openstack: Cli) -> None:
-    openstack(f"network create n {VLAN} 110")
-    openstack("subnet create s --network n --subnet-range 10.9.0.0/24")
-    made = openstack(
+def test_ports(cli: Cli) -> None:
+    cli(f"network create n {VLAN} 110")
+    cli("subnet create s --network n --subnet-range 10.9.0.0/24")
+    made = cli(
         "port create a --network n --fixed-ip subnet=s,ip-address=10.9.0.11 --device vm1"
         " --device-owner compute:nova --host nowhere --vnic-type normal --binding-profile k=v"
         " --allowed-address ip-address=10.9.0.99"
@@ -127,50 +61,48 @@ def test_ports(openstack: Cli) -> None:
     assert (made["binding_host_id"], made["binding_profile"]) == ("nowhere", {"k": "v"})
     assert made["binding_vif_type"] == "binding_failed"
     assert made["allowed_address_pairs"][0]["ip_address"] == "10.9.0.99"
-    openstack("port create b --network n --no-fixed-ip --mac-address fa:16:3e:11:22:33")
-    openstack("port create c --network n --no-security-group --disable-port-security")
-    assert _names(openstack("port list --network n --long")) == ["a", "b", "c"]
-    assert _names(openstack("port list --fixed-ip ip-address=10.9.0.11")) == ["a"]
-    assert _names(openstack("port list --mac-address FA:16:3E:11:22:33")) == ["b"]
-    assert _names(openstack("port list --device-owner compute:nova --host nowhere")) == ["a"]
-    assert "10.9.0.11" in openstack.refused(
-        "port create d --network n --fixed-ip ip-address=10.9.0.11"
-    )
-    openstack("port set b --name bee --fixed-ip subnet=s --description d --disable")
-    shown = openstack("port show bee")
+    cli("port create b --network n --no-fixed-ip --mac-address fa:16:3e:11:22:33")
+    cli("port create c --network n --no-security-group --disable-port-security")
+    assert _names(cli("port list --network n --long")) == ["a", "b", "c"]
+    assert _names(cli("port list --fixed-ip ip-address=10.9.0.11")) == ["a"]
+    assert _names(cli("port list --mac-address FA:16:3E:11:22:33")) == ["b"]
+    assert _names(cli("port list --device-owner compute:nova --host nowhere")) == ["a"]
+    assert "10.9.0.11" in cli.refused("port create d --network n --fixed-ip ip-address=10.9.0.11")
+    cli("port set b --name bee --fixed-ip subnet=s --description d --disable")
+    shown = cli("port show bee")
     assert (len(shown["fixed_ips"]), shown["admin_state_up"]) == (1, False)
-    openstack("port unset a --host --binding-profile k")
-    openstack("port set a --no-allowed-address")
-    shown = openstack("port show a")
+    cli("port unset a --host --binding-profile k")
+    cli("port set a --no-allowed-address")
+    shown = cli("port show a")
     assert (shown["binding_host_id"], shown["binding_vif_type"]) == ("", "unbound")
     assert (shown["binding_profile"], shown["status"]) == ({}, "DOWN")
     assert shown["allowed_address_pairs"] == []
-    assert "1 of 1 networks failed to delete" in openstack.refused("network delete n")
-    openstack("port delete a bee c")
-    openstack("subnet delete s")
-    openstack("network delete n")
+    assert "1 of 1 networks failed to delete" in cli.refused("network delete n")
+    cli("port delete a bee c")
+    cli("subnet delete s")
+    cli("network delete n")
 
 
-def test_what_is_only_read(openstack: Cli) -> None:
-    openstack(f"network create n {VLAN} 110")
-    openstack("subnet create s --network n --subnet-range 10.9.0.0/24")
-    openstack("port create a --network n")
-    (row,) = openstack("ip availability list")
+def test_what_is_only_read(cli: Cli) -> None:
+    cli(f"network create n {VLAN} 110")
+    cli("subnet create s --network n --subnet-range 10.9.0.0/24")
+    cli("port create a --network n")
+    (row,) = cli("ip availability list")
     assert (row["Network Name"], row["Total IPs"], row["Used IPs"]) == ("n", 253, 1)
-    shown = openstack("ip availability show n")
+    shown = cli("ip availability show n")
     assert [one["cidr"] for one in shown["subnet_ip_availability"]] == ["10.9.0.0/24"]
-    assert openstack("ip availability list --ip-version 6") == []
-    assert openstack("network agent list") == []
-    assert openstack("availability zone list --network") == []
-    openstack("port delete a")
-    openstack("subnet delete s")
-    openstack("network delete n")
+    assert cli("ip availability list --ip-version 6") == []
+    assert cli("network agent list") == []
+    assert cli("availability zone list --network") == []
+    cli("port delete a")
+    cli("subnet delete s")
+    cli("network delete n")
 
 
-def test_extensions(openstack: Cli) -> None:
-    aliases = {row["Alias"] for row in openstack("extension list --network")}
+def test_extensions(cli: Cli) -> None:
+    aliases = {row["Alias"] for row in cli("extension list --network")}
     assert {"binding", "provider", "port-security", "pagination"} <= aliases
-    assert openstack("extension show binding")["name"] == "Port Binding"
+    assert cli("extension show binding")["name"] == "Port Binding"
 
 
 def test_with_an_admin_token(token_server: Server) -> None:

@@ -3,30 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-import openstack
 import pytest
 from openstack import exceptions
 from tests.e2e.conftest import Server
-from tests.e2e.test_openstack_cli import Cli
+from tests.e2e.openstack_cli import Cli
 
 from netwright.client.api import Client
 from netwright.lab.networks import let_all_in
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations
-
-
-@pytest.fixture(scope="module")
-def cloud(open_server: Server) -> Any:
-    return openstack.connection.Connection(
-        auth_type="none", endpoint=open_server.url, auth={"endpoint": open_server.url}
-    ).network
-
-
-@pytest.fixture(scope="module")
-def cli(open_server: Server) -> Iterator[Cli]:
-    one = Cli("--os-auth-type", "none", "--os-endpoint", open_server.url)
-    yield one
-    one.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from openstack import exceptions
 from tests.doubles.identity import OPTIONS, PROJECT_ID, identity
 from tests.e2e.conftest import Server, free_port
-from tests.e2e.test_openstack_cli import VLAN, Cli
+from tests.e2e.openstack_cli import VLAN, Cli
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations
 PROJECT = "0" * 32
