@@ -9,6 +9,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.lab.leaves import FENCED, TAGGED, Leaf
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking
 from netwright.lab import netns, processes
+from netwright.lab.gates import Gate
 from netwright.lab.nodes import ovs
 from netwright.lab.orchestrator import eventually
 from netwright.lab.state import Lab
@@ -141,12 +143,16 @@ def test_the_auditor_finds_each_fault_of_leaves_and_the_controller_mends_them(ri
     vlan, vlan_there = rig.evpn.vlan("a", "host1"), rig.evpn.vlan("a", "host3")
     vlan_of_ended = rig.evpn.vlan("b", "host1")
     leaf1, _, leaf3, _ = rig.leaves()
-    with away(rig.lab, CONTROLLER, silent=True):
+    # a word of it, a router solicitation even, would tell leaf3 where it really is
+    silence = Gate.build(near.namespace("kept"), "eth0", is_open=True)
+    with closing(silence), away(rig.lab, CONTROLLER, silent=True):
         assert near.run("DEL", "ended").code == 0
         near.end_namespaces("ended")
+        silence.shut()
         _plant_in_maps(leaf3, vlan_there)
         _plant_links(leaf1, leaf3, vlan, vlan_there, kept)
         found = rig.faults(kept, there)
+        silence.open()
         for name in ("brloose", "loose"):  # these bear no mark of ours
             processes.run(leaf3.namespace, ["ip", "link", "del", name])
     elsewhere, instead = f"MAC {kept.mac} of VNI {vni} is behind host3", f"not VLAN {vlan_there}"
