@@ -7,11 +7,13 @@ import msgspec
 from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.fabric import SwitchState
 from netwright.model.operations import Operation
+from netwright.model.qos import QosPolicy
 from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.topology import Topology
+from netwright.model.trunks import Trunk
 from netwright.model.wire import Kind
 
 VALUE_OF: Mapping[Kind, type[msgspec.Struct]] = {
@@ -28,6 +30,8 @@ VALUE_OF: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.SUBNET_POOL: SubnetPool,
     Kind.ROUTER: Router,
     Kind.FLOATING_IP: FloatingIp,
+    Kind.QOS_POLICY: QosPolicy,
+    Kind.TRUNK: Trunk,
     Kind.TOPOLOGY: Topology,
     Kind.SWITCH: SwitchState,
 }

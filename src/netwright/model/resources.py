@@ -60,7 +60,8 @@ class Network(Value, frozen=True, kw_only=True):
 
     `external`: routers may have their gateways in it, and floating addresses come of it.
     `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
-    hosts on these leaves; None: anywhere.
+    hosts on these leaves; None: anywhere. `qos_policy_id`: its ports' that have none of
+    their own.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Network(Value, frozen=True, kw_only=True):
     mtu: int = 1500
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
+    qos_policy_id: str | None = None
     subnets: tuple[str, ...] = ()
     ipv4_address_scope: str | None = None
     ipv6_address_scope: str | None = None
@@ -183,6 +185,17 @@ class Binding(Value, frozen=True, kw_only=True):
         return self.prepared is not None and self.state is not BindingState.WITHDRAWING
 
 
+class TrunkPlace(Value, frozen=True, kw_only=True):
+    """A port's place in a trunk: its parent, or a subport whose frames bear a VLAN id there.
+
+    `parent_id` and `segmentation_id` are a subport's alone.
+    """
+
+    trunk_id: str
+    parent_id: str | None = None
+    segmentation_id: int | None = None
+
+
 class Port(Value, frozen=True, kw_only=True):
     """An instance's place in a network: its address and MAC for life, its bindings, its state.
 
@@ -192,6 +205,7 @@ class Port(Value, frozen=True, kw_only=True):
     `security_groups` None: it is not filtered, since it was made before there were any, or is a
     device of the network's own; none at all: whatever is not its own DHCP or neighbour discovery is
     dropped. `claim`: whose it is, of a container's port that bears a lasting name or is a pod's.
+    `trunk`: where it is in one.
     """
 
     id: str
@@ -212,6 +226,8 @@ class Port(Value, frozen=True, kw_only=True):
     vnic_type: VnicType = VnicType.NORMAL
     profile: Mapping[str, Any] = {}
     claim: Claim | None = None
+    qos_policy_id: str | None = None
+    trunk: TrunkPlace | None = None
     bindings: tuple[Binding, ...] = ()
     generation: int = 0
     ever_bound: bool = False
@@ -224,6 +240,11 @@ class Port(Value, frozen=True, kw_only=True):
     revision_number: int = 0
     created_at: float
     updated_at: float
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it is deleted, and only withdraws."""
+        return self.state is PortState.RELEASING
 
     @property
     def active_binding(self) -> Binding | None:

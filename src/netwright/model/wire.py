@@ -36,6 +36,8 @@ class Kind(StrEnum):
     SUBNET_POOL = "subnet_pool"
     ROUTER = "router"
     FLOATING_IP = "floatingip"
+    QOS_POLICY = "qos_policy"
+    TRUNK = "trunk"
     TOPOLOGY = "topology"
     SWITCH = "switch"
 

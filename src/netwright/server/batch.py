@@ -94,6 +94,15 @@ from netwright.server.ports import decisions as ports
 from netwright.server.ports import preparing
 from netwright.server.ports.bindings import retry_refused
 from netwright.server.ports.deadlines import pass_deadline
+from netwright.server.qos import decisions as qos
+from netwright.server.qos.commands import (
+    AddQosRule,
+    ChangeQosRule,
+    CreateQosPolicies,
+    DeleteQosPolicy,
+    RemoveQosRule,
+    UpdateQosPolicy,
+)
 from netwright.server.routing_commands import (
     AddInterface,
     ChangeRoutes,
@@ -404,6 +413,12 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreateSubnetPools: subnet_pools.create,
     UpdateSubnetPool: subnet_pools.update,
     DeleteSubnetPool: subnet_pools.delete,
+    CreateQosPolicies: qos.create,
+    UpdateQosPolicy: qos.update,
+    DeleteQosPolicy: qos.delete,
+    AddQosRule: qos.add_rule,
+    ChangeQosRule: qos.change_rule,
+    RemoveQosRule: qos.remove_rule,
     AskFabric: asking.ask,
     AnswerOperation: asking.answer,
     Tick: _tick,

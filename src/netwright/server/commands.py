@@ -69,7 +69,7 @@ class Command(Value, frozen=True, kw_only=True):
 class NetworkDraft(Value, frozen=True, kw_only=True):
     """A network to be made. Without a segment the server picks one if it can.
 
-    `mtu` None is what networks of its kind have.
+    `mtu` None is what networks of its kind have. Without a QoS policy it has its project's default.
     """
 
     id: str
@@ -83,6 +83,7 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     mtu: int | None = None
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
+    qos_policy_id: str | UnsetType | None = UNSET
     segment: Segment | None = None
 
 
@@ -103,6 +104,7 @@ class UpdateNetwork(Command, frozen=True, kw_only=True):
     mtu: int | UnsetType | None = UNSET
     labels: Mapping[str, str] | UnsetType = UNSET
     drift_domain: DriftDomain | UnsetType = UNSET
+    qos_policy_id: str | UnsetType | None = UNSET
     if_match: int | None = None
 
 
@@ -194,6 +196,7 @@ class PortDraft(Value, frozen=True, kw_only=True):
     allowed_address_pairs: tuple[PairWish, ...] = ()
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
+    qos_policy_id: str | None = None
     vnic_type: VnicType = VnicType.NORMAL
     profile: Mapping[str, Any] = {}
     host: str = ""
@@ -217,6 +220,7 @@ class PortChange(Value, frozen=True, kw_only=True):
     allowed_address_pairs: tuple[PairWish, ...] | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
+    qos_policy_id: str | UnsetType | None = UNSET
     vnic_type: VnicType | UnsetType = UNSET
     profile: Mapping[str, Any] | UnsetType = UNSET
     host: str | UnsetType = UNSET

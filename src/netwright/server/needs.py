@@ -81,6 +81,8 @@ class Needs:
     ports that get one, by a router of their networks. Of routers with `changed_gateways`, and of
     `deleted_floating`, the ports that hold their addresses; `internal_networks` cease to be
     external.
+    Of QoS policies: the `default_policies` of projects, and of those of `rivalled_policies`, which
+    are to be default ones; who has `deleted_policies`.
     Of containers: `slot_wishes`; `may_drift`: ports move as far as their networks let them.
     """
 
@@ -127,6 +129,9 @@ class Needs:
     changed_gateways: set[str] = field(default_factory=set)
     deleted_floating: set[str] = field(default_factory=set)
     internal_networks: set[str] = field(default_factory=set)
+    default_policies: set[str] = field(default_factory=set)
+    rivalled_policies: set[str] = field(default_factory=set)
+    deleted_policies: set[str] = field(default_factory=set)
     slot_wishes: list[SlotWish] = field(default_factory=list)
     may_drift: bool = False
     inventory: bool = False

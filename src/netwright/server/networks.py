@@ -30,12 +30,13 @@ from netwright.server.containers.places import require_known
 from netwright.server.each import each
 from netwright.server.overlay.transit import RESTING, release_vni
 from netwright.server.prefixes import give_back
+from netwright.server.qos.using import default_of, require_usable
 from netwright.server.segments import choose
 from netwright.server.world import World
 
 
 def create(world: World, command: CreateNetworks) -> tuple[Network, ...]:
-    return each("networks", command.drafts, partial(_create, world))
+    return each("networks", command.drafts, partial(_create, world, command.caller))
 
 
 def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
@@ -50,10 +51,13 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
         "port_security_enabled": command.port_security_enabled,
         "labels": command.labels,
         "drift_domain": command.drift_domain,
+        "qos_policy_id": command.qos_policy_id,
         "mtu": command.mtu if command.mtu is UNSET else _mtu(world, network.segment, command.mtu),
     }
     if command.drift_domain is not UNSET:
         require_known(world, command.drift_domain)
+    if command.qos_policy_id is not UNSET and command.qos_policy_id != network.qos_policy_id:
+        require_usable(world, command.caller, command.qos_policy_id)
     if command.external is False:
         require_unused_outside(world, network)
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
@@ -132,8 +136,13 @@ def check_revision(revision: int, if_match: int | None) -> None:
         )
 
 
-def _create(world: World, draft: NetworkDraft) -> Network:
+def _create(world: World, caller: Caller, draft: NetworkDraft) -> Network:
     require_known(world, draft.drift_domain)
+    qos_policy_id = draft.qos_policy_id
+    if qos_policy_id is UNSET:
+        qos_policy_id = default_of(world, draft.project_id)
+    else:
+        require_usable(world, caller, qos_policy_id)
     segment = choose(world, draft.id, draft.segment)
     key = segment_key(segment)
     holder = world.segments.get(key)
@@ -151,6 +160,7 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         port_security_enabled=draft.port_security_enabled,
         labels=draft.labels,
         drift_domain=draft.drift_domain,
+        qos_policy_id=qos_policy_id,
         mtu=_mtu(world, segment, draft.mtu),
         revision_number=1,
         created_at=world.now,

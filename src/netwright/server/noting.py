@@ -66,6 +66,15 @@ from netwright.server.needs import (
 )
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
+from netwright.server.qos import needing as qos
+from netwright.server.qos.commands import (
+    AddQosRule,
+    ChangeQosRule,
+    CreateQosPolicies,
+    DeleteQosPolicy,
+    RemoveQosRule,
+    UpdateQosPolicy,
+)
 from netwright.server.routing_commands import (
     AddInterface,
     ChangeRoutes,
@@ -95,6 +104,7 @@ def note(needs: Needs, command: Command) -> None:
 
 def _create_ports(needs: Needs, command: CreatePorts) -> None:
     for draft in command.drafts:
+        qos.need_policy(needs, draft.qos_policy_id)
         if draft.unique_name is not None:
             needs.unique_names.add((draft.project_id, draft.unique_name))
         if draft.network_labels:
@@ -189,6 +199,9 @@ def _create_networks(needs: Needs, command: CreateNetworks) -> None:
     for draft in command.drafts:
         needs.inventory |= draft.drift_domain is not None
         needs.projects.add(draft.project_id)
+        if draft.qos_policy_id is UNSET:
+            needs.default_policies.add(draft.project_id)
+        qos.need_policy(needs, draft.qos_policy_id)
         if draft.segment is not None and is_whole(draft.segment):
             needs.segments.add(segment_key(draft.segment))
         else:
@@ -198,6 +211,7 @@ def _create_networks(needs: Needs, command: CreateNetworks) -> None:
 
 def _update_network(needs: Needs, command: UpdateNetwork) -> None:
     needs.changed_networks.add(command.id)
+    qos.need_policy(needs, command.qos_policy_id)
     needs.inventory |= command.drift_domain not in {UNSET, None}
     if command.external is False:
         needs.internal_networks.add(command.id)
@@ -265,6 +279,7 @@ def _port_changes(needs: Needs, command: UpdatePorts) -> None:
     for change in command.changes:
         needs.ports.add(change.id)
         need_access(needs, change.vnic_type, change.profile)
+        qos.need_policy(needs, change.qos_policy_id)
         if change.host is not UNSET and change.host:
             needs.hosts.add(change.host)
         if change.security_groups is not UNSET:
@@ -368,4 +383,10 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     CreateSubnetPools: addressing.create_subnet_pools,
     UpdateSubnetPool: addressing.update_subnet_pool,
     DeleteSubnetPool: addressing.delete_subnet_pool,
+    CreateQosPolicies: qos.create_policies,
+    UpdateQosPolicy: qos.update_policy,
+    DeleteQosPolicy: qos.delete_policy,
+    AddQosRule: qos.change_rules,
+    ChangeQosRule: qos.change_rules,
+    RemoveQosRule: qos.change_rules,
 }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from netwright.model.addressing import SubnetPool
+from netwright.model.qos import QosPolicy
 from netwright.model.quotas import Quota
 from netwright.model.resources import Segment, Subnet
 from netwright.model.routing import FloatingIp, Router
@@ -31,6 +32,7 @@ class _Placed(msgspec.Struct):
 
     network_id: str
     security_groups: tuple[str, ...] | None = None
+    qos_policy_id: str | None = None
 
 
 class _Aged(msgspec.Struct):
@@ -61,9 +63,10 @@ class _Pooled(msgspec.Struct):
 
 
 class _Segmented(msgspec.Struct):
-    """Of a network, what no other may have."""
+    """Of a network, what no other may have, and its QoS policy."""
 
     segment: Segment
+    qos_policy_id: str | None = None
 
 
 class _Led(msgspec.Struct):
@@ -80,6 +83,14 @@ class _Routed(msgspec.Struct):
     vni: int | None = None
 
 
+class _Defaulting(msgspec.Struct):
+    """Of a QoS policy, whether it is its project's default."""
+
+    project_id: str
+    is_default: bool = False
+
+
+_defaulting = msgspec.json.Decoder(_Defaulting).decode
 _pooled = msgspec.json.Decoder(_Pooled).decode
 _led = msgspec.json.Decoder(_Led).decode
 _routed = msgspec.json.Decoder(_Routed).decode
@@ -115,6 +126,10 @@ def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
 
 
 def _network_concerns(world: World, needs: Needs, event: EventRow) -> bool:
+    if needs.deleted_policies and event.body is not None:
+        policy_id = _segment(event.body).qos_policy_id
+        if policy_id in needs.deleted_policies:
+            return True
     if event.body is not None and world.fabric.held_vnis.is_touched:  # a VNI that a router takes
         segment = _segment(event.body).segment
         if world.fabric.held_vnis.is_known(segment_key(segment)):
@@ -189,6 +204,10 @@ def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
         return event.id in needs.plain[type_] or _enters(world, routed)
     if type_ is FloatingIp and loaded is None and event.body is not None:
         return event.id in needs.plain[type_] or _leads(world, _led(event.body))
+    if type_ is QosPolicy and loaded is None and event.body is not None:
+        policy = _defaulting(event.body)
+        is_rival = policy.is_default and policy.project_id in needs.default_policies
+        return event.id in needs.plain[type_] or is_rival
     known = world.usage.known if type_ is Quota else needs.plain[type_]
     return _differs(loaded, event, event.id in known)
 
@@ -217,7 +236,7 @@ def _leads(world: World, floating: _Led) -> bool:
 def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     """One that was read; or one more or less of those that were counted, or looked for by host."""
     is_read = event.id in needs.ports or world.ports.loaded(event.id) is not None
-    if is_read or _is_outside(needs, event):
+    if is_read or _is_outside(needs, event) or _has_policy(needs, event):
         return True
     hosts = (event.hosts or frozenset()) | event.left_hosts
     if not (hosts or len(world.port_counts) or needs.used_groups):
@@ -240,6 +259,13 @@ def _is_outside(needs: Needs, event: EventRow) -> bool:
     if event.body is None or not needs.internal_networks:
         return False
     return _placed(event.body).network_id in needs.internal_networks
+
+
+def _has_policy(needs: Needs, event: EventRow) -> bool:
+    """One that has a QoS policy which is to go."""
+    if event.body is None or not needs.deleted_policies:
+        return False
+    return _placed(event.body).qos_policy_id in needs.deleted_policies
 
 
 def _is_reported(needs: Needs, event: EventRow, hosts: frozenset[str]) -> bool:

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
+from netwright.model.qos import QosPolicy
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import GroupRule, SecurityGroup
+from netwright.model.trunks import Trunk
 from netwright.model.wire import Kind
 from netwright.server.operation_work import OperationWork
 
@@ -26,6 +28,8 @@ PLAIN: Mapping[type[Value], Kind | None] = {
     SubnetPool: Kind.SUBNET_POOL,
     Router: Kind.ROUTER,
     FloatingIp: Kind.FLOATING_IP,
+    QosPolicy: Kind.QOS_POLICY,
+    Trunk: Kind.TRUNK,
     SwitchState: Kind.SWITCH,
     LeafLink: None,  # told with its host's conditions
 }

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 
 from netwright.model.addressing import SubnetPool
 from netwright.model.errors import InvalidInput, TagNotFound, TagResourceNotFound
+from netwright.model.qos import QosPolicy
 from netwright.model.resources import Network, Port, Subnet, Value
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import SecurityGroup
 from netwright.model.states import PortState
+from netwright.model.trunks import Trunk
 from netwright.model.wire import Kind
 from netwright.server.commands import ChangeTags
 from netwright.server.networks import check_revision
@@ -32,6 +34,8 @@ TAGGED: Mapping[Kind, type[Value]] = {
     Kind.SUBNET_POOL: SubnetPool,
     Kind.ROUTER: Router,
     Kind.FLOATING_IP: FloatingIp,
+    Kind.QOS_POLICY: QosPolicy,
+    Kind.TRUNK: Trunk,
 }
 
 KIND_OF: Mapping[type[Value], Kind] = {type_: kind for kind, type_ in TAGGED.items()}

@@ -23,6 +23,7 @@ from netwright.server.commands import (
     UpdatePorts,
 )
 from netwright.server.containers.commands import EndClaim, LetGoOfOwners
+from netwright.server.qos.commands import CreateQosPolicies
 from netwright.server.routing_commands import CreateFloatingIps, CreateRouters
 from netwright.server.security.commands import AddSecurityGroupRules, CreateSecurityGroups
 
@@ -67,6 +68,7 @@ _COUNTS: Mapping[type[Command], Callable[[Any], int]] = {
     CreateSubnetPools: lambda command: len(command.drafts),
     CreateAddressScopes: lambda command: len(command.drafts),
     CreateRouters: lambda command: len(command.drafts),
+    CreateQosPolicies: lambda command: len(command.drafts),
     CreateFloatingIps: lambda command: len(command.drafts),
     CreateSecurityGroups: lambda command: len(command.drafts),
     AddSecurityGroupRules: lambda command: len(command.rules),

@@ -236,12 +236,16 @@ class World:
     as far as the batch's ports could take them out. `usage` is what projects have of their quotas.
 
     `external_uses` counts gateways and floating IPs in networks that may cease to be external.
+    `policy_users` are networks and ports that have a QoS policy which may go, some of them.
 
     `gaps` (pool, first address) are free parts of subnet pools: as many of the first that are large
     enough as the batch may use up, and those beside what it gives back. `pool_uses` (pool, project)
     counts addresses. `whole_scopes` are address scopes all of whose pools are loaded,
     `default_versions` the IP versions whose default pool is, if there is one.
     """
+
+    external_uses: Rows[str, int]
+    policy_users: Rows[str, frozenset[str]]
 
     def __init__(
         self,
@@ -277,7 +281,7 @@ class World:
         self.group_uses: Rows[str, int] = Rows(self.journal)
         self.fabric = FabricRows(self.journal)
         self.containers = ContainerRows(self.journal)
-        self.external_uses: Rows[str, int] = Rows(self.journal)
+        self.external_uses, self.policy_users = Rows(self.journal), Rows(self.journal)
         self.floating = FloatingRows()
         self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
         self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)

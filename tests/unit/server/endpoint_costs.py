@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tests.unit.server.scene import REGISTRATION, Request, Scene
+from tests.unit.server.wire_costs import QOS
 
 Make = Callable[[Scene], Any]
 
@@ -349,7 +350,7 @@ EXPECTED: dict[str, Cost] = {
     "GET /v2.0/extensions": Cost(_of("/v2.0/extensions"), 0, 0),
     "GET /v2.0/extensions/{id}": Cost(_of("/v2.0/extensions/binding"), 0, 0),
     "GET /v2.0/networks": Cost(_of("/v2.0/networks"), 1, 1),
-    "POST /v2.0/networks": Cost(_new_network, 5, 7),
+    "POST /v2.0/networks": Cost(_new_network, 6, 8),
     "PUT /v2.0/networks": Cost(_two("networks", _empty_network, name="x"), 8, 8),
     "DELETE /v2.0/networks": Cost(_two("networks", _empty_network), 10, 10),
     "GET /v2.0/networks/{id}": Cost(_one("networks", _empty_network), 1, 1),
@@ -554,5 +555,6 @@ EXPECTED: dict[str, Cost] = {
     "GET /v1/topology": Cost(_of("/v1/topology"), 1, 1),
     "PUT /v1/topology": Cost(_new_topology, 10, 12),
     "GET /v1/trace": Cost(_trace, 9, 9),
-    "GET /v1/watch": Cost(_watch, 16, 16),
+    "GET /v1/watch": Cost(_watch, 18, 18),
+    **{endpoint: Cost(*cost) for endpoint, cost in QOS.items()},
 }

@@ -18,12 +18,19 @@ from netwright.server.api.v1 import (
     watch,
 )
 from netwright.server.api.v1 import ports as native_ports
-from netwright.server.api.v2 import agents, extensions, ip_availability, port_bindings
+from netwright.server.api.v2 import (
+    agents,
+    extensions,
+    ip_availability,
+    port_bindings,
+    qos_rules,
+)
 from netwright.server.api.v2.address_scopes import AddressScopes
 from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.floatingips import FloatingIps
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
+from netwright.server.api.v2.qos_policies import QosPolicies
 from netwright.server.api.v2.quotas import Quotas
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.routers import Routers
@@ -47,11 +54,13 @@ def application(edge: Edge) -> Application:
         SubnetPools(),
         Routers(),
         FloatingIps(),
+        QosPolicies(),
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),
         *(route for each in resources if is_tagged(each) for route in Tags(each).routes()),
         *port_bindings.routes(),
+        *qos_rules.routes(),
         *ip_availability.routes(),
         *agents.routes(),
         *Quotas(edge.quota_defaults).routes(),

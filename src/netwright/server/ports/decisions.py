@@ -33,6 +33,7 @@ from netwright.server.ports.lifecycle import happen, may_answer, names_of
 from netwright.server.ports.macs import choose_mac, rests
 from netwright.server.ports.network_choice import create_where_free
 from netwright.server.ports.release import release_if_unbound
+from netwright.server.qos.using import require_usable
 from netwright.server.security.taking import groups_after, groups_at_first
 from netwright.server.world import World
 
@@ -86,6 +87,7 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         draft.id, draft.project_id, network, mac, draft.device_owner, sees_all=caller.is_admin
     )
     fixed_ips = assign(world, addressee, draft.fixed_ips)
+    require_usable(world, caller, draft.qos_policy_id)
     secure = draft.port_security_enabled
     secured = network.port_security_enabled if secure is UNSET else secure
     port = Port(
@@ -105,6 +107,7 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         allowed_address_pairs=_pairs(draft.allowed_address_pairs, mac),
         port_security_enabled=secured,
         security_groups=groups_at_first(world, caller, draft, port_security=secured),
+        qos_policy_id=draft.qos_policy_id,
         vnic_type=draft.vnic_type,
         profile=draft.profile,
         state_since=world.now,
@@ -136,6 +139,8 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
     assert network is not None, f"port {port.id}'s network was not loaded"
     before = port
     port = replace(port, **_plain_changes(change))
+    if port.qos_policy_id != before.qos_policy_id:
+        require_usable(world, caller, port.qos_policy_id)
     groups = groups_after(world, caller, before, port, change.security_groups)
     port = replace(port, security_groups=groups)
     if change.mac_address is not UNSET and change.mac_address != port.mac_address:
@@ -237,6 +242,7 @@ def _plain_changes(change: PortChange) -> Mapping[str, Any]:
         "device_id": change.device_id,
         "device_owner": change.device_owner,
         "port_security_enabled": change.port_security_enabled,
+        "qos_policy_id": change.qos_policy_id,
         "vnic_type": change.vnic_type,
         "profile": change.profile,
     }

@@ -121,6 +121,9 @@ async def _snapshot(tx: Transaction, kinds: frozenset[Kind], host: str | None) -
     if host is None and Kind.TOPOLOGY in kinds:
         rows = await tx.rows("SELECT name, body FROM topology")
         found += [(Kind.TOPOLOGY, name, body) for name, body in rows]
+    elif host is not None and Kind.QOS_POLICY in kinds:  # but for these, which any may need
+        rows = await tx.rows("SELECT id, body FROM qos_policy")
+        found += [(Kind.QOS_POLICY, id_, body) for id_, body in rows]
     for kind, (everything, of_host) in _SNAPSHOTS.items():
         if kind in kinds:
             rows = await (tx.rows(everything) if host is None else tx.rows(of_host, host))

@@ -30,6 +30,7 @@ from netwright.server.store.overlay import (
 )
 from netwright.server.store.plain import load_plain
 from netwright.server.store.prefixes import load_gaps, load_pools, networks_of_pools
+from netwright.server.store.qos import load_policies
 from netwright.server.store.quotas import load_quotas
 from netwright.server.store.routers import (
     gateways_of_interfaces,
@@ -59,6 +60,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await note_groups(tx, needs)
     await load_plain(tx, world, needs)
     load_rules(world)
+    await load_policies(tx, world, needs)
     await load_pools(tx, world, needs)
     needs.ports |= await ports_of_routers(tx, world, needs) | holding_ports(world, needs)
     if needs.reported:

@@ -11,10 +11,12 @@ from netwright.db.transaction import Transaction
 from netwright.model.addressing import AddressScope, SubnetPool
 from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
+from netwright.model.qos import QosPolicy
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import GroupRule, SecurityGroup
+from netwright.model.trunks import Trunk
 from netwright.server.needs import Needs
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN
@@ -31,6 +33,8 @@ TABLES: Mapping[type[Value], Table] = {
     SubnetPool: schema.subnetpool,
     Router: schema.router,
     FloatingIp: schema.floatingip,
+    QosPolicy: schema.qos_policy,
+    Trunk: schema.trunk,
     SwitchState: schema.switch_state,
     LeafLink: schema.leaf_link,
 }

@@ -19,6 +19,8 @@ from netwright.model.errors import (
     TenantQuotaNotFound,
 )
 from netwright.model.operations import Operation
+from netwright.model.qos import QosPolicy
+from netwright.model.qos_errors import QosPolicyNotFound
 from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
 from netwright.model.routing import FloatingIp, Router
@@ -26,6 +28,8 @@ from netwright.model.routing_errors import FloatingIPNotFound, RouterNotFound
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.model.states import PortState
 from netwright.model.topology import Topology
+from netwright.model.trunk_errors import TrunkNotFound
+from netwright.model.trunks import Trunk
 from netwright.server.census import Census
 from netwright.server.nova.notices import Telling
 from netwright.server.queries import FabricLinks, FabricSwitches, KeptOwner, Page, Query, SubnetUse
@@ -113,6 +117,10 @@ _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
     FloatingIp: Collection(
         schema.floatingip, FloatingIp, FloatingIPNotFound, _own(schema.floatingip)
     ),
+    QosPolicy: Collection(
+        schema.qos_policy, QosPolicy, QosPolicyNotFound, _own_or_shared_in(schema.qos_policy)
+    ),
+    Trunk: Collection(schema.trunk, Trunk, TrunkNotFound, _own(schema.trunk)),
 }
 
 

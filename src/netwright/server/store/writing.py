@@ -28,6 +28,7 @@ from netwright.server.store.outbox import write_notices
 from netwright.server.store.overlay_writing import write_overlay
 from netwright.server.store.plain import write_plain
 from netwright.server.store.prefixes import write_gaps
+from netwright.server.store.qos import write_policy_users
 from netwright.server.store.quotas import write_usage
 from netwright.server.store.security import write_memberships
 from netwright.server.store.tags import write_tags
@@ -63,6 +64,7 @@ async def write(
     await _write_allocations(tx, world)
     await _write_ports(tx, world, told)
     await write_claims(tx, world)
+    await write_policy_users(tx, world)
     await write_memberships(tx, world)
     await _write_former_macs(tx, world)
     await _write_attachments(tx, world)
@@ -83,7 +85,8 @@ def _drafts(world: World) -> Iterator[Draft]:
         yield Kind.TOPOLOGY, name, _NOBODY, _NOBODY, _body(topology)
     for kind, type_ in PLAIN_OF.items():
         for resource_id, _, value in world.of(type_).changed():
-            yield kind, resource_id, _NOBODY, _NOBODY, _body(value)
+            hosts = None if kind is Kind.QOS_POLICY else _NOBODY  # every agent may have its ports
+            yield kind, resource_id, hosts, _NOBODY, _body(value)
     for network_id, _, network in world.networks.changed():
         hosts = _hosts_of_network(world, network_id, is_gone=network is None)
         yield Kind.NETWORK, network_id, hosts, _NOBODY, _body(network)

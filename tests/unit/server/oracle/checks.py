@@ -22,6 +22,7 @@ from tests.unit.server.oracle.scene import (
     Scene,
     found_or_made,
     key_of,
+    listed_alone,
     name_of,
     path_of,
 )
@@ -79,9 +80,9 @@ async def _shown(scene: Scene, case: Case) -> Found:
         path, shown = f"{path_of(case.collection)}?{key}={made[key]}", made
     else:
         shown = answer.json[name]
-    listed = (await scene.admin.get(f"{path_of(case.collection)}?{key}={made[key]}")).json
+    listed = await listed_alone(scene, case.collection, made[key])
     alone = await _alone(scene, case, path)
-    for where, one in (("made", made), ("shown", shown), ("listed", listed[case.collection][0])):
+    for where, one in (("made", made), ("shown", shown), ("listed", listed[0])):
         wanted = case.flag("is_visible")
         yield where, None if (attribute in one) is wanted else f"its keys are {sorted(one)}"
     if case.flag("is_visible"):

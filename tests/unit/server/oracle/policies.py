@@ -28,11 +28,15 @@ _ADMIN = Rule("admin", "admin")
 _ADMIN_ALONE = Rule("admin", "admin", is_seen_by_admins_only=True)
 _NETWORKS = Rule(NETWORK_OWNER, NETWORK_OWNER)
 
+_POLICIES = ("name", "description", "shared", "is_default")
+
 POLICY: Mapping[tuple[str, str], Rule] = {
+    **{("policies", name): _ADMIN for name in _POLICIES},
     ("address_scopes", "shared"): _ADMIN._replace(value=True),
     ("networks", "shared"): _ADMIN._replace(value=True),
     ("floatingips", "floating_ip_address"): Rule("admin")._replace(value="@outer_address"),
     ("networks", "mtu"): Rule(),
+    ("networks", "qos_policy_id"): Rule(),
     ("networks", "router:external"): _ADMIN._replace(value=True),
     ("networks", "port_security_enabled"): Rule(),
     ("networks", "provider:network_type"): _ADMIN_ALONE,
@@ -49,6 +53,7 @@ POLICY: Mapping[tuple[str, str], Rule] = {
     ("ports", "fixed_ips"): _NETWORKS,
     ("ports", "mac_address"): Rule(NETWORK_OWNER, "admin"),
     ("ports", "port_security_enabled"): _NETWORKS,
+    ("ports", "qos_policy_id"): Rule(),
     ("routers", "external_gateway_info"): Rule(),
     ("subnetpools", "is_default"): _ADMIN._replace(value=True),
     ("subnetpools", "shared"): _ADMIN._replace(value=True),

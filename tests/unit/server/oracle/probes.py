@@ -33,6 +33,8 @@ _IPV6 = {"ip_version": 6, "cidr": "2001:db8:77::/64"}
 
 GOOD: Mapping[tuple[str, str], Good] = {
     ("networks", "mtu"): Good(1400, 1300),
+    ("networks", "qos_policy_id"): Good("@policy", "@other_policy"),
+    ("ports", "qos_policy_id"): Good("@policy", "@other_policy"),
     ("networks", "provider:network_type"): Good(
         "flat", "vxlan", {"provider:physical_network": "physnet-flat"}, {}
     ),

@@ -32,7 +32,8 @@ def name_of(collection: str) -> str:
 def path_of(collection: str) -> str:
     """Where a collection is; `-` in its path is `_` in its bodies, but for two."""
     as_named = {"availability_zones"}
-    return f"/v2.0/{collection if collection in as_named else collection.replace('_', '-')}"
+    under = "qos/" if collection in {"policies", "rule_types"} else ""
+    return f"/v2.0/{under}{collection if collection in as_named else collection.replace('_', '-')}"
 
 
 class Scene:
@@ -97,6 +98,9 @@ class Scene:
         self.made["shared"] = shared["id"]
         await self.one("subnets", self.admin, {"network_id": shared["id"]})
         await self._outside()
+        for name in ("policy", "other_policy"):
+            own = {"project_id": MEMBER}
+            self.made[name] = (await self.one("policies", self.admin, own))["id"]
         vlan: Body = {"provider:network_type": "vlan", "provider:physical_network": "physnet1"}
         vlan |= {"provider:segmentation_id": 99, "project_id": MEMBER}
         self.made["vlan"] = (await self.one("networks", self.admin, vlan))["id"]
@@ -205,6 +209,7 @@ async def _floating(scene: Scene) -> Body:
 MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "floatingips": _floating,
     "networks": _network,
+    "policies": _network,
     "subnets": _subnet,
     "ports": _port,
     "security_groups": _network,
@@ -237,6 +242,11 @@ async def _agent(scene: Scene) -> str:
     return found
 
 
+async def _rule_type(scene: Scene) -> str:
+    """The next of them, in turn."""
+    return ("bandwidth_limit", "dscp_marking")[scene.number() % 2]
+
+
 async def _zone(scene: Scene) -> str:
     """A zone's name; it has no page of its own."""
     return ("north", "south")[scene.number() % 2]
@@ -246,8 +256,12 @@ READ_ONLY: Mapping[str, ReadOnly] = {
     "agents": ReadOnly("id", _agent),
     "availability_zones": ReadOnly("name", _zone, is_admins_only=False),
     "network_ip_availabilities": ReadOnly("network_id", _counted_network),
+    "rule_types": ReadOnly("type", _rule_type, is_admins_only=False),
 }
 
+
+UNFILTERED = frozenset({"rule_types"})
+"""Those whose lists are asked by nothing, in Neutron too."""
 
 WITHOUT_PAGES = frozenset({"availability_zones"})
 """Those that are only listed, in Neutron too."""
@@ -263,9 +277,17 @@ async def found_or_made(scene: Scene, collection: str) -> Any:
     if collection not in READ_ONLY:
         return await scene.one(collection, scene.admin)
     key = await READ_ONLY[collection].make(scene)
-    path, name = path_of(collection), key_of(collection)
-    (found, *_) = (await scene.admin.get(f"{path}?{name}={key}")).json[collection]
+    (found, *_) = await listed_alone(scene, collection, key)
     return found
+
+
+async def listed_alone(scene: Scene, collection: str, key: str) -> Any:
+    """What a list has of one."""
+    path, name = path_of(collection), key_of(collection)
+    if collection in UNFILTERED:
+        found = (await scene.admin.get(path)).json[collection]
+        return [each for each in found if each[name] == key]
+    return (await scene.admin.get(f"{path}?{name}={key}")).json[collection]
 
 
 @asynccontextmanager

@@ -24,10 +24,9 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("address-group", "security-groups-remote-address-group"),
     ),
     (_PLANNED, "VLANs within a port, with their flows on br-int"): ("trunk", "trunk-details"),
-    (_PLANNED, "bandwidth limits, DSCP marks; minimum bandwidth is stored"): (
-        *("qos", "qos-bw-limit-direction", "qos-bw-minimum-ingress", "qos-default"),
+    (_PLANNED, "more of QoS: of floating IPs and gateways, and other ways to ask"): (
         *("qos-fip", "qos-fip-network-policy", "qos-gateway-ip", "qos-port-network-policy"),
-        *("qos-rule-type-details", "qos-rule-type-filter", "qos-rules-alias"),
+        *("qos-rule-type-filter", "qos-rules-alias"),
         *("port-resource-request", "port-resource-request-groups"),
     ),
     (_PLANNED, "names of ports, as attributes; no DNS server is told"): (

@@ -161,6 +161,31 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Expose mapping of virtual networks to physical networks",
         "2012-09-07T10:00:00-00:00",
     ),
+    "qos": (
+        "Quality of Service",
+        "The Quality of Service extension.",
+        "2015-06-08T10:00:00-00:00",
+    ),
+    "qos-bw-limit-direction": (
+        "Direction for QoS bandwidth limit rule",
+        ("Allow to configure QoS bandwidth limit rule with specific direction: ingress or egress"),
+        "2017-04-10T10:00:00-00:00",
+    ),
+    "qos-bw-minimum-ingress": (
+        "Ingress direction for QoS minimum bandwidth rule",
+        "Allow to configure QoS minumum bandwidth rule with ingress direction.",
+        "2018-07-09T10:00:00-00:00",
+    ),
+    "qos-default": (
+        "QoS default policy",
+        "Expose the QoS default policy per project",
+        "2017-041-06T10:00:00-00:00",
+    ),
+    "qos-rule-type-details": (
+        "Details of QoS rule types",
+        "Expose details about QoS rule types supported by loaded backend drivers",
+        "2017-06-22T10:00:00-00:00",
+    ),
     "quota-check-limit": (
         "Quota engine limit check",
         "Support for checking the resource usage before applying a new quota limit",

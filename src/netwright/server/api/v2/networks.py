@@ -26,6 +26,7 @@ from netwright.server.api.v2.values import (
     Body,
     Name,
     ProjectId,
+    Uuid,
     or_default,
     project_of,
 )
@@ -73,6 +74,7 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     segmentation_id: int | UnsetType | None = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     drift_domain: WantedDomain | UnsetType = UNSET
+    qos_policy_id: Uuid | UnsetType | None = UNSET
 
 
 class NetworkChange(Body, frozen=True, kw_only=True, rename=_WIRE):
@@ -85,6 +87,7 @@ class NetworkChange(Body, frozen=True, kw_only=True, rename=_WIRE):
     mtu: Mtu | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     drift_domain: WantedDomain | UnsetType = UNSET
+    qos_policy_id: Uuid | UnsetType | None = UNSET
 
 
 class NetworkCreationBody(Body, frozen=True, kw_only=True):
@@ -110,6 +113,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     port_security_enabled: bool
     labels: Mapping[str, str]
     drift_domain: DriftDomain | UnsetType = UNSET
+    qos_policy_id: str | None
     subnets: tuple[str, ...]
     ipv4_address_scope: str | None
     ipv6_address_scope: str | None
@@ -199,6 +203,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             mtu=item.mtu if item.mtu is UNSET else _mtu(item.mtu),
             labels=item.labels if item.labels is UNSET else values.labels("labels", item.labels),
             drift_domain=_domain(item.drift_domain),
+            qos_policy_id=item.qos_policy_id,
             if_match=if_match,
         )
 
@@ -224,6 +229,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             port_security_enabled=value.port_security_enabled,
             labels=value.labels,
             drift_domain=value.drift_domain if shown("drift_domain") else UNSET,
+            qos_policy_id=value.qos_policy_id,
             subnets=value.subnets,
             ipv4_address_scope=value.ipv4_address_scope,
             ipv6_address_scope=value.ipv6_address_scope,
@@ -254,6 +260,7 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         mtu=_mtu(or_default(item.mtu, 0)),
         labels=values.labels("labels", or_default(item.labels, {})),
         drift_domain=or_default(_domain(item.drift_domain), None),
+        qos_policy_id=item.qos_policy_id,
         segment=_segment(item),
     )
 

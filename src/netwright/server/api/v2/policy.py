@@ -29,6 +29,7 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     "subnetpool": {"shared": False, "is_default": False},
     "router": {},  # of its gateway, more than the network: see `routers`
     "floatingip": {"floating_ip_address": None},
+    "policy": {},  # administrators' as a whole: see `qos_policies`
 }
 
 ADMIN_ONLY_TO_UPDATE: Mapping[str, frozenset[str]] = {"port": frozenset({"mac_address"})}
@@ -51,6 +52,7 @@ ADMIN_ONLY_FILTERS = {
     "subnetpool": frozenset[str](),
     "router": frozenset[str](),
     "floatingip": frozenset[str](),
+    "policy": frozenset[str](),
 }
 
 # What others are not shown at all.

@@ -54,6 +54,7 @@ class PortCreation(Body, frozen=True, kw_only=True, rename=WIRE):
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: Groups | UnsetType | None = UNSET
+    qos_policy_id: Uuid | None = None
     vnic_type: VnicType = VnicType.NORMAL
     host_id: Name | UnsetType | None = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
@@ -73,6 +74,7 @@ class PortUpdate(Body, frozen=True, kw_only=True, rename=WIRE):
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: Groups | UnsetType | None = UNSET
+    qos_policy_id: Uuid | UnsetType | None = UNSET
     vnic_type: VnicType | UnsetType = UNSET
     host_id: Name | UnsetType | None = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
@@ -109,6 +111,7 @@ def draft(caller: Caller, item: PortCreation) -> PortDraft:
         allowed_address_pairs=() if pairs is UNSET or pairs is None else _pairs(pairs),
         port_security_enabled=item.port_security_enabled,
         security_groups=values.or_unset(item.security_groups, UNSET),
+        qos_policy_id=item.qos_policy_id,
         vnic_type=item.vnic_type,
         profile=_profile(item.profile),
         host=item.host_id if isinstance(item.host_id, str) else "",
@@ -130,6 +133,7 @@ def change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:
         allowed_address_pairs=UNSET if pairs is UNSET else _pairs(pairs or ()),
         port_security_enabled=item.port_security_enabled,
         security_groups=values.or_unset(item.security_groups, ()),
+        qos_policy_id=item.qos_policy_id,
         vnic_type=item.vnic_type,
         profile=UNSET if item.profile is UNSET else _profile(item.profile),
         host=values.or_unset(item.host_id, ""),

@@ -54,6 +54,7 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE):
     device_id: str
     device_owner: str
     claim: ClaimView | None
+    qos_policy_id: str | None
     vnic_type: VnicType
     host_id: str | UnsetType = UNSET
     vif_type: str | UnsetType = UNSET
@@ -215,6 +216,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             device_id=value.device_id,
             device_owner=value.device_owner,
             claim=claim_view(value.claim),
+            qos_policy_id=value.qos_policy_id,
             vnic_type=value.vnic_type,
             host_id=host_id if shown("binding:host_id") else UNSET,
             vif_type=vif_type if shown("binding:vif_type") else UNSET,

@@ -26,13 +26,17 @@ _SINGULAR = {
     "agents": "agent",
     "availability_zones": "availability_zone",
     "network-ip-availabilities": "network_ip_availability",
+    "policies": "policy",
+    "rule-types": "rule_type",
 }
 _CHANGED = frozenset(_SINGULAR.values()) - {
-    *("quota", "extension", "agent", "availability_zone", "network_ip_availability")
+    *("quota", "extension", "agent", "availability_zone", "network_ip_availability"),
+    "rule_type",
 }
 """What projects make, change and delete; the rest they read."""
 _TAGGED = ("networks", "subnets", "ports", "routers", "floatingips", "security_groups",
-           "subnetpools")  # fmt: skip
+           "subnetpools", "policies")  # fmt: skip
+_QOS_RULES = ("bandwidth_limit", "dscp_marking", "minimum_bandwidth")
 _OF_SERVICES = frozenset({"port"})
 """What services make and change in any project; they read all that has a collection here."""
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "DELETE": "delete"}
@@ -41,6 +45,9 @@ _OWN_DEFAULTS = {
     "get_extension": "@",
     "get_agent": ADMIN,
     "get_network_ip_availability": ADMIN,
+    **dict.fromkeys((f"{verb}_policy" for verb in _WRITING), ADMIN),
+    **{f"{verb}_policy_{rule}_rule": ADMIN for verb in _WRITING for rule in _QOS_RULES},
+    **{f"get_policy_{rule}_rule": READER for rule in _QOS_RULES},
     "update_quota": ADMIN,
     "delete_quota": ADMIN,
     "add_router_interface": MEMBER,
@@ -99,6 +106,8 @@ def rule_of(method: str, template: str) -> str:
 
 def _named(method: str, parts: list[str]) -> str:
     """By Neutron's names; `parts` are a path's, without the version."""
+    if parts[0] == "qos":
+        parts = parts[1:]
     collection, verb = parts[0] if parts else "", _VERBS.get(method, method.lower())
     singular = _SINGULAR.get(collection, collection)
     if len(parts) <= 2 or collection == "quotas":  # noqa: PLR2004 - a collection, and an id in it
@@ -106,6 +115,8 @@ def _named(method: str, parts: list[str]) -> str:
     if parts[2] == "tags":
         verb = "update" if method == "PUT" else verb
         return f"{verb}_{collection.replace('-', '_')}_tags"
+    if parts[2].endswith("_rules"):
+        return f"{verb}_{singular}_{parts[2].removesuffix('s')}"
     if parts[2] == "bindings":
         return "activate_port_binding" if parts[-1] == "activate" else f"{verb}_port_binding"
     if parts[2] in {"add_router_interface", "remove_router_interface"}:

@@ -44,7 +44,9 @@ from netwright.server.store.schema.ports import (
     transition,
 )
 from netwright.server.store.schema.projects import quota, quota_usage, tag
+from netwright.server.store.schema.qos import qos_policy, qos_user
 from netwright.server.store.schema.security import membership, security_group, security_group_rule
+from netwright.server.store.schema.trunks import trunk
 
 __all__ = [
     "READS_FROM",
@@ -81,6 +83,8 @@ __all__ = [
     "port",
     "postgres_ddl",
     "present",
+    "qos_policy",
+    "qos_user",
     "quota",
     "quota_usage",
     "revocation",
@@ -94,12 +98,13 @@ __all__ = [
     "tag",
     "topology",
     "transition",
+    "trunk",
 ]
 
-SCHEMA_VERSION = "0014"
+SCHEMA_VERSION = "0016"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
-READS_FROM = "0013"
+READS_FROM = "0014"
 """The oldest version whose servers may use these tables, as the newest revision says."""
 
 

@@ -1,0 +1,95 @@
+"""What endpoints about QoS and trunks may cost in SQL statements (`endpoint_costs`)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.unit.server.scene import Request, Scene
+
+Make = Callable[[Scene], Any]
+
+POLICIES = "/v2.0/qos/policies"
+_RULES = {
+    "bandwidth_limit": {"max_kbps": 700},
+    "dscp_marking": {"dscp_mark": 46},
+    "minimum_bandwidth": {"min_kbps": 7},
+}
+
+
+async def _policy(scene: Scene) -> str:
+    made = await scene.done("POST", POLICIES, {"policy": {"name": "p"}})
+    return str(made["policy"]["id"])
+
+
+def _on_policy(after: str = "", body: Any = None) -> Make:
+    async def make(scene: Scene) -> Request:
+        return Request(f"{POLICIES}/{await _policy(scene)}{after}", body)
+
+    return make
+
+
+def _policies(**change: Any) -> Make:
+    async def make(scene: Scene) -> Request:
+        items = [{"id": await _policy(scene), **change} for _ in range(2)]
+        return Request(POLICIES, {"policies": items})
+
+    return make
+
+
+def _at(path: str, body: Any = None) -> Make:
+    async def make(_: Scene) -> Request:
+        return Request(path, body)
+
+    return make
+
+
+def _tagged(after: str = "", body: Any = None) -> Make:
+    async def make(scene: Scene) -> Request:
+        path = f"{POLICIES}/{await _policy(scene)}/tags"
+        await scene.done("PUT", path, {"tags": ["a"]})
+        return Request(f"{path}{after}", body)
+
+    return make
+
+
+def _rule(kind: str, *, is_changed: bool = False) -> Make:
+    async def make(scene: Scene) -> Request:
+        path = f"{POLICIES}/{await _policy(scene)}/{kind}_rules"
+        name = f"{kind}_rule"
+        made = await scene.done("POST", path, {name: _RULES[kind]})
+        changed = {key: 0 for key in _RULES[kind]}
+        return Request(f"{path}/{made[name]['id']}", {name: changed} if is_changed else None)
+
+    return make
+
+
+_TAGS = {"tags": ["b", "c"]}
+QOS: dict[str, tuple[Make, int, int]] = {
+    f"GET {POLICIES}": (_at(POLICIES), 1, 1),
+    f"POST {POLICIES}": (_at(POLICIES, {"policy": {"name": "x"}}), 3, 5),
+    f"PUT {POLICIES}": (_policies(name="x"), 6, 6),
+    f"DELETE {POLICIES}": (_policies(), 8, 8),
+    f"GET {POLICIES}/{{id}}": (_on_policy(), 1, 1),
+    f"PUT {POLICIES}/{{id}}": (_on_policy("", {"policy": {"name": "x"}}), 4, 6),
+    f"DELETE {POLICIES}/{{id}}": (_on_policy(), 5, 7),
+    f"GET {POLICIES}/{{id}}/tags": (_tagged(), 1, 1),
+    f"PUT {POLICIES}/{{id}}/tags": (_tagged("", _TAGS), 7, 8),
+    f"POST {POLICIES}/{{id}}/tags": (_tagged("", _TAGS), 6, 7),
+    f"DELETE {POLICIES}/{{id}}/tags": (_tagged(), 5, 7),
+    f"GET {POLICIES}/{{id}}/tags/{{tag}}": (_tagged("/a"), 1, 1),
+    f"PUT {POLICIES}/{{id}}/tags/{{tag}}": (_tagged("/c"), 5, 7),
+    f"DELETE {POLICIES}/{{id}}/tags/{{tag}}": (_tagged("/a"), 5, 7),
+    "GET /v2.0/qos/rule-types": (_at("/v2.0/qos/rule-types"), 0, 0),
+    "GET /v2.0/qos/rule-types/{id}": (_at("/v2.0/qos/rule-types/dscp_marking"), 0, 0),
+    **{
+        f"{method} {POLICIES}/{{id}}/{kind}_rules{after}": cost
+        for kind in _RULES
+        for method, after, cost in (
+            ("GET", "", (_on_policy(f"/{kind}_rules"), 1, 1)),
+            ("POST", "", (_on_policy(f"/{kind}_rules", {f"{kind}_rule": _RULES[kind]}), 5, 7)),
+            ("GET", "/{rule}", (_rule(kind), 1, 1)),
+            ("PUT", "/{rule}", (_rule(kind, is_changed=True), 5, 7)),
+            ("DELETE", "/{rule}", (_rule(kind), 5, 7)),
+        )
+    },
+}
+"""By endpoint: how its request is made, and statements on SQLite and PostgreSQL."""
