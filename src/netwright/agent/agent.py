@@ -36,7 +36,7 @@ from netwright.model.wire import Kind
 HEARTBEAT_S = 5.0
 READY_S = 10.0
 NOT_WIRED_NAMED_MAX = 20
-KINDS = (Kind.NETWORK, Kind.SUBNET, Kind.PORT, Kind.ATTACHMENT, Kind.HOST)
+KINDS = (Kind.NETWORK, Kind.SUBNET, Kind.PORT, Kind.ATTACHMENT, Kind.HOST, Kind.QOS_POLICY)
 SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
 WIRING_AGAIN = Backoff(first_s=0.2, max_s=60.0)
 UNWIRED_NAMED_MAX = 5

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups, PortGroups
 from netwright.agent.live import live_binding
 from netwright.agent.placing import FabricUplink, Place, places
+from netwright.agent.qos import Qos, QosNotKnown, QosNotPossible, qos_of
 from netwright.agent.wiring import Endpoint
 from netwright.model.planes import planes_on
+from netwright.model.qos import QosPolicy
 from netwright.model.resources import (
     Attachment,
     Binding,
@@ -55,7 +57,7 @@ class Desired(Value, frozen=True, kw_only=True):
 
 
 class Before(Value, frozen=True, kw_only=True):
-    """What was desired of ports before, with the same networks, attachments and rules of groups."""
+    """What was desired of ports before, with the same networks, attachments, policies and rules."""
 
     ports: Mapping[str, Port]
     desired: Desired
@@ -76,6 +78,7 @@ def desired(
     known: KnownGroups = NO_GROUPS,
     *,
     attachments: Mapping[str, Attachment] | None = None,
+    policies: Mapping[str, QosPolicy] | None = None,
     fabric: FabricUplink | None = None,
     fenced: Collection[str] = (),
     before: Before | None = None,
@@ -96,7 +99,7 @@ def desired(
         physical_networks=frozenset(physical_networks),
         fabric=fabric,
     )
-    sorting = _Sorting(host, place_of, Filters(known))
+    sorting = _Sorting(host, place_of, Filters(known), policies or {})
     for port in ports.values():
         binding = live_binding(port, host)
         if binding is not None and port.id in fenced:
@@ -111,8 +114,15 @@ def desired(
 class _Sorting:
     """A `Desired` in the making."""
 
-    def __init__(self, host: str, place_of: Mapping[str, Place], filters: Filters) -> None:
+    def __init__(
+        self,
+        host: str,
+        place_of: Mapping[str, Place],
+        filters: Filters,
+        policies: Mapping[str, QosPolicy],
+    ) -> None:
         self._host = host
+        self._policies = policies
         self._place_of = place_of
         self._filters = filters
         self._endpoints: dict[str, Endpoint] = {}
@@ -183,7 +193,23 @@ class _Sorting:
         elif (of_port := self._groups_of(port)).missing:
             self._waiting[port.id] = of_port.missing
         else:
-            self._endpoints[port.id] = endpoint(port, network, segment, of_port.groups)
+            self._wire_whole(port, network, segment, of_port.groups)
+
+    def _wire_whole(
+        self,
+        port: Port,
+        network: Network,
+        segment: Segment,
+        groups: tuple[SecurityGroup, ...] | None,
+    ) -> None:
+        try:
+            qos = qos_of(port, network, self._policies)
+        except QosNotKnown as unknown:
+            self._waiting[port.id] = str(unknown)
+        except QosNotPossible as refusal:
+            self._refusals[port.id] = str(refusal)
+        else:
+            self._endpoints[port.id] = endpoint(port, network, segment, groups, qos)
 
     def _groups_of(self, port: Port) -> PortGroups:
         """The groups that filter the port, which are needed from now on."""
@@ -207,6 +233,7 @@ def endpoint(
     network: Network,
     segment: Segment,
     groups: tuple[SecurityGroup, ...] | None = None,
+    qos: Qos | None = None,
 ) -> Endpoint:
     """The port's wiring, free of its bindings."""
     return Endpoint(
@@ -218,6 +245,7 @@ def endpoint(
         allowed_address_pairs=port.allowed_address_pairs,
         port_security_enabled=port.port_security_enabled,
         security_groups=groups,
+        qos=qos,
         admin_state_up=port.admin_state_up and network.admin_state_up,
         mtu=network.mtu,
     )

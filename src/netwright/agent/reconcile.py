@@ -14,6 +14,7 @@ from netwright.agent.placing import FabricUplink
 from netwright.agent.reports import Statement, silenced, statements
 from netwright.agent.wiring import Wired, Wiring, WiringError
 from netwright.client.mirror import Mirror
+from netwright.model.qos import QosPolicy
 from netwright.model.resources import Attachment, Network, Port, PortFence, Value
 from netwright.model.wire import Report
 
@@ -23,14 +24,15 @@ APPLY_S_MAX = 60.0
 class Pass(Value, frozen=True, kw_only=True):
     """What a pass found, by port id: the server's ports at `cursor`, and the truth about them.
 
-    `desired` is made of `ports`, `networks`, `attachments` (by network id), `known` and `fences`
-    alone; the latter are the ports that this host's leaves drop.
+    `desired` is made of `ports`, `networks`, `attachments` (by network id), `policies` (of QoS),
+    `known` and `fences` alone; the latter are the ports that this host's leaves drop.
     """
 
     cursor: str
     ports: dict[str, Port]
     networks: dict[str, Network]
     attachments: dict[str, Attachment]
+    policies: Mapping[str, QosPolicy] = {}
     known: KnownGroups
     fences: tuple[PortFence, ...] = ()
     desired: Desired
@@ -76,12 +78,14 @@ async def reconcile(
         return None
     cursor, ports, networks = mirror.cursor, dict(mirror.ports), dict(mirror.networks)
     attachments = {one.network_id: one for one in mirror.attachments.values() if one.host == host}
+    policies = dict(mirror.qos_policies)
     itself = mirror.hosts.get(host)
     fences = itself.port_fences if itself is not None else ()
     before = None
     if (
         last is not None
         and (last.networks, last.attachments) == (networks, attachments)
+        and last.policies == policies
         and _are_the_same_rules(last.known, known)
     ):
         before = Before(ports=last.ports, desired=last.desired)
@@ -95,6 +99,7 @@ async def reconcile(
             networks,
             known,
             attachments=attachments,
+            policies=policies,
             fabric=fabric,
             fenced=frozenset(one.port_id for one in fences),
             before=before,
@@ -113,6 +118,7 @@ async def reconcile(
         ports=ports,
         networks=networks,
         attachments=attachments,
+        policies=policies,
         known=known,
         fences=fences,
         desired=wanted,

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
+from netwright.agent.qos import Qos
 from netwright.model.errors import Category, Fault, NetwrightError
 from netwright.model.resources import AddressPair, Nic, Segment, Value
 from netwright.model.security import SecurityGroup
@@ -79,6 +80,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     `admin_state_up` false the device stays plugged and no packet passes. `addresses` are the
     port's own; with `port_security_enabled` no other source passes but `allowed_address_pairs`.
     `security_groups` None: it is not filtered; else what none of their rules allows is dropped.
+    `qos` None: it has no limits, and is not marked.
     """
 
     port_id: str
@@ -89,6 +91,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     port_security_enabled: bool = True
     security_groups: tuple[SecurityGroup, ...] | None = None
+    qos: Qos | None = None
     admin_state_up: bool = True
     mtu: int = 1500
 

@@ -17,6 +17,7 @@ import msgspec
 
 from netwright.model.errors import InternalError
 from netwright.model.kinds import VALUE_OF
+from netwright.model.qos import QosPolicy
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Value
 from netwright.model.security import GroupMember, SecurityGroup
 from netwright.model.wire import Kind, LineType, WatchLine
@@ -90,6 +91,10 @@ class Mirror:
     def group_members(self) -> Mapping[str, GroupMember]:
         """By `PORT@GROUP`."""
         return self._objects[Kind.GROUP_MEMBER]
+
+    @property
+    def qos_policies(self) -> Mapping[str, QosPolicy]:
+        return self._objects[Kind.QOS_POLICY]
 
     def of(self, kind: Kind) -> Mapping[str, Any]:
         """All of a kind, by id."""

@@ -56,7 +56,7 @@ def _rule(kind: str, *, is_changed: bool = False) -> Make:
         path = f"{POLICIES}/{await _policy(scene)}/{kind}_rules"
         name = f"{kind}_rule"
         made = await scene.done("POST", path, {name: _RULES[kind]})
-        changed = {key: 0 for key in _RULES[kind]}
+        changed = dict.fromkeys(_RULES[kind], 0)
         return Request(f"{path}/{made[name]['id']}", {name: changed} if is_changed else None)
 
     return make

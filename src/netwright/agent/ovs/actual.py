@@ -10,6 +10,7 @@ import msgspec
 from netwright.agent.ovs.address_sets import NO_ADDRESS_FLOWS, AddressFlows
 from netwright.agent.ovs.flows import Flow
 from netwright.agent.ovs.rows import BridgeRow, InterfaceRow, PortRow
+from netwright.agent.ovs.wiring import Rate
 
 IFACE_ID = "iface-id"
 """external_ids key by which an orchestrator names the port that a device is for."""
@@ -122,12 +123,13 @@ class Actual(msgspec.Struct, frozen=True):
 
     A bridge without an entry in `flows` has no OpenFlow connection now: its flows are unknown.
     `addresses` are the integration bridge's flows of remote groups' addresses; they are not in
-    `flows`.
+    `flows`. `meters` are its meters by number (`meters`).
     """
 
     rows: Rows
     flows: Mapping[str, FlowsByCookie] = {}
     addresses: AddressFlows = NO_ADDRESS_FLOWS
+    meters: Mapping[int, Rate | None] = {}
 
 
 def by_cookie(flows: Iterable[Flow]) -> dict[int, frozenset[Flow]]:

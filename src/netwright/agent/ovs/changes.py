@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from netwright.agent.ovs.flows import Flow
+from netwright.agent.ovs.meters import MeterChange
 
 MARK = "netwright"
 """external_ids key on every row that we made; its value says as what."""
@@ -129,7 +130,7 @@ class Plan(msgspec.Struct, frozen=True):
     `close` takes away what must not forward any more, `rows` changes OVSDB (tags), `open` adds
     and replaces flows once ovs-vswitchd has taken the rows up. So no frame meets a port's new
     flows under its old tag. `addresses` are remote groups' on the integration bridge: what is added
-    of them stands before `open`, what is removed goes after it.
+    of them stands before `open`, what is removed goes after it; so it is with `meters`.
     """
 
     close: FlowChanges
@@ -138,14 +139,16 @@ class Plan(msgspec.Struct, frozen=True):
     endpoints: tuple[EndpointState, ...]
     problems: tuple[Problem, ...]
     addresses: tuple[AddressChange, ...] = ()
+    meters: tuple[MeterChange, ...] = ()
 
     @property
     def empty(self) -> bool:
-        return not (self.close or self.rows or self.open or self.addresses)
+        return not (self.close or self.rows or self.open or self.addresses or self.meters)
 
     def __str__(self) -> str:
         lines = [f"{b} {change}" for b, changes in self.close.items() for change in changes]
         lines += [str(change) for change in self.rows]
         lines += [f"{b} {change}" for b, changes in self.open.items() for change in changes]
         lines += [str(change) for change in self.addresses]
+        lines += [str(change) for change in self.meters]
         return "\n".join(lines) or "nothing to do"

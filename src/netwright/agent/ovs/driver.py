@@ -253,15 +253,18 @@ class OvsDriver:
         await tables.apply(plan.close, blame)
         if plan.rows:
             await self._apply_rows(plan.rows, blame)
+        await tables.change_meters(plan.meters, blame, add=True)
         if len(blame.barred) > barred_before or blame.failures:
             return
         if not plan.open:
             await tables.change_addresses(plan.addresses, blame, add=True, remove=True)
+            await tables.change_meters(plan.meters, blame, add=False)
             return
         # A packet that meets a filter before its addresses are there has its connection marked.
         await tables.change_addresses(plan.addresses, blame, add=True, remove=False)
         await tables.apply(plan.open, blame)
         await tables.change_addresses(plan.addresses, blame, add=False, remove=True)
+        await tables.change_meters(plan.meters, blame, add=False)
 
     async def _apply_rows(self, rows: Sequence[RowChange], blame: Blame) -> None:
         """One transaction for all; if OVSDB refuses it, one for each owner, so each fails alone."""

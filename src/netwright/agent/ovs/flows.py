@@ -117,6 +117,18 @@ class Resubmit(msgspec.Struct, frozen=True, gc=False, tag=True):
     table: int
 
 
+class Metered(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Drop what is too much by this meter, before all other actions."""
+
+    number: int
+
+
+class SetDscp(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Mark an IP packet with a code point (RFC 2474); the match says that it is one."""
+
+    mark: int
+
+
 class Opaque(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What we never write ourselves: an action of somebody else's flow."""
 
@@ -136,6 +148,8 @@ Action: TypeAlias = (
     | Untrack
     | Conjunction
     | Resubmit
+    | Metered
+    | SetDscp
     | Opaque
 )
 

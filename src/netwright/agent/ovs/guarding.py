@@ -17,15 +17,19 @@ from netwright.agent.ovs.firewall import DESTINATION, ETHERTYPES, EXIT, INGRESS,
 from netwright.agent.ovs.flows import (
     NETWORK,
     ZONE,
+    Action,
     Field,
     Flow,
     Goto,
     Match,
+    Metered,
+    Normal,
     Resubmit,
     SetRegister,
     match_on,
     owner_cookie,
 )
+from netwright.agent.ovs.meters import to_endpoint
 from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, link_local
 
 Target: TypeAlias = Match
@@ -79,14 +83,25 @@ def shared_cookie(segment: NetworkSegment, target: Target) -> int:
 def guard_flows(
     endpoint: Endpoint, shared: frozenset[Target], ofport: int, local_vlan: int
 ) -> frozenset[Flow]:
-    """The guards of all targets but the shared ones."""
+    """The guards of all targets but the shared ones.
+
+    An endpoint that gets no more than a limit has them, too, though nothing filters it: of its
+    MACs, for frames to many are flooded (ADR 50).
+    """
+    is_limited = endpoint.qos is not None and endpoint.qos.ingress is not None
+    enter = SetRegister(ZONE, ofport)
+    actions: tuple[Action, ...] = (enter, Goto(INGRESS))
+    targets = [*_targets(endpoint)]
     if not is_filtered(endpoint):
-        return frozenset()
+        if not (is_limited and endpoint.admin_up):
+            return frozenset()
+        actions, targets = (enter, Normal()), [*_mac_targets(endpoint)]
+    if is_limited:
+        actions = (Metered(to_endpoint(ofport)), *actions)
     cookie = guard_cookie(endpoint.port_id)
-    actions = (SetRegister(ZONE, ofport), Goto(INGRESS))
     return frozenset(
         Flow(DESTINATION, _GUARD, _match(target, local_vlan), actions, cookie)
-        for target in _targets(endpoint)
+        for target in targets
         if target not in shared
     )
 
@@ -127,11 +142,15 @@ def _match(target: Target, local_vlan: int, *more: Field) -> Match:
     return tuple(sorted((*target, (f"reg{NETWORK}", local_vlan), *more)))
 
 
+def _mac_targets(endpoint: Endpoint) -> Iterator[Target]:
+    pairs = {pair.mac.lower() for pair in endpoint.allowed_pairs if pair.mac is not None}
+    for mac in sorted({endpoint.mac.lower(), *pairs}):
+        yield match_on(eth_dst=mac)
+
+
 def _targets(endpoint: Endpoint) -> Iterator[Target]:
     own = endpoint.mac.lower()
-    pairs = {pair.mac.lower() for pair in endpoint.allowed_pairs if pair.mac is not None}
-    for mac in sorted({own, *pairs}):
-        yield match_on(eth_dst=mac)
+    yield from _mac_targets(endpoint)
     for address in dict.fromkeys((*endpoint.addresses, link_local(own))):
         version = 6 if ":" in address else 4
         yield match_on(

@@ -28,6 +28,9 @@ from netwright.agent.ovs.outcome import Outcome as Converged
 from netwright.agent.ovs.rules import port_filter
 from netwright.agent.ovs.wiring import AddressPair, Desired, NetworkSegment
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
+from netwright.agent.ovs.wiring import Qos as OvsQos
+from netwright.agent.ovs.wiring import Rate as OvsRate
+from netwright.agent.qos import Qos
 from netwright.agent.wiring import (
     Device,
     Endpoint,
@@ -338,8 +341,19 @@ def _converted(endpoint: Endpoint) -> _Converted:
         admin_up=endpoint.admin_state_up,
         mtu=endpoint.mtu,
         filter=compiled.filter if compiled is not None else None,
+        qos=_qos(endpoint.qos),
     )
     return _Converted(endpoint, converted, compiled.left_out if compiled is not None else ())
+
+
+def _qos(asked: Qos | None) -> OvsQos | None:
+    if asked is None:
+        return None
+    egress, ingress = (
+        None if rate is None else OvsRate(rate.kbps, rate.burst_kbits)
+        for rate in (asked.egress, asked.ingress)
+    )
+    return OvsQos(egress, ingress, asked.dscp_mark)
 
 
 def _differing(

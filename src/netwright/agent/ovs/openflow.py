@@ -18,6 +18,8 @@ from netwright.agent.ovs.changes import FlowChange
 from netwright.agent.ovs.connection import stay_connected
 from netwright.agent.ovs.errors import FlowsRefusedError, OvsProtocolError, OvsUnreachableError
 from netwright.agent.ovs.flows import Flow
+from netwright.agent.ovs.meter_codec import config_request, is_config, meter_mod, read_config
+from netwright.agent.ovs.meters import MeterChange
 from netwright.agent.ovs.openflow_codec import (
     FlowCodec,
     bundle_control,
@@ -33,6 +35,7 @@ from netwright.agent.ovs.openflow_wire import (
     MessageType,
     error_text,
 )
+from netwright.agent.ovs.wiring import Rate
 
 READ_BYTES = 256 * 1024
 
@@ -51,6 +54,7 @@ class _Request:
         self.flows: list[Flow] = []
         self.addresses: list[AddressFlow] | None = None
         """Where flows of remote groups' addresses go, when they are not wanted as flows."""
+        self.meters: dict[int, Rate | None] = {}
         self.errors: list[tuple[int, str]] = []
         self.limit: asyncio.Timeout | None = None
 
@@ -164,6 +168,34 @@ class OpenFlowClient:
             raise OvsProtocolError(f"bridge {self.bridge}, read-back: {request.errors[0][1]}")
         return request.flows
 
+    async def change_meters(self, changes: Sequence[MeterChange]) -> list[tuple[int, str]]:
+        """Make, change and delete meters; (index, why) of each change that is refused.
+
+        Raises OvsUnreachableError (unknown: read back).
+        """
+        xids = [next(self._xids) for _ in changes]
+        barrier = next(self._xids)
+        messages = [
+            frame(MessageType.METER_MOD, xid, meter_mod(change))
+            for xid, change in zip(xids, changes, strict=True)
+        ]
+        messages.append(frame(MessageType.BARRIER_REQUEST, barrier))
+        request = _Request([barrier])
+        await self._exchange(request, [*xids, barrier], messages)
+        return [(xids.index(xid), text) for xid, text in request.errors if xid in xids]
+
+    async def meters(self) -> dict[int, Rate | None]:
+        """All meters of the bridge; none where OVS knows of none.
+
+        Raises OvsUnreachableError, OvsProtocolError.
+        """
+        xid = next(self._xids)
+        request = _Request([xid])
+        await self._exchange(
+            request, [xid], [frame(MessageType.MULTIPART_REQUEST, xid, config_request())]
+        )
+        return request.meters
+
     async def inject(self, frames: Iterable[tuple[int, bytes]]) -> None:
         """Send Ethernet frames through the flows as if they came in by a port, (ofport, frame).
 
@@ -262,6 +294,11 @@ class OpenFlowClient:
         if kind == MessageType.ERROR:
             request.errors.append((xid, error_text(body)))
             request.end(xid)
+        elif kind == MessageType.MULTIPART_REPLY and is_config(body):
+            meters, more = read_config(body)
+            request.meters |= meters
+            if not more:
+                request.end(xid)
         elif kind == MessageType.MULTIPART_REPLY:
             flows, more = self._codec.flow_stats(body, request.addresses)
             request.flows += flows

@@ -25,11 +25,13 @@ from netwright.agent.ovs.flows import (
     Flow,
     Goto,
     Match,
+    Metered,
     Normal,
     Opaque,
     Output,
     PopVlan,
     PushVlan,
+    SetDscp,
     SetVlan,
 )
 from netwright.agent.ovs.openflow_wire import (
@@ -65,6 +67,7 @@ _OUTPUT = struct.Struct("!HHIH6x")
 _PUSH_VLAN = struct.Struct("!HHH2x")
 _POP_VLAN = struct.Struct("!HH4x")
 _GOTO = struct.Struct("!HHB3x")
+_METER = struct.Struct("!HHI")
 _APPLY = struct.Struct("!HH4x")
 _SET_FIELD_BYTES = 16
 _REMEMBERED_MAX = 32768
@@ -214,12 +217,18 @@ def _conjunctions(instructions: bytes) -> tuple[Conjunction, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _instruction_bytes(actions: tuple[Action, ...]) -> bytes:
-    """Apply the actions at once, then go to another table (§7.2.4)."""
-    applied = b"".join(_action_bytes(action) for action in actions if not isinstance(action, Goto))
-    encoded = b""
+    """Ask a meter, apply the actions at once, then go to another table (§7.2.4)."""
+    applied = b"".join(
+        _action_bytes(action) for action in actions if not isinstance(action, Goto | Metered)
+    )
+    encoded = b"".join(
+        _METER.pack(InstructionType.METER, _METER.size, action.number)
+        for action in actions
+        if isinstance(action, Metered)
+    )
     if applied:
         length = _APPLY.size + len(applied)
-        encoded = _APPLY.pack(InstructionType.APPLY_ACTIONS, length) + applied
+        encoded += _APPLY.pack(InstructionType.APPLY_ACTIONS, length) + applied
     for action in actions:
         if isinstance(action, Goto):
             encoded += _GOTO.pack(InstructionType.GOTO_TABLE, _GOTO.size, action.table)
@@ -236,21 +245,27 @@ def _action_bytes(action: Action) -> bytes:
             return _PUSH_VLAN.pack(ActionType.PUSH_VLAN, _PUSH_VLAN.size, _ETHERTYPE_VLAN)
         case PopVlan():
             return _POP_VLAN.pack(ActionType.POP_VLAN, _POP_VLAN.size)
-        case SetVlan(vlan):
-            return _set_vlan(vlan)
+        case SetVlan() | SetDscp():
+            return _set_field(action)
         case _:
             return extension_bytes(action)
 
 
-def _set_vlan(vlan: int) -> bytes:
+def _set_field(action: SetVlan | SetDscp) -> bytes:
+    if isinstance(action, SetVlan):
+        field = field_bytes("vlan_vid", VLAN_PRESENT | action.vlan)
+    else:
+        field = field_bytes("ip_dscp", action.mark)
     head = _TYPE_LENGTH.pack(ActionType.SET_FIELD, _SET_FIELD_BYTES)
-    return (head + field_bytes("vlan_vid", VLAN_PRESENT | vlan)).ljust(_SET_FIELD_BYTES, b"\0")
+    return (head + field).ljust(_SET_FIELD_BYTES, b"\0")
 
 
 def _actions(octets: bytes, at: int) -> Iterator[Action]:
     for kind, instruction in _split(octets, at):
         if kind == InstructionType.GOTO_TABLE:
             yield Goto(instruction[_TYPE_LENGTH.size])
+        elif kind == InstructionType.METER:
+            yield Metered(_METER.unpack(instruction)[2])
         elif kind == InstructionType.APPLY_ACTIONS:
             for action_kind, action in _split(instruction, _APPLY.size):
                 yield _action(action_kind, action)
@@ -266,8 +281,10 @@ def _action(kind: int, octets: bytes) -> Action:
     if known is not None:
         return known
     vlan = int.from_bytes(octets[8:10], "big") & ~VLAN_PRESENT
-    if kind == ActionType.SET_FIELD and octets == _set_vlan(vlan):
+    if kind == ActionType.SET_FIELD and octets == _set_field(SetVlan(vlan)):
         return SetVlan(vlan)
+    if kind == ActionType.SET_FIELD and octets == _set_field(SetDscp(octets[8])):
+        return SetDscp(octets[8])
     extension = read_extension(kind, octets)
     return extension or Opaque(f"action:{kind}({octets[_TYPE_LENGTH.size :].hex()})")
 

@@ -19,6 +19,11 @@ GROUP_ANY: Final = 0xFFFFFFFF
 TABLE_ALL: Final = 0xFF
 
 MULTIPART_FLOW: Final = 1
+MULTIPART_METER_CONFIG: Final = 10
+METER_ALL: Final = 0xFFFFFFFF
+METER_FLAGS: Final = 0x0001 | 0x0004
+"""OFPMF_KBPS, OFPMF_BURST: in kbit a second, with a burst in kbit."""
+METER_BAND_DROP: Final = 1
 MULTIPART_MORE: Final = 0x0001
 BUNDLE_ATOMIC_ORDERED: Final = 0x0001 | 0x0002
 
@@ -36,6 +41,7 @@ class MessageType(IntEnum):
     MULTIPART_REPLY = 19
     BARRIER_REQUEST = 20
     BARRIER_REPLY = 21
+    METER_MOD = 29
     BUNDLE_CONTROL = 33
     BUNDLE_ADD_MESSAGE = 34
 
@@ -54,6 +60,14 @@ class FlowCommand(IntEnum):
     DELETE_STRICT = 4
 
 
+class MeterCommand(IntEnum):
+    """§7.3.4.5, ofp_meter_mod_command."""
+
+    ADD = 0
+    MODIFY = 1
+    DELETE = 2
+
+
 class ActionType(IntEnum):
     """§7.2.5, ofp_action_type."""
 
@@ -69,6 +83,7 @@ class InstructionType(IntEnum):
 
     GOTO_TABLE = 1
     APPLY_ACTIONS = 4
+    METER = 6
 
 
 _ERROR = struct.Struct("!HH")
@@ -128,6 +143,14 @@ _ERRORS: Final = {
         _codes(
             "UNKNOWN TABLE_FULL BAD_TABLE_ID OVERLAP EPERM BAD_TIMEOUT BAD_COMMAND BAD_FLAGS"
             " CANT_SYNC BAD_PRIORITY"
+        ),
+    ),
+    12: (
+        "OFPET_METER_MOD_FAILED",
+        "OFPMMFC_",
+        _codes(
+            "UNKNOWN METER_EXISTS INVALID_METER UNKNOWN_METER BAD_COMMAND BAD_FLAGS BAD_RATE"
+            " BAD_BURST BAD_BAND BAD_BAND_VALUE OUT_OF_METERS OUT_OF_BANDS"
         ),
     ),
     17: (

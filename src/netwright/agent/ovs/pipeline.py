@@ -39,15 +39,18 @@ from netwright.agent.ovs.flows import (
     Action,
     Flow,
     Goto,
+    Metered,
     Normal,
     PopVlan,
     PushVlan,
+    SetDscp,
     SetRegister,
     SetVlan,
     match_on,
     owner_cookie,
 )
-from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, PhysicalBridge, link_local
+from netwright.agent.ovs.meters import from_endpoint
+from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, PhysicalBridge, Qos, link_local
 
 CLASSIFY, SOURCE, ND_TARGET, ND_OPTION = 0, 10, 11, 12
 
@@ -127,19 +130,34 @@ def endpoint_flows(endpoint: Endpoint, ofport: int, local_vlan: int) -> frozense
     if not endpoint.admin_up:
         return frozenset()
     cookie = port_cookie(endpoint.port_id)
-    untagged = {"in_port": ofport, "vlan_vid": VLAN_NONE}
+    untagged: _Fields = {"in_port": ofport, "vlan_vid": VLAN_NONE}
     network = SetRegister(NETWORK, local_vlan)
     if not endpoint.port_security:
-        return frozenset({_flow(cookie, CLASSIFY, 100, network, Goto(DESTINATION), **untagged)})
+        return frozenset(_classified(endpoint, ofport, (network, Goto(DESTINATION)), untagged))
     flows = set(filter_flows(endpoint, ofport, cookie))
     known = (SetRegister(ZONE, ofport), network) if is_filtered(endpoint) else (network,)
     sources = _sources(endpoint)
     for mac in sorted({mac for mac, _ in sources}):
-        flows.add(_flow(cookie, CLASSIFY, 100, *known, Goto(SOURCE), **untagged, eth_src=mac))
+        from_mac = {**untagged, "eth_src": mac}
+        flows.update(_classified(endpoint, ofport, (*known, Goto(SOURCE)), from_mac))
         flows.update(_mac_flows(cookie, ofport, mac))
     for mac, cidr in sources:
         flows.update(_source_flows(cookie, ofport, mac, cidr))
     return frozenset(flows)
+
+
+def _classified(
+    endpoint: Endpoint, ofport: int, actions: tuple[Action, ...], match: _Fields
+) -> Iterator[Flow]:
+    """Where an endpoint's frames begin: no more of them than it may send, marked if they are."""
+    cookie, qos = port_cookie(endpoint.port_id), endpoint.qos or Qos()
+    metered = (Metered(from_endpoint(ofport)),) if qos.egress is not None else ()
+    yield _flow(cookie, CLASSIFY, 100, *metered, *actions, **match)
+    if qos.dscp_mark is None:
+        return
+    marked = (*metered, SetDscp(qos.dscp_mark), *actions)
+    for ethertype in (_IPV4, _IPV6):  # which marking demands
+        yield _flow(cookie, CLASSIFY, 110, *marked, **match, eth_type=ethertype)
 
 
 def _integration_base() -> Iterator[Flow]:

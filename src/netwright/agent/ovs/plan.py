@@ -87,6 +87,7 @@ class Planner:
             and wanted.endpoints is desired.endpoints
             and wanted.in_sync == desired.in_sync
             and found.rows is actual.rows
+            and found.meters is actual.meters
             and found.flows.keys() == actual.flows.keys()
             and all(found.flows[bridge] is flows for bridge, flows in actual.flows.items())
         )

@@ -27,11 +27,18 @@ from netwright.agent.ovs.flow_diff import difference
 from netwright.agent.ovs.flows import Flow
 from netwright.agent.ovs.guarding import Target, guard_cookie
 from netwright.agent.ovs.local_vlans import local_vlans, segment_of
+from netwright.agent.ovs.meters import (
+    MeterChange,
+    changes,
+    from_endpoint,
+    meters_of,
+    to_endpoint,
+)
 from netwright.agent.ovs.pipeline import BASE, port_cookie, segment_cookie
 from netwright.agent.ovs.port_rows import mtu_row, port_row
 from netwright.agent.ovs.together import Together
 from netwright.agent.ovs.wanted import Wants, Wired, trunk_of
-from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSegment
+from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSegment, Rate
 
 BaseChanges: TypeAlias = tuple[tuple[RowChange, ...], tuple[Problem, ...]]
 
@@ -139,14 +146,35 @@ class Planning:
                 close[bridge] = found.close
             if found.opened:
                 opened[bridge] = found.opened
-        self._settle_states({row.owner for row in rows}, changing)
+        metering = self._meter_changes()
+        owners = {row.owner for row in rows}
+        owners |= {meter.owner for meter in metering if meter.owner is not None}
+        self._settle_states(owners, changing)
         return Plan(
             close=close,
             rows=tuple(rows),
             open=opened,
             endpoints=tuple(self.states[e.port_id] for e in self.desired.endpoints),
             problems=(*base_problems, *self.problems),
+            meters=metering,
         )
+
+    def _meter_changes(self) -> tuple[MeterChange, ...]:
+        """Of all that are wired; what nobody has told us of keeps its meters."""
+        wired = [*self.wired, *(one.wired for one in self.settled.values())]
+        wanted: dict[int, tuple[Rate, str]] = {}
+        kept: set[int] = set()
+        for one in wired:
+            ofport, port_id = one.device.ofport, one.device.port_id
+            if ofport is not None and one.endpoint is not None:
+                for number, rate in meters_of(one.endpoint, ofport):
+                    wanted[number] = rate, port_id
+            elif ofport is not None:
+                kept |= {from_endpoint(ofport), to_endpoint(ofport)}
+        if not (wanted or self.actual.meters):
+            return ()
+        found = changes(wanted, self.actual.meters, self.inner_flows)
+        return tuple(change for change in found if change.number not in kept)
 
     # Who is wired, who is dead
 

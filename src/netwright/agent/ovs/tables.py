@@ -24,6 +24,7 @@ from netwright.agent.ovs.address_sets import (
 from netwright.agent.ovs.changes import AddressChange, FlowChange, FlowChanges
 from netwright.agent.ovs.errors import FlowsRefusedError
 from netwright.agent.ovs.flows import ADDRESS_COOKIE, ADDRESS_COOKIE_MASK, COOKIE_EXACT, Flow
+from netwright.agent.ovs.meters import MeterChange, Meters
 from netwright.agent.ovs.openflow import EVERYTHING, OpenFlowClient, Selection
 from netwright.agent.ovs.outcome import Blame
 
@@ -47,6 +48,7 @@ class Tables:
         self._integration = integration
         self._flows: dict[str, FlowsByCookie] = {}
         self._addresses: AddressFlows = NO_ADDRESS_FLOWS
+        self._meters: Meters = {}
 
     def unread(self) -> list[str]:
         """The bridges that are connected and not known."""
@@ -61,7 +63,7 @@ class Tables:
         return frozenset(self._flows)
 
     def actual(self, rows: Rows) -> Actual:
-        return Actual(rows, dict(self._flows), self._addresses)
+        return Actual(rows, dict(self._flows), self._addresses, self._meters)
 
     def forget(self, bridge: str) -> None:
         """Its flows are unknown from now on."""
@@ -72,10 +74,13 @@ class Tables:
         addresses: list[AddressFlow] = []
         found = by_cookie(await self._bridges[bridge].read(EVERYTHING, addresses))
         before, addresses_before = self._flows.get(bridge), self._addresses
+        meters_before = self._meters
         self._flows[bridge] = found if before is None else renewed(before, found)
         if bridge == self._integration:
             self._addresses = with_found(self._addresses, None, addresses)
-        return self._flows[bridge] is not before or self._addresses != addresses_before
+            await self._read_meters()
+        is_same = self._flows[bridge] is before and self._meters is meters_before
+        return not is_same or self._addresses != addresses_before
 
     async def apply(self, changes: FlowChanges, blame: Blame) -> None:
         """One bundle a bridge; whoever OVS names as refused is left out of the next round."""
@@ -96,6 +101,22 @@ class Tables:
                 addresses.clear()
                 found = await client.read(selection, addresses)
             self._remember(bridge, selection, found, addresses)
+
+    async def change_meters(
+        self, changes: Sequence[MeterChange], blame: Blame, *, add: bool
+    ) -> None:
+        """Put meters in place, or (not `add`) take away those that no flow leads through more."""
+        chosen = [change for change in changes if (change.rate is not None) is add]
+        if not chosen or self._integration not in self._flows:
+            return
+        for index, text in await self._bridges[self._integration].change_meters(chosen):
+            blame.port(chosen[index].owner, f"{self._integration}: {text} at {chosen[index]}")
+        await self._read_meters()
+
+    async def _read_meters(self) -> None:
+        found = await self._bridges[self._integration].meters()
+        if found != self._meters:
+            self._meters = found
 
     async def change_addresses(
         self, changes: Sequence[AddressChange], blame: Blame, *, add: bool, remove: bool

@@ -112,6 +112,21 @@ class PortFilter(msgspec.Struct, frozen=True, dict=True):
         return any(one.stateful for one in self.permits)
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """In kbit a second, and kbit at once."""
+
+    kbps: int
+    burst_kbits: int
+
+
+class Qos(msgspec.Struct, frozen=True):
+    """What an endpoint may send (`egress`) and get, and the DSCP of what it sends."""
+
+    egress: Rate | None = None
+    ingress: Rate | None = None
+    dscp_mark: int | None = None
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """A port to be wired on this host, whether or not its device is plugged yet.
 
@@ -129,6 +144,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     admin_up: bool = True
     mtu: int | None = None
     filter: PortFilter | None = None
+    qos: Qos | None = None
 
     def __post_init__(self) -> None:
         _check_mac(self.mac)

@@ -316,6 +316,11 @@ def refusal_of(world: World, port: Port, kind: Prepared, name: str) -> str:
     """Why the host cannot serve such a binding of the port now; "" when it can."""
     network = network_of(world, port)
     overlay = _needs_overlay(network, port, kind)
+    if kind.vnic_type is VnicType.BAREMETAL and (port.qos_policy_id or network.qos_policy_id):
+        return (
+            f"QoS policy {port.qos_policy_id or network.qos_policy_id} cannot be enforced: a "
+            "bare-metal machine has no agent on Open vSwitch"
+        )
     if kind.vnic_type is VnicType.BAREMETAL:
         return fabric_refusal(world, network, port, name, kind) if overlay else ""
     host = world.hosts.get(name)

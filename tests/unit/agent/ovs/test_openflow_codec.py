@@ -23,6 +23,7 @@ from netwright.agent.ovs.flows import (
     Flow,
     Goto,
     Match,
+    Metered,
     Normal,
     Opaque,
     Output,
@@ -300,9 +301,10 @@ def test_a_strangers_flow_is_read_whatever_it_does() -> None:
         ("tcp_dst", 80),
     )
     assert [type(action) for action in flow.actions] == [
-        Opaque, Opaque, Opaque, Opaque, Output, Resubmit, Goto,
+        Metered, Opaque, Opaque, Opaque, Output, Resubmit, Goto,
     ]  # fmt: skip
-    assert str(flow.actions[0]) == "Opaque(text='instruction:6(00000003)')"
+    assert flow.actions[0] == Metered(3)
+    assert str(flow.actions[1]).startswith("Opaque(text='instruction:2(")
 
 
 @pytest.mark.parametrize("cut", [1, 3, 9, 20, 47])
