@@ -185,15 +185,25 @@ class Binding(Value, frozen=True, kw_only=True):
         return self.prepared is not None and self.state is not BindingState.WITHDRAWING
 
 
+class SubPortDetail(Value, frozen=True, kw_only=True):
+    """A subport as its parent shows it to whoever sets the instance up."""
+
+    port_id: str
+    segmentation_type: str
+    segmentation_id: int
+    mac_address: str
+
+
 class TrunkPlace(Value, frozen=True, kw_only=True):
     """A port's place in a trunk: its parent, or a subport whose frames bear a VLAN id there.
 
-    `parent_id` and `segmentation_id` are a subport's alone.
+    `parent_id` and `segmentation_id` are a subport's alone, `sub_ports` the parent's.
     """
 
     trunk_id: str
     parent_id: str | None = None
     segmentation_id: int | None = None
+    sub_ports: tuple[SubPortDetail, ...] = ()
 
 
 class Port(Value, frozen=True, kw_only=True):

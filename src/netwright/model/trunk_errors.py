@@ -7,33 +7,37 @@ class TrunkNotFound(NotFound):
     pass
 
 
+class SubPortNotFound(NotFound):
+    """The port is no subport of the trunk."""
+
+
 class ParentPortInUse(Conflict):
-    """The port is in a trunk, or cannot be a trunk's parent where it is."""
+    """The port is another trunk's parent."""
+
+
+class TrunkPortInUse(Conflict):
+    """The port is a subport."""
 
 
 class PortInUseAsTrunkParent(Conflict):
-    pass
+    """The port is not deleted while it is a trunk's parent."""
 
 
 class PortInUseAsSubPort(Conflict):
-    pass
+    """The port is not deleted while it is a trunk's subport."""
 
 
 class DuplicateSubPort(Conflict):
     """The trunk has a subport with this VLAN id."""
 
 
+class SubPortMtuGreaterThanTrunkPortMtu(Conflict):
+    """The subport's network carries longer frames than the parent's."""
+
+
+class SubPortBindingError(InvalidInput):
+    """The subport's network has no VLAN id to be inherited."""
+
+
 class TrunkDisabled(Conflict):
-    pass
-
-
-class TrunkInUse(Conflict):
-    pass
-
-
-class SubPortNotFound(NotFound):
-    """The port is no subport of the trunk."""
-
-
-class TrunkSubPortInvalid(InvalidInput):
-    pass
+    """A trunk that is administratively down is not changed."""

@@ -132,6 +132,15 @@ from netwright.server.store.memory import Memory
 from netwright.server.store.quotas import rebase_usage
 from netwright.server.store.upkeep import chores
 from netwright.server.store.writing import drafts, write
+from netwright.server.trunks import decisions as trunks
+from netwright.server.trunks import following as trunk_following
+from netwright.server.trunks.commands import (
+    AddSubPorts,
+    CreateTrunks,
+    DeleteTrunk,
+    RemoveSubPorts,
+    UpdateTrunk,
+)
 from netwright.server.weighing import weight
 from netwright.server.world import World
 
@@ -300,8 +309,11 @@ async def _once_loaded(
 
 def _attempt(world: World, command: Command, epoch: str) -> Outcome | Missing:
     try:
+        world.trunks.take()
         with world.attempt():
-            return _decide(world, command, epoch)
+            outcome = _decide(world, command, epoch)
+            trunk_following.settle(world)
+            return outcome
     except (NetwrightError, *MISSING) as why:
         return why
     except Exception:  # a defect of ours must fail its own command only
@@ -413,6 +425,11 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreateSubnetPools: subnet_pools.create,
     UpdateSubnetPool: subnet_pools.update,
     DeleteSubnetPool: subnet_pools.delete,
+    CreateTrunks: trunks.create,
+    UpdateTrunk: trunks.update,
+    DeleteTrunk: trunks.delete,
+    AddSubPorts: trunks.add,
+    RemoveSubPorts: trunks.remove,
     CreateQosPolicies: qos.create,
     UpdateQosPolicy: qos.update,
     DeleteQosPolicy: qos.delete,

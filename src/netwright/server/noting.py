@@ -95,6 +95,14 @@ from netwright.server.security.commands import (
     RemoveSecurityGroupRule,
     UpdateSecurityGroup,
 )
+from netwright.server.trunks import needing as trunks
+from netwright.server.trunks.commands import (
+    AddSubPorts,
+    CreateTrunks,
+    DeleteTrunk,
+    RemoveSubPorts,
+    UpdateTrunk,
+)
 
 
 def note(needs: Needs, command: Command) -> None:
@@ -383,6 +391,11 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     CreateSubnetPools: addressing.create_subnet_pools,
     UpdateSubnetPool: addressing.update_subnet_pool,
     DeleteSubnetPool: addressing.delete_subnet_pool,
+    CreateTrunks: trunks.create_trunks,
+    UpdateTrunk: trunks.change_trunk,
+    DeleteTrunk: trunks.delete_trunk,
+    AddSubPorts: trunks.add_sub_ports,
+    RemoveSubPorts: trunks.remove_sub_ports,
     CreateQosPolicies: qos.create_policies,
     UpdateQosPolicy: qos.update_policy,
     DeleteQosPolicy: qos.delete_policy,

@@ -26,6 +26,7 @@ from netwright.server.containers.commands import EndClaim, LetGoOfOwners
 from netwright.server.qos.commands import CreateQosPolicies
 from netwright.server.routing_commands import CreateFloatingIps, CreateRouters
 from netwright.server.security.commands import AddSecurityGroupRules, CreateSecurityGroups
+from netwright.server.trunks.commands import AddSubPorts, CreateTrunks
 
 _BRIEF_MAX = 2
 
@@ -68,6 +69,8 @@ _COUNTS: Mapping[type[Command], Callable[[Any], int]] = {
     CreateSubnetPools: lambda command: len(command.drafts),
     CreateAddressScopes: lambda command: len(command.drafts),
     CreateRouters: lambda command: len(command.drafts),
+    CreateTrunks: lambda command: sum(1 + len(draft.sub_ports) for draft in command.drafts),
+    AddSubPorts: lambda command: max(1, len(command.sub_ports)),
     CreateQosPolicies: lambda command: len(command.drafts),
     CreateFloatingIps: lambda command: len(command.drafts),
     CreateSecurityGroups: lambda command: len(command.drafts),

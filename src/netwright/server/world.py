@@ -211,6 +211,23 @@ class FloatingRows:
         self.routed_networks: set[str] = set()
 
 
+class TouchedTrunks:
+    """Trunks of which a port was put since `take` was called: something may follow for them."""
+
+    def __init__(self, ports: Rows[str, Port]) -> None:
+        self._ids: set[str] = set()
+        ports.watchers.append(self._note)
+
+    def take(self) -> set[str]:
+        taken, self._ids = self._ids, set()
+        return taken
+
+    def _note(self, before: Port | None, port: Port | None) -> None:
+        for one in (before, port):
+            if one is not None and one.trunk is not None:
+                self._ids.add(one.trunk.trunk_id)
+
+
 class World:
     """The tables as one batch sees them.
 
@@ -246,6 +263,8 @@ class World:
 
     external_uses: Rows[str, int]
     policy_users: Rows[str, frozenset[str]]
+    floating: FloatingRows
+    trunks: TouchedTrunks
 
     def __init__(
         self,
@@ -282,7 +301,7 @@ class World:
         self.fabric = FabricRows(self.journal)
         self.containers = ContainerRows(self.journal)
         self.external_uses, self.policy_users = Rows(self.journal), Rows(self.journal)
-        self.floating = FloatingRows()
+        self.floating, self.trunks = FloatingRows(), TouchedTrunks(self.ports)
         self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
         self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {

@@ -39,6 +39,7 @@ from netwright.server.api.v2.security_groups import SecurityGroups
 from netwright.server.api.v2.subnetpools import SubnetPools
 from netwright.server.api.v2.subnets import Subnets
 from netwright.server.api.v2.tags import Tags, is_tagged
+from netwright.server.api.v2.trunks import Trunks
 from netwright.server.census import CensusKept
 
 
@@ -55,6 +56,7 @@ def application(edge: Edge) -> Application:
         Routers(),
         FloatingIps(),
         QosPolicies(),
+        Trunks(),
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),

@@ -35,6 +35,7 @@ from netwright.server.ports.network_choice import create_where_free
 from netwright.server.ports.release import release_if_unbound
 from netwright.server.qos.using import require_usable
 from netwright.server.security.taking import groups_after, groups_at_first
+from netwright.server.trunks.keeping import require_in_no_trunk
 from netwright.server.world import World
 
 
@@ -56,6 +57,7 @@ def delete(world: World, command: DeletePorts) -> tuple[()]:
         port = owned(world, command.caller, port_id)
         check_revision(port.revision_number, command.if_match)
         require_no_interface(world, port)
+        require_in_no_trunk(port)
         remove(world, port, actor=actor_of(command.caller))
     return ()
 

@@ -40,6 +40,7 @@ from netwright.server.store.routers import (
     subnets_of_interfaces,
 )
 from netwright.server.store.security import load_rules, load_security, note_groups
+from netwright.server.store.trunks import load_trunks_of, ports_of_trunks
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -62,7 +63,8 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     load_rules(world)
     await load_policies(tx, world, needs)
     await load_pools(tx, world, needs)
-    needs.ports |= await ports_of_routers(tx, world, needs) | holding_ports(world, needs)
+    of_routers = await ports_of_routers(tx, world, needs) | holding_ports(world, needs)
+    needs.ports |= of_routers | ports_of_trunks(world, needs)
     if needs.reported:
         needs.ports |= await ports_of_reports(tx, world, needs)
     await note_slots(tx, world, needs)
@@ -157,6 +159,11 @@ async def _load_ports(tx: Transaction, world: World, needs: Needs) -> None:
     if needs.refused_on:
         sql = "SELECT port_id FROM binding WHERE host = ANY($1) AND state IN ('refused', 'fenced')"
         ids.update(port_id for (port_id,) in await _select(tx, sql, needs.refused_on))
+    await _read_ports(tx, world, ids)
+    await _read_ports(tx, world, await load_trunks_of(tx, world, world.ports.values()))
+
+
+async def _read_ports(tx: Transaction, world: World, ids: Iterable[str]) -> None:
     sql = "SELECT body, event_seq FROM port WHERE id = ANY($1)"
     for body, seq in await _select(tx, sql, ids):
         port = _port(body)

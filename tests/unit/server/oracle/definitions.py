@@ -99,7 +99,7 @@ GROUPS: Mapping[str, Mapping[str, Attribute]] = {
 
 _STANDARD = (
     *("networks", "subnets", "subnetpools", "ports", "routers", "security_groups"),
-    *("floatingips", "policies"),
+    *("floatingips", "policies", "trunks"),
 )
 
 

@@ -55,6 +55,8 @@ POLICY: Mapping[tuple[str, str], Rule] = {
     ("ports", "port_security_enabled"): _NETWORKS,
     ("ports", "qos_policy_id"): Rule(),
     ("routers", "external_gateway_info"): Rule(),
+    ("ports", "trunk_details"): Rule(),
+    ("trunks", "sub_ports"): Rule(),
     ("subnetpools", "is_default"): _ADMIN._replace(value=True),
     ("subnetpools", "shared"): _ADMIN._replace(value=True),
     ("subnets", "shared"): Rule(),

@@ -127,6 +127,11 @@ GOOD: Mapping[tuple[str, str], Good] = {
         {"port_id": "@pair"},
     ),
     ("routers", "routes"): Good([], []),
+    ("trunks", "port_id"): Good("@parent", "@other_parent"),
+    ("trunks", "sub_ports"): Good(
+        [{"port_id": "@sub_port", "segmentation_type": "vlan", "segmentation_id": 7}],
+        [{"port_id": "@other_sub_port", "segmentation_type": "vlan", "segmentation_id": 8}],
+    ),
 }
 """Of what its validators do not say enough of."""
 

@@ -123,6 +123,8 @@ class Scene:
         several = {"fixed_ips": [{"subnet_id": self.made["subnets"]}] * 2}
         pair = await self.one("ports", self.member, several)
         self.made |= {"port": port["id"], "pair": pair["id"]}
+        for name in ("sub_port", "other_sub_port", "parent", "other_parent"):
+            self.made[name] = (await self.one("ports", self.member))["id"]
         first, other = (each["ip_address"] for each in pair["fixed_ips"])
         self.made |= {"pair_address": first, "pair_other": other}
 
@@ -146,7 +148,11 @@ class Scene:
     async def clear(self) -> None:
         """Delete what was made since."""
         while self._created:
-            answer = await self.admin.ask("DELETE", self._created.pop())
+            target = self._created.pop()
+            answer = await self.admin.ask("DELETE", target)
+            if answer.status == 409 and answer.error["type"] == "TrunkDisabled":
+                await self.admin.put(target, {"trunk": {"admin_state_up": True}})
+                answer = await self.admin.ask("DELETE", target)
             assert answer.status == 204, answer
 
     async def update(
@@ -206,6 +212,11 @@ async def _floating(scene: Scene) -> Body:
     return {"floating_network_id": scene.made["outer"]}
 
 
+async def _trunk(scene: Scene) -> Body:
+    """Of a parent of its own."""
+    return {"port_id": (await scene.one("ports", scene.member))["id"]}
+
+
 MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "floatingips": _floating,
     "networks": _network,
@@ -217,6 +228,7 @@ MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "address_scopes": _scope,
     "subnetpools": _pool,
     "routers": _network,
+    "trunks": _trunk,
 }
 """The smallest body of each collection: a new collection needs a line here."""
 

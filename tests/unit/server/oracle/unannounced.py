@@ -23,7 +23,6 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
     (_PLANNED, "groups of addresses, which rules may name"): (
         *("address-group", "security-groups-remote-address-group"),
     ),
-    (_PLANNED, "VLANs within a port, with their flows on br-int"): ("trunk", "trunk-details"),
     (_PLANNED, "more of QoS: of floating IPs and gateways, and other ways to ask"): (
         *("qos-fip", "qos-fip-network-policy", "qos-gateway-ip", "qos-port-network-policy"),
         *("qos-rule-type-filter", "qos-rules-alias"),

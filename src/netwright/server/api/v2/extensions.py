@@ -296,6 +296,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Allow to tag ports during bulk creation",
         "2019-12-29T19:00:00-00:00",
     ),
+    "trunk": (
+        "Trunk Extension",
+        "Provides support for trunk ports",
+        "2016-01-01T10:00:00-00:00",
+    ),
+    "trunk-details": (
+        "Trunk port details",
+        "Expose trunk port details",
+        "2016-01-01T10:00:00-00:00",
+    ),
 }
 """By alias: name, description and when it was changed, as Neutron announces them."""
 

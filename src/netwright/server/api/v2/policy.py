@@ -29,6 +29,7 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     "subnetpool": {"shared": False, "is_default": False},
     "router": {},  # of its gateway, more than the network: see `routers`
     "floatingip": {"floating_ip_address": None},
+    "trunk": {},
     "policy": {},  # administrators' as a whole: see `qos_policies`
 }
 
@@ -53,6 +54,7 @@ ADMIN_ONLY_FILTERS = {
     "router": frozenset[str](),
     "floatingip": frozenset[str](),
     "policy": frozenset[str](),
+    "trunk": frozenset[str](),
 }
 
 # What others are not shown at all.

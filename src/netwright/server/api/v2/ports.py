@@ -10,7 +10,16 @@ from msgspec import UNSET, UnsetType
 
 from netwright.model.containers import Claim
 from netwright.model.errors import PortNotFound
-from netwright.model.resources import AddressPair, FixedIp, Network, Port, VifType, VnicType
+from netwright.model.resources import (
+    AddressPair,
+    FixedIp,
+    Network,
+    Port,
+    SubPortDetail,
+    TrunkPlace,
+    VifType,
+    VnicType,
+)
 from netwright.model.states import API_STATUS
 from netwright.server.api import times
 from netwright.server.api.body import Shape
@@ -36,6 +45,19 @@ from netwright.server.commands import (
 from netwright.server.each import each
 
 
+class TrunkDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a trunk's parent, what an instance's VLAN interfaces are set up by."""
+
+    trunk_id: str
+    sub_ports: tuple[SubPortDetail, ...]
+
+
+def _trunk_details(place: TrunkPlace | None) -> TrunkDetails | None:
+    if place is None or place.parent_id is not None:
+        return None
+    return TrunkDetails(trunk_id=place.trunk_id, sub_ports=place.sub_ports)
+
+
 class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE):
     id: str
     network_id: str
@@ -55,6 +77,7 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE):
     device_owner: str
     claim: ClaimView | None
     qos_policy_id: str | None
+    trunk_details: TrunkDetails | None
     vnic_type: VnicType
     host_id: str | UnsetType = UNSET
     vif_type: str | UnsetType = UNSET
@@ -93,6 +116,7 @@ _STATUS = {state.value: status for state, status in API_STATUS.items()}
 _SHOWN: How = {
     "tenant_id": "project_id",
     "status": Made(_STATUS.__getitem__, "state", str),
+    "trunk_details": Made(_trunk_details, "trunk", TrunkPlace | None),
     "claim": Made(claim_view, "claim", Claim | None),
     "security_groups": Made(lambda ids: ids or (), "security_groups", tuple[str, ...] | None),
     "binding:vnic_type": "vnic_type",
@@ -217,6 +241,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             device_owner=value.device_owner,
             claim=claim_view(value.claim),
             qos_policy_id=value.qos_policy_id,
+            trunk_details=_trunk_details(value.trunk),
             vnic_type=value.vnic_type,
             host_id=host_id if shown("binding:host_id") else UNSET,
             vif_type=vif_type if shown("binding:vif_type") else UNSET,

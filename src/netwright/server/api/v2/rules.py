@@ -27,6 +27,7 @@ _SINGULAR = {
     "availability_zones": "availability_zone",
     "network-ip-availabilities": "network_ip_availability",
     "policies": "policy",
+    "trunks": "trunk",
     "rule-types": "rule_type",
 }
 _CHANGED = frozenset(_SINGULAR.values()) - {
@@ -35,10 +36,15 @@ _CHANGED = frozenset(_SINGULAR.values()) - {
 }
 """What projects make, change and delete; the rest they read."""
 _TAGGED = ("networks", "subnets", "ports", "routers", "floatingips", "security_groups",
-           "subnetpools", "policies")  # fmt: skip
+           "subnetpools", "policies", "trunks")  # fmt: skip
 _QOS_RULES = ("bandwidth_limit", "dscp_marking", "minimum_bandwidth")
 _OF_SERVICES = frozenset({"port"})
 """What services make and change in any project; they read all that has a collection here."""
+_NAMED_ALONE = frozenset(
+    {"add_router_interface", "remove_router_interface"}
+    | {f"{verb}_subports" for verb in ("add", "remove", "get")}
+)
+"""Actions whose rules have no other names than theirs."""
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "DELETE": "delete"}
 _WRITING = ("create", "update", "delete")
 _OWN_DEFAULTS = {
@@ -50,6 +56,9 @@ _OWN_DEFAULTS = {
     **{f"get_policy_{rule}_rule": READER for rule in _QOS_RULES},
     "update_quota": ADMIN,
     "delete_quota": ADMIN,
+    "add_subports": MEMBER,
+    "remove_subports": MEMBER,
+    "get_subports": READER,
     "add_router_interface": MEMBER,
     "remove_router_interface": MEMBER,
     **dict.fromkeys(
@@ -119,7 +128,7 @@ def _named(method: str, parts: list[str]) -> str:
         return f"{verb}_{singular}_{parts[2].removesuffix('s')}"
     if parts[2] == "bindings":
         return "activate_port_binding" if parts[-1] == "activate" else f"{verb}_port_binding"
-    if parts[2] in {"add_router_interface", "remove_router_interface"}:
+    if parts[2] in _NAMED_ALONE:
         return parts[2]
     return f"{verb}_{singular}"
 
