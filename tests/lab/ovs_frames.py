@@ -18,15 +18,23 @@ for line in sys.stdin:
     out.send(bytes.fromhex(line.strip()))
 """
 _CAPTURE = """
-import json, select, socket, sys
+import json, select, socket, struct, sys
 heard = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 heard.bind(("eth0", 3))
+heard.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel takes tags off frames
 print("ready", flush=True)
+def tag(beside):
+    for level, kind, data in beside:
+        status, _, _, _, _, tci, _ = struct.unpack_from("=IIIHHHH", data)
+        if (level, kind) == (263, 8) and status & 0x10:  # TP_STATUS_VLAN_VALID
+            return struct.pack("!HH", 0x8100, tci & 0xFFF)
+    return b""
 frames = []
 while True:
     readable, _, _ = select.select([heard, sys.stdin], [], [])
     if heard in readable:
-        frames.append(heard.recv(2048).hex())
+        frame, beside, _, _ = heard.recvmsg(2048, 256)
+        frames.append((frame[:12] + tag(beside) + frame[12:]).hex())
     elif sys.stdin in readable:
         break
 print(json.dumps(frames))
@@ -46,7 +54,7 @@ def send(netns: str, frames: list[bytes]) -> None:
 
 @contextlib.contextmanager
 def capture(netns: str) -> Iterator[list[bytes]]:
-    """Collect what arrives at eth0; the list is filled when the block ends."""
+    """Collect what arrives at eth0, with its tags; the list is filled when the block ends."""
     command = _enter(netns, _CAPTURE)
     heard: list[bytes] = []
     with subprocess.Popen(

@@ -1,4 +1,8 @@
-"""QoS on a real Open vSwitch: what instances may send and get, measured; their marks, captured."""
+"""QoS and trunks on a real Open vSwitch.
+
+What instances may send and get, measured; their marks, captured; and an instance that sends tagged
+frames, as which ports of which networks they arrive.
+"""
 
 import asyncio
 import contextlib
@@ -12,7 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.lab.ovs_frames import capture, send, udp_frame
+from tests.lab.ovs_frames import arp_frame, capture, ipv4_frame, send, udp_frame
 from tests.lab.ovs_rig import OvsRig, run
 
 from netwright.agent.ovs.driver import OvsDriver
@@ -21,6 +25,7 @@ from netwright.agent.ovs.wiring import (
     Desired,
     Endpoint,
     HostWiring,
+    Inside,
     NetworkSegment,
     Permit,
     PhysicalBridge,
@@ -41,7 +46,7 @@ def endpoint(number: int, segment: NetworkSegment = RED) -> Endpoint:
     return Endpoint(f"port{number}", segment, f"fa:16:3e:00:00:{number:02x}", (f"10.0.0.{number}",))
 
 
-A, B, C = endpoint(1), endpoint(2), endpoint(3, BLUE)
+A, B, C, D = endpoint(1), endpoint(2), endpoint(3, BLUE), endpoint(4, GREEN)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,7 @@ def rig() -> Iterator[OvsRig]:
     try:
         rig.up()
         rig.vsctl("add-br", "br-bond", "--", "set", "Bridge", "br-bond", "datapath_type=netdev")
-        for one in (A, B, C):
+        for one in (A, B, C, D):
             rig.instance(one.port_id[4:], one.mac, f"{one.addresses[0]}/24")
         yield rig
     finally:
@@ -61,14 +66,14 @@ def rig() -> Iterator[OvsRig]:
 
 @pytest.fixture
 async def driver(rig: OvsRig) -> AsyncIterator[OvsDriver]:
-    """A, B and C are plugged."""
+    """A, B, C and D are plugged."""
     driver = OvsDriver(WIRING, ovsdb=rig.ovsdb_path, rundir=rig.directory)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(driver.run())
         await driver.wait_ready(10)
         await driver.converge(Desired(WIRING))
         have = rig.vsctl("list-ports", "br-int").split()
-        for one in (A, B, C):
+        for one in (A, B, C, D):
             if f"tap{one.port_id[4:]}" not in have:
                 rig.plug(f"tap{one.port_id[4:]}", one.port_id)
         yield driver
@@ -161,3 +166,117 @@ async def test_an_agent_that_starts_anew_adopts_meters(driver: OvsDriver, rig: O
     assert meters == rig.ofctl("dump-meters", "br-int")
     assert meters.count("rate=20000") == 2
     assert "meter" in flows
+
+
+def subport(number: int, segment: NetworkSegment, vlan: int) -> Endpoint:
+    """Of A's device."""
+    one = endpoint(number, segment)
+    return msgspec.structs.replace(one, inside=Inside(A.port_id, vlan))
+
+
+IN_RED, IN_BLUE = subport(11, RED, 7), subport(12, BLUE, 8)
+
+
+def tagged(frame: bytes, vlan: int) -> bytes:
+    return frame[:12] + b"\x81\x00" + vlan.to_bytes(2, "big") + frame[12:]
+
+
+def said(one: Endpoint, to: Endpoint) -> bytes:
+    return udp_frame(one.mac, to.mac, one.addresses[0], to.addresses[0], (4000, 4001))
+
+
+def aloud(one: Endpoint) -> bytes:
+    return arp_frame(one.mac, one.mac, one.addresses[0])
+
+
+def numbered(one: Endpoint, number: int) -> bytes:
+    """To all of a network, unlike any other frame."""
+    return ipv4_frame(one.mac, one.addresses[0], (5000, 5000 + number))
+
+
+async def heard_of(rig: OvsRig, frames: list[bytes]) -> dict[str, list[int]]:
+    """Who hears which of these (by their places) when A's device sends them."""
+    found: dict[str, list[bytes]] = {}
+    with contextlib.ExitStack() as captures:
+        for one in (B, C, D):
+            netns = f"{rig.netns}-{one.port_id[4:]}"
+            found[one.port_id] = captures.enter_context(capture(netns))
+        await asyncio.to_thread(send, f"{rig.netns}-1", frames)
+    bare = [frame[:12] + frame[16:] if frame[12:14] == b"\x81\x00" else frame for frame in frames]
+    return {
+        port_id: [n for n, frame in enumerate(bare) if frame in heard]
+        for port_id, heard in found.items()
+    }
+
+
+async def test_a_trunk_reaches_its_subports_networks_alone(driver: OvsDriver, rig: OvsRig) -> None:
+    everyone = (A, B, C, D)
+    await wired(driver, *everyone, IN_RED, IN_BLUE)
+    frames = [
+        aloud(A),
+        tagged(aloud(IN_RED), 7),
+        tagged(aloud(IN_BLUE), 8),
+        tagged(said(IN_BLUE, C), 8),
+        tagged(numbered(IN_BLUE, 4), 7),  # in another one's tag
+        tagged(numbered(A, 5), 9),  # in nobody's
+        tagged(numbered(A, 6), 103),  # D's VLAN on the wire
+        numbered(IN_RED, 7),  # without its tag
+        tagged(numbered(endpoint(99), 8), 8),  # another's MAC
+    ]
+    heard = await heard_of(rig, frames)
+    assert heard == {B.port_id: [0, 1], C.port_id: [2, 3], D.port_id: []}
+    with capture(f"{rig.netns}-1") as at_a:
+        await asyncio.to_thread(send, f"{rig.netns}-2", [said(B, A), said(B, IN_RED)])
+        await asyncio.to_thread(send, f"{rig.netns}-3", [said(C, IN_BLUE), aloud(C)])
+        await asyncio.to_thread(send, f"{rig.netns}-4", [aloud(D)])
+    assert said(B, A) in at_a, "untagged, as the parent's"
+    assert tagged(said(B, IN_RED), 7) in at_a
+    assert tagged(said(C, IN_BLUE), 8) in at_a
+    assert tagged(aloud(C), 8) in at_a, "what is for all of a subport's network"
+    assert [each for each in at_a if each[6:12] == aloud(D)[6:12]] == []
+
+
+async def test_filters_and_limits_are_a_subports_own(driver: OvsDriver, rig: OvsRig) -> None:
+    """Nothing may reach one of them, and the other speaks with a mark."""
+    only_out = PortFilter((Permit(ingress=False, ip_version=4, stateful=True),))
+    shut = msgspec.structs.replace(IN_RED, filter=only_out, qos=Qos(dscp_mark=EXPEDITED))
+    await wired(driver, A, B, C, D, shut, IN_BLUE)
+    with capture(f"{rig.netns}-2") as at_b:
+        await asyncio.to_thread(send, f"{rig.netns}-1", [tagged(said(shut, B), 7)])
+    (marked,) = [each for each in at_b if each[6:12] == said(shut, B)[6:12] and each[23] == 17]
+    assert marked[15] >> 2 == EXPEDITED
+    stranger = udp_frame(B.mac, shut.mac, B.addresses[0], shut.addresses[0], (5000, 5001))
+    with capture(f"{rig.netns}-1") as at_a:
+        await asyncio.to_thread(send, f"{rig.netns}-2", [stranger, said(B, A)])
+        await asyncio.to_thread(send, f"{rig.netns}-3", [said(C, IN_BLUE)])
+    assert tagged(stranger, 7) not in at_a
+    assert tagged(said(C, IN_BLUE), 8) in at_a
+    assert said(B, A) in at_a
+
+
+async def test_subports_go_and_what_an_agent_finds_is_adopted(
+    driver: OvsDriver, rig: OvsRig
+) -> None:
+    await wired(driver, A, B, C, D, IN_RED, IN_BLUE)
+    before = rig.ofctl("dump-flows", "br-int", "--no-stats")
+    again = OvsDriver(WIRING, ovsdb=rig.ovsdb_path, rundir=rig.directory)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(again.run())
+        await again.wait_ready(10)
+        await again.converge(Desired(WIRING))  # before it was told of anything
+        plan = await again.plan(Desired(WIRING, (A, B, C, D, IN_RED, IN_BLUE), in_sync=True))
+        task.cancel()
+    assert plan.empty, plan
+    assert rig.ofctl("dump-flows", "br-int", "--no-stats") == before
+    await wired(driver, A, B, C, D, IN_RED)
+    assert await heard_of(rig, [tagged(aloud(IN_RED), 7), tagged(aloud(IN_BLUE), 8)]) == {
+        B.port_id: [0],
+        C.port_id: [],
+        D.port_id: [],
+    }
+    down = msgspec.structs.replace(A, admin_up=False)
+    await driver.converge(Desired(WIRING, (down, B, C, D, IN_RED), in_sync=True))
+    heard = await heard_of(rig, [aloud(A), tagged(aloud(IN_RED), 7)])
+    assert heard[B.port_id] == [], "a device that is down says nothing, tagged or not"
+    await wired(driver, A, B, C, D)
+    assert "nwi-" not in rig.vsctl("list-ports", "br-int")

@@ -13,7 +13,7 @@ from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups, PortGroups
 from netwright.agent.live import live_binding
 from netwright.agent.placing import FabricUplink, Place, places
 from netwright.agent.qos import Qos, QosNotKnown, QosNotPossible, qos_of
-from netwright.agent.wiring import Endpoint
+from netwright.agent.wiring import Endpoint, Inside
 from netwright.model.planes import planes_on
 from netwright.model.qos import QosPolicy
 from netwright.model.resources import (
@@ -246,9 +246,17 @@ def endpoint(
         port_security_enabled=port.port_security_enabled,
         security_groups=groups,
         qos=qos,
+        inside=_inside(port),
         admin_state_up=port.admin_state_up and network.admin_state_up,
         mtu=network.mtu,
     )
+
+
+def _inside(port: Port) -> Inside | None:
+    place = port.trunk
+    if place is None or place.parent_id is None or place.segmentation_id is None:
+        return None
+    return Inside(parent_id=place.parent_id, vlan=place.segmentation_id)
 
 
 def silent(endpoint: Endpoint) -> Endpoint:

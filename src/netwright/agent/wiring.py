@@ -73,6 +73,13 @@ class Plugs(Protocol):
         """All that `plug` made, by name. Raises WiringError."""
 
 
+class Inside(Value, frozen=True, kw_only=True):
+    """Of a trunk's subport: whose device its frames come by, and the VLAN tag they bear there."""
+
+    parent_id: str
+    vlan: int
+
+
 class Endpoint(Value, frozen=True, kw_only=True):
     """How a port's device shall be wired here.
 
@@ -80,7 +87,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     `admin_state_up` false the device stays plugged and no packet passes. `addresses` are the
     port's own; with `port_security_enabled` no other source passes but `allowed_address_pairs`.
     `security_groups` None: it is not filtered; else what none of their rules allows is dropped.
-    `qos` None: it has no limits, and is not marked.
+    `qos` None: it has no limits, and is not marked. `inside` None: it has a device of its own.
     """
 
     port_id: str
@@ -92,6 +99,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     port_security_enabled: bool = True
     security_groups: tuple[SecurityGroup, ...] | None = None
     qos: Qos | None = None
+    inside: Inside | None = None
     admin_state_up: bool = True
     mtu: int = 1500
 

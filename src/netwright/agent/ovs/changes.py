@@ -26,6 +26,7 @@ class NewInterface(msgspec.Struct, frozen=True):
     options: Mapping[str, str] = {}
     bfd: Mapping[str, str] = {}
     mtu_request: int | None = None
+    external_ids: Mapping[str, str] = {}
 
 
 class AddBridge(msgspec.Struct, frozen=True):
@@ -39,11 +40,15 @@ class AddBridge(msgspec.Struct, frozen=True):
 
 
 class AddPort(msgspec.Struct, frozen=True):
+    """`kind` is our mark's value, if it is not a patch between bridges, or an uplink."""
+
     bridge: str
     name: str
     interfaces: tuple[NewInterface, ...]
     bond_mode: str | None = None
     lacp: str | None = None
+    tag: int | None = None
+    kind: str | None = None
     owner: str | None = None
 
 

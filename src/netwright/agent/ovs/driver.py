@@ -40,6 +40,7 @@ from netwright.agent.ovs.plan import Planner
 from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging, without_limit
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
 from netwright.agent.ovs.rows import PortRow
+from netwright.agent.ovs.subports import subport_cookie
 from netwright.agent.ovs.tables import Tables
 from netwright.agent.ovs.wiring import Bond, Desired, Endpoint, HostWiring, Management
 from netwright.agent.ovs.witness import UplinkState, uplink_states
@@ -246,7 +247,8 @@ class OvsDriver:
         blame.owners = {
             cookie: state.port_id
             for state in plan.endpoints
-            for cookie in (port_cookie(state.port_id), guard_cookie(state.port_id))
+            for cookie_of in (port_cookie, guard_cookie, subport_cookie)
+            for cookie in (cookie_of(state.port_id),)
         }
         barred_before = len(blame.barred)
         tables = self._tables

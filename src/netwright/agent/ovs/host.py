@@ -28,6 +28,7 @@ from netwright.agent.ovs.outcome import Outcome as Converged
 from netwright.agent.ovs.rules import port_filter
 from netwright.agent.ovs.wiring import AddressPair, Desired, NetworkSegment
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
+from netwright.agent.ovs.wiring import Inside as OvsInside
 from netwright.agent.ovs.wiring import Qos as OvsQos
 from netwright.agent.ovs.wiring import Rate as OvsRate
 from netwright.agent.qos import Qos
@@ -342,6 +343,9 @@ def _converted(endpoint: Endpoint) -> _Converted:
         mtu=endpoint.mtu,
         filter=compiled.filter if compiled is not None else None,
         qos=_qos(endpoint.qos),
+        inside=None
+        if endpoint.inside is None
+        else OvsInside(endpoint.inside.parent_id, endpoint.inside.vlan),
     )
     return _Converted(endpoint, converted, compiled.left_out if compiled is not None else ())
 

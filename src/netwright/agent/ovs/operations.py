@@ -85,14 +85,16 @@ def _add_port(change: AddPort, name: str) -> Iterator[Operation]:
     for number, interface in enumerate(change.interfaces):
         references.append(["named-uuid", f"{name}_{number}"])
         yield _insert_interface(interface, f"{name}_{number}")
-    kind = "patch" if change.interfaces[0].type == "patch" else "uplink"
-    port = {
+    kind = change.kind or ("patch" if change.interfaces[0].type == "patch" else "uplink")
+    port: dict[str, Any] = {
         "name": change.name,
         "interfaces": ["set", references],
         "bond_mode": change.bond_mode,
         "lacp": change.lacp,
         "external_ids": {MARK: kind},
     }
+    if change.tag is not None:
+        port["tag"] = change.tag
     yield _insert("Port", name, port)
     where = [["name", "==", change.bridge]]
     yield _mutate("Bridge", where, ["ports", "insert", ["named-uuid", name]])
@@ -128,7 +130,7 @@ def _insert_interface(interface: NewInterface, name: str) -> Operation:
         "options": interface.options,
         "bfd": interface.bfd,
         "mtu_request": interface.mtu_request,
-        "external_ids": {MARK: "interface"},
+        "external_ids": {MARK: "interface", **interface.external_ids},
     }
     return _insert("Interface", name, columns)
 

@@ -36,6 +36,8 @@ from netwright.agent.ovs.meters import (
 )
 from netwright.agent.ovs.pipeline import BASE, port_cookie, segment_cookie
 from netwright.agent.ovs.port_rows import mtu_row, port_row
+from netwright.agent.ovs.subports import flows as subport_flows
+from netwright.agent.ovs.subports import row_changes, subport_cookie, subports, wait_of
 from netwright.agent.ovs.together import Together
 from netwright.agent.ovs.wanted import Wants, Wired, trunk_of
 from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSegment, Rate
@@ -91,6 +93,7 @@ class Planning:
             bridge.physical_network: trunk_of(bridge, actual.rows, self.br_int)
             for bridge in desired.wiring.physical_bridges
         }
+        self.subports = subports(desired, actual.rows, self.br_int)
         self.states: dict[str, EndpointState] = {}
         self.problems: list[Problem] = []
         self.blocked: dict[int, str] = {}
@@ -106,7 +109,9 @@ class Planning:
 
     def plan(self, base: BaseChanges) -> Plan:
         base_rows, base_problems = base
-        rows = [*base_rows, *self._port_rows()]
+        in_sync = self.desired.in_sync
+        pairs = row_changes(self.subports, self.br_int, in_sync=in_sync)
+        rows = [*base_rows, *self._port_rows(), *pairs]
         moving = {
             row.owner
             for row in rows
@@ -125,6 +130,7 @@ class Planning:
             settled=[one.wired for one in self.settled.values()],
             dead=self.dead,
         ).flows()
+        wanted[self.br_int] |= subport_flows(self.subports, self.inner_flows, in_sync=in_sync)
         close: dict[str, tuple[FlowChange, ...]] = {}
         opened: dict[str, tuple[FlowChange, ...]] = {}
         changing: set[int] = set()
@@ -280,6 +286,7 @@ class Planning:
                 )
             port_id, wait = one.up.port_id, waits[one.segment_text]
             wait = wait or self._sets_wait(one.wired.endpoint, changing_flows)
+            wait = wait or self._pairs_wait(port_id, changing_flows)
             self.states[port_id] = one.up if wait is None else EndpointState(port_id, *wait)
         for wired in self.wired:
             port_id = wired.device.port_id
@@ -311,7 +318,19 @@ class Planning:
             return "wiring", "OVSDB rows are to be changed"
         if not changing_flows.isdisjoint((cookie, guard)):
             return "wiring", "flows are to be changed"
-        return None
+        return self._pairs_wait(wired.device.port_id, changing_flows)
+
+    def _pairs_wait(self, port_id: str, changing_flows: set[int]) -> tuple[Status, str] | None:
+        """What a subport waits for beside what any port has."""
+        if port_id not in self.subports.wanted:
+            return None
+        cookie = subport_cookie(port_id)
+        if cookie in self.blocked:
+            return "refused", self.blocked[cookie]
+        if cookie in changing_flows:
+            return "wiring", "flows are to be changed"
+        wait = wait_of(self.subports, port_id)
+        return ("wiring", wait) if wait else None
 
     def _sets_wait(
         self, endpoint: Endpoint | None, changing_flows: set[int]

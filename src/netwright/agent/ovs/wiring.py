@@ -127,6 +127,13 @@ class Qos(msgspec.Struct, frozen=True):
     dscp_mark: int | None = None
 
 
+class Inside(msgspec.Struct, frozen=True):
+    """Of a subport: whose device its frames come by, and which VLAN tag they bear there."""
+
+    parent_id: str
+    vlan: int
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """A port to be wired on this host, whether or not its device is plugged yet.
 
@@ -145,6 +152,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     mtu: int | None = None
     filter: PortFilter | None = None
     qos: Qos | None = None
+    inside: Inside | None = None
 
     def __post_init__(self) -> None:
         _check_mac(self.mac)

@@ -59,9 +59,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     if needs.labelled:
         await choose_networks(tx, world, needs, memory)
     await note_groups(tx, needs)
-    await load_plain(tx, world, needs)
-    load_rules(world)
-    await load_policies(tx, world, needs)
+    await _load_named(tx, world, needs)
     await load_pools(tx, world, needs)
     of_routers = await ports_of_routers(tx, world, needs) | holding_ports(world, needs)
     needs.ports |= of_routers | ports_of_trunks(world, needs)
@@ -110,6 +108,13 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await load_gaps(tx, world, needs, _gone(world, needs))
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     await _load_uses(tx, world, used)
+
+
+async def _load_named(tx: Transaction, world: World, needs: Needs) -> None:
+    """What needs no more than its id, and what comes with it."""
+    await load_plain(tx, world, needs)
+    load_rules(world)
+    await load_policies(tx, world, needs)
 
 
 async def load_more_macs(tx: Transaction, world: World, keys: Iterable[tuple[str, str]]) -> None:
