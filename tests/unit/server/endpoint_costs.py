@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tests.unit.server.scene import REGISTRATION, Request, Scene
-from tests.unit.server.wire_costs import QOS
+from tests.unit.server.wire_costs import QOS, TRUNKS
 
 Make = Callable[[Scene], Any]
 
@@ -556,5 +556,5 @@ EXPECTED: dict[str, Cost] = {
     "PUT /v1/topology": Cost(_new_topology, 10, 12),
     "GET /v1/trace": Cost(_trace, 9, 9),
     "GET /v1/watch": Cost(_watch, 18, 18),
-    **{endpoint: Cost(*cost) for endpoint, cost in QOS.items()},
+    **{endpoint: Cost(*cost) for endpoint, cost in {**QOS, **TRUNKS}.items()},
 }

@@ -93,3 +93,93 @@ QOS: dict[str, tuple[Make, int, int]] = {
     },
 }
 """By endpoint: how its request is made, and statements on SQLite and PostgreSQL."""
+
+
+TRUNKS_PATH = "/v2.0/trunks"
+
+
+async def _parent(scene: Scene) -> str:
+    return str(await scene.port())
+
+
+async def _sub_port(scene: Scene) -> dict[str, Any]:
+    port = await scene.port()
+    return {"port_id": port, "segmentation_type": "vlan", "segmentation_id": 8}
+
+
+async def _trunk(scene: Scene) -> str:
+    """With a subport."""
+    sub = {**await _sub_port(scene), "segmentation_id": 7}
+    wanted = {"port_id": await _parent(scene), "sub_ports": [sub]}
+    made = await scene.done("POST", TRUNKS_PATH, {"trunk": wanted})
+    return str(made["trunk"]["id"])
+
+
+async def _new_trunk(scene: Scene) -> Request:
+    wanted = {"port_id": await _parent(scene), "sub_ports": [await _sub_port(scene)]}
+    return Request(TRUNKS_PATH, {"trunk": wanted})
+
+
+def _on_trunk(after: str = "", body: Any = None) -> Make:
+    async def make(scene: Scene) -> Request:
+        return Request(f"{TRUNKS_PATH}/{await _trunk(scene)}{after}", body)
+
+    return make
+
+
+def _trunks(**change: Any) -> Make:
+    async def make(scene: Scene) -> Request:
+        items = [{"id": await _trunk(scene), **change} for _ in range(2)]
+        return Request(TRUNKS_PATH, {"trunks": items})
+
+    return make
+
+
+async def _added(scene: Scene) -> Request:
+    added = {"sub_ports": [await _sub_port(scene)]}
+    return Request(f"{TRUNKS_PATH}/{await _trunk(scene)}/add_subports", added)
+
+
+async def _removed(scene: Scene) -> Request:
+    trunk = await _trunk(scene)
+    (sub,) = (await scene.done("GET", f"{TRUNKS_PATH}/{trunk}/get_subports"))["sub_ports"]
+    gone = {"sub_ports": [{"port_id": sub["port_id"]}]}
+    return Request(f"{TRUNKS_PATH}/{trunk}/remove_subports", gone)
+
+
+async def _moved_parent(scene: Scene) -> Request:
+    trunk = await scene.done("GET", f"{TRUNKS_PATH}/{await _trunk(scene)}")
+    port = trunk["trunk"]["port_id"]
+    return Request(f"/v2.0/ports/{port}", {"port": {"binding:host_id": "h1"}})
+
+
+def _tagged_trunk(after: str = "", body: Any = None) -> Make:
+    async def make(scene: Scene) -> Request:
+        path = f"{TRUNKS_PATH}/{await _trunk(scene)}/tags"
+        await scene.done("PUT", path, {"tags": ["a"]})
+        return Request(f"{path}{after}", body)
+
+    return make
+
+
+TRUNKS: dict[str, tuple[Make, int, int]] = {
+    f"GET {TRUNKS_PATH}": (_at(TRUNKS_PATH), 1, 1),
+    f"POST {TRUNKS_PATH}": (_new_trunk, 10, 8),
+    f"PUT {TRUNKS_PATH}": (_trunks(name="x"), 11, 8),
+    f"DELETE {TRUNKS_PATH}": (_trunks(), 20, 10),
+    f"GET {TRUNKS_PATH}/{{id}}": (_on_trunk(), 1, 1),
+    f"PUT {TRUNKS_PATH}/{{id}}": (_on_trunk("", {"trunk": {"name": "x"}}), 7, 8),
+    f"DELETE {TRUNKS_PATH}/{{id}}": (_on_trunk(), 12, 10),
+    f"PUT {TRUNKS_PATH}/{{id}}/add_subports": (_added, 12, 9),
+    f"PUT {TRUNKS_PATH}/{{id}}/remove_subports": (_removed, 11, 9),
+    f"GET {TRUNKS_PATH}/{{id}}/get_subports": (_on_trunk("/get_subports"), 1, 1),
+    "PUT /v2.0/ports/{id} (of a trunk, bound)": (_moved_parent, 22, 15),
+    f"GET {TRUNKS_PATH}/{{id}}/tags": (_tagged_trunk(), 1, 1),
+    f"PUT {TRUNKS_PATH}/{{id}}/tags": (_tagged_trunk("", _TAGS), 10, 10),
+    f"POST {TRUNKS_PATH}/{{id}}/tags": (_tagged_trunk("", _TAGS), 9, 9),
+    f"DELETE {TRUNKS_PATH}/{{id}}/tags": (_tagged_trunk(), 8, 9),
+    f"GET {TRUNKS_PATH}/{{id}}/tags/{{tag}}": (_tagged_trunk("/a"), 1, 1),
+    f"PUT {TRUNKS_PATH}/{{id}}/tags/{{tag}}": (_tagged_trunk("/c"), 8, 9),
+    f"DELETE {TRUNKS_PATH}/{{id}}/tags/{{tag}}": (_tagged_trunk("/a"), 8, 9),
+}
+"""As `QOS`."""
