@@ -20,6 +20,8 @@ from netwright.agent.ovs.wiring import (
     Permit,
     PhysicalBridge,
     PortFilter,
+    Qos,
+    Rate,
 )
 from netwright.model.security import GroupMember
 
@@ -105,6 +107,7 @@ endpoints = st.builds(
     addresses=st.sampled_from([("10.0.0.1",), ("10.0.0.2", "2001:db8::2"), ()]),
     allowed_pairs=st.sampled_from([(), (VRRP,)]),
     filter=filters,
+    qos=st.sampled_from([None, Qos(Rate(20, 4), None, 46), Qos(Rate(9, 4), Rate(7, 4))]),
 )
 memberships = st.sampled_from(
     [

@@ -36,9 +36,10 @@ from netwright.agent.ovs.flows import (
     Flow,
     FlowKey,
 )
+from netwright.agent.ovs.meters import used
 from netwright.agent.ovs.plan import make_plan
 from netwright.agent.ovs.rows import BridgeRow, InterfaceRow, PortRow
-from netwright.agent.ovs.wiring import Desired
+from netwright.agent.ovs.wiring import Desired, Rate
 
 
 class SimSwitch:
@@ -52,6 +53,7 @@ class SimSwitch:
         self._uuids = (f"uuid{number}" for number in itertools.count())
         self._ofports = itertools.count(1)
         self._addresses = NO_ADDRESS_FLOWS
+        self.meters: dict[int, Rate | None] = {}
 
     def actual(self) -> Actual:
         flows = {
@@ -62,7 +64,7 @@ class SimSwitch:
             address_flow(flow) for flow in self.flows.get("br-int", {}).values() if is_address(flow)
         ]
         self._addresses = with_found(self._addresses, None, found)
-        return Actual(self.rows(), flows, self._addresses)
+        return Actual(self.rows(), flows, self._addresses, dict(self.meters))
 
     def rows(self) -> Rows:
         return Rows(dict(self.bridges), dict(self.ports), dict(self.interfaces))
@@ -84,9 +86,11 @@ class SimSwitch:
         for change in plan.rows:
             self._change_row(change)
         between()
+        self._change_meters(plan, add=True)
         self._change_addresses(added, plan)
         self._change_flows(plan.open)
         self._change_addresses(removed, plan)
+        self._change_meters(plan, add=False)
 
     # What orchestrators, operators and accidents do
 
@@ -110,7 +114,8 @@ class SimSwitch:
             del self.interfaces[uuid]
 
     def restart_vswitchd(self) -> None:
-        """All flows are gone, strangers' too; interfaces get other numbers."""
+        """All flows and meters are gone, strangers' too; interfaces get other numbers."""
+        self.meters = {}
         self.flows = {bridge: {} for bridge in self.flows}
         for uuid, interface in self.interfaces.items():
             renumbered = msgspec.structs.replace(interface, ofport=next(self._ofports))
@@ -149,6 +154,7 @@ class SimSwitch:
             table = self.flows[bridge]
             for change in bundle:
                 assert change.flow.ours
+                assert change.delete or used([change.flow]) <= self.meters.keys()
                 if not change.delete:
                     table[change.flow.key] = change.flow
                 elif (held := table.get(change.flow.key)) and held.cookie == change.flow.cookie:
@@ -160,6 +166,16 @@ class SimSwitch:
         changes = tuple(flow for change in plan.addresses for flow in flows_of(change))
         if changes:
             self._change_flows({"br-int": changes})
+
+    def _change_meters(self, plan: Plan, *, add: bool) -> None:
+        """A meter takes its flows with it when it goes, so none may lead through it by then."""
+        for change in plan.meters:
+            if change.rate is not None and add:
+                assert change.is_new is (change.number not in self.meters)
+                self.meters[change.number] = change.rate
+            elif change.rate is None and not add:
+                assert change.number not in used(self.flows["br-int"].values())
+                del self.meters[change.number]
 
     def _change_row(self, change: RowChange) -> None:
         match change:
@@ -176,9 +192,10 @@ class SimSwitch:
                     change.bridge,
                     change.name,
                     change.interfaces,
-                    {MARK: "patch" if change.interfaces[0].type == "patch" else "uplink"},
+                    {MARK: change.kind or ("patch" if _is_patch(change) else "uplink")},
                     bond_mode=change.bond_mode,
                     lacp=change.lacp,
+                    tag=change.tag,
                 )
             case RemovePort():
                 assert MARK in self.ports[change.uuid].external_ids
@@ -229,6 +246,10 @@ class SimSwitch:
         self.ports[uuid] = PortRow(**(port | columns))
         holder = next(row for row in self.bridges.values() if row.name == bridge)
         self.bridges[holder.uuid] = msgspec.structs.replace(holder, ports=(*holder.ports, uuid))
+
+
+def _is_patch(change: AddPort) -> bool:
+    return change.interfaces[0].type == "patch"
 
 
 def is_address(flow: Flow) -> bool:

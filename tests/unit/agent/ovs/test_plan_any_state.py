@@ -32,6 +32,7 @@ from netwright.agent.ovs.firewall import (
 )
 from netwright.agent.ovs.flows import Flow, Normal, match_on
 from netwright.agent.ovs.guarding import guard_flows, shared_flows, shared_targets
+from netwright.agent.ovs.meters import meters_of
 from netwright.agent.ovs.pipeline import (
     endpoint_flows,
     inbound,
@@ -95,6 +96,7 @@ def check(switch: SimSwitch, want: Desired, states: tuple[EndpointState, ...]) -
         inner, outer = (switch.ofport(f"{end}-{physical.name}") for end in ("int", "phy"))
         expected["br-int"] |= inbound(wanted.segment, port.tag, inner)
         expected[physical.name] |= outbound(wanted.segment, port.tag, outer, physical)
+        assert dict(meters_of(wanted, ofport)).items() <= switch.meters.items()
     assert len(set(vlans.values())) == len(vlans)
     expected["br-int"] |= expected_together(switch, want, vlans)
     for name, flows in expected.items():
