@@ -58,7 +58,8 @@ class Observer:
             bridge: renewed(self._last.flows.get(bridge, {}), groups)
             for bridge, groups in found.flows.items()
         }
-        self._last = Actual(rows, flows, found.addresses)
+        meters = self._last.meters if found.meters == self._last.meters else found.meters
+        self._last = Actual(rows, flows, found.addresses, meters)
         return self._last
 
     def same(self, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
