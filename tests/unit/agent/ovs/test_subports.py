@@ -48,8 +48,17 @@ def test_a_tag_leads_to_the_pair_and_back(switch: SimSwitch) -> None:
     assert switch.interface(INNER).external_ids["iface-id"] == "p1"
     assert switch.port(OUTER).tag == DEAD_VLAN, "no network is at this end"
     assert switch.port(INNER).tag not in {None, DEAD_VLAN, switch.port("tap0").tag}
-    inside = {"in_port": switch.ofport(INNER), "vlan_vid": 0, "eth_src": SUB.mac}
-    arp = {"eth_type": 0x0806, "arp_op": 1, "arp_sha": SUB.mac, "arp_spa": SUB.addresses[0]}
+    inside: dict[str, int | str] = {
+        "in_port": switch.ofport(INNER),
+        "vlan_vid": 0,
+        "eth_src": SUB.mac,
+    }
+    arp: dict[str, int | str] = {
+        "eth_type": 0x0806,
+        "arp_op": 1,
+        "arp_sha": SUB.mac,
+        "arp_spa": SUB.addresses[0],
+    }
     assert switch.forwards("br-int", {**inside, **arp, "eth_dst": "ff:ff:ff:ff:ff:ff"})
 
 
