@@ -94,7 +94,8 @@ async def test_administrators_make_them_and_projects_use_their_own_and_shared_on
     assert (await owner.post(POLICIES, {"policy": {}})).status == 403
     assert (await owner.ask("DELETE", f"{POLICIES}/{mine}")).status == 403
     assert (await add(owner, mine, "dscp_marking", dscp_mark=0)).status == 403
-    assert (await add(owner, hidden, "dscp_marking", dscp_mark=0)).status == 404
+    assert (await add(owner, hidden, "dscp_marking", dscp_mark=0)).status == 403
+    assert (await owner.ask("DELETE", f"{POLICIES}/{hidden}")).status == 404
     listed = (await owner.get(POLICIES)).json["policies"]
     assert {each["id"] for each in listed} == {mine, shared}
     network = await a_network(admin, project_id="owner")
@@ -150,14 +151,15 @@ async def test_a_projects_default_is_its_new_networks(admin: Client, owner: Clie
     assert answer.status == 200
 
 
-async def test_types_say_what_is_enforced(owner: Client) -> None:
+async def test_types_say_what_is_enforced(admin: Client, owner: Client) -> None:
     """Minimum bandwidth is kept and shown, and is no type that anything here enforces."""
     listed = (await owner.get("/v2.0/qos/rule-types")).json["rule_types"]
-    assert [each["type"] for each in listed] == ["bandwidth_limit", "dscp_marking"]
-    shown = (await owner.get("/v2.0/qos/rule-types/dscp_marking")).json["rule_type"]
+    assert listed == [{"type": "bandwidth_limit"}, {"type": "dscp_marking"}]
+    assert (await owner.get("/v2.0/qos/rule-types/dscp_marking")).status == 403
+    shown = (await admin.get("/v2.0/qos/rule-types/dscp_marking")).json["rule_type"]
     (driver,) = shown["drivers"]
     assert driver["supported_parameters"][0]["parameter_name"] == "dscp_mark"
-    answer = await owner.get("/v2.0/qos/rule-types/minimum_bandwidth")
+    answer = await admin.get("/v2.0/qos/rule-types/minimum_bandwidth")
     assert said(answer) == (404, "QosRuleTypeNotFound")
 
 

@@ -193,6 +193,7 @@ class _Rules:
 
     async def _add(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
+        policy.require_granted(call.caller, f"create_policy_{self._form.name}")
         policy_id = await self._changeable(call, "create")
         item = getattr(self._creation.decode(await call.body()), self._form.name)
         _check(given(item))
@@ -277,10 +278,10 @@ def _kept(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RuleTypeView(msgspec.Struct, frozen=True, kw_only=True):
-    """`drivers` say which values of which parameters they enforce."""
+    """`drivers` say which values of which parameters they enforce; lists leave them out."""
 
     type: str
-    drivers: tuple[Mapping[str, Any], ...]
+    drivers: tuple[Mapping[str, Any], ...] | UnsetType = UNSET
 
 
 def _range(start: int, end: int) -> Mapping[str, Any]:
@@ -325,11 +326,15 @@ def _type_routes() -> tuple[Route, ...]:
 
 
 async def _list_types(call: Call) -> Reply:
-    return few.listed(call, _TYPES, _type_views(), "type", _TYPES_PATH)
+    """Without what enforces them, as in Neutron."""
+    views = [RuleTypeView(type=view.type) for view in _type_views()]
+    return few.listed(call, _TYPES, views, "type", _TYPES_PATH)
 
 
 async def _show_type(call: Call) -> Reply:
+    """Administrators' alone, by Neutron's default policy."""
     fields, name = listing.fields_of(call.query), call.path["id"]
+    policy.require_granted(call.caller, "get_rule_type")
     for view in _type_views():
         if view.type == name:
             return json_reply({"rule_type": listing.project(view, fields)})
