@@ -55,10 +55,31 @@ RACK = "rack"
 DriftDomain: TypeAlias = str | tuple[str, ...] | None
 
 
+EVERYBODY = "*"
+"""The target of what is shared with all projects."""
+
+
+class ShareAction(StrEnum):
+    """What a share lets its target do; a network's gateways and floating IPs are apart."""
+
+    AS_SHARED = "access_as_shared"
+    AS_EXTERNAL = "access_as_external"
+
+
+class Share(Value, frozen=True, kw_only=True):
+    """With which project (or EVERYBODY) a resource is shared, and by whom (`model.sharing`)."""
+
+    id: str
+    project_id: str
+    action: ShareAction
+    target: str
+
+
 class Network(Value, frozen=True, kw_only=True):
     """A layer 2 network. The address scopes are those of its subnets' pools, by IP version.
 
-    `external`: routers may have their gateways in it, and floating addresses come of it.
+    `external`: routers may have their gateways in it, and floating addresses come of it; of those
+    whom its shares say, or of everybody's.
     `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
     hosts on these leaves; None: anywhere.
     """
@@ -79,6 +100,7 @@ class Network(Value, frozen=True, kw_only=True):
     subnets: tuple[str, ...] = ()
     ipv4_address_scope: str | None = None
     ipv6_address_scope: str | None = None
+    shares: tuple[Share, ...] = ()
     revision_number: int = 0
     created_at: float
     updated_at: float

@@ -1,13 +1,13 @@
 """Security groups: who may talk to a port. Frozen values; the Networking API's words hold.
 
 A rule allows; what no rule of a port's groups allows is dropped. Replies to what was allowed pass
-(`stateful`). A rule names its peers by prefix or by group: the *members* of a group are its ports
-that have a binding, each with the addresses that it may speak from.
+(`stateful`). A rule names its peers by prefix, by address group or by group: the *members* of a
+group are its ports that have a binding, each with the addresses that it may speak from.
 """
 
 from enum import StrEnum
 
-from netwright.model.resources import Value
+from netwright.model.resources import Share, Value
 
 
 class Direction(StrEnum):
@@ -35,6 +35,7 @@ class SecurityGroupRule(Value, frozen=True, kw_only=True):
     remote_ip_prefix: str | None = None
     prefix_as_given: str | None = None
     remote_group_id: str | None = None
+    remote_address_group_id: str | None = None
     description: str = ""
     created_at: float = 0.0
 
@@ -68,7 +69,24 @@ class SecurityGroup(Value, frozen=True, kw_only=True):
     stateful: bool = True
     is_default: bool = False
     rules: tuple[SecurityGroupRule, ...] = ()
+    shared: bool = False
+    shares: tuple[Share, ...] = ()
     tags: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+class AddressGroup(Value, frozen=True, kw_only=True):
+    """Addresses that rules may name together; `addresses` are prefixes, in order and each once."""
+
+    id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    addresses: tuple[str, ...] = ()
+    shared: bool = False
+    shares: tuple[Share, ...] = ()
     revision_number: int = 0
     created_at: float = 0.0
     updated_at: float = 0.0

@@ -1,10 +1,26 @@
 """What can be wrong with security groups and rules, by the Networking API's own type names."""
 
-from netwright.model.errors import CallerError, Conflict
+from netwright.model.errors import BadRequest, CallerError, Conflict, NotFound
 
 
 class SecurityGroupInUse(Conflict):
     """Ports are in the group."""
+
+
+class AddressGroupNotFound(NotFound):
+    pass
+
+
+class AddressGroupInUse(Conflict):
+    """Rules name the group."""
+
+
+class AddressesNotFound(NotFound):
+    pass
+
+
+class AddressesAlreadyExist(BadRequest):
+    pass
 
 
 class SecurityGroupCannotRemoveDefault(Conflict):

@@ -114,6 +114,12 @@ from netwright.server.security.commands import (
     RemoveSecurityGroupRule,
     UpdateSecurityGroup,
 )
+from netwright.server.sharing import decisions as sharing
+from netwright.server.sharing.commands import (
+    CreateRbacPolicies,
+    DeleteRbacPolicy,
+    UpdateRbacPolicy,
+)
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
 from netwright.server.store.event_rows import EventRow
@@ -398,6 +404,9 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     DeleteRouter: routers.delete,
     AddInterface: router_interfaces.add,
     RemoveInterface: router_interfaces.remove,
+    CreateRbacPolicies: sharing.create,
+    UpdateRbacPolicy: sharing.update,
+    DeleteRbacPolicy: sharing.delete,
     CreateAddressScopes: address_scopes.create,
     UpdateAddressScope: address_scopes.update,
     DeleteAddressScope: address_scopes.delete,

@@ -32,6 +32,7 @@ from netwright.server.addressing_commands import (
 from netwright.server.commands import Caller
 from netwright.server.networks import check_revision, touched
 from netwright.server.prefixes import gaps_of, in_scope, require_scope
+from netwright.server.sharing.keeping import forget_shares, may_use, shared_at_first
 from netwright.server.world import Gap, World
 
 _PREFIXLEN_MAX = {4: 32, 6: 128}
@@ -73,6 +74,7 @@ def delete(world: World, command: DeleteSubnetPool) -> tuple[()]:
             f"({pool.subnets} subnets).",
             next=f"delete them first: openstack subnet list --subnet-pool {pool.id}",
         )
+    forget_shares(world, pool)
     world.of(SubnetPool).put(pool.id, None)
     return ()
 
@@ -104,6 +106,7 @@ def _create(world: World, caller: Caller, draft: SubnetPoolDraft) -> SubnetPool:
     _check_scope(world, caller, pool)
     for gap in union(ranges_of(pool.prefixes)):
         world.gaps.put((pool.id, gap.first), Gap(pool.id, gap))
+    pool = shared_at_first(world, pool)
     world.of(SubnetPool).put(pool.id, pool)
     return pool
 
@@ -191,7 +194,7 @@ def _check_scope(world: World, caller: Caller, pool: SubnetPool) -> None:
     if pool.address_scope_id is None:
         return
     scope = world.of(AddressScope).get(pool.address_scope_id)
-    if scope is None or not (scope.shared or caller.may_touch(scope.project_id)):
+    if scope is None or not may_use(caller, scope):
         raise AddressScopeNotFound(f"Address scope {pool.address_scope_id} could not be found.")
     if scope.ip_version != pool.ip_version:
         raise IllegalSubnetPoolIpVersionAssociationToAddressScope(
@@ -211,7 +214,7 @@ def _overlapping(
     caller: Caller, other: SubnetPool, theirs: AddressRange
 ) -> AddressScopePrefixConflict:
     """Says whose prefix it is to who may see the pool: a shared scope has others' pools too."""
-    seen = other.shared or caller.may_touch(other.project_id)
+    seen = may_use(caller, other)
     whose = (
         f"subnet pool {other.id} has {to_cidr(theirs)}" if seen else "another project's has them"
     )

@@ -20,7 +20,7 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.each import each
-from netwright.server.networks import check_revision, owned, touched
+from netwright.server.networks import addressable, check_revision, touched
 from netwright.server.ports.addressing import SLAAC_MODES
 from netwright.server.prefixes import give_back, in_scope, pool_for, require_affinity, take
 from netwright.server.world import World
@@ -84,7 +84,7 @@ def delete(world: World, command: DeleteSubnet) -> tuple[()]:
 
 
 def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
-    network = owned(world, caller, draft.network_id)
+    network = addressable(world, caller, draft.network_id)
     pool = pool_for(world, caller, draft)
     require_affinity(network, world.subnets_of(network.id), draft.ip_version, pool)
     cidr = draft.cidr if pool is None else take(world, pool, draft)

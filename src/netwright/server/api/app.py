@@ -25,6 +25,7 @@ from netwright.server.api.v2.floatingips import FloatingIps
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.quotas import Quotas
+from netwright.server.api.v2.rbac_policies import RbacPolicies
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.routers import Routers
 from netwright.server.api.v2.security_group_rules import SecurityGroupRules
@@ -47,6 +48,7 @@ def application(edge: Edge) -> Application:
         SubnetPools(),
         Routers(),
         FloatingIps(),
+        RbacPolicies(),
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),

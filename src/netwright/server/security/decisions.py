@@ -19,6 +19,7 @@ from netwright.model.security_errors import (
     SecurityGroupInUse,
     SecurityGroupRuleExists,
 )
+from netwright.model.sharing import is_open_to
 from netwright.server.commands import Caller
 from netwright.server.networks import check_revision
 from netwright.server.security.commands import (
@@ -32,6 +33,7 @@ from netwright.server.security.commands import (
 )
 from netwright.server.security.members import groups_of
 from netwright.server.security.rules import ETHERTYPES, says
+from netwright.server.sharing.keeping import forget_shares
 from netwright.server.world import World
 
 DEFAULT = "default"
@@ -94,6 +96,7 @@ def delete(world: World, command: DeleteSecurityGroup) -> tuple[()]:
         if naming and other.id != group.id:
             _without(world, other, naming)
     _forget_rules(world, group.rules)
+    forget_shares(world, group)
     world.of(SecurityGroup).put(group.id, None)
     world.group_projects.put(group.id, None)
     if group.is_default:
@@ -255,7 +258,10 @@ def _require_unused(world: World, group_id: str) -> None:
 
 def _require_visible(world: World, caller: Caller, group_id: str) -> None:
     project_id = world.group_projects.get(group_id)
-    if project_id is None or not caller.may_touch(project_id):
+    shares = world.sharing.groups.get(group_id) or ()
+    if project_id is None or not (
+        caller.may_touch(project_id) or is_open_to(shares, caller.project_id)
+    ):
         raise _missing(group_id)
 
 

@@ -29,6 +29,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from netwright.ipam.addresses import Address, from_text, prefixes_of, to_key
 from netwright.model.errors import HTTPBadRequest, InvalidInput
 from netwright.model.labels import Operator, Requirement, Selector, parse_selector
+from netwright.model.resources import ShareAction
 from netwright.server.store import schema
 from netwright.server.store.tags import tag_condition
 
@@ -227,12 +228,6 @@ def _on_hosts(values: tuple[str, ...]) -> _Condition:
     return or_(wanted, port.c.host.is_(None)) if "" in values else wanted
 
 
-def _in_shared(values: tuple[str, ...]) -> _Condition:
-    """Subnets are as shared as their networks."""
-    wanted = condition(schema.network, "shared", values)
-    return schema.subnet.c.network_id.in_(select(schema.network.c.id).where(wanted))
-
-
 def _of_version(values: tuple[str, ...]) -> _Condition:
     """Networks with a subnet of one of these IP versions."""
     subnet = schema.subnet
@@ -256,14 +251,24 @@ def _prefix(values: tuple[str, ...]) -> _Condition:
     return condition(schema.security_group_rule, "shown_prefix", values)
 
 
+def _external(values: tuple[str, ...]) -> _Condition:
+    """The column says what is external to all; what is to some has policies that say so."""
+    if len({value.lower() in _TRUE for value in values}) > 1:
+        return true()
+    policy = schema.rbac_policy.c
+    some = select(policy.object_id).where(policy.action == ShareAction.AS_EXTERNAL)
+    external = or_(schema.network.c.external, schema.network.c.id.in_(some))
+    return external if values[0].lower() in _TRUE else ~external
+
+
 _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "fixed_ips"): _fixed_ips,
     ("network", "labels"): _labels,
     ("network", "ip_version"): _of_version,
+    ("network", "router:external"): _external,
     ("port", "security_groups"): _in_groups,
     ("security_group_rule", "revision_number"): _unchanged,
     ("security_group_rule", "remote_ip_prefix"): _prefix,
     ("port", "mac_address"): _mac_address,
     ("port", "binding:host_id"): _on_hosts,
-    ("subnet", "shared"): _in_shared,
 }

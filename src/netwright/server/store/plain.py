@@ -14,7 +14,8 @@ from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.model.routing import FloatingIp, Router
-from netwright.model.security import GroupRule, SecurityGroup
+from netwright.model.security import AddressGroup, GroupRule, SecurityGroup
+from netwright.model.sharing import RbacPolicy
 from netwright.server.needs import Needs
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN
@@ -26,6 +27,8 @@ TABLES: Mapping[type[Value], Table] = {
     OperationWork: schema.operation_work,
     SecurityGroup: schema.security_group,
     GroupRule: schema.security_group_rule,
+    AddressGroup: schema.address_group,
+    RbacPolicy: schema.rbac_policy,
     Quota: schema.quota,
     AddressScope: schema.address_scope,
     SubnetPool: schema.subnetpool,
@@ -70,6 +73,7 @@ async def write_plain(tx: Transaction, world: World) -> None:
 
 def row(table: Table, value: Value) -> tuple[Any, ...]:
     """A value's row in its type's table."""
-    *columns, body = statements.columns_of(table)
-    assert body == "body", f"{table.name}'s last column is its body"
-    return (*(getattr(value, column) for column in columns), _encode(value).decode())
+    return tuple(
+        _encode(value).decode() if column == "body" else getattr(value, column)
+        for column in statements.columns_of(table)
+    )

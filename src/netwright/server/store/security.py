@@ -1,6 +1,9 @@
 """Security groups in the store: what ports need of them, who is in them, and what watchers get."""
 
+import msgspec
+
 from netwright.db.transaction import Transaction
+from netwright.model.resources import Share
 from netwright.model.security import GroupRule, SecurityGroup
 from netwright.server.needs import Needs
 from netwright.server.security.decisions import in_group
@@ -8,6 +11,15 @@ from netwright.server.security.members import groups_of
 from netwright.server.store import schema
 from netwright.server.store.memory import Memory
 from netwright.server.world import World
+
+
+class _Shared(msgspec.Struct):
+    """Of a group, who may use it."""
+
+    shares: tuple[Share, ...] = ()
+
+
+_shared = msgspec.json.Decoder(_Shared).decode
 
 
 async def note_groups(tx: Transaction, needs: Needs) -> None:
@@ -64,6 +76,7 @@ async def _load_projects(tx: Transaction, world: World, needs: Needs, memory: Me
     """Whose the groups are that are named, and the projects' default ones: from memory, or read."""
     for group_id in needs.groups & memory.group_projects.keys():
         world.group_projects.load(group_id, memory.group_projects[group_id])
+        world.sharing.groups.load(group_id, memory.group_shares[group_id])
     for project_id in needs.default_groups & memory.default_groups.keys():
         _load_default(world, project_id, memory.default_groups[project_id])
     ids = needs.groups - memory.group_projects.keys()
@@ -71,13 +84,14 @@ async def _load_projects(tx: Transaction, world: World, needs: Needs, memory: Me
     if not (ids or projects):
         return
     rows = await tx.rows(
-        "SELECT id, project_id, is_default FROM security_group "
+        "SELECT id, project_id, is_default, body FROM security_group "
         "WHERE id = ANY($1) OR (is_default AND project_id = ANY($2))",
         list(ids),
         list(projects),
     )
-    for group_id, project_id, is_default in rows:
+    for group_id, project_id, is_default, body in rows:
         world.group_projects.load(group_id, project_id)
+        world.sharing.groups.load(group_id, _shared(body).shares)
         if is_default:
             _load_default(world, project_id, group_id)
     memory.learn_groups(world, ids, projects)

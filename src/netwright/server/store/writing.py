@@ -13,8 +13,9 @@ import msgspec
 from netwright.db import statements
 from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, to_key
-from netwright.model.resources import Network, Port, Subnet, Transition, VifType
+from netwright.model.resources import EVERYBODY, Network, Port, Subnet, Transition, VifType
 from netwright.model.segments import segment_key
+from netwright.model.sharing import is_external_to
 from netwright.model.states import Event, PortState
 from netwright.model.wire import Kind
 from netwright.server.plain import PLAIN_OF
@@ -337,11 +338,12 @@ async def _write_attachments(tx: Transaction, world: World) -> None:
 
 def network_row(network: Network) -> tuple[Any, ...]:
     segment = network.segment
+    is_external = is_external_to(network, EVERYBODY)  # to all; others are found by their policies
     return (
         network.id, network.project_id, network.name, network.description, segment.network_type,
         segment.physical_network, segment.segmentation_id, network.shared, network.admin_state_up,
         network.port_security_enabled, network.mtu, network.revision_number, network.created_at,
-        network.updated_at, segment_key(segment), _encode(network).decode(), network.external,
+        network.updated_at, segment_key(segment), _encode(network).decode(), is_external,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ announced without a test, which `test_aliases` refuses.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tests.unit.server.oracle.scene import Scene
+from tests.unit.server.oracle.scene import Scene, path_of
 
 Check = Callable[[Scene], Awaitable[None]]
 
@@ -326,6 +326,26 @@ async def _routes_one_by_one(scene: Scene) -> None:
     assert (await scene.member.put(f"{path}/remove_router_interface", interface)).status == 200
 
 
+def _shared_as(collection: str, object_type: str) -> Check:
+    async def check(scene: Scene) -> None:
+        made = await scene.one(collection, scene.member)
+        path = f"{path_of(collection)}/{made['id']}"
+        stranger = scene.client("stranger")
+        assert (await stranger.get(path)).status == 404
+        body = {"object_type": object_type, "object_id": made["id"], "target_tenant": "stranger"}
+        policy = await scene.one(
+            "rbac_policies", scene.member, {**body, "action": "access_as_shared"}
+        )
+        assert (await stranger.get(path)).status == 200
+        assert (await stranger.ask("DELETE", path)).status == 403
+        gone = await scene.member.ask("DELETE", f"/v2.0/rbac-policies/{policy['id']}")
+        assert gone.status == 204, gone
+        scene.forget(f"/v2.0/rbac-policies/{policy['id']}")
+        assert (await stranger.get(path)).status == 404
+
+    return check
+
+
 BEHAVIOURS: Mapping[str, Check] = {
     "aap-reject-multicast": _no_multicast_pairs,
     "agent": _agents,
@@ -347,6 +367,10 @@ BEHAVIOURS: Mapping[str, Check] = {
     "quota-check-limit-default": _quota_limits,
     "quota_details": _quota_details,
     "quotas": _quotas,
+    "rbac-address-scope": _shared_as("address_scopes", "address_scope"),
+    "rbac-policies": _shared_as("networks", "network"),
+    "rbac-security-groups": _shared_as("security_groups", "security_group"),
+    "rbac-subnetpool": _shared_as("subnetpools", "subnetpool"),
     "revision-if-match": _if_match,
     "sort-key-validation": _unknown_sort_keys,
     "sorting": _sorting,

@@ -115,7 +115,39 @@ def _standard(**attributes: Attribute) -> Mapping[str, Mapping[str, Attribute]]:
     }
 
 
+_RULED = {"is_filter": True, "is_sort_key": True, "enforce_policy": True}
+_POLICIES: Mapping[str, Mapping[str, Attribute]] = {
+    "rbac_policies": {
+        "id": _ID,
+        "object_type": _set_once(
+            validate={
+                "type:values": [
+                    *("network", "address_scope", "subnetpool", "security_group"),
+                    "address_group",
+                ]
+            },
+            **_RULED,
+        ),
+        "object_id": _set_once(validate={"type:uuid": None}, **_RULED),
+        "target_tenant": {
+            **_set_once(validate={"type:not_empty_string": 255}, **_RULED),
+            "allow_put": True,
+        },
+        "tenant_id": _PROJECT,
+        "action": _set_once(
+            validate={"type:values": ["access_as_shared", "access_as_external"]}, **_RULED
+        ),
+    },
+}
+
 _ALL = (
+    Alias(
+        "rbac-policies",
+        "RBAC Policies",
+        "Allows creation and modification of policies that control tenant access to resources.",
+        "2015-06-17T12:15:12-00:00",
+        attributes=_POLICIES,
+    ),
     Alias(
         "quotas",
         "Quota management support",

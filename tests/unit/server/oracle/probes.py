@@ -124,6 +124,12 @@ GOOD: Mapping[tuple[str, str], Good] = {
         {"port_id": "@pair"},
         {"port_id": "@pair"},
     ),
+    ("rbac_policies", "object_type"): Good(
+        "network", "address_scope", otherwise={"object_id": "@address_scopes"}
+    ),
+    ("rbac_policies", "object_id"): Good("@networks", "@other_network"),
+    ("rbac_policies", "target_tenant"): Good("one", "two"),
+    ("rbac_policies", "action"): Good("access_as_shared", "access_as_external"),
     ("routers", "routes"): Good([], []),
 }
 """Of what its validators do not say enough of."""

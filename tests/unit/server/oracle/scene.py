@@ -25,7 +25,10 @@ Body = dict[str, Any]
 
 def name_of(collection: str) -> str:
     """What one of a collection is called in bodies."""
-    irregular = {"policies": "policy", "network_ip_availabilities": "network_ip_availability"}
+    irregular = {
+        "rbac_policies": "rbac_policy",
+        "network_ip_availabilities": "network_ip_availability",
+    }
     return irregular.get(collection, collection[:-1])
 
 
@@ -139,6 +142,13 @@ class Scene:
             self._created.append(f"{path}/{answer.json[name]['id']}")
         return answer
 
+    def client(self, project: str) -> Client:
+        return client_of(self._core, project)
+
+    def forget(self, path: str) -> None:
+        """What was made there is gone."""
+        self._created.remove(path)
+
     async def clear(self) -> None:
         """Delete what was made since."""
         while self._created:
@@ -202,8 +212,15 @@ async def _floating(scene: Scene) -> Body:
     return {"floating_network_id": scene.made["outer"]}
 
 
+async def _policy(scene: Scene) -> Body:
+    network = (await scene.one("networks", scene.member))["id"]
+    shared = {"object_type": "network", "object_id": network, "action": "access_as_shared"}
+    return {**shared, "target_tenant": "friend"}
+
+
 MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "floatingips": _floating,
+    "rbac_policies": _policy,
     "networks": _network,
     "subnets": _subnet,
     "ports": _port,

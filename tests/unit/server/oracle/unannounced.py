@@ -16,12 +16,8 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("floating-ip-port-forwarding-detail", "floating-ip-port-forwarding-port-ranges"),
         "expose-port-forwarding-in-fip",
     ),
-    (_PLANNED, "sharing with single projects; today a network, pool or scope is shared with all"): (
-        *("rbac-address-group", "rbac-address-scope", "rbac-security-groups", "rbac-subnetpool"),
-        "security-groups-shared-filtering",
-    ),
     (_PLANNED, "groups of addresses, which rules may name"): (
-        *("address-group", "security-groups-remote-address-group"),
+        *("address-group", "security-groups-remote-address-group", "rbac-address-group"),
     ),
     (_PLANNED, "VLANs within a port, with their flows on br-int"): ("trunk", "trunk-details"),
     (_PLANNED, "bandwidth limits, DSCP marks; minimum bandwidth is stored"): (

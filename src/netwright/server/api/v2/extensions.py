@@ -184,6 +184,26 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Expose functions for quotas management per project",
         "2012-07-29T10:00:00-00:00",
     ),
+    "rbac-address-scope": (
+        "Add address_scope type to RBAC",
+        "Add address_scope type to RBAC",
+        "2020-02-12T00:00:00-00:00",
+    ),
+    "rbac-policies": (
+        "RBAC Policies",
+        ("Allows creation and modification of policies that control tenant access to resources."),
+        "2015-06-17T12:15:12-00:00",
+    ),
+    "rbac-security-groups": (
+        "Add security_group type to network RBAC",
+        "Add security_group type to network RBAC",
+        "2019-02-14T00:00:00-00:00",
+    ),
+    "rbac-subnetpool": (
+        "Add subnetpool type to RBAC",
+        "Add subnetpool type to RBAC",
+        "2020-02-05T00:00:00-00:00",
+    ),
     "revision-if-match": (
         "If-Match constraints based on revision_number",
         "Extension indicating that If-Match based on revision_number is supported.",
@@ -214,6 +234,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Normalized CIDR field for security group rules",
         "Add new field with normalized remote_ip_prefix cidr in SG rule",
         "2020-07-28T10:00:00-00:00",
+    ),
+    "security-groups-shared-filtering": (
+        "Security group filtering on the shared field",
+        "Support filtering security groups on the shared field",
+        "2021-10-05T09:00:00-00:00",
     ),
     "sort-key-validation": (
         "Sort keys validation",

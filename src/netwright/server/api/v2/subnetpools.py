@@ -11,6 +11,7 @@ from netwright.ipam.addresses import cidr_range, is_ipv4
 from netwright.model.addressing import SubnetPool
 from netwright.model.addressing_errors import EmptySubnetPoolPrefixList, SubnetPoolNotFound
 from netwright.model.resources import Network
+from netwright.model.sharing import is_shared_with
 from netwright.server.addressing_commands import (
     CreateSubnetPools,
     DeleteSubnetPool,
@@ -33,6 +34,7 @@ from netwright.server.api.v2.values import (
     project_of,
 )
 from netwright.server.commands import Caller, Command
+from netwright.server.sharing.keeping import may_use
 from netwright.server.subnet_pools import compacted_one_version
 
 _IPV4_IN_IPV6 = cidr_range("0.0.0.0/0")  # on the one line of all addresses: ::ffff:0:0/96
@@ -176,9 +178,9 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
         return DeleteSubnetPool(caller=caller, id=id_, if_match=if_match)
 
     def may_see(self, caller: Caller, value: SubnetPool, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
-        return value.shared or caller.may_touch(value.project_id)
+        return may_use(caller, value)
 
-    def view(self, caller: Caller, value: SubnetPool) -> SubnetPoolView:  # noqa: ARG002 - all see the same
+    def view(self, caller: Caller, value: SubnetPool) -> SubnetPoolView:
         return SubnetPoolView(
             id=value.id,
             name=value.name,
@@ -193,7 +195,7 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
             default_quota=value.default_quota,
             address_scope_id=value.address_scope_id,
             is_default=value.is_default,
-            shared=value.shared,
+            shared=is_shared_with(value, caller.project_id),
             tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import BadRequest, SubnetNotFound
 from netwright.model.resources import HostRoute, Network, Pool, Subnet
+from netwright.model.sharing import is_shared_with
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
@@ -215,7 +216,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
         if caller.may_touch(value.project_id):
             return True
         network = networks.get(value.network_id)
-        return network is not None and network.shared
+        return network is not None and is_shared_with(network, caller.project_id)
 
     def networks_to_see(self, caller: Caller, values: Iterable[Subnet]) -> Iterable[str]:
         return (one.network_id for one in values if not caller.may_touch(one.project_id))

@@ -1,0 +1,154 @@
+"""What is shared with whom, address groups, and default rules of security groups."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+reads_from = "0013"
+branch_labels = None
+depends_on = None
+
+_IDS = UUID("0b1a7c52-5f0e-5d0c-8a5e-2f6c3e9d4b10")
+"""Of the policies that `shared` and `router:external` stood for: `model.sharing` names them so."""
+
+_Columns = Sequence[tuple[str, Any, bool]]
+_RULE: _Columns = (
+    ("id", sa.String, False),
+    ("security_group_id", sa.String, False),
+    ("project_id", sa.String, False),
+    ("direction", sa.String, False),
+    ("ethertype", sa.String, False),
+    ("protocol", sa.String, True),
+    ("port_range_min", sa.Integer, True),
+    ("port_range_max", sa.Integer, True),
+    ("shown_prefix", sa.String, True),
+    ("normalized_cidr", sa.String, True),
+    ("remote_group_id", sa.String, True),
+    ("description", sa.String, False),
+    ("created_at", sa.Float, False),
+    ("body", sa.Text, False),
+)
+_POLICY: _Columns = (
+    ("id", sa.String, False),
+    ("project_id", sa.String, False),
+    ("object_type", sa.String, False),
+    ("object_id", sa.String, False),
+    ("action", sa.String, False),
+    ("target_tenant", sa.String, False),
+    ("body", sa.Text, False),
+)
+_ADDRESS_GROUP: _Columns = (
+    ("id", sa.String, False),
+    ("project_id", sa.String, False),
+    ("name", sa.String, False),
+    ("description", sa.String, False),
+    ("revision_number", sa.Integer, False),
+    ("created_at", sa.Float, False),
+    ("updated_at", sa.Float, False),
+    ("body", sa.Text, False),
+)
+_DEFAULT_RULE: _Columns = (
+    ("id", sa.String, False),
+    ("direction", sa.String, False),
+    ("ethertype", sa.String, False),
+    ("protocol", sa.String, True),
+    ("port_range_min", sa.Integer, True),
+    ("port_range_max", sa.Integer, True),
+    ("shown_prefix", sa.String, True),
+    ("remote_group_id", sa.String, True),
+    ("remote_address_group_id", sa.String, True),
+    ("used_in_default_sg", sa.Boolean, False),
+    ("used_in_non_default_sg", sa.Boolean, False),
+    ("description", sa.String, False),
+    ("body", sa.Text, False),
+)
+_RULE_INDEXES = (
+    ("security_group_rule_group", "security_group_id"),
+    ("security_group_rule_project", "project_id"),
+)
+_OBJECTS = (
+    ("network", "network", "shared", "access_as_shared"),
+    ("network", "network", "external", "access_as_external"),
+    ("address_scope", "address_scope", "shared", "access_as_shared"),
+    ("subnetpool", "subnetpool", "shared", "access_as_shared"),
+)
+"""Table, object type, flag, action."""
+
+
+def upgrade() -> None:
+    _create("rbac_policy", _POLICY)
+    op.create_index("rbac_policy_project", "rbac_policy", ["project_id"])
+    op.create_index("rbac_policy_object", "rbac_policy", ["object_id"])
+    columns = ["action", "target_tenant", "object_type", "object_id"]
+    op.create_index("rbac_policy_action", "rbac_policy", columns)
+    _create("address_group", _ADDRESS_GROUP)
+    op.create_index("address_group_name", "address_group", ["name"])
+    op.create_index("address_group_project", "address_group", ["project_id"])
+    _create("default_security_group_rule", _DEFAULT_RULE)
+    if op.get_bind().dialect.name == "sqlite":
+        _make_rules_anew()
+    else:
+        op.add_column("security_group_rule", sa.Column("remote_address_group_id", sa.String()))
+    _index_given("security_group_rule_address_group", "remote_address_group_id")
+    _write_policies()
+
+
+def downgrade() -> None:
+    op.drop_index("security_group_rule_address_group", "security_group_rule")
+    op.drop_column("security_group_rule", "remote_address_group_id")
+    for table in ("default_security_group_rule", "address_group", "rbac_policy"):
+        op.drop_table(table)
+
+
+def _create(name: str, columns: _Columns, *more: sa.Column[Any]) -> None:
+    made = [sa.Column(column, type_(), nullable=null) for column, type_, null in columns]
+    key = sa.PrimaryKeyConstraint("id")
+    op.create_table(name, *made, *more, key, sqlite_with_rowid=False)
+
+
+def _index_given(name: str, column: str) -> None:
+    given = sa.text(f"{column} IS NOT NULL")
+    op.create_index(
+        name, "security_group_rule", [column], sqlite_where=given, postgresql_where=given
+    )
+
+
+def _make_rules_anew() -> None:
+    """SQLite would write an added column after the table's key, where a new file has it before."""
+    op.rename_table("security_group_rule", "rule_before")
+    for name in (*(name for name, _ in _RULE_INDEXES), "security_group_rule_remote"):
+        op.drop_index(name, "rule_before")
+    _create("security_group_rule", _RULE, sa.Column("remote_address_group_id", sa.String()))
+    op.execute("INSERT INTO security_group_rule SELECT *, NULL FROM rule_before")
+    op.drop_table("rule_before")
+    for name, column in _RULE_INDEXES:
+        op.create_index(name, "security_group_rule", [column])
+    _index_given("security_group_rule_remote", "remote_group_id")
+
+
+def _write_policies() -> None:
+    """A policy for everybody of each resource that is shared or external so."""
+    database = op.get_bind()
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name, _, _ in _POLICY]
+    policies = sa.table("rbac_policy", *columns)
+    for table, object_type, flag, action in _OBJECTS:
+        kept = sa.table(
+            table, sa.column("id"), sa.column("project_id"), sa.column(flag, sa.Boolean)
+        )
+        shared = sa.select(kept.c.id, kept.c.project_id).where(kept.c[flag])
+        for id_, project_id in database.execute(shared).all():
+            policy = {
+                "id": str(uuid5(_IDS, f"{id_}/{action}/0")),
+                "project_id": project_id,
+                "object_type": object_type,
+                "object_id": id_,
+                "action": action,
+                "target_tenant": "*",
+            }
+            database.execute(policies.insert().values(**policy, body=json.dumps(policy)))
