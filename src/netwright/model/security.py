@@ -23,7 +23,8 @@ class SecurityGroupRule(Value, frozen=True, kw_only=True):
     `ethertype` is `IPv4` or `IPv6`. `protocol` is a name of IANA's registry, or a number as text.
     The ports are TCP's, UDP's, UDP-Lite's, SCTP's or DCCP's, both ends included; for ICMP they are
     type and code. `remote_ip_prefix` has no host bits; `prefix_as_given` is what the caller wrote,
-    where that is another text.
+    where that is another text. `remote_group_id` is of a security group or, if
+    `remote_is_addresses`, of an address group: who filters need not tell one from the other.
     """
 
     id: str
@@ -35,7 +36,7 @@ class SecurityGroupRule(Value, frozen=True, kw_only=True):
     remote_ip_prefix: str | None = None
     prefix_as_given: str | None = None
     remote_group_id: str | None = None
-    remote_address_group_id: str | None = None
+    remote_is_addresses: bool = False
     description: str = ""
     created_at: float = 0.0
 
@@ -95,7 +96,8 @@ class AddressGroup(Value, frozen=True, kw_only=True):
 class GroupMember(Value, frozen=True, kw_only=True):
     """A port as a member of a group, as long as it has a binding.
 
-    `addresses` are addresses and CIDRs: its fixed IPs, and those of its allowed address pairs.
+    `addresses` are addresses and CIDRs: its fixed IPs, and those of its allowed address pairs. An
+    address group is told of as one member of itself, with all its addresses.
     """
 
     group_id: str

@@ -105,13 +105,17 @@ from netwright.server.routing_commands import (
     UpdateFloatingIp,
     UpdateRouter,
 )
+from netwright.server.security import address_groups
 from netwright.server.security import decisions as security
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
+    CreateAddressGroups,
     CreateSecurityGroups,
+    DeleteAddressGroup,
     DeleteSecurityGroup,
     EnsureDefaultGroup,
     RemoveSecurityGroupRule,
+    UpdateAddressGroup,
     UpdateSecurityGroup,
 )
 from netwright.server.sharing import decisions as sharing
@@ -392,6 +396,9 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     DeleteSecurityGroup: security.delete,
     AddSecurityGroupRules: security.add_rules,
     RemoveSecurityGroupRule: security.remove_rule,
+    CreateAddressGroups: address_groups.create,
+    UpdateAddressGroup: address_groups.update,
+    DeleteAddressGroup: address_groups.delete,
     ChangeTags: tags.change,
     SetQuota: quotas.set_limits,
     ResetQuota: quotas.reset,

@@ -66,8 +66,8 @@ class Needs:
 
     `groups` are security groups that ports or rules name, `default_groups` projects whose default
     one may be wanted; `used_groups` those whose ports are counted, `deleted_groups` those that
-    rules may name. `projects` are those that get something, and all whose resources are loaded if
-    something `deletes`; `quotas` those whose limits are set.
+    rules may name, address groups among them. `projects` are those that get something, and all
+    whose resources are loaded if something `deletes`; `quotas` those whose limits are set.
 
     Of subnet pools: `default_versions` are IP versions whose default pool is asked for,
     `whole_scopes` scopes all of whose pools are, as are those of `changed_pools`. `grown_pools` get

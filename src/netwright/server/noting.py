@@ -81,10 +81,13 @@ from netwright.server.routing_commands import (
 from netwright.server.security import needing as security
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
+    CreateAddressGroups,
     CreateSecurityGroups,
+    DeleteAddressGroup,
     DeleteSecurityGroup,
     EnsureDefaultGroup,
     RemoveSecurityGroupRule,
+    UpdateAddressGroup,
     UpdateSecurityGroup,
 )
 from netwright.server.sharing import needing as sharing
@@ -359,6 +362,9 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     DeleteSecurityGroup: security.delete_group,
     AddSecurityGroupRules: security.add_rules,
     RemoveSecurityGroupRule: security.remove_rule,
+    CreateAddressGroups: security.create_address_groups,
+    UpdateAddressGroup: security.update_address_group,
+    DeleteAddressGroup: security.delete_address_group,
     ChangeTags: _change_tags,
     SetQuota: _quota,
     ResetQuota: _quota,

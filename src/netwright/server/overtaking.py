@@ -43,7 +43,6 @@ class _Aged(msgspec.Struct):
 
 class _Remote(msgspec.Struct):
     remote_group_id: str | None = None
-    remote_address_group_id: str | None = None
 
 
 class _Group(msgspec.Struct):

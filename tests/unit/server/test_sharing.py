@@ -195,8 +195,8 @@ async def test_wrong_policies_are_refused(scene: Scene) -> None:
     assert said(await scene.share(network, action="access_as_friend")) == (400, "InvalidInput")
     assert said(await scene.share(network, type_="qos_policy")) == (400, "InvalidInput")
     scope = await scene.made(scene.owner, "address-scopes", ip_version=4)
-    external = {"type_": "address_scope", "action": "access_as_external"}
-    assert said(await scene.share(scope, **external)) == (400, "InvalidInput")
+    external = await scene.share(scope, type_="address_scope", action="access_as_external")
+    assert said(external) == (400, "InvalidInput")
     assert (await scene.share(network)).status == 201
     assert said(await scene.share(network)) == (409, "DuplicateRbacPolicy")
     path = f"/v2.0/rbac-policies/{new_id()}"

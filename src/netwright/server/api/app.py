@@ -19,6 +19,7 @@ from netwright.server.api.v1 import (
 )
 from netwright.server.api.v1 import ports as native_ports
 from netwright.server.api.v2 import agents, extensions, ip_availability, port_bindings
+from netwright.server.api.v2.address_groups import AddressGroups
 from netwright.server.api.v2.address_scopes import AddressScopes
 from netwright.server.api.v2.bulk import Bulk
 from netwright.server.api.v2.floatingips import FloatingIps
@@ -49,6 +50,7 @@ def application(edge: Edge) -> Application:
         Routers(),
         FloatingIps(),
         RbacPolicies(),
+        AddressGroups(),
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),

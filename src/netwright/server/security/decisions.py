@@ -22,6 +22,7 @@ from netwright.model.security_errors import (
 from netwright.model.sharing import is_open_to
 from netwright.server.commands import Caller
 from netwright.server.networks import check_revision
+from netwright.server.security.address_groups import require_usable
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
     CreateSecurityGroups,
@@ -110,7 +111,9 @@ def add_rules(world: World, command: AddSecurityGroupRules) -> tuple[GroupRule, 
         raise _missing(group.id)
     _check_twins(group, command.rules)
     for rule in command.rules:
-        if rule.remote_group_id is not None:
+        if rule.remote_group_id is not None and rule.remote_is_addresses:
+            require_usable(world, command.caller, rule.remote_group_id)
+        elif rule.remote_group_id is not None:
             _require_visible(world, command.caller, rule.remote_group_id)
     rules = tuple(replace(rule, created_at=world.now) for rule in command.rules)
     group = _put(world, replace(group, rules=(*group.rules, *rules)))

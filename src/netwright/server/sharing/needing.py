@@ -40,3 +40,5 @@ def need_users(needs: Needs, type_: ObjectType, id_: str) -> None:
         needs.whole_scopes.add(id_)
     elif type_ is ObjectType.SECURITY_GROUP:
         needs.used_groups.add(id_)
+    elif type_ is ObjectType.ADDRESS_GROUP:
+        needs.deleted_groups.add(id_)  # as if it went: no rule may come to name it meanwhile

@@ -58,7 +58,7 @@ def _members(world: World, group_id: str) -> Iterator[Any]:
 
 def _groups(world: World, address_group_id: str) -> Iterator[Any]:
     for group in world.of(SecurityGroup).values():
-        if any(rule.remote_address_group_id == address_group_id for rule in group.rules):
+        if any(rule.remote_group_id == address_group_id for rule in group.rules):
             yield group
 
 

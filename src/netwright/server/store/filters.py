@@ -246,6 +246,23 @@ def _unchanged(values: tuple[str, ...]) -> _Condition:
     return true() if "0" in values else false()
 
 
+def _of_group(values: tuple[str, ...]) -> _Condition:
+    """What names an address group names no security group."""
+    remote = schema.security_group_rule.c.remote_group_id
+    wanted = one_of(remote, [value for value in values if value])
+    if "" not in values:
+        return wanted
+    return or_(wanted, remote.is_(None), remote.in_(select(schema.address_group.c.id)))
+
+
+def _of_addresses(values: tuple[str, ...]) -> _Condition:
+    remote = schema.security_group_rule.c.remote_group_id
+    wanted = one_of(remote, [value for value in values if value])
+    if "" not in values:
+        return wanted
+    return or_(wanted, remote.is_(None), ~remote.in_(select(schema.address_group.c.id)))
+
+
 def _prefix(values: tuple[str, ...]) -> _Condition:
     """The prefix as it was given; `normalized_cidr` is the one without host bits."""
     return condition(schema.security_group_rule, "shown_prefix", values)
@@ -269,6 +286,8 @@ _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "security_groups"): _in_groups,
     ("security_group_rule", "revision_number"): _unchanged,
     ("security_group_rule", "remote_ip_prefix"): _prefix,
+    ("security_group_rule", "remote_group_id"): _of_group,
+    ("security_group_rule", "remote_address_group_id"): _of_addresses,
     ("port", "mac_address"): _mac_address,
     ("port", "binding:host_id"): _on_hosts,
 }

@@ -299,6 +299,7 @@ _CONSTANT = frozenset({("network", "status"), ("router", "status")})
 _SORT_COLUMNS = {
     "tenant_id": "project_id",
     "remote_ip_prefix": "shown_prefix",
+    "remote_address_group_id": "remote_group_id",
     "status": "state",
     "provider:network_type": "network_type",
     "provider:physical_network": "physical_network",

@@ -73,7 +73,6 @@ async def write_plain(tx: Transaction, world: World) -> None:
 
 def row(table: Table, value: Value) -> tuple[Any, ...]:
     """A value's row in its type's table."""
-    return tuple(
-        _encode(value).decode() if column == "body" else getattr(value, column)
-        for column in statements.columns_of(table)
-    )
+    *columns, body = statements.columns_of(table)
+    assert body == "body", f"{table.name}'s last column is its body"
+    return (*(getattr(value, column) for column in columns), _encode(value).decode())

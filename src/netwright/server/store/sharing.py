@@ -28,11 +28,8 @@ _USERS: dict[tuple[ObjectType, ShareAction], str] = {
         "SELECT DISTINCT p.project_id FROM membership AS m JOIN port AS p ON p.id = m.port_id "
         "WHERE m.group_id = $1"
     ),
-    (ObjectType.ADDRESS_GROUP, ShareAction.AS_SHARED): (
-        "SELECT DISTINCT project_id FROM security_group_rule WHERE remote_address_group_id = $1"
-    ),
 }
-"""Of address scopes all pools are loaded."""
+"""Of address scopes all pools are loaded, of address groups all groups with rules that name it."""
 
 
 async def note_shared(tx: Transaction, needs: Needs) -> None:

@@ -14,6 +14,7 @@ from netwright.db import statements
 from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, to_key
 from netwright.model.resources import EVERYBODY, Network, Port, Subnet, Transition, VifType
+from netwright.model.security import AddressGroup
 from netwright.model.segments import segment_key
 from netwright.model.sharing import is_external_to
 from netwright.model.states import Event, PortState
@@ -85,6 +86,9 @@ def _drafts(world: World) -> Iterator[Draft]:
     for kind, type_ in PLAIN_OF.items():
         for resource_id, _, value in world.of(type_).changed():
             yield kind, resource_id, _NOBODY, _NOBODY, _body(value)
+    for group_id, before_group, group in world.of(AddressGroup).changed():
+        for subject, member in members.address_changes(group_id, before_group, group):
+            yield Kind.GROUP_MEMBER, subject, _NOBODY, _NOBODY, _body(member)
     for network_id, _, network in world.networks.changed():
         hosts = _hosts_of_network(world, network_id, is_gone=network is None)
         yield Kind.NETWORK, network_id, hosts, _NOBODY, _body(network)

@@ -33,6 +33,7 @@ MAKE: Mapping[str, Callable[[Ids], dict[str, Any]]] = {
     "ports": lambda ids: {"network_id": ids["networks"]},
     "routers": lambda _: {},
     "floatingips": lambda ids: {"floating_network_id": ids["outside"]},
+    "address-groups": lambda ids: {"addresses": [ids["prefix"]]},
     "rbac-policies": lambda ids: {
         "object_type": "network",
         "object_id": ids["networks"],

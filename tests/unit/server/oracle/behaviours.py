@@ -367,6 +367,7 @@ BEHAVIOURS: Mapping[str, Check] = {
     "quota-check-limit-default": _quota_limits,
     "quota_details": _quota_details,
     "quotas": _quotas,
+    "rbac-address-group": _shared_as("address_groups", "address_group"),
     "rbac-address-scope": _shared_as("address_scopes", "address_scope"),
     "rbac-policies": _shared_as("networks", "network"),
     "rbac-security-groups": _shared_as("security_groups", "security_group"),

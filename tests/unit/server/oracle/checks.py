@@ -54,6 +54,9 @@ def cases() -> Iterator[Case]:
             yield Case(collection, attribute, alias, says)
 
 
+PROJECT = frozenset({"tenant_id", "project_id"})
+"""Left out, it is the caller's; given, it is the caller's, but for administrators."""
+
 Found = AsyncIterator[tuple[str, str | None]]
 """A check's name, and what was wrong, if anything was."""
 
@@ -99,7 +102,7 @@ async def _alone(scene: Scene, case: Case, path: str) -> Any:
 async def _default(scene: Scene, case: Case) -> Found:
     if case.collection in READ_ONLY or not case.flag("allow_post"):
         return
-    if case.attribute == "tenant_id":
+    if case.attribute in PROJECT:
         return
     body = await scene.body(case.collection)
     if "default" not in case.says:
@@ -248,7 +251,7 @@ async def _ruled(scene: Scene, case: Case) -> Found:
         sees = case.attribute in shown[name_of(case.collection)]
         wanted = not rule.is_seen_by_admins_only
         yield "member sees it", None if sees is wanted else f"a member sees it: {sees}"
-    if good is None or case.attribute == "tenant_id":
+    if good is None or case.attribute in PROJECT:
         return
     if case.flag("allow_post"):
         allowed = rule.create != "admin"

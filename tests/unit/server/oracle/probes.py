@@ -124,6 +124,8 @@ GOOD: Mapping[tuple[str, str], Good] = {
         {"port_id": "@pair"},
         {"port_id": "@pair"},
     ),
+    ("address_groups", "addresses"): Good(["10.1.0.0/16"], ["10.1.0.0/16", "2001:db8::/32"]),
+    ("security_group_rules", "remote_address_group_id"): Good("@address_groups", "@address_groups"),
     ("rbac_policies", "object_type"): Good(
         "network", "address_scope", otherwise={"object_id": "@address_scopes"}
     ),
@@ -166,7 +168,7 @@ def good_of(collection: str, attribute: str, says: Attribute) -> Good | None:
     """What the attribute takes; None: nobody said."""
     if (collection, attribute) in GOOD:
         return GOOD[collection, attribute]
-    if attribute == "tenant_id":
+    if attribute in {"tenant_id", "project_id"}:
         return Good("member", "member")
     if says.get("convert_to") is converters.convert_to_boolean:
         return Good(first=True, second=False)

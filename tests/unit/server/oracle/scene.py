@@ -85,7 +85,7 @@ class Scene:
 
     async def build(self) -> None:
         """One of what others are made of: the member's own, and a network that is shared."""
-        for collection in ("networks", "security_groups", "address_scopes"):
+        for collection in ("networks", "security_groups", "address_scopes", "address_groups"):
             self.made[collection] = (await self.one(collection, self.member))["id"]
         self.made["other_network"] = (await self.one("networks", self.member))["id"]
         subnet = await self.one("subnets", self.member, {"network_id": self.made["networks"]})
@@ -221,6 +221,7 @@ async def _policy(scene: Scene) -> Body:
 MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "floatingips": _floating,
     "rbac_policies": _policy,
+    "address_groups": _network,
     "networks": _network,
     "subnets": _subnet,
     "ports": _port,

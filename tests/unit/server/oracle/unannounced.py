@@ -16,9 +16,6 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("floating-ip-port-forwarding-detail", "floating-ip-port-forwarding-port-ranges"),
         "expose-port-forwarding-in-fip",
     ),
-    (_PLANNED, "groups of addresses, which rules may name"): (
-        *("address-group", "security-groups-remote-address-group", "rbac-address-group"),
-    ),
     (_PLANNED, "VLANs within a port, with their flows on br-int"): ("trunk", "trunk-details"),
     (_PLANNED, "bandwidth limits, DSCP marks; minimum bandwidth is stored"): (
         *("qos", "qos-bw-limit-direction", "qos-bw-minimum-ingress", "qos-default"),

@@ -13,6 +13,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Reject multicast addresses in Allowed Address Pairs",
         "2026-04-01T00:00:00-00:00",
     ),
+    "address-group": (
+        "Address group",
+        "Support address group",
+        "2020-07-15T10:00:00-00:00",
+    ),
     "address-scope": (
         "Address scope",
         "Address scopes extension.",
@@ -184,6 +189,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Expose functions for quotas management per project",
         "2012-07-29T10:00:00-00:00",
     ),
+    "rbac-address-group": (
+        "Add address_group type to RBAC",
+        "Add address_group type to network RBAC",
+        "2021-01-20T00:00:00-00:00",
+    ),
     "rbac-address-scope": (
         "Add address_scope type to RBAC",
         "Add address_scope type to RBAC",
@@ -234,6 +244,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Normalized CIDR field for security group rules",
         "Add new field with normalized remote_ip_prefix cidr in SG rule",
         "2020-07-28T10:00:00-00:00",
+    ),
+    "security-groups-remote-address-group": (
+        "Remote address group id field for security group rules",
+        "Add new field of remote address group id in SG rules",
+        "2020-08-25T10:00:00-00:00",
     ),
     "security-groups-shared-filtering": (
         "Security group filtering on the shared field",

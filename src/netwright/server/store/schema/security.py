@@ -39,15 +39,13 @@ security_group_rule = Table(
     Column("port_range_max", Integer),
     Column("shown_prefix", String),
     Column("normalized_cidr", String),
-    Column("remote_group_id", String),
+    Column("remote_group_id", String),  # of a security group, or of an address group
     Column("description", String, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("body", Text, nullable=False),
-    Column("remote_address_group_id", String),  # after `body`: added
     Index("security_group_rule_group", "security_group_id"),
     Index("security_group_rule_project", "project_id"),
     given("security_group_rule_remote", "remote_group_id"),
-    given("security_group_rule_address_group", "remote_address_group_id"),
     sqlite_with_rowid=False,
 )
 

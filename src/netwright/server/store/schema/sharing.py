@@ -49,7 +49,6 @@ default_security_group_rule = Table(
     Column("port_range_max", Integer),
     Column("shown_prefix", String),
     Column("remote_group_id", String),
-    Column("remote_address_group_id", String),
     Column("used_in_default_sg", Boolean, nullable=False),
     Column("used_in_non_default_sg", Boolean, nullable=False),
     Column("description", String, nullable=False),

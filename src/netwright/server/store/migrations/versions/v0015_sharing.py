@@ -18,22 +18,6 @@ _IDS = UUID("0b1a7c52-5f0e-5d0c-8a5e-2f6c3e9d4b10")
 """Of the policies that `shared` and `router:external` stood for: `model.sharing` names them so."""
 
 _Columns = Sequence[tuple[str, Any, bool]]
-_RULE: _Columns = (
-    ("id", sa.String, False),
-    ("security_group_id", sa.String, False),
-    ("project_id", sa.String, False),
-    ("direction", sa.String, False),
-    ("ethertype", sa.String, False),
-    ("protocol", sa.String, True),
-    ("port_range_min", sa.Integer, True),
-    ("port_range_max", sa.Integer, True),
-    ("shown_prefix", sa.String, True),
-    ("normalized_cidr", sa.String, True),
-    ("remote_group_id", sa.String, True),
-    ("description", sa.String, False),
-    ("created_at", sa.Float, False),
-    ("body", sa.Text, False),
-)
 _POLICY: _Columns = (
     ("id", sa.String, False),
     ("project_id", sa.String, False),
@@ -62,15 +46,10 @@ _DEFAULT_RULE: _Columns = (
     ("port_range_max", sa.Integer, True),
     ("shown_prefix", sa.String, True),
     ("remote_group_id", sa.String, True),
-    ("remote_address_group_id", sa.String, True),
     ("used_in_default_sg", sa.Boolean, False),
     ("used_in_non_default_sg", sa.Boolean, False),
     ("description", sa.String, False),
     ("body", sa.Text, False),
-)
-_RULE_INDEXES = (
-    ("security_group_rule_group", "security_group_id"),
-    ("security_group_rule_project", "project_id"),
 )
 _OBJECTS = (
     ("network", "network", "shared", "access_as_shared"),
@@ -91,45 +70,18 @@ def upgrade() -> None:
     op.create_index("address_group_name", "address_group", ["name"])
     op.create_index("address_group_project", "address_group", ["project_id"])
     _create("default_security_group_rule", _DEFAULT_RULE)
-    if op.get_bind().dialect.name == "sqlite":
-        _make_rules_anew()
-    else:
-        op.add_column("security_group_rule", sa.Column("remote_address_group_id", sa.String()))
-    _index_given("security_group_rule_address_group", "remote_address_group_id")
     _write_policies()
 
 
 def downgrade() -> None:
-    op.drop_index("security_group_rule_address_group", "security_group_rule")
-    op.drop_column("security_group_rule", "remote_address_group_id")
     for table in ("default_security_group_rule", "address_group", "rbac_policy"):
         op.drop_table(table)
 
 
-def _create(name: str, columns: _Columns, *more: sa.Column[Any]) -> None:
+def _create(name: str, columns: _Columns) -> None:
     made = [sa.Column(column, type_(), nullable=null) for column, type_, null in columns]
     key = sa.PrimaryKeyConstraint("id")
-    op.create_table(name, *made, *more, key, sqlite_with_rowid=False)
-
-
-def _index_given(name: str, column: str) -> None:
-    given = sa.text(f"{column} IS NOT NULL")
-    op.create_index(
-        name, "security_group_rule", [column], sqlite_where=given, postgresql_where=given
-    )
-
-
-def _make_rules_anew() -> None:
-    """SQLite would write an added column after the table's key, where a new file has it before."""
-    op.rename_table("security_group_rule", "rule_before")
-    for name in (*(name for name, _ in _RULE_INDEXES), "security_group_rule_remote"):
-        op.drop_index(name, "rule_before")
-    _create("security_group_rule", _RULE, sa.Column("remote_address_group_id", sa.String()))
-    op.execute("INSERT INTO security_group_rule SELECT *, NULL FROM rule_before")
-    op.drop_table("rule_before")
-    for name, column in _RULE_INDEXES:
-        op.create_index(name, "security_group_rule", [column])
-    _index_given("security_group_rule_remote", "remote_group_id")
+    op.create_table(name, *made, key, sqlite_with_rowid=False)
 
 
 def _write_policies() -> None:
