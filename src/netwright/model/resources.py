@@ -119,7 +119,10 @@ class HostRoute(Value, frozen=True, kw_only=True):
 
 
 class Subnet(Value, frozen=True, kw_only=True):
-    """`subnetpool_id` is the pool that its prefix is of, and goes back to; None: of no pool."""
+    """`subnetpool_id` is the pool that its prefix is of, and goes back to; None: of no pool.
+
+    `service_types` are the owners of ports that may have addresses of it by themselves; (): all.
+    """
 
     id: str
     network_id: str
@@ -137,6 +140,7 @@ class Subnet(Value, frozen=True, kw_only=True):
     ipv6_address_mode: str | None = None
     ipv6_ra_mode: str | None = None
     subnetpool_id: str | None = None
+    service_types: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: float
     updated_at: float

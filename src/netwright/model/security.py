@@ -57,6 +57,17 @@ class GroupRule(SecurityGroupRule, frozen=True, kw_only=True):
         return self.remote_ip_prefix
 
 
+PARENT = "PARENT"
+"""The remote group of a default rule that is, of each group, the group itself."""
+
+
+class DefaultRule(SecurityGroupRule, frozen=True, kw_only=True):
+    """What each new group begins with: a project's default one, and others."""
+
+    used_in_default_sg: bool = False
+    used_in_non_default_sg: bool = True
+
+
 class SecurityGroup(Value, frozen=True, kw_only=True):
     """A group with its rules. `is_default`: the one that a project's ports get when they say none.
 

@@ -43,6 +43,14 @@ class DuplicateSecurityGroupRuleInPost(Conflict):
     pass
 
 
+class DefaultSecurityGroupRuleNotFound(NotFound):
+    pass
+
+
+class DefaultSecurityGroupRuleExists(Conflict):
+    pass
+
+
 class SecurityGroupNotSingleGroupRules(CallerError):
     pass
 

@@ -105,13 +105,15 @@ from netwright.server.routing_commands import (
     UpdateFloatingIp,
     UpdateRouter,
 )
-from netwright.server.security import address_groups
+from netwright.server.security import address_groups, default_rules
 from netwright.server.security import decisions as security
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
     CreateAddressGroups,
+    CreateDefaultRules,
     CreateSecurityGroups,
     DeleteAddressGroup,
+    DeleteDefaultRule,
     DeleteSecurityGroup,
     EnsureDefaultGroup,
     RemoveSecurityGroupRule,
@@ -399,6 +401,8 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreateAddressGroups: address_groups.create,
     UpdateAddressGroup: address_groups.update,
     DeleteAddressGroup: address_groups.delete,
+    CreateDefaultRules: default_rules.create,
+    DeleteDefaultRule: default_rules.delete,
     ChangeTags: tags.change,
     SetQuota: quotas.set_limits,
     ResetQuota: quotas.reset,

@@ -110,6 +110,7 @@ class Needs:
     labelled: list[PortDraft] = field(default_factory=list)
     groups: set[str] = field(default_factory=set)
     default_groups: set[str] = field(default_factory=set)
+    default_rules: bool = False
     used_groups: set[str] = field(default_factory=set)
     deleted_groups: set[str] = field(default_factory=set)
     projects: set[str] = field(default_factory=set)

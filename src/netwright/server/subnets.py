@@ -42,6 +42,7 @@ def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:
         "dns_nameservers": command.dns_nameservers,
         "host_routes": command.host_routes,
         "gateway_ip": command.gateway_ip,
+        "service_types": command.service_types,
     }
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     after = replace(subnet, **changes)
@@ -113,6 +114,7 @@ def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
         ipv6_address_mode=draft.ipv6_address_mode,
         ipv6_ra_mode=draft.ipv6_ra_mode,
         subnetpool_id=None if pool is None else pool.id,
+        service_types=draft.service_types,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,

@@ -22,6 +22,7 @@ from netwright.server.api.v2 import agents, extensions, ip_availability, port_bi
 from netwright.server.api.v2.address_groups import AddressGroups
 from netwright.server.api.v2.address_scopes import AddressScopes
 from netwright.server.api.v2.bulk import Bulk
+from netwright.server.api.v2.default_rules import DefaultRules
 from netwright.server.api.v2.floatingips import FloatingIps
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
@@ -51,6 +52,7 @@ def application(edge: Edge) -> Application:
         FloatingIps(),
         RbacPolicies(),
         AddressGroups(),
+        DefaultRules(),
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),

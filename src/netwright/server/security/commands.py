@@ -3,7 +3,7 @@
 from msgspec import UNSET, UnsetType
 
 from netwright.model.resources import Value
-from netwright.model.security import SecurityGroupRule
+from netwright.model.security import DefaultRule, SecurityGroupRule
 from netwright.server.commands import Command
 
 
@@ -80,3 +80,11 @@ class UpdateAddressGroup(Command, frozen=True, kw_only=True):
 class DeleteAddressGroup(Command, frozen=True, kw_only=True):
     id: str
     if_match: int | None = None
+
+
+class CreateDefaultRules(Command, frozen=True, kw_only=True):
+    rules: tuple[DefaultRule, ...]
+
+
+class DeleteDefaultRule(Command, frozen=True, kw_only=True):
+    id: str

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
 from netwright.model.errors import SecurityGroupNotFound, SecurityGroupRuleNotFound
-from netwright.model.security import Direction, GroupRule, SecurityGroup, SecurityGroupRule
+from netwright.model.security import GroupRule, SecurityGroup, SecurityGroupRule
 from netwright.model.security_errors import (
     DuplicateSecurityGroupRuleInPost,
     SecurityGroupCannotRemoveDefault,
@@ -32,8 +32,9 @@ from netwright.server.security.commands import (
     SecurityGroupDraft,
     UpdateSecurityGroup,
 )
+from netwright.server.security.default_rules import rules_of
 from netwright.server.security.members import groups_of
-from netwright.server.security.rules import ETHERTYPES, says
+from netwright.server.security.rules import says
 from netwright.server.sharing.keeping import forget_shares
 from netwright.server.world import World
 
@@ -154,21 +155,20 @@ def _create(world: World, draft: SecurityGroupDraft) -> SecurityGroup:
         name=draft.name,
         description=draft.description,
         stateful=draft.stateful,
-        rules=_first_rules(draft.id, world.now),
+        rules=rules_of(world, draft.id, is_default=False),
         created_at=world.now,
     )
     return _make(world, group)
 
 
 def _make_default(world: World, id_: str, project_id: str) -> SecurityGroup:
-    among = _first_rules(id_, world.now, Direction.INGRESS, remote_group_id=id_)
     group = SecurityGroup(
         id=id_,
         project_id=project_id,
         name=DEFAULT,
         description=_DEFAULT_DESCRIPTION,
         is_default=True,
-        rules=(*among, *_first_rules(id_, world.now)),
+        rules=rules_of(world, id_, is_default=True),
         created_at=world.now,
     )
     world.default_groups.put(project_id, id_)
@@ -180,25 +180,6 @@ def _make(world: World, group: SecurityGroup) -> SecurityGroup:
     for rule in group.rules:
         _keep_rule(world, group, rule)
     return _put(world, group)
-
-
-def _first_rules(
-    group_id: str,
-    now: float,
-    direction: Direction = Direction.EGRESS,
-    remote_group_id: str | None = None,
-) -> tuple[SecurityGroupRule, ...]:
-    """A rule for each IP version; their ids follow from the group's."""
-    return tuple(
-        SecurityGroupRule(
-            id=str(uuid5(_IDS, f"{group_id}/{direction}/{ethertype}")),
-            direction=direction,
-            ethertype=ethertype,
-            remote_group_id=remote_group_id,
-            created_at=now,
-        )
-        for ethertype in ETHERTYPES
-    )
 
 
 def _put(world: World, group: SecurityGroup) -> SecurityGroup:

@@ -7,8 +7,10 @@ from netwright.server.needs import Needs
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
     CreateAddressGroups,
+    CreateDefaultRules,
     CreateSecurityGroups,
     DeleteAddressGroup,
+    DeleteDefaultRule,
     DeleteSecurityGroup,
     EnsureDefaultGroup,
     RemoveSecurityGroupRule,
@@ -17,7 +19,12 @@ from netwright.server.security.commands import (
 )
 
 
+def change_default_rules(needs: Needs, command: CreateDefaultRules | DeleteDefaultRule) -> None:  # noqa: ARG001
+    needs.default_rules = True
+
+
 def create_groups(needs: Needs, command: CreateSecurityGroups) -> None:
+    needs.default_rules = True
     needs.default_groups.update(draft.project_id for draft in command.drafts)
 
 

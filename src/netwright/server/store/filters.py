@@ -14,16 +14,20 @@ from sqlalchemy import (
     Column,
     Integer,
     Select,
+    String,
     Table,
     and_,
     any_,
     bindparam,
     exists,
     false,
+    literal,
     or_,
     select,
     true,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.ipam.addresses import Address, from_text, prefixes_of, to_key
@@ -165,10 +169,55 @@ def _mac_address(values: tuple[str, ...]) -> _Condition:
     return and_(wanted, port.c.network_id.in_(select(schema.network.c.id)))
 
 
+_PART = "ip_address_substr="
+
+
+def is_vague(values: tuple[str, ...]) -> bool:
+    """Whether a filter finds too much to be begun with: what is empty, parts of addresses."""
+    return any(not value or value.startswith(_PART) for value in values)
+
+
+class has_address_with(ColumnElement[bool]):  # noqa: N801 - reads as a function
+    """The ports with a fixed IP whose text has this part."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, part: str) -> None:
+        self.part = literal(part, String())
+
+
+@compiles(has_address_with, "sqlite")
+def _in_json(element: has_address_with, compiler: SQLCompiler, **how: Any) -> str:
+    part = compiler.process(element.part, **how)
+    return (
+        "EXISTS (SELECT 1 FROM json_each(port.body, '$.fixed_ips') AS each "  # noqa: S608 - our names
+        f"WHERE instr(json_extract(each.value, '$.ip_address'), {part}) > 0)"
+    )
+
+
+@compiles(has_address_with, "postgresql")
+def _in_jsonb(element: has_address_with, compiler: SQLCompiler, **how: Any) -> str:
+    part = compiler.process(element.part, **how)
+    return (
+        "EXISTS (SELECT 1 FROM jsonb_array_elements(port.body::jsonb -> 'fixed_ips') AS each "  # noqa: S608 - our names
+        f"WHERE position({part} in each.value ->> 'ip_address') > 0)"
+    )
+
+
 def _fixed_ips(values: tuple[str, ...]) -> _Condition:
-    """Ports with an address that is any of the `ip_address`es in any of the `subnet_id`s named."""
+    """Ports with an address that is any of the `ip_address`es in any of the `subnet_id`s named.
+
+    Parts of addresses (`ip_address_substr`) are looked for in what is found by all else: addresses
+    are numbers here, whose text has no index.
+    """
     table = schema.allocation
     subnets, addresses = [], []
+    parts = [value.partition("=")[2] for value in values if value.startswith(_PART)]
+    if parts:
+        whole = tuple(value for value in values if not value.startswith(_PART))
+        found = or_(*(has_address_with(part) for part in parts))
+        return and_(found, _fixed_ips(whole)) if whole else found
     for value in values:
         key, _, wanted = value.partition("=")
         if key in {"subnet_id", "subnet"}:
@@ -286,6 +335,9 @@ _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "security_groups"): _in_groups,
     ("security_group_rule", "revision_number"): _unchanged,
     ("security_group_rule", "remote_ip_prefix"): _prefix,
+    ("default_security_group_rule", "remote_ip_prefix"): lambda values: condition(
+        schema.default_security_group_rule, "shown_prefix", values
+    ),
     ("security_group_rule", "remote_group_id"): _of_group,
     ("security_group_rule", "remote_address_group_id"): _of_addresses,
     ("port", "mac_address"): _mac_address,

@@ -42,7 +42,7 @@ from netwright.model.resources import Value
 from netwright.model.states import API_STATUS
 from netwright.server.queries import Page, Query
 from netwright.server.store import schema
-from netwright.server.store.filters import PAGE, READABLE, condition, leading
+from netwright.server.store.filters import PAGE, READABLE, condition, is_vague, leading
 from netwright.server.store.sharing import is_shared
 
 T = TypeVar("T")
@@ -229,7 +229,7 @@ def _matching(
         conditions[READABLE] = collection.readable(query.project_id)
     if ids is not None:
         conditions[PAGE] = table.c.id == any_(bindparam(None, ids))
-    vague = {name for name, values in query.filters if "" in values}
+    vague = {name for name, values in query.filters if is_vague(values)}
     lead = leading(table, conditions.keys() - vague)
     return select(*columns).where(
         collection.alive,

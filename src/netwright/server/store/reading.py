@@ -32,8 +32,8 @@ from netwright.model.resources import (
 )
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.routing_errors import FloatingIPNotFound, RouterNotFound
-from netwright.model.security import AddressGroup, GroupRule, SecurityGroup
-from netwright.model.security_errors import AddressGroupNotFound
+from netwright.model.security import AddressGroup, DefaultRule, GroupRule, SecurityGroup
+from netwright.model.security_errors import AddressGroupNotFound, DefaultSecurityGroupRuleNotFound
 from netwright.model.sharing import ObjectType, RbacPolicy
 from netwright.model.sharing_errors import RbacPolicyNotFound
 from netwright.model.states import PortState
@@ -134,6 +134,12 @@ _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
         AddressGroup,
         AddressGroupNotFound,
         _own_or_shared(schema.address_group, ObjectType.ADDRESS_GROUP),
+    ),
+    DefaultRule: Collection(
+        schema.default_security_group_rule,
+        DefaultRule,
+        DefaultSecurityGroupRuleNotFound,
+        lambda _: true(),
     ),
     RbacPolicy: Collection(
         schema.rbac_policy, RbacPolicy, RbacPolicyNotFound, _own(schema.rbac_policy)

@@ -4,7 +4,7 @@ import msgspec
 
 from netwright.db.transaction import Transaction
 from netwright.model.resources import Share
-from netwright.model.security import GroupRule, SecurityGroup
+from netwright.model.security import DefaultRule, GroupRule, SecurityGroup
 from netwright.server.needs import Needs
 from netwright.server.security.decisions import in_group
 from netwright.server.security.members import groups_of
@@ -20,6 +20,7 @@ class _Shared(msgspec.Struct):
 
 
 _shared = msgspec.json.Decoder(_Shared).decode
+_default_rule = msgspec.json.Decoder(DefaultRule).decode
 
 
 async def note_groups(tx: Transaction, needs: Needs) -> None:
@@ -37,6 +38,8 @@ async def note_groups(tx: Transaction, needs: Needs) -> None:
 async def load_security(tx: Transaction, world: World, needs: Needs, memory: Memory) -> None:
     """What decisions need of groups beyond their bodies."""
     await _load_projects(tx, world, needs, memory)
+    if needs.default_rules or _is_one_missing(world, needs.default_groups):
+        await _load_default_rules(tx, world)
     for group_id in needs.used_groups:  # whether any stays counts: the batch takes out no more
         (uses,) = await tx.row(
             "SELECT count(*) FROM (SELECT 1 FROM membership WHERE group_id = $1 LIMIT $2)"
@@ -70,6 +73,16 @@ async def write_memberships(tx: Transaction, world: World) -> None:
             gone += [(group_id, port_id) for group_id in was if group_id not in now]
     await tx.delete(schema.membership, gone)
     await tx.insert(schema.membership, come)
+
+
+def _is_one_missing(world: World, projects: set[str]) -> bool:
+    return any(world.default_groups.loaded(project_id) is None for project_id in projects)
+
+
+async def _load_default_rules(tx: Transaction, world: World) -> None:
+    """What a group that is made begins with: there are few."""
+    for id_, body in await tx.rows("SELECT id, body FROM default_security_group_rule"):
+        world.of(DefaultRule).load(id_, _default_rule(body))
 
 
 async def _load_projects(tx: Transaction, world: World, needs: Needs, memory: Memory) -> None:

@@ -126,6 +126,19 @@ GOOD: Mapping[tuple[str, str], Good] = {
     ),
     ("address_groups", "addresses"): Good(["10.1.0.0/16"], ["10.1.0.0/16", "2001:db8::/32"]),
     ("security_group_rules", "remote_address_group_id"): Good("@address_groups", "@address_groups"),
+    **{
+        ("default_security_group_rules", name): good
+        for name, good in {
+            "remote_group_id": Good("PARENT", None),
+            "direction": Good("ingress", "egress"),
+            "protocol": Good("tcp", "udp"),
+            "port_range_min": Good(7, 8),
+            "port_range_max": Good(9, 10, {"port_range_min": 9, "protocol": "tcp"}),
+            "ethertype": Good("IPv4", "IPv6"),
+            "remote_ip_prefix": Good("10.1.0.0/16", "10.2.0.0/16"),
+        }.items()
+    },
+    ("subnets", "service_types"): Good(["compute:nova"], ["network:dhcp", "compute:nova"]),
     ("rbac_policies", "object_type"): Good(
         "network", "address_scope", otherwise={"object_id": "@address_scopes"}
     ),

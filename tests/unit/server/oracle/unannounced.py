@@ -28,10 +28,7 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         "subnet-dns-publish-fixed-ip",
     ),
     (_PLANNED, "a DHCP responder in the agent"): ("extra_dhcp_opt",),
-    (_PLANNED, "pools whose prefixes are added and taken one by one; subnets taken into a pool"): (
-        *("subnetpool-prefix-ops", "subnet_onboard"),
-    ),
-    (_PLANNED, "which owners of ports a subnet is for"): ("subnet-service-types",),
+    (_PLANNED, "subnets taken into a pool"): ("subnet_onboard",),
     (
         _PLANNED,
         "how many addresses of each network's pools are used; those of its subnets are told",
@@ -57,9 +54,6 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     (_PLANNED, "a network per project, made when it is first asked for"): (
         *("auto-allocated-topology", "project-default-networks"),
-    ),
-    (_PLANNED, "addresses are stored as numbers: parts of their text have no index"): (
-        "ip-substring-filtering",
     ),
     (_ELSEWHERE, "a network goes when its subnets and ports are gone, which clients see to"): (
         "network-cascade-delete",

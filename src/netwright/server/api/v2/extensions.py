@@ -106,6 +106,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Provides validation on filter parameters.",
         "2018-07-04T10:00:00-00:00",
     ),
+    "ip-substring-filtering": (
+        "IP address substring filtering",
+        "Provides IP address substring filtering when listing ports",
+        "2017-11-28T09:00:00-00:00",
+    ),
     "l2_adjacency": (
         "L2 Adjacency",
         "Display L2 Adjacency for Neutron Networks.",
@@ -232,6 +237,14 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "The security groups extension.",
         "2012-10-05T10:00:00-00:00",
     ),
+    "security-groups-default-rules": (
+        "Default rules for security groups",
+        (
+            "Configure set of security group rules used as default rules for every new "
+            "security group"
+        ),
+        "2022-12-19T10:00:00-00:00",
+    ),
     "security-groups-name-restrictions": (
         "Security group name restrictions",
         (
@@ -296,10 +309,20 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Indicates if the security group is stateful or not",
         "2019-11-26T09:00:00-00:00",
     ),
+    "subnet-service-types": (
+        "Subnet service types",
+        "Provides ability to set the subnet service_types field",
+        "2016-03-15T18:00:00-00:00",
+    ),
     "subnet_allocation": (
         "Subnet Allocation",
         "Enables allocation of subnets from a subnet pool",
         "2015-03-30T10:00:00-00:00",
+    ),
+    "subnetpool-prefix-ops": (
+        "Subnet Pool Prefix Operations",
+        "Provides support for adjusting the prefix list of subnet pools",
+        "2019-02-08T10:00:00-00:00",
     ),
     "tag-creation": (
         "Tag creation extension",

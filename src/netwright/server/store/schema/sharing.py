@@ -16,7 +16,6 @@ rbac_policy = Table(
     Column("target_tenant", String, nullable=False),
     Column("body", Text, nullable=False),
     Index("rbac_policy_project", "project_id"),
-    Index("rbac_policy_object", "object_id"),
     Index("rbac_policy_action", "action", "target_tenant", "object_type", "object_id"),
     sqlite_with_rowid=False,
 )

@@ -63,7 +63,6 @@ _OBJECTS = (
 def upgrade() -> None:
     _create("rbac_policy", _POLICY)
     op.create_index("rbac_policy_project", "rbac_policy", ["project_id"])
-    op.create_index("rbac_policy_object", "rbac_policy", ["object_id"])
     columns = ["action", "target_tenant", "object_type", "object_id"]
     op.create_index("rbac_policy_action", "rbac_policy", columns)
     _create("address_group", _ADDRESS_GROUP)
@@ -71,6 +70,7 @@ def upgrade() -> None:
     op.create_index("address_group_project", "address_group", ["project_id"])
     _create("default_security_group_rule", _DEFAULT_RULE)
     _write_policies()
+    _write_default_rules()
 
 
 def downgrade() -> None:
@@ -104,3 +104,25 @@ def _write_policies() -> None:
                 "target_tenant": "*",
             }
             database.execute(policies.insert().values(**policy, body=json.dumps(policy)))
+
+
+_RULE_IDS = UUID("3a4c0c0e-52f7-5a0e-8a9f-6d1d4f3e7b25")
+"""Of the rules that there are at first: `server.security.default_rules` names them so."""
+
+
+def _write_default_rules() -> None:
+    """What groups began with until now."""
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name, _, _ in _DEFAULT_RULE]
+    rules = sa.table("default_security_group_rule", *columns)
+    for direction in ("ingress", "egress"):
+        for ethertype in ("IPv4", "IPv6"):
+            rule: dict[str, Any] = {
+                "id": str(uuid5(_RULE_IDS, f"{direction}/{ethertype}")),
+                "direction": direction,
+                "ethertype": ethertype,
+                "remote_group_id": "PARENT" if direction == "ingress" else None,
+                "used_in_default_sg": True,
+                "used_in_non_default_sg": direction == "egress",
+                "description": f"Legacy default SG rule for {direction} traffic",
+            }
+            op.get_bind().execute(rules.insert().values(**rule, body=json.dumps(rule)))
