@@ -25,6 +25,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -323,7 +324,8 @@ def _external(values: tuple[str, ...]) -> _Condition:
         return true()
     policy = schema.rbac_policy.c
     some = select(policy.object_id).where(policy.action == ShareAction.AS_EXTERNAL)
-    external = or_(schema.network.c.external, schema.network.c.id.in_(some))
+    network = schema.network.c
+    external = network.id.in_(union_all(select(network.id).where(network.external), some))
     return external if values[0].lower() in _TRUE else ~external
 
 

@@ -51,7 +51,7 @@ from netwright.server.store.lists import Collection, Readable, listed, pages
 from netwright.server.store.loading import revocations
 from netwright.server.store.outbox import of_port
 from netwright.server.store.quotas import usage_of
-from netwright.server.store.sharing import is_shared, shared_ids
+from netwright.server.store.sharing import either, shared_ids
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -61,24 +61,19 @@ def _own_shared_or_external(project_id: str | None) -> ColumnElement[bool]:
     if project_id is None:
         return true()
     network = schema.network.c
-    return or_(
-        network.project_id == project_id,
-        network.shared,
-        network.external,
-        network.id.in_(shared_ids(ObjectType.NETWORK, project_id, tuple(ShareAction))),
-    )
+    with_it = shared_ids(ObjectType.NETWORK, project_id, tuple(ShareAction))
+    conditions = (network.project_id == project_id, network.shared, network.external)
+    return either(schema.network, conditions, with_it)
 
 
 def _own_or_in_shared(project_id: str | None) -> ColumnElement[bool]:
     if project_id is None:
         return true()
     subnet = schema.subnet.c
-    shared = select(schema.network.c.id).where(schema.network.c.shared)
-    return or_(
-        subnet.project_id == project_id,
-        subnet.network_id.in_(shared),
-        subnet.network_id.in_(shared_ids(ObjectType.NETWORK, project_id)),
-    )
+    network = schema.network
+    shared = either(network, (network.c.shared,), shared_ids(ObjectType.NETWORK, project_id))
+    inside = select(network.c.id).where(shared)
+    return or_(subnet.project_id == project_id, subnet.network_id.in_(inside))
 
 
 def _own_or_shared(table: Table, type_: ObjectType) -> Readable:
@@ -87,9 +82,9 @@ def _own_or_shared(table: Table, type_: ObjectType) -> Readable:
     def readable(project_id: str | None) -> ColumnElement[bool]:
         if project_id is None:
             return true()
-        with_all = table.c.shared if "shared" in table.c else is_shared(table, None)
-        mine = table.c.id.in_(shared_ids(type_, project_id))
-        return or_(table.c.project_id == project_id, with_all, mine)
+        own = table.c.project_id == project_id
+        conditions = (own, table.c.shared) if "shared" in table.c else (own,)
+        return either(table, conditions, shared_ids(type_, project_id, to_all=len(conditions) == 1))
 
     return readable
 

@@ -1,8 +1,9 @@
 """Finds what decisions about shares need: what policies are of, each share's row, who uses what."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, select
+from sqlalchemy import ColumnElement, Select, Table, select, union_all
 
 from netwright.db.transaction import Transaction
 from netwright.model.resources import EVERYBODY, ShareAction
@@ -68,26 +69,35 @@ def shared_ids(
     object_type: ObjectType,
     project_id: str,
     actions: tuple[ShareAction, ...] = (ShareAction.AS_SHARED,),
+    *,
+    to_all: bool = False,
 ) -> Select[Any]:
-    """A subselect of what is shared so with this project alone; `shared` says what is with all."""
+    """A subselect of what is shared so with this project, or `to_all` too."""
     policy = schema.rbac_policy.c
     return select(policy.object_id).where(
-        policy.target_tenant == project_id,
+        policy.target_tenant.in_([project_id, EVERYBODY] if to_all else [project_id]),
         policy.object_type == object_type,
         policy.action.in_(actions),
     )
 
 
+def either(
+    table: Table, conditions: Sequence[ColumnElement[bool]], ids: Select[Any]
+) -> ColumnElement[bool]:
+    """The rows of any of the conditions, or with one of the ids: each found by its own index.
+
+    PostgreSQL reads a whole table where a subselect stands beside other alternatives.
+    """
+    found = [select(table.c.id).where(one) for one in conditions]
+    return table.c.id.in_(union_all(*found, ids))
+
+
 def is_shared(table: Table, project_id: str | None) -> ColumnElement[bool]:
     """The rows that are shared with everybody, or with this project."""
-    policy = schema.rbac_policy.c
-    targets = [EVERYBODY] if project_id is None else [EVERYBODY, project_id]
-    return table.c.id.in_(
-        select(policy.object_id).where(
-            policy.target_tenant.in_(targets),
-            policy.object_type == _OBJECT_TYPES[table.name],
-            policy.action == ShareAction.AS_SHARED,
-        )
+    conditions = (table.c.shared,) if "shared" in table.c else ()
+    whose = EVERYBODY if project_id is None else project_id
+    return either(
+        table, conditions, shared_ids(_OBJECT_TYPES[table.name], whose, to_all=not conditions)
     )
 
 
