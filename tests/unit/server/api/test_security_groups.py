@@ -57,8 +57,8 @@ ORACLE: dict[type[Resource[Any, Any, Any]], dict[str, Any]] = {
             RuleView,
             (
                 "id security_group_id remote_group_id remote_address_group_id direction protocol"
-                " port_range_min port_range_max ethertype remote_ip_prefix normalized_cidr description tenant_id"
-                " project_id revision_number created_at updated_at"
+                " port_range_min port_range_max ethertype remote_ip_prefix normalized_cidr"
+                " description tenant_id project_id revision_number created_at updated_at"
             ),
         ),
         "filters": (
