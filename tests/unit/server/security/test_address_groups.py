@@ -119,7 +119,9 @@ async def test_wrong_addresses_are_refused(core: Core, verb: str) -> None:
 
 async def test_anothers_group_is_named_when_it_is_shared(core: Core) -> None:
     group = await made(core, "address-groups", "address_group", "owner", addresses=["10.0.0.0/8"])
-    security_group = await made(core, "security-groups", "security_group", "friend", description="g")
+    security_group = await made(
+        core, "security-groups", "security_group", "friend", description="g"
+    )
     rule = {"security_group_id": security_group, "direction": "egress"}
     whole = {"security_group_rule": {**rule, "remote_address_group_id": group}}
     friend, owner = client_of(core, "friend"), client_of(core, "owner")
