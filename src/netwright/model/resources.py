@@ -132,6 +132,14 @@ class AddressPair(Value, frozen=True, kw_only=True):
     mac_address: str
 
 
+class DhcpOption(Value, frozen=True, kw_only=True):
+    """What a port's DHCP client is told beside what its subnets say; named as dnsmasq does."""
+
+    opt_name: str
+    opt_value: str
+    ip_version: int = 4
+
+
 class Remnant(Value, frozen=True, kw_only=True):
     """What a host may still answer for though the port has it no more, since Unix second `since`.
 
@@ -207,6 +215,7 @@ class Port(Value, frozen=True, kw_only=True):
     device_owner: str = ""
     fixed_ips: tuple[FixedIp, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
+    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
     port_security_enabled: bool = True
     security_groups: tuple[str, ...] | None = None
     vnic_type: VnicType = VnicType.NORMAL

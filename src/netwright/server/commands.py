@@ -171,6 +171,14 @@ class PairWish(Value, frozen=True, kw_only=True):
     mac_address: str | None = None
 
 
+class DhcpWish(Value, frozen=True, kw_only=True):
+    """A DHCP option asked for; without a value the one of its name shall go."""
+
+    opt_name: str
+    opt_value: str | None
+    ip_version: int = 4
+
+
 class PortDraft(Value, frozen=True, kw_only=True):
     """A port to be made. Without `fixed_ips` it gets an address of each IP version there is.
 
@@ -192,6 +200,7 @@ class PortDraft(Value, frozen=True, kw_only=True):
     mac_address: str | None = None
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] = ()
+    extra_dhcp_opts: tuple[DhcpWish, ...] = ()
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType = VnicType.NORMAL
@@ -215,6 +224,7 @@ class PortChange(Value, frozen=True, kw_only=True):
     mac_address: str | UnsetType = UNSET
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] | UnsetType = UNSET
+    extra_dhcp_opts: tuple[DhcpWish, ...] = ()
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType | UnsetType = UNSET

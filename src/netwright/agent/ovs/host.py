@@ -3,7 +3,8 @@
     run ─┬─ OvsDriver.run     connections, audit
          ├─ follow            converges whenever something changed: base wiring from the first
          │                    moment, devices that appear, everything after a restart of OVS
-         └─ announce          ports that came up, a moment later
+         ├─ announce          ports that came up, a moment later
+         └─ Answering.run     DHCP clients are answered
     after each converge: ports that left are taken for outside
 
 `apply` replaces what is wanted and may sweep; between two calls `follow` keeps to the last wanted
@@ -18,15 +19,18 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
+from netwright.agent.dhcp.asked import unknown_options
+from netwright.agent.dhcp.served import Served
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.ovs.actual import Device as OvsDevice
+from netwright.agent.ovs.answering import Answering
 from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import OvsError
 from netwright.agent.ovs.lost_uplinks import LostUplinks
 from netwright.agent.ovs.outcome import Outcome as Converged
 from netwright.agent.ovs.rules import port_filter
-from netwright.agent.ovs.wiring import AddressPair, Desired, NetworkSegment
+from netwright.agent.ovs.wiring import AddressPair, Desired, Heard, NetworkSegment
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.wiring import (
     Device,
@@ -61,8 +65,15 @@ _UNFINISHED = frozenset({"wiring", "refused"})
 class OvsHost:
     """Satisfies `Wiring`, by a driver that is not running yet."""
 
-    def __init__(self, driver: OvsDriver, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        driver: OvsDriver,
+        *,
+        answering: Answering | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._driver = driver
+        self._answering = answering
         self._desired = Desired(driver.wiring)
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
         self._converged_to: Desired | None = None
@@ -84,6 +95,8 @@ class OvsHost:
             tasks.create_task(self._driver.run(), name="ovs driver")
             tasks.create_task(self._follow(changed), name="ovs follow")
             tasks.create_task(self._announce(), name="ovs announce")
+            if self._answering is not None:
+                tasks.create_task(self._answering.run(), name="ovs answering")
         raise AssertionError("the driver's tasks never end by themselves")
 
     async def wait_ready(self, timeout_s: float) -> None:
@@ -102,6 +115,8 @@ class OvsHost:
         memberships: Memberships = NO_MEMBERSHIPS,
     ) -> Wired:
         """Wire what is desired; with `sweep`, withdraw what is ours and not desired."""
+        if self._answering is not None and desired is not self._asked:
+            self._answering.serve(desired.values())
         endpoints, refused = self._convert(desired)
         present = {device.port_id for device in self._driver.devices()}
         outcomes = {
@@ -183,6 +198,9 @@ class OvsHost:
         left_out = sorted({why for one in self._converted.values() for why in one.left_out})
         if left_out:
             conditions["security group rules left out"] = left_out[:RULES_NAMED_MAX]
+        unsent = sorted({why for one in self._converted.values() for why in one.unsent})
+        if unsent:
+            conditions["DHCP options not sent"] = unsent[:RULES_NAMED_MAX]
         for problem in self._converged.problems:
             cause = f"{problem.subject}: {problem.cause}"
             conditions.setdefault("base wiring", []).append(cause)
@@ -282,7 +300,7 @@ class OvsHost:
             status, cause = _STATUS[state.status], state.cause
             of = self._converted.get(state.port_id)
             if state.status == "up":
-                cause = "; ".join(of.left_out) if of is not None else ""
+                cause = "; ".join((*of.left_out, *of.unsent)) if of is not None else ""
             if lost and of is not None and status is WiringStatus.UP:
                 bridge = bridges.get(of.endpoint.segment.physical_network, "")
                 if why := lost.get(bridge):
@@ -304,11 +322,12 @@ class OvsHost:
 
 
 class _Converted(NamedTuple):
-    """An endpoint of the loop's in the driver's terms, and the rules that have no such terms."""
+    """An endpoint of the loop's in the driver's terms; rules and DHCP options that have none."""
 
     of: Endpoint
     endpoint: OvsEndpoint
     left_out: tuple[str, ...]
+    unsent: tuple[str, ...] = ()
 
 
 def _converted(endpoint: Endpoint) -> _Converted:
@@ -338,8 +357,28 @@ def _converted(endpoint: Endpoint) -> _Converted:
         admin_up=endpoint.admin_state_up,
         mtu=endpoint.mtu,
         filter=compiled.filter if compiled is not None else None,
+        heard=_heard(endpoint.served),
     )
-    return _Converted(endpoint, converted, compiled.left_out if compiled is not None else ())
+    left_out = compiled.left_out if compiled is not None else ()
+    return _Converted(endpoint, converted, left_out, _unsent(endpoint.served))
+
+
+def _heard(served: Served | None) -> frozenset[Heard]:
+    """What is answered of what its client says."""
+    if served is None:
+        return frozenset()
+    v6 = served.v6
+    said = {
+        Heard.DHCP4: served.v4 is not None,
+        Heard.DHCP6: v6 is not None and v6.is_asked,
+        Heard.SOLICITATION: v6 is not None and bool(v6.prefixes),
+    }
+    return frozenset(one for one, is_heard in said.items() if is_heard)
+
+
+def _unsent(served: Served | None) -> tuple[str, ...]:
+    """Why DHCP options are not sent that the port asks for."""
+    return () if served is None else unknown_options(served)
 
 
 def _differing(

@@ -27,6 +27,7 @@ from netwright.server.floating.known import let_go as let_go_of_floating
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
+from netwright.server.ports.dhcp import dhcp_options
 from netwright.server.ports.giving_back import give_back, held_addresses
 from netwright.server.ports.interfaces import require_as_attached, require_no_interface
 from netwright.server.ports.lifecycle import happen, may_answer, names_of
@@ -103,6 +104,7 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         fixed_ips=fixed_ips,
         reclaimed=reclaims_mac or addressee.reclaimed,
         allowed_address_pairs=_pairs(draft.allowed_address_pairs, mac),
+        extra_dhcp_opts=dhcp_options((), draft.extra_dhcp_opts),
         port_security_enabled=secured,
         security_groups=groups_at_first(world, caller, draft, port_security=secured),
         vnic_type=draft.vnic_type,
@@ -135,7 +137,11 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
     network = world.networks.get(port.network_id)
     assert network is not None, f"port {port.id}'s network was not loaded"
     before = port
-    port = replace(port, **_plain_changes(change))
+    port = replace(
+        port,
+        **_plain_changes(change),
+        extra_dhcp_opts=dhcp_options(port.extra_dhcp_opts, change.extra_dhcp_opts),
+    )
     groups = groups_after(world, caller, before, port, change.security_groups)
     port = replace(port, security_groups=groups)
     if change.mac_address is not UNSET and change.mac_address != port.mac_address:

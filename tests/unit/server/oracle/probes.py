@@ -77,6 +77,10 @@ GOOD: Mapping[tuple[str, str], Good] = {
     ("ports", "device_id"): Good("instance-1", "instance-2"),
     ("ports", "device_owner"): Good("compute:nova", "compute:zone"),
     ("ports", "allowed_address_pairs"): Good([_PAIR], [{**_PAIR, "ip_address": "10.9.0.0/16"}]),
+    ("ports", "extra_dhcp_opts"): Good(
+        [{"opt_name": "bootfile-name", "opt_value": "one", "ip_version": 4}],
+        [{"opt_name": "bootfile-name", "opt_value": "two", "ip_version": 4}],
+    ),
     ("ports", "port_security_enabled"): Good(
         first=True,
         second=False,

@@ -34,7 +34,6 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("dns-integration", "dns-domain-ports", "dns-integration-domain-keywords"),
         "subnet-dns-publish-fixed-ip",
     ),
-    (_PLANNED, "a DHCP responder in the agent"): ("extra_dhcp_opt",),
     (_PLANNED, "pools whose prefixes are added and taken one by one; subnets taken into a pool"): (
         *("subnetpool-prefix-ops", "subnet_onboard"),
     ),

@@ -9,7 +9,8 @@ from netwright.model.errors import HTTPBadRequest
 from netwright.model.resources import VnicType
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.v2 import values
+from netwright.server.api.v2 import dhcp_options, values
+from netwright.server.api.v2.dhcp_options import DhcpOptions
 from netwright.server.api.v2.resource import given
 from netwright.server.api.v2.values import Body, Name, ProjectId, Tag, Text, Uuid, project_of
 from netwright.server.commands import AddressWish, Caller, PairWish, PortChange, PortDraft
@@ -52,6 +53,7 @@ class PortCreation(Body, frozen=True, kw_only=True, rename=WIRE):
     mac_address: Text | UnsetType | None = UNSET
     fixed_ips: FixedIps | UnsetType | None = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
+    extra_dhcp_opts: DhcpOptions | None = None
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: Groups | UnsetType | None = UNSET
     vnic_type: VnicType = VnicType.NORMAL
@@ -71,6 +73,7 @@ class PortUpdate(Body, frozen=True, kw_only=True, rename=WIRE):
     mac_address: Text | UnsetType | None = UNSET
     fixed_ips: FixedIps | UnsetType | None = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
+    extra_dhcp_opts: DhcpOptions | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: Groups | UnsetType | None = UNSET
     vnic_type: VnicType | UnsetType = UNSET
@@ -107,6 +110,7 @@ def draft(caller: Caller, item: PortCreation) -> PortDraft:
         if fixed_ips is UNSET or fixed_ips is None
         else wishes("fixed_ips", fixed_ips),
         allowed_address_pairs=() if pairs is UNSET or pairs is None else _pairs(pairs),
+        extra_dhcp_opts=dhcp_options.wishes(item.extra_dhcp_opts),
         port_security_enabled=item.port_security_enabled,
         security_groups=values.or_unset(item.security_groups, UNSET),
         vnic_type=item.vnic_type,
@@ -128,6 +132,7 @@ def change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:
         mac_address=UNSET if mac is UNSET else _new_mac(mac),
         fixed_ips=UNSET if fixed_ips is UNSET else wishes("fixed_ips", fixed_ips or ()),
         allowed_address_pairs=UNSET if pairs is UNSET else _pairs(pairs or ()),
+        extra_dhcp_opts=dhcp_options.wishes(item.extra_dhcp_opts),
         port_security_enabled=item.port_security_enabled,
         security_groups=values.or_unset(item.security_groups, ()),
         vnic_type=item.vnic_type,

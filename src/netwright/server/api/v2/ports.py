@@ -10,7 +10,15 @@ from msgspec import UNSET, UnsetType
 
 from netwright.model.containers import Claim
 from netwright.model.errors import PortNotFound
-from netwright.model.resources import AddressPair, FixedIp, Network, Port, VifType, VnicType
+from netwright.model.resources import (
+    AddressPair,
+    DhcpOption,
+    FixedIp,
+    Network,
+    Port,
+    VifType,
+    VnicType,
+)
 from netwright.model.states import API_STATUS
 from netwright.server.api import times
 from netwright.server.api.body import Shape
@@ -49,6 +57,7 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE):
     mac_address: str
     fixed_ips: tuple[FixedIp, ...]
     allowed_address_pairs: tuple[AddressPair, ...]
+    extra_dhcp_opts: tuple[DhcpOption, ...]
     port_security_enabled: bool
     security_groups: tuple[str, ...]
     device_id: str
@@ -210,6 +219,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             mac_address=value.mac_address,
             fixed_ips=value.fixed_ips,
             allowed_address_pairs=value.allowed_address_pairs,
+            extra_dhcp_opts=value.extra_dhcp_opts,
             port_security_enabled=value.port_security_enabled,
             security_groups=value.security_groups or (),
             device_id=value.device_id,
