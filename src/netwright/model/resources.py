@@ -59,6 +59,7 @@ class Network(Value, frozen=True, kw_only=True):
     """A layer 2 network. The address scopes are those of its subnets' pools, by IP version.
 
     `external`: routers may have their gateways in it, and floating addresses come of it.
+    `dns_domain`: the domain that names of its ports are in, with a dot at its end; nobody is told.
     `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
     hosts on these leaves; None: anywhere.
     """
@@ -74,6 +75,7 @@ class Network(Value, frozen=True, kw_only=True):
     external: bool = False
     port_security_enabled: bool = True
     mtu: int = 1500
+    dns_domain: str = ""
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
     subnets: tuple[str, ...] = ()
@@ -200,6 +202,9 @@ class Port(Value, frozen=True, kw_only=True):
     `security_groups` None: it is not filtered, since it was made before there were any, or is a
     device of the network's own; none at all: whatever is not its own DHCP or neighbour discovery is
     dropped. `claim`: whose it is, of a container's port that bears a lasting name or is a pod's.
+    `dns_name` and `dns_domain` are told to its DHCP client, and to no DNS server;
+    `data_plane_status` is what somebody says who watches the network; `propagate_uplink_status` is
+    for devices whose link may follow their NIC's, of which none are wired here.
     """
 
     id: str
@@ -216,6 +221,10 @@ class Port(Value, frozen=True, kw_only=True):
     fixed_ips: tuple[FixedIp, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     extra_dhcp_opts: tuple[DhcpOption, ...] = ()
+    dns_name: str = ""
+    dns_domain: str = ""
+    data_plane_status: str | None = None
+    propagate_uplink_status: bool = True
     port_security_enabled: bool = True
     security_groups: tuple[str, ...] | None = None
     vnic_type: VnicType = VnicType.NORMAL

@@ -98,6 +98,8 @@ class FloatingIp(Value, frozen=True, kw_only=True):
     router_id: str | None = None
     status: FloatingStatus = FloatingStatus.DOWN
     cause: str = ""
+    dns_name: str = ""
+    dns_domain: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
     revision_number: int = 0

@@ -1,6 +1,6 @@
 """What can be wrong with security groups and rules, by the Networking API's own type names."""
 
-from netwright.model.errors import CallerError, Conflict
+from netwright.model.errors import CallerError, Conflict, InvalidInput
 
 
 class SecurityGroupInUse(Conflict):
@@ -89,3 +89,11 @@ class PortSecurityPortHasSecurityGroup(Conflict):
 
 class PortSecurityAndIPRequiredForSecurityGroups(CallerError):
     """A port without port security cannot be in groups."""
+
+
+class AddressPairAndPortSecurityRequired(Conflict):
+    pass
+
+
+class DuplicateAddressPairInRequest(InvalidInput):
+    pass

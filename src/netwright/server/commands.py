@@ -81,6 +81,7 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     external: bool = False
     port_security_enabled: bool = True
     mtu: int | None = None
+    dns_domain: str = ""
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
     segment: Segment | None = None
@@ -101,6 +102,7 @@ class UpdateNetwork(Command, frozen=True, kw_only=True):
     external: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     mtu: int | UnsetType | None = UNSET
+    dns_domain: str | UnsetType = UNSET
     labels: Mapping[str, str] | UnsetType = UNSET
     drift_domain: DriftDomain | UnsetType = UNSET
     if_match: int | None = None
@@ -201,6 +203,9 @@ class PortDraft(Value, frozen=True, kw_only=True):
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] = ()
     extra_dhcp_opts: tuple[DhcpWish, ...] = ()
+    dns_name: str = ""
+    dns_domain: str = ""
+    propagate_uplink_status: bool = True
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType = VnicType.NORMAL
@@ -225,6 +230,10 @@ class PortChange(Value, frozen=True, kw_only=True):
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] | UnsetType = UNSET
     extra_dhcp_opts: tuple[DhcpWish, ...] = ()
+    dns_name: str | UnsetType = UNSET
+    dns_domain: str | UnsetType = UNSET
+    data_plane_status: str | UnsetType | None = UNSET
+    propagate_uplink_status: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType | UnsetType = UNSET

@@ -90,6 +90,8 @@ class FloatingIpDraft(Value, frozen=True, kw_only=True):
     subnet_id: str | None = None
     port_id: str | None = None
     fixed_ip_address: str | None = None
+    dns_name: str = ""
+    dns_domain: str = ""
     description: str = ""
     new_port_id: str
 

@@ -27,6 +27,8 @@ class Lease4(Value, frozen=True, kw_only=True):
     name_servers: tuple[str, ...] = ()
     routes: tuple[HostRoute, ...] = ()
     mtu: int
+    hostname: str = ""
+    domain: str = ""
     options: tuple[DhcpOption, ...] = ()
 
 
@@ -103,6 +105,8 @@ def _lease4(port: Port, network: Network, held: list[tuple[Subnet, str]]) -> Lea
         name_servers=subnet.dns_nameservers,
         routes=subnet.host_routes,
         mtu=network.mtu,
+        hostname=port.dns_name.partition(".")[0],
+        domain=(port.dns_domain or network.dns_domain).rstrip("."),
         options=_options(port.extra_dhcp_opts, _IPV4),
     )
 

@@ -181,6 +181,8 @@ def _configuration(lease: Lease4, *, is_leased: bool) -> dict[int, bytes]:
     servers = [IPv4Address(one).packed for one in lease.name_servers if ":" not in one]
     if servers:
         told[options.NAME_SERVERS] = b"".join(servers)
+    told[options.HOSTNAME] = lease.hostname.encode()
+    told[options.DOMAIN] = lease.domain.encode()
     told.update({code: value for code, value, why in _own_options(lease) if not why})
     return {code: value for code, value in told.items() if value}
 

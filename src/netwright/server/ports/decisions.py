@@ -11,6 +11,10 @@ from netwright.model.errors import InvalidInput, PortNotFound, UniqueNameConflic
 from netwright.model.labels import parse_selector
 from netwright.model.planes import planes_on
 from netwright.model.resources import AddressPair, FixedIp, Network, Port
+from netwright.model.security_errors import (
+    AddressPairAndPortSecurityRequired,
+    DuplicateAddressPairInRequest,
+)
 from netwright.model.states import Event, PortState
 from netwright.server.commands import (
     AddressWish,
@@ -105,6 +109,9 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         reclaimed=reclaims_mac or addressee.reclaimed,
         allowed_address_pairs=_pairs(draft.allowed_address_pairs, mac),
         extra_dhcp_opts=dhcp_options((), draft.extra_dhcp_opts),
+        dns_name=draft.dns_name,
+        dns_domain=draft.dns_domain,
+        propagate_uplink_status=draft.propagate_uplink_status,
         port_security_enabled=secured,
         security_groups=groups_at_first(world, caller, draft, port_security=secured),
         vnic_type=draft.vnic_type,
@@ -245,6 +252,10 @@ def _plain_changes(change: PortChange) -> Mapping[str, Any]:
         "port_security_enabled": change.port_security_enabled,
         "vnic_type": change.vnic_type,
         "profile": change.profile,
+        "dns_name": change.dns_name,
+        "dns_domain": change.dns_domain,
+        "data_plane_status": change.data_plane_status,
+        "propagate_uplink_status": change.propagate_uplink_status,
     }
     return {key: value for key, value in wanted.items() if value is not UNSET}
 
@@ -385,14 +396,14 @@ def _check_pairs(port: Port) -> None:
     if not port.allowed_address_pairs:
         return
     if not port.port_security_enabled:
-        raise InvalidInput(
-            "Invalid input for allowed_address_pairs. Reason: Port Security must be enabled in "
-            "order to have allowed address pairs on a port.",
+        raise AddressPairAndPortSecurityRequired(
+            "Port Security must be enabled in order to have allowed address pairs on a port.",
             next="set port_security_enabled, or leave the pairs out",
         )
     if len(set(port.allowed_address_pairs)) != len(port.allowed_address_pairs):
-        raise InvalidInput(
-            "Invalid input for allowed_address_pairs. Reason: it contains a pair twice."
+        raise DuplicateAddressPairInRequest(
+            "Request contains duplicate address pair in allowed_address_pairs: one without a MAC "
+            "has the port's own."
         )
 
 

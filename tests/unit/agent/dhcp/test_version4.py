@@ -119,6 +119,12 @@ def test_the_ports_own_options_come_before_the_subnets() -> None:
     assert 3 not in reply.options
 
 
+def test_a_port_that_has_a_name_tells_its_client() -> None:
+    named = told(v4(Kind.DISCOVER), hostname="one", domain="two.example")
+    assert (named.options[12], named.options[15]) == (b"one", b"two.example")
+    assert not {12, 15} & told(v4(Kind.DISCOVER)).options.keys()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("frobnicate", "1"), ("mtu", "many"), ("53", "1"), ("0", "1"), ("255", "1"), ("mtu", "70000"),

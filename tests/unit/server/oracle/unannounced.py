@@ -30,9 +30,8 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("qos-rule-type-details", "qos-rule-type-filter", "qos-rules-alias"),
         *("port-resource-request", "port-resource-request-groups"),
     ),
-    (_PLANNED, "names of ports, as attributes; no DNS server is told"): (
-        *("dns-integration", "dns-domain-ports", "dns-integration-domain-keywords"),
-        "subnet-dns-publish-fixed-ip",
+    (_PLANNED, "a DNS server that is told names of ports; they are attributes so far"): (
+        *("dns-integration-domain-keywords", "subnet-dns-publish-fixed-ip"),
     ),
     (_PLANNED, "pools whose prefixes are added and taken one by one; subnets taken into a pool"): (
         *("subnetpool-prefix-ops", "subnet_onboard"),
@@ -51,10 +50,9 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         "subnet-segmentid-writable",
     ),
     (_PLANNED, "hints that an instance's device is set up by"): (
-        *("uplink-status-propagation", "uplink-status-propagation-updatable"),
         *("port-hints", "port-hint-ovs-tx-steering", "port-device-profile"),
         *("port-numa-affinity-policy", "port-numa-affinity-policy-socket"),
-        *("port-hardware-offload-type", "port-trusted-vif", "data-plane-status"),
+        *("port-hardware-offload-type", "port-trusted-vif"),
     ),
     (_PLANNED, "MACs of bare metal, which its NICs have"): ("port-mac-override",),
     (_PLANNED, "filters and defaults of security groups"): (

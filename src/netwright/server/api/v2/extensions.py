@@ -58,10 +58,25 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Whose a container's port is, how long it is kept.",
         "2026-01-01T00:00:00-00:00",
     ),
+    "data-plane-status": (
+        "Port data plane status extension",
+        "Expose status of underlying data plane",
+        "2017-01-24T10:00:00-00:00",
+    ),
     "default-subnetpools": (
         "Default Subnetpools",
         "Provides ability to mark and use a subnetpool as the default.",
         "2016-02-18T18:00:00-00:00",
+    ),
+    "dns-domain-ports": (
+        "dns_domain for ports",
+        "Allows the DNS domain to be specified for a network port.",
+        "2017-04-24T10:00:00-00:00",
+    ),
+    "dns-integration": (
+        "DNS Integration",
+        "Provides integration with DNS.",
+        "2015-08-15T18:00:00-00:00",
     ),
     "drift-domain": (
         "Drift Domain",
@@ -278,6 +293,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Tag Ports During Bulk Creation",
         "Allow to tag ports during bulk creation",
         "2019-12-29T19:00:00-00:00",
+    ),
+    "uplink-status-propagation": (
+        "Uplink status propagation extension",
+        "Provides ability to propagate port uplink status.",
+        "2018-05-31T18:00:00-00:00",
+    ),
+    "uplink-status-propagation-updatable": (
+        "Uplink status propagation updatable extension",
+        "Provides ability to update the port uplink status.",
+        "2024-09-03T18:00:00-00:00",
     ),
 }
 """By alias: name, description and when it was changed, as Neutron announces them."""

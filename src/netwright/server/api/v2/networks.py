@@ -18,7 +18,7 @@ from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.v2 import listing, policy, values
+from netwright.server.api.v2 import dns, listing, policy, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, Made, constant, moment
 from netwright.server.api.v2.sight import Sight
@@ -65,6 +65,7 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     shared: bool | UnsetType = UNSET
     external: bool | UnsetType = UNSET
     port_security_enabled: bool = True
+    dns_domain: str = ""
     mtu: Mtu | UnsetType | None = UNSET
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
@@ -82,6 +83,7 @@ class NetworkChange(Body, frozen=True, kw_only=True, rename=_WIRE):
     shared: bool | UnsetType = UNSET
     external: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
+    dns_domain: str | UnsetType = UNSET
     mtu: Mtu | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     drift_domain: WantedDomain | UnsetType = UNSET
@@ -108,6 +110,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     external: bool
     mtu: int
     port_security_enabled: bool
+    dns_domain: str
     labels: Mapping[str, str]
     drift_domain: DriftDomain | UnsetType = UNSET
     subnets: tuple[str, ...]
@@ -196,6 +199,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             shared=item.shared,
             external=item.external,
             port_security_enabled=item.port_security_enabled,
+            dns_domain=dns.or_unset(dns.domain, item.dns_domain),
             mtu=item.mtu if item.mtu is UNSET else _mtu(item.mtu),
             labels=item.labels if item.labels is UNSET else values.labels("labels", item.labels),
             drift_domain=_domain(item.drift_domain),
@@ -222,6 +226,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             external=value.external,
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,
+            dns_domain=value.dns_domain,
             labels=value.labels,
             drift_domain=value.drift_domain if shown("drift_domain") else UNSET,
             subnets=value.subnets,
@@ -251,6 +256,7 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         shared=or_default(item.shared, default=False),
         external=or_default(item.external, default=False),
         port_security_enabled=item.port_security_enabled,
+        dns_domain=dns.domain(item.dns_domain),
         mtu=_mtu(or_default(item.mtu, 0)),
         labels=values.labels("labels", or_default(item.labels, {})),
         drift_domain=or_default(_domain(item.drift_domain), None),

@@ -19,9 +19,15 @@ from netwright.server.api import times
 class Made(NamedTuple):
     """An attribute that is made of a stored one, which is read as this type."""
 
-    make: Callable[[Any], Any]
+    make: Callable[..., Any]
     stored: str
     type: Any
+    beside: tuple[tuple[str, Any], ...] = ()
+    """More stored attributes that it is made of, each with its type, after the first one."""
+
+    @property
+    def parts(self) -> tuple[tuple[str, Any], ...]:
+        return ((self.stored, self.type), *self.beside)
 
 
 How = Mapping[str, str | Made]
@@ -51,7 +57,7 @@ def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> Ro
     copied = {name: way for name, way in ways.items() if isinstance(way, str)}
     made = {name: way for name, way in ways.items() if isinstance(way, Made)}
     read: dict[str, Any] = dict.fromkeys(copied.values(), Raw)
-    read.update((way.stored, way.type) for way in made.values())
+    read.update(part for way in made.values() for part in way.parts)
     known = {field.name: field for field in msgspec.structs.fields(value_type)}
     row_type = msgspec.defstruct(
         f"{value_type.__name__}Row",
@@ -63,16 +69,19 @@ def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> Ro
     shown_type = msgspec.defstruct(
         f"{value_type.__name__}Shown", list(shown), rename=shown, gc=False
     )
-    values = _getter([*copied.values(), *(way.stored for way in made.values())])
-    makes = list(enumerate((way.make for way in made.values()), start=len(copied)))
+    parts = [stored for way in made.values() for stored, _ in way.parts]
+    values = _getter([*copied.values(), *parts])
+    makes = [(way.make, len(way.parts)) for way in made.values()]
 
     def show(found: Sequence[Any]) -> Sequence[Any]:
         columns: list[Iterable[Any]] = list(zip(*map(values, found), strict=True))
         if not columns:  # of nothing, or nothing of it
             return [shown_type() for _ in found]
-        for place, make in makes:
-            columns[place] = map(make, columns[place])
-        return list(map(shown_type, *columns))
+        shown_columns, at = columns[: len(copied)], len(copied)
+        for make, count in makes:
+            shown_columns.append(map(make, *columns[at : at + count]))
+            at += count
+        return list(map(shown_type, *shown_columns))
 
     return Rows(row_type, show)
 
