@@ -36,6 +36,8 @@ def network(neutron: Any) -> Iterator[Any]:
 
 def test_networks_and_ports(neutron: Any, network: Any) -> None:
     assert neutron.list_networks(name="nc")["networks"][0]["id"] == network["id"]
+    by_hints = neutron.list_networks(sort_key="availability_zone_hints", sort_dir="desc")
+    assert [one["availability_zone_hints"] for one in by_hints["networks"]] == [[]]
     neutron.update_network(network["id"], {"network": {"description": "one"}})
     assert neutron.show_network(network["id"], fields="description") == {
         "network": {"description": "one"}

@@ -59,6 +59,7 @@ class Network(Value, frozen=True, kw_only=True):
     """A layer 2 network. The address scopes are those of its subnets' pools, by IP version.
 
     `external`: routers may have their gateways in it, and floating addresses come of it.
+    `availability_zone_hints`: zones where it is wanted, of which it is in all.
     `dns_domain`: the domain that names of its ports are in, with a dot at its end; nobody is told.
     `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
     hosts on these leaves; None: anywhere.
@@ -76,6 +77,7 @@ class Network(Value, frozen=True, kw_only=True):
     port_security_enabled: bool = True
     mtu: int = 1500
     dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
     subnets: tuple[str, ...] = ()

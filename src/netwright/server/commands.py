@@ -82,6 +82,7 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     port_security_enabled: bool = True
     mtu: int | None = None
     dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
     segment: Segment | None = None

@@ -26,7 +26,7 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
-from netwright.server.containers.places import require_known
+from netwright.server.containers.places import require_known, require_zones
 from netwright.server.each import each
 from netwright.server.overlay.transit import RESTING, release_vni
 from netwright.server.prefixes import give_back
@@ -135,6 +135,7 @@ def check_revision(revision: int, if_match: int | None) -> None:
 
 def _create(world: World, draft: NetworkDraft) -> Network:
     require_known(world, draft.drift_domain)
+    require_zones(world, draft.availability_zone_hints)
     segment = choose(world, draft.id, draft.segment)
     key = segment_key(segment)
     holder = world.segments.get(key)
@@ -151,6 +152,7 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         external=draft.external,
         port_security_enabled=draft.port_security_enabled,
         dns_domain=draft.dns_domain,
+        availability_zone_hints=draft.availability_zone_hints,
         labels=draft.labels,
         drift_domain=draft.drift_domain,
         mtu=_mtu(world, segment, draft.mtu),

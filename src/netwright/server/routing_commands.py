@@ -27,6 +27,7 @@ class RouterDraft(Value, frozen=True, kw_only=True):
     description: str = ""
     admin_state_up: bool = True
     gateway: GatewayWish | None = None
+    availability_zone_hints: tuple[str, ...] = ()
 
 
 class CreateRouters(Command, frozen=True, kw_only=True):

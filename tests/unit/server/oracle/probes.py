@@ -81,6 +81,8 @@ GOOD: Mapping[tuple[str, str], Good] = {
     ("ports", "dns_domain"): Good("one.example.", "two.example."),
     ("ports", "data_plane_status"): Good("ACTIVE", "DOWN"),
     ("networks", "dns_domain"): Good("one.example.", "two.example."),
+    ("networks", "availability_zone_hints"): Good(["north"], ["south"]),
+    ("routers", "availability_zone_hints"): Good(["north"], ["south"]),
     ("floatingips", "dns_name"): Good("one", "two.three"),
     ("floatingips", "dns_domain"): Good("one.example.", "two.example."),
     ("ports", "extra_dhcp_opts"): Good(

@@ -41,10 +41,10 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         _PLANNED,
         "how many addresses of each network's pools are used; those of its subnets are told",
     ): ("network-ip-availability-details",),
-    (_PLANNED, "networks and routers are in every zone: hints would change nothing"): (
-        *("network_availability_zone", "router_availability_zone"),
-    ),
-    (_PLANNED, "a network has one segment; there is no choice to be made among several"): (
+    (
+        _PLANNED,
+        "a network has one segment, made and gone with it: none can be added or taken away",
+    ): (
         *("segment", "standard-attr-segment", "multi-provider", "ip_allocation"),
         *("segments-peer-subnet-host-routes", "subnet-segmentid-enforce"),
         "subnet-segmentid-writable",

@@ -149,6 +149,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "A port may ask for any network that has certain labels.",
         "2026-01-01T00:00:00-00:00",
     ),
+    "network_availability_zone": (
+        "Network Availability Zone",
+        "Availability zone support for network.",
+        "2015-01-01T10:00:00-00:00",
+    ),
     "pagination": (
         "Pagination support",
         "Extension that indicates that pagination is enabled.",
@@ -219,6 +224,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
             "access to external networks via a NAT gateway."
         ),
         "2012-07-20T10:00:00-00:00",
+    ),
+    "router_availability_zone": (
+        "Router Availability Zone",
+        "Availability zone support for router.",
+        "2015-01-01T10:00:00-00:00",
     ),
     "security-group": (
         "security-group",

@@ -66,6 +66,7 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     external: bool | UnsetType = UNSET
     port_security_enabled: bool = True
     dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     mtu: Mtu | UnsetType | None = UNSET
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
@@ -111,6 +112,8 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     mtu: int
     port_security_enabled: bool
     dns_domain: str
+    availability_zone_hints: tuple[str, ...]
+    availability_zones: tuple[str, ...]
     labels: Mapping[str, str]
     drift_domain: DriftDomain | UnsetType = UNSET
     subnets: tuple[str, ...]
@@ -133,6 +136,7 @@ _SHOWN: How = {
     "status": constant("ACTIVE"),
     "l2_adjacency": constant(value=True),
     "router:external": "external",
+    "availability_zones": "availability_zone_hints",
     "provider:network_type": Made(attrgetter("network_type"), "segment", Segment),
     "provider:physical_network": Made(attrgetter("physical_network"), "segment", Segment),
     "provider:segmentation_id": Made(attrgetter("segmentation_id"), "segment", Segment),
@@ -166,7 +170,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             "provider:segmentation_id": listing.integer,
             **listing.STANDARD_FILTERS,
         },
-        sort_keys=listing.NAMED_SORT_KEYS | {"admin_state_up", "status", "mtu"},
+        sort_keys=listing.NAMED_SORT_KEYS
+        | {"admin_state_up", "status", "mtu", "availability_zone_hints"},
     )
 
     def creation(
@@ -227,6 +232,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,
             dns_domain=value.dns_domain,
+            availability_zone_hints=value.availability_zone_hints,
+            availability_zones=value.availability_zone_hints,
             labels=value.labels,
             drift_domain=value.drift_domain if shown("drift_domain") else UNSET,
             subnets=value.subnets,
@@ -257,6 +264,7 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         external=or_default(item.external, default=False),
         port_security_enabled=item.port_security_enabled,
         dns_domain=dns.domain(item.dns_domain),
+        availability_zone_hints=values.zone_hints(item.availability_zone_hints),
         mtu=_mtu(or_default(item.mtu, 0)),
         labels=values.labels("labels", or_default(item.labels, {})),
         drift_domain=or_default(_domain(item.drift_domain), None),
