@@ -15,22 +15,20 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import msgspec
 
-from netwright.agent.dhcp.asked import unknown_options
-from netwright.agent.dhcp.served import Served
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.ovs.actual import Device as OvsDevice
 from netwright.agent.ovs.answering import Answering
 from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK
+from netwright.agent.ovs.converting import Converted, convert
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import OvsError
 from netwright.agent.ovs.lost_uplinks import LostUplinks
 from netwright.agent.ovs.outcome import Outcome as Converged
-from netwright.agent.ovs.rules import port_filter
-from netwright.agent.ovs.wiring import AddressPair, Desired, Heard, NetworkSegment
+from netwright.agent.ovs.wiring import Desired
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.wiring import (
     Device,
@@ -43,7 +41,7 @@ from netwright.agent.wiring import (
     WiringStatus,
 )
 from netwright.model.conditions import UPLINK_LOST
-from netwright.model.resources import NetworkType, Nic
+from netwright.model.resources import Nic
 
 ANNOUNCE_AFTER_S = 0.01
 """What is flooded to every port of a network keeps a switch busy: the server hears of it first."""
@@ -82,7 +80,7 @@ class OvsHost:
         self._up: Mapping[str, OvsEndpoint] = {}
         self._unannounced: frozenset[str] = frozenset()
         self._came_up = asyncio.Event()
-        self._converted: Mapping[str, _Converted] = {}
+        self._converted: Mapping[str, Converted] = {}
         self._endpoints: tuple[OvsEndpoint, ...] = ()
         self._asked: Mapping[str, Endpoint] = {}
         self._found: tuple[OvsDevice, ...] = ()
@@ -148,7 +146,7 @@ class OvsHost:
         for one in endpoints:
             if one.port_id in here:
                 with suppress(ValueError):  # `apply` says it
-                    coming.append(_converted(one).endpoint)
+                    coming.append(convert(one).endpoint)
         if coming:
             await self._driver.announce_ahead(coming)
 
@@ -271,7 +269,7 @@ class OvsHost:
         """
         if desired is self._asked:
             return self._endpoints, self._inconvertible
-        converted: dict[str, _Converted] = {}
+        converted: dict[str, Converted] = {}
         refused: dict[str, str] = {}
         for port_id, endpoint in sorted(desired.items()):
             before = self._converted.get(port_id)
@@ -279,7 +277,7 @@ class OvsHost:
                 converted[port_id] = before
                 continue
             try:
-                converted[port_id] = _converted(endpoint)
+                converted[port_id] = convert(endpoint)
             except ValueError as error:
                 refused[port_id] = str(error)
         self._converted, self._asked, self._inconvertible = converted, desired, refused
@@ -319,66 +317,6 @@ class OvsHost:
     def _why(self) -> str:
         problems = (f"{problem.subject}: {problem.cause}" for problem in self._converged.problems)
         return self._converged.unreachable or "; ".join(problems) or "base wiring does not settle"
-
-
-class _Converted(NamedTuple):
-    """An endpoint of the loop's in the driver's terms; rules and DHCP options that have none."""
-
-    of: Endpoint
-    endpoint: OvsEndpoint
-    left_out: tuple[str, ...]
-    unsent: tuple[str, ...] = ()
-
-
-def _converted(endpoint: Endpoint) -> _Converted:
-    """Convert the loop's endpoint. Raises ValueError, which says what OVS cannot do with it."""
-    segment = endpoint.segment
-    if segment.network_type not in (NetworkType.FLAT, NetworkType.VLAN):
-        raise ValueError(
-            f"Open vSwitch here wires flat and vlan networks, not {segment.network_type}"
-        )
-    if segment.physical_network is None:
-        raise ValueError(f"a {segment.network_type} network without a physical network")
-    vlan = segment.segmentation_id
-    if segment.network_type is NetworkType.VLAN and vlan is None:
-        raise ValueError("a vlan network without a VLAN id")
-    is_filtered = endpoint.port_security_enabled and endpoint.security_groups is not None
-    compiled = port_filter(endpoint.security_groups or ()) if is_filtered else None
-    converted = OvsEndpoint(
-        port_id=endpoint.port_id,
-        segment=NetworkSegment(segment.physical_network, vlan),
-        mac=endpoint.mac_address,
-        addresses=endpoint.addresses,
-        allowed_pairs=tuple(
-            AddressPair(pair.ip_address, pair.mac_address)
-            for pair in endpoint.allowed_address_pairs
-        ),
-        port_security=endpoint.port_security_enabled,
-        admin_up=endpoint.admin_state_up,
-        mtu=endpoint.mtu,
-        filter=compiled.filter if compiled is not None else None,
-        heard=_heard(endpoint.served),
-    )
-    left_out = compiled.left_out if compiled is not None else ()
-    return _Converted(endpoint, converted, left_out, _unsent(endpoint.served))
-
-
-def _heard(served: Served | None) -> frozenset[Heard]:
-    """What is answered of what its client says."""
-    if served is None:
-        return frozenset()
-    v6 = served.v6
-    said = {
-        Heard.DHCP4: served.v4 is not None,
-        Heard.DHCP6: v6 is not None and v6.is_asked,
-        Heard.SOLICITATION: v6 is not None and bool(v6.prefixes),
-    }
-    return frozenset(one for one, is_heard in said.items() if is_heard)
-
-
-def _unsent(served: Served | None) -> tuple[str, ...]:
-    """Why DHCP options are not sent that the port asks for."""
-    return () if served is None else unknown_options(served)
 
 
 def _differing(

@@ -10,18 +10,13 @@ from msgspec.structs import replace
 from netwright.model.errors import InvalidInput, PortNotFound, UniqueNameConflict
 from netwright.model.labels import parse_selector
 from netwright.model.planes import planes_on
-from netwright.model.resources import AddressPair, FixedIp, Network, Port
-from netwright.model.security_errors import (
-    AddressPairAndPortSecurityRequired,
-    DuplicateAddressPairInRequest,
-)
+from netwright.model.resources import FixedIp, Network, Port
 from netwright.model.states import Event, PortState
 from netwright.server.commands import (
     AddressWish,
     Caller,
     CreatePorts,
     DeletePorts,
-    PairWish,
     PortChange,
     PortDraft,
     UpdatePorts,
@@ -37,6 +32,7 @@ from netwright.server.ports.interfaces import require_as_attached, require_no_in
 from netwright.server.ports.lifecycle import happen, may_answer, names_of
 from netwright.server.ports.macs import choose_mac, rests
 from netwright.server.ports.network_choice import create_where_free
+from netwright.server.ports.pairs import check_pairs, pairs_of
 from netwright.server.ports.release import release_if_unbound
 from netwright.server.security.taking import groups_after, groups_at_first
 from netwright.server.world import World
@@ -107,7 +103,7 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         device_owner=draft.device_owner,
         fixed_ips=fixed_ips,
         reclaimed=reclaims_mac or addressee.reclaimed,
-        allowed_address_pairs=_pairs(draft.allowed_address_pairs, mac),
+        allowed_address_pairs=pairs_of(draft.allowed_address_pairs, mac),
         extra_dhcp_opts=dhcp_options((), draft.extra_dhcp_opts),
         dns_name=draft.dns_name,
         dns_domain=draft.dns_domain,
@@ -121,7 +117,7 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         created_at=world.now,
         updated_at=world.now,
     )
-    _check_pairs(port)
+    check_pairs(port)
     world.ports.put(port.id, port)
     if draft.unique_name is not None:
         world.unique_names.put((draft.project_id, draft.unique_name), port.id)
@@ -160,9 +156,9 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
     if port.mac_address != before.mac_address:
         port = _renewed(world, port, _addressee(port, network, caller), before.mac_address)
     if change.allowed_address_pairs is not UNSET:
-        pairs = _pairs(change.allowed_address_pairs, port.mac_address)
+        pairs = pairs_of(change.allowed_address_pairs, port.mac_address)
         port = replace(port, allowed_address_pairs=pairs)
-    _check_pairs(port)
+    check_pairs(port)
     gone = [ip for ip in before.fixed_ips if ip not in port.fixed_ips]
     let_go_of_floating(world, port, gone)
     port = _let_go(world, before, port)
@@ -381,30 +377,6 @@ def _is_asked_for(world: World, draft: PortDraft, network_id: str) -> bool:
         return network_id == draft.network_id
     network = world.networks.get(network_id)
     return network is not None and parse_selector(draft.network_labels).matches(network.labels)
-
-
-def _pairs(wishes: tuple[PairWish, ...], mac: str) -> tuple[AddressPair, ...]:
-    if not wishes:
-        return ()
-    return tuple(
-        AddressPair(ip_address=wish.ip_address, mac_address=wish.mac_address or mac)
-        for wish in wishes
-    )
-
-
-def _check_pairs(port: Port) -> None:
-    if not port.allowed_address_pairs:
-        return
-    if not port.port_security_enabled:
-        raise AddressPairAndPortSecurityRequired(
-            "Port Security must be enabled in order to have allowed address pairs on a port.",
-            next="set port_security_enabled, or leave the pairs out",
-        )
-    if len(set(port.allowed_address_pairs)) != len(port.allowed_address_pairs):
-        raise DuplicateAddressPairInRequest(
-            "Request contains duplicate address pair in allowed_address_pairs: one without a MAC "
-            "has the port's own."
-        )
 
 
 def owned(world: World, caller: Caller, port_id: str) -> Port:

@@ -15,9 +15,9 @@ from netwright.agent.dhcp.rates import Rate, Rates
 from netwright.agent.dhcp.served import Served
 from netwright.agent.dhcp.version4 import Kind
 from netwright.agent.ovs.answering import Answering
+from netwright.agent.ovs.converting import heard
 from netwright.agent.ovs.errors import OvsProtocolError
 from netwright.agent.ovs.flows import Flow, ToAgent, match_on
-from netwright.agent.ovs.host import _heard
 from netwright.agent.ovs.openflow_codec import frame
 from netwright.agent.ovs.oxm import match_bytes
 from netwright.agent.ovs.packet_in import PacketIn, read_packet_in
@@ -134,10 +134,10 @@ WEB: Fields = {"eth_type": 0x0800, "ip_proto": 17, "udp_src": 1068, "udp_dst": 6
 
 @pytest.mark.parametrize("port_security", [True, False])
 def test_only_what_is_answered_comes_to_the_agent(*, port_security: bool) -> None:
-    heard = _heard(Served(v4=LEASE, v6=LEASE6))
-    assert heard == frozenset(Heard)
+    known = heard(Served(v4=LEASE, v6=LEASE6))
+    assert known == frozenset(Heard)
     segment = NetworkSegment("physnet1", 100)
-    one = OvsEndpoint("one", segment, MAC, ("10.0.0.5",), port_security=port_security, heard=heard)
+    one = OvsEndpoint("one", segment, MAC, ("10.0.0.5",), port_security=port_security, heard=known)
     flows = integration_base() | endpoint_flows(one, OFPORT, 3)
     for fields in (DHCP4, DHCP6, SOLICITATION):
         assert to_agent(flows, **fields)
