@@ -5,10 +5,12 @@ standbys here, for when they are activated ──▶ endpoints through which no 
 ports withdrawing or fenced here, and all others ──▶ nothing: their wiring goes
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 
 from msgspec.structs import replace
 
+from netwright.agent.dhcp.served import Served, WhereServed, served
 from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups, PortGroups
 from netwright.agent.live import live_binding
 from netwright.agent.placing import FabricUplink, Place, places
@@ -23,10 +25,13 @@ from netwright.model.resources import (
     NetworkType,
     Port,
     Segment,
+    Subnet,
     Value,
 )
 from netwright.model.security import SecurityGroup
 from netwright.model.states import BindingState, Plane
+
+NOWHERE = WhereServed(fabric=False)
 
 
 class Desired(Value, frozen=True, kw_only=True):
@@ -57,7 +62,7 @@ class Desired(Value, frozen=True, kw_only=True):
 
 
 class Before(Value, frozen=True, kw_only=True):
-    """What was desired of ports before, with the same networks, attachments, policies and rules."""
+    """What was desired of ports before, with the same networks, subnets and all else but ports."""
 
     ports: Mapping[str, Port]
     desired: Desired
@@ -81,6 +86,8 @@ def desired(
     policies: Mapping[str, QosPolicy] | None = None,
     fabric: FabricUplink | None = None,
     fenced: Collection[str] = (),
+    subnets: Mapping[str, Subnet] | None = None,
+    where_served: WhereServed = NOWHERE,
     before: Before | None = None,
 ) -> Desired:
     """Sort the host's ports by what is to be done with them.
@@ -89,6 +96,7 @@ def desired(
     binding, and are wired ahead. `attachments` are this host's, by network id; `fabric` is its way
     to its leaves, if it has one. Ports that leaves drop there (`fenced`) are not wired until the
     server has heard that they are not, and the leaves let them through again (law 5).
+    DHCP clients are answered on networks `where_served` has, as these `subnets` say.
     What was found `before` is not made again.
     """
     place_of = places(
@@ -99,7 +107,8 @@ def desired(
         physical_networks=frozenset(physical_networks),
         fabric=fabric,
     )
-    sorting = _Sorting(host, place_of, Filters(known), policies or {})
+    serve = partial(served, subnets=subnets or {}, where=where_served)
+    sorting = _Sorting(host, place_of, Filters(known), policies or {}, serve)
     for port in ports.values():
         binding = live_binding(port, host)
         if binding is not None and port.id in fenced:
@@ -120,11 +129,13 @@ class _Sorting:
         place_of: Mapping[str, Place],
         filters: Filters,
         policies: Mapping[str, QosPolicy],
+        serve: Callable[[Port, Network], Served | None],
     ) -> None:
         self._host = host
         self._policies = policies
         self._place_of = place_of
         self._filters = filters
+        self._serve = serve
         self._endpoints: dict[str, Endpoint] = {}
         self._refusals: dict[str, str] = {}
         self._waiting: dict[str, str] = {}
@@ -209,7 +220,8 @@ class _Sorting:
         except QosNotPossible as refusal:
             self._refusals[port.id] = str(refusal)
         else:
-            self._endpoints[port.id] = endpoint(port, network, segment, groups, qos)
+            wired = endpoint(port, network, segment, groups, qos)
+            self._endpoints[port.id] = replace(wired, served=self._serve(port, network))
 
     def _groups_of(self, port: Port) -> PortGroups:
         """The groups that filter the port, which are needed from now on."""

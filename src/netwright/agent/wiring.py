@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Protocol
 
+from netwright.agent.dhcp.served import Served
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.qos import Qos
 from netwright.model.errors import Category, Fault, NetwrightError
@@ -88,6 +89,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     port's own; with `port_security_enabled` no other source passes but `allowed_address_pairs`.
     `security_groups` None: it is not filtered; else what none of their rules allows is dropped.
     `qos` None: it has no limits, and is not marked. `inside` None: it has a device of its own.
+    `served`: what its DHCP client is answered; None: what the client says goes into the network.
     """
 
     port_id: str
@@ -102,6 +104,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     inside: Inside | None = None
     admin_state_up: bool = True
     mtu: int = 1500
+    served: Served | None = None
 
 
 class WiringStatus(StrEnum):

@@ -81,6 +81,8 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     external: bool = False
     port_security_enabled: bool = True
     mtu: int | None = None
+    dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
     qos_policy_id: str | UnsetType | None = UNSET
@@ -102,6 +104,7 @@ class UpdateNetwork(Command, frozen=True, kw_only=True):
     external: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     mtu: int | UnsetType | None = UNSET
+    dns_domain: str | UnsetType = UNSET
     labels: Mapping[str, str] | UnsetType = UNSET
     drift_domain: DriftDomain | UnsetType = UNSET
     qos_policy_id: str | UnsetType | None = UNSET
@@ -136,6 +139,7 @@ class SubnetDraft(Value, frozen=True, kw_only=True):
     subnetpool_id: str | None = None
     use_default_subnetpool: bool = False
     prefixlen: int | None = None
+    service_types: tuple[str, ...] = ()
 
 
 class CreateSubnets(Command, frozen=True, kw_only=True):
@@ -151,6 +155,7 @@ class UpdateSubnet(Command, frozen=True, kw_only=True):
     enable_dhcp: bool | UnsetType = UNSET
     dns_nameservers: tuple[str, ...] | UnsetType = UNSET
     host_routes: tuple[HostRoute, ...] | UnsetType = UNSET
+    service_types: tuple[str, ...] | UnsetType = UNSET
     if_match: int | None = None
 
 
@@ -171,6 +176,14 @@ class PairWish(Value, frozen=True, kw_only=True):
 
     ip_address: str
     mac_address: str | None = None
+
+
+class DhcpWish(Value, frozen=True, kw_only=True):
+    """A DHCP option asked for; without a value the one of its name shall go."""
+
+    opt_name: str
+    opt_value: str | None
+    ip_version: int = 4
 
 
 class PortDraft(Value, frozen=True, kw_only=True):
@@ -194,6 +207,10 @@ class PortDraft(Value, frozen=True, kw_only=True):
     mac_address: str | None = None
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] = ()
+    extra_dhcp_opts: tuple[DhcpWish, ...] = ()
+    dns_name: str = ""
+    dns_domain: str = ""
+    propagate_uplink_status: bool = True
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
     qos_policy_id: str | None = None
@@ -218,6 +235,11 @@ class PortChange(Value, frozen=True, kw_only=True):
     mac_address: str | UnsetType = UNSET
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] | UnsetType = UNSET
+    extra_dhcp_opts: tuple[DhcpWish, ...] = ()
+    dns_name: str | UnsetType = UNSET
+    dns_domain: str | UnsetType = UNSET
+    data_plane_status: str | UnsetType | None = UNSET
+    propagate_uplink_status: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
     qos_policy_id: str | UnsetType | None = UNSET

@@ -11,6 +11,7 @@ from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.routing import FloatingIp
 from netwright.model.segments import is_whole, segment_key
+from netwright.model.sharing import ObjectType
 from netwright.model.wire import Kind
 from netwright.server import addressing_needs as addressing
 from netwright.server import routing_needs as routing
@@ -89,11 +90,22 @@ from netwright.server.routing_commands import (
 from netwright.server.security import needing as security
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
+    CreateAddressGroups,
+    CreateDefaultRules,
     CreateSecurityGroups,
+    DeleteAddressGroup,
+    DeleteDefaultRule,
     DeleteSecurityGroup,
     EnsureDefaultGroup,
     RemoveSecurityGroupRule,
+    UpdateAddressGroup,
     UpdateSecurityGroup,
+)
+from netwright.server.sharing import needing as sharing
+from netwright.server.sharing.commands import (
+    CreateRbacPolicies,
+    DeleteRbacPolicy,
+    UpdateRbacPolicy,
 )
 from netwright.server.trunks import needing as trunks
 from netwright.server.trunks.commands import (
@@ -205,7 +217,7 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
     for draft in command.drafts:
-        needs.inventory |= draft.drift_domain is not None
+        needs.inventory |= draft.drift_domain is not None or bool(draft.availability_zone_hints)
         needs.projects.add(draft.project_id)
         if draft.qos_policy_id is UNSET:
             needs.default_policies.add(draft.project_id)
@@ -223,6 +235,8 @@ def _update_network(needs: Needs, command: UpdateNetwork) -> None:
     needs.inventory |= command.drift_domain not in {UNSET, None}
     if command.external is False:
         needs.internal_networks.add(command.id)
+    if command.shared is False:
+        sharing.need_users(needs, ObjectType.NETWORK, command.id)
 
 
 def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
@@ -373,6 +387,11 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     DeleteSecurityGroup: security.delete_group,
     AddSecurityGroupRules: security.add_rules,
     RemoveSecurityGroupRule: security.remove_rule,
+    CreateAddressGroups: security.create_address_groups,
+    UpdateAddressGroup: security.update_address_group,
+    DeleteAddressGroup: security.delete_address_group,
+    CreateDefaultRules: security.change_default_rules,
+    DeleteDefaultRule: security.change_default_rules,
     ChangeTags: _change_tags,
     SetQuota: _quota,
     ResetQuota: _quota,
@@ -385,6 +404,9 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     DeleteFloatingIp: routing.delete_floating,
     AddInterface: routing.add_interface,
     RemoveInterface: routing.remove_interface,
+    CreateRbacPolicies: sharing.create,
+    UpdateRbacPolicy: sharing.update,
+    DeleteRbacPolicy: sharing.delete,
     CreateAddressScopes: addressing.create_address_scopes,
     UpdateAddressScope: addressing.update_address_scope,
     DeleteAddressScope: addressing.delete_address_scope,

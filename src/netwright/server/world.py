@@ -20,6 +20,8 @@ from netwright.model.resources import (
     Host,
     Network,
     Port,
+    Share,
+    ShareAction,
     Subnet,
     Transition,
     Value,
@@ -205,7 +207,8 @@ class ContainerRows:
 class FloatingRows:
     """Of which ports and routers all floating IPs are loaded, and of which networks all routers."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal) -> None:
+        self.external_uses: Rows[str, int] = Rows(journal)
         self.of_ports: set[str] = set()
         self.of_routers: set[str] = set()
         self.routed_networks: set[str] = set()
@@ -226,6 +229,17 @@ class TouchedTrunks:
         for one in (before, port):
             if one is not None and one.trunk is not None:
                 self._ids.add(one.trunk.trunk_id)
+
+
+class SharingRows:
+    """With whom security groups are shared that ports and rules name.
+
+    `users` (resource, action) are the projects that use what may come to be shared with fewer.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.groups: Rows[str, tuple[Share, ...]] = Rows(journal)
+        self.users: dict[tuple[str, ShareAction], frozenset[str]] = {}
 
 
 class World:
@@ -261,9 +275,7 @@ class World:
     `default_versions` the IP versions whose default pool is, if there is one.
     """
 
-    external_uses: Rows[str, int]
     policy_users: Rows[str, frozenset[str]]
-    floating: FloatingRows
     trunks: TouchedTrunks
 
     def __init__(
@@ -300,8 +312,8 @@ class World:
         self.group_uses: Rows[str, int] = Rows(self.journal)
         self.fabric = FabricRows(self.journal)
         self.containers = ContainerRows(self.journal)
-        self.external_uses, self.policy_users = Rows(self.journal), Rows(self.journal)
-        self.floating, self.trunks = FloatingRows(), TouchedTrunks(self.ports)
+        self.policy_users, self.trunks = Rows(self.journal), TouchedTrunks(self.ports)
+        self.floating, self.sharing = FloatingRows(self.journal), SharingRows(self.journal)
         self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
         self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {

@@ -33,6 +33,7 @@ from netwright.agent.ovs.flows import (
     PushVlan,
     SetDscp,
     SetVlan,
+    ToAgent,
 )
 from netwright.agent.ovs.openflow_wire import (
     BUNDLE_ATOMIC_ORDERED,
@@ -47,6 +48,7 @@ from netwright.agent.ovs.openflow_wire import (
     PORT_TABLE,
     TABLE_ALL,
     VERSION,
+    WHOLE_PACKET,
     ActionType,
     BundleControl,
     FlowCommand,
@@ -237,10 +239,8 @@ def _instruction_bytes(actions: tuple[Action, ...]) -> bytes:
 
 def _action_bytes(action: Action) -> bytes:
     match action:
-        case Normal():
-            return _OUTPUT.pack(ActionType.OUTPUT, _OUTPUT.size, PORT_NORMAL, 0)
-        case Output(port):
-            return _OUTPUT.pack(ActionType.OUTPUT, _OUTPUT.size, port, 0)
+        case Normal() | Output() | ToAgent():
+            return _OUTPUT.pack(ActionType.OUTPUT, _OUTPUT.size, *_out_by(action))
         case PushVlan():
             return _PUSH_VLAN.pack(ActionType.PUSH_VLAN, _PUSH_VLAN.size, _ETHERTYPE_VLAN)
         case PopVlan():
@@ -260,6 +260,17 @@ def _set_field(action: SetVlan | SetDscp) -> bytes:
     return (head + field).ljust(_SET_FIELD_BYTES, b"\0")
 
 
+def _out_by(action: Normal | Output | ToAgent) -> tuple[int, int]:
+    """The port, and how much of a packet the agent is handed."""
+    match action:
+        case Normal():
+            return PORT_NORMAL, 0
+        case Output(port):
+            return port, 0
+        case ToAgent():
+            return PORT_CONTROLLER, WHOLE_PACKET
+
+
 def _actions(octets: bytes, at: int) -> Iterator[Action]:
     for kind, instruction in _split(octets, at):
         if kind == InstructionType.GOTO_TABLE:
@@ -275,7 +286,9 @@ def _actions(octets: bytes, at: int) -> Iterator[Action]:
 
 def _action(kind: int, octets: bytes) -> Action:
     if kind == ActionType.OUTPUT:
-        _, _, port, _ = _OUTPUT.unpack(octets)
+        _, _, port, length = _OUTPUT.unpack(octets)
+        if (port, length) == (PORT_CONTROLLER, WHOLE_PACKET):
+            return ToAgent()
         return Normal() if port == PORT_NORMAL else Output(port)
     known = _KNOWN_ACTIONS.get(octets)
     if known is not None:

@@ -14,6 +14,7 @@ from netwright.agent.ovs.wiring import (
     Bond,
     Desired,
     Endpoint,
+    Heard,
     HostWiring,
     NetworkSegment,
     Nic,
@@ -108,6 +109,7 @@ endpoints = st.builds(
     allowed_pairs=st.sampled_from([(), (VRRP,)]),
     filter=filters,
     qos=st.sampled_from([None, Qos(Rate(20, 4), None, 46), Qos(Rate(9, 4), Rate(7, 4))]),
+    heard=st.sampled_from([frozenset[Heard](), frozenset(Heard)]),
 )
 memberships = st.sampled_from(
     [

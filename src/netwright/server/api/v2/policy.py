@@ -31,9 +31,14 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     "floatingip": {"floating_ip_address": None},
     "trunk": {},
     "policy": {},  # administrators' as a whole: see `qos_policies`
+    "rbac_policy": {},  # but with everybody: see `rbac_policies`
+    "address_group": {},
+    "default_security_group_rule": {},
 }
 
-ADMIN_ONLY_TO_UPDATE: Mapping[str, frozenset[str]] = {"port": frozenset({"mac_address"})}
+ADMIN_ONLY_TO_UPDATE: Mapping[str, frozenset[str]] = {
+    "port": frozenset({"mac_address", "data_plane_status"})
+}
 """What others may give a new resource, and not change."""
 
 # What only admins see, so only they may ask which ones have it.
@@ -55,6 +60,9 @@ ADMIN_ONLY_FILTERS = {
     "floatingip": frozenset[str](),
     "policy": frozenset[str](),
     "trunk": frozenset[str](),
+    "rbac_policy": frozenset[str](),
+    "address_group": frozenset[str](),
+    "default_security_group_rule": frozenset[str](),
 }
 
 # What others are not shown at all.

@@ -46,6 +46,11 @@ from netwright.server.store.schema.ports import (
 from netwright.server.store.schema.projects import quota, quota_usage, tag
 from netwright.server.store.schema.qos import qos_policy, qos_user
 from netwright.server.store.schema.security import membership, security_group, security_group_rule
+from netwright.server.store.schema.sharing import (
+    address_group,
+    default_security_group_rule,
+    rbac_policy,
+)
 from netwright.server.store.schema.trunks import trunk
 
 __all__ = [
@@ -53,6 +58,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "SPARSE",
     "access_port",
+    "address_group",
     "address_scope",
     "alembic_version",
     "allocation",
@@ -61,6 +67,7 @@ __all__ = [
     "binding",
     "block",
     "container_claim",
+    "default_security_group_rule",
     "domain_vlan",
     "event",
     "floatingip",
@@ -87,6 +94,7 @@ __all__ = [
     "qos_user",
     "quota",
     "quota_usage",
+    "rbac_policy",
     "revocation",
     "router",
     "security_group",
@@ -104,7 +112,7 @@ __all__ = [
 SCHEMA_VERSION = "0016"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
-READS_FROM = "0014"
+READS_FROM = "0015"
 """The oldest version whose servers may use these tables, as the newest revision says."""
 
 

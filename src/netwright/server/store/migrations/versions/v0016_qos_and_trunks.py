@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"
-down_revision = "0014"
-reads_from = "0014"
+down_revision = "0015"
+reads_from = "0015"
 branch_labels = None
 depends_on = None
 
