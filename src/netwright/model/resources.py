@@ -255,7 +255,8 @@ class Port(Value, frozen=True, kw_only=True):
     dropped. `claim`: whose it is, of a container's port that bears a lasting name or is a pod's.
     `trunk`: its place in one. `dns_name` and `dns_domain` are told to its DHCP client, and to no
     DNS server; `data_plane_status` is what somebody says who watches the network;
-    `propagate_uplink_status` is for devices whose link may follow their NIC's, of which none are wired here.
+    `propagate_uplink_status` is for devices whose link may follow their NIC's, of which none are
+    wired here.
     """
 
     id: str

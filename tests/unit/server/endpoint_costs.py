@@ -616,6 +616,6 @@ EXPECTED: dict[str, Cost] = {
     "GET /v1/topology": Cost(_of("/v1/topology"), 1, 1),
     "PUT /v1/topology": Cost(_new_topology, 10, 12),
     "GET /v1/trace": Cost(_trace, 9, 9),
-    "GET /v1/watch": Cost(_watch, 18, 18),
+    "GET /v1/watch": Cost(_watch, 20, 20),
     **{endpoint: Cost(*cost) for endpoint, cost in {**QOS, **TRUNKS}.items()},
 }

@@ -26,6 +26,7 @@ Body = dict[str, Any]
 def name_of(collection: str) -> str:
     """What one of a collection is called in bodies."""
     irregular = {
+        "policies": "policy",
         "rbac_policies": "rbac_policy",
         "network_ip_availabilities": "network_ip_availability",
     }
