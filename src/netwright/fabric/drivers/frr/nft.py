@@ -11,10 +11,12 @@ when it is that to the last rule; otherwise it is `BROKEN`, which differs from e
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from netwright.fabric.config import Nat
+from netwright.linux.connections import Connection
 
 BROKEN = Nat(address="", sources=False)
 
@@ -48,6 +50,28 @@ def parse(text: str) -> Mapping[str, Nat]:
             elif name.startswith("netwright_"):
                 found.setdefault(name, [])
     return {name: _nat(name, objects) for name, objects in found.items()}
+
+
+def contradicting(nat: Nat | None, tracked: Iterable[Connection]) -> Iterator[Connection]:
+    """Connections that would begin otherwise now: translated where nothing is, or not as it is.
+
+    What has the gateway's address goes on with it when its source has come to a floating one. Of
+    connections of the inside that are not translated all are named: they lose nothing by it.
+    """
+    inward = {} if nat is None else dict(nat.floating)
+    outward = {inner: outer for outer, inner in inward.items()}
+    inside = [] if nat is None else [ip_network(each) for each in nat.inside]
+    for each in tracked:
+        source, meant = each.began
+        answering, shown = each.answered
+        is_within = any(ip_address(source) in prefix for prefix in inside)
+        if shown == source:
+            is_right = not is_within
+        else:
+            is_gateways = nat is not None and is_within and shown == nat.address
+            is_right = is_gateways or shown == outward.get(source)
+        if not is_right or answering != inward.get(meant, meant):
+            yield each
 
 
 def _nat(name: str, objects: Iterable[tuple[str, Any]]) -> Nat:
