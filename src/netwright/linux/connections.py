@@ -5,21 +5,25 @@ contradicts them must be forgotten, to begin anew with its next packet.
 """
 
 import socket
+import struct
 from typing import NamedTuple
 
 from netwright.linux import codec
 from netwright.linux.codec import Request
 
 _CONNTRACK, _GET, _DELETE = 0x100, 1, 2
-_ORIGINAL, _REPLY = 1, 2
-_IP, _SOURCE, _DESTINATION = 1, 1, 2
+_ORIGINAL, _IP, _SOURCE = 1, 1, 1
 _HEADER = bytes((socket.AF_INET, 0, 0, 0))  # struct nfgenmsg
-_NOBODY = bytes(4)
+_LENGTH = struct.Struct("=H")
+_BEGINNING = struct.pack("=HHHH", 20, _IP | codec.NESTED, 8, _SOURCE)
+"""Of a tuple of IPv4: its addresses' attribute, 20 octets with both, and the source's header."""
 
 
 class Ends(NamedTuple):
-    source: str
-    destination: str
+    """Addresses as four octets each."""
+
+    source: bytes
+    destination: bytes
 
 
 class Connection(NamedTuple):
@@ -39,17 +43,19 @@ def dump_connections() -> Request:
 
 
 def parse_connection(body: bytes) -> Connection:
-    values = codec.attributes(body, len(_HEADER))
-    key = values.get(_ORIGINAL, b"")
-    return Connection(_ends(key), _ends(values.get(_REPLY, b"")), key)
+    """By the places where the kernel writes all of them: there may be hundred thousands.
+
+    Raises ValueError when they are elsewhere.
+    """
+    (length,) = _LENGTH.unpack_from(body, len(_HEADER))
+    key = body[8 : 4 + length]
+    answer = body[8 + ((length + 3) & ~3) :]
+    if not (key.startswith(_BEGINNING) and answer.startswith(_BEGINNING)):
+        msg = "a tracked connection is written in another form than is known here"
+        raise ValueError(msg)
+    return Connection(Ends(key[8:12], key[16:20]), Ends(answer[8:12], answer[16:20]), key)
 
 
 def forget(connection: Connection) -> Request:
     body = _HEADER + codec.nested(_ORIGINAL, connection.key)
-    return Request(_CONNTRACK | _DELETE, body, what=f"forgetting connection {connection.began}")
-
-
-def _ends(tuple_: bytes) -> Ends:
-    addresses = codec.attributes(codec.attributes(tuple_).get(_IP, b""))
-    source, destination = (addresses.get(each, _NOBODY) for each in (_SOURCE, _DESTINATION))
-    return Ends(socket.inet_ntoa(source), socket.inet_ntoa(destination))
+    return Request(_CONNTRACK | _DELETE, body, what="forgetting a connection")

@@ -16,7 +16,8 @@ BARE = Nat(address=GATEWAY, sources=True, inside=("10.8.0.0/24",))
 
 
 def connection(source: str, meant: str, answering: str, shown: str) -> Connection:
-    return Connection(Ends(source, meant), Ends(answering, shown), b"")
+    one, two, three, four = map(socket.inet_aton, (source, meant, answering, shown))
+    return Connection(Ends(one, two), Ends(three, four), b"")
 
 
 INWARDS = connection(FAR, OUTER, INNER, FAR)
@@ -51,15 +52,25 @@ def test_an_address_that_leads_elsewhere_takes_its_connections_along() -> None:
 
 def test_a_connection_is_read_and_forgotten_by_its_own_key() -> None:
     key, answer = tuple_of(FAR, OUTER), tuple_of(INNER, FAR)
-    header = bytes((socket.AF_INET, 0, 0, 0))
-    said = header + codec.nested(1, key) + codec.nested(2, answer) + codec.attribute(3, 1)
+    said = HEADER + codec.nested(1, key) + codec.nested(2, answer) + codec.attribute(3, 1)
     found = connections.parse_connection(said)
-    assert found == Connection(Ends(FAR, OUTER), Ends(INNER, FAR), key)
-    assert connections.forget(found).body == header + codec.nested(1, key)
+    assert found == INWARDS._replace(key=key)
+    assert connections.forget(found).body == HEADER + codec.nested(1, key)
+
+
+def test_another_form_is_not_guessed_at() -> None:
+    said = HEADER + codec.nested(1, codec.attribute(9, 1)) + codec.nested(2, tuple_of(INNER, FAR))
+    with pytest.raises(ValueError, match="another form"):
+        connections.parse_connection(said)
+
+
+HEADER = bytes((socket.AF_INET, 0, 0, 0))
 
 
 def tuple_of(source: str, destination: str) -> bytes:
     ends = [
-        codec.attribute(n + 1, socket.inet_aton(a)) for n, a in enumerate((source, destination))
+        codec.attribute(n, socket.inet_aton(each))
+        for n, each in enumerate((source, destination), start=1)
     ]
-    return codec.nested(1, *ends) + codec.nested(2, codec.attribute(1, b"\x01"))
+    port = codec.attribute(2, b"\x00\x09")
+    return codec.nested(1, *ends) + codec.nested(2, codec.attribute(1, b"\x01"), port)

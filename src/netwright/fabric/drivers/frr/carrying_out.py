@@ -6,6 +6,7 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from netwright.fabric.config import Nat, Segment, Vrf
@@ -48,6 +49,7 @@ from netwright.linux.netlink import NETFILTER
 IN_FORCE_TIMEOUT_S = 4.0
 """zebra looks a second after a namespace was made, and tells bgpd; all else takes milliseconds."""
 _POLL_S = 0.004
+_TOGETHER = 100  # answers stay far below the receive buffer
 _ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 
 VRF_SETTINGS = {
@@ -258,11 +260,12 @@ class Workshop:
         """Those that contradict what is translated now."""
         with self._session.node.open_netlink(space, NETFILTER) as netlink:
             found = map(connections.parse_connection, netlink.dump(connections.dump_connections()))
-            for each in nft.contradicting(nat, found):
+            forgotten = map(connections.forget, nft.contradicting(nat, found))
+            while requests := list(islice(forgotten, _TOGETHER)):
                 try:
-                    netlink.tell([connections.forget(each)])
+                    netlink.tell(requests)
                 except OSError as error:
-                    if error.errno != errno.ENOENT:  # it ended by itself meanwhile
+                    if error.errno != errno.ENOENT:  # one ended by itself meanwhile
                         raise
 
     def _delete(self, space: str, name: str) -> None:
