@@ -191,10 +191,18 @@ def parse_capture(text: str) -> int:
 
 
 def tcp(
-    lab: Lab, client: str, server: str, address: str, *, octets: int = 200_000, timeout_s: float = 5
+    lab: Lab,
+    client: str,
+    server: str,
+    address: str,
+    *,
+    own_address: str | None = None,
+    octets: int = 200_000,
+    timeout_s: float = 5,
 ) -> Tcp:
     """Sends random octets over TCP from one place to `address` of another, checks what arrived.
 
+    `own_address` is the server's, where `address` is translated to it on the way.
     Raises LabError when no connection comes about or other octets arrive.
     """
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET  # noqa: PLR2004
@@ -202,7 +210,7 @@ def tcp(
     began = time.monotonic()
 
     def listen() -> socket.socket:
-        return socket.create_server((address, 0), family=family)
+        return socket.create_server((own_address or address, 0), family=family)
 
     # A socket stays in the namespace it was made in, whichever thread uses it.
     with netns.run_in(namespace_of(lab, server), listen) as listener:
@@ -214,7 +222,7 @@ def tcp(
             sender.settimeout(timeout_s)
             answer = pool.submit(_answer_with_digest, listener, timeout_s)
             try:
-                sender.connect(listener.getsockname()[:2])
+                sender.connect((address, listener.getsockname()[1]))
                 sender.sendall(payload)
                 sender.shutdown(socket.SHUT_WR)
                 digest = sender.recv(64)

@@ -394,7 +394,8 @@ class Tick(Command, frozen=True, kw_only=True):
     server refused; they are tried again, since what stood in the way may be gone.
     `late_operations` and `overdue_attachments` (network, host) wait for the fabric controller.
     `silent_ports` (port, host) left a silent host, whose leaves are to drop them (law 5).
-    `expired_claims` are ports that were kept for a container long enough.
+    `expired_claims` are ports that were kept for a container long enough. `interfaces` (port,
+    router) were attached before interfaces were ACTIVE (0014).
 
     `heard` says when hosts were last heard (Unix seconds), of the silent ones and of those whose
     stored time is old; of a host that this process never heard, what is stored stands.
@@ -408,6 +409,7 @@ class Tick(Command, frozen=True, kw_only=True):
     silent_ports: tuple[tuple[str, str], ...] = ()
     old_operations: tuple[str, ...] = ()
     expired_claims: tuple[str, ...] = ()
+    interfaces: tuple[tuple[str, str], ...] = ()
     heard: Mapping[str, float] = {}
 
 

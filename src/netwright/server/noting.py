@@ -9,7 +9,7 @@ from netwright.ipam.addresses import from_text
 from netwright.model.addressing import SubnetPool
 from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
-from netwright.model.routing import FloatingIp
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.segments import is_whole, segment_key
 from netwright.model.sharing import ObjectType
 from netwright.model.wire import Kind
@@ -166,6 +166,8 @@ def _tick(needs: Needs, command: Tick) -> None:
     if command.expired_claims:
         needs.ports.update(command.expired_claims)
         needs.deletes = True
+    needs.ports.update(port_id for port_id, _ in command.interfaces)
+    needs.plain[Router].update(router_id for _, router_id in command.interfaces)
     if command.late_operations:
         needs.plain[Operation].update(command.late_operations)
         needs.lease = True

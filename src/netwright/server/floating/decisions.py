@@ -73,7 +73,7 @@ def delete(world: World, command: DeleteFloatingIp) -> tuple[()]:
     floating = owned(world, command.caller, command.id)
     check_revision(floating.revision_number, command.if_match)
     world.of(FloatingIp).put(floating.id, None)
-    give_up(world, floating.floating_port_id, actor_of(command.caller))
+    give_up(world, floating.floating_port_id, actor_of(command.caller), rests=floating.was_led)
     return ()
 
 
@@ -167,6 +167,7 @@ def _associated(
         router_id=router.id,
         status=FloatingStatus.DOWN if has_border else FloatingStatus.ERROR,
         cause=NOT_YET if has_border else NO_DATA_PLANE,
+        was_led=floating.was_led or has_border,
     )
 
 

@@ -6,8 +6,10 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
+from pathlib import Path
 
-from netwright.fabric.config import Segment, Vrf
+from netwright.fabric.config import Nat, Segment, Vrf
 from netwright.fabric.drivers.bpf import programs
 from netwright.fabric.drivers.frr import nft, shows
 from netwright.fabric.drivers.frr.observed import Observed
@@ -17,6 +19,7 @@ from netwright.fabric.drivers.frr.operations import (
     AddNamespace,
     AddVeth,
     AddVxlan,
+    Announce,
     Attach,
     ChangeAddress,
     ChangeRoute,
@@ -37,14 +40,16 @@ from netwright.fabric.drivers.frr.operations import (
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import filters
-from netwright.linux import links
+from netwright.linux import arp, connections, links
 from netwright.linux.checksums import disable_checksum_offload
 from netwright.linux.codec import Request
 from netwright.linux.links import Link
+from netwright.linux.netlink import NETFILTER
 
 IN_FORCE_TIMEOUT_S = 4.0
 """zebra looks a second after a namespace was made, and tells bgpd; all else takes milliseconds."""
 _POLL_S = 0.004
+_TOGETHER = 100  # answers stay far below the receive buffer
 _ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 
 VRF_SETTINGS = {
@@ -101,7 +106,12 @@ class Workshop:
                 request = links.change_route(destination, nexthop, add=add)
                 self._tell(space, request, absent_is_fine=not add)
             case Translate(space, name, nat):
-                self._session.node.nft(space, "-f", "-", said=nft.ruleset(name, nat))
+                self._translate(space, name, nat)
+            case Announce(space, name, address):
+                link = self._session.link(space, name)
+                self._session.node.enter(space)
+                if link is not None:
+                    arp.announce(name, link.mac_address, address.partition("/")[0])
             case Attach(name, filter_):
                 self._attach(name, filter_)
             case Detach(name):
@@ -237,6 +247,26 @@ class Workshop:
             return self._show("zebra", shows.show_interface(name, space))
         except VtyError as error:
             return str(error)
+
+    def _translate(self, space: str, name: str, nat: Nat | None) -> None:
+        """What goes from a leaf to a leaf is routed: as frames of a bridge it would pass half."""
+        self._session.node.enter(space)
+        with suppress(FileNotFoundError):
+            Path("/proc/sys/net/bridge/bridge-nf-call-iptables").write_text("0")
+        self._session.node.nft(space, "-f", "-", said=nft.ruleset(name, nat))
+        self._forget_connections(space, nat)
+
+    def _forget_connections(self, space: str, nat: Nat | None) -> None:
+        """Those that contradict what is translated now."""
+        with self._session.node.open_netlink(space, NETFILTER) as netlink:
+            found = map(connections.parse_connection, netlink.dump(connections.dump_connections()))
+            forgotten = map(connections.forget, nft.contradicting(nat, found))
+            while requests := list(islice(forgotten, _TOGETHER)):
+                try:
+                    netlink.tell(requests)
+                except OSError as error:
+                    if error.errno != errno.ENOENT:  # one ended by itself meanwhile
+                        raise
 
     def _delete(self, space: str, name: str) -> None:
         link = self._session.link(space, name)

@@ -163,7 +163,10 @@ class ChangeRoute(Value, frozen=True):
 
 
 class Translate(Value, frozen=True):
-    """What a gateway's interface in a VRF translates; None: nothing."""
+    """What a gateway's interface in a VRF translates; None: nothing.
+
+    Connections that contradict it are forgotten, and go on as it says.
+    """
 
     space: str
     name: str
@@ -172,6 +175,17 @@ class Translate(Value, frozen=True):
     def __str__(self) -> str:
         what = "nothing" if self.nat is None else self.nat.address
         return f"{_in(self.space)}: {self.name} translates to {what}"
+
+
+class Announce(Value, frozen=True):
+    """Tell an interface's neighbours that it has an address of IPv4 (with prefix length) now."""
+
+    space: str
+    name: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: {self.name} announces {self.address}"
 
 
 class Attach(Value, frozen=True):
@@ -236,6 +250,7 @@ Operation = (
     | ChangeAddress
     | ChangeRoute
     | Translate
+    | Announce
     | Attach
     | Detach
     | DisableChecksumOffload
