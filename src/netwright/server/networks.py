@@ -59,10 +59,9 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
     if command.external is False:
         require_unused_outside(world, network)
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
-    after = _reshared(world, command, replace(network, **changes))
-    if changes or after != network or UNSET not in {command.shared, command.external}:
-        after = touched(world, after)
-    return (after,)
+    if changes or not (command.shared is UNSET and command.external is UNSET):
+        network = touched(world, _reshared(world, command, replace(network, **changes)))
+    return (network,)
 
 
 def delete(world: World, command: DeleteNetwork) -> tuple[()]:
