@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from tests.lab.evpn import Evpn, broken, evpn_lab
+from tests.lab.preferred import preferred
 
 from netwright.lab import links, probe, start
 from netwright.lab.nodes import frr
@@ -16,15 +17,15 @@ from netwright.lab.orchestrator import Spawned, Wanted, eventually
 from netwright.lab.places import find_instance
 from netwright.model.errors import NetworkInUse
 from netwright.model.resources import HostState
-from netwright.model.topology import Topology, VlanInterval
+from netwright.model.topology import Irb, Topology, VlanInterval
 
 pytestmark = pytest.mark.lab
 
 MOVES = (("host1", "host3"), ("host3", "host1"), ("host1", "host4"), ("host4", "host2"),
          ("host2", "host3"))  # fmt: skip
 LEAVES = ("leaf1", "leaf2", "leaf3", "leaf4")
-PINGS = 150
 LOST_MAX = 10
+"""Of pings that are sent each 10 ms indeed."""
 DUPLICATE_MOVES_MAX = 8
 SOON_S = 20.0
 
@@ -47,25 +48,50 @@ def test_a_guest_moves_between_pairs_of_leaves(
     evpn: Evpn, guests: tuple[list[Spawned], Spawned]
 ) -> None:
     near, mover = guests
-    lost: dict[str, list[int]] = {one.host: [] for one in near}
-    for source, to in MOVES:
-        assert find_instance(evpn.lab, mover.instance.id).node == source
-        with ExitStack() as pinging:
-            runs = {
-                one.host: pinging.enter_context(
-                    probe.pinging(
-                        evpn.lab, one.instance.id, mover.address(), count=PINGS, interval_s=0.01
+    assert_few_are_lost(evpn, near, mover)
+
+
+@pytest.mark.parametrize("irb", [Irb.ASYMMETRIC, Irb.SYMMETRIC])
+def test_a_guest_moves_between_leaves_that_are_its_gateway(evpn: Evpn, irb: Irb) -> None:
+    """To peers in its own network, and to those whom a leaf routes from another one of its VPC."""
+    evpn.set_topology(lambda is_: replace(is_, fabric=replace(is_.fabric, irb=irb)))
+    names = [f"shop-{irb}", f"store-{irb}"]
+    for name, gateway in zip(names, ("10.154.0.1/24", "10.155.0.1/24"), strict=True):
+        evpn.nova.create_fabric_network(name, [gateway])
+    evpn.nova.create_vpc(f"vpc-{irb}", names)
+    shop, store = names
+    *near, mover = evpn.spawn(shop, near="host2", far="host4", mover="host1")
+    routed = evpn.spawn(store, routed="host2", apart="host4")
+    evpn.await_well()
+    assert_few_are_lost(evpn, [*near, *routed], mover)
+    evpn.nova.end([one.instance.id for one in (*near, *routed, mover)])
+    evpn.set_topology(lambda is_: replace(is_, fabric=replace(is_.fabric, irb=Irb.ASYMMETRIC)))
+    evpn.await_well()
+
+
+def assert_few_are_lost(evpn: Evpn, peers: list[Spawned], mover: Spawned) -> None:
+    """By each move, for each peer."""
+    lost: dict[str, list[int]] = {one.name: [] for one in peers}
+    silence_ms: dict[str, list[int]] = {one.name: [] for one in peers}
+    with preferred(evpn.lab):
+        for source, to in MOVES:
+            assert find_instance(evpn.lab, mover.instance.id).node == source
+            with ExitStack() as pinging:
+                runs = {
+                    one.name: pinging.enter_context(
+                        probe.pinging_steadily(evpn.lab, one.instance.id, mover.address())
                     )
-                )
-                for one in near
-            }
-            evpn.nova.live_migrate(mover.instance.id, to)
-            for host, run in runs.items():
-                lost[host].append(run.finish().lost)
-        evpn.nova.await_status([mover])
-        for one in near:
-            assert probe.ping(evpn.lab, mover.instance.id, one.address()).lost == 0
-    sys.stdout.write(f"{len(MOVES)} moves, lost of {PINGS} pings from each: {lost}\n")
+                    for one in peers
+                }
+                evpn.nova.live_migrate(mover.instance.id, to)
+                for name, run in runs.items():
+                    result = run.finish()
+                    lost[name].append(result.lost)
+                    silence_ms[name].append(round(1000 * result.silence_s))
+            evpn.nova.await_status([mover])
+            for one in peers:
+                assert probe.ping(evpn.lab, mover.instance.id, one.address()).lost == 0
+    sys.stdout.write(f"{len(MOVES)} moves, pings lost: {lost}, longest silence, ms: {silence_ms}\n")
     for each in lost.values():
         assert max(each) < LOST_MAX
 
