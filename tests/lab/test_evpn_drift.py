@@ -74,7 +74,7 @@ def tunnel_gone(evpn: Evpn) -> None:
 
 def learning_off(evpn: Evpn) -> None:
     name = f"vni{evpn.vni('red')}"
-    on_leaf(evpn, "leaf1", "ip", "link", "set", name, "type", "vxlan", "nolearning")
+    on_leaf(evpn, "leaf1", "bridge", "link", "set", "dev", name, "learning", "off")
 
 
 def speaks_as_all(evpn: Evpn) -> None:
