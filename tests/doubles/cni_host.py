@@ -194,9 +194,7 @@ class VethsDouble:
         self.furnished.set()
         self._calls = calls
 
-    async def make(
-        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
-    ) -> str:
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
         self._calls.append(f"make {fit.device}")
         if netns not in self.namespaces:
             raise NamespaceGoneError(netns)
@@ -206,7 +204,10 @@ class VethsDouble:
         self.marks[fit.device] = mark
         if self.failure is not None:
             raise self.failure
-        paired()
+
+    async def furnish(self, fit: Fitting, netns: str, ifname: str) -> str:
+        if self.interfaces.get((netns, ifname)) != fit:
+            raise NamespaceGoneError(netns)
         await self.furnished.wait()
         if self.late_failure is not None:
             raise self.late_failure

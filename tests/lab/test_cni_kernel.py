@@ -66,7 +66,8 @@ MARK = "netwright container c"
 
 
 async def make(name: str, fit: Fitting = FIT, ifname: str = "eth0") -> str:
-    return await KERNEL.make(fit, path(name), ifname, MARK)
+    await KERNEL.pair(fit, path(name), ifname, MARK)
+    return await KERNEL.furnish(fit, path(name), ifname)
 
 
 def is_here() -> bool:
@@ -136,7 +137,7 @@ async def test_what_is_no_namespace_is_said(container: str, tmp_path: Path) -> N
     file.write_text("")
     for each in (fifo, file):
         with pytest.raises((RefusedError, OSError)):
-            await KERNEL.make(FIT, str(each), "eth0", "x")
+            await KERNEL.pair(FIT, str(each), "eth0", "x")
     assert not is_here()
 
 

@@ -52,26 +52,27 @@ class Kernel:
     def __init__(self, *, checksums: bool) -> None:
         self._checksums = checksums
 
-    async def make(
-        self,
-        fit: Fitting,
-        netns: str,
-        ifname: str,
-        mark: str,
-        paired: Callable[[], None] = lambda: None,
-    ) -> str:
-        """Both ends, up, with all that the container's is to have; which namespace that is.
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
+        """Both ends, the host's up: it may be plugged.
 
-        `paired` is called when both are there and the host's is up: it may be plugged from then on.
         Raises NamespaceGoneError, InterfaceExistsError, or OSError with what the kernel refused;
         what was made until then is for `remove`.
         """
-        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            with _opened(netns) as namespace:
+                _make_pair(fit, namespace.fileno(), ifname, mark)
+
+        await apart(work)
+
+    async def furnish(self, fit: Fitting, netns: str, ifname: str) -> str:
+        """The container's end, up, with all that it is to have; which namespace that is.
+
+        Raises as `pair` does.
+        """
 
         def work() -> str:
             with _opened(netns) as namespace:
-                self._make_pair(fit, namespace.fileno(), ifname, mark)
-                loop.call_soon_threadsafe(paired)
                 _enter(namespace)
             self._furnish(fit, ifname)
             return _identity()
@@ -122,26 +123,6 @@ class Kernel:
 
         return await apart(work)
 
-    def _make_pair(self, fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
-        with Netlink() as netlink:
-            try:
-                netlink.tell([links.add_veth(fit.device, ifname, namespace, fit.mtu)])
-            except RefusedError as error:
-                if error.errno == errno.EEXIST and netlink.get(links.get_link(fit.device)) is None:
-                    raise InterfaceExistsError(ifname) from error
-                raise
-            body = netlink.get(links.get_link(fit.device))
-            if body is None:  # the container's namespace went, and both ends with it
-                raise NamespaceGoneError(ifname)
-            index = links.parse_link(body).index
-            netlink.tell(
-                [
-                    links.silence(index, f"no IPv6 of its own on {fit.device}"),
-                    links.set_link(index, f"{fit.device} up", up=True, alias=mark),
-                    *_limited(index, fit.received, f"a limit of what {ifname} receives"),
-                ]
-            )
-
     def _furnish(self, fit: Fitting, ifname: str) -> None:
         """Runs inside. IPv6 is turned on before the interface is up: a runtime may have it off."""
         if any(ip_interface(one.address).version == _IPV6 for one in fit.addresses):
@@ -154,7 +135,6 @@ class Kernel:
             netlink.tell(
                 [
                     links.set_link(_LOOPBACK, "lo up", up=True),
-                    links.set_link(index, f"MAC of {ifname}", mac_address=fit.mac_address),
                     links.set_link(index, f"{ifname} up", up=True),
                     *_limited(index, fit.sent, f"a limit of what {ifname} sends"),
                     *(
@@ -169,6 +149,30 @@ class Kernel:
             )
         if not self._checksums:
             disable_checksum_offload(ifname)
+
+
+def _make_pair(fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
+    device = fit.device
+    with Netlink() as netlink:
+        try:
+            netlink.tell([links.add_veth(device, ifname, namespace, fit.mtu, fit.mac_address)])
+        except RefusedError as error:
+            if error.errno == errno.EEXIST and netlink.get(links.get_link(device)) is None:
+                raise InterfaceExistsError(ifname) from error
+            raise
+        try:
+            netlink.tell(links.start_forwarding(device, mark))
+        except RefusedError as error:
+            if error.errno == errno.ENODEV:  # the container's namespace went, and both ends with it
+                raise NamespaceGoneError(ifname) from error
+            raise
+        if fit.received is None:
+            return
+        body = netlink.get(links.get_link(device))
+        if body is None:
+            raise NamespaceGoneError(ifname)
+        index = links.parse_link(body).index
+        netlink.tell(_limited(index, fit.received, f"a limit of what {ifname} receives"))
 
 
 def _limited(index: int, limit: Limit | None, what: str) -> Sequence[Request]:

@@ -24,6 +24,7 @@ from netwright.agent.ovs.actual import Actual, Device, Rows
 from netwright.agent.ovs.announce import announcements
 from netwright.agent.ovs.bfd_hold import BfdHold
 from netwright.agent.ovs.changes import Plan, RowChange, SetColumns
+from netwright.agent.ovs.coming import ahead, with_device
 from netwright.agent.ovs.errors import (
     OvsProtocolError,
     OvsUnreachableError,
@@ -37,7 +38,14 @@ from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
 from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import Planner
-from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging, without_limit
+from netwright.agent.ovs.plugs import (
+    CONTAINER_MARK,
+    DEAD_PLACE,
+    Place,
+    plugging,
+    unplugging,
+    without_limit,
+)
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
 from netwright.agent.ovs.rows import PortRow
 from netwright.agent.ovs.tables import Tables
@@ -124,10 +132,30 @@ class OvsDriver:
 
     async def plug(self, device: NewDevice) -> None:
         """Raises OvsUnreachableError, TransactionRefusedError, or when there is no bridge yet."""
+        if self._lock.locked():  # the plan that is carried out now does not know the device
+            await self._plug(device, DEAD_PLACE)
+            return
+        async with self._lock:
+            await self._plug(device, await self._place(device))
+
+    async def _plug(self, device: NewDevice, place: Place) -> None:
         bridge = self.wiring.integration_bridge
-        done = await self._ovsdb.transact(plugging(bridge, device))
+        done = await self._ovsdb.transact(plugging(bridge, device, place))
         if done[-1].get("count") != 1:
             raise OvsUnreachableError(f"there is no bridge {bridge} yet")
+
+    async def _place(self, device: NewDevice) -> Place:
+        """Where the plan would move it at once; what must be closed before that is closed."""
+        desired, bridge = self._desired, self.wiring.integration_bridge
+        if desired is None or bridge not in self._tables.known:
+            return DEAD_PLACE
+        actual = with_device(self._tables.actual(self._rows()), bridge, device)
+        found = ahead(self._planner.plan(desired, actual), device)
+        if found is None:
+            return DEAD_PLACE
+        blame = Blame()
+        await self._tables.apply(found.close, blame)
+        return DEAD_PLACE if blame.barred or blame.failures else found.place
 
     async def unplug(self, name: str, owner: str | None = None) -> None:
         """What `plug` made (for that owner), also what others left of it. Raises as that does."""
