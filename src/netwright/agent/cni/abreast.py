@@ -15,8 +15,8 @@ async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, object]) 
     """
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(other)
             first = tasks.create_task(one)
+            tasks.create_task(other)
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
     return first.result()

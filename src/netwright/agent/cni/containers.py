@@ -1,7 +1,7 @@
 """The verbs, on this host's containers. Each interface is worked on by one of them at a time.
 
-    ADD   record ─▶ port made and bound ─▶ veth ─┬─▶ plugged ─▶ up ────┬─▶ answered
-                                                 └─▶ addresses, routes ┘
+    ADD   record ─▶ port made and bound ─▶ veth ─▶ plugged ─┬─▶ up ────────────────┬─▶ answered
+                                                            └─▶ addresses, routes ─┘
     DEL   record ─▶ unplugged ─▶ veth gone ─▶ port deleted ─▶ no record
 
 An ADD that fails goes the way of DEL from where it was (`ending`). It waits for a server that is
@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from netwright.agent.cni import made
 from netwright.agent.cni.abreast import both, wholly
 from netwright.agent.cni.asked import Asked
-from netwright.agent.cni.attempt import Attempt, Attempts, Took
+from netwright.agent.cni.attempt import Attempt, Attempts
 from netwright.agent.cni.claimants import Claimants
 from netwright.agent.cni.claiming import of_attempt
 from netwright.agent.cni.departing import Departing
@@ -303,8 +303,11 @@ class Containers:
         took.note("veth")
         await self._following.told(port.id)
         await self._following.without_device(port.id)
-        wiring = self._wire(port, _device(record, fit), took)
-        namespace = await both(self._veths.furnish(fit, asked.netns, asked.ifname), wiring)
+        # What is given up midway is plugged nevertheless. Open vSwitch takes longest: it is first.
+        await wholly(self._plugs.plug(_device(record, fit)))
+        took.note("plugged")
+        furnishing = self._veths.furnish(fit, asked.netns, asked.ifname)
+        namespace = await both(furnishing, self._following.up(port))
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")
@@ -324,12 +327,6 @@ class Containers:
                 attempt.wait_for("the server is away", partial(str, error))
             await asyncio.sleep(SERVER_AGAIN.delay_s(failures, self._jitter()))
         raise AssertionError("count has no end")
-
-    async def _wire(self, port: Port, device: NewDevice, took: Took) -> None:
-        """Meanwhile the container's end is furnished: nothing passes before the runtime goes on."""
-        await wholly(self._plugs.plug(device))  # what is given up midway is plugged nevertheless
-        took.note("plugged")
-        await self._following.up(port)
 
     def _why_late(self, attempt: Attempt) -> CniError:
         record = self._records.get((attempt.asked.container_id, attempt.asked.ifname))

@@ -153,8 +153,14 @@ class OvsDriver:
         found = ahead(self._planner.plan(desired, actual), device)
         if found is None:
             return DEAD_PLACE
+        if not found.close:
+            return found.place
         blame = Blame()
-        await self._tables.apply(found.close, blame)
+        self._changed.set()  # if the device does not come after all, this is to be taken back
+        try:
+            await self._tables.apply(found.close, blame)
+        except (OvsUnreachableError, OvsProtocolError):
+            return DEAD_PLACE
         return DEAD_PLACE if blame.barred or blame.failures else found.place
 
     async def unplug(self, name: str, owner: str | None = None) -> None:
