@@ -416,6 +416,7 @@ class HostDouble:
 
     def _told(self, new: Port) -> None:
         self.loop.mirror.ports[new.id] = new
+        self.look()
 
     def _told_of_end(self, port: Port) -> None:
         self.loop.mirror.ports.pop(port.id, None)

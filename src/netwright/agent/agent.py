@@ -37,6 +37,8 @@ HEARTBEAT_S = 5.0
 READY_S = 10.0
 ANSWERED_S = 0.005
 """So long a report lets those go first who wait on this host."""
+HEARD_S = 0.001
+"""So long a pass for what the watch told lets the answers be heard that come with it."""
 NOT_WIRED_NAMED_MAX = 20
 KINDS = (Kind.NETWORK, Kind.SUBNET, Kind.PORT, Kind.ATTACHMENT, Kind.HOST)
 SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
@@ -189,7 +191,10 @@ class Agent:
         if Key(Kind.HOST, self._host) in changed:
             _say(self._news.host(self.mirror.hosts.get(self._host)))
         self._announce_into_fabric(changed)
-        self._reconcile.wake()
+        if self.beside is None:
+            self._reconcile.wake()
+        else:  # a container goes on with its port while the pass is made
+            asyncio.get_running_loop().call_later(HEARD_S, self._reconcile.wake)
 
     def _announce_into_fabric(self, changed: frozenset[Key]) -> None:
         """Ports of networks whose way through the fabric is open (again) say so once more.

@@ -301,7 +301,7 @@ class Containers:
         took.note("told")
         await self._veths.pair(fit, asked.netns, asked.ifname, mark)
         took.note("veth")
-        await self._following.told(port.id)
+        await self._following.met(port.id)
         await self._following.without_device(port.id)
         # What is given up midway is plugged nevertheless. Open vSwitch takes longest: it is first.
         await wholly(self._plugs.plug(_device(record, fit)))

@@ -81,9 +81,17 @@ class Following:
 
         await self._until(look)
 
-    async def told(self, port_id: str) -> None:
-        """Return when the server has told of the port: the loop asks for what it does not know."""
-        await self._until(lambda: True if port_id in self._loop.mirror.ports else None)
+    async def met(self, port_id: str) -> None:
+        """Return when a pass of the loop knew the port, as the server has told of it.
+
+        The loop asks the server for what it does not know, and has no place for its device.
+        """
+
+        def look() -> bool | None:
+            last = self._loop.last
+            return True if last is not None and port_id in last.ports else None
+
+        await self._until(look)
 
     async def up(self, port: Port) -> None:
         """Return when the loop has read back that this host wires the port, bound as it is here.
