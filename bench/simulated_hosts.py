@@ -168,10 +168,10 @@ class _Plugs:
 
 
 class _Veths:
-    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None: ...
-
-    async def furnish(self, fit: Fitting, netns: str, ifname: str) -> str:
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
         return netns
+
+    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None: ...
 
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
 

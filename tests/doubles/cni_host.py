@@ -194,7 +194,7 @@ class VethsDouble:
         self.furnished.set()
         self._calls = calls
 
-    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
         self._calls.append(f"make {fit.device}")
         if netns not in self.namespaces:
             raise NamespaceGoneError(netns)
@@ -204,14 +204,14 @@ class VethsDouble:
         self.marks[fit.device] = mark
         if self.failure is not None:
             raise self.failure
+        return await self.namespace(netns)
 
-    async def furnish(self, fit: Fitting, netns: str, ifname: str) -> str:
-        if self.interfaces.get((netns, ifname)) != fit:
+    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None:
+        if self.interfaces.get((netns, ifname)) != fit or await self.namespace(netns) != pair_in:
             raise NamespaceGoneError(netns)
         await self.furnished.wait()
         if self.late_failure is not None:
             raise self.late_failure
-        return await self.namespace(netns)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         if netns not in self.namespaces:

@@ -149,6 +149,11 @@ def start_forwarding(name: str, alias: str) -> tuple[Request, ...]:
     )
 
 
+def start(name: str) -> Request:
+    """By its name: up."""
+    return Request(NEW_LINK, _LINK.pack(0, 0, 0, 0, _UP, _UP) + attribute(_NAME, name), 0, name)
+
+
 def _without_ipv6() -> bytes:
     return nested(_AF_SPEC, nested(socket.AF_INET6, attribute(8, b"\1")))
 

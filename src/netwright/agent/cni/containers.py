@@ -52,8 +52,8 @@ log = structlog.get_logger(__name__)
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
-    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None: ...
-    async def furnish(self, fit: Fitting, netns: str, ifname: str) -> str: ...
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
+    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None: ...
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
     async def links(self) -> Mapping[str, str]: ...
     async def remove(self, device: str, mark: str | None = None) -> None: ...
@@ -299,15 +299,15 @@ class Containers:
         self._records.put(record)
         mark = made.mark_of(asked.container_id)
         took.note("told")
-        await self._veths.pair(fit, asked.netns, asked.ifname, mark)
+        namespace = await self._veths.pair(fit, asked.netns, asked.ifname, mark)
         took.note("veth")
         await self._following.met(port.id)
         await self._following.without_device(port.id)
         # What is given up midway is plugged nevertheless. Open vSwitch takes longest: it is first.
         await wholly(self._plugs.plug(_device(record, fit)))
         took.note("plugged")
-        furnishing = self._veths.furnish(fit, asked.netns, asked.ifname)
-        namespace = await both(furnishing, self._following.up(port))
+        furnishing = self._veths.furnish(fit, asked.netns, asked.ifname, namespace)
+        await both(furnishing, self._following.up(port))
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")

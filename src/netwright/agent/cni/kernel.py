@@ -27,7 +27,6 @@ from netwright.linux.shaping import Limit, shape
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
-_LOOPBACK = 1
 _IPV6 = 6
 _SO_NETNS_COOKIE, _COOKIE_BYTES = 71, 8
 _NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESRCH})
@@ -52,32 +51,37 @@ class Kernel:
     def __init__(self, *, checksums: bool) -> None:
         self._checksums = checksums
 
-    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> None:
-        """Both ends, the host's up: it may be plugged.
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
+        """Both ends, up: the host's may be plugged; which namespace the other is in.
 
+        Whoever follows the host's links hears of a pair once, for all that is done comes at once.
         Raises NamespaceGoneError, InterfaceExistsError, or OSError with what the kernel refused;
         what was made until then is for `remove`.
         """
 
-        def work() -> None:
-            with _opened(netns) as namespace:
-                _make_pair(fit, namespace.fileno(), ifname, mark)
-
-        await apart(work)
-
-    async def furnish(self, fit: Fitting, netns: str, ifname: str) -> str:
-        """The container's end, up, with all that it is to have; which namespace that is.
-
-        Raises as `pair` does.
-        """
-
         def work() -> str:
             with _opened(netns) as namespace:
+                _make_pair(fit, namespace.fileno(), ifname, mark)
                 _enter(namespace)
-            self._furnish(fit, ifname)
+            _start(fit, ifname)
             return _identity()
 
         return await apart(work)
+
+    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None:
+        """All that the container's end is to have. `pair_in` is what `pair` returned.
+
+        Raises NamespaceGoneError, also when another is at that path, or OSError.
+        """
+
+        def work() -> None:
+            with _opened(netns) as namespace:
+                _enter(namespace)
+            if _identity() != pair_in:
+                raise NamespaceGoneError(f"{netns} is another one now")
+            self._furnish(fit, ifname)
+
+        await apart(work)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         """The container's end as it is; None when it is not there. Raises NamespaceGoneError."""
@@ -101,7 +105,7 @@ class Kernel:
         return await apart(_links)
 
     async def namespace(self, netns: str) -> str:
-        """Which namespace is at that path, as `make` returned it; "" when there is none.
+        """Which namespace is at that path, as `pair` returned it; "" when there is none.
 
         Raises OSError when that cannot be told.
         """
@@ -124,9 +128,7 @@ class Kernel:
         return await apart(work)
 
     def _furnish(self, fit: Fitting, ifname: str) -> None:
-        """Runs inside. IPv6 is turned on before the interface is up: a runtime may have it off."""
-        if any(ip_interface(one.address).version == _IPV6 for one in fit.addresses):
-            Path("/proc/sys/net/ipv6/conf", ifname, "disable_ipv6").write_text("0", "ascii")
+        """Runs inside."""
         with Netlink() as netlink:
             body = netlink.get(links.get_link(ifname))
             if body is None:
@@ -134,8 +136,6 @@ class Kernel:
             index = links.parse_link(body).index
             netlink.tell(
                 [
-                    links.set_link(_LOOPBACK, "lo up", up=True),
-                    links.set_link(index, f"{ifname} up", up=True),
                     *_limited(index, fit.sent, f"a limit of what {ifname} sends"),
                     *(
                         links.change_address(index, one.address, ifname, add=True)
@@ -173,6 +173,14 @@ def _make_pair(fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
             raise NamespaceGoneError(ifname)
         index = links.parse_link(body).index
         netlink.tell(_limited(index, fit.received, f"a limit of what {ifname} receives"))
+
+
+def _start(fit: Fitting, ifname: str) -> None:
+    """Runs inside. IPv6 is turned on before the interface is up: a runtime may have it off."""
+    if any(ip_interface(one.address).version == _IPV6 for one in fit.addresses):
+        Path("/proc/sys/net/ipv6/conf", ifname, "disable_ipv6").write_text("0", "ascii")
+    with Netlink() as netlink:
+        netlink.tell([links.start("lo"), links.start(ifname)])
 
 
 def _limited(index: int, limit: Limit | None, what: str) -> Sequence[Request]:
