@@ -141,15 +141,15 @@ class OvsHost:
     async def plug(self, device: NewDevice) -> None:
         """`Plugs`, as `unplug` and `plugged`."""
         with _told():
-            await self._driver.plug(device)
+            await self._driver.plugger.plug(device)
 
     async def unplug(self, name: str, owner: str | None = None) -> None:
         with _told():
-            await self._driver.unplug(name, owner)
+            await self._driver.plugger.unplug(name, owner)
 
     async def plugged(self) -> Mapping[str, Plugged]:
         with _told():
-            return await self._driver.plugged()
+            return await self._driver.plugger.plugged()
 
     def devices(self) -> Mapping[str, Device]:
         found = self._driver.devices()

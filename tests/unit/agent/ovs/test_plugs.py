@@ -79,7 +79,7 @@ async def test_the_limit_of_a_device_that_others_took_away_goes_at_its_end(
 
     monkeypatch.setattr(driver._ovsdb, "wait_synced", synced)
     monkeypatch.setattr(driver._ovsdb, "transact", transact)
-    await driver.unplug("nwc1")
+    await driver.plugger.unplug("nwc1")
     assert told == [unplugging("br-int", "u1", "nwc1")[1]]
 
 
@@ -129,7 +129,7 @@ async def test_a_device_is_plugged_where_the_plan_would_have_it(
     plugged: tuple[OvsDriver, list[Any]],
 ) -> None:
     driver, told = plugged
-    await driver.plug(device_of("p1"))
+    await driver.plugger.plug(device_of("p1"))
     (port,) = told
     assert port["tag"] < DEAD_VLAN
     assert dict(port["external_ids"][1]) == {MARK: "port", SEGMENT_MARK: str(RED)}
@@ -148,13 +148,13 @@ async def test_the_guard_of_a_filtered_port_stands_before_it_is_plugged(
         await apply(changes, blame)
 
     monkeypatch.setattr(tables, "apply", watched)
-    await driver.plug(device_of("p2"))
+    await driver.plugger.plug(device_of("p2"))
     assert [changes.keys() for changes in tables.applied] == [{"br-int"}]
     assert told[0]["tag"] < DEAD_VLAN
     assert driver.has_changed  # had it been refused, the guard would go again
 
 
-@pytest.mark.parametrize("why", ["converging", "unread", "refused", "unknown"])
+@pytest.mark.parametrize("why", ["converging", "unread", "refused", "unknown", "many"])
 async def test_a_device_goes_into_the_dead_vlan_when_no_plan_can_be_asked(
     plugged: tuple[OvsDriver, list[Any]], why: str
 ) -> None:
@@ -165,8 +165,10 @@ async def test_a_device_goes_into_the_dead_vlan_when_no_plan_can_be_asked(
         await driver._lock.acquire()
     elif why == "unread":
         tables.known = frozenset()
+    elif why == "many":
+        driver._planner.looked_at = 100
     elif why == "refused":
         tables.refuses = "no room"
-    await driver.plug(device_of({"refused": "p2", "unknown": "p9"}.get(why, "p1")))
+    await driver.plugger.plug(device_of({"refused": "p2", "unknown": "p9"}.get(why, "p1")))
     (port,) = told
     assert (port["tag"], "external_ids" in port) == (DEAD_VLAN, False)
