@@ -112,10 +112,7 @@ class Workshop:
             case Translate(space, name, nat):
                 self._translate(space, name, nat)
             case Announce(space, name, address):
-                link = self._session.link(space, name)
-                self._session.node.enter(space)
-                if link is not None:
-                    arp.announce(name, link.mac_address, address.partition("/")[0])
+                self._announce(space, name, address)
             case Attach(name, filter_):
                 self._attach(name, filter_)
             case Detach(name):
@@ -277,6 +274,12 @@ class Workshop:
         if link is not None:
             self._tell(space, links.delete_link(link.index, name), absent_is_fine=True)
         self._links.clear()
+
+    def _announce(self, space: str, name: str, address: str) -> None:
+        link = self._session.link(space, name)
+        self._session.node.enter(space)
+        if link is not None:
+            arp.announce(name, link.mac_address, address.partition("/")[0])
 
     def _attach(self, name: str, filter_: str) -> None:
         index = self._hooked("", name)
