@@ -210,6 +210,10 @@ class MacAddressGenerationFailure(Conflict):
     pass
 
 
+class IdInUse(Conflict):
+    """An id that the caller chose is another resource's."""
+
+
 class UniqueNameConflict(Conflict):
     pass
 

@@ -28,6 +28,7 @@ from netwright.server.commands import (
 )
 from netwright.server.containers.places import require_known
 from netwright.server.each import each
+from netwright.server.handed_over import require_free
 from netwright.server.overlay.transit import RESTING, release_vni
 from netwright.server.prefixes import give_back
 from netwright.server.segments import choose
@@ -133,6 +134,7 @@ def check_revision(revision: int, if_match: int | None) -> None:
 
 
 def _create(world: World, draft: NetworkDraft) -> Network:
+    require_free(world.networks, "Network", draft.id)
     require_known(world, draft.drift_domain)
     segment = choose(world, draft.id, draft.segment)
     key = segment_key(segment)
@@ -148,6 +150,7 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         admin_state_up=draft.admin_state_up,
         shared=draft.shared,
         external=draft.external,
+        tags=draft.tags,
         port_security_enabled=draft.port_security_enabled,
         labels=draft.labels,
         drift_domain=draft.drift_domain,

@@ -18,6 +18,7 @@ from netwright.model.routing_errors import (
 from netwright.server.commands import Caller
 from netwright.server.each import each
 from netwright.server.gateways import with_gateway, without_gateway
+from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision
 from netwright.server.overlay.transit import release_vni, with_transit
 from netwright.server.routing_commands import (
@@ -115,11 +116,13 @@ def leads_over(route: HostRoute, cidr: str) -> bool:
 
 
 def _create(world: World, caller: Caller, draft: RouterDraft) -> Router:
+    require_free(world.of(Router), "Router", draft.id)
     router = Router(
         id=draft.id,
         project_id=draft.project_id,
         name=draft.name,
         description=draft.description,
+        tags=draft.tags,
         admin_state_up=draft.admin_state_up,
         revision_number=1,
         created_at=world.now,

@@ -28,6 +28,7 @@ from netwright.server.commands import AddressWish, Caller
 from netwright.server.each import each
 from netwright.server.floating.holding import floating_draft, give_up, hold
 from netwright.server.floating.known import disassociated, of_port, touched
+from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision
 from netwright.server.ports.decisions import actor_of
 from netwright.server.routing_commands import (
@@ -84,6 +85,7 @@ def owned(world: World, caller: Caller, floating_id: str) -> FloatingIp:
 
 
 def _create(world: World, caller: Caller, draft: FloatingIpDraft) -> FloatingIp:
+    require_free(world.of(FloatingIp), "Floating IP", draft.id)
     network = world.networks.get(draft.floating_network_id)
     if network is None or not network.external:
         raise _bad(
@@ -100,6 +102,7 @@ def _create(world: World, caller: Caller, draft: FloatingIpDraft) -> FloatingIp:
         floating_ip_address=address,
         floating_port_id=port.id,
         description=draft.description,
+        tags=draft.tags,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,

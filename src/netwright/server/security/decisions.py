@@ -20,6 +20,7 @@ from netwright.model.security_errors import (
     SecurityGroupRuleExists,
 )
 from netwright.server.commands import Caller
+from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
@@ -140,6 +141,7 @@ def is_used(world: World, group_id: str) -> bool:
 
 
 def _create(world: World, draft: SecurityGroupDraft) -> SecurityGroup:
+    require_free(world.of(SecurityGroup), "Security group", draft.id)
     _check_name(draft.name)
     default_group(world, draft.project_id, draft.id)
     group = SecurityGroup(
@@ -147,6 +149,7 @@ def _create(world: World, draft: SecurityGroupDraft) -> SecurityGroup:
         project_id=draft.project_id,
         name=draft.name,
         description=draft.description,
+        tags=draft.tags,
         stateful=draft.stateful,
         rules=_first_rules(draft.id, world.now),
         created_at=world.now,

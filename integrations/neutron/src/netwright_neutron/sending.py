@@ -1,0 +1,230 @@
+"""The sender: a thread that brings Netwright to what Neutron has, mark by mark.
+
+    woken, or poll_s gone ─▶ lease "send" ─▶ marks that are due ─▶ both sides ─▶ plan ─▶ requests
+         each resync_s ─▶ all of both sides ─▶ marks of what differs         done, or due again ◀─┘
+
+One process at a time sends, by a lease that ends by itself.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from oslo_log import log
+
+from netwright_neutron import journal, reading, sessions
+from netwright_neutron.client import Client, Outcome, Refused, Unreachable
+from netwright_neutron.kinds import Key, Kind
+from netwright_neutron.mapping import Wanted
+from netwright_neutron.planning import (
+    AddRules,
+    Attach,
+    Create,
+    Delete,
+    Detach,
+    RemoveRules,
+    Sides,
+    Step,
+    Tag,
+    Update,
+    differs,
+    plan,
+    rule_changes,
+)
+from netwright_neutron.settings import token_of
+
+LOG = log.getLogger(__name__)
+
+_LEASE = "send"
+_LEASE_S = 60.0
+_RETRY_S = 0.5
+
+
+class Sender:
+    def __init__(self, settings: Any, stopping: threading.Event) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self._wake = threading.Event()
+        self._holder = uuid.uuid4().hex
+        self._resync_at = 0.0  # at once: what was lost while nobody ran is found
+        self._pause_s = 0.0
+
+    def wake(self) -> None:
+        """There is a mark that was committed."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """Until the process stops; what fails is logged, and tried again."""
+        while not self._stopping.is_set():
+            self._wake.wait(self._pause_s or self._settings.poll_s)
+            self._wake.clear()
+            try:
+                self.turn()
+                self._pause_s = 0.0
+            except Unreachable as error:
+                self._pause_s = min(max(2 * self._pause_s, _RETRY_S), self._settings.retry_s_max)
+                LOG.warning(
+                    "Netwright cannot be told what Neutron has: %s. The journal keeps it; it is "
+                    "tried again in %.1f s.",
+                    error,
+                    self._pause_s,
+                )
+            except Exception:
+                self._pause_s = min(max(2 * self._pause_s, _RETRY_S), self._settings.retry_s_max)
+                LOG.exception("The hand-over to Netwright failed; it is tried again.")
+
+    def turn(self) -> None:
+        """Send what is due, if nobody else does, and compare all when it is time to."""
+        resyncs = time.monotonic() >= self._resync_at
+        if not resyncs and not self._due():
+            return
+        if not self._lease():
+            return
+        client = Client(
+            self._settings.url, token_of(self._settings.token_file), self._settings.timeout_s
+        )
+        try:
+            if resyncs:
+                resync(client, self._settings.mark)
+                self._resync_at = time.monotonic() + self._settings.resync_s
+            while not self._stopping.is_set() and self._lease():
+                marks = self._due()
+                if not marks:
+                    return
+                self._send(client, marks)
+        finally:
+            client.close()
+            with sessions.writing() as session:
+                journal.give_lease_back(session, _LEASE, self._holder)
+
+    def _send(self, client: Client, marks: Sequence[journal.Mark]) -> None:
+        errors = bring(client, {mark.key for mark in marks}, self._settings.mark)
+        now = time.time()
+        with sessions.writing() as session:
+            journal.done(session, [mark.seq for mark in marks if mark.key not in errors])
+            for mark in marks:
+                if mark.key in errors:
+                    wait_s = min(_RETRY_S * 2.0**mark.attempts, self._settings.retry_s_max)
+                    journal.failed(session, [mark.seq], errors[mark.key], now + wait_s)
+        for key, error in errors.items():
+            LOG.warning("Netwright does not take %s %s: %s", key.kind, key.id, error)
+
+    def _due(self) -> list[journal.Mark]:
+        with sessions.reading() as session:
+            return journal.due(session, time.time(), self._settings.batch)
+
+    def _lease(self) -> bool:
+        now = time.time()
+        with sessions.writing() as session:
+            return journal.take_lease(session, _LEASE, self._holder, now, now + _LEASE_S)
+
+
+def resync(client: Client, mark: str) -> int:
+    """Mark all that differs; how much that is. What does not bear our mark there is not looked at.
+
+    What changes meanwhile may be marked for nothing, which costs a look.
+    """
+    different: list[Key] = []
+    for kind in Kind:
+        wanted = {each.key: each for each in reading.all_of(kind)}
+        actual = {Key(kind, str(row["id"])): row for row in client.all(kind, mark)}
+        interfaces = client.interfaces(key.id for key in actual) if kind is Kind.ROUTER else {}
+        different += [
+            key
+            for key in wanted.keys() | actual.keys()
+            if differs(wanted.get(key), actual.get(key), interfaces.get(key.id, ()))
+        ]
+    if different:
+        LOG.warning(
+            "%d resources differ between Neutron and Netwright, and are handed over again: %s",
+            len(different),
+            ", ".join(f"{key.kind} {key.id}" for key in different[:10]),
+        )
+        with sessions.writing() as session:
+            journal.put(session, different, time.time())
+    return len(different)
+
+
+def bring(client: Client, keys: Iterable[Key], mark: str) -> dict[Key, str]:
+    """Bring Netwright to what Neutron has of these; what it refused, and why."""
+    wanted = reading.some(keys)
+    actual = {}
+    for kind in Kind:
+        ids = [key.id for key in wanted if key.kind is kind]
+        found = client.some(kind, ids) if ids else {}
+        actual |= {Key(kind, id_): found.get(id_) for id_ in ids}
+    routers = [key.id for key, row in actual.items() if key.kind is Kind.ROUTER and row]
+    sides = Sides(wanted, actual, client.interfaces(routers) if routers else {})
+    errors: dict[Key, str] = {}
+    for step in plan(sides, mark):
+        errors |= _perform(client, step, wanted)
+    return errors
+
+
+def _perform(client: Client, step: Step, wanted: dict[Key, Wanted | None]) -> dict[Key, str]:
+    """Do the step; what of it was refused, and why."""
+    match step:
+        case Create(kind, bodies):
+            keys = [Key(kind, body["handed_over"]["id"]) for body in bodies]
+            outcomes = client.create(kind, bodies)
+            errors = _errors(keys, outcomes)
+            if kind is Kind.SECURITY_GROUP:
+                errors |= _with_rules(client, keys, outcomes, wanted)
+            return errors
+        case Update(kind, bodies):
+            return _errors([Key(kind, body["id"]) for body in bodies], client.update(kind, bodies))
+        case Delete(kind, ids):
+            outcomes = client.delete(kind, ids)
+            return _errors([Key(kind, id_) for id_ in ids], outcomes, absent_is_done=True)
+        case Attach(router_id, port_id):
+            return _one(Key(Kind.ROUTER, router_id), lambda: client.attach(router_id, port_id))
+        case Detach(router_id, port_id):
+            return _one(Key(Kind.ROUTER, router_id), lambda: client.detach(router_id, port_id))
+        case AddRules(group_id, rules):
+            key = Key(Kind.SECURITY_GROUP, group_id)
+            return _one(key, lambda: client.add_rules(group_id, rules))
+        case RemoveRules(group_id, rule_ids):
+            key, errors = Key(Kind.SECURITY_GROUP, group_id), {}
+            for rule_id in rule_ids:
+                errors |= _one(key, lambda rule_id=rule_id: client.remove_rule(rule_id))
+            return errors
+        case Tag(key, tag):
+            return _one(key, lambda: client.tag(key, tag))
+    raise AssertionError(step)
+
+
+def _with_rules(
+    client: Client,
+    keys: Sequence[Key],
+    outcomes: Sequence[Outcome],
+    wanted: dict[Key, Wanted | None],
+) -> dict[Key, str]:
+    """Groups that were made have rules of their own, which are brought to Neutron's at once."""
+    errors: dict[Key, str] = {}
+    for key, outcome in zip(keys, outcomes, strict=True):
+        group = wanted[key]
+        if outcome.row is not None and group is not None:
+            for step in rule_changes(group, outcome.row):
+                errors |= _perform(client, step, wanted)
+    return errors
+
+
+def _errors(
+    keys: Sequence[Key], outcomes: Sequence[Outcome], *, absent_is_done: bool = False
+) -> dict[Key, str]:
+    return {
+        key: outcome.error
+        for key, outcome in zip(keys, outcomes, strict=True)
+        if outcome.error and not (absent_is_done and outcome.is_absent)
+    }
+
+
+def _one(key: Key, ask: Callable[[], None]) -> dict[Key, str]:
+    try:
+        ask()
+    except Refused as refused:
+        return {key: str(refused)}
+    return {}
+
