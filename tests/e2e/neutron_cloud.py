@@ -6,6 +6,7 @@ a user installs it, from the tree, into a directory of the test's. Netwright is 
 handed; its hosts are simulated (`Agent`), and a fabric controller of the test's own may act.
 """
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.e2e.conftest import Server, free_ports, running
+from tests.e2e.fabric_scene import Scene
 from tests.tempest.keystone import environment
 
 from netwright.lab.orchestrator import eventually
@@ -154,7 +156,7 @@ class Neutron:
     @property
     def log(self) -> str:
         files = (self._directory / "output", self._directory / "neutron.log")
-        return "\n".join(file.read_text()[-20_000:] for file in files if file.exists())
+        return "\n".join(file.read_text()[-6_000:] for file in files if file.exists())
 
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Of Neutron's database, as it is committed."""
@@ -226,6 +228,43 @@ class Agent:
                 self._ask("POST", f"/v1/hosts/{self.host}/heartbeat", {"epoch": EPOCH})
             except OSError:
                 continue  # it is away, as tests have it
+
+
+class FabricController:
+    """A controller of in-memory switches, with an event loop of its own beside the test."""
+
+    def __init__(self, server: Server, directory: Path) -> None:
+        self._server = server
+        self._directory = directory
+
+    def describe(self) -> None:
+        """Tell the server which switches and links there are; nobody acts on it yet."""
+        asyncio.run(self._describe())
+
+    async def _describe(self) -> None:
+        scene = Scene(self._server, self._directory)
+        async with scene.admin:
+            await scene.admin.replace_topology(scene.topology)
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """It acts within the block."""
+        stopping = threading.Event()
+        thread = threading.Thread(target=lambda: asyncio.run(self._act(stopping)), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join(_STOP_S)
+
+    async def _act(self, stopping: threading.Event) -> None:
+        scene = Scene(self._server, self._directory)
+        async with scene.admin:
+            scene.credential = await scene.admin.fabric_credential()
+            async with scene.controller():
+                while not stopping.is_set():
+                    await asyncio.sleep(0.05)
 
 
 class Cloud:

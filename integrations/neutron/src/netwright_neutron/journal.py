@@ -105,6 +105,13 @@ def due(session: Any, now: float, limit: int) -> list[Mark]:
     return [Mark(seq, Key(Kind(kind), id_), attempts) for seq, kind, id_, attempts in rows]
 
 
+def waiting(session: Any) -> set[Key]:
+    """What is marked, whether its time has come or not."""
+    table = mark_table.c
+    rows = session.execute(sa.select(table.kind, table.resource_id).distinct())
+    return {Key(Kind(kind), id_) for kind, id_ in rows}
+
+
 def done(session: Any, seqs: Sequence[int]) -> None:
     if seqs:
         session.execute(mark_table.delete().where(mark_table.c.seq.in_(seqs)))

@@ -125,7 +125,7 @@ def _port(row: Row) -> Wanted | None:
         "fixed_ips": [_taken(each, "subnet_id", "ip_address") for each in row["fixed_ips"]],
     }
     if owner == ROUTER_INTERFACE:  # Netwright says the rest of it, when it makes it an interface
-        fixed["port_security_enabled"] = False
+        fixed |= {"device_owner": owner, "port_security_enabled": False}
         return Wanted(Key(Kind.PORT, row["id"]), fixed, changeable)
     is_secured = bool(row.get("port_security_enabled", True))
     pairs = row.get("allowed_address_pairs") or ()

@@ -108,8 +108,8 @@ class Sender:
                 if mark.key in errors:
                     wait_s = min(_RETRY_S * 2.0**mark.attempts, self._settings.retry_s_max)
                     journal.failed(session, [mark.seq], errors[mark.key], now + wait_s)
-        for key, error in errors.items():
-            LOG.warning("Netwright does not take %s %s: %s", key.kind, key.id, error)
+        for key in {mark.key for mark in marks if mark.key in errors and mark.attempts == 0}:
+            LOG.warning("Netwright does not take %s %s yet: %s", key.kind, key.id, errors[key])
 
     def _due(self) -> list[journal.Mark]:
         with sessions.reading() as session:
@@ -122,8 +122,9 @@ class Sender:
 
 
 def resync(client: Client, mark: str) -> int:
-    """Mark all that differs; how much that is. What does not bear our mark there is not looked at.
+    """Mark all that differs, and is not marked yet; how much that is.
 
+    What does not bear our mark there is not looked at, unless Neutron has it.
     What changes meanwhile may be marked for nothing, which costs a look.
     """
     different: list[Key] = []
@@ -136,6 +137,9 @@ def resync(client: Client, mark: str) -> int:
             for key in wanted.keys() | actual.keys()
             if differs(wanted.get(key), actual.get(key), interfaces.get(key.id, ()))
         ]
+    with sessions.reading() as session:
+        waiting = journal.waiting(session)
+    different = [key for key in different if key not in waiting]
     if different:
         LOG.warning(
             "%d resources differ between Neutron and Netwright, and are handed over again: %s",
