@@ -95,6 +95,7 @@ poll_s = 0.2
 retry_s_max = 1.0
 resync_s = 4.0
 hosts_s = 0.2
+lease_s = 3.0
 """
 
 

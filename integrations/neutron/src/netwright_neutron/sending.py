@@ -38,7 +38,6 @@ from netwright_neutron.settings import token_of
 LOG = log.getLogger(__name__)
 
 _LEASE = "send"
-_LEASE_S = 60.0
 _RETRY_S = 0.5
 
 
@@ -50,6 +49,7 @@ class Sender:
         self._holder = uuid.uuid4().hex
         self._resync_at = 0.0  # at once: what was lost while nobody ran is found
         self._pause_s = 0.0
+        self._leased_until = 0.0
 
     def wake(self) -> None:
         """There is a mark that was committed."""
@@ -96,11 +96,13 @@ class Sender:
                 self._send(client, marks)
         finally:
             client.close()
+            self._leased_until = 0.0
             with sessions.writing() as session:
                 journal.give_lease_back(session, _LEASE, self._holder)
 
     def _send(self, client: Client, marks: Sequence[journal.Mark]) -> None:
-        errors = bring(client, {mark.key for mark in marks}, self._settings.mark)
+        keys = {mark.key for mark in marks}
+        errors = bring(client, keys, self._settings.mark, self._require_lease)
         now = time.time()
         with sessions.writing() as session:
             journal.done(session, [mark.seq for mark in marks if mark.key not in errors])
@@ -116,9 +118,19 @@ class Sender:
             return journal.due(session, time.time(), self._settings.batch)
 
     def _lease(self) -> bool:
-        now = time.time()
+        """Whether this process sends; the lease is made longer when half of it is over."""
+        now, lease_s = time.time(), self._settings.lease_s
+        if now < self._leased_until - lease_s / 2:
+            return True
         with sessions.writing() as session:
-            return journal.take_lease(session, _LEASE, self._holder, now, now + _LEASE_S)
+            if not journal.take_lease(session, _LEASE, self._holder, now, now + lease_s):
+                return False
+        self._leased_until = now + lease_s
+        return True
+
+    def _require_lease(self) -> None:
+        if not self._lease():
+            raise Unreachable("another process sends by now, since this one took too long")
 
 
 def resync(client: Client, mark: str) -> int:
@@ -151,8 +163,13 @@ def resync(client: Client, mark: str) -> int:
     return len(different)
 
 
-def bring(client: Client, keys: Iterable[Key], mark: str) -> dict[Key, str]:
-    """Bring Netwright to what Neutron has of these; what it refused, and why."""
+def bring(
+    client: Client, keys: Iterable[Key], mark: str, require: Callable[[], None]
+) -> dict[Key, str]:
+    """Bring Netwright to what Neutron has of these; what it refused, and why.
+
+    `require` is called before each step, and raises when another process sends by now.
+    """
     wanted = reading.some(keys)
     actual = {}
     for kind in Kind:
@@ -163,6 +180,7 @@ def bring(client: Client, keys: Iterable[Key], mark: str) -> dict[Key, str]:
     sides = Sides(wanted, actual, client.interfaces(routers) if routers else {})
     errors: dict[Key, str] = {}
     for step in plan(sides, mark):
+        require()
         errors |= _perform(client, step, wanted)
     return errors
 

@@ -46,6 +46,12 @@ OPTIONS = [
         help="How often all of Neutron's is compared with all of Netwright's.",
     ),
     cfg.FloatOpt(
+        "lease_s",
+        default=20.0,
+        min=1.0,
+        help="How long after a process dies another one sends and watches in its place.",
+    ),
+    cfg.FloatOpt(
         "hosts_s", default=5.0, min=0.1, help="How long it is believed which hosts there are."
     ),
 ]

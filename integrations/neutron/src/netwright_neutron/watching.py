@@ -29,7 +29,6 @@ ENTITY = "NETWRIGHT"
 """Whose the provisioning block is."""
 
 _LEASE = "watch"
-_LEASE_S = 20.0
 _RETRY_S = 1.0
 
 
@@ -89,13 +88,13 @@ class Watcher:
 
     def _lease(self) -> bool:
         """Whether this process watches; asked of the database when half the lease is over."""
-        now = time.time()
-        if now < self._leased_until - _LEASE_S / 2:
+        now, lease_s = time.time(), self._settings.lease_s
+        if now < self._leased_until - lease_s / 2:
             return True
         with sessions.writing() as session:
-            if not journal.take_lease(session, _LEASE, self._holder, now, now + _LEASE_S):
+            if not journal.take_lease(session, _LEASE, self._holder, now, now + lease_s):
                 return False
-        self._leased_until = now + _LEASE_S
+        self._leased_until = now + lease_s
         return True
 
 
