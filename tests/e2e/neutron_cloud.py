@@ -1,9 +1,9 @@
 """A real Neutron with integrations/neutron in it, and the Netwright that it hands its networks to.
 
-Neutron is one process on loopback with a database of its own in SQLite, without keystone and without
-agents; its environment is what `scripts/install-tempest neutron` makes. The package is installed as
-a user installs it, from the tree, into a directory of the test's. Netwright is asked for what it was
-handed; its hosts are simulated (`Agent`), and a fabric controller of the test's own may act.
+Neutron is one process on loopback with a database of its own in SQLite, without keystone or agents;
+its environment is what `scripts/install-tempest neutron` makes. The package is installed as a user
+installs it, from the tree, into a directory of the test's. Netwright is asked for what it has; its
+hosts are simulated (`Agent`), and a fabric controller of the test's own may act.
 """
 
 import asyncio
@@ -51,8 +51,8 @@ port = int(sys.argv.pop())
 import sqlalchemy
 import waitress
 
-# In SQLite a transaction that has read, and then writes, fails at once if another has written since:
-# each waits for its turn when it begins. MariaDB knows no such thing.
+# In SQLite a transaction that has read, and then writes, fails at once if another wrote meanwhile.
+# Each waits for its turn when it begins. MariaDB knows no such thing.
 @sqlalchemy.event.listens_for(sqlalchemy.Engine, "before_cursor_execute", retval=True)
 def begin(connection, cursor, statement, parameters, context, many):
     return ("BEGIN IMMEDIATE" if statement == "BEGIN" else statement), parameters
@@ -212,9 +212,8 @@ class Agent:
         """Of the port's underlay, for its newest generation."""
         generation = self._ask("GET", f"/v1/ports/{port_id}/history")["history"][-1]["generation"]
         report = {"port_id": port_id, "plane": "underlay", "generation": generation}
-        body = {"host": self.host, "epoch": EPOCH, "reports": [{**report, "status": status}]}
-        if cause:
-            body["reports"][0]["cause"] = cause
+        report |= {"status": status, **({"cause": cause} if cause else {})}
+        body = {"host": self.host, "epoch": EPOCH, "reports": [report]}
         said = self._ask("POST", "/v1/reports", body)["results"]
         assert [each["result"] for each in said] == ["applied"], said
 
@@ -264,8 +263,7 @@ class FabricController:
         async with scene.admin:
             scene.credential = await scene.admin.fabric_credential()
             async with scene.controller():
-                while not stopping.is_set():
-                    await asyncio.sleep(0.05)
+                await asyncio.to_thread(stopping.wait)
 
 
 class Cloud:
@@ -344,7 +342,9 @@ class Cloud:
             found[:] = [holds()]
             return bool(found[0])
 
-        assert eventually(is_so, WAIT_S), f"not so: {what}\n{self.neutron.marks()}\n{self.neutron.log}"
+        assert eventually(is_so, WAIT_S), (
+            f"not so: {what}\n{self.neutron.marks()}\n{self.neutron.log}"
+        )
         return found[0]
 
     def until_handed_over(self) -> None:

@@ -110,7 +110,9 @@ def test_many_at_once_are_few_requests(both: Cloud, red: dict[str, Any]) -> None
 
 def posts_of(both: Cloud, path: str) -> int:
     """How many POST requests to this path the server has logged."""
-    return sum("POST" in line and f"{path} " in f"{line} " for line in both.netwright.log.splitlines())
+    return sum(
+        "POST" in line and f"{path} " in f"{line} " for line in both.netwright.log.splitlines()
+    )
 
 
 def test_security_groups_are_neutrons(both: Cloud, red: dict[str, Any]) -> None:
@@ -190,7 +192,9 @@ def test_resync_heals_what_was_lost_and_what_strayed(both: Cloud, red: dict[str,
 
     both.until("the lost one is back", lambda: both.held("ports", lost.id))
     both.until("the stray is gone", lambda: both.held("ports", stray_id) is None)
-    both.until("the name is back", lambda: (both.held("ports", changed.id) or {})["name"] == "changed")
+    both.until(
+        "the name is back", lambda: (both.held("ports", changed.id) or {})["name"] == "changed"
+    )
     held = both.held("ports", lost.id)
     assert held is not None
     assert held["fixed_ips"] == lost.fixed_ips
@@ -218,9 +222,7 @@ def test_routers_gateways_and_floating_ips(both: Cloud, red: dict[str, Any]) -> 
         "enable_snat": True,
         "external_fixed_ips": gateway["external_fixed_ips"],
     }
-    (interface,) = both.network.ports(
-        device_id=router.id, device_owner="network:router_interface"
-    )
+    (interface,) = both.network.ports(device_id=router.id, device_owner="network:router_interface")
     held = both.held("ports", interface.id)
     assert held is not None
     assert (held["device_id"], held["device_owner"]) == (router.id, "network:router_interface")

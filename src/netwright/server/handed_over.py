@@ -1,4 +1,4 @@
-"""Resources that another service owns, and hands over with the ids that they have there (ADR 48)."""
+"""Resources that another service owns, handed over with the ids that they have there (ADR 48)."""
 
 from typing import Any
 

@@ -10,6 +10,7 @@ from netwright_neutron.kinds import Key, Kind
 from netwright_neutron.mapping import Row
 
 _PAGE = 1000
+_ABSENT = 404
 _IDS_AT_ONCE = 50
 """A URL with so many ids stays below what servers take."""
 
@@ -38,7 +39,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_absent(self) -> bool:
-        return self.status == requests.codes.not_found
+        return self.status == _ABSENT
 
 
 class Client:

@@ -173,10 +173,7 @@ def add_step(session: Any, step: PortStep) -> None:
 def last_step(session: Any, port_id: str) -> PortStep | None:
     table = step_table.c
     row = session.execute(
-        sa.select(step_table)
-        .where(table.port_id == port_id)
-        .order_by(table.seq.desc())
-        .limit(1)
+        sa.select(step_table).where(table.port_id == port_id).order_by(table.seq.desc()).limit(1)
     ).first()
     return None if row is None else PortStep(*tuple(row)[1:])
 

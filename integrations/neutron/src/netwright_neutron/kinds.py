@@ -38,4 +38,4 @@ ROUTER_INTERFACE = "network:router_interface"
 ROUTER_GATEWAY = "network:router_gateway"
 FLOATING_IP_HOLDER = "network:floatingip"
 HOLDERS = frozenset({ROUTER_GATEWAY, FLOATING_IP_HOLDER})
-"""Owners of ports that only hold an outer address: Netwright makes its own with router, floating IP."""
+"""Owners of ports that only hold an outer address: Netwright makes ports of its own for that."""

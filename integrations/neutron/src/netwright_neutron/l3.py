@@ -7,16 +7,16 @@ made here of what has no port: the rows of routers and floating IPs themselves.
 import time
 from typing import Any
 
+from neutron.db import extraroute_db, l3_gwmode_db
+from neutron.db.models import l3 as l3_models
+from neutron.quota import resource_registry
+from neutron_lib.api.definitions import extraroute, l3_ext_gw_mode
 from neutron_lib.api.definitions import l3 as l3_definition
-from neutron_lib.api.definitions import l3_ext_gw_mode, extraroute
 from neutron_lib.callbacks import events, registry, resources
 from neutron_lib.plugins import constants as plugin_constants
 from neutron_lib.plugins import directory
 from neutron_lib.services import base
 
-from neutron.db import extraroute_db, l3_gwmode_db
-from neutron.db.models import l3 as l3_models
-from neutron.quota import resource_registry
 from netwright_neutron import journal
 from netwright_neutron.kinds import Key, Kind
 
@@ -25,9 +25,9 @@ _AFTER = (events.AFTER_CREATE, events.AFTER_UPDATE, events.AFTER_DELETE)
 
 
 class NetwrightRouterPlugin(
-    base.ServicePluginBase,  # type: ignore[misc] # Neutron is not installed where types are checked
-    extraroute_db.ExtraRoute_dbonly_mixin,  # type: ignore[misc]
-    l3_gwmode_db.L3_NAT_db_mixin,  # type: ignore[misc]
+    base.ServicePluginBase,
+    extraroute_db.ExtraRoute_dbonly_mixin,
+    l3_gwmode_db.L3_NAT_db_mixin,
 ):
     """Named `netwright-router` in `service_plugins`."""
 

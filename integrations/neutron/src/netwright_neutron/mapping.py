@@ -20,6 +20,7 @@ class Wanted(NamedTuple):
 
     `fixed` is said when it is made, `changeable` then and whenever it differs. `rules` are a
     group's; `interfaces` a router's ports; `routes` a router's, which follow its interfaces.
+    `status` is what a port that we bound has in Neutron.
     """
 
     key: Key
@@ -28,6 +29,7 @@ class Wanted(NamedTuple):
     rules: frozenset[tuple[tuple[str, Any], ...]] = frozenset()
     interfaces: frozenset[str] = frozenset()
     routes: tuple[Row, ...] = ()
+    status: str = ""
 
 
 def wanted(kind: Kind, row: Row, interfaces: Sequence[str] = ()) -> Wanted | None:
@@ -138,7 +140,8 @@ def _port(row: Row) -> Wanted | None:
         "binding:host_id": (row.get("binding:host_id") or "") if is_bound_by_us(row) else "",
         "binding:profile": dict(row.get("binding:profile") or {}),
     }
-    return Wanted(Key(Kind.PORT, row["id"]), fixed, changeable)
+    status = str(row.get("status", "")) if changeable["binding:host_id"] else ""
+    return Wanted(Key(Kind.PORT, row["id"]), fixed, changeable, status=status)
 
 
 def _router(row: Row) -> Wanted:

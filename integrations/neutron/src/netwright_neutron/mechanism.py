@@ -1,10 +1,11 @@
-"""The ML2 mechanism driver: marks what changes, binds ports, holds them until Netwright has them."""
+"""The ML2 mechanism driver: marks what changes, binds ports, holds them."""
 
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from neutron.db import provisioning_blocks
 from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.callbacks import events, registry, resources
@@ -12,11 +13,16 @@ from neutron_lib.plugins.ml2 import api
 from oslo_config import cfg
 from oslo_log import log
 
-from neutron.db import provisioning_blocks
 from netwright_neutron import journal, sessions, settings
 from netwright_neutron.client import Client, Refused, Unreachable
 from netwright_neutron.kinds import Key, Kind
-from netwright_neutron.mapping import BOUND_BY, SERVED_TYPES, VNIC_TYPES, is_bound_by_us, marks_of_port
+from netwright_neutron.mapping import (
+    BOUND_BY,
+    SERVED_TYPES,
+    VNIC_TYPES,
+    is_bound_by_us,
+    marks_of_port,
+)
 from netwright_neutron.sending import Sender
 from netwright_neutron.watching import ENTITY, Watcher
 
@@ -78,7 +84,7 @@ class NetwrightMechanismDriver(api.MechanismDriver):
     update_network_precommit = create_network_precommit
     delete_network_precommit = create_network_precommit
 
-    def create_network_postcommit(self, context: Any) -> None:
+    def create_network_postcommit(self, _context: Any) -> None:
         self.sender.wake()
 
     update_network_postcommit = create_network_postcommit

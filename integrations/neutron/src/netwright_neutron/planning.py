@@ -92,6 +92,13 @@ def differs(wanted: Wanted | None, actual: Row | None, interfaces: Iterable[str]
     )
 
 
+def stands_otherwise(wanted: Wanted | None, actual: Row | None) -> bool:
+    """Whether a port that is where it shall be is ACTIVE on one side alone: Neutron missed it."""
+    if wanted is None or actual is None or not wanted.status or changes(wanted, actual):
+        return False
+    return (wanted.status == "ACTIVE") is not (str(actual["status"]) == "ACTIVE")
+
+
 def changes(wanted: Wanted, actual: Row) -> dict[str, Any]:
     """What is other, as an update says it."""
     changed = {
@@ -113,7 +120,7 @@ _IN_ORDER = frozenset({"dns_nameservers"})
 
 def is_same(name: str, one: Any, other: Any) -> bool:
     """Whether two values mean the same; lists have no order, but servers that are asked in turn."""
-    return _normal(name, one) == _normal(name, other)
+    return bool(_normal(name, one) == _normal(name, other))
 
 
 def _normal(name: str, value: Any) -> Any:
@@ -217,9 +224,9 @@ def _attached(sides: Sides) -> Iterable[Step]:
         for port_id in sorted(wanted.interfaces - sides.interfaces.get(key.id, frozenset())):
             yield Attach(key.id, port_id)
         actual = sides.actual.get(key)
-        standing = () if actual is None else actual["routes"]
-        taken = bool(sides.interfaces.get(key.id, frozenset()) - wanted.interfaces)
-        if taken or not is_same("routes", wanted.routes, standing):
+        has_detached = bool(sides.interfaces.get(key.id, frozenset()) - wanted.interfaces)
+        standing = () if actual is None or has_detached else actual["routes"]
+        if not is_same("routes", wanted.routes, standing):
             routed.append({"id": key.id, "routes": list(wanted.routes)})
     if routed:
         yield Update(Kind.ROUTER, routed)

@@ -15,25 +15,14 @@ from typing import Any
 from oslo_log import log
 
 from netwright_neutron import journal, reading, sessions
-from netwright_neutron.client import Client, Outcome, Refused, Unreachable
+from netwright_neutron.client import Client, Unreachable
 from netwright_neutron.kinds import Key, Kind
-from netwright_neutron.mapping import Wanted
-from netwright_neutron.planning import (
-    AddRules,
-    Attach,
-    Create,
-    Delete,
-    Detach,
-    RemoveRules,
-    Sides,
-    Step,
-    Tag,
-    Update,
-    differs,
-    plan,
-    rule_changes,
-)
+from netwright_neutron.mapping import Row
+from netwright_neutron.performing import perform
+from netwright_neutron.planning import Sides, differs, plan, stands_otherwise
 from netwright_neutron.settings import token_of
+from netwright_neutron.states import SEEN_OF_STATUS
+from netwright_neutron.watching import Told, take
 
 LOG = log.getLogger(__name__)
 
@@ -148,6 +137,7 @@ def resync(client: Client, mark: str) -> int:
             key
             for key in wanted.keys() | actual.keys()
             if differs(wanted.get(key), actual.get(key), interfaces.get(key.id, ()))
+            or stands_otherwise(wanted.get(key), actual.get(key))
         ]
     with sessions.reading() as session:
         waiting = journal.waiting(session)
@@ -171,7 +161,7 @@ def bring(
     `require` is called before each step, and raises when another process sends by now.
     """
     wanted = reading.some(keys)
-    actual = {}
+    actual: dict[Key, Row | None] = {}
     for kind in Kind:
         ids = [key.id for key in wanted if key.kind is kind]
         found = client.some(kind, ids) if ids else {}
@@ -181,72 +171,8 @@ def bring(
     errors: dict[Key, str] = {}
     for step in plan(sides, mark):
         require()
-        errors |= _perform(client, step, wanted)
+        errors |= perform(client, step, wanted)
+    for key, row in actual.items():
+        if row is not None and stands_otherwise(wanted[key], row):
+            take(key.id, Told(SEEN_OF_STATUS[row["status"]], "", row["binding:host_id"]))
     return errors
-
-
-def _perform(client: Client, step: Step, wanted: dict[Key, Wanted | None]) -> dict[Key, str]:
-    """Do the step; what of it was refused, and why."""
-    match step:
-        case Create(kind, bodies):
-            keys = [Key(kind, body["handed_over"]["id"]) for body in bodies]
-            outcomes = client.create(kind, bodies)
-            errors = _errors(keys, outcomes)
-            if kind is Kind.SECURITY_GROUP:
-                errors |= _with_rules(client, keys, outcomes, wanted)
-            return errors
-        case Update(kind, bodies):
-            return _errors([Key(kind, body["id"]) for body in bodies], client.update(kind, bodies))
-        case Delete(kind, ids):
-            outcomes = client.delete(kind, ids)
-            return _errors([Key(kind, id_) for id_ in ids], outcomes, absent_is_done=True)
-        case Attach(router_id, port_id):
-            return _one(Key(Kind.ROUTER, router_id), lambda: client.attach(router_id, port_id))
-        case Detach(router_id, port_id):
-            return _one(Key(Kind.ROUTER, router_id), lambda: client.detach(router_id, port_id))
-        case AddRules(group_id, rules):
-            key = Key(Kind.SECURITY_GROUP, group_id)
-            return _one(key, lambda: client.add_rules(group_id, rules))
-        case RemoveRules(group_id, rule_ids):
-            key, errors = Key(Kind.SECURITY_GROUP, group_id), {}
-            for rule_id in rule_ids:
-                errors |= _one(key, lambda rule_id=rule_id: client.remove_rule(rule_id))
-            return errors
-        case Tag(key, tag):
-            return _one(key, lambda: client.tag(key, tag))
-    raise AssertionError(step)
-
-
-def _with_rules(
-    client: Client,
-    keys: Sequence[Key],
-    outcomes: Sequence[Outcome],
-    wanted: dict[Key, Wanted | None],
-) -> dict[Key, str]:
-    """Groups that were made have rules of their own, which are brought to Neutron's at once."""
-    errors: dict[Key, str] = {}
-    for key, outcome in zip(keys, outcomes, strict=True):
-        group = wanted[key]
-        if outcome.row is not None and group is not None:
-            for step in rule_changes(group, outcome.row):
-                errors |= _perform(client, step, wanted)
-    return errors
-
-
-def _errors(
-    keys: Sequence[Key], outcomes: Sequence[Outcome], *, absent_is_done: bool = False
-) -> dict[Key, str]:
-    return {
-        key: outcome.error
-        for key, outcome in zip(keys, outcomes, strict=True)
-        if outcome.error and not (absent_is_done and outcome.is_absent)
-    }
-
-
-def _one(key: Key, ask: Callable[[], None]) -> dict[Key, str]:
-    try:
-        ask()
-    except Refused as refused:
-        return {key: str(refused)}
-    return {}
-

@@ -59,6 +59,15 @@ def _table() -> dict[tuple[Stand, Seen], Step]:
 STEPS: Mapping[tuple[Stand, Seen], Step] = _table()
 
 
+SEEN_OF_STATUS: Mapping[str, Seen] = {
+    "ACTIVE": Seen.ACTIVE,
+    "BUILD": Seen.WIRING,
+    "DOWN": Seen.DEGRADED,
+    "ERROR": Seen.ERROR,
+}
+"""What a port's status in the Networking API says of its state, where a cause is not shown."""
+
+
 def stand_of(status: str, *, is_held: bool) -> Stand:
     """How the port stands, by Neutron's own rows."""
     if is_held:

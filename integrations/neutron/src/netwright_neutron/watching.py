@@ -10,13 +10,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from neutron.db import provisioning_blocks
 from neutron_lib import constants, exceptions
 from neutron_lib import context as neutron_context
 from neutron_lib.callbacks import resources
 from neutron_lib.plugins import directory
 from oslo_log import log
 
-from neutron.db import provisioning_blocks
 from netwright_neutron import journal, sessions
 from netwright_neutron.client import Client, Refused, Unreachable
 from netwright_neutron.mapping import is_bound_by_us

@@ -326,6 +326,19 @@ async def _routes_one_by_one(scene: Scene) -> None:
     assert (await scene.member.put(f"{path}/remove_router_interface", interface)).status == 200
 
 
+async def _handed_over(scene: Scene) -> None:
+    id_ = "00000000-0000-4000-8000-0000000000f1"
+    body = {"name": "owned", "handed_over": {"id": id_, "tags": ["cloud"]}}
+    assert (await scene.member.post("/v2.0/networks", {"network": body})).status == 403
+    made = await scene.admin.post("/v2.0/networks", {"network": body})
+    assert made.status == 201, made
+    assert (made.json["network"]["id"], made.json["network"]["tags"]) == (id_, ["cloud"])
+    again = await scene.admin.post("/v2.0/networks", {"network": body})
+    assert (again.status, again.json["NeutronError"]["type"]) == (409, "IdInUse")
+    gone = await scene.admin.ask("DELETE", f"/v2.0/networks/{id_}")
+    assert gone.status == 204
+
+
 BEHAVIOURS: Mapping[str, Check] = {
     "aap-reject-multicast": _no_multicast_pairs,
     "agent": _agents,
@@ -336,6 +349,7 @@ BEHAVIOURS: Mapping[str, Check] = {
     "empty-string-filtering": _empty_strings,
     "extraroute-atomic": _routes_one_by_one,
     "filter-validation": _unknown_filters,
+    "handed-over": _handed_over,
     "network-ip-availability": _availability,
     "network-labels": _labels,
     "pagination": _pages,
