@@ -208,9 +208,11 @@ class Agent:
         self._ask("PUT", f"/v1/hosts/{self.host}", body)
         self._thread.start()
 
-    def say(self, port_id: str, status: str, cause: str = "") -> None:
-        """Of the port's underlay, for its newest generation."""
-        generation = self._ask("GET", f"/v1/ports/{port_id}/history")["history"][-1]["generation"]
+    def say(self, port_id: str, status: str, cause: str = "", generation: int = 0) -> None:
+        """Of the port's underlay, for its newest generation unless another is named."""
+        if not generation:
+            history = self._ask("GET", f"/v1/ports/{port_id}/history")["history"]
+            generation = history[-1]["generation"]
         report = {"port_id": port_id, "plane": "underlay", "generation": generation}
         report |= {"status": status, **({"cause": cause} if cause else {})}
         body = {"host": self.host, "epoch": EPOCH, "reports": [report]}
@@ -277,6 +279,7 @@ class Cloud:
         url, token_file = f"http://127.0.0.1:{self._ports[0]}", directory / "netwright/admin.token"
         self.neutron = Neutron(directory / "neutron", self._ports[1], url, token_file)
         self.agent = Agent(self.ask, HOST)
+        self._agents = [self.agent]
 
     def start(self) -> None:
         self.start_netwright()
@@ -312,8 +315,15 @@ class Cloud:
         self.netwright.stop()
         self._stack.close()
 
+    def another_agent(self, host: str) -> Agent:
+        agent = Agent(self.ask, host)
+        self._agents.append(agent)
+        agent.register()
+        return agent
+
     def stop(self) -> None:
-        self.agent.stop()
+        for agent in self._agents:
+            agent.stop()
         self.neutron.kill()
         self._stack.close()
 

@@ -87,6 +87,25 @@ def test_a_ports_steps(both: Cloud, red: dict[str, Any]) -> None:
     assert both.neutron.steps(port.id) == []
 
 
+def test_a_port_that_moves(both: Cloud, red: dict[str, Any]) -> None:
+    port = made_port(both, red["id"], binding_host_id=HOST)
+    both.until_seen(port.id, ("HELD", "WIRING", "HELD"))
+    both.agent.say(port.id, "up")
+    both.until_status(port.id, "ACTIVE")
+    there = both.another_agent("host2")
+    moved = both.network.update_port(port.id, binding_host_id="host2")
+    assert (moved.binding_vif_type, moved.status) == ("ovs", "DOWN")
+    both.until_seen(
+        port.id, ("HELD", "MOVING", "HELD")
+    )  # it was ACTIVE elsewhere, which is no word
+    there.say(port.id, "up")
+    both.agent.say(port.id, "withdrawn", generation=1)
+    both.until_status(port.id, "ACTIVE")
+    held = both.held("ports", port.id)
+    assert held is not None
+    assert held["binding:host_id"] == "host2"
+
+
 def test_a_host_that_netwright_does_not_have(both: Cloud, red: dict[str, Any]) -> None:
     port = made_port(both, red["id"], binding_host_id="elsewhere")
     assert (port.binding_vif_type, port.status) == ("binding_failed", "DOWN")
@@ -231,6 +250,9 @@ def test_routers_gateways_and_floating_ips(both: Cloud, red: dict[str, Any]) -> 
     assert held is not None
     assert held["floating_ip_address"] == floating.floating_ip_address
     assert (held["port_id"], held["router_id"]) == (port.id, router.id)
+    # There is no border that could translate it: Netwright says so, and Neutron after it.
+    assert held["status"] == "ERROR"
+    both.until("it says so", lambda: both.network.get_ip(floating.id).status == "ERROR")
 
     route = {"destination": "198.51.100.0/24", "nexthop": port.fixed_ips[0]["ip_address"]}
     both.network.update_router(router.id, routes=[route])

@@ -10,6 +10,7 @@ from typing import Any
 from neutron.db import extraroute_db, l3_gwmode_db
 from neutron.db.models import l3 as l3_models
 from neutron.quota import resource_registry
+from neutron_lib import constants
 from neutron_lib.api.definitions import extraroute, l3_ext_gw_mode
 from neutron_lib.api.definitions import l3 as l3_definition
 from neutron_lib.callbacks import events, registry, resources
@@ -56,6 +57,15 @@ class NetwrightRouterPlugin(
 
     def get_plugin_description(self) -> str:
         return "Routers, gateways and floating IPs on Netwright's fabric"
+
+    def create_floatingip(
+        self,
+        context: Any,
+        floatingip: dict[str, Any],
+        initial_status: str = constants.FLOATINGIP_STATUS_DOWN,
+    ) -> Any:
+        """DOWN until Netwright says that a border translates it."""
+        return super().create_floatingip(context, floatingip, initial_status)
 
     def _mark_router(self, _resource: str, _event: str, _trigger: Any, payload: Any) -> None:
         _mark(payload.context, Key(Kind.ROUTER, payload.resource_id))

@@ -140,9 +140,7 @@ class NetwrightMechanismDriver(api.MechanismDriver):
         vif_type = portbindings.VIF_TYPE_OVS if is_normal else portbindings.VIF_TYPE_OTHER
         for segment in context.segments_to_bind:
             if segment[api.NETWORK_TYPE] in SERVED_TYPES:
-                context.set_binding(
-                    segment[api.ID], vif_type, _VIF_DETAILS, status=constants.PORT_STATUS_DOWN
-                )
+                context.set_binding(segment[api.ID], vif_type, _VIF_DETAILS)
                 return
 
     def hosts(self) -> frozenset[str]:
@@ -187,8 +185,12 @@ def _mark(context: Any, keys: Iterable[Key]) -> None:
 
 
 def _is_bound_anew(context: Any) -> bool:
-    """Whether this update is the binding, by us, of a port that was not bound there before."""
-    if not is_bound_by_us(context.current):
+    """Whether this update is the binding, by us, of a port that was not bound there before.
+
+    A binding that is made ahead, for a migration, holds nothing: its port is ACTIVE where it is.
+    """
+    is_active = context.current["status"] == constants.PORT_STATUS_ACTIVE
+    if is_active or not is_bound_by_us(context.current):
         return False
     before = context.original
     names: Sequence[str] = (portbindings.HOST_ID, portbindings.VIF_TYPE)

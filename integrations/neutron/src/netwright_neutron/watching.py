@@ -1,6 +1,6 @@
-"""The watcher: a thread that tells Neutron how Netwright says its ports stand.
+"""The watcher: a thread that tells Neutron how Netwright says its ports and floating IPs stand.
 
-It watches ports while it has the lease "watch", so that one process does; a new watch begins with a
+It watches them while it has the lease "watch", so that one process does; a new watch begins with a
 snapshot, so that what was missed is made up for.
 """
 
@@ -14,6 +14,7 @@ from neutron.db import provisioning_blocks
 from neutron_lib import constants, exceptions
 from neutron_lib import context as neutron_context
 from neutron_lib.callbacks import resources
+from neutron_lib.plugins import constants as plugin_constants
 from neutron_lib.plugins import directory
 from oslo_log import log
 
@@ -33,7 +34,10 @@ _RETRY_S = 1.0
 
 
 class Told(NamedTuple):
-    """What Netwright says of a port: its state, why, and the host that it is bound to there."""
+    """What Netwright says of a port: its state, why, and the host that it is bound to there.
+
+    Of a floating IP only its status is said.
+    """
 
     state: str
     cause: str
@@ -65,7 +69,7 @@ class Watcher:
         )
         self._known = {}
         try:
-            for line in client.watch("port"):
+            for line in client.watch("port,floatingip"):
                 if self._stopping.is_set() or not self._lease():
                     return
                 self._hear(line)
@@ -73,18 +77,20 @@ class Watcher:
             client.close()
 
     def _hear(self, line: Mapping[str, Any]) -> None:
-        """A line of the watch; a port whose state is not new says nothing."""
-        if line.get("kind") != "port":
-            return
+        """A line of the watch; what is not new says nothing."""
         if line["type"] == "delete":
             self._known.pop(line["id"], None)
-            return
         if line["type"] != "put" or self._settings.mark not in line["object"].get("tags", ()):
             return
-        told = told_of(line["object"])
-        if self._known.get(line["id"]) != told:
-            self._known[line["id"]] = told
+        is_port = line["kind"] == "port"
+        told = told_of(line["object"]) if is_port else Told(line["object"]["status"], "", "")
+        if self._known.get(line["id"]) == told:
+            return
+        self._known[line["id"]] = told
+        if is_port:
             take(line["id"], told)
+        else:
+            take_floating(line["id"], told.state)
 
     def _lease(self) -> bool:
         """Whether this process watches; asked of the database when half the lease is over."""
@@ -127,6 +133,13 @@ def take(port_id: str, told: Told) -> None:
         LOG.warning("Port %s is DOWN: Netwright says %s: %s", port_id, told.state, told.cause)
     elif told.state == Seen.ERROR:
         LOG.warning("Port %s stays DOWN: Netwright says ERROR: %s", port_id, told.cause)
+
+
+def take_floating(floating_id: str, status: str) -> None:
+    """Neutron has the same words for it: ACTIVE, DOWN, ERROR."""
+    plugin = directory.get_plugin(plugin_constants.L3)
+    if plugin is not None:
+        plugin.update_floatingip_status(neutron_context.get_admin_context(), floating_id, status)
 
 
 def _keep(port_id: str, stand: Stand, told: Told, to: Stand) -> None:
