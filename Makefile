@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CNI    := src/netwright/cni/netwright
 
-.PHONY: help setup cni kube demo test chaos conformance tempest neutron check bench lab lock clean
+.PHONY: help setup cni image kube demo test chaos conformance tempest neutron check bench lab lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,6 +26,9 @@ cni: $(CNI) ## compile the CNI front end; netwright cni install copies it where 
 
 $(CNI): src/netwright/cni/netwright.c src/netwright/cni/json.c src/netwright/cni/json.h scripts/build-cni | $(READY)
 	@scripts/build-cni $@
+
+image: setup ## build the container image of agent and server (BUILDER=docker, BASE=an image with Python 3.11)
+	@scripts/build-image
 
 kube: ## build a kube-apiserver, and take an etcd, for the tests: ~6 minutes once, kept in ~/.cache
 	@scripts/build-kube
