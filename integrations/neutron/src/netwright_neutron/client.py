@@ -126,10 +126,24 @@ class Client:
         """Each by itself: the outcomes in their order."""
         outcomes: list[Outcome] = []
         for start in range(0, len(bodies), _PAGE):
-            part = {kind.collection: list(bodies[start : start + _PAGE])}
-            said = self._ask(method, kind.path, body=part, prefer="handling=lenient")
-            outcomes += [_outcome(kind, each) for each in said[kind.collection]]
+            outcomes += self._part(method, kind, bodies[start : start + _PAGE])
         return outcomes
+
+    def _part(self, method: str, kind: Kind, bodies: Sequence[Row]) -> list[Outcome]:
+        """As `_many`. A body whose form is refused fails alone, not with those beside it."""
+        try:
+            said = self._ask(
+                method, kind.path, body={kind.collection: list(bodies)}, prefer="handling=lenient"
+            )
+        except Refused as refused:
+            if len(bodies) == 1:
+                return [Outcome(str(refused), refused.status)]
+            half = len(bodies) // 2
+            return [
+                *self._part(method, kind, bodies[:half]),
+                *self._part(method, kind, bodies[half:]),
+            ]
+        return [_outcome(kind, each) for each in said[kind.collection]]
 
     # -- watching
 

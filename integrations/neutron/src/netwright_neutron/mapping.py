@@ -1,5 +1,6 @@
 """What Netwright is to have, of what Neutron has. Pure: rows are Neutron's API dicts, as admin."""
 
+import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -58,15 +59,56 @@ def is_bound_by_us(port: Row) -> bool:
 
 
 def rule_of(row: Row) -> tuple[tuple[str, Any], ...]:
-    """A rule by what it says: the two sides give it different ids."""
+    """A rule by what it says: the two sides give it different ids, and spell it differently."""
     said = {name: row.get(name) for name in _RULE}
-    if said["remote_ip_prefix"] in {"0.0.0.0/0", "::/0"}:
-        said["remote_ip_prefix"] = None
-    protocol = said["protocol"]
-    said["protocol"] = None if protocol in {None, "any", "0", 0} else str(protocol).lower()
+    said["protocol"] = _protocol(said["protocol"], said["ethertype"])
+    said["remote_ip_prefix"] = _prefix(said["remote_ip_prefix"])
     return tuple(sorted(said.items()))
 
 
+def _protocol(given: Any, ethertype: Any) -> str | None:
+    """By its name, if it has one; None: every protocol."""
+    if given is None or str(given).lower() in {"any", "0", ""}:
+        return None
+    name = _NAMES.get(str(given), str(given).lower())
+    if name == "icmp" and ethertype == "IPv6":
+        return "ipv6-icmp"
+    return _ALIASES.get(name, name)
+
+
+def _prefix(given: Any) -> str | None:
+    """As a CIDR; None: every address."""
+    if not given:
+        return None
+    prefix = ipaddress.ip_network(given, strict=False)
+    return str(prefix) if prefix.prefixlen else None
+
+
+_ALIASES = {"icmpv6": "ipv6-icmp"}
+_NAMES = {
+    "1": "icmp",
+    "2": "igmp",
+    "4": "ipip",
+    "6": "tcp",
+    "8": "egp",
+    "17": "udp",
+    "33": "dccp",
+    "41": "ipv6-encap",
+    "43": "ipv6-route",
+    "44": "ipv6-frag",
+    "46": "rsvp",
+    "47": "gre",
+    "50": "esp",
+    "51": "ah",
+    "58": "ipv6-icmp",
+    "59": "ipv6-nonxt",
+    "60": "ipv6-opts",
+    "89": "ospf",
+    "112": "vrrp",
+    "113": "pgm",
+    "132": "sctp",
+    "136": "udplite",
+}
 _RULE = (
     *("direction", "ethertype", "protocol", "port_range_min", "port_range_max"),
     *("remote_ip_prefix", "remote_group_id"),

@@ -7,7 +7,7 @@ import pytest
 
 _PACKAGE = Path(__file__).parents[4] / "integrations/neutron/src/netwright_neutron"
 _PURE = ("kinds", "mapping", "planning", "states")
-_OF_THE_LANGUAGE = {"collections", "enum", "typing"}
+_OF_THE_LANGUAGE = {"collections", "enum", "ipaddress", "typing"}
 
 
 def imports(path: Path) -> set[str]:

@@ -108,7 +108,12 @@ def test_the_default_group_has_another_name() -> None:
         ({"protocol": None}, {"protocol": "any"}),
         ({"protocol": "TCP"}, {"protocol": "tcp"}),
         ({"protocol": 6}, {"protocol": "6"}),
+        ({"protocol": "6"}, {"protocol": "tcp"}),
+        ({"protocol": "icmp", "ethertype": "IPv6"}, {"protocol": "icmpv6", "ethertype": "IPv6"}),
+        ({"protocol": 58, "ethertype": "IPv6"}, {"protocol": "ipv6-icmp", "ethertype": "IPv6"}),
         ({"remote_ip_prefix": "0.0.0.0/0"}, {"remote_ip_prefix": None}),
+        ({"remote_ip_prefix": "10.0.0.1"}, {"remote_ip_prefix": "10.0.0.1/32"}),
+        ({"remote_ip_prefix": "10.0.0.1/24"}, {"remote_ip_prefix": "10.0.0.0/24"}),
         ({"id": "a"}, {"id": "b"}),
     ],
 )
