@@ -306,6 +306,7 @@ class Cloud:
             "vlan_ranges": "physnet1:100:3999",
             "vni_ranges": "6000:6099",
             "fabric": "false",  # a test's own controller acts
+            "log_format": "json",
         }
         listen = f"127.0.0.1:{self._ports[0]}"
         served = running(self._directory / "netwright", "token", listen=listen, **settings)
@@ -338,6 +339,12 @@ class Cloud:
         with urllib.request.urlopen(request, timeout=30) as answer:
             content = answer.read()
         return json.loads(content) if content else None
+
+    def requests(self) -> list[tuple[str, str]]:
+        """Method and path of all that Netwright was asked for at /v2.0, in their order."""
+        lines = (json.loads(line) for line in self.netwright.log.splitlines() if line[:1] == "{")
+        asked = ((str(line.get("method")), str(line.get("path"))) for line in lines)
+        return [each for each in asked if each[1].startswith("/v2.0/")]
 
     def held(self, collection: str, id_: str) -> dict[str, Any] | None:
         """What Netwright has under this id; None: nothing."""

@@ -68,7 +68,7 @@ def rule_of(row: Row) -> tuple[tuple[str, Any], ...]:
 
 def _protocol(given: Any, ethertype: Any) -> str | None:
     """By its name, if it has one; None: every protocol."""
-    if given is None or str(given).lower() in {"any", "0", ""}:
+    if given is None or str(given).lower() in _EVERY:
         return None
     name = _NAMES.get(str(given), str(given).lower())
     if name == "icmp" and ethertype == "IPv6":
@@ -84,6 +84,7 @@ def _prefix(given: Any) -> str | None:
     return str(prefix) if prefix.prefixlen else None
 
 
+_EVERY = frozenset({"any", "ip", "hopopt", "0"})
 _ALIASES = {"icmpv6": "ipv6-icmp"}
 _NAMES = {
     "1": "icmp",

@@ -5,6 +5,7 @@ new or other, each after what it stands on. What must wait for a host (a deleted
 it is withdrawn) is refused by Netwright, and asked for again later.
 """
 
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -116,6 +117,7 @@ def changes(wanted: Wanted, actual: Row) -> dict[str, Any]:
 
 
 _IN_ORDER = frozenset({"dns_nameservers"})
+_IN_WORDS = frozenset({"name", "description", "device_id"})
 
 
 def is_same(name: str, one: Any, other: Any) -> bool:
@@ -129,7 +131,18 @@ def _normal(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         items = [_normal("", each) for each in value]
         return tuple(items if name in _IN_ORDER else sorted(items, key=repr))
+    if isinstance(value, str) and name not in _IN_WORDS:
+        return _spelled(value)
     return value
+
+
+def _spelled(text: str) -> str:
+    """An address or a prefix as RFC 5952 spells it: Neutron keeps some as they were given."""
+    try:
+        return str(ipaddress.ip_network(text, strict=False) if "/" in text
+                   else ipaddress.ip_address(text))  # fmt: skip
+    except ValueError:
+        return text
 
 
 def _detached(sides: Sides) -> Iterable[Step]:

@@ -22,7 +22,7 @@ from netwright_neutron.performing import perform
 from netwright_neutron.planning import Sides, differs, plan, stands_otherwise
 from netwright_neutron.settings import token_of
 from netwright_neutron.states import SEEN_OF_STATUS
-from netwright_neutron.watching import Told, take
+from netwright_neutron.watching import TAKING, Told, take
 
 LOG = log.getLogger(__name__)
 
@@ -172,7 +172,16 @@ def bring(
     for step in plan(sides, mark):
         require()
         errors |= perform(client, step, wanted)
-    for key, row in actual.items():
-        if row is not None and stands_otherwise(wanted[key], row):
-            take(key.id, Told(SEEN_OF_STATUS[row["status"]], "", row["binding:host_id"]))
+    _take_missed(
+        client, [key.id for key, row in actual.items() if stands_otherwise(wanted[key], row)]
+    )
     return errors
+
+
+def _take_missed(client: Client, port_ids: Sequence[str]) -> None:
+    """Ports whose state Neutron missed, since nothing changed in Netwright that it would tell."""
+    if not port_ids:
+        return
+    with TAKING:
+        for port_id, row in client.some(Kind.PORT, port_ids).items():
+            take(port_id, Told(SEEN_OF_STATUS[row["status"]], "", row["binding:host_id"]))

@@ -22,7 +22,7 @@ from netwright_neutron import journal, sessions
 from netwright_neutron.client import Client, Refused, Unreachable
 from netwright_neutron.mapping import is_bound_by_us
 from netwright_neutron.settings import token_of
-from netwright_neutron.states import Effect, Seen, Stand, stand_of, step
+from netwright_neutron.states import Effect, Seen, Stand, Step, stand_of, step
 
 LOG = log.getLogger(__name__)
 
@@ -110,8 +110,17 @@ def told_of(port: Mapping[str, Any]) -> Told:
     return Told(port["state"], port.get("cause", ""), hosts[0] if hosts else "")
 
 
+TAKING = threading.RLock()
+"""Held while a port is taken, by whoever reads its state for that: an older word comes first."""
+
+
 def take(port_id: str, told: Told) -> None:
     """Bring the port in Neutron to what Netwright says of it, and keep the step."""
+    with TAKING:
+        _take(port_id, told)
+
+
+def _take(port_id: str, told: Told) -> None:
     context, plugin = neutron_context.get_admin_context(), directory.get_plugin()
     try:
         port = plugin.get_port(context, port_id)
@@ -125,7 +134,7 @@ def take(port_id: str, told: Told) -> None:
     if taken is None:
         LOG.warning("Port %s stands %s, and Netwright says %s: refused", port_id, stand, told)
         return
-    _keep(port_id, stand, told, taken.to)
+    _keep(port_id, stand, told, taken)
     if taken.effect is Effect.RELEASE:
         provisioning_blocks.provisioning_complete(context, port_id, resources.PORT, ENTITY)
     elif taken.effect is Effect.LOWER:
@@ -142,10 +151,16 @@ def take_floating(floating_id: str, status: str) -> None:
         plugin.update_floatingip_status(neutron_context.get_admin_context(), floating_id, status)
 
 
-def _keep(port_id: str, stand: Stand, told: Told, to: Stand) -> None:
-    """Each step once: a snapshot says again what was said before."""
-    new = journal.PortStep(port_id, time.time(), stand, told.state, to, told.cause)
+def _keep(port_id: str, stand: Stand, told: Told, taken: Step) -> None:
+    """Each step once: a snapshot, or a look beside the watch, says again what was said before."""
+    new = journal.PortStep(port_id, time.time(), stand, told.state, taken.to, told.cause)
     with sessions.writing() as session:
         last = journal.last_step(session, port_id)
-        if last is None or last._replace(at=new.at) != new:
+        is_said_again = (
+            last is not None
+            and taken.effect is Effect.NOTHING
+            and (last.seen, last.stands) == (new.seen, new.stands)
+            and new.cause in {"", last.cause}
+        )
+        if not is_said_again:
             journal.add_step(session, new)

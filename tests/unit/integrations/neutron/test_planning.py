@@ -82,6 +82,26 @@ def test_lists_are_the_same_in_any_order() -> None:
     assert plan(sides((port, made_of(port, fixed_ips=two[::-1]))), MARK) == []
 
 
+def test_addresses_are_the_same_however_they_are_spelled() -> None:
+    subnet = want(Kind.SUBNET, {
+        "id": rows.SUBNET, "project_id": "p", "network_id": rows.NETWORK, "ip_version": 6,
+        "cidr": "2001:db8::/64", "name": "2001:DB8::", "gateway_ip": "2001:db8:0::1",
+        "enable_dhcp": True, "allocation_pools": [], "dns_nameservers": ["2001:DB8::1", "::2"],
+        "host_routes": [{"destination": "2001:db8:1:0::/48", "nexthop": "2001:db8:0:0:0:0:0:9"}],
+    })  # fmt: skip
+    shown = made_of(
+        subnet,
+        gateway_ip="2001:db8::1",
+        dns_nameservers=["2001:db8::1", "::2"],
+        host_routes=[{"destination": "2001:db8:1::/48", "nexthop": "2001:db8::9"}],
+    )
+    assert plan(sides((subnet, shown)), MARK) == []
+    renamed = {**shown, "name": "2001:db8::"}  # a name is no address
+    assert plan(sides((subnet, renamed)), MARK) != []
+    other = {**shown, "dns_nameservers": ["::2", "2001:db8::1"]}  # they are asked in turn
+    assert plan(sides((subnet, other)), MARK) != []
+
+
 def test_what_is_other_is_said_alone() -> None:
     port = want(Kind.PORT, rows.bound())
     (step,) = plan(sides((port, made_of(port, name="by hand"))), MARK)
