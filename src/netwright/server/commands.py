@@ -74,6 +74,8 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
 
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     name: str = ""
     description: str = ""
     admin_state_up: bool = True
@@ -122,6 +124,8 @@ class SubnetDraft(Value, frozen=True, kw_only=True):
 
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     network_id: str
     cidr: str = ""
     ip_version: int
@@ -193,6 +197,7 @@ class PortDraft(Value, frozen=True, kw_only=True):
 
     id: str
     project_id: str
+    is_chosen: bool = False
     network_id: str
     network_labels: str = ""
     name: str = ""

@@ -106,6 +106,7 @@ def note(needs: Needs, command: Command) -> None:
 
 
 def _create_ports(needs: Needs, command: CreatePorts) -> None:
+    needs.ports.update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         if draft.unique_name is not None:
             needs.unique_names.add((draft.project_id, draft.unique_name))
@@ -200,6 +201,7 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
+    needs.networks.update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         needs.inventory |= draft.drift_domain is not None or bool(draft.availability_zone_hints)
         needs.projects.add(draft.project_id)
@@ -228,6 +230,7 @@ def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
 def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
     needs.changed_networks.update(draft.network_id for draft in command.drafts)
     needs.projects.update(draft.project_id for draft in command.drafts)
+    needs.changed_subnets.update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         if draft.subnetpool_id is not None or draft.use_default_subnetpool:
             _prefix_wish(needs, draft)

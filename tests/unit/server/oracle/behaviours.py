@@ -429,6 +429,19 @@ async def _addresses_one_by_one(scene: Scene) -> None:
     assert (await scene.member.ask("DELETE", path)).status == 409
 
 
+async def _handed_over(scene: Scene) -> None:
+    id_ = "00000000-0000-4000-8000-0000000000f1"
+    body = {"name": "owned", "handed_over": {"id": id_, "tags": ["cloud"]}}
+    assert (await scene.member.post("/v2.0/networks", {"network": body})).status == 403
+    made = await scene.admin.post("/v2.0/networks", {"network": body})
+    assert made.status == 201, made
+    assert (made.json["network"]["id"], made.json["network"]["tags"]) == (id_, ["cloud"])
+    again = await scene.admin.post("/v2.0/networks", {"network": body})
+    assert (again.status, again.json["NeutronError"]["type"]) == (409, "IdInUse")
+    gone = await scene.admin.ask("DELETE", f"/v2.0/networks/{id_}")
+    assert gone.status == 204
+
+
 BEHAVIOURS: Mapping[str, Check] = {
     "aap-reject-multicast": _no_multicast_pairs,
     "address-group": _addresses_one_by_one,
@@ -443,6 +456,7 @@ BEHAVIOURS: Mapping[str, Check] = {
     "fip-port-details": _port_details,
     "floatingip-pools": _floating_pools,
     "ip-substring-filtering": _parts_of_addresses,
+    "handed-over": _handed_over,
     "network-ip-availability": _availability,
     "network-labels": _labels,
     "pagination": _pages,

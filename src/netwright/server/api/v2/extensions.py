@@ -144,6 +144,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Provides IP address substring filtering when listing ports",
         "2017-11-28T09:00:00-00:00",
     ),
+    "handed-over": (
+        "Handed Over",
+        "Admins make resources that another service owns, with the ids that they have there.",
+        "2026-11-30T00:00:00-00:00",
+    ),
     "l2_adjacency": (
         "L2 Adjacency",
         "Display L2 Adjacency for Neutron Networks.",

@@ -23,7 +23,7 @@ from netwright.server.api.v2 import dns, listing, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, Rows, moment
 from netwright.server.api.v2.sight import Sight, of_ids
-from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
+from netwright.server.api.v2.values import Body, HandedOver, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import Caller, Command
 from netwright.server.each import each
 from netwright.server.queries import Page, Query, Reader
@@ -46,6 +46,7 @@ class FloatingIpCreation(Body, frozen=True, kw_only=True):
     description: Name = ""
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class FloatingIpChange(Body, frozen=True, kw_only=True):
@@ -231,8 +232,11 @@ def _details(port: Port) -> PortDetails:
 
 
 def _draft(caller: Caller, item: FloatingIpCreation) -> FloatingIpDraft:
+    identity = values.identity(item.handed_over)
     return FloatingIpDraft(
-        id=new_id(),
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
         project_id=project_of(caller, item.project_id, item.tenant_id),
         floating_network_id=item.floating_network_id,
         floating_ip_address=_ipv4("floating_ip_address", item.floating_ip_address),
