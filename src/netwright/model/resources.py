@@ -55,10 +55,31 @@ RACK = "rack"
 DriftDomain: TypeAlias = str | tuple[str, ...] | None
 
 
+EVERYBODY = "*"
+"""The target of what is shared with all projects."""
+
+
+class ShareAction(StrEnum):
+    """What a share lets its target do; a network's gateways and floating IPs are apart."""
+
+    AS_SHARED = "access_as_shared"
+    AS_EXTERNAL = "access_as_external"
+
+
+class Share(Value, frozen=True, kw_only=True):
+    """With which project (or EVERYBODY) a resource is shared, and by whom (`model.sharing`)."""
+
+    id: str
+    project_id: str
+    action: ShareAction
+    target: str
+
+
 class Network(Value, frozen=True, kw_only=True):
     """A layer 2 network. The address scopes are those of its subnets' pools, by IP version.
 
-    `external`: routers may have their gateways in it, and floating addresses come of it.
+    `external`: routers may have their gateways in it, and floating addresses come of it; of those
+    whom its shares say, or of everybody's.
     `availability_zone_hints`: zones where it is wanted, of which it is in all.
     `dns_domain`: the domain that names of its ports are in, with a dot at its end; nobody is told.
     `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
@@ -83,6 +104,7 @@ class Network(Value, frozen=True, kw_only=True):
     subnets: tuple[str, ...] = ()
     ipv4_address_scope: str | None = None
     ipv6_address_scope: str | None = None
+    shares: tuple[Share, ...] = ()
     revision_number: int = 0
     created_at: float
     updated_at: float
@@ -101,7 +123,10 @@ class HostRoute(Value, frozen=True, kw_only=True):
 
 
 class Subnet(Value, frozen=True, kw_only=True):
-    """`subnetpool_id` is the pool that its prefix is of, and goes back to; None: of no pool."""
+    """`subnetpool_id` is the pool that its prefix is of, and goes back to; None: of no pool.
+
+    `service_types` are the owners of ports that may have addresses of it by themselves; (): all.
+    """
 
     id: str
     network_id: str
@@ -119,6 +144,7 @@ class Subnet(Value, frozen=True, kw_only=True):
     ipv6_address_mode: str | None = None
     ipv6_ra_mode: str | None = None
     subnetpool_id: str | None = None
+    service_types: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: float
     updated_at: float

@@ -137,6 +137,7 @@ class SubnetDraft(Value, frozen=True, kw_only=True):
     subnetpool_id: str | None = None
     use_default_subnetpool: bool = False
     prefixlen: int | None = None
+    service_types: tuple[str, ...] = ()
 
 
 class CreateSubnets(Command, frozen=True, kw_only=True):
@@ -152,6 +153,7 @@ class UpdateSubnet(Command, frozen=True, kw_only=True):
     enable_dhcp: bool | UnsetType = UNSET
     dns_nameservers: tuple[str, ...] | UnsetType = UNSET
     host_routes: tuple[HostRoute, ...] | UnsetType = UNSET
+    service_types: tuple[str, ...] | UnsetType = UNSET
     if_match: int | None = None
 
 

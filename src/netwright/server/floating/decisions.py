@@ -22,6 +22,7 @@ from netwright.model.routing_errors import (
     FloatingIPNotFound,
     FloatingIPPortAlreadyAssociated,
 )
+from netwright.model.sharing import is_external_to
 from netwright.model.states import PortState
 from netwright.model.topology import SwitchKind
 from netwright.server.commands import AddressWish, Caller
@@ -36,6 +37,7 @@ from netwright.server.routing_commands import (
     FloatingIpDraft,
     UpdateFloatingIp,
 )
+from netwright.server.sharing.keeping import may_use
 from netwright.server.world import World
 
 NO_DATA_PLANE = (
@@ -83,9 +85,14 @@ def owned(world: World, caller: Caller, floating_id: str) -> FloatingIp:
     return floating
 
 
+def _may_float(caller: Caller, network: Network) -> bool:
+    return may_use(caller, network) or is_external_to(network, caller.project_id)
+
+
 def _create(world: World, caller: Caller, draft: FloatingIpDraft) -> FloatingIp:
     network = world.networks.get(draft.floating_network_id)
-    if network is None or not network.external:
+    is_external = network is not None and network.external
+    if network is None or not is_external or not _may_float(caller, network):
         raise _bad(
             f"Network {draft.floating_network_id} is not a valid external network",
             "choose one: openstack network list --external",

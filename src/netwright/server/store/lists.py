@@ -43,7 +43,8 @@ from netwright.model.resources import Value
 from netwright.model.states import API_STATUS
 from netwright.server.queries import Page, Query
 from netwright.server.store import schema
-from netwright.server.store.filters import PAGE, READABLE, condition, leading
+from netwright.server.store.filters import PAGE, READABLE, condition, is_vague, leading
+from netwright.server.store.sharing import is_shared
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -224,12 +225,12 @@ def _matching(
 ) -> Select[Any]:
     """The rows that the query is about, in no order; of these `ids`, if they are given."""
     table = collection.table
-    conditions = {name: _condition(table, name, values) for name, values in query.filters}
+    conditions = {name: _condition(table, name, values, query) for name, values in query.filters}
     if query.project_id is not None:
         conditions[READABLE] = collection.readable(query.project_id)
     if ids is not None:
         conditions[PAGE] = table.c.id == any_(bindparam(None, ids))
-    vague = {name for name, values in query.filters if "" in values}
+    vague = {name for name, values in query.filters if is_vague(values)}
     lead = leading(table, conditions.keys() - vague)
     return select(*columns).where(
         collection.alive,
@@ -237,13 +238,34 @@ def _matching(
     )
 
 
-def _condition(table: Table, attribute: str, values: tuple[str, ...]) -> ColumnElement[bool]:
+def _condition(
+    table: Table, attribute: str, values: tuple[str, ...], query: Query
+) -> ColumnElement[bool]:
+    if attribute == "shared":
+        return _shared_condition(table, values, query.project_id)
     if table is schema.port and attribute == "status":
         states = [state for state, status in API_STATUS.items() if status in values]
         return table.c.state.in_(states)
     if attribute == "status" and "status" not in table.c:
         return true() if "ACTIVE" in values else false()
     return condition(table, attribute, values)
+
+
+def _shared_condition(
+    table: Table, values: tuple[str, ...], project_id: str | None
+) -> ColumnElement[bool]:
+    """What is shared with who asks; subnets are as shared as their networks."""
+    if len({value == "true" for value in values}) > 1:
+        return true()
+    is_wanted = "true" in values
+    if project_id is None and "shared" in table.c:
+        return condition(table, "shared", values)
+    if table is schema.subnet:
+        network = schema.network
+        wanted = _shared_condition(network, values, project_id)
+        return table.c.network_id.in_(select(network.c.id).where(wanted))
+    shared = is_shared(table, project_id)
+    return shared if is_wanted else ~shared
 
 
 class _Hints(ColumnElement[str]):
@@ -298,6 +320,7 @@ _CONSTANT = frozenset({("network", "status"), ("router", "status")})
 _SORT_COLUMNS = {
     "tenant_id": "project_id",
     "remote_ip_prefix": "shown_prefix",
+    "remote_address_group_id": "remote_group_id",
     "status": "state",
     "provider:network_type": "network_type",
     "provider:physical_network": "physical_network",

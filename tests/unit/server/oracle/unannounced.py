@@ -16,13 +16,6 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("floating-ip-port-forwarding-detail", "floating-ip-port-forwarding-port-ranges"),
         "expose-port-forwarding-in-fip",
     ),
-    (_PLANNED, "sharing with single projects; today a network, pool or scope is shared with all"): (
-        *("rbac-address-group", "rbac-address-scope", "rbac-security-groups", "rbac-subnetpool"),
-        "security-groups-shared-filtering",
-    ),
-    (_PLANNED, "groups of addresses, which rules may name"): (
-        *("address-group", "security-groups-remote-address-group"),
-    ),
     (_PLANNED, "VLANs within a port, with their flows on br-int"): ("trunk", "trunk-details"),
     (_PLANNED, "bandwidth limits, DSCP marks; minimum bandwidth is stored"): (
         *("qos", "qos-bw-limit-direction", "qos-bw-minimum-ingress", "qos-default"),
@@ -33,10 +26,7 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
     (_PLANNED, "a DNS server that is told names of ports; they are attributes so far"): (
         *("dns-integration-domain-keywords", "subnet-dns-publish-fixed-ip"),
     ),
-    (_PLANNED, "pools whose prefixes are added and taken one by one; subnets taken into a pool"): (
-        *("subnetpool-prefix-ops", "subnet_onboard"),
-    ),
-    (_PLANNED, "which owners of ports a subnet is for"): ("subnet-service-types",),
+    (_PLANNED, "subnets taken into a pool"): ("subnet_onboard",),
     (
         _PLANNED,
         "how many addresses of each network's pools are used; those of its subnets are told",
@@ -61,9 +51,6 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     (_PLANNED, "a network per project, made when it is first asked for"): (
         *("auto-allocated-topology", "project-default-networks"),
-    ),
-    (_PLANNED, "addresses are stored as numbers: parts of their text have no index"): (
-        "ip-substring-filtering",
     ),
     (_ELSEWHERE, "a network goes when its subnets and ports are gone, which clients see to"): (
         "network-cascade-delete",

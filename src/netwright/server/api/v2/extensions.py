@@ -13,6 +13,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Reject multicast addresses in Allowed Address Pairs",
         "2026-04-01T00:00:00-00:00",
     ),
+    "address-group": (
+        "Address group",
+        "Support address group",
+        "2020-07-15T10:00:00-00:00",
+    ),
     "address-scope": (
         "Address scope",
         "Address scopes extension.",
@@ -124,6 +129,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Provides validation on filter parameters.",
         "2018-07-04T10:00:00-00:00",
     ),
+    "ip-substring-filtering": (
+        "IP address substring filtering",
+        "Provides IP address substring filtering when listing ports",
+        "2017-11-28T09:00:00-00:00",
+    ),
     "l2_adjacency": (
         "L2 Adjacency",
         "Display L2 Adjacency for Neutron Networks.",
@@ -212,6 +222,31 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Expose functions for quotas management per project",
         "2012-07-29T10:00:00-00:00",
     ),
+    "rbac-address-group": (
+        "Add address_group type to RBAC",
+        "Add address_group type to network RBAC",
+        "2021-01-20T00:00:00-00:00",
+    ),
+    "rbac-address-scope": (
+        "Add address_scope type to RBAC",
+        "Add address_scope type to RBAC",
+        "2020-02-12T00:00:00-00:00",
+    ),
+    "rbac-policies": (
+        "RBAC Policies",
+        ("Allows creation and modification of policies that control tenant access to resources."),
+        "2015-06-17T12:15:12-00:00",
+    ),
+    "rbac-security-groups": (
+        "Add security_group type to network RBAC",
+        "Add security_group type to network RBAC",
+        "2019-02-14T00:00:00-00:00",
+    ),
+    "rbac-subnetpool": (
+        "Add subnetpool type to RBAC",
+        "Add subnetpool type to RBAC",
+        "2020-02-05T00:00:00-00:00",
+    ),
     "revision-if-match": (
         "If-Match constraints based on revision_number",
         "Extension indicating that If-Match based on revision_number is supported.",
@@ -235,6 +270,14 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "The security groups extension.",
         "2012-10-05T10:00:00-00:00",
     ),
+    "security-groups-default-rules": (
+        "Default rules for security groups",
+        (
+            "Configure set of security group rules used as default rules for every new "
+            "security group"
+        ),
+        "2022-12-19T10:00:00-00:00",
+    ),
     "security-groups-name-restrictions": (
         "Security group name restrictions",
         (
@@ -247,6 +290,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Normalized CIDR field for security group rules",
         "Add new field with normalized remote_ip_prefix cidr in SG rule",
         "2020-07-28T10:00:00-00:00",
+    ),
+    "security-groups-remote-address-group": (
+        "Remote address group id field for security group rules",
+        "Add new field of remote address group id in SG rules",
+        "2020-08-25T10:00:00-00:00",
+    ),
+    "security-groups-shared-filtering": (
+        "Security group filtering on the shared field",
+        "Support filtering security groups on the shared field",
+        "2021-10-05T09:00:00-00:00",
     ),
     "sort-key-validation": (
         "Sort keys validation",
@@ -289,10 +342,20 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Indicates if the security group is stateful or not",
         "2019-11-26T09:00:00-00:00",
     ),
+    "subnet-service-types": (
+        "Subnet service types",
+        "Provides ability to set the subnet service_types field",
+        "2016-03-15T18:00:00-00:00",
+    ),
     "subnet_allocation": (
         "Subnet Allocation",
         "Enables allocation of subnets from a subnet pool",
         "2015-03-30T10:00:00-00:00",
+    ),
+    "subnetpool-prefix-ops": (
+        "Subnet Pool Prefix Operations",
+        "Provides support for adjusting the prefix list of subnet pools",
+        "2019-02-08T10:00:00-00:00",
     ),
     "tag-creation": (
         "Tag creation extension",

@@ -11,8 +11,9 @@ import structlog
 from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import NetworkNotFound, Unavailable
-from netwright.model.resources import RACK, ZONE, DriftDomain, Network, NetworkType, Segment
+from netwright.model.resources import RACK, ZONE, DriftDomain, Network, NetworkType, Segment, Share
 from netwright.model.segments import MTU_MAX, VNIS
+from netwright.model.sharing import is_external_to, is_open_to, is_shared_with
 from netwright.model.topology import Name as Leaf
 from netwright.server.api import times
 from netwright.server.api.body import Shape
@@ -39,6 +40,7 @@ from netwright.server.commands import (
 )
 from netwright.server.each import each
 from netwright.server.queries import Reader
+from netwright.server.sharing.keeping import may_use
 
 _log = structlog.get_logger("netwright.server.networks")
 _VLAN_ID_MAX = 4094  # IEEE 802.1Q: 0 and 4095 are reserved
@@ -131,10 +133,18 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
 
 _ATTRIBUTES = frozenset(NetworkView.__struct_encode_fields__)
 
+
+def _shared_with(shared: bool, shares: tuple[Share, ...], project_id: str) -> bool:  # noqa: FBT001 - a column
+    return shared or is_open_to(shares, project_id)
+
+
 _SHOWN: How = {
     "tenant_id": "project_id",
     "status": constant("ACTIVE"),
     "l2_adjacency": constant(value=True),
+    "shared": Made(
+        _shared_with, "shared", bool, beside=(("shares", tuple[Share, ...]),), by_asker=True
+    ),
     "router:external": "external",
     "availability_zones": "availability_zone_hints",
     "provider:network_type": Made(attrgetter("network_type"), "segment", Segment),
@@ -215,7 +225,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
         return DeleteNetwork(caller=caller, id=id_, if_match=if_match)
 
     def may_see(self, caller: Caller, value: Network, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
-        return value.shared or value.external or caller.may_touch(value.project_id)
+        return may_use(caller, value) or is_external_to(value, caller.project_id)
 
     def view(self, caller: Caller, value: Network) -> NetworkView:
         segment, shown = value.segment, partial(policy.shows, caller, "network")
@@ -227,7 +237,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             tenant_id=value.project_id,
             status="ACTIVE",
             admin_state_up=value.admin_state_up,
-            shared=value.shared,
+            shared=is_shared_with(value, caller.project_id),
             external=value.external,
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,

@@ -29,6 +29,9 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     "subnetpool": {"shared": False, "is_default": False},
     "router": {},  # of its gateway, more than the network: see `routers`
     "floatingip": {"floating_ip_address": None},
+    "rbac_policy": {},  # but with everybody: see `rbac_policies`
+    "address_group": {},
+    "default_security_group_rule": {},
 }
 
 ADMIN_ONLY_TO_UPDATE: Mapping[str, frozenset[str]] = {
@@ -53,6 +56,9 @@ ADMIN_ONLY_FILTERS = {
     "subnetpool": frozenset[str](),
     "router": frozenset[str](),
     "floatingip": frozenset[str](),
+    "rbac_policy": frozenset[str](),
+    "address_group": frozenset[str](),
+    "default_security_group_rule": frozenset[str](),
 }
 
 # What others are not shown at all.
