@@ -29,6 +29,7 @@ from netwright.server.commands import (
 )
 from netwright.server.containers.places import require_known, require_zones
 from netwright.server.each import each
+from netwright.server.handed_over import require_free
 from netwright.server.overlay.transit import RESTING, release_vni
 from netwright.server.prefixes import give_back
 from netwright.server.qos.using import default_of, require_usable
@@ -63,10 +64,9 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
     if command.external is False:
         require_unused_outside(world, network)
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
-    after = _reshared(world, command, replace(network, **changes))
-    if changes or after != network or UNSET not in {command.shared, command.external}:
-        after = touched(world, after)
-    return (after,)
+    if changes or not (command.shared is UNSET and command.external is UNSET):
+        network = touched(world, _reshared(world, command, replace(network, **changes)))
+    return (network,)
 
 
 def delete(world: World, command: DeleteNetwork) -> tuple[()]:
@@ -172,6 +172,7 @@ def _reshared(world: World, command: UpdateNetwork, network: Network) -> Network
 
 
 def _create(world: World, caller: Caller, draft: NetworkDraft) -> Network:
+    require_free(world.networks, "Network", draft.id)
     require_known(world, draft.drift_domain)
     qos_policy_id = draft.qos_policy_id
     if qos_policy_id is UNSET:
@@ -193,6 +194,7 @@ def _create(world: World, caller: Caller, draft: NetworkDraft) -> Network:
         admin_state_up=draft.admin_state_up,
         shared=draft.shared,
         external=draft.external,
+        tags=draft.tags,
         port_security_enabled=draft.port_security_enabled,
         dns_domain=draft.dns_domain,
         availability_zone_hints=draft.availability_zone_hints,

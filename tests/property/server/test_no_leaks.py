@@ -102,6 +102,8 @@ async def test_lists_and_public_pages_hold_nothing_of_anothers(cast: Cast) -> No
             for key in sorted(keys):
                 for query in (f"sort_key={key}&sort_dir=desc&limit=1", f"fields={key}"):
                     await spy.ask(method, f"{path}?{query}")
+            if collection in NOBODYS:
+                continue
             assert b.ids[collection] in {one["id"] for one in listed[field]}, collection
             others = {one["id"] for one in listed[field] if one["project_id"] != "b"}
             outside = {c.ids["outside"]} if collection == "networks" else set()

@@ -56,7 +56,7 @@ async def test_a_network_without_a_subnet_for_a_port_says_so(admin: Client) -> N
     refused = await a_port(admin, network, "compute:nova")
     wanted = (409, "IpAddressGenerationFailureNoMatchingSubnet")
     assert (refused.status, refused.error["type"]) == wanted
-    change = {"subnet": {"service_types": []}}
+    change: dict[str, Any] = {"subnet": {"service_types": []}}
     assert (await admin.put(f"/v2.0/subnets/{subnet}", change)).status == 200
     assert await subnet_of(admin, network, "compute:nova") == subnet
 

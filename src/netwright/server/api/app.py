@@ -21,6 +21,7 @@ from netwright.server.api.v1 import ports as native_ports
 from netwright.server.api.v2 import (
     agents,
     extensions,
+    floatingip_pools,
     ip_availability,
     port_bindings,
     qos_rules,
@@ -70,6 +71,7 @@ def application(edge: Edge) -> Application:
         *port_bindings.routes(),
         *qos_rules.routes(),
         *ip_availability.routes(),
+        *floatingip_pools.routes(),
         *agents.routes(),
         *Quotas(edge.quota_defaults).routes(),
         *extensions.routes(),

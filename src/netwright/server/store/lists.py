@@ -44,7 +44,7 @@ from netwright.model.states import API_STATUS
 from netwright.server.queries import Page, Query
 from netwright.server.store import schema
 from netwright.server.store.filters import PAGE, READABLE, condition, is_vague, leading
-from netwright.server.store.sharing import is_shared
+from netwright.server.store.sharing import shared_with
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -261,10 +261,9 @@ def _shared_condition(
     if project_id is None and "shared" in table.c:
         return condition(table, "shared", values)
     if table is schema.subnet:
-        network = schema.network
-        wanted = _shared_condition(network, values, project_id)
-        return table.c.network_id.in_(select(network.c.id).where(wanted))
-    shared = is_shared(table, project_id)
+        shared = table.c.network_id.in_(shared_with(schema.network, project_id))
+    else:
+        shared = table.c.id.in_(shared_with(table, project_id))
     return shared if is_wanted else ~shared
 
 

@@ -55,7 +55,7 @@ from netwright.server.store.lists import Collection, Readable, listed, pages
 from netwright.server.store.loading import revocations
 from netwright.server.store.outbox import of_port
 from netwright.server.store.quotas import usage_of
-from netwright.server.store.sharing import either, shared_ids
+from netwright.server.store.sharing import either, shared_ids, shared_with
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -67,16 +67,14 @@ def _own_shared_or_external(project_id: str | None) -> ColumnElement[bool]:
     network = schema.network.c
     with_it = shared_ids(ObjectType.NETWORK, project_id, tuple(ShareAction))
     conditions = (network.project_id == project_id, network.shared, network.external)
-    return either(schema.network, conditions, with_it)
+    return network.id.in_(either(schema.network, conditions, with_it))
 
 
 def _own_or_in_shared(project_id: str | None) -> ColumnElement[bool]:
     if project_id is None:
         return true()
     subnet = schema.subnet.c
-    network = schema.network
-    shared = either(network, (network.c.shared,), shared_ids(ObjectType.NETWORK, project_id))
-    inside = select(network.c.id).where(shared)
+    inside = shared_with(schema.network, project_id)
     return or_(subnet.project_id == project_id, subnet.network_id.in_(inside))
 
 
@@ -88,7 +86,8 @@ def _own_or_shared(table: Table, type_: ObjectType) -> Readable:
             return true()
         own = table.c.project_id == project_id
         conditions = (own, table.c.shared) if "shared" in table.c else (own,)
-        return either(table, conditions, shared_ids(type_, project_id, to_all=len(conditions) == 1))
+        ids = shared_ids(type_, project_id, to_all=len(conditions) == 1)
+        return table.c.id.in_(either(table, conditions, ids))
 
     return readable
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Select, Table, select, union_all
 
 from netwright.db.transaction import Transaction
 from netwright.model.resources import EVERYBODY, ShareAction
@@ -83,22 +83,20 @@ def shared_ids(
 
 def either(
     table: Table, conditions: Sequence[ColumnElement[bool]], ids: Select[Any]
-) -> ColumnElement[bool]:
-    """The rows of any of the conditions, or with one of the ids: each found by its own index.
+) -> CompoundSelect[Any]:
+    """The ids of the rows of any of the conditions, and these: each found by its own index.
 
     PostgreSQL reads a whole table where a subselect stands beside other alternatives.
     """
-    found = [select(table.c.id).where(one) for one in conditions]
-    return table.c.id.in_(union_all(*found, ids))
+    return union_all(*(select(table.c.id).where(one) for one in conditions), ids)
 
 
-def is_shared(table: Table, project_id: str | None) -> ColumnElement[bool]:
-    """The rows that are shared with everybody, or with this project."""
+def shared_with(table: Table, project_id: str | None) -> CompoundSelect[Any]:
+    """The ids of what is shared with everybody, or with this project."""
     conditions = (table.c.shared,) if "shared" in table.c else ()
     whose = EVERYBODY if project_id is None else project_id
-    return either(
-        table, conditions, shared_ids(_OBJECT_TYPES[table.name], whose, to_all=not conditions)
-    )
+    ids = shared_ids(_OBJECT_TYPES[table.name], whose, to_all=not conditions)
+    return either(table, conditions, ids)
 
 
 _OBJECT_TYPES = {

@@ -35,7 +35,7 @@ def name_of(collection: str) -> str:
 
 def path_of(collection: str) -> str:
     """Where a collection is; `-` in its path is `_` in its bodies, but for two."""
-    as_named = {"availability_zones"}
+    as_named = {"availability_zones", "floatingip_pools"}
     under = "qos/" if collection in {"policies", "rule_types"} else ""
     return f"/v2.0/{under}{collection if collection in as_named else collection.replace('_', '-')}"
 
@@ -296,9 +296,18 @@ async def _zone(scene: Scene) -> str:
     return ("north", "south")[scene.number() % 2]
 
 
+async def _floating_pool(scene: Scene) -> str:
+    """An external network's subnet, by its id."""
+    outer = {"router:external": True, "project_id": MEMBER}
+    network = await scene.one("networks", scene.admin, outer)
+    within = {"network_id": network["id"], "name": f"pool-{scene.number()}"}
+    return str((await scene.one("subnets", scene.admin, within))["id"])
+
+
 READ_ONLY: Mapping[str, ReadOnly] = {
     "agents": ReadOnly("id", _agent),
     "availability_zones": ReadOnly("name", _zone, is_admins_only=False),
+    "floatingip_pools": ReadOnly("subnet_id", _floating_pool, is_admins_only=False),
     "network_ip_availabilities": ReadOnly("network_id", _counted_network),
     "rule_types": ReadOnly("type", _rule_type, is_admins_only=False),
 }
@@ -307,8 +316,17 @@ READ_ONLY: Mapping[str, ReadOnly] = {
 UNFILTERED = frozenset({"rule_types"})
 """Those whose lists are asked by nothing, in Neutron too."""
 
-WITHOUT_PAGES = frozenset({"availability_zones"})
+WITHOUT_PAGES = frozenset({"availability_zones", "floatingip_pools"})
 """Those that are only listed, in Neutron too."""
+
+
+_UNFILTERED = frozenset({"floatingip_pools"})
+
+
+def selection_of(collection: str, made: Any) -> str:
+    """The query that lists one; of what cannot be filtered, all."""
+    key = key_of(collection)
+    return "limit=1000" if collection in _UNFILTERED else f"{key}={made[key]}"
 
 
 def key_of(collection: str) -> str:
@@ -321,17 +339,18 @@ async def found_or_made(scene: Scene, collection: str) -> Any:
     if collection not in READ_ONLY:
         return await scene.one(collection, scene.admin)
     key = await READ_ONLY[collection].make(scene)
-    (found, *_) = await listed_alone(scene, collection, key)
-    return found
+    query = selection_of(collection, {key_of(collection): key})
+    found = await listed_alone(scene, collection, key, query)
+    return next(one for one in found if one[key_of(collection)] == key)
 
 
-async def listed_alone(scene: Scene, collection: str, key: str) -> Any:
+async def listed_alone(scene: Scene, collection: str, key: str, query: str) -> Any:
     """What a list has of one."""
     path, name = path_of(collection), key_of(collection)
     if collection in UNFILTERED:
         found = (await scene.admin.get(path)).json[collection]
         return [each for each in found if each[name] == key]
-    return (await scene.admin.get(f"{path}?{name}={key}")).json[collection]
+    return (await scene.admin.get(f"{path}?{query}")).json[collection]
 
 
 @asynccontextmanager
