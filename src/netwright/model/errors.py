@@ -202,6 +202,10 @@ class IpAddressGenerationFailure(Conflict):
     """No address is left; the message says how many rest and when the next returns."""
 
 
+class IpAddressGenerationFailureNoMatchingSubnet(IpAddressGenerationFailure):
+    """The network's subnets are for other owners of ports."""
+
+
 class MacAddressInUse(Conflict):
     pass
 

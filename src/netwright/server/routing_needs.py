@@ -22,6 +22,7 @@ def create_routers(needs: Needs, command: CreateRouters) -> None:
     needs.projects.update(draft.project_id for draft in command.drafts)
     needs.plain[Router].update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
+        needs.inventory |= bool(draft.availability_zone_hints)
         if draft.gateway is not None:
             need_port(needs, gateway_draft(draft.id, draft.gateway))
 
