@@ -178,5 +178,15 @@ def last_step(session: Any, port_id: str) -> PortStep | None:
     return None if row is None else PortStep(*tuple(row)[1:])
 
 
+def explain(session: Any, step: PortStep) -> None:
+    """Give the port's newest step its cause, which was not known when it was taken."""
+    table = step_table.c
+    newest = sa.select(sa.func.max(table.seq)).where(table.port_id == step.port_id)
+    seq = session.execute(newest).scalar()
+    session.execute(
+        step_table.update().where(table.seq == seq).values(cause=step.cause[:CAUSE_LENGTH])
+    )
+
+
 def forget_steps(session: Any, port_id: str) -> None:
     session.execute(step_table.delete().where(step_table.c.port_id == port_id))

@@ -52,6 +52,15 @@ def marks_of_port(port: Row) -> list[Key]:
     return keys
 
 
+_OF_STATUS = frozenset({"status", "revision_number", "updated_at"})
+
+
+def is_status_alone(before: Row, after: Row) -> bool:
+    """Whether a port's status changed and nothing else: that is Netwright's own word."""
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    return "status" in changed and changed <= _OF_STATUS
+
+
 def is_bound_by_us(port: Row) -> bool:
     """Whether this driver bound the port, and no other: then its host's agent is Netwright's."""
     details = port.get("binding:vif_details") or {}

@@ -21,6 +21,7 @@ from netwright_neutron.mapping import (
     SERVED_TYPES,
     VNIC_TYPES,
     is_bound_by_us,
+    is_status_alone,
     marks_of_port,
 )
 from netwright_neutron.sending import Sender
@@ -108,8 +109,11 @@ class NetwrightMechanismDriver(api.MechanismDriver):
         _mark(context.plugin_context, marks_of_port(context.current))
 
     def update_port_precommit(self, context: Any) -> None:
-        before = [] if context.original is None else marks_of_port(context.original)
-        _mark(context.plugin_context, dict.fromkeys([*before, *marks_of_port(context.current)]))
+        before = context.original
+        if before is not None and is_status_alone(before, context.current):
+            return
+        keys = [*([] if before is None else marks_of_port(before)), *marks_of_port(context.current)]
+        _mark(context.plugin_context, dict.fromkeys(keys))
         if _is_bound_anew(context):
             provisioning_blocks.add_provisioning_component(
                 context.plugin_context, context.current["id"], resources.PORT, ENTITY

@@ -175,7 +175,16 @@ def bring(
     _take_missed(
         client, [key.id for key, row in actual.items() if stands_otherwise(wanted[key], row)]
     )
+    _forget([key.id for key, one in wanted.items() if key.kind is Kind.PORT and one is None])
     return errors
+
+
+def _forget(port_ids: Sequence[str]) -> None:
+    """Steps of ports that are gone, which the watch may have kept while they went."""
+    if port_ids:
+        with TAKING, sessions.writing() as session:
+            for port_id in port_ids:
+                journal.forget_steps(session, port_id)
 
 
 def _take_missed(client: Client, port_ids: Sequence[str]) -> None:

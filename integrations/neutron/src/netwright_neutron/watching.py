@@ -156,11 +156,9 @@ def _keep(port_id: str, stand: Stand, told: Told, taken: Step) -> None:
     new = journal.PortStep(port_id, time.time(), stand, told.state, taken.to, told.cause)
     with sessions.writing() as session:
         last = journal.last_step(session, port_id)
-        is_said_again = (
-            last is not None
-            and taken.effect is Effect.NOTHING
-            and (last.seen, last.stands) == (new.seen, new.stands)
-            and new.cause in {"", last.cause}
-        )
-        if not is_said_again:
+        is_same = last is not None and (last.seen, last.stands) == (new.seen, new.stands)
+        if not is_same or taken.effect is not Effect.NOTHING:
             journal.add_step(session, new)
+        elif last is not None and new.cause not in {"", last.cause}:
+            keep = journal.add_step if last.cause else journal.explain
+            keep(session, new)

@@ -87,3 +87,12 @@ def test_the_newest_steps_are_kept(session: Session) -> None:
     journal.forget_steps(session, "p")
     assert journal.last_step(session, "p") is None
     assert journal.last_step(session, "q") == other
+
+
+def test_a_cause_that_is_told_later(session: Session) -> None:
+    step = PortStep("p", 0.0, "ACTIVE", "DEGRADED", "DOWN", "")
+    journal.add_step(session, step)
+    journal.add_step(session, step._replace(port_id="q"))
+    journal.explain(session, step._replace(cause="its device is gone"))
+    assert journal.last_step(session, "p") == step._replace(cause="its device is gone")
+    assert journal.last_step(session, "q") == step._replace(port_id="q")

@@ -6,7 +6,13 @@ import pytest
 from tests.unit.integrations.neutron import rows
 
 from netwright_neutron.kinds import Key, Kind
-from netwright_neutron.mapping import is_bound_by_us, marks_of_port, rule_of, wanted
+from netwright_neutron.mapping import (
+    is_bound_by_us,
+    is_status_alone,
+    marks_of_port,
+    rule_of,
+    wanted,
+)
 
 
 def test_a_network_is_on_its_segment() -> None:
@@ -120,3 +126,11 @@ def test_the_default_group_has_another_name() -> None:
 def test_rules_that_say_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert rule_of(rows.rule(**one)) == rule_of(rows.rule(**other))
     assert rule_of(rows.rule(**one)) != rule_of(rows.rule(**one, direction="egress"))
+
+
+def test_a_status_alone_is_netwrights_own_word() -> None:
+    before = rows.bound(revision_number=3)
+    assert is_status_alone(before, rows.bound(revision_number=4, status="ACTIVE"))
+    assert not is_status_alone(before, rows.bound("host2", status="ACTIVE"))
+    assert not is_status_alone(before, before)  # a change that a row does not show is looked at
+    assert not is_status_alone(before, rows.bound(revision_number=4))
