@@ -22,6 +22,7 @@ from netwright.model.routing_errors import (
     RouterInterfaceNotFoundForSubnet,
     SubnetMismatchForPort,
 )
+from netwright.model.sharing import is_shared_with
 from netwright.model.states import PortState
 from netwright.server.commands import AddressWish, Caller, CreatePorts, PortChange, PortDraft
 from netwright.server.floating.known import of_router
@@ -81,6 +82,15 @@ def remove(world: World, command: RemoveInterface) -> InterfaceChanged:
     else:
         ports.remove(world, port, actor=f"router {router.id}")
     return _changed(router, port, gone)
+
+
+def activate(world: World, port_id: str, router_id: str) -> None:
+    """An interface that was attached by an older server, as it is to be since."""
+    port, router = world.ports.get(port_id), world.of(Router).get(router_id)
+    if port is None or router is None or port.state is not PortState.ALLOCATED:
+        return
+    if any(each.port_id == port_id for each in router.interfaces):
+        _attached(world, replace(port, revision_number=port.revision_number + 1), router)
 
 
 def _require_no_floating(world: World, router: Router, gone: Sequence[RouterInterface]) -> None:
@@ -199,7 +209,7 @@ def _subnet(world: World, caller: Caller, subnet_id: str) -> Subnet:
 
 
 def _may_see(caller: Caller, subnet: Subnet, network: Network | None) -> bool:
-    is_shared = network is not None and network.shared
+    is_shared = network is not None and is_shared_with(network, caller.project_id)
     return is_shared or caller.may_touch(subnet.project_id)
 
 

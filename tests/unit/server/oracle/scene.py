@@ -25,13 +25,16 @@ Body = dict[str, Any]
 
 def name_of(collection: str) -> str:
     """What one of a collection is called in bodies."""
-    irregular = {"policies": "policy", "network_ip_availabilities": "network_ip_availability"}
+    irregular = {
+        "rbac_policies": "rbac_policy",
+        "network_ip_availabilities": "network_ip_availability",
+    }
     return irregular.get(collection, collection[:-1])
 
 
 def path_of(collection: str) -> str:
     """Where a collection is; `-` in its path is `_` in its bodies, but for two."""
-    as_named = {"availability_zones"}
+    as_named = {"availability_zones", "floatingip_pools"}
     return f"/v2.0/{collection if collection in as_named else collection.replace('_', '-')}"
 
 
@@ -82,7 +85,7 @@ class Scene:
 
     async def build(self) -> None:
         """One of what others are made of: the member's own, and a network that is shared."""
-        for collection in ("networks", "security_groups", "address_scopes"):
+        for collection in ("networks", "security_groups", "address_scopes", "address_groups"):
             self.made[collection] = (await self.one(collection, self.member))["id"]
         self.made["other_network"] = (await self.one("networks", self.member))["id"]
         subnet = await self.one("subnets", self.member, {"network_id": self.made["networks"]})
@@ -138,6 +141,13 @@ class Scene:
         if answer.status == 201:
             self._created.append(f"{path}/{answer.json[name]['id']}")
         return answer
+
+    def client(self, project: str) -> Client:
+        return client_of(self._core, project)
+
+    def forget(self, path: str) -> None:
+        """What was made there is gone."""
+        self._created.remove(path)
 
     async def clear(self) -> None:
         """Delete what was made since."""
@@ -202,8 +212,25 @@ async def _floating(scene: Scene) -> Body:
     return {"floating_network_id": scene.made["outer"]}
 
 
+async def _policy(scene: Scene) -> Body:
+    network = (await scene.one("networks", scene.member))["id"]
+    shared = {"object_type": "network", "object_id": network, "action": "access_as_shared"}
+    return {**shared, "target_tenant": "friend"}
+
+
+async def _default_rule(scene: Scene) -> Body:
+    """Not used: groups that are made here have no more rules for it."""
+    number = 1 + scene.number() % 65_000
+    ports = {"port_range_min": number, "port_range_max": 65_535, "protocol": "tcp"}
+    unused = {"used_in_default_sg": False, "used_in_non_default_sg": False}
+    return {"direction": "ingress", **ports, **unused}
+
+
 MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "floatingips": _floating,
+    "rbac_policies": _policy,
+    "address_groups": _network,
+    "default_security_group_rules": _default_rule,
     "networks": _network,
     "subnets": _subnet,
     "ports": _port,
@@ -214,6 +241,10 @@ MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "routers": _network,
 }
 """The smallest body of each collection: a new collection needs a line here."""
+
+
+NOBODYS = frozenset({"default_security_group_rules"})
+"""Collections that are no project's: administrators make what is in them, and all see it."""
 
 
 class ReadOnly(NamedTuple):
@@ -242,15 +273,33 @@ async def _zone(scene: Scene) -> str:
     return ("north", "south")[scene.number() % 2]
 
 
+async def _floating_pool(scene: Scene) -> str:
+    """An external network's subnet, by its id."""
+    outer = {"router:external": True, "project_id": MEMBER}
+    network = await scene.one("networks", scene.admin, outer)
+    within = {"network_id": network["id"], "name": f"pool-{scene.number()}"}
+    return str((await scene.one("subnets", scene.admin, within))["id"])
+
+
 READ_ONLY: Mapping[str, ReadOnly] = {
     "agents": ReadOnly("id", _agent),
     "availability_zones": ReadOnly("name", _zone, is_admins_only=False),
+    "floatingip_pools": ReadOnly("subnet_id", _floating_pool, is_admins_only=False),
     "network_ip_availabilities": ReadOnly("network_id", _counted_network),
 }
 
 
-WITHOUT_PAGES = frozenset({"availability_zones"})
+WITHOUT_PAGES = frozenset({"availability_zones", "floatingip_pools"})
 """Those that are only listed, in Neutron too."""
+
+
+_UNFILTERED = frozenset({"floatingip_pools"})
+
+
+def selection_of(collection: str, made: Any) -> str:
+    """The query that lists one; of what cannot be filtered, all."""
+    key = key_of(collection)
+    return "limit=1000" if collection in _UNFILTERED else f"{key}={made[key]}"
 
 
 def key_of(collection: str) -> str:
@@ -264,8 +313,9 @@ async def found_or_made(scene: Scene, collection: str) -> Any:
         return await scene.one(collection, scene.admin)
     key = await READ_ONLY[collection].make(scene)
     path, name = path_of(collection), key_of(collection)
-    (found, *_) = (await scene.admin.get(f"{path}?{name}={key}")).json[collection]
-    return found
+    query = selection_of(collection, {name: key})
+    listed = (await scene.admin.get(f"{path}?{query}")).json[collection]
+    return next(one for one in listed if one[name] == key)
 
 
 @asynccontextmanager
