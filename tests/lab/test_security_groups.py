@@ -240,6 +240,39 @@ async def test_prefixes(host: Host, places: dict[str, str]) -> None:
     assert await asks(places["a"], "tcp", OUTSIDE, 80)
 
 
+async def test_an_address_group_changes_under_its_rules(host: Host, places: dict[str, str]) -> None:
+    """Its prefixes are one member of itself; they may lie in one another, and in other groups."""
+    web = group(
+        "web", *ALL_OUT,
+        rule("ingress", protocol="tcp", remote_group_id="partners", remote_is_addresses=True),
+        rule("ingress", protocol="icmp", remote_group_id="friends"),
+    )  # fmt: skip
+    b = endpoint(2, web)
+    b4 = b.addresses[0]
+
+    async def holds(*addresses: str) -> None:
+        one = GroupMember(group_id="partners", port_id="addresses", addresses=addresses)
+        host.members.change({"addresses@partners": one})
+        await host.want(A, b)
+
+    await host.join(friends=(OUTSIDE,))
+    await holds("10.0.0.64/26")
+    assert await asks(places["out"], "tcp", b4, 80)
+    assert await asks(places["out"], "icmp", b4)
+    assert await refuses(places["a"], "tcp", b4, 80)
+    await holds("10.0.0.0/24", "10.0.0.64/26")
+    assert await asks(places["a"], "tcp", b4, 80)
+    assert await asks(places["out"], "tcp", b4, 80)
+    await holds("10.0.0.0/30")
+    assert await asks(places["a"], "tcp", b4, 80)
+    assert await refuses(places["out"], "tcp", b4, 80)
+    assert await asks(places["out"], "icmp", b4)
+    host.members.change({"addresses@partners": None})
+    await host.leave(friends=(OUTSIDE,))
+    await host.want(A, b)
+    assert await refuses(places["a"], "tcp", b4, 80)
+
+
 async def test_members_join_and_leave(host: Host, places: dict[str, str]) -> None:
     friends = group(
         "friends", *ALL_OUT,

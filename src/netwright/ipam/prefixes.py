@@ -9,7 +9,7 @@ A prefix of 2^n addresses starts at a multiple of 2^n (n are its *host bits*).
 """
 
 from collections.abc import Iterable, Sequence
-from ipaddress import collapse_addresses, ip_network
+from ipaddress import collapse_addresses, ip_address, ip_network, summarize_address_range
 from typing import Any
 
 from netwright.ipam.addresses import Address, AddressRange, cidr_range, is_ipv4, to_text
@@ -79,6 +79,15 @@ def overlap(one: AddressRange, other: AddressRange) -> bool:
 
 def ranges_of(cidrs: Iterable[str]) -> list[AddressRange]:
     return [cidr_range(cidr) for cidr in cidrs]
+
+
+def cidrs_of(ranges: Iterable[AddressRange]) -> tuple[str, ...]:
+    """The same addresses in the fewest prefixes, all of one IP version."""
+    found: list[Any] = []
+    for each in ranges:
+        first, last = ip_address(to_text(each.first)), ip_address(to_text(each.last))
+        found += summarize_address_range(first, last)
+    return compacted(map(str, found))
 
 
 def _cut(each: AddressRange, gone: AddressRange) -> tuple[AddressRange, ...]:

@@ -4,7 +4,7 @@ Within a scope an address means one place: its pools share no address. Subnets o
 may overlap, and nothing is routed between them.
 """
 
-from netwright.model.resources import Value
+from netwright.model.resources import Share, Value
 
 RESCOPED_SUBNETS_MAX = 1_000
 """A pool with more subnets keeps its scope: all their networks would change in one transaction."""
@@ -16,6 +16,7 @@ class AddressScope(Value, frozen=True, kw_only=True):
     ip_version: int
     name: str = ""
     shared: bool = False
+    shares: tuple[Share, ...] = ()
     revision_number: int = 0
     created_at: float = 0.0
     updated_at: float = 0.0
@@ -43,6 +44,7 @@ class SubnetPool(Value, frozen=True, kw_only=True):
     address_scope_id: str | None = None
     is_default: bool = False
     shared: bool = False
+    shares: tuple[Share, ...] = ()
     allocated: int = 0
     returned: int = 0
     tags: tuple[str, ...] = ()

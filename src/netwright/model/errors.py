@@ -202,12 +202,20 @@ class IpAddressGenerationFailure(Conflict):
     """No address is left; the message says how many rest and when the next returns."""
 
 
+class IpAddressGenerationFailureNoMatchingSubnet(IpAddressGenerationFailure):
+    """The network's subnets are for other owners of ports."""
+
+
 class MacAddressInUse(Conflict):
     pass
 
 
 class MacAddressGenerationFailure(Conflict):
     pass
+
+
+class IdInUse(Conflict):
+    """An id that the caller chose is another resource's."""
 
 
 class UniqueNameConflict(Conflict):

@@ -10,7 +10,7 @@ from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Attachment, Host, Network, Port, Subnet
 from netwright.model.routing import FloatingIp, Router
-from netwright.model.security import GroupMember, SecurityGroup
+from netwright.model.security import AddressGroup, GroupMember, SecurityGroup
 from netwright.model.topology import Topology
 from netwright.model.wire import Kind
 
@@ -22,6 +22,7 @@ VALUE_OF: Mapping[Kind, type[msgspec.Struct]] = {
     Kind.HOST: Host,
     Kind.SECURITY_GROUP: SecurityGroup,
     Kind.GROUP_MEMBER: GroupMember,
+    Kind.ADDRESS_GROUP: AddressGroup,
     Kind.OPERATION: Operation,
     Kind.QUOTA: Quota,
     Kind.ADDRESS_SCOPE: AddressScope,

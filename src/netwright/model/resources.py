@@ -55,10 +55,33 @@ RACK = "rack"
 DriftDomain: TypeAlias = str | tuple[str, ...] | None
 
 
+EVERYBODY = "*"
+"""The target of what is shared with all projects."""
+
+
+class ShareAction(StrEnum):
+    """What a share lets its target do; a network's gateways and floating IPs are apart."""
+
+    AS_SHARED = "access_as_shared"
+    AS_EXTERNAL = "access_as_external"
+
+
+class Share(Value, frozen=True, kw_only=True):
+    """With which project (or EVERYBODY) a resource is shared, and by whom (`model.sharing`)."""
+
+    id: str
+    project_id: str
+    action: ShareAction
+    target: str
+
+
 class Network(Value, frozen=True, kw_only=True):
     """A layer 2 network. The address scopes are those of its subnets' pools, by IP version.
 
-    `external`: routers may have their gateways in it, and floating addresses come of it.
+    `external`: routers may have their gateways in it, and floating addresses come of it; of those
+    whom its shares say, or of everybody's.
+    `availability_zone_hints`: zones where it is wanted, of which it is in all.
+    `dns_domain`: the domain that names of its ports are in, with a dot at its end; nobody is told.
     `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
     hosts on these leaves; None: anywhere.
     """
@@ -74,11 +97,14 @@ class Network(Value, frozen=True, kw_only=True):
     external: bool = False
     port_security_enabled: bool = True
     mtu: int = 1500
+    dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
     subnets: tuple[str, ...] = ()
     ipv4_address_scope: str | None = None
     ipv6_address_scope: str | None = None
+    shares: tuple[Share, ...] = ()
     revision_number: int = 0
     created_at: float
     updated_at: float
@@ -97,7 +123,10 @@ class HostRoute(Value, frozen=True, kw_only=True):
 
 
 class Subnet(Value, frozen=True, kw_only=True):
-    """`subnetpool_id` is the pool that its prefix is of, and goes back to; None: of no pool."""
+    """`subnetpool_id` is the pool that its prefix is of, and goes back to; None: of no pool.
+
+    `service_types` are the owners of ports that may have addresses of it by themselves; (): all.
+    """
 
     id: str
     network_id: str
@@ -115,6 +144,7 @@ class Subnet(Value, frozen=True, kw_only=True):
     ipv6_address_mode: str | None = None
     ipv6_ra_mode: str | None = None
     subnetpool_id: str | None = None
+    service_types: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: float
     updated_at: float
@@ -130,6 +160,14 @@ class AddressPair(Value, frozen=True, kw_only=True):
 
     ip_address: str
     mac_address: str
+
+
+class DhcpOption(Value, frozen=True, kw_only=True):
+    """What a port's DHCP client is told beside what its subnets say; named as dnsmasq does."""
+
+    opt_name: str
+    opt_value: str
+    ip_version: int = 4
 
 
 class Remnant(Value, frozen=True, kw_only=True):
@@ -192,6 +230,9 @@ class Port(Value, frozen=True, kw_only=True):
     `security_groups` None: it is not filtered, since it was made before there were any, or is a
     device of the network's own; none at all: whatever is not its own DHCP or neighbour discovery is
     dropped. `claim`: whose it is, of a container's port that bears a lasting name or is a pod's.
+    `dns_name` and `dns_domain` are told to its DHCP client, and to no DNS server;
+    `data_plane_status` is what somebody says who watches the network; `propagate_uplink_status` is
+    for devices whose link may follow their NIC's, of which none are wired here.
     """
 
     id: str
@@ -207,6 +248,11 @@ class Port(Value, frozen=True, kw_only=True):
     device_owner: str = ""
     fixed_ips: tuple[FixedIp, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
+    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
+    dns_name: str = ""
+    dns_domain: str = ""
+    data_plane_status: str | None = None
+    propagate_uplink_status: bool = True
     port_security_enabled: bool = True
     security_groups: tuple[str, ...] | None = None
     vnic_type: VnicType = VnicType.NORMAL

@@ -1,13 +1,13 @@
 """Security groups: who may talk to a port. Frozen values; the Networking API's words hold.
 
 A rule allows; what no rule of a port's groups allows is dropped. Replies to what was allowed pass
-(`stateful`). A rule names its peers by prefix or by group: the *members* of a group are its ports
-that have a binding, each with the addresses that it may speak from.
+(`stateful`). A rule names its peers by prefix, by address group or by group: the *members* of a
+group are its ports that have a binding, each with the addresses that it may speak from.
 """
 
 from enum import StrEnum
 
-from netwright.model.resources import Value
+from netwright.model.resources import Share, Value
 
 
 class Direction(StrEnum):
@@ -23,7 +23,8 @@ class SecurityGroupRule(Value, frozen=True, kw_only=True):
     `ethertype` is `IPv4` or `IPv6`. `protocol` is a name of IANA's registry, or a number as text.
     The ports are TCP's, UDP's, UDP-Lite's, SCTP's or DCCP's, both ends included; for ICMP they are
     type and code. `remote_ip_prefix` has no host bits; `prefix_as_given` is what the caller wrote,
-    where that is another text.
+    where that is another text. `remote_group_id` is of a security group or, if
+    `remote_is_addresses`, of an address group: who filters need not tell one from the other.
     """
 
     id: str
@@ -35,6 +36,7 @@ class SecurityGroupRule(Value, frozen=True, kw_only=True):
     remote_ip_prefix: str | None = None
     prefix_as_given: str | None = None
     remote_group_id: str | None = None
+    remote_is_addresses: bool = False
     description: str = ""
     created_at: float = 0.0
 
@@ -55,6 +57,17 @@ class GroupRule(SecurityGroupRule, frozen=True, kw_only=True):
         return self.remote_ip_prefix
 
 
+PARENT = "PARENT"
+"""The remote group of a default rule that is, of each group, the group itself."""
+
+
+class DefaultRule(SecurityGroupRule, frozen=True, kw_only=True):
+    """What each new group begins with: a project's default one, and others."""
+
+    used_in_default_sg: bool = False
+    used_in_non_default_sg: bool = True
+
+
 class SecurityGroup(Value, frozen=True, kw_only=True):
     """A group with its rules. `is_default`: the one that a project's ports get when they say none.
 
@@ -68,7 +81,24 @@ class SecurityGroup(Value, frozen=True, kw_only=True):
     stateful: bool = True
     is_default: bool = False
     rules: tuple[SecurityGroupRule, ...] = ()
+    shared: bool = False
+    shares: tuple[Share, ...] = ()
     tags: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+class AddressGroup(Value, frozen=True, kw_only=True):
+    """Addresses that rules may name together; `addresses` are prefixes, in order and each once."""
+
+    id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    addresses: tuple[str, ...] = ()
+    shared: bool = False
+    shares: tuple[Share, ...] = ()
     revision_number: int = 0
     created_at: float = 0.0
     updated_at: float = 0.0
@@ -77,7 +107,8 @@ class SecurityGroup(Value, frozen=True, kw_only=True):
 class GroupMember(Value, frozen=True, kw_only=True):
     """A port as a member of a group, as long as it has a binding.
 
-    `addresses` are addresses and CIDRs: its fixed IPs, and those of its allowed address pairs.
+    `addresses` are addresses and CIDRs: its fixed IPs, and those of its allowed address pairs. An
+    address group is told of as one member of itself, with all its addresses.
     """
 
     group_id: str

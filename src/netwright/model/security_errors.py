@@ -1,10 +1,26 @@
 """What can be wrong with security groups and rules, by the Networking API's own type names."""
 
-from netwright.model.errors import CallerError, Conflict
+from netwright.model.errors import BadRequest, CallerError, Conflict, InvalidInput, NotFound
 
 
 class SecurityGroupInUse(Conflict):
     """Ports are in the group."""
+
+
+class AddressGroupNotFound(NotFound):
+    pass
+
+
+class AddressGroupInUse(Conflict):
+    """Rules name the group."""
+
+
+class AddressesNotFound(NotFound):
+    pass
+
+
+class AddressesAlreadyExist(BadRequest):
+    pass
 
 
 class SecurityGroupCannotRemoveDefault(Conflict):
@@ -24,6 +40,14 @@ class SecurityGroupRuleExists(Conflict):
 
 
 class DuplicateSecurityGroupRuleInPost(Conflict):
+    pass
+
+
+class DefaultSecurityGroupRuleNotFound(NotFound):
+    pass
+
+
+class DefaultSecurityGroupRuleExists(Conflict):
     pass
 
 
@@ -89,3 +113,11 @@ class PortSecurityPortHasSecurityGroup(Conflict):
 
 class PortSecurityAndIPRequiredForSecurityGroups(CallerError):
     """A port without port security cannot be in groups."""
+
+
+class AddressPairAndPortSecurityRequired(Conflict):
+    pass
+
+
+class DuplicateAddressPairInRequest(InvalidInput):
+    pass

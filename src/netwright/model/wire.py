@@ -30,6 +30,7 @@ class Kind(StrEnum):
     HOST = "host"
     SECURITY_GROUP = "security_group"
     GROUP_MEMBER = "group_member"
+    ADDRESS_GROUP = "address_group"
     OPERATION = "operation"
     QUOTA = "quota"
     ADDRESS_SCOPE = "address_scope"

@@ -9,6 +9,7 @@ from netwright.model.addressing_errors import (
     AddressScopeNotFound,
     AddressScopeUpdateError,
 )
+from netwright.model.resources import ShareAction
 from netwright.server.addressing_commands import (
     AddressScopeDraft,
     CreateAddressScopes,
@@ -17,6 +18,12 @@ from netwright.server.addressing_commands import (
 )
 from netwright.server.commands import Caller
 from netwright.server.networks import check_revision
+from netwright.server.sharing.keeping import (
+    forget_shares,
+    may_use,
+    shared_at_first,
+    shared_with_all,
+)
 from netwright.server.world import World
 
 
@@ -32,8 +39,9 @@ def update(world: World, command: UpdateAddressScope) -> tuple[AddressScope, ...
             f"Unable to update address scope {scope.id} : Shared address scope can't be unshared.",
             next="others may have pools in it: make another scope that is not shared",
         )
-    wanted = {"name": command.name, "shared": command.shared}
-    after = replace(scope, **{key: value for key, value in wanted.items() if value is not UNSET})
+    after = scope if command.name is UNSET else replace(scope, name=command.name)
+    if command.shared is True:
+        after = shared_with_all(world, after, ShareAction.AS_SHARED, wanted=True)
     if after != scope:
         after = replace(after, revision_number=scope.revision_number + 1, updated_at=world.now)
         world.of(AddressScope).put(scope.id, after)
@@ -45,9 +53,7 @@ def delete(world: World, command: DeleteAddressScope) -> tuple[()]:
     check_revision(scope.revision_number, command.if_match)
     pools = [pool for pool in world.of(SubnetPool).values() if pool.address_scope_id == scope.id]
     if pools:
-        seen = [
-            pool.id for pool in pools if pool.shared or command.caller.may_touch(pool.project_id)
-        ]
+        seen = [pool.id for pool in pools if may_use(command.caller, pool)]
         among = f"{min(seen)} among them" if seen else "all of other projects"
         raise AddressScopeInUse(
             f"Unable to complete operation on address scope {scope.id}. There are one or more "
@@ -55,6 +61,7 @@ def delete(world: World, command: DeleteAddressScope) -> tuple[()]:
             next="delete them first, or take them out of it: openstack subnet pool set "
             "--no-address-scope POOL",
         )
+    forget_shares(world, scope)
     world.of(AddressScope).put(scope.id, None)
     return ()
 
@@ -70,6 +77,7 @@ def _create(world: World, draft: AddressScopeDraft) -> AddressScope:
         created_at=world.now,
         updated_at=world.now,
     )
+    scope = shared_at_first(world, scope)
     world.of(AddressScope).put(scope.id, scope)
     return scope
 

@@ -56,6 +56,8 @@ class CreateSubnetPools(Command, frozen=True, kw_only=True):
 
 
 class UpdateSubnetPool(Command, frozen=True, kw_only=True):
+    """`add` and `remove` are prefixes beside those that it has, and of these."""
+
     id: str
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -66,6 +68,8 @@ class UpdateSubnetPool(Command, frozen=True, kw_only=True):
     default_quota: int | UnsetType | None = UNSET
     address_scope_id: str | UnsetType | None = UNSET
     is_default: bool | UnsetType = UNSET
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
     if_match: int | None = None
 
 

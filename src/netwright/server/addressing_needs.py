@@ -26,7 +26,7 @@ def create_subnet_pools(needs: Needs, command: CreateSubnetPools) -> None:
 def update_subnet_pool(needs: Needs, command: UpdateSubnetPool) -> None:
     needs.plain[SubnetPool].add(command.id)
     needs.changed_pools.add(command.id)
-    if command.prefixes is not UNSET:
+    if command.prefixes is not UNSET or command.add or command.remove:
         needs.grown_pools.add(command.id)
     if command.address_scope_id is not UNSET:
         needs.rescoped_pools.add(command.id)

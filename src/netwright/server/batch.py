@@ -105,14 +105,26 @@ from netwright.server.routing_commands import (
     UpdateFloatingIp,
     UpdateRouter,
 )
+from netwright.server.security import address_groups, default_rules
 from netwright.server.security import decisions as security
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
+    CreateAddressGroups,
+    CreateDefaultRules,
     CreateSecurityGroups,
+    DeleteAddressGroup,
+    DeleteDefaultRule,
     DeleteSecurityGroup,
     EnsureDefaultGroup,
     RemoveSecurityGroupRule,
+    UpdateAddressGroup,
     UpdateSecurityGroup,
+)
+from netwright.server.sharing import decisions as sharing
+from netwright.server.sharing.commands import (
+    CreateRbacPolicies,
+    DeleteRbacPolicy,
+    UpdateRbacPolicy,
 )
 from netwright.server.store import schema
 from netwright.server.store.cursors import seq_of
@@ -388,6 +400,11 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     DeleteSecurityGroup: security.delete,
     AddSecurityGroupRules: security.add_rules,
     RemoveSecurityGroupRule: security.remove_rule,
+    CreateAddressGroups: address_groups.create,
+    UpdateAddressGroup: address_groups.update,
+    DeleteAddressGroup: address_groups.delete,
+    CreateDefaultRules: default_rules.create,
+    DeleteDefaultRule: default_rules.delete,
     ChangeTags: tags.change,
     SetQuota: quotas.set_limits,
     ResetQuota: quotas.reset,
@@ -400,6 +417,9 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     DeleteRouter: routers.delete,
     AddInterface: router_interfaces.add,
     RemoveInterface: router_interfaces.remove,
+    CreateRbacPolicies: sharing.create,
+    UpdateRbacPolicy: sharing.update,
+    DeleteRbacPolicy: sharing.delete,
     CreateAddressScopes: address_scopes.create,
     UpdateAddressScope: address_scopes.update,
     DeleteAddressScope: address_scopes.delete,

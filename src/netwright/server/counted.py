@@ -12,6 +12,7 @@ from netwright.model.addressing import SubnetPool
 from netwright.model.resources import Network, Port, Subnet, Value
 from netwright.model.routing import NO_PROJECT, FloatingIp, Router
 from netwright.model.security import SecurityGroup
+from netwright.model.sharing import RbacPolicy
 from netwright.model.states import PortState
 
 
@@ -53,6 +54,7 @@ COUNTED: Mapping[str, Counted] = {
     "router": Counted(Router, _one),
     "floatingip": Counted(FloatingIp, _one),
     "subnetpool": Counted(SubnetPool, _one),
+    "rbac_policy": Counted(RbacPolicy, _one),
     "security_group": Counted(SecurityGroup, _one),
     "security_group_rule": Counted(SecurityGroup, _rules),
 }

@@ -11,10 +11,12 @@ from netwright.model.errors import BadRequest, NetworkNotFound
 from netwright.model.resources import FixedIp, Network, Port, Subnet
 from netwright.model.routing import Router, RouterGateway, RouterInterface
 from netwright.model.routing_errors import RouterExternalGatewayInUseByFloatingIp
+from netwright.model.sharing import is_external_to
 from netwright.server.commands import AddressWish, Caller
 from netwright.server.floating.holding import gateway_draft, give_up, hold, readdress
 from netwright.server.floating.known import of_router
 from netwright.server.routing_commands import GatewayWish
+from netwright.server.sharing.keeping import may_use
 from netwright.server.world import World
 
 
@@ -72,9 +74,11 @@ def _or(wanted: bool | UnsetType, otherwise: bool) -> bool:  # noqa: FBT001 - a 
 
 def _external(world: World, caller: Caller, network_id: str) -> Network:
     network = world.networks.get(network_id)
-    if network is not None and network.external:
+    is_usable = network is not None and may_use(caller, network)
+    is_known = is_usable or (network is not None and is_external_to(network, caller.project_id))
+    if network is not None and network.external and is_known:
         return network
-    if network is None or not (network.shared or caller.may_touch(network.project_id)):
+    if network is None or not is_usable:
         raise NetworkNotFound(f"Network {network_id} could not be found.")
     raise _bad(
         f"Network {network_id} is not an external network",

@@ -11,6 +11,7 @@ from netwright.ipam.addresses import Address, from_text
 from netwright.model.fabric import AttachmentReport
 from netwright.model.resources import NetworkType, Value, VnicType
 from netwright.model.routing import NO_PROJECT
+from netwright.model.sharing import ObjectType
 from netwright.model.topology import End, FabricSettings
 from netwright.server.commands import (
     AddressWish,
@@ -65,8 +66,8 @@ class Needs:
 
     `groups` are security groups that ports or rules name, `default_groups` projects whose default
     one may be wanted; `used_groups` those whose ports are counted, `deleted_groups` those that
-    rules may name. `projects` are those that get something, and all whose resources are loaded if
-    something `deletes`; `quotas` those whose limits are set.
+    rules may name, address groups among them. `projects` are those that get something, and all
+    whose resources are loaded if something `deletes`; `quotas` those whose limits are set.
 
     Of subnet pools: `default_versions` are IP versions whose default pool is asked for,
     `whole_scopes` scopes all of whose pools are, as are those of `changed_pools`. `grown_pools` get
@@ -81,6 +82,7 @@ class Needs:
     ports that get one, by a router of their networks. Of routers with `changed_gateways`, and of
     `deleted_floating`, the ports that hold their addresses; `internal_networks` cease to be
     external.
+    Of `unshared` resources, that may come to be shared with fewer: which projects use them.
     Of containers: `slot_wishes`; `may_drift`: ports move as far as their networks let them.
     """
 
@@ -108,6 +110,7 @@ class Needs:
     labelled: list[PortDraft] = field(default_factory=list)
     groups: set[str] = field(default_factory=set)
     default_groups: set[str] = field(default_factory=set)
+    default_rules: bool = False
     used_groups: set[str] = field(default_factory=set)
     deleted_groups: set[str] = field(default_factory=set)
     projects: set[str] = field(default_factory=set)
@@ -126,6 +129,7 @@ class Needs:
     floating_targets: set[str] = field(default_factory=set)
     changed_gateways: set[str] = field(default_factory=set)
     deleted_floating: set[str] = field(default_factory=set)
+    unshared: set[tuple[ObjectType, str]] = field(default_factory=set)
     internal_networks: set[str] = field(default_factory=set)
     slot_wishes: list[SlotWish] = field(default_factory=list)
     may_drift: bool = False

@@ -16,9 +16,10 @@ from netwright.model.errors import (
     TunnelIdInUse,
     VlanIdInUse,
 )
-from netwright.model.resources import Network, NetworkType, Segment
+from netwright.model.resources import Network, NetworkType, Segment, ShareAction
 from netwright.model.routing_errors import ExternalNetworkInUse
 from netwright.model.segments import segment_key
+from netwright.model.sharing import is_external_to, is_shared_with
 from netwright.server.commands import (
     Caller,
     CreateNetworks,
@@ -26,11 +27,14 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
-from netwright.server.containers.places import require_known
+from netwright.server.containers.places import require_known, require_zones
 from netwright.server.each import each
+from netwright.server.handed_over import require_free
 from netwright.server.overlay.transit import RESTING, release_vni
 from netwright.server.prefixes import give_back
 from netwright.server.segments import choose
+from netwright.server.sharing.decisions import require_unshared
+from netwright.server.sharing.keeping import forget_shares, shared_at_first, shared_with_all
 from netwright.server.world import World
 
 
@@ -45,9 +49,8 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
         "name": command.name,
         "description": command.description,
         "admin_state_up": command.admin_state_up,
-        "shared": command.shared,
-        "external": command.external,
         "port_security_enabled": command.port_security_enabled,
+        "dns_domain": command.dns_domain,
         "labels": command.labels,
         "drift_domain": command.drift_domain,
         "mtu": command.mtu if command.mtu is UNSET else _mtu(world, network.segment, command.mtu),
@@ -57,8 +60,8 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
     if command.external is False:
         require_unused_outside(world, network)
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
-    if changes:
-        network = touched(world, replace(network, **changes))
+    if changes or not (command.shared is UNSET and command.external is UNSET):
+        network = touched(world, _reshared(world, command, replace(network, **changes)))
     return (network,)
 
 
@@ -75,12 +78,27 @@ def delete(world: World, command: DeleteNetwork) -> tuple[()]:
     for subnet in world.subnets_of(network.id):
         world.subnets.put(subnet.id, None)
         give_back(world, subnet)
+    forget_shares(world, network)
     world.networks.put(network.id, None)
     if network.segment.network_type is NetworkType.VXLAN and network.segment.segmentation_id:
         release_vni(world, network.segment.segmentation_id)
     else:
         world.segments.put(segment_key(network.segment), None)
     return ()
+
+
+def addressable(world: World, caller: Caller, network_id: str) -> Network:
+    """The network, if the caller may make subnets in it. Raises Denied for what it only sees."""
+    network = world.networks.get(network_id)
+    seen = network is not None and (
+        _is_usable(network, caller) or is_external_to(network, caller.project_id)
+    )
+    if network is not None and seen and not caller.may_touch(network.project_id):
+        raise Denied(
+            f"rule:create_subnet is disallowed by policy: network {network_id} is another's",
+            next="its owner makes its subnets; make a network of your own",
+        )
+    return owned(world, caller, network_id)
 
 
 def owned(world: World, caller: Caller, network_id: str) -> Network:
@@ -92,19 +110,23 @@ def owned(world: World, caller: Caller, network_id: str) -> Network:
 
 
 def visible(world: World, caller: Caller, network_id: str) -> Network:
-    """The network, if the caller may put ports into it: its own or a shared one.
+    """The network, if the caller may put ports into it: its own or one shared with it.
 
     Raises Denied for an external one, which everybody may know of.
     """
     network = world.networks.get(network_id)
-    if network is not None and (network.shared or caller.may_touch(network.project_id)):
+    if network is not None and _is_usable(network, caller):
         return network
-    if network is not None and network.external:
+    if network is not None and is_external_to(network, caller.project_id):
         raise Denied(
             f"rule:create_port is disallowed by policy: network {network_id} is external",
             next="give a router its gateway there, or take a floating IP of it",
         )
     raise NetworkNotFound(f"Network {network_id} could not be found.")
+
+
+def _is_usable(network: Network, caller: Caller) -> bool:
+    return caller.may_touch(network.project_id) or is_shared_with(network, caller.project_id)
 
 
 def touched(world: World, network: Network) -> Network:
@@ -116,7 +138,7 @@ def touched(world: World, network: Network) -> Network:
 
 def require_unused_outside(world: World, network: Network) -> None:
     """Raises ExternalNetworkInUse when gateways or floating IPs are in the network."""
-    if network.external and world.external_uses.get(network.id):
+    if network.external and world.floating.external_uses.get(network.id):
         raise ExternalNetworkInUse(
             f"External network {network.id} cannot be updated to be made non-external, since it "
             "has existing gateway ports.",
@@ -132,8 +154,23 @@ def check_revision(revision: int, if_match: int | None) -> None:
         )
 
 
+def _reshared(world: World, command: UpdateNetwork, network: Network) -> Network:
+    """The network, shared and external as the command wants it."""
+    for action, wanted in (
+        (ShareAction.AS_SHARED, command.shared),
+        (ShareAction.AS_EXTERNAL, command.external),
+    ):
+        if wanted is not UNSET:
+            network = shared_with_all(world, network, action, wanted=wanted)
+    if command.shared is False:
+        require_unshared(world, network, network.shares)
+    return network
+
+
 def _create(world: World, draft: NetworkDraft) -> Network:
+    require_free(world.networks, "Network", draft.id)
     require_known(world, draft.drift_domain)
+    require_zones(world, draft.availability_zone_hints)
     segment = choose(world, draft.id, draft.segment)
     key = segment_key(segment)
     holder = world.segments.get(key)
@@ -148,7 +185,10 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         admin_state_up=draft.admin_state_up,
         shared=draft.shared,
         external=draft.external,
+        tags=draft.tags,
         port_security_enabled=draft.port_security_enabled,
+        dns_domain=draft.dns_domain,
+        availability_zone_hints=draft.availability_zone_hints,
         labels=draft.labels,
         drift_domain=draft.drift_domain,
         mtu=_mtu(world, segment, draft.mtu),
@@ -156,6 +196,7 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         created_at=world.now,
         updated_at=world.now,
     )
+    network = shared_at_first(world, network)
     world.segments.put(key, network.id)
     world.networks.put(network.id, network)
     return network

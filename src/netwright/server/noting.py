@@ -11,6 +11,7 @@ from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.segments import is_whole, segment_key
+from netwright.model.sharing import ObjectType
 from netwright.model.wire import Kind
 from netwright.server import addressing_needs as addressing
 from netwright.server import routing_needs as routing
@@ -80,11 +81,22 @@ from netwright.server.routing_commands import (
 from netwright.server.security import needing as security
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
+    CreateAddressGroups,
+    CreateDefaultRules,
     CreateSecurityGroups,
+    DeleteAddressGroup,
+    DeleteDefaultRule,
     DeleteSecurityGroup,
     EnsureDefaultGroup,
     RemoveSecurityGroupRule,
+    UpdateAddressGroup,
     UpdateSecurityGroup,
+)
+from netwright.server.sharing import needing as sharing
+from netwright.server.sharing.commands import (
+    CreateRbacPolicies,
+    DeleteRbacPolicy,
+    UpdateRbacPolicy,
 )
 
 
@@ -94,6 +106,7 @@ def note(needs: Needs, command: Command) -> None:
 
 
 def _create_ports(needs: Needs, command: CreatePorts) -> None:
+    needs.ports.update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         if draft.unique_name is not None:
             needs.unique_names.add((draft.project_id, draft.unique_name))
@@ -188,8 +201,9 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
+    needs.networks.update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
-        needs.inventory |= draft.drift_domain is not None
+        needs.inventory |= draft.drift_domain is not None or bool(draft.availability_zone_hints)
         needs.projects.add(draft.project_id)
         if draft.segment is not None and is_whole(draft.segment):
             needs.segments.add(segment_key(draft.segment))
@@ -203,6 +217,8 @@ def _update_network(needs: Needs, command: UpdateNetwork) -> None:
     needs.inventory |= command.drift_domain not in {UNSET, None}
     if command.external is False:
         needs.internal_networks.add(command.id)
+    if command.shared is False:
+        sharing.need_users(needs, ObjectType.NETWORK, command.id)
 
 
 def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
@@ -214,6 +230,7 @@ def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
 def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
     needs.changed_networks.update(draft.network_id for draft in command.drafts)
     needs.projects.update(draft.project_id for draft in command.drafts)
+    needs.changed_subnets.update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         if draft.subnetpool_id is not None or draft.use_default_subnetpool:
             _prefix_wish(needs, draft)
@@ -352,6 +369,11 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     DeleteSecurityGroup: security.delete_group,
     AddSecurityGroupRules: security.add_rules,
     RemoveSecurityGroupRule: security.remove_rule,
+    CreateAddressGroups: security.create_address_groups,
+    UpdateAddressGroup: security.update_address_group,
+    DeleteAddressGroup: security.delete_address_group,
+    CreateDefaultRules: security.change_default_rules,
+    DeleteDefaultRule: security.change_default_rules,
     ChangeTags: _change_tags,
     SetQuota: _quota,
     ResetQuota: _quota,
@@ -364,6 +386,9 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     DeleteFloatingIp: routing.delete_floating,
     AddInterface: routing.add_interface,
     RemoveInterface: routing.remove_interface,
+    CreateRbacPolicies: sharing.create,
+    UpdateRbacPolicy: sharing.update,
+    DeleteRbacPolicy: sharing.delete,
     CreateAddressScopes: addressing.create_address_scopes,
     UpdateAddressScope: addressing.update_address_scope,
     DeleteAddressScope: addressing.delete_address_scope,

@@ -12,10 +12,11 @@ import msgspec
 
 from netwright.model.addressing import SubnetPool
 from netwright.model.quotas import Quota
-from netwright.model.resources import Segment, Subnet, Value
+from netwright.model.resources import Segment, Share, Subnet, Value
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import SecurityGroup
 from netwright.model.segments import segment_key, vni_key
+from netwright.model.sharing import ObjectType
 from netwright.model.wire import Kind
 from netwright.server.needs import Needs
 from netwright.server.plain import PLAIN_OF
@@ -50,6 +51,7 @@ class _Group(msgspec.Struct):
     project_id: str
     is_default: bool = False
     rules: tuple[_Remote, ...] = ()
+    shares: tuple[Share, ...] = ()
 
 
 class _Pooled(msgspec.Struct):
@@ -236,10 +238,12 @@ def _port_concerns(world: World, needs: Needs, event: EventRow) -> bool:
 
 
 def _is_outside(needs: Needs, event: EventRow) -> bool:
-    """One in a network that is to be external no more."""
-    if event.body is None or not needs.internal_networks:
+    """One in a network that is to be external no more, or shared with fewer."""
+    if event.body is None or not (needs.internal_networks or needs.unshared):
         return False
-    return _placed(event.body).network_id in needs.internal_networks
+    network_id = _placed(event.body).network_id
+    is_unshared = (ObjectType.NETWORK, network_id) in needs.unshared
+    return is_unshared or network_id in needs.internal_networks
 
 
 def _is_reported(needs: Needs, event: EventRow, hosts: frozenset[str]) -> bool:
@@ -258,7 +262,7 @@ def _group_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     is_known = world.group_projects.loaded(event.id) is not None
     if event.body is None:
         return is_known
-    if event.id in needs.groups and not is_known:
+    if event.id in needs.groups and (not is_known or _is_shared_anew(world, event)):
         return True
     if not (needs.default_groups or needs.deleted_groups):
         return False
@@ -266,6 +270,12 @@ def _group_concerns(world: World, needs: Needs, event: EventRow) -> bool:
     if group.is_default and group.project_id in needs.default_groups:
         return world.default_groups.loaded(group.project_id) != event.id
     return any(rule.remote_group_id in needs.deleted_groups for rule in group.rules)
+
+
+def _is_shared_anew(world: World, event: EventRow) -> bool:
+    return event.body is not None and _group(event.body).shares != (
+        world.sharing.groups.loaded(event.id) or ()
+    )
 
 
 def _fewer(world: World, key: tuple[str, str]) -> bool:

@@ -12,7 +12,8 @@ from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.model.routing import FloatingIp, Router
-from netwright.model.security import GroupRule, SecurityGroup
+from netwright.model.security import AddressGroup, DefaultRule, GroupRule, SecurityGroup
+from netwright.model.sharing import RbacPolicy
 from netwright.model.wire import Kind
 from netwright.server.operation_work import OperationWork
 
@@ -21,6 +22,9 @@ PLAIN: Mapping[type[Value], Kind | None] = {
     OperationWork: None,
     SecurityGroup: Kind.SECURITY_GROUP,
     GroupRule: None,  # told of with their group
+    AddressGroup: Kind.ADDRESS_GROUP,
+    DefaultRule: None,  # groups that are made have rules of their own
+    RbacPolicy: None,  # told of with what it shares
     Quota: Kind.QUOTA,
     AddressScope: Kind.ADDRESS_SCOPE,
     SubnetPool: Kind.SUBNET_POOL,

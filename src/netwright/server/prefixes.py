@@ -19,6 +19,7 @@ from netwright.model.addressing_errors import (
 from netwright.model.errors import BadRequest
 from netwright.model.resources import Network, Subnet
 from netwright.server.commands import Caller, SubnetDraft
+from netwright.server.sharing.keeping import may_use
 from netwright.server.world import Gap, World
 
 _QUOTA_UNIT_BITS = {4: 0, 6: 64}
@@ -143,7 +144,7 @@ def _default_pool(world: World, caller: Caller, ip_version: int) -> SubnetPool:
 
 
 def _may_see(caller: Caller, pool: SubnetPool) -> bool:
-    return pool.shared or caller.may_touch(pool.project_id)
+    return may_use(caller, pool)
 
 
 def _prefixlen(pool: SubnetPool, draft: SubnetDraft) -> int:

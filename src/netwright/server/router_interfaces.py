@@ -22,6 +22,7 @@ from netwright.model.routing_errors import (
     RouterInterfaceNotFoundForSubnet,
     SubnetMismatchForPort,
 )
+from netwright.model.sharing import is_shared_with
 from netwright.model.states import PortState
 from netwright.server.commands import AddressWish, Caller, CreatePorts, PortChange, PortDraft
 from netwright.server.floating.known import of_router
@@ -208,7 +209,7 @@ def _subnet(world: World, caller: Caller, subnet_id: str) -> Subnet:
 
 
 def _may_see(caller: Caller, subnet: Subnet, network: Network | None) -> bool:
-    is_shared = network is not None and network.shared
+    is_shared = network is not None and is_shared_with(network, caller.project_id)
     return is_shared or caller.may_touch(subnet.project_id)
 
 

@@ -23,10 +23,13 @@ class GatewayWish(Value, frozen=True, kw_only=True):
 class RouterDraft(Value, frozen=True, kw_only=True):
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     name: str = ""
     description: str = ""
     admin_state_up: bool = True
     gateway: GatewayWish | None = None
+    availability_zone_hints: tuple[str, ...] = ()
 
 
 class CreateRouters(Command, frozen=True, kw_only=True):
@@ -85,11 +88,15 @@ class FloatingIpDraft(Value, frozen=True, kw_only=True):
 
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     floating_network_id: str
     floating_ip_address: str | None = None
     subnet_id: str | None = None
     port_id: str | None = None
     fixed_ip_address: str | None = None
+    dns_name: str = ""
+    dns_domain: str = ""
     description: str = ""
     new_port_id: str
 

@@ -8,7 +8,15 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from netwright.ipam.addresses import AddressRange
-from netwright.ipam.prefixes import compacted, difference, overlap, ranges_of, to_cidr, union
+from netwright.ipam.prefixes import (
+    cidrs_of,
+    compacted,
+    difference,
+    overlap,
+    ranges_of,
+    to_cidr,
+    union,
+)
 from netwright.model.addressing import RESCOPED_SUBNETS_MAX, AddressScope, SubnetPool
 from netwright.model.addressing_errors import (
     AddressScopeNotFound,
@@ -32,6 +40,7 @@ from netwright.server.addressing_commands import (
 from netwright.server.commands import Caller
 from netwright.server.networks import check_revision, touched
 from netwright.server.prefixes import gaps_of, in_scope, require_scope
+from netwright.server.sharing.keeping import forget_shares, may_use, shared_at_first
 from netwright.server.world import Gap, World
 
 _PREFIXLEN_MAX = {4: 32, 6: 128}
@@ -45,13 +54,16 @@ def create(world: World, command: CreateSubnetPools) -> tuple[SubnetPool, ...]:
 def update(world: World, command: UpdateSubnetPool) -> tuple[SubnetPool, ...]:
     pool = _owned(world, command.caller, command.id)
     check_revision(pool.revision_number, command.if_match)
-    after = replace(pool, **_changes(command))
+    after = _reprefixed(replace(pool, **_changes(command)), command)
     if after == pool:
         return (pool,)
     _check_bounds(after)
     if after.is_default and not pool.is_default:
         _require_only_default(world, after)
-    _check_growth(pool, after)
+    if command.remove:
+        _check_free(world, pool, after)
+    else:
+        _check_growth(pool, after)
     _check_own_scope(world, command.caller, pool)
     if (after.address_scope_id, after.prefixes) != (pool.address_scope_id, pool.prefixes):
         _check_scope(world, command.caller, after)
@@ -73,6 +85,7 @@ def delete(world: World, command: DeleteSubnetPool) -> tuple[()]:
             f"({pool.subnets} subnets).",
             next=f"delete them first: openstack subnet list --subnet-pool {pool.id}",
         )
+    forget_shares(world, pool)
     world.of(SubnetPool).put(pool.id, None)
     return ()
 
@@ -104,6 +117,7 @@ def _create(world: World, caller: Caller, draft: SubnetPoolDraft) -> SubnetPool:
     _check_scope(world, caller, pool)
     for gap in union(ranges_of(pool.prefixes)):
         world.gaps.put((pool.id, gap.first), Gap(pool.id, gap))
+    pool = shared_at_first(world, pool)
     world.of(SubnetPool).put(pool.id, pool)
     return pool
 
@@ -121,6 +135,29 @@ def _changes(command: UpdateSubnetPool) -> Mapping[str, Any]:
         "is_default": command.is_default,
     }
     return {key: value for key, value in wanted.items() if value is not UNSET}
+
+
+def _reprefixed(pool: SubnetPool, command: UpdateSubnetPool) -> SubnetPool:
+    """The pool with the prefixes that are added, and without those that are removed."""
+    if command.add:
+        pool = replace(pool, prefixes=compacted_one_version((*pool.prefixes, *command.add)))
+    if command.remove:
+        compacted_one_version((*pool.prefixes, *command.remove))
+        left = difference(ranges_of(pool.prefixes), ranges_of(command.remove))
+        pool = replace(pool, prefixes=cidrs_of(left))
+    return pool
+
+
+def _check_free(world: World, before: SubnetPool, after: SubnetPool) -> None:
+    """Raises IllegalSubnetPoolUpdate for prefixes that go and of which subnets have some."""
+    gone = difference(ranges_of(before.prefixes), ranges_of(after.prefixes))
+    taken = difference(gone, gaps_of(world, before.id))
+    if taken:
+        raise IllegalSubnetPoolUpdate(
+            f"Illegal subnetpool update : subnets of subnetpool {before.id} have addresses of "
+            f"{', '.join(cidrs_of(taken))}.",
+            next=f"delete them first: openstack subnet list --subnet-pool {before.id}",
+        )
 
 
 def compacted_one_version(prefixes: tuple[str, ...]) -> tuple[str, ...]:
@@ -191,7 +228,7 @@ def _check_scope(world: World, caller: Caller, pool: SubnetPool) -> None:
     if pool.address_scope_id is None:
         return
     scope = world.of(AddressScope).get(pool.address_scope_id)
-    if scope is None or not (scope.shared or caller.may_touch(scope.project_id)):
+    if scope is None or not may_use(caller, scope):
         raise AddressScopeNotFound(f"Address scope {pool.address_scope_id} could not be found.")
     if scope.ip_version != pool.ip_version:
         raise IllegalSubnetPoolIpVersionAssociationToAddressScope(
@@ -211,7 +248,7 @@ def _overlapping(
     caller: Caller, other: SubnetPool, theirs: AddressRange
 ) -> AddressScopePrefixConflict:
     """Says whose prefix it is to who may see the pool: a shared scope has others' pools too."""
-    seen = other.shared or caller.may_touch(other.project_id)
+    seen = may_use(caller, other)
     whose = (
         f"subnet pool {other.id} has {to_cidr(theirs)}" if seen else "another project's has them"
     )
@@ -241,12 +278,13 @@ def _rescope(world: World, pool: SubnetPool) -> None:
 
 
 def _grow(world: World, before: SubnetPool, after: SubnetPool) -> None:
-    """What is new is free, and joins what was free beside it."""
+    """What is new is free, and joins what was free beside it; what goes is free, and so no more."""
+    gone = difference(ranges_of(before.prefixes), ranges_of(after.prefixes))
     new = difference(ranges_of(after.prefixes), ranges_of(before.prefixes))
     free = gaps_of(world, after.id)
     for gap in free:
         world.gaps.put((after.id, gap.first), None)
-    for gap in union([*free, *new]):
+    for gap in difference([*free, *new], gone):
         world.gaps.put((after.id, gap.first), Gap(after.id, gap))
 
 

@@ -20,7 +20,8 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.each import each
-from netwright.server.networks import check_revision, owned, touched
+from netwright.server.handed_over import require_free
+from netwright.server.networks import addressable, check_revision, touched
 from netwright.server.ports.addressing import SLAAC_MODES
 from netwright.server.prefixes import give_back, in_scope, pool_for, require_affinity, take
 from netwright.server.world import World
@@ -42,6 +43,7 @@ def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:
         "dns_nameservers": command.dns_nameservers,
         "host_routes": command.host_routes,
         "gateway_ip": command.gateway_ip,
+        "service_types": command.service_types,
     }
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     after = replace(subnet, **changes)
@@ -84,7 +86,8 @@ def delete(world: World, command: DeleteSubnet) -> tuple[()]:
 
 
 def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
-    network = owned(world, caller, draft.network_id)
+    network = addressable(world, caller, draft.network_id)
+    require_free(world.subnets, "Subnet", draft.id)
     pool = pool_for(world, caller, draft)
     require_affinity(network, world.subnets_of(network.id), draft.ip_version, pool)
     cidr = draft.cidr if pool is None else take(world, pool, draft)
@@ -107,12 +110,14 @@ def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
         allocation_pools=_as_values(pools),
         name=draft.name,
         description=draft.description,
+        tags=draft.tags,
         enable_dhcp=draft.enable_dhcp,
         dns_nameservers=draft.dns_nameservers,
         host_routes=draft.host_routes,
         ipv6_address_mode=draft.ipv6_address_mode,
         ipv6_ra_mode=draft.ipv6_ra_mode,
         subnetpool_id=None if pool is None else pool.id,
+        service_types=draft.service_types,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,

@@ -24,7 +24,12 @@ from netwright.server.commands import (
 )
 from netwright.server.containers.commands import EndClaim, LetGoOfOwners
 from netwright.server.routing_commands import CreateFloatingIps, CreateRouters
-from netwright.server.security.commands import AddSecurityGroupRules, CreateSecurityGroups
+from netwright.server.security.commands import (
+    AddSecurityGroupRules,
+    CreateAddressGroups,
+    CreateSecurityGroups,
+)
+from netwright.server.sharing.commands import CreateRbacPolicies
 
 _BRIEF_MAX = 2
 
@@ -68,6 +73,8 @@ _COUNTS: Mapping[type[Command], Callable[[Any], int]] = {
     CreateAddressScopes: lambda command: len(command.drafts),
     CreateRouters: lambda command: len(command.drafts),
     CreateFloatingIps: lambda command: len(command.drafts),
+    CreateRbacPolicies: lambda command: len(command.drafts),
+    CreateAddressGroups: lambda command: len(command.drafts),
     CreateSecurityGroups: lambda command: len(command.drafts),
     AddSecurityGroupRules: lambda command: len(command.rules),
     UpdatePorts: lambda command: len(command.changes),

@@ -20,6 +20,8 @@ from netwright.model.resources import (
     Host,
     Network,
     Port,
+    Share,
+    ShareAction,
     Subnet,
     Transition,
     Value,
@@ -203,12 +205,27 @@ class ContainerRows:
 
 
 class FloatingRows:
-    """Of which ports and routers all floating IPs are loaded, and of which networks all routers."""
+    """Of which ports and routers all floating IPs are loaded, and of which networks all routers.
 
-    def __init__(self) -> None:
+    `external_uses` counts gateways and floating IPs in networks that may cease to be external.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.external_uses: Rows[str, int] = Rows(journal)
         self.of_ports: set[str] = set()
         self.of_routers: set[str] = set()
         self.routed_networks: set[str] = set()
+
+
+class SharingRows:
+    """With whom security groups are shared that ports and rules name.
+
+    `users` (resource, action) are the projects that use what may come to be shared with fewer.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.groups: Rows[str, tuple[Share, ...]] = Rows(journal)
+        self.users: dict[tuple[str, ShareAction], frozenset[str]] = {}
 
 
 class World:
@@ -234,8 +251,6 @@ class World:
     `group_projects` says whose the security groups are that ports and rules name, and
     `default_groups` which is a project's own; `group_uses` counts the ports in those that may go,
     as far as the batch's ports could take them out. `usage` is what projects have of their quotas.
-
-    `external_uses` counts gateways and floating IPs in networks that may cease to be external.
 
     `gaps` (pool, first address) are free parts of subnet pools: as many of the first that are large
     enough as the batch may use up, and those beside what it gives back. `pool_uses` (pool, project)
@@ -277,8 +292,8 @@ class World:
         self.group_uses: Rows[str, int] = Rows(self.journal)
         self.fabric = FabricRows(self.journal)
         self.containers = ContainerRows(self.journal)
-        self.external_uses: Rows[str, int] = Rows(self.journal)
-        self.floating = FloatingRows()
+        self.floating = FloatingRows(self.journal)
+        self.sharing = SharingRows(self.journal)
         self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
         self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)
         self._plain: dict[type[Value], Rows[str, Any]] = {

@@ -335,6 +335,26 @@ def _costs_of_tags(collection: str, new: Callable[[Scene], Any], *costs: int) ->
     }
 
 
+_MORE = {"addresses": ["192.0.2.0/24"]}
+_THERE = {"addresses": ["10.0.0.0/8"]}
+
+
+async def _new_policy(scene: Scene) -> Request:
+    new = scene.new_policy(await scene.network())
+    return Request("/v2.0/rbac-policies", {"rbac_policy": new})
+
+
+async def _fewer_prefixes(scene: Scene) -> Request:
+    request = await _more_prefixes(scene)
+    await scene.done("PUT", request.target, request.body)
+    return Request(request.target.replace("/add_", "/remove_"), request.body)
+
+
+async def _more_prefixes(scene: Scene) -> Request:
+    more = {"prefixes": scene.new_pool()["prefixes"]}
+    return Request(f"/v2.0/subnetpools/{await scene.pool()}/add_prefixes", more)
+
+
 EXPECTED: dict[str, Cost] = {
     **_costs_of_tags("routers", _tagged_router, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
     **_costs_of_tags("floatingips", _tagged_floating_ip, 6, 8, 5, 7, 6, 7, 5, 7, 5, 7),
@@ -378,7 +398,7 @@ EXPECTED: dict[str, Cost] = {
     "POST /v2.0/ports (by labels)": Cost(_new_labelled_port, 7, 9),
     "POST /v2.0/ports (deferred)": Cost(_new_deferred_port, 16, 19),
     "GET /v2.0/security-groups": Cost(_of("/v2.0/security-groups"), 2, 2),
-    "POST /v2.0/security-groups": Cost(_new("security-groups", lambda _: {"name": "x"}), 6, 7),
+    "POST /v2.0/security-groups": Cost(_new("security-groups", lambda _: {"name": "x"}), 7, 8),
     "PUT /v2.0/security-groups": Cost(_two("security-groups", Scene.group, name="x"), 6, 6),
     "DELETE /v2.0/security-groups": Cost(_two("security-groups", Scene.group), 13, 10),
     "GET /v2.0/security-groups/{id}": Cost(_one("security-groups", Scene.group), 1, 1),
@@ -423,6 +443,47 @@ EXPECTED: dict[str, Cost] = {
     "PUT /v2.0/routers/{id} (gateway)": Cost(_gateway, 9, 10),
     "PUT /v2.0/routers/{id}/add_extraroutes": Cost(_routes("add"), 4, 6),
     "PUT /v2.0/routers/{id}/remove_extraroutes": Cost(_routes("remove"), 4, 6),
+    "GET /v2.0/rbac-policies": Cost(_of("/v2.0/rbac-policies"), 1, 1),
+    "POST /v2.0/rbac-policies": Cost(_new_policy, 7, 9),
+    "PUT /v2.0/rbac-policies": Cost(_two("rbac-policies", Scene.policy, target_tenant="x"), 16, 15),
+    "DELETE /v2.0/rbac-policies": Cost(_two("rbac-policies", Scene.policy), 16, 15),
+    "GET /v2.0/rbac-policies/{id}": Cost(_one("rbac-policies", Scene.policy), 1, 1),
+    "PUT /v2.0/rbac-policies/{id}": Cost(
+        _one("rbac-policies", Scene.policy, {"rbac_policy": {"target_tenant": "x"}}), 11, 13
+    ),
+    "DELETE /v2.0/rbac-policies/{id}": Cost(_one("rbac-policies", Scene.policy), 11, 13),
+    "GET /v2.0/address-groups": Cost(_of("/v2.0/address-groups"), 1, 1),
+    "POST /v2.0/address-groups": Cost(
+        _new("address-groups", lambda _: {"addresses": ["10.0.0.0/8"]}), 4, 5
+    ),
+    "PUT /v2.0/address-groups": Cost(_two("address-groups", Scene.address_group, name="x"), 6, 6),
+    "DELETE /v2.0/address-groups": Cost(_two("address-groups", Scene.address_group), 9, 7),
+    "GET /v2.0/address-groups/{id}": Cost(_one("address-groups", Scene.address_group), 1, 1),
+    "PUT /v2.0/address-groups/{id}": Cost(
+        _one("address-groups", Scene.address_group, {"address_group": {"name": "x"}}), 4, 6
+    ),
+    "DELETE /v2.0/address-groups/{id}": Cost(_one("address-groups", Scene.address_group), 6, 7),
+    "PUT /v2.0/address-groups/{id}/add_addresses": Cost(
+        _below("/v2.0/address-groups", Scene.address_group, "/add_addresses", _MORE), 5, 6
+    ),
+    "PUT /v2.0/address-groups/{id}/remove_addresses": Cost(
+        _below("/v2.0/address-groups", Scene.address_group, "/remove_addresses", _THERE), 5, 6
+    ),
+    "GET /v2.0/default-security-group-rules": Cost(_of("/v2.0/default-security-group-rules"), 1, 1),
+    "POST /v2.0/default-security-group-rules": Cost(
+        _new("default-security-group-rules", Scene.new_default_rule), 3, 5
+    ),
+    "DELETE /v2.0/default-security-group-rules": Cost(
+        _two("default-security-group-rules", Scene.default_rule), 4, 5
+    ),
+    "GET /v2.0/default-security-group-rules/{id}": Cost(
+        _one("default-security-group-rules", Scene.default_rule), 1, 1
+    ),
+    "DELETE /v2.0/default-security-group-rules/{id}": Cost(
+        _one("default-security-group-rules", Scene.default_rule), 3, 5
+    ),
+    "PUT /v2.0/subnetpools/{id}/add_prefixes": Cost(_more_prefixes, 8, 10),
+    "PUT /v2.0/subnetpools/{id}/remove_prefixes": Cost(_fewer_prefixes, 8, 10),
     "GET /v2.0/floatingips": Cost(_of("/v2.0/floatingips"), 1, 1),
     "POST /v2.0/floatingips": Cost(
         _new("floatingips", lambda scene: {"floating_network_id": scene.outside}), 8, 9
@@ -518,8 +579,8 @@ EXPECTED: dict[str, Cost] = {
     "PUT /v2.0/quotas/{id}": Cost(_new_limit, 4, 6),
     "DELETE /v2.0/quotas/{id}": Cost(_below("/v2.0/quotas", _limited, ""), 5, 7),
     "GET /v2.0/quotas/{id}/default": Cost(_of("/v2.0/quotas/q1/default"), 0, 0),
-    "GET /v2.0/quotas/{id}/details": Cost(_of("/v2.0/quotas/p/details"), 10, 10),
-    "GET /v2.0/quotas/{id}/details.json": Cost(_of("/v2.0/quotas/p/details.json"), 10, 10),
+    "GET /v2.0/quotas/{id}/details": Cost(_of("/v2.0/quotas/p/details"), 11, 11),
+    "GET /v2.0/quotas/{id}/details.json": Cost(_of("/v2.0/quotas/p/details.json"), 11, 11),
     "GET /v1/operations/{id}": Cost(_below("/v1/operations", Scene.operation, ""), 2, 2),
     "GET /v1/hosts": Cost(_of("/v1/hosts"), 1, 1),
     "GET /v1/hosts/{name}": Cost(_of("/v1/hosts/h1"), 1, 1),
@@ -555,5 +616,5 @@ EXPECTED: dict[str, Cost] = {
     "GET /v1/topology": Cost(_of("/v1/topology"), 1, 1),
     "PUT /v1/topology": Cost(_new_topology, 10, 12),
     "GET /v1/trace": Cost(_trace, 9, 9),
-    "GET /v1/watch": Cost(_watch, 16, 16),
+    "GET /v1/watch": Cost(_watch, 18, 18),
 }

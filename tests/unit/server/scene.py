@@ -60,6 +60,7 @@ class Scene:
         self.scopes = [await self.scope() for _ in range(self.count)]
         self.pools = [await self.pool() for _ in range(self.count)]
         self.routers = [await self.router() for _ in range(self.count)]
+        await self._share()
         await self._lead_out()
         self.floating = [await self.floating_ip() for _ in range(self.count)]
         for number in range(self.count):
@@ -106,6 +107,25 @@ class Scene:
     async def router(self) -> str:
         return await self._one("routers", {"name": f"r{self._next()}"})
 
+    async def policy(self) -> str:
+        """Of a new network, of which nobody else knows."""
+        return await self._one("rbac-policies", self.new_policy(await self.network()))
+
+    def new_policy(self, network_id: str) -> dict[str, str]:
+        shared = {"object_type": "network", "action": "access_as_shared"}
+        return {**shared, "object_id": network_id, "target_tenant": f"t{self._next()}"}
+
+    async def address_group(self) -> str:
+        return await self._one("address-groups", {"addresses": ["10.0.0.0/8"]})
+
+    def new_default_rule(self) -> dict[str, Any]:
+        number = 1 + self._next() % 60_000
+        ports = {"protocol": "tcp", "port_range_min": number, "port_range_max": number}
+        return {"direction": "ingress", **ports, "used_in_non_default_sg": False}
+
+    async def default_rule(self) -> str:
+        return await self._one("default-security-group-rules", self.new_default_rule())
+
     async def floating_ip(self, **more: Any) -> str:
         return await self._one("floatingips", {"floating_network_id": self.outside, **more})
 
@@ -119,6 +139,13 @@ class Scene:
         found = await self.done("GET", f"/v2.0/subnets/{subnet_id}")
         port = {"port": {"network_id": found["subnet"]["network_id"]}}
         return str((await self.done("POST", "/v2.0/ports", port))["port"]["id"])
+
+    async def _share(self) -> None:
+        """So many policies, groups of addresses, rules of new groups."""
+        for _ in range(self.count):
+            await self._one("rbac-policies", self.new_policy(self.networks[0]))
+            await self.address_group()
+            await self.default_rule()
 
     async def _lead_out(self) -> None:
         """The router with the most interfaces has a gateway, in an external network."""
@@ -232,7 +259,8 @@ class Scene:
         return self._made
 
     async def _one(self, path: str, new: Any) -> str:
-        name = path.replace("-", "_")[:-1]
+        plural = path.replace("-", "_")
+        name = {"rbac_policies": "rbac_policy"}.get(plural, plural[:-1])
         return str((await self.done("POST", f"/v2.0/{path}", {name: new}))[name]["id"])
 
     async def done(self, method: str, target: str, body: Any = None) -> Any:

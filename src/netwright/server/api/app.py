@@ -25,12 +25,15 @@ from netwright.server.api.v2 import (
     ip_availability,
     port_bindings,
 )
+from netwright.server.api.v2.address_groups import AddressGroups
 from netwright.server.api.v2.address_scopes import AddressScopes
 from netwright.server.api.v2.bulk import Bulk
+from netwright.server.api.v2.default_rules import DefaultRules
 from netwright.server.api.v2.floatingips import FloatingIps
 from netwright.server.api.v2.networks import Networks
 from netwright.server.api.v2.ports import Ports
 from netwright.server.api.v2.quotas import Quotas
+from netwright.server.api.v2.rbac_policies import RbacPolicies
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.routers import Routers
 from netwright.server.api.v2.security_group_rules import SecurityGroupRules
@@ -53,6 +56,9 @@ def application(edge: Edge) -> Application:
         SubnetPools(),
         Routers(),
         FloatingIps(),
+        RbacPolicies(),
+        AddressGroups(),
+        DefaultRules(),
     )
     routes = (
         *(route for each in resources for route in (*each.routes(), *Bulk(each).routes())),

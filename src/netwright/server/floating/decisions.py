@@ -22,12 +22,14 @@ from netwright.model.routing_errors import (
     FloatingIPNotFound,
     FloatingIPPortAlreadyAssociated,
 )
+from netwright.model.sharing import is_external_to
 from netwright.model.states import PortState
 from netwright.model.topology import SwitchKind
 from netwright.server.commands import AddressWish, Caller
 from netwright.server.each import each
 from netwright.server.floating.holding import floating_draft, give_up, hold
 from netwright.server.floating.known import disassociated, of_port, touched
+from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision
 from netwright.server.ports.decisions import actor_of
 from netwright.server.routing_commands import (
@@ -36,6 +38,7 @@ from netwright.server.routing_commands import (
     FloatingIpDraft,
     UpdateFloatingIp,
 )
+from netwright.server.sharing.keeping import may_use
 from netwright.server.world import World
 
 NO_DATA_PLANE = (
@@ -83,9 +86,15 @@ def owned(world: World, caller: Caller, floating_id: str) -> FloatingIp:
     return floating
 
 
+def _may_float(caller: Caller, network: Network) -> bool:
+    return may_use(caller, network) or is_external_to(network, caller.project_id)
+
+
 def _create(world: World, caller: Caller, draft: FloatingIpDraft) -> FloatingIp:
+    require_free(world.of(FloatingIp), "Floating IP", draft.id)
     network = world.networks.get(draft.floating_network_id)
-    if network is None or not network.external:
+    is_external = network is not None and network.external
+    if network is None or not is_external or not _may_float(caller, network):
         raise _bad(
             f"Network {draft.floating_network_id} is not a valid external network",
             "choose one: openstack network list --external",
@@ -99,7 +108,10 @@ def _create(world: World, caller: Caller, draft: FloatingIpDraft) -> FloatingIp:
         floating_network_id=network.id,
         floating_ip_address=address,
         floating_port_id=port.id,
+        dns_name=draft.dns_name,
+        dns_domain=draft.dns_domain,
         description=draft.description,
+        tags=draft.tags,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,

@@ -12,6 +12,7 @@ from netwright.model.errors import (
     InvalidInput,
     InvalidIpForNetwork,
     InvalidIpForSubnet,
+    IpAddressGenerationFailureNoMatchingSubnet,
 )
 from netwright.model.resources import FixedIp, Network, Subnet
 from netwright.server.commands import AddressWish
@@ -83,7 +84,15 @@ def assign(
 
 def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
     granted = []
-    for of_version in world.subnets_by_version(port.network.id):
+    versions = world.subnets_by_version(port.network.id)
+    usable = [found for found in (_served(each, port.device_owner) for each in versions) if found]
+    if versions and not usable:
+        raise IpAddressGenerationFailureNoMatchingSubnet(
+            f"No valid service subnet for the given device owner, network_id: {port.network.id}, "
+            f"service_type: {port.device_owner}.",
+            next="name a subnet in fixed_ips, or make one that is for all owners of ports",
+        )
+    for of_version in usable:
         granted += [_choose(world, port, subnet) for subnet in of_version if is_slaac(subnet)]
         candidates = [subnet for subnet in of_version if not is_slaac(subnet)]
         for subnet in candidates:
@@ -94,6 +103,14 @@ def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
                 if subnet is candidates[-1]:
                     raise
     return granted
+
+
+def _served(subnets: list[Subnet], device_owner: str) -> list[Subnet]:
+    """Those that serve such ports: first what is for their owner, then what is for all."""
+    if not any(subnet.service_types for subnet in subnets):
+        return subnets
+    own = [subnet for subnet in subnets if device_owner in subnet.service_types]
+    return own + [subnet for subnet in subnets if not subnet.service_types]
 
 
 def _choose(world: World, port: Addressee, subnet: Subnet) -> FixedIp:

@@ -3,13 +3,15 @@
 from msgspec import UNSET, UnsetType
 
 from netwright.model.resources import Value
-from netwright.model.security import SecurityGroupRule
+from netwright.model.security import DefaultRule, SecurityGroupRule
 from netwright.server.commands import Command
 
 
 class SecurityGroupDraft(Value, frozen=True, kw_only=True):
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     name: str = ""
     description: str = ""
     stateful: bool = True
@@ -50,3 +52,41 @@ class AddSecurityGroupRules(Command, frozen=True, kw_only=True):
 class RemoveSecurityGroupRule(Command, frozen=True, kw_only=True):
     id: str
     if_match: int | None = None
+
+
+class AddressGroupDraft(Value, frozen=True, kw_only=True):
+    """`addresses` are canonical prefixes."""
+
+    id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+class CreateAddressGroups(Command, frozen=True, kw_only=True):
+    drafts: tuple[AddressGroupDraft, ...]
+
+
+class UpdateAddressGroup(Command, frozen=True, kw_only=True):
+    """`add` are prefixes that it has not yet, `remove` such that it has."""
+
+    id: str
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    if_match: int | None = None
+
+
+class DeleteAddressGroup(Command, frozen=True, kw_only=True):
+    id: str
+    if_match: int | None = None
+
+
+class CreateDefaultRules(Command, frozen=True, kw_only=True):
+    rules: tuple[DefaultRule, ...]
+
+
+class DeleteDefaultRule(Command, frozen=True, kw_only=True):
+    id: str

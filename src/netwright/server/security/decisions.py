@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
 from netwright.model.errors import SecurityGroupNotFound, SecurityGroupRuleNotFound
-from netwright.model.security import Direction, GroupRule, SecurityGroup, SecurityGroupRule
+from netwright.model.security import GroupRule, SecurityGroup, SecurityGroupRule
 from netwright.model.security_errors import (
     DuplicateSecurityGroupRuleInPost,
     SecurityGroupCannotRemoveDefault,
@@ -19,8 +19,11 @@ from netwright.model.security_errors import (
     SecurityGroupInUse,
     SecurityGroupRuleExists,
 )
+from netwright.model.sharing import is_open_to
 from netwright.server.commands import Caller
+from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision
+from netwright.server.security.address_groups import require_usable
 from netwright.server.security.commands import (
     AddSecurityGroupRules,
     CreateSecurityGroups,
@@ -30,8 +33,10 @@ from netwright.server.security.commands import (
     SecurityGroupDraft,
     UpdateSecurityGroup,
 )
+from netwright.server.security.default_rules import rules_of
 from netwright.server.security.members import groups_of
-from netwright.server.security.rules import ETHERTYPES, says
+from netwright.server.security.rules import says
+from netwright.server.sharing.keeping import forget_shares
 from netwright.server.world import World
 
 DEFAULT = "default"
@@ -94,6 +99,7 @@ def delete(world: World, command: DeleteSecurityGroup) -> tuple[()]:
         if naming and other.id != group.id:
             _without(world, other, naming)
     _forget_rules(world, group.rules)
+    forget_shares(world, group)
     world.of(SecurityGroup).put(group.id, None)
     world.group_projects.put(group.id, None)
     if group.is_default:
@@ -107,7 +113,9 @@ def add_rules(world: World, command: AddSecurityGroupRules) -> tuple[GroupRule, 
         raise _missing(group.id)
     _check_twins(group, command.rules)
     for rule in command.rules:
-        if rule.remote_group_id is not None:
+        if rule.remote_group_id is not None and rule.remote_is_addresses:
+            require_usable(world, command.caller, rule.remote_group_id)
+        elif rule.remote_group_id is not None:
             _require_visible(world, command.caller, rule.remote_group_id)
     rules = tuple(replace(rule, created_at=world.now) for rule in command.rules)
     group = _put(world, replace(group, rules=(*group.rules, *rules)))
@@ -140,6 +148,7 @@ def is_used(world: World, group_id: str) -> bool:
 
 
 def _create(world: World, draft: SecurityGroupDraft) -> SecurityGroup:
+    require_free(world.of(SecurityGroup), "Security group", draft.id)
     _check_name(draft.name)
     default_group(world, draft.project_id, draft.id)
     group = SecurityGroup(
@@ -147,22 +156,22 @@ def _create(world: World, draft: SecurityGroupDraft) -> SecurityGroup:
         project_id=draft.project_id,
         name=draft.name,
         description=draft.description,
+        tags=draft.tags,
         stateful=draft.stateful,
-        rules=_first_rules(draft.id, world.now),
+        rules=rules_of(world, draft.id, is_default=False),
         created_at=world.now,
     )
     return _make(world, group)
 
 
 def _make_default(world: World, id_: str, project_id: str) -> SecurityGroup:
-    among = _first_rules(id_, world.now, Direction.INGRESS, remote_group_id=id_)
     group = SecurityGroup(
         id=id_,
         project_id=project_id,
         name=DEFAULT,
         description=_DEFAULT_DESCRIPTION,
         is_default=True,
-        rules=(*among, *_first_rules(id_, world.now)),
+        rules=rules_of(world, id_, is_default=True),
         created_at=world.now,
     )
     world.default_groups.put(project_id, id_)
@@ -174,25 +183,6 @@ def _make(world: World, group: SecurityGroup) -> SecurityGroup:
     for rule in group.rules:
         _keep_rule(world, group, rule)
     return _put(world, group)
-
-
-def _first_rules(
-    group_id: str,
-    now: float,
-    direction: Direction = Direction.EGRESS,
-    remote_group_id: str | None = None,
-) -> tuple[SecurityGroupRule, ...]:
-    """A rule for each IP version; their ids follow from the group's."""
-    return tuple(
-        SecurityGroupRule(
-            id=str(uuid5(_IDS, f"{group_id}/{direction}/{ethertype}")),
-            direction=direction,
-            ethertype=ethertype,
-            remote_group_id=remote_group_id,
-            created_at=now,
-        )
-        for ethertype in ETHERTYPES
-    )
 
 
 def _put(world: World, group: SecurityGroup) -> SecurityGroup:
@@ -255,7 +245,10 @@ def _require_unused(world: World, group_id: str) -> None:
 
 def _require_visible(world: World, caller: Caller, group_id: str) -> None:
     project_id = world.group_projects.get(group_id)
-    if project_id is None or not caller.may_touch(project_id):
+    shares = world.sharing.groups.get(group_id) or ()
+    if project_id is None or not (
+        caller.may_touch(project_id) or is_open_to(shares, caller.project_id)
+    ):
         raise _missing(group_id)
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 
 from netwright.model.resources import Port
-from netwright.model.security import GroupMember
+from netwright.model.security import AddressGroup, GroupMember
 from netwright.model.states import BindingState, PortState
+
+ADDRESSES = "addresses"
+"""The one member of an address group, in place of a port."""
 
 
 def groups_of(port: Port | None) -> tuple[str, ...]:
@@ -48,6 +51,19 @@ def changes(before: Port | None, now: Port | None) -> Iterator[tuple[str, GroupM
     for group_id, member in is_.items():
         if was.get(group_id) != member:
             yield group_id, member
+
+
+def of_addresses(group: AddressGroup) -> GroupMember:
+    """An address group as filters know it: one member of itself."""
+    return GroupMember(group_id=group.id, port_id=ADDRESSES, addresses=group.addresses)
+
+
+def address_changes(
+    group_id: str, before: AddressGroup | None, now: AddressGroup | None
+) -> Iterator[tuple[str, GroupMember | None]]:
+    """(member's id, the addresses as one member now, None: no more) if they changed."""
+    if now is None or before is None or now.addresses != before.addresses:
+        yield id_of(ADDRESSES, group_id), None if now is None else of_addresses(now)
 
 
 def _is_alike(before: Port, now: Port) -> bool:

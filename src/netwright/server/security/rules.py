@@ -73,6 +73,7 @@ class RuleDraft(Value, frozen=True, kw_only=True):
     port_range_max: Port = None
     remote_ip_prefix: str | None = None
     remote_group_id: str | None = None
+    remote_address_group_id: str | None = None
     description: str = ""
 
 
@@ -91,9 +92,10 @@ def checked(draft: RuleDraft, id_: str) -> SecurityGroupRule:
             f"Invalid ethertype {ethertype} for protocol {protocol}.",
             next="give the rule the ethertype IPv6",
         )
-    if prefix is not None and draft.remote_group_id is not None:
+    remotes = (prefix, draft.remote_group_id, draft.remote_address_group_id)
+    if sum(remote is not None for remote in remotes) > 1:
         raise SecurityGroupRemoteGroupAndRemoteIpPrefix(
-            "Only remote_ip_prefix or remote_group_id may be provided.",
+            "Only remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.",
             next="make two rules of it",
         )
     text = None if prefix is None else str(prefix)
@@ -108,7 +110,8 @@ def checked(draft: RuleDraft, id_: str) -> SecurityGroupRule:
         port_range_max=high,
         remote_ip_prefix=text,
         prefix_as_given=None if as_given == text else as_given,
-        remote_group_id=draft.remote_group_id,
+        remote_group_id=draft.remote_group_id or draft.remote_address_group_id,
+        remote_is_addresses=draft.remote_address_group_id is not None,
         description=draft.description,
     )
 

@@ -13,6 +13,7 @@ from netwright.model.security_errors import (
     PortSecurityAndIPRequiredForSecurityGroups,
     PortSecurityPortHasSecurityGroup,
 )
+from netwright.model.sharing import is_open_to
 from netwright.server.commands import Caller, PortDraft
 from netwright.server.security.decisions import default_group
 from netwright.server.world import World
@@ -69,12 +70,14 @@ def groups_after(
 def _named(
     world: World, caller: Caller, project_id: str, wanted: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The groups, each once. Another project's is found by an admin alone."""
+    """The groups, each once. Another's is found where it is shared, and by an admin."""
     groups = tuple(dict.fromkeys(wanted))
     missing = []
     for group_id in groups:
         owner = world.group_projects.get(group_id)
-        if owner is None or not (caller.is_admin or owner == project_id):
+        shares = world.sharing.groups.get(group_id) or ()
+        is_open = owner == project_id or is_open_to(shares, project_id)
+        if owner is None or not (caller.is_admin or is_open):
             missing.append(group_id)
     if missing:
         raise SecurityGroupNotFound(f"Security group {', '.join(missing)} does not exist")

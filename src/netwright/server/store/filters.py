@@ -14,21 +14,27 @@ from sqlalchemy import (
     Column,
     Integer,
     Select,
+    String,
     Table,
     and_,
     any_,
     bindparam,
     exists,
     false,
+    literal,
     or_,
     select,
     true,
+    union_all,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.ipam.addresses import Address, from_text, prefixes_of, to_key
 from netwright.model.errors import HTTPBadRequest, InvalidInput
 from netwright.model.labels import Operator, Requirement, Selector, parse_selector
+from netwright.model.resources import ShareAction
 from netwright.server.store import schema
 from netwright.server.store.tags import tag_condition
 
@@ -164,10 +170,55 @@ def _mac_address(values: tuple[str, ...]) -> _Condition:
     return and_(wanted, port.c.network_id.in_(select(schema.network.c.id)))
 
 
+_PART = "ip_address_substr="
+
+
+def is_vague(values: tuple[str, ...]) -> bool:
+    """Whether a filter finds too much to be begun with: what is empty, parts of addresses."""
+    return any(not value or value.startswith(_PART) for value in values)
+
+
+class has_address_with(ColumnElement[bool]):  # noqa: N801 - reads as a function
+    """The ports with a fixed IP whose text has this part."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, part: str) -> None:
+        self.part = literal(part, String())
+
+
+@compiles(has_address_with, "sqlite")
+def _in_json(element: has_address_with, compiler: SQLCompiler, **how: Any) -> str:
+    part = compiler.process(element.part, **how)
+    return (
+        "EXISTS (SELECT 1 FROM json_each(port.body, '$.fixed_ips') AS each "  # noqa: S608 - our names
+        f"WHERE instr(json_extract(each.value, '$.ip_address'), {part}) > 0)"
+    )
+
+
+@compiles(has_address_with, "postgresql")
+def _in_jsonb(element: has_address_with, compiler: SQLCompiler, **how: Any) -> str:
+    part = compiler.process(element.part, **how)
+    return (
+        "EXISTS (SELECT 1 FROM jsonb_array_elements(port.body::jsonb -> 'fixed_ips') AS each "  # noqa: S608 - our names
+        f"WHERE position({part} in each.value ->> 'ip_address') > 0)"
+    )
+
+
 def _fixed_ips(values: tuple[str, ...]) -> _Condition:
-    """Ports with an address that is any of the `ip_address`es in any of the `subnet_id`s named."""
+    """Ports with an address that is any of the `ip_address`es in any of the `subnet_id`s named.
+
+    Parts of addresses (`ip_address_substr`) are looked for in what is found by all else: addresses
+    are numbers here, whose text has no index.
+    """
     table = schema.allocation
     subnets, addresses = [], []
+    parts = [value.partition("=")[2] for value in values if value.startswith(_PART)]
+    if parts:
+        whole = tuple(value for value in values if not value.startswith(_PART))
+        found = or_(*(has_address_with(part) for part in parts))
+        return and_(found, _fixed_ips(whole)) if whole else found
     for value in values:
         key, _, wanted = value.partition("=")
         if key in {"subnet_id", "subnet"}:
@@ -227,12 +278,6 @@ def _on_hosts(values: tuple[str, ...]) -> _Condition:
     return or_(wanted, port.c.host.is_(None)) if "" in values else wanted
 
 
-def _in_shared(values: tuple[str, ...]) -> _Condition:
-    """Subnets are as shared as their networks."""
-    wanted = condition(schema.network, "shared", values)
-    return schema.subnet.c.network_id.in_(select(schema.network.c.id).where(wanted))
-
-
 def _of_version(values: tuple[str, ...]) -> _Condition:
     """Networks with a subnet of one of these IP versions."""
     subnet = schema.subnet
@@ -251,19 +296,52 @@ def _unchanged(values: tuple[str, ...]) -> _Condition:
     return true() if "0" in values else false()
 
 
+def _of_group(values: tuple[str, ...]) -> _Condition:
+    """What names an address group names no security group."""
+    remote = schema.security_group_rule.c.remote_group_id
+    wanted = one_of(remote, [value for value in values if value])
+    if "" not in values:
+        return wanted
+    return or_(wanted, remote.is_(None), remote.in_(select(schema.address_group.c.id)))
+
+
+def _of_addresses(values: tuple[str, ...]) -> _Condition:
+    remote = schema.security_group_rule.c.remote_group_id
+    wanted = one_of(remote, [value for value in values if value])
+    if "" not in values:
+        return wanted
+    return or_(wanted, remote.is_(None), ~remote.in_(select(schema.address_group.c.id)))
+
+
 def _prefix(values: tuple[str, ...]) -> _Condition:
     """The prefix as it was given; `normalized_cidr` is the one without host bits."""
     return condition(schema.security_group_rule, "shown_prefix", values)
+
+
+def _external(values: tuple[str, ...]) -> _Condition:
+    """The column says what is external to all; what is to some has policies that say so."""
+    if len({value.lower() in _TRUE for value in values}) > 1:
+        return true()
+    policy = schema.rbac_policy.c
+    some = select(policy.object_id).where(policy.action == ShareAction.AS_EXTERNAL)
+    network = schema.network.c
+    external = network.id.in_(union_all(select(network.id).where(network.external), some))
+    return external if values[0].lower() in _TRUE else ~external
 
 
 _SPECIAL: dict[tuple[str, str], Callable[[tuple[str, ...]], _Condition]] = {
     ("port", "fixed_ips"): _fixed_ips,
     ("network", "labels"): _labels,
     ("network", "ip_version"): _of_version,
+    ("network", "router:external"): _external,
     ("port", "security_groups"): _in_groups,
     ("security_group_rule", "revision_number"): _unchanged,
     ("security_group_rule", "remote_ip_prefix"): _prefix,
+    ("default_security_group_rule", "remote_ip_prefix"): lambda values: condition(
+        schema.default_security_group_rule, "shown_prefix", values
+    ),
+    ("security_group_rule", "remote_group_id"): _of_group,
+    ("security_group_rule", "remote_address_group_id"): _of_addresses,
     ("port", "mac_address"): _mac_address,
     ("port", "binding:host_id"): _on_hosts,
-    ("subnet", "shared"): _in_shared,
 }

@@ -93,4 +93,4 @@ async def _count_outside(tx: Transaction, world: World, network_ids: Iterable[st
             "AND device_owner IN ($2, $3) LIMIT 1) AS counted"
         )
         (uses,) = await tx.row(sql, network_id, ROUTER_GATEWAY, FLOATING_IP)
-        world.external_uses.load(network_id, uses)
+        world.floating.external_uses.load(network_id, uses)

@@ -7,8 +7,9 @@ import msgspec
 
 from netwright.db.transaction import Row, Transaction
 from netwright.model.resources import Port
+from netwright.model.security import AddressGroup
 from netwright.model.wire import Kind
-from netwright.server.security.members import id_of, members
+from netwright.server.security.members import id_of, members, of_addresses
 
 Told = tuple[Kind, str, str]
 """What a snapshot holds: kind, id, body."""
@@ -27,6 +28,7 @@ class _InGroups(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_InGroups).decode
 _port = msgspec.json.Decoder(Port).decode
+_group = msgspec.json.Decoder(AddressGroup).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,12 +44,24 @@ async def snapshot_of_groups(
     if Kind.GROUP_MEMBER not in kinds:
         return found
     ports = await tx.rows(f"{_MEMBERS} WHERE group_id = ANY($1))", list(groups))
+    sql = "SELECT body FROM address_group WHERE id = ANY($1)"
+    found += _addresses(await tx.rows(sql, list(groups)))
     return chain(found, _members(ports, groups))
 
 
 async def all_members(tx: Transaction) -> Iterable[Told]:
     """The members of all groups."""
-    return _members(await tx.rows(f"{_MEMBERS})"), None)
+    addresses = _addresses(await tx.rows("SELECT body FROM address_group"))
+    return chain(addresses, _members(await tx.rows(f"{_MEMBERS})"), None))
+
+
+def _addresses(groups: Sequence[Row]) -> list[Told]:
+    """Address groups, each as one member of itself."""
+    found = [of_addresses(_group(body)) for (body,) in groups]
+    return [
+        (Kind.GROUP_MEMBER, id_of(one.port_id, one.group_id), _encode(one).decode())
+        for one in found
+    ]
 
 
 def _members(ports: Sequence[Row], groups: frozenset[str] | None) -> Iterator[Told]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Column,
     Integer,
     Select,
+    String,
     Table,
     and_,
     any_,
@@ -42,7 +43,8 @@ from netwright.model.resources import Value
 from netwright.model.states import API_STATUS
 from netwright.server.queries import Page, Query
 from netwright.server.store import schema
-from netwright.server.store.filters import PAGE, READABLE, condition, leading
+from netwright.server.store.filters import PAGE, READABLE, condition, is_vague, leading
+from netwright.server.store.sharing import shared_with
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -223,12 +225,12 @@ def _matching(
 ) -> Select[Any]:
     """The rows that the query is about, in no order; of these `ids`, if they are given."""
     table = collection.table
-    conditions = {name: _condition(table, name, values) for name, values in query.filters}
+    conditions = {name: _condition(table, name, values, query) for name, values in query.filters}
     if query.project_id is not None:
         conditions[READABLE] = collection.readable(query.project_id)
     if ids is not None:
         conditions[PAGE] = table.c.id == any_(bindparam(None, ids))
-    vague = {name for name, values in query.filters if "" in values}
+    vague = {name for name, values in query.filters if is_vague(values)}
     lead = leading(table, conditions.keys() - vague)
     return select(*columns).where(
         collection.alive,
@@ -236,13 +238,50 @@ def _matching(
     )
 
 
-def _condition(table: Table, attribute: str, values: tuple[str, ...]) -> ColumnElement[bool]:
+def _condition(
+    table: Table, attribute: str, values: tuple[str, ...], query: Query
+) -> ColumnElement[bool]:
+    if attribute == "shared":
+        return _shared_condition(table, values, query.project_id)
     if table is schema.port and attribute == "status":
         states = [state for state, status in API_STATUS.items() if status in values]
         return table.c.state.in_(states)
     if attribute == "status" and "status" not in table.c:
         return true() if "ACTIVE" in values else false()
     return condition(table, attribute, values)
+
+
+def _shared_condition(
+    table: Table, values: tuple[str, ...], project_id: str | None
+) -> ColumnElement[bool]:
+    """What is shared with who asks; subnets are as shared as their networks."""
+    if len({value == "true" for value in values}) > 1:
+        return true()
+    is_wanted = "true" in values
+    if project_id is None and "shared" in table.c:
+        return condition(table, "shared", values)
+    if table is schema.subnet:
+        shared = table.c.network_id.in_(shared_with(schema.network, project_id))
+    else:
+        shared = table.c.id.in_(shared_with(table, project_id))
+    return shared if is_wanted else ~shared
+
+
+class _Hints(ColumnElement[str]):
+    """A network's hints as text, which sorts as they do; "" without any. No column has them."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(_Hints, "sqlite")
+def _hints_of_sqlite(_element: _Hints, _compiler: SQLCompiler, **_how: Any) -> str:
+    return "coalesce(nullif(json_extract(network.body, '$.availability_zone_hints'), '[]'), '')"
+
+
+@compiles(_Hints, "postgresql")
+def _hints_of_postgresql(_element: _Hints, _compiler: SQLCompiler, **_how: Any) -> str:
+    return "coalesce(nullif(CAST(network.body AS json) ->> 'availability_zone_hints', '[]'), '')"
 
 
 _Order = list[tuple[ColumnElement[Any], bool]]
@@ -253,6 +292,9 @@ def _order(table: Table, sort: tuple[tuple[str, bool], ...]) -> _Order:
     order: _Order = []
     for attribute, ascending in sort:
         if (table.name, attribute) in _CONSTANT:
+            continue
+        if (table.name, attribute) == ("network", "availability_zone_hints"):
+            order.append((_Hints(), ascending))
             continue
         column = table.c.get(_SORT_COLUMNS.get(attribute, attribute), table.c.get(attribute))
         if column is None:
@@ -277,6 +319,7 @@ _CONSTANT = frozenset({("network", "status"), ("router", "status")})
 _SORT_COLUMNS = {
     "tenant_id": "project_id",
     "remote_ip_prefix": "shown_prefix",
+    "remote_address_group_id": "remote_group_id",
     "status": "state",
     "provider:network_type": "network_type",
     "provider:physical_network": "physical_network",

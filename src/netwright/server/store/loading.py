@@ -39,6 +39,7 @@ from netwright.server.store.routers import (
     subnets_of_interfaces,
 )
 from netwright.server.store.security import load_rules, load_security, note_groups
+from netwright.server.store.sharing import load_sharing, note_shared
 from netwright.server.world import World
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     """Fill the world with what is needed. Runs in the batch's own transaction."""
     if needs.labelled:
         await choose_networks(tx, world, needs, memory)
-    await note_groups(tx, needs)
+    await _note(tx, needs)
     await load_plain(tx, world, needs)
     load_rules(world)
     await load_pools(tx, world, needs)
@@ -82,6 +83,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await _load_subnets(tx, world, unread)
     await _load_hosts(tx, world, unread_hosts)
     memory.learn(world, unread, unread_hosts)
+    await load_sharing(tx, world, needs)
     await _load_segments(tx, world, needs)
     attachments = needs.attachments | {
         (port.network_id, host)
@@ -106,6 +108,12 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await load_gaps(tx, world, needs, _gone(world, needs))
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     await _load_uses(tx, world, used)
+
+
+async def _note(tx: Transaction, needs: Needs) -> None:
+    """What is needed besides of what is only named: of policies and rules, what they are of."""
+    await note_shared(tx, needs)
+    await note_groups(tx, needs)
 
 
 async def load_more_macs(tx: Transaction, world: World, keys: Iterable[tuple[str, str]]) -> None:

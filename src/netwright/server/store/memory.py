@@ -10,7 +10,7 @@ import msgspec
 
 from netwright.db.transaction import Transaction
 from netwright.model.quotas import Quota
-from netwright.model.resources import Host, Network, Subnet
+from netwright.model.resources import Host, Network, Share, Subnet
 from netwright.model.security import SecurityGroup
 from netwright.model.wire import Kind
 from netwright.server.overlay.inventory import Inventory
@@ -38,6 +38,7 @@ class Memory:
         self.hosts: dict[str, Host] = {}
         self.selections = Selections()
         self.group_projects: dict[str, str] = {}
+        self.group_shares: dict[str, tuple[Share, ...]] = {}
         self.default_groups: dict[str, str] = {}
         self.quotas: dict[str, Quota | None] = {}
         self.usage: dict[str, dict[str, int]] = {}
@@ -108,6 +109,7 @@ class Memory:
             project_id = world.group_projects.loaded(id_)
             if project_id is not None:
                 self.group_projects[id_] = project_id
+                self.group_shares[id_] = world.sharing.groups.loaded(id_) or ()
         for project_id in project_ids:
             group_id = world.default_groups.loaded(project_id)
             if group_id is not None:
@@ -119,6 +121,7 @@ class Memory:
 
     def _forget_groups(self) -> None:
         self.group_projects.clear()
+        self.group_shares.clear()
         self.default_groups.clear()
 
     def learn_quotas(self, quotas: Mapping[str, Quota | None]) -> None:
@@ -152,8 +155,11 @@ class Memory:
     def _commit_groups(self, world: World) -> None:
         for group_id, old, new in world.of(SecurityGroup).changed():
             known = old or new
-            if known is not None and (old is None or new is None):  # else it stays whose it is
-                self.group_projects.pop(group_id, None)
+            if old is not None and new is not None and old.shares == new.shares:
+                continue  # it stays whose it is
+            self.group_projects.pop(group_id, None)
+            self.group_shares.pop(group_id, None)
+            if known is not None:
                 self.default_groups.pop(known.project_id, None)
 
     def _commit_quotas(self, world: World) -> None:

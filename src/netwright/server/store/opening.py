@@ -18,8 +18,10 @@ from netwright.db.sqlite import SqliteDatabase
 from netwright.db.transaction import Database, Transaction
 from netwright.model.errors import Category, NetwrightError, Unavailable
 from netwright.model.resources import Host
+from netwright.server.security.default_rules import at_first
 from netwright.server.store import schema
 from netwright.server.store.events import last_seq
+from netwright.server.store.plain import row
 from netwright.server.store.schema import postgres_ddl, sqlite_ddl
 from netwright.server.store.upkeep import heard
 from netwright.server.store.versions import (
@@ -128,6 +130,8 @@ async def _make(tx: Transaction, ddl: Iterable[str], epoch: str) -> None:
     """As the migrations would, at once: a start need not load them (a test compares the two)."""
     for statement in ddl:
         await tx.run(statement)
+    rules = [row(schema.default_security_group_rule, rule) for rule in at_first()]
+    await tx.insert(schema.default_security_group_rule, rules)
     await tx.insert(schema.meta, [("epoch", epoch), (READS_FROM_KEY, schema.READS_FROM)])
     await tx.insert(schema.alembic_version, [(schema.SCHEMA_VERSION,)])
 

@@ -14,7 +14,8 @@ from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.model.routing import FloatingIp, Router
-from netwright.model.security import GroupRule, SecurityGroup
+from netwright.model.security import AddressGroup, DefaultRule, GroupRule, SecurityGroup
+from netwright.model.sharing import RbacPolicy
 from netwright.server.needs import Needs
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN
@@ -26,6 +27,9 @@ TABLES: Mapping[type[Value], Table] = {
     OperationWork: schema.operation_work,
     SecurityGroup: schema.security_group,
     GroupRule: schema.security_group_rule,
+    AddressGroup: schema.address_group,
+    DefaultRule: schema.default_security_group_rule,
+    RbacPolicy: schema.rbac_policy,
     Quota: schema.quota,
     AddressScope: schema.address_scope,
     SubnetPool: schema.subnetpool,

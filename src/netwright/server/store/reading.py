@@ -20,10 +20,22 @@ from netwright.model.errors import (
 )
 from netwright.model.operations import Operation
 from netwright.model.quotas import Quota
-from netwright.model.resources import Attachment, Host, Network, Port, Subnet, Transition, Value
+from netwright.model.resources import (
+    Attachment,
+    Host,
+    Network,
+    Port,
+    ShareAction,
+    Subnet,
+    Transition,
+    Value,
+)
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.routing_errors import FloatingIPNotFound, RouterNotFound
-from netwright.model.security import GroupRule, SecurityGroup
+from netwright.model.security import AddressGroup, DefaultRule, GroupRule, SecurityGroup
+from netwright.model.security_errors import AddressGroupNotFound, DefaultSecurityGroupRuleNotFound
+from netwright.model.sharing import ObjectType, RbacPolicy
+from netwright.model.sharing_errors import RbacPolicyNotFound
 from netwright.model.states import PortState
 from netwright.model.topology import Topology
 from netwright.server.census import Census
@@ -39,6 +51,7 @@ from netwright.server.store.lists import Collection, Readable, listed, pages
 from netwright.server.store.loading import revocations
 from netwright.server.store.outbox import of_port
 from netwright.server.store.quotas import usage_of
+from netwright.server.store.sharing import either, shared_ids, shared_with
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -48,21 +61,29 @@ def _own_shared_or_external(project_id: str | None) -> ColumnElement[bool]:
     if project_id is None:
         return true()
     network = schema.network.c
-    return or_(network.project_id == project_id, network.shared, network.external)
+    with_it = shared_ids(ObjectType.NETWORK, project_id, tuple(ShareAction))
+    conditions = (network.project_id == project_id, network.shared, network.external)
+    return network.id.in_(either(schema.network, conditions, with_it))
 
 
 def _own_or_in_shared(project_id: str | None) -> ColumnElement[bool]:
     if project_id is None:
         return true()
-    shared = select(schema.network.c.id).where(schema.network.c.shared)
-    return or_(schema.subnet.c.project_id == project_id, schema.subnet.c.network_id.in_(shared))
+    subnet = schema.subnet.c
+    inside = shared_with(schema.network, project_id)
+    return or_(subnet.project_id == project_id, subnet.network_id.in_(inside))
 
 
-def _own_or_shared_in(table: Table) -> Readable:
+def _own_or_shared(table: Table, type_: ObjectType) -> Readable:
+    """`shared` says what everybody may see, where it is a column; else its policies do."""
+
     def readable(project_id: str | None) -> ColumnElement[bool]:
         if project_id is None:
             return true()
-        return or_(table.c.project_id == project_id, table.c.shared)
+        own = table.c.project_id == project_id
+        conditions = (own, table.c.shared) if "shared" in table.c else (own,)
+        ids = shared_ids(type_, project_id, to_all=len(conditions) == 1)
+        return table.c.id.in_(either(table, conditions, ids))
 
     return readable
 
@@ -91,7 +112,10 @@ _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
     Subnet: Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared),
     Port: Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE),
     SecurityGroup: Collection(
-        schema.security_group, SecurityGroup, SecurityGroupNotFound, _own(schema.security_group)
+        schema.security_group,
+        SecurityGroup,
+        SecurityGroupNotFound,
+        _own_or_shared(schema.security_group, ObjectType.SECURITY_GROUP),
     ),
     GroupRule: Collection(
         schema.security_group_rule,
@@ -99,15 +123,33 @@ _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
         SecurityGroupRuleNotFound,
         _own(schema.security_group_rule),
     ),
+    AddressGroup: Collection(
+        schema.address_group,
+        AddressGroup,
+        AddressGroupNotFound,
+        _own_or_shared(schema.address_group, ObjectType.ADDRESS_GROUP),
+    ),
+    DefaultRule: Collection(
+        schema.default_security_group_rule,
+        DefaultRule,
+        DefaultSecurityGroupRuleNotFound,
+        lambda _: true(),
+    ),
+    RbacPolicy: Collection(
+        schema.rbac_policy, RbacPolicy, RbacPolicyNotFound, _own(schema.rbac_policy)
+    ),
     Quota: Collection(schema.quota, Quota, TenantQuotaNotFound, _own_quota),
     AddressScope: Collection(
         schema.address_scope,
         AddressScope,
         AddressScopeNotFound,
-        _own_or_shared_in(schema.address_scope),
+        _own_or_shared(schema.address_scope, ObjectType.ADDRESS_SCOPE),
     ),
     SubnetPool: Collection(
-        schema.subnetpool, SubnetPool, SubnetPoolNotFound, _own_or_shared_in(schema.subnetpool)
+        schema.subnetpool,
+        SubnetPool,
+        SubnetPoolNotFound,
+        _own_or_shared(schema.subnetpool, ObjectType.SUBNET_POOL),
     ),
     Router: Collection(schema.router, Router, RouterNotFound, _own_router),
     FloatingIp: Collection(

@@ -13,8 +13,10 @@ import msgspec
 from netwright.db import statements
 from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, to_key
-from netwright.model.resources import Network, Port, Subnet, Transition, VifType
+from netwright.model.resources import EVERYBODY, Network, Port, Subnet, Transition, VifType
+from netwright.model.security import AddressGroup
 from netwright.model.segments import segment_key
+from netwright.model.sharing import is_external_to
 from netwright.model.states import Event, PortState
 from netwright.model.wire import Kind
 from netwright.server.plain import PLAIN_OF
@@ -84,6 +86,9 @@ def _drafts(world: World) -> Iterator[Draft]:
     for kind, type_ in PLAIN_OF.items():
         for resource_id, _, value in world.of(type_).changed():
             yield kind, resource_id, _NOBODY, _NOBODY, _body(value)
+    for group_id, before_group, group in world.of(AddressGroup).changed():
+        for subject, member in members.address_changes(group_id, before_group, group):
+            yield Kind.GROUP_MEMBER, subject, _NOBODY, _NOBODY, _body(member)
     for network_id, _, network in world.networks.changed():
         hosts = _hosts_of_network(world, network_id, is_gone=network is None)
         yield Kind.NETWORK, network_id, hosts, _NOBODY, _body(network)
@@ -337,11 +342,12 @@ async def _write_attachments(tx: Transaction, world: World) -> None:
 
 def network_row(network: Network) -> tuple[Any, ...]:
     segment = network.segment
+    is_external = is_external_to(network, EVERYBODY)  # to all; others are found by their policies
     return (
         network.id, network.project_id, network.name, network.description, segment.network_type,
         segment.physical_network, segment.segmentation_id, network.shared, network.admin_state_up,
         network.port_security_enabled, network.mtu, network.revision_number, network.created_at,
-        network.updated_at, segment_key(segment), _encode(network).decode(), network.external,
+        network.updated_at, segment_key(segment), _encode(network).decode(), is_external,
     )  # fmt: skip
 
 

@@ -33,6 +33,12 @@ MAKE: Mapping[str, Callable[[Ids], dict[str, Any]]] = {
     "ports": lambda ids: {"network_id": ids["networks"]},
     "routers": lambda _: {},
     "floatingips": lambda ids: {"floating_network_id": ids["outside"]},
+    "address-groups": lambda ids: {"addresses": [ids["prefix"]]},
+    "rbac-policies": lambda ids: {
+        "object_type": "network",
+        "object_id": ids["networks"],
+        "action": "access_as_shared",
+    },
 }
 """The body that makes one of each collection, given the ids of those before it."""
 
@@ -49,6 +55,7 @@ WORDS = {
     "address-scopes": ("name",),
     "security-group-rules": ("description",),
     "floatingips": ("description",),
+    "rbac-policies": ("target_tenant",),
 }
 """What each can be told in words, if it is not both a name and a description."""
 
@@ -203,4 +210,7 @@ async def claiming(core: Core, admin: Client, project: str, owned: Owned) -> Own
 
 def name_of(collection: str) -> str:
     """What one of them is called in bodies."""
-    return collection[:-1].replace("-", "_")
+    singular = (
+        collection.removesuffix("ies") + "y" if collection.endswith("ies") else collection[:-1]
+    )
+    return singular.replace("-", "_")

@@ -118,7 +118,7 @@ def test_nothing_is_read_but_what_is_shown() -> None:
 
 
 def test_a_body_from_before_an_attribute_was_there_shows_its_default() -> None:
-    how = rows(Port, {"created_at": moment("created_at")}, ["id", "name", "fixed_ips"])
+    how = rows(Port, {"created_at": moment("created_at")}, ["id", "name", "fixed_ips"]).of("")
     row = msgspec.json.decode(b'{"id":"a"}', type=how.type)
     shown = msgspec.json.encode(how.show([row]))
     assert msgspec.json.decode(shown) == [{"id": "a", "name": "", "fixed_ips": []}]

@@ -7,7 +7,7 @@ announced without a test, which `test_aliases` refuses.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tests.unit.server.oracle.scene import Scene
+from tests.unit.server.oracle.scene import Scene, path_of
 
 Check = Callable[[Scene], Awaitable[None]]
 
@@ -152,6 +152,14 @@ async def _tagged_ports(scene: Scene) -> None:
     assert [one["tags"] for one in made] == [["red"], ["blue"]]
     for one in made:
         assert (await scene.member.ask("DELETE", f"/v2.0/ports/{one['id']}")).status == 204
+
+
+async def _uplink_status(scene: Scene) -> None:
+    """It is true unless a port says otherwise; that it may be changed is another alias."""
+    port = await scene.one("ports", scene.member)
+    assert port["propagate_uplink_status"] is True
+    other = await scene.one("ports", scene.member, {"propagate_uplink_status": False})
+    assert other["propagate_uplink_status"] is False
 
 
 async def _moments(scene: Scene) -> None:
@@ -362,8 +370,81 @@ async def _routes_one_by_one(scene: Scene) -> None:
     assert (await scene.member.put(f"{path}/remove_router_interface", interface)).status == 200
 
 
+def _shared_as(collection: str, object_type: str) -> Check:
+    async def check(scene: Scene) -> None:
+        made = await scene.one(collection, scene.member)
+        path = f"{path_of(collection)}/{made['id']}"
+        stranger = scene.client("stranger")
+        assert (await stranger.get(path)).status == 404
+        body = {"object_type": object_type, "object_id": made["id"], "target_tenant": "stranger"}
+        policy = await scene.one(
+            "rbac_policies", scene.member, {**body, "action": "access_as_shared"}
+        )
+        assert (await stranger.get(path)).status == 200
+        assert (await stranger.ask("DELETE", path)).status == 403
+        gone = await scene.member.ask("DELETE", f"/v2.0/rbac-policies/{policy['id']}")
+        assert gone.status == 204, gone
+        scene.forget(f"/v2.0/rbac-policies/{policy['id']}")
+        assert (await stranger.get(path)).status == 404
+
+    return check
+
+
+async def _prefixes_one_by_one(scene: Scene) -> None:
+    pool = await scene.one("subnetpools", scene.member, {"prefixes": ["10.220.0.0/24"]})
+    path = f"/v2.0/subnetpools/{pool['id']}"
+    for verb, named, left in (
+        *(("add", "10.220.1.0/24", ["10.220.0.0/23"]), ("add", "10.0.0.0/8", ["10.0.0.0/8"])),
+        *(("remove", "10.128.0.0/9", ["10.0.0.0/9"]), ("remove", "10.64.0.0/10", ["10.0.0.0/10"])),
+    ):
+        answer = await scene.member.put(f"{path}/{verb}_prefixes", {"prefixes": [named]})
+        assert (answer.status, answer.json) == (200, {"prefixes": left})
+
+
+async def _parts_of_addresses(scene: Scene) -> None:
+    port = await scene.one("ports", scene.member)
+    address = port["fixed_ips"][0]["ip_address"]
+    for part, is_found in ((address[:-1], True), (address[2:], True), (f"{address}9", False)):
+        target = f"/v2.0/ports?fixed_ips=ip_address_substr%3D{part}"
+        listed = (await scene.member.get(target)).json["ports"]
+        assert (port["id"] in {one["id"] for one in listed}) is is_found, part
+
+
+async def _addresses_one_by_one(scene: Scene) -> None:
+    group = await scene.one("address_groups", scene.member, {"addresses": ["10.0.0.0/8"]})
+    path = f"/v2.0/address-groups/{group['id']}"
+    for verb, named, status, left in (
+        ("add", "10.1.0.9", 200, ["10.0.0.0/8", "10.1.0.9/32"]),
+        ("add", "10.1.0.9/32", 400, None),
+        ("remove", "10.0.0.0/8", 200, ["10.1.0.9/32"]),
+        ("remove", "10.0.0.0/8", 404, None),
+    ):
+        answer = await scene.member.put(f"{path}/{verb}_addresses", {"addresses": [named]})
+        assert answer.status == status, answer
+        if left is not None:
+            assert answer.json["address_group"]["addresses"] == left
+    more = {"remote_address_group_id": group["id"]}
+    rule = await scene.one("security_group_rules", scene.member, more)
+    assert rule["remote_group_id"] is None
+    assert (await scene.member.ask("DELETE", path)).status == 409
+
+
+async def _handed_over(scene: Scene) -> None:
+    id_ = "00000000-0000-4000-8000-0000000000f1"
+    body = {"name": "owned", "handed_over": {"id": id_, "tags": ["cloud"]}}
+    assert (await scene.member.post("/v2.0/networks", {"network": body})).status == 403
+    made = await scene.admin.post("/v2.0/networks", {"network": body})
+    assert made.status == 201, made
+    assert (made.json["network"]["id"], made.json["network"]["tags"]) == (id_, ["cloud"])
+    again = await scene.admin.post("/v2.0/networks", {"network": body})
+    assert (again.status, again.json["NeutronError"]["type"]) == (409, "IdInUse")
+    gone = await scene.admin.ask("DELETE", f"/v2.0/networks/{id_}")
+    assert gone.status == 204
+
+
 BEHAVIOURS: Mapping[str, Check] = {
     "aap-reject-multicast": _no_multicast_pairs,
+    "address-group": _addresses_one_by_one,
     "agent": _agents,
     "availability_zone": _zones,
     "availability_zone_filter": _zones,
@@ -374,6 +455,8 @@ BEHAVIOURS: Mapping[str, Check] = {
     "filter-validation": _unknown_filters,
     "fip-port-details": _port_details,
     "floatingip-pools": _floating_pools,
+    "ip-substring-filtering": _parts_of_addresses,
+    "handed-over": _handed_over,
     "network-ip-availability": _availability,
     "network-labels": _labels,
     "pagination": _pages,
@@ -385,6 +468,11 @@ BEHAVIOURS: Mapping[str, Check] = {
     "quota-check-limit-default": _quota_limits,
     "quota_details": _quota_details,
     "quotas": _quotas,
+    "rbac-address-group": _shared_as("address_groups", "address_group"),
+    "rbac-address-scope": _shared_as("address_scopes", "address_scope"),
+    "rbac-policies": _shared_as("networks", "network"),
+    "rbac-security-groups": _shared_as("security_groups", "security_group"),
+    "rbac-subnetpool": _shared_as("subnetpools", "subnetpool"),
     "revision-if-match": _if_match,
     "sort-key-validation": _unknown_sort_keys,
     "sorting": _sorting,
@@ -392,6 +480,8 @@ BEHAVIOURS: Mapping[str, Check] = {
     "standard-attr-tag": _tags,
     "standard-attr-timestamp": _moments,
     "subnet_allocation": _pooled_subnets,
+    "subnetpool-prefix-ops": _prefixes_one_by_one,
     "tag-creation": _tag_creation,
     "tag-ports-during-bulk-creation": _tagged_ports,
+    "uplink-status-propagation": _uplink_status,
 }

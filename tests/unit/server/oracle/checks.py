@@ -16,6 +16,7 @@ from tests.unit.server.oracle.policies import NETWORK_OWNER, POLICY, Rule
 from tests.unit.server.oracle.probes import FORMS, HIDDEN_FILTERS, Good, good_of, refused
 from tests.unit.server.oracle.scene import (
     MEMBER,
+    NOBODYS,
     READ_ONLY,
     WITHOUT_PAGES,
     Body,
@@ -54,6 +55,9 @@ def cases() -> Iterator[Case]:
         for attribute, (alias, says) in attributes.items():
             yield Case(collection, attribute, alias, says)
 
+
+PROJECT = frozenset({"tenant_id", "project_id"})
+"""Left out, it is the caller's; given, it is the caller's, but for administrators."""
 
 Found = AsyncIterator[tuple[str, str | None]]
 """A check's name, and what was wrong, if anything was."""
@@ -101,7 +105,7 @@ async def _alone(scene: Scene, case: Case, path: str) -> Any:
 async def _default(scene: Scene, case: Case) -> Found:
     if case.collection in READ_ONLY or not case.flag("allow_post"):
         return
-    if case.attribute == "tenant_id":
+    if case.attribute in PROJECT:
         return
     body = await scene.body(case.collection)
     if "default" not in case.says:
@@ -154,7 +158,7 @@ async def _updated(scene: Scene, case: Case) -> Found:
             answer = await scene.admin.put(target, {name_of(case.collection): {}})
             yield "update", None if answer.status == 200 else f"{answer.status}"
         return
-    if case.collection == "security_group_rules":
+    if case.collection in {"security_group_rules", "default_security_group_rules"}:
         return  # they are never changed, as Neutron's
     path, good = path_of(case.collection), case.good
     made = await _made(scene, case)
@@ -240,6 +244,15 @@ async def _ruled(scene: Scene, case: Case) -> Found:
         listed = answer.json.get(case.collection)
         yield "member lists", None if bool(listed) is is_shown else f"{answer}"
         return
+    if case.collection in NOBODYS:
+        body = await scene.body(case.collection)
+        answer = await scene.create(case.collection, scene.member, body)
+        yield "member creates", _is_allowed(answer, allowed=False)
+        made = await scene.one(case.collection, scene.admin)
+        path = f"{path_of(case.collection)}/{made['id']}"
+        shown = (await scene.member.get(path)).json[name_of(case.collection)]
+        yield "member sees it", None if case.attribute in shown else f"its keys are {sorted(shown)}"
+        return
     rule = POLICY.get((case.collection, case.attribute), Rule())
     if case.flag("enforce_policy") and (case.collection, case.attribute) not in POLICY:
         yield "policy", "nobody said in `policies` who may do what"
@@ -250,7 +263,7 @@ async def _ruled(scene: Scene, case: Case) -> Found:
         sees = case.attribute in shown[name_of(case.collection)]
         wanted = not rule.is_seen_by_admins_only
         yield "member sees it", None if sees is wanted else f"a member sees it: {sees}"
-    if good is None or case.attribute == "tenant_id":
+    if good is None or case.attribute in PROJECT:
         return
     if case.flag("allow_post"):
         allowed = rule.create != "admin"
@@ -299,7 +312,8 @@ async def _body(scene: Scene, case: Case, value: Any, like: Any = UNSET) -> Body
     beside = good.otherwise if is_second else good.beside
     body = {**await scene.body(case.collection), **scene.filled(beside)}
     body = {key: each for key, each in body.items() if each is not None}
-    return {"project_id": MEMBER, **body, case.attribute: scene.filled(value)}
+    whose = {} if case.collection in NOBODYS else {"project_id": MEMBER}
+    return {**whose, **body, case.attribute: scene.filled(value)}
 
 
 async def _creation(

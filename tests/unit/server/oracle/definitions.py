@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from neutron_lib import constants
-from neutron_lib.api import definitions
+from neutron_lib.api import converters, definitions
 
 Attribute = Mapping[str, Any]
 """What is said of one attribute: `allow_post`, `default`, `validate` …"""
@@ -39,6 +39,7 @@ class Alias(NamedTuple):
 OURS: Mapping[str, str] = {
     "container-claims": "ports show whose container they are for, and how long they are kept",
     "drift-domain": "networks say how far containers' named ports may move",
+    "handed-over": "admins make what another service owns with the ids that it has there",
     "network-labels": "networks have labels, by which ports may ask for any of several networks",
     "port-unique-name": "a port that is asked for twice by one name is made once",
 }
@@ -115,7 +116,59 @@ def _standard(**attributes: Attribute) -> Mapping[str, Mapping[str, Attribute]]:
     }
 
 
+_DEFAULT_RULES: Mapping[str, Mapping[str, Attribute]] = {
+    "default_security_group_rules": {
+        "id": _ID,
+        "remote_group_id": _set_once(default=None, **_KEY),
+        "direction": _set_once(validate={"type:values": ["ingress", "egress"]}, **_KEY),
+        "protocol": _set_once(default=None, **_KEY),
+        "port_range_min": _set_once(default=None, **_KEY),
+        "port_range_max": _set_once(default=None, **_KEY),
+        "ethertype": _set_once(default="IPv4", **_KEY),
+        "remote_ip_prefix": _set_once(default=None, **_KEY),
+        "remote_address_group_id": _read_only(),
+        "description": _set_once(default="", validate={"type:string": 255}, **_KEY),
+        "used_in_default_sg": _set_once(
+            default=False, convert_to=converters.convert_to_boolean, is_filter=True
+        ),
+        "used_in_non_default_sg": _set_once(
+            default=True, convert_to=converters.convert_to_boolean, is_filter=True
+        ),
+    },
+}
+_RULED = {"is_filter": True, "is_sort_key": True, "enforce_policy": True}
+_POLICIES: Mapping[str, Mapping[str, Attribute]] = {
+    "rbac_policies": {
+        "id": _ID,
+        "object_type": _set_once(
+            validate={
+                "type:values": [
+                    *("network", "address_scope", "subnetpool", "security_group"),
+                    "address_group",
+                ]
+            },
+            **_RULED,
+        ),
+        "object_id": _set_once(validate={"type:uuid": None}, **_RULED),
+        "target_tenant": {
+            **_set_once(validate={"type:not_empty_string": 255}, **_RULED),
+            "allow_put": True,
+        },
+        "tenant_id": _PROJECT,
+        "action": _set_once(
+            validate={"type:values": ["access_as_shared", "access_as_external"]}, **_RULED
+        ),
+    },
+}
+
 _ALL = (
+    Alias(
+        "rbac-policies",
+        "RBAC Policies",
+        "Allows creation and modification of policies that control tenant access to resources.",
+        "2015-06-17T12:15:12-00:00",
+        attributes=_POLICIES,
+    ),
     Alias(
         "quotas",
         "Quota management support",
@@ -128,6 +181,14 @@ _ALL = (
         "Expose functions for quotas usage statistics per project",
         "2017-02-10T10:00:00-00:00",
         requires=("quotas",),
+    ),
+    Alias(
+        "security-groups-default-rules",
+        "Default rules for security groups",
+        "Configure set of security group rules used as default rules for every new security group",
+        "2022-12-19T10:00:00-00:00",
+        attributes=_DEFAULT_RULES,
+        requires=("security-group",),
     ),
     Alias(
         "security-group",

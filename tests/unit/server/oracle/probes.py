@@ -77,6 +77,18 @@ GOOD: Mapping[tuple[str, str], Good] = {
     ("ports", "device_id"): Good("instance-1", "instance-2"),
     ("ports", "device_owner"): Good("compute:nova", "compute:zone"),
     ("ports", "allowed_address_pairs"): Good([_PAIR], [{**_PAIR, "ip_address": "10.9.0.0/16"}]),
+    ("ports", "dns_name"): Good("one", "two.example.org."),
+    ("ports", "dns_domain"): Good("one.example.", "two.example."),
+    ("ports", "data_plane_status"): Good("ACTIVE", "DOWN"),
+    ("networks", "dns_domain"): Good("one.example.", "two.example."),
+    ("networks", "availability_zone_hints"): Good(["north"], ["south"]),
+    ("routers", "availability_zone_hints"): Good(["north"], ["south"]),
+    ("floatingips", "dns_name"): Good("one", "two.three"),
+    ("floatingips", "dns_domain"): Good("one.example.", "two.example."),
+    ("ports", "extra_dhcp_opts"): Good(
+        [{"opt_name": "bootfile-name", "opt_value": "one", "ip_version": 4}],
+        [{"opt_name": "bootfile-name", "opt_value": "two", "ip_version": 4}],
+    ),
     ("ports", "port_security_enabled"): Good(
         first=True,
         second=False,
@@ -124,6 +136,27 @@ GOOD: Mapping[tuple[str, str], Good] = {
         {"port_id": "@pair"},
         {"port_id": "@pair"},
     ),
+    ("address_groups", "addresses"): Good(["10.1.0.0/16"], ["10.1.0.0/16", "2001:db8::/32"]),
+    ("security_group_rules", "remote_address_group_id"): Good("@address_groups", "@address_groups"),
+    **{
+        ("default_security_group_rules", name): good
+        for name, good in {
+            "remote_group_id": Good("PARENT", None),
+            "direction": Good("ingress", "egress"),
+            "protocol": Good("tcp", "udp"),
+            "port_range_min": Good(7, 8),
+            "port_range_max": Good(9, 10, {"port_range_min": 9, "protocol": "tcp"}),
+            "ethertype": Good("IPv4", "IPv6"),
+            "remote_ip_prefix": Good("10.1.0.0/16", "10.2.0.0/16"),
+        }.items()
+    },
+    ("subnets", "service_types"): Good(["compute:nova"], ["network:dhcp", "compute:nova"]),
+    ("rbac_policies", "object_type"): Good(
+        "network", "address_scope", otherwise={"object_id": "@address_scopes"}
+    ),
+    ("rbac_policies", "object_id"): Good("@networks", "@other_network"),
+    ("rbac_policies", "target_tenant"): Good("one", "two"),
+    ("rbac_policies", "action"): Good("access_as_shared", "access_as_external"),
     ("routers", "routes"): Good([], []),
 }
 """Of what its validators do not say enough of."""
@@ -160,7 +193,7 @@ def good_of(collection: str, attribute: str, says: Attribute) -> Good | None:
     """What the attribute takes; None: nobody said."""
     if (collection, attribute) in GOOD:
         return GOOD[collection, attribute]
-    if attribute == "tenant_id":
+    if attribute in {"tenant_id", "project_id"}:
         return Good("member", "member")
     if says.get("convert_to") is converters.convert_to_boolean:
         return Good(first=True, second=False)

@@ -25,7 +25,10 @@ Body = dict[str, Any]
 
 def name_of(collection: str) -> str:
     """What one of a collection is called in bodies."""
-    irregular = {"policies": "policy", "network_ip_availabilities": "network_ip_availability"}
+    irregular = {
+        "rbac_policies": "rbac_policy",
+        "network_ip_availabilities": "network_ip_availability",
+    }
     return irregular.get(collection, collection[:-1])
 
 
@@ -82,7 +85,7 @@ class Scene:
 
     async def build(self) -> None:
         """One of what others are made of: the member's own, and a network that is shared."""
-        for collection in ("networks", "security_groups", "address_scopes"):
+        for collection in ("networks", "security_groups", "address_scopes", "address_groups"):
             self.made[collection] = (await self.one(collection, self.member))["id"]
         self.made["other_network"] = (await self.one("networks", self.member))["id"]
         subnet = await self.one("subnets", self.member, {"network_id": self.made["networks"]})
@@ -138,6 +141,13 @@ class Scene:
         if answer.status == 201:
             self._created.append(f"{path}/{answer.json[name]['id']}")
         return answer
+
+    def client(self, project: str) -> Client:
+        return client_of(self._core, project)
+
+    def forget(self, path: str) -> None:
+        """What was made there is gone."""
+        self._created.remove(path)
 
     async def clear(self) -> None:
         """Delete what was made since."""
@@ -202,8 +212,25 @@ async def _floating(scene: Scene) -> Body:
     return {"floating_network_id": scene.made["outer"]}
 
 
+async def _policy(scene: Scene) -> Body:
+    network = (await scene.one("networks", scene.member))["id"]
+    shared = {"object_type": "network", "object_id": network, "action": "access_as_shared"}
+    return {**shared, "target_tenant": "friend"}
+
+
+async def _default_rule(scene: Scene) -> Body:
+    """Not used: groups that are made here have no more rules for it."""
+    number = 1 + scene.number() % 65_000
+    ports = {"port_range_min": number, "port_range_max": 65_535, "protocol": "tcp"}
+    unused = {"used_in_default_sg": False, "used_in_non_default_sg": False}
+    return {"direction": "ingress", **ports, **unused}
+
+
 MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "floatingips": _floating,
+    "rbac_policies": _policy,
+    "address_groups": _network,
+    "default_security_group_rules": _default_rule,
     "networks": _network,
     "subnets": _subnet,
     "ports": _port,
@@ -214,6 +241,10 @@ MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "routers": _network,
 }
 """The smallest body of each collection: a new collection needs a line here."""
+
+
+NOBODYS = frozenset({"default_security_group_rules"})
+"""Collections that are no project's: administrators make what is in them, and all see it."""
 
 
 class ReadOnly(NamedTuple):

@@ -33,6 +33,7 @@ from netwright.fabric.drivers.frr.operations import (
     Operation,
     RemoveNamespace,
     Set,
+    SetSender,
     SetTunnelPort,
     Silence,
     Translate,
@@ -71,6 +72,7 @@ class Workshop:
     def __init__(self, session: Session, observed: Observed) -> None:
         self._session = session
         self._filters = dict(observed.filters)
+        self._senders = [each for one in observed.spaces.values() for each in one.senders.values()]
         self._links: dict[tuple[str, str], Link] = {}
 
     def do(self, operation: Operation) -> None:  # noqa: C901, PLR0912 (one line an operation)
@@ -92,6 +94,8 @@ class Workshop:
             case SetTunnelPort(space, name, learning):
                 index = self._index(space, name)
                 self._tell(space, links.set_tunnel_port(index, name, learning=learning))
+            case SetSender():
+                self._set_sender(operation)
             case Forget(space, name):
                 self._tell(space, links.flush_bridge_port(self._index(space, name), name))
             case AcceptArp(space, name):
@@ -108,10 +112,7 @@ class Workshop:
             case Translate(space, name, nat):
                 self._translate(space, name, nat)
             case Announce(space, name, address):
-                link = self._session.link(space, name)
-                self._session.node.enter(space)
-                if link is not None:
-                    arp.announce(name, link.mac_address, address.partition("/")[0])
+                self._announce(space, name, address)
             case Attach(name, filter_):
                 self._attach(name, filter_)
             case Detach(name):
@@ -274,27 +275,49 @@ class Workshop:
             self._tell(space, links.delete_link(link.index, name), absent_is_fine=True)
         self._links.clear()
 
+    def _announce(self, space: str, name: str, address: str) -> None:
+        link = self._session.link(space, name)
+        self._session.node.enter(space)
+        if link is not None:
+            arp.announce(name, link.mac_address, address.partition("/")[0])
+
     def _attach(self, name: str, filter_: str) -> None:
-        index = self._index("", name)
-        try:
-            self._tell("", filters.add_hook(index, name))
-        except OSError as error:
-            if error.errno != errno.EEXIST:
-                raise
+        index = self._hooked("", name)
         program = self._session.program(filter_, self._filters)
         self._tell("", filters.set_filter(index, filter_, program, name))
 
-    def _detach(self, name: str) -> None:
-        """The hook goes as well, unless somebody else's filter is at it."""
-        link = self._session.link("", name)
-        if link is None:
+    def _set_sender(self, operation: SetSender) -> None:
+        space, name, filter_ = operation.space, operation.name, operation.filter
+        if not filter_:
+            self._unhook(space, self._index(space, name), name, filters.EGRESS)
             return
-        self._tell("", filters.delete_filter(link.index, name), absent_is_fine=True)
-        netlink = self._session.netlink("")
+        index = self._hooked(space, name)
+        program = self._session.sender_program(filter_, self._senders)
+        self._tell(space, filters.set_filter(index, filter_, program, name, filters.EGRESS))
+
+    def _hooked(self, space: str, name: str) -> int:
+        """The index of an interface that has the hook for filters."""
+        index = self._index(space, name)
+        try:
+            self._tell(space, filters.add_hook(index, name))
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+        return index
+
+    def _detach(self, name: str) -> None:
+        link = self._session.link("", name)
+        if link is not None:
+            self._unhook("", link.index, name, filters.INGRESS)
+
+    def _unhook(self, space: str, index: int, name: str, side: int) -> None:
+        """Our filter goes, the hook as well, unless somebody else's filter is at it."""
+        self._tell(space, filters.delete_filter(index, name, side), absent_is_fine=True)
+        netlink = self._session.netlink(space)
         for parent in (filters.INGRESS, filters.EGRESS):
-            if netlink.dump(filters.dump_filters(link.index, parent)):
+            if netlink.dump(filters.dump_filters(index, parent)):
                 return
-        self._tell("", filters.delete_hook(link.index, name), absent_is_fine=True)
+        self._tell(space, filters.delete_hook(index, name), absent_is_fine=True)
 
     def _map_vlan(self, operation: MapVlan) -> None:
         maps = self._session.maps(self._filters, create=operation.veth is not None)

@@ -4,6 +4,7 @@
 """
 
 from netwright.fabric.config import Nat
+from netwright.fabric.drivers.bpf import programs
 from netwright.model.resources import Value
 
 
@@ -104,6 +105,20 @@ class SetTunnelPort(Value, frozen=True):
     def __str__(self) -> str:
         learning = "on" if self.learning else "off"
         return f"{_in(self.space)}: {self.name} learning {learning}, neigh_suppress on"
+
+
+class SetSender(Value, frozen=True):
+    """Who speaks into a tunnel for a gateway: `filter` as `tunnels` names it; "": none there."""
+
+    space: str
+    name: str
+    filter: str
+
+    def __str__(self) -> str:
+        if not self.filter:
+            return f"{_in(self.space)}: {self.name} sends as it is told"
+        common, own = programs.parse_own_sender_name(self.filter)
+        return f"{_in(self.space)}: {self.name} sends as {own} what is of {common}"
 
 
 class Forget(Value, frozen=True):
@@ -243,6 +258,7 @@ Operation = (
     | AddVeth
     | Set
     | SetTunnelPort
+    | SetSender
     | Forget
     | AcceptArp
     | Silence

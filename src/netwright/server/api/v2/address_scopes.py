@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 from netwright.model.addressing import AddressScope
 from netwright.model.addressing_errors import AddressScopeNotFound
 from netwright.model.resources import Network
+from netwright.model.sharing import is_shared_with
 from netwright.server.addressing_commands import (
     AddressScopeDraft,
     CreateAddressScopes,
@@ -22,6 +23,7 @@ from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import Body, Name, ProjectId, or_default, project_of
 from netwright.server.commands import Caller, Command
+from netwright.server.sharing.keeping import may_use
 
 
 class AddressScopeCreation(Body, frozen=True, kw_only=True):
@@ -116,14 +118,14 @@ class AddressScopes(Resource[AddressScope, AddressScopeCreation, AddressScopeCha
         return DeleteAddressScope(caller=caller, id=id_, if_match=if_match)
 
     def may_see(self, caller: Caller, value: AddressScope, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
-        return value.shared or caller.may_touch(value.project_id)
+        return may_use(caller, value)
 
-    def view(self, caller: Caller, value: AddressScope) -> AddressScopeView:  # noqa: ARG002 - all see the same
+    def view(self, caller: Caller, value: AddressScope) -> AddressScopeView:
         return AddressScopeView(
             id=value.id,
             name=value.name,
             project_id=value.project_id,
             tenant_id=value.project_id,
             ip_version=value.ip_version,
-            shared=value.shared,
+            shared=is_shared_with(value, caller.project_id),
         )

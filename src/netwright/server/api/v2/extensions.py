@@ -13,6 +13,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Reject multicast addresses in Allowed Address Pairs",
         "2026-04-01T00:00:00-00:00",
     ),
+    "address-group": (
+        "Address group",
+        "Support address group",
+        "2020-07-15T10:00:00-00:00",
+    ),
     "address-scope": (
         "Address scope",
         "Address scopes extension.",
@@ -58,10 +63,25 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Whose a container's port is, how long it is kept.",
         "2026-01-01T00:00:00-00:00",
     ),
+    "data-plane-status": (
+        "Port data plane status extension",
+        "Expose status of underlying data plane",
+        "2017-01-24T10:00:00-00:00",
+    ),
     "default-subnetpools": (
         "Default Subnetpools",
         "Provides ability to mark and use a subnetpool as the default.",
         "2016-02-18T18:00:00-00:00",
+    ),
+    "dns-domain-ports": (
+        "dns_domain for ports",
+        "Allows the DNS domain to be specified for a network port.",
+        "2017-04-24T10:00:00-00:00",
+    ),
+    "dns-integration": (
+        "DNS Integration",
+        "Provides integration with DNS.",
+        "2015-08-15T18:00:00-00:00",
     ),
     "drift-domain": (
         "Drift Domain",
@@ -85,6 +105,14 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Neutron external network",
         "Adds external network attribute to network resource.",
         "2013-01-14T10:00:00-00:00",
+    ),
+    "extra_dhcp_opt": (
+        "Neutron Extra DHCP options",
+        (
+            "Extra options configuration for DHCP. For example PXE boot options to DHCP clients "
+            "can be specified (e.g. tftp-server, server-ip-address, bootfile-name)"
+        ),
+        "2013-03-17T12:00:00-00:00",
     ),
     "extraroute": (
         "Neutron Extra Route",
@@ -111,6 +139,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Provides a floating IP pools API.",
         "2018-03-21T10:00:00-00:00",
     ),
+    "ip-substring-filtering": (
+        "IP address substring filtering",
+        "Provides IP address substring filtering when listing ports",
+        "2017-11-28T09:00:00-00:00",
+    ),
+    "handed-over": (
+        "Handed Over",
+        "Admins make resources that another service owns, with the ids that they have there.",
+        "2026-11-30T00:00:00-00:00",
+    ),
     "l2_adjacency": (
         "L2 Adjacency",
         "Display L2 Adjacency for Neutron Networks.",
@@ -135,6 +173,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Network Labels",
         "A port may ask for any network that has certain labels.",
         "2026-01-01T00:00:00-00:00",
+    ),
+    "network_availability_zone": (
+        "Network Availability Zone",
+        "Availability zone support for network.",
+        "2015-01-01T10:00:00-00:00",
     ),
     "pagination": (
         "Pagination support",
@@ -194,6 +237,31 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Expose functions for quotas management per project",
         "2012-07-29T10:00:00-00:00",
     ),
+    "rbac-address-group": (
+        "Add address_group type to RBAC",
+        "Add address_group type to network RBAC",
+        "2021-01-20T00:00:00-00:00",
+    ),
+    "rbac-address-scope": (
+        "Add address_scope type to RBAC",
+        "Add address_scope type to RBAC",
+        "2020-02-12T00:00:00-00:00",
+    ),
+    "rbac-policies": (
+        "RBAC Policies",
+        ("Allows creation and modification of policies that control tenant access to resources."),
+        "2015-06-17T12:15:12-00:00",
+    ),
+    "rbac-security-groups": (
+        "Add security_group type to network RBAC",
+        "Add security_group type to network RBAC",
+        "2019-02-14T00:00:00-00:00",
+    ),
+    "rbac-subnetpool": (
+        "Add subnetpool type to RBAC",
+        "Add subnetpool type to RBAC",
+        "2020-02-05T00:00:00-00:00",
+    ),
     "revision-if-match": (
         "If-Match constraints based on revision_number",
         "Extension indicating that If-Match based on revision_number is supported.",
@@ -207,10 +275,23 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         ),
         "2012-07-20T10:00:00-00:00",
     ),
+    "router_availability_zone": (
+        "Router Availability Zone",
+        "Availability zone support for router.",
+        "2015-01-01T10:00:00-00:00",
+    ),
     "security-group": (
         "security-group",
         "The security groups extension.",
         "2012-10-05T10:00:00-00:00",
+    ),
+    "security-groups-default-rules": (
+        "Default rules for security groups",
+        (
+            "Configure set of security group rules used as default rules for every new "
+            "security group"
+        ),
+        "2022-12-19T10:00:00-00:00",
     ),
     "security-groups-name-restrictions": (
         "Security group name restrictions",
@@ -224,6 +305,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Normalized CIDR field for security group rules",
         "Add new field with normalized remote_ip_prefix cidr in SG rule",
         "2020-07-28T10:00:00-00:00",
+    ),
+    "security-groups-remote-address-group": (
+        "Remote address group id field for security group rules",
+        "Add new field of remote address group id in SG rules",
+        "2020-08-25T10:00:00-00:00",
+    ),
+    "security-groups-shared-filtering": (
+        "Security group filtering on the shared field",
+        "Support filtering security groups on the shared field",
+        "2021-10-05T09:00:00-00:00",
     ),
     "sort-key-validation": (
         "Sort keys validation",
@@ -266,10 +357,20 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Indicates if the security group is stateful or not",
         "2019-11-26T09:00:00-00:00",
     ),
+    "subnet-service-types": (
+        "Subnet service types",
+        "Provides ability to set the subnet service_types field",
+        "2016-03-15T18:00:00-00:00",
+    ),
     "subnet_allocation": (
         "Subnet Allocation",
         "Enables allocation of subnets from a subnet pool",
         "2015-03-30T10:00:00-00:00",
+    ),
+    "subnetpool-prefix-ops": (
+        "Subnet Pool Prefix Operations",
+        "Provides support for adjusting the prefix list of subnet pools",
+        "2019-02-08T10:00:00-00:00",
     ),
     "tag-creation": (
         "Tag creation extension",
@@ -280,6 +381,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Tag Ports During Bulk Creation",
         "Allow to tag ports during bulk creation",
         "2019-12-29T19:00:00-00:00",
+    ),
+    "uplink-status-propagation": (
+        "Uplink status propagation extension",
+        "Provides ability to propagate port uplink status.",
+        "2018-05-31T18:00:00-00:00",
+    ),
+    "uplink-status-propagation-updatable": (
+        "Uplink status propagation updatable extension",
+        "Provides ability to update the port uplink status.",
+        "2024-09-03T18:00:00-00:00",
     ),
 }
 """By alias: name, description and when it was changed, as Neutron announces them."""

@@ -19,11 +19,11 @@ from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.route import Call
-from netwright.server.api.v2 import listing, values
+from netwright.server.api.v2 import dns, listing, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, Rows, moment
 from netwright.server.api.v2.sight import Sight, of_ids
-from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
+from netwright.server.api.v2.values import Body, HandedOver, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import Caller, Command
 from netwright.server.each import each
 from netwright.server.queries import Page, Query, Reader
@@ -41,9 +41,12 @@ class FloatingIpCreation(Body, frozen=True, kw_only=True):
     subnet_id: Uuid | None = None
     port_id: Uuid | None = None
     fixed_ip_address: Text | None = None
+    dns_name: str = ""
+    dns_domain: str = ""
     description: Name = ""
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class FloatingIpChange(Body, frozen=True, kw_only=True):
@@ -84,6 +87,8 @@ class FloatingIpView(msgspec.Struct, frozen=True, kw_only=True):
     port_id: str | None
     fixed_ip_address: str | None
     status: str
+    dns_name: str
+    dns_domain: str
     port_details: PortDetails | None
     tags: tuple[str, ...]
     revision_number: int
@@ -204,6 +209,8 @@ def _view(value: FloatingIp, port: Port | None) -> FloatingIpView:
         port_id=value.port_id,
         fixed_ip_address=value.fixed_ip_address,
         status=value.status,
+        dns_name=value.dns_name,
+        dns_domain=value.dns_domain,
         port_details=None if port is None else _details(port),
         tags=value.tags,
         revision_number=value.revision_number,
@@ -225,14 +232,19 @@ def _details(port: Port) -> PortDetails:
 
 
 def _draft(caller: Caller, item: FloatingIpCreation) -> FloatingIpDraft:
+    identity = values.identity(item.handed_over)
     return FloatingIpDraft(
-        id=new_id(),
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
         project_id=project_of(caller, item.project_id, item.tenant_id),
         floating_network_id=item.floating_network_id,
         floating_ip_address=_ipv4("floating_ip_address", item.floating_ip_address),
         subnet_id=item.subnet_id,
         port_id=item.port_id,
         fixed_ip_address=_ipv4("fixed_ip_address", item.fixed_ip_address),
+        dns_name=dns.relative_name(item.dns_name),
+        dns_domain=dns.domain(item.dns_domain),
         description=item.description,
         new_port_id=new_id(),
     )

@@ -61,9 +61,12 @@ def fixed_ips(name: str, value: str) -> str:
     kind, _, wanted = value.partition("=")
     if kind == "ip_address":
         return f"ip_address={values.address(name, wanted)}"
-    if kind == "subnet_id" and wanted:
+    if kind in {"subnet_id", "ip_address_substr"} and wanted:
         return value
-    raise invalid(name, f"'{value}' is neither subnet_id=ID nor ip_address=ADDRESS")
+    raise invalid(
+        name,
+        f"'{value}' is neither subnet_id=ID, ip_address=ADDRESS nor ip_address_substr=PART",
+    )
 
 
 def instant(name: str, value: str) -> str:

@@ -11,19 +11,20 @@ import structlog
 from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import NetworkNotFound, Unavailable
-from netwright.model.resources import RACK, ZONE, DriftDomain, Network, NetworkType, Segment
+from netwright.model.resources import RACK, ZONE, DriftDomain, Network, NetworkType, Segment, Share
 from netwright.model.segments import MTU_MAX, VNIS
+from netwright.model.sharing import is_external_to, is_open_to, is_shared_with
 from netwright.model.topology import Name as Leaf
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
-from netwright.server.api.ids import new_id
-from netwright.server.api.v2 import listing, policy, values
+from netwright.server.api.v2 import dns, listing, policy, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, Made, constant, moment
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import (
     Body,
+    HandedOver,
     Name,
     ProjectId,
     or_default,
@@ -39,6 +40,7 @@ from netwright.server.commands import (
 )
 from netwright.server.each import each
 from netwright.server.queries import Reader
+from netwright.server.sharing.keeping import may_use
 
 _log = structlog.get_logger("netwright.server.networks")
 _VLAN_ID_MAX = 4094  # IEEE 802.1Q: 0 and 4095 are reserved
@@ -65,6 +67,8 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     shared: bool | UnsetType = UNSET
     external: bool | UnsetType = UNSET
     port_security_enabled: bool = True
+    dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     mtu: Mtu | UnsetType | None = UNSET
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
@@ -73,6 +77,7 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     segmentation_id: int | UnsetType | None = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     drift_domain: WantedDomain | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class NetworkChange(Body, frozen=True, kw_only=True, rename=_WIRE):
@@ -82,6 +87,7 @@ class NetworkChange(Body, frozen=True, kw_only=True, rename=_WIRE):
     shared: bool | UnsetType = UNSET
     external: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
+    dns_domain: str | UnsetType = UNSET
     mtu: Mtu | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     drift_domain: WantedDomain | UnsetType = UNSET
@@ -108,6 +114,9 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     external: bool
     mtu: int
     port_security_enabled: bool
+    dns_domain: str
+    availability_zone_hints: tuple[str, ...]
+    availability_zones: tuple[str, ...]
     labels: Mapping[str, str]
     drift_domain: DriftDomain | UnsetType = UNSET
     subnets: tuple[str, ...]
@@ -125,11 +134,20 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
 
 _ATTRIBUTES = frozenset(NetworkView.__struct_encode_fields__)
 
+
+def _shared_with(shared: bool, shares: tuple[Share, ...], project_id: str) -> bool:  # noqa: FBT001 - a column
+    return shared or is_open_to(shares, project_id)
+
+
 _SHOWN: How = {
     "tenant_id": "project_id",
     "status": constant("ACTIVE"),
     "l2_adjacency": constant(value=True),
+    "shared": Made(
+        _shared_with, "shared", bool, beside=(("shares", tuple[Share, ...]),), by_asker=True
+    ),
     "router:external": "external",
+    "availability_zones": "availability_zone_hints",
     "provider:network_type": Made(attrgetter("network_type"), "segment", Segment),
     "provider:physical_network": Made(attrgetter("physical_network"), "segment", Segment),
     "provider:segmentation_id": Made(attrgetter("segmentation_id"), "segment", Segment),
@@ -163,7 +181,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             "provider:segmentation_id": listing.integer,
             **listing.STANDARD_FILTERS,
         },
-        sort_keys=listing.NAMED_SORT_KEYS | {"admin_state_up", "status", "mtu"},
+        sort_keys=listing.NAMED_SORT_KEYS
+        | {"admin_state_up", "status", "mtu", "availability_zone_hints"},
     )
 
     def creation(
@@ -196,6 +215,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             shared=item.shared,
             external=item.external,
             port_security_enabled=item.port_security_enabled,
+            dns_domain=dns.or_unset(dns.domain, item.dns_domain),
             mtu=item.mtu if item.mtu is UNSET else _mtu(item.mtu),
             labels=item.labels if item.labels is UNSET else values.labels("labels", item.labels),
             drift_domain=_domain(item.drift_domain),
@@ -206,7 +226,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
         return DeleteNetwork(caller=caller, id=id_, if_match=if_match)
 
     def may_see(self, caller: Caller, value: Network, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
-        return value.shared or value.external or caller.may_touch(value.project_id)
+        return may_use(caller, value) or is_external_to(value, caller.project_id)
 
     def view(self, caller: Caller, value: Network) -> NetworkView:
         segment, shown = value.segment, partial(policy.shows, caller, "network")
@@ -218,10 +238,13 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             tenant_id=value.project_id,
             status="ACTIVE",
             admin_state_up=value.admin_state_up,
-            shared=value.shared,
+            shared=is_shared_with(value, caller.project_id),
             external=value.external,
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,
+            dns_domain=value.dns_domain,
+            availability_zone_hints=value.availability_zone_hints,
+            availability_zones=value.availability_zone_hints,
             labels=value.labels,
             drift_domain=value.drift_domain if shown("drift_domain") else UNSET,
             subnets=value.subnets,
@@ -242,8 +265,11 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
 
 
 def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
+    identity = values.identity(item.handed_over)
     return NetworkDraft(
-        id=new_id(),
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
         project_id=project_of(caller, item.project_id, item.tenant_id),
         name=item.name,
         description=item.description,
@@ -251,6 +277,8 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         shared=or_default(item.shared, default=False),
         external=or_default(item.external, default=False),
         port_security_enabled=item.port_security_enabled,
+        dns_domain=dns.domain(item.dns_domain),
+        availability_zone_hints=values.zone_hints(item.availability_zone_hints),
         mtu=_mtu(or_default(item.mtu, 0)),
         labels=values.labels("labels", or_default(item.labels, {})),
         drift_domain=or_default(_domain(item.drift_domain), None),

@@ -21,7 +21,7 @@ from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.deferral import ASYNC, deferred
 from netwright.server.api.v2.outcomes import LENIENT, described, each_by_itself
 from netwright.server.api.v2.pages import ListBody
-from netwright.server.api.v2.rows import How, Rows, rows
+from netwright.server.api.v2.rows import How, Rows, RowsOfAll, rows
 from netwright.server.api.v2.sight import Owned, Sight, networks_of, of_ids
 from netwright.server.api.v2.values import Body
 from netwright.server.commands import Caller, Command
@@ -141,7 +141,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
             for name in self.view_type.__struct_encode_fields__
             if (not fields or name in fields) and name not in hidden
         ]
-        return _rows(type(self), tuple(names))
+        return _rows(type(self), tuple(names)).of(caller.project_id)
 
     async def create(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
@@ -356,7 +356,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
 
 
 @lru_cache(maxsize=256)
-def _rows(resource: type[Resource[Any, Any, Any]], names: tuple[str, ...]) -> Rows:
+def _rows(resource: type[Resource[Any, Any, Any]], names: tuple[str, ...]) -> RowsOfAll:
     assert resource.shown is not None
     return rows(resource.value_type, resource.shown, names)
 

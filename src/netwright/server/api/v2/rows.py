@@ -6,6 +6,7 @@ that `fields` makes a list cheaper; a page is made column by column (`docs/adr/0
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -17,11 +18,21 @@ from netwright.server.api import times
 
 
 class Made(NamedTuple):
-    """An attribute that is made of a stored one, which is read as this type."""
+    """An attribute that is made of a stored one, which is read as this type.
 
-    make: Callable[[Any], Any]
+    `beside`: more stored attributes that it is made of, each with its type, after the first one.
+    `by_asker`: it is made of the id of the project that asks as well, last.
+    """
+
+    make: Callable[..., Any]
     stored: str
     type: Any
+    beside: tuple[tuple[str, Any], ...] = ()
+    by_asker: bool = False
+
+    @property
+    def parts(self) -> tuple[tuple[str, Any], ...]:
+        return ((self.stored, self.type), *self.beside)
 
 
 How = Mapping[str, str | Made]
@@ -35,6 +46,16 @@ class Rows(NamedTuple):
     show: Callable[[Sequence[Any]], Sequence[Any]]
 
 
+class RowsOfAll(NamedTuple):
+    """As `Rows`, whoever asks; `show` takes the project that does, too."""
+
+    type: type[Any]
+    show: Callable[[Sequence[Any], str], Sequence[Any]]
+
+    def of(self, project_id: str) -> Rows:
+        return Rows(self.type, lambda found: self.show(found, project_id))
+
+
 def moment(stored: str) -> Made:
     """A time in whole seconds, as the API shows it."""
     return Made(times.moment, stored, float)
@@ -45,13 +66,13 @@ def constant(value: Any) -> Made:
     return Made(lambda _: value, "id", Raw)
 
 
-def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> Rows:
+def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> RowsOfAll:
     """Rows of these attributes. One that `how` does not name is the stored one of its name."""
     ways = {name: how.get(name, name) for name in names}
     copied = {name: way for name, way in ways.items() if isinstance(way, str)}
     made = {name: way for name, way in ways.items() if isinstance(way, Made)}
     read: dict[str, Any] = dict.fromkeys(copied.values(), Raw)
-    read.update((way.stored, way.type) for way in made.values())
+    read.update(part for way in made.values() for part in way.parts)
     known = {field.name: field for field in msgspec.structs.fields(value_type)}
     row_type = msgspec.defstruct(
         f"{value_type.__name__}Row",
@@ -63,18 +84,22 @@ def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> Ro
     shown_type = msgspec.defstruct(
         f"{value_type.__name__}Shown", list(shown), rename=shown, gc=False
     )
-    values = _getter([*copied.values(), *(way.stored for way in made.values())])
-    makes = list(enumerate((way.make for way in made.values()), start=len(copied)))
+    parts = [stored for way in made.values() for stored, _ in way.parts]
+    values = _getter([*copied.values(), *parts])
+    makes = [(way.make, len(way.parts), way.by_asker) for way in made.values()]
 
-    def show(found: Sequence[Any]) -> Sequence[Any]:
+    def show(found: Sequence[Any], project_id: str) -> Sequence[Any]:
         columns: list[Iterable[Any]] = list(zip(*map(values, found), strict=True))
         if not columns:  # of nothing, or nothing of it
             return [shown_type() for _ in found]
-        for place, make in makes:
-            columns[place] = map(make, columns[place])
-        return list(map(shown_type, *columns))
+        shown_columns, at = columns[: len(copied)], len(copied)
+        for make, count, by_asker in makes:
+            asker = [repeat(project_id)] if by_asker else []
+            shown_columns.append(map(make, *columns[at : at + count], *asker))
+            at += count
+        return list(map(shown_type, *shown_columns))
 
-    return Rows(row_type, show)
+    return RowsOfAll(row_type, show)
 
 
 def _field(field: FieldInfo, as_: Any) -> tuple[str, Any] | tuple[str, Any, Any]:

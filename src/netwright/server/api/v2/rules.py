@@ -22,6 +22,9 @@ _SINGULAR = {
     "security-group-rules": "security_group_rule",
     "address-scopes": "address_scope",
     "subnetpools": "subnetpool",
+    "rbac-policies": "rbac_policy",
+    "address-groups": "address_group",
+    "default-security-group-rules": "default_security_group_rule",
     "quotas": "quota",
     "extensions": "extension",
     "agents": "agent",
@@ -38,6 +41,9 @@ _TAGGED = ("networks", "subnets", "ports", "routers", "floatingips", "security_g
 _OF_SERVICES = frozenset({"port"})
 """What services make and change in any project; they read all that has a collection here."""
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "DELETE": "delete"}
+_ACTIONS_BY_NAME = frozenset(
+    {"add_router_interface", "remove_router_interface", "add_prefixes", "remove_prefixes"}
+)
 _WRITING = ("create", "update", "delete")
 _OWN_DEFAULTS = {
     "get_extension": "@",
@@ -45,6 +51,10 @@ _OWN_DEFAULTS = {
     "get_network_ip_availability": ADMIN,
     "update_quota": ADMIN,
     "delete_quota": ADMIN,
+    "create_default_security_group_rule": ADMIN,
+    "delete_default_security_group_rule": ADMIN,
+    "add_prefixes": MEMBER,
+    "remove_prefixes": MEMBER,
     "add_router_interface": MEMBER,
     "remove_router_interface": MEMBER,
     **dict.fromkeys(
@@ -81,6 +91,8 @@ def _attributes() -> Iterator[tuple[str, str]]:
         for attribute in shown:
             default = either(ADMIN, SERVICE) if resource in _OF_SERVICES else ADMIN
             yield f"get_{resource}:{attribute}", default
+    for verb in ("create", "update"):  # for everybody
+        yield policy.rule_name(verb, "rbac_policy", "target_tenant"), ADMIN
     for attribute in policy.NETWORK_OWNER_ONLY:
         for verb in ("create", "update"):
             yield policy.rule_name(verb, "port", attribute), either(NETWORK_OWNER, SERVICE)
@@ -110,7 +122,7 @@ def _named(method: str, parts: list[str]) -> str:
         return f"{verb}_{collection.replace('-', '_')}_tags"
     if parts[2] == "bindings":
         return "activate_port_binding" if parts[-1] == "activate" else f"{verb}_port_binding"
-    if parts[2] in {"add_router_interface", "remove_router_interface"}:
+    if parts[2] in _ACTIONS_BY_NAME:
         return parts[2]
     return f"{verb}_{singular}"
 

@@ -14,6 +14,7 @@ from netwright.model.errors import NotFound, SecurityGroupNotFound, SecurityGrou
 from netwright.model.resources import Network
 from netwright.model.security import Direction, GroupRule
 from netwright.model.security_errors import (
+    AddressGroupNotFound,
     SecurityGroupNotSingleGroupRules,
     SecurityGroupRulesNotSingleTenant,
 )
@@ -43,6 +44,7 @@ class RuleCreation(Body, frozen=True, kw_only=True):
     port_range_max: int | _NumberOrName | None = None
     remote_ip_prefix: Text | None = None
     remote_group_id: Name | None = None
+    remote_address_group_id: Name | None = None
     description: Name = ""
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
@@ -70,6 +72,7 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True):
     remote_ip_prefix: str | None
     normalized_cidr: str | None
     remote_group_id: str | None
+    remote_address_group_id: str | None
     description: str
     revision_number: int = 0
     created_at: datetime
@@ -80,7 +83,7 @@ _ATTRIBUTES = frozenset(RuleView.__struct_encode_fields__)
 _BY_NUMBER = ("port_range_min", "port_range_max", "revision_number")
 _BY_TEXT = (
     *("id", "security_group_id", "project_id", "tenant_id", "direction", "ethertype"),
-    *("remote_ip_prefix", "normalized_cidr", "remote_group_id"),
+    *("remote_ip_prefix", "normalized_cidr", "remote_group_id", "remote_address_group_id"),
 )
 
 
@@ -172,7 +175,8 @@ def rule_view(rule: GroupRule) -> RuleView:
         port_range_max=rule.port_range_max,
         remote_ip_prefix=rule.shown_prefix,
         normalized_cidr=rule.remote_ip_prefix,
-        remote_group_id=rule.remote_group_id,
+        remote_group_id=None if rule.remote_is_addresses else rule.remote_group_id,
+        remote_address_group_id=rule.remote_group_id if rule.remote_is_addresses else None,
         description=rule.description,
         created_at=made_at,
         updated_at=made_at,
@@ -182,6 +186,9 @@ def rule_view(rule: GroupRule) -> RuleView:
 def _draft(item: RuleCreation) -> RuleDraft:
     if item.remote_group_id is not None and not values.is_uuid(item.remote_group_id):
         raise SecurityGroupNotFound(f"Security group {item.remote_group_id} does not exist")
+    addresses = item.remote_address_group_id
+    if addresses is not None and not values.is_uuid(addresses):
+        raise AddressGroupNotFound(f"Address group {addresses} could not be found.")
     return RuleDraft(
         direction=item.direction,
         ethertype=item.ethertype or "IPv4",
@@ -190,6 +197,7 @@ def _draft(item: RuleCreation) -> RuleDraft:
         port_range_max=item.port_range_max,
         remote_ip_prefix=item.remote_ip_prefix,
         remote_group_id=item.remote_group_id,
+        remote_address_group_id=addresses,
         description=item.description,
     )
 

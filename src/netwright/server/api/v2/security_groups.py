@@ -10,17 +10,17 @@ from msgspec import UNSET, UnsetType
 from netwright.model.errors import NotFound, SecurityGroupNotFound
 from netwright.model.resources import Network
 from netwright.model.security import SecurityGroup
+from netwright.model.sharing import is_shared_with
 from netwright.server.api import times
 from netwright.server.api.body import Shape
-from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply
 from netwright.server.api.route import Call
-from netwright.server.api.v2 import listing
+from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.default_group import ensure_default
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.security_group_rules import RuleView, rule_view
 from netwright.server.api.v2.sight import Sight
-from netwright.server.api.v2.values import Body, Name, ProjectId, project_of
+from netwright.server.api.v2.values import Body, HandedOver, Name, ProjectId, project_of
 from netwright.server.commands import Caller, Command
 from netwright.server.security.commands import (
     CreateSecurityGroups,
@@ -29,6 +29,7 @@ from netwright.server.security.commands import (
     UpdateSecurityGroup,
 )
 from netwright.server.security.decisions import in_group
+from netwright.server.sharing.keeping import may_use
 
 
 class SecurityGroupCreation(Body, frozen=True, kw_only=True):
@@ -37,6 +38,7 @@ class SecurityGroupCreation(Body, frozen=True, kw_only=True):
     stateful: bool = True
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class SecurityGroupChange(Body, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class SecurityGroupView(msgspec.Struct, frozen=True, kw_only=True):
     project_id: str
     tenant_id: str
     stateful: bool
+    shared: bool
     security_group_rules: tuple[RuleView, ...]
     tags: tuple[str, ...]
     revision_number: int
@@ -87,6 +90,7 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
         filters={
             **listing.NAMED_FILTERS,
             "stateful": listing.boolean,
+            "shared": listing.boolean,
             **listing.STANDARD_FILTERS,
         },
         sort_keys=listing.NAMED_SORT_KEYS,
@@ -102,16 +106,7 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
         items: Sequence[SecurityGroupCreation],
         networks: Mapping[str, Network],  # noqa: ARG002
     ) -> Command:
-        drafts = tuple(
-            SecurityGroupDraft(
-                id=new_id(),
-                project_id=project_of(caller, item.project_id, item.tenant_id),
-                name=item.name,
-                description=item.description,
-                stateful=item.stateful,
-            )
-            for item in items
-        )
+        drafts = tuple(_draft(caller, item) for item in items)
         return CreateSecurityGroups(caller=caller, drafts=drafts)
 
     def change(
@@ -134,10 +129,18 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
     def deletion(self, caller: Caller, id_: str, if_match: int | None) -> Command:
         return DeleteSecurityGroup(caller=caller, id=id_, if_match=if_match)
 
+    def may_see(
+        self,
+        caller: Caller,
+        value: SecurityGroup,
+        networks: Mapping[str, Network],  # noqa: ARG002
+    ) -> bool:
+        return may_use(caller, value)
+
     def missing(self, id_: str) -> NotFound:
         return self.not_found(f"Security group {id_} does not exist")
 
-    def view(self, caller: Caller, value: SecurityGroup) -> SecurityGroupView:  # noqa: ARG002 - all see the same
+    def view(self, caller: Caller, value: SecurityGroup) -> SecurityGroupView:
         return SecurityGroupView(
             id=value.id,
             name=value.name,
@@ -145,9 +148,23 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
             project_id=value.project_id,
             tenant_id=value.project_id,
             stateful=value.stateful,
+            shared=is_shared_with(value, caller.project_id),
             security_group_rules=tuple(rule_view(in_group(value, rule)) for rule in value.rules),
             tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
             updated_at=times.moment(value.updated_at),
         )
+
+
+def _draft(caller: Caller, item: SecurityGroupCreation) -> SecurityGroupDraft:
+    identity = values.identity(item.handed_over)
+    return SecurityGroupDraft(
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
+        project_id=project_of(caller, item.project_id, item.tenant_id),
+        name=item.name,
+        description=item.description,
+        stateful=item.stateful,
+    )

@@ -11,6 +11,7 @@ from netwright.ipam.addresses import cidr_range, is_ipv4
 from netwright.model.addressing import SubnetPool
 from netwright.model.addressing_errors import EmptySubnetPoolPrefixList, SubnetPoolNotFound
 from netwright.model.resources import Network
+from netwright.model.sharing import is_shared_with
 from netwright.server.addressing_commands import (
     CreateSubnetPools,
     DeleteSubnetPool,
@@ -21,6 +22,8 @@ from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
+from netwright.server.api.reply import Reply, json_reply
+from netwright.server.api.route import Access, Call, Route
 from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.sight import Sight
@@ -33,6 +36,7 @@ from netwright.server.api.v2.values import (
     project_of,
 )
 from netwright.server.commands import Caller, Command
+from netwright.server.sharing.keeping import may_use
 from netwright.server.subnet_pools import compacted_one_version
 
 _IPV4_IN_IPV6 = cidr_range("0.0.0.0/0")  # on the one line of all addresses: ::ffff:0:0/96
@@ -78,6 +82,10 @@ class SubnetPoolChangeBody(Body, frozen=True, kw_only=True):
     subnetpool: SubnetPoolChange
 
 
+class PrefixesBody(Body, frozen=True, kw_only=True):
+    prefixes: Prefixes
+
+
 class SubnetPoolView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
@@ -100,6 +108,7 @@ class SubnetPoolView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ATTRIBUTES = frozenset(SubnetPoolView.__struct_encode_fields__)
+_PREFIXES = Shape(PrefixesBody)
 
 
 class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
@@ -176,9 +185,9 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
         return DeleteSubnetPool(caller=caller, id=id_, if_match=if_match)
 
     def may_see(self, caller: Caller, value: SubnetPool, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
-        return value.shared or caller.may_touch(value.project_id)
+        return may_use(caller, value)
 
-    def view(self, caller: Caller, value: SubnetPool) -> SubnetPoolView:  # noqa: ARG002 - all see the same
+    def view(self, caller: Caller, value: SubnetPool) -> SubnetPoolView:
         return SubnetPoolView(
             id=value.id,
             name=value.name,
@@ -193,12 +202,42 @@ class SubnetPools(Resource[SubnetPool, SubnetPoolCreation, SubnetPoolChange]):
             default_quota=value.default_quota,
             address_scope_id=value.address_scope_id,
             is_default=value.is_default,
-            shared=value.shared,
+            shared=is_shared_with(value, caller.project_id),
             tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
             updated_at=times.moment(value.updated_at),
         )
+
+    async def add_prefixes(self, call: Call) -> Reply:
+        id_, named = await self._named(call)
+        return await self._changed(call, UpdateSubnetPool(caller=call.caller, id=id_, add=named))
+
+    async def remove_prefixes(self, call: Call) -> Reply:
+        id_, named = await self._named(call)
+        return await self._changed(call, UpdateSubnetPool(caller=call.caller, id=id_, remove=named))
+
+    def routes(self) -> tuple[Route, ...]:
+        path, access, shown = f"{self.path}/{{id}}", Access.PROJECT, PrefixesBody
+        return (
+            *super().routes(),
+            Route("PUT", f"{path}/add_prefixes", self.add_prefixes, access,
+                  "Add prefixes to a subnet pool", PrefixesBody, shown),
+            Route("PUT", f"{path}/remove_prefixes", self.remove_prefixes, access,
+                  "Remove prefixes from a subnet pool", PrefixesBody, shown),
+        )  # fmt: skip
+
+    async def _named(self, call: Call) -> tuple[str, tuple[str, ...]]:
+        """The pool, which is the caller's to change, and the prefixes that are named."""
+        listing.refuse_parameters(call.query)
+        body = _PREFIXES.decode(await call.body())
+        id_ = call.path["id"]
+        self.require_touchable(call.caller, "update", id_, await self.sight(call, [id_]))
+        return id_, _prefixes(body.prefixes)
+
+    async def _changed(self, call: Call, command: UpdateSubnetPool) -> Reply:
+        (pool,) = await call.service.commit(command)
+        return json_reply({"prefixes": pool.prefixes})
 
 
 def _draft(caller: Caller, item: SubnetPoolCreation) -> SubnetPoolDraft:

@@ -11,15 +11,15 @@ from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import BadRequest, SubnetNotFound
 from netwright.model.resources import HostRoute, Network, Pool, Subnet
+from netwright.model.sharing import is_shared_with
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
-from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, moment
 from netwright.server.api.v2.sight import Sight
-from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
+from netwright.server.api.v2.values import Body, HandedOver, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import (
     Caller,
     Command,
@@ -46,6 +46,7 @@ class RouteBody(Body, frozen=True, kw_only=True):
 
 Pools = Annotated[tuple[PoolBody, ...], Meta(max_length=256)]
 Nameservers = Annotated[tuple[Text, ...], Meta(max_length=20)]
+ServiceTypes = Annotated[tuple[Name, ...], Meta(max_length=100)]
 Routes = Annotated[tuple[RouteBody, ...], Meta(max_length=100)]
 
 
@@ -65,8 +66,10 @@ class SubnetCreation(Body, frozen=True, kw_only=True):
     subnetpool_id: Uuid | None = None
     use_default_subnetpool: bool = False
     prefixlen: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    service_types: ServiceTypes | None = ()
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class SubnetChange(Body, frozen=True, kw_only=True):
@@ -77,6 +80,7 @@ class SubnetChange(Body, frozen=True, kw_only=True):
     enable_dhcp: bool | UnsetType = UNSET
     dns_nameservers: Nameservers | UnsetType | None = UNSET
     host_routes: Routes | UnsetType | None = UNSET
+    service_types: ServiceTypes | UnsetType | None = UNSET
 
 
 class SubnetCreationBody(Body, frozen=True, kw_only=True):
@@ -105,12 +109,14 @@ class SubnetView(msgspec.Struct, frozen=True, kw_only=True):
     ipv6_address_mode: str | None
     ipv6_ra_mode: str | None
     subnetpool_id: str | None
+    service_types: tuple[str, ...]
     tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
     updated_at: datetime
 
 
+_OWNERS = ("network:", "compute:", "neutron:", "baremetal:", "trunk:", "container:")
 _ATTRIBUTES = frozenset(SubnetView.__struct_encode_fields__)
 _HIDDEN = frozenset({"shared", "prefixlen", "use_default_subnetpool"})
 _READ_ONLY = _ATTRIBUTES | _HIDDEN
@@ -205,6 +211,9 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             if item.dns_nameservers is UNSET
             else _nameservers(item.dns_nameservers),
             host_routes=UNSET if item.host_routes is UNSET else host_routes(item.host_routes),
+            service_types=UNSET
+            if item.service_types is UNSET
+            else _service_types(item.service_types),
             if_match=if_match,
         )
 
@@ -215,7 +224,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
         if caller.may_touch(value.project_id):
             return True
         network = networks.get(value.network_id)
-        return network is not None and network.shared
+        return network is not None and is_shared_with(network, caller.project_id)
 
     def networks_to_see(self, caller: Caller, values: Iterable[Subnet]) -> Iterable[str]:
         return (one.network_id for one in values if not caller.may_touch(one.project_id))
@@ -239,6 +248,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             ipv6_ra_mode=value.ipv6_ra_mode,
             tags=value.tags,
             subnetpool_id=value.subnetpool_id,
+            service_types=value.service_types,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
             updated_at=times.moment(value.updated_at),
@@ -252,8 +262,11 @@ def _draft(caller: Caller, item: SubnetCreation) -> SubnetDraft:
     if prefix is not None:
         check_slaac(str(prefix), item.ipv6_address_mode)
     gateway, pools = item.gateway_ip, item.allocation_pools
+    identity = values.identity(item.handed_over)
     return SubnetDraft(
-        id=new_id(),
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
         project_id=project_of(caller, item.project_id, item.tenant_id),
         network_id=item.network_id,
         cidr="" if prefix is None else str(prefix),
@@ -270,6 +283,7 @@ def _draft(caller: Caller, item: SubnetCreation) -> SubnetDraft:
         subnetpool_id=item.subnetpool_id,
         use_default_subnetpool=item.use_default_subnetpool,
         prefixlen=item.prefixlen,
+        service_types=_service_types(item.service_types),
     )
 
 
@@ -334,6 +348,16 @@ def _pool(pool: PoolBody, prefix: ipaddress.IPv4Network | ipaddress.IPv6Network 
     if prefix is not None and start.version != prefix.version:
         raise invalid("allocation_pools", f"{start}-{end} is not of ip_version {prefix.version}")
     return Pool(start=str(start), end=str(end))
+
+
+def _service_types(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Owners of ports, as Neutron knows them, each once. Raises InvalidInput."""
+    for one in given or ():
+        if not one.startswith(_OWNERS):
+            raise invalid(
+                "service_types", f"'{one}' is no owner of ports: those begin with {_OWNERS}"
+            )
+    return tuple(dict.fromkeys(given or ()))
 
 
 def _nameservers(nameservers: Sequence[str] | None) -> tuple[str, ...]:

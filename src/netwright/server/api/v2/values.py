@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -14,9 +14,10 @@ from netwright.model.errors import HTTPBadRequest
 from netwright.model.labels import check_labels, parse_selector
 from netwright.server.api.body import nesting_exceeds
 from netwright.server.api.errors import invalid
+from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import policy
 from netwright.server.commands import Caller
-from netwright.server.tags import ordered
+from netwright.server.tags import TAGS_MAX, ordered
 
 Name = Annotated[str, Meta(max_length=255)]
 ProjectId = Annotated[str, Meta(max_length=255)]
@@ -35,12 +36,35 @@ Tag = Annotated[str, Meta(max_length=TAG_LENGTH_MAX)]
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MAC = re.compile(r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
 _PROFILE_BYTES_MAX = 4095
+_HINTS_BYTES_MAX = 255
 
 T = TypeVar("T")
 
 
+class Identity(NamedTuple):
+    """`is_chosen`: the caller chose the id, which something may have already."""
+
+    id: str
+    tags: tuple[str, ...]
+    is_chosen: bool
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of what requests carry."""
+
+
+class HandedOver(Body, frozen=True, kw_only=True):
+    """That another service owns what is made: the id that it has there, and tags that say so."""
+
+    id: Uuid
+    tags: Annotated[tuple[Tag, ...], Meta(max_length=TAGS_MAX)] = ()
+
+
+def identity(handed_over: HandedOver | UnsetType | None) -> Identity:
+    """The id and the tags of what is to be made: the owner's, or an id of our own."""
+    if handed_over is UNSET or handed_over is None:
+        return Identity(new_id(), (), is_chosen=False)
+    return Identity(handed_over.id, tags(handed_over.tags), is_chosen=True)
 
 
 def is_uuid(text: str) -> bool:
@@ -156,6 +180,15 @@ def tags(given: tuple[str, ...]) -> tuple[str, ...]:
         twice = {tag for tag, times in Counter(given).items() if times > 1}
         raise invalid("tags", f"Duplicate items in the list: '{', '.join(sorted(twice))}'")
     return ordered(set(given))
+
+
+def zone_hints(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Zones, each once, in the order given; raises InvalidInput."""
+    if len(set(given)) != len(given):
+        raise invalid("availability_zone_hints", "a zone is in it twice")
+    if len(msgspec.json.encode(given)) > _HINTS_BYTES_MAX:
+        raise invalid("availability_zone_hints", "there are too many of them")
+    return given
 
 
 def project_of(caller: Caller, project_id: str | UnsetType, tenant_id: str | UnsetType) -> str:

@@ -45,12 +45,18 @@ from netwright.server.store.schema.ports import (
 )
 from netwright.server.store.schema.projects import quota, quota_usage, tag
 from netwright.server.store.schema.security import membership, security_group, security_group_rule
+from netwright.server.store.schema.sharing import (
+    address_group,
+    default_security_group_rule,
+    rbac_policy,
+)
 
 __all__ = [
     "READS_FROM",
     "SCHEMA_VERSION",
     "SPARSE",
     "access_port",
+    "address_group",
     "address_scope",
     "alembic_version",
     "allocation",
@@ -59,6 +65,7 @@ __all__ = [
     "binding",
     "block",
     "container_claim",
+    "default_security_group_rule",
     "domain_vlan",
     "event",
     "floatingip",
@@ -83,6 +90,7 @@ __all__ = [
     "present",
     "quota",
     "quota_usage",
+    "rbac_policy",
     "revocation",
     "router",
     "security_group",
@@ -96,7 +104,7 @@ __all__ = [
     "transition",
 ]
 
-SCHEMA_VERSION = "0014"
+SCHEMA_VERSION = "0015"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
 READS_FROM = "0013"

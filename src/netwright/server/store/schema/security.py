@@ -39,7 +39,7 @@ security_group_rule = Table(
     Column("port_range_max", Integer),
     Column("shown_prefix", String),
     Column("normalized_cidr", String),
-    Column("remote_group_id", String),
+    Column("remote_group_id", String),  # of a security group, or of an address group
     Column("description", String, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("body", Text, nullable=False),
