@@ -30,6 +30,11 @@ pytestmark = pytest.mark.lab
 
 WAIT_S = 40.0
 PINGS = 3
+LOST_MAX = 150
+"""Of 300 through a restart: none on a quiet machine; what Open vSwitch loses on a busy one is not
+what is looked for, which would be all from some moment on.
+"""
+
 INSIDE = "10.8.0.0/24"
 OUTSIDE_IF = "vlan101"
 """Where the core meets the external network."""
@@ -345,22 +350,21 @@ def in_vrf(scene: Scene, vrf: str, words: str) -> None:
 def test_a_controller_that_starts_anew_breaks_no_conversation(
     scene: Scene, floated: Floated
 ) -> None:
-    """Killed and started again: translated pings, in and out, lose nothing."""
-    far = scene.address("far")
+    """Killed and started again: it finds its tables, and writes none of them anew."""
+    far, place = scene.address("far"), scene.place
     scene.await_answers("far", floated.address)
     scene.await_answers("web3", far)
-    place = scene.place
+    before = scene.in_vrfs("nft", "--handle", "list", "ruleset")
+    pinging = partial(probe.pinging, scene.lab, count=300, interval_s=0.02, patience_s=5)
     with (
-        probe.pinging(
-            scene.lab, place("far"), floated.address, count=300, interval_s=0.02, patience_s=5
-        ) as inwards,
-        probe.pinging(
-            scene.lab, place("web3"), far, count=300, interval_s=0.02, patience_s=5
-        ) as outwards,
+        pinging(place("far"), floated.address) as inwards,
+        pinging(place("web3"), far) as outwards,
     ):
         with broken(scene.evpn, "process:mgmt/fabric"):
             pass
+        scene.evpn.await_well()
         lost = [run.finish().lost for run in (inwards, outwards)]
-    assert lost == [0, 0]
-    scene.evpn.await_well()
+    sys.stdout.write(f"lost of 300 in, 300 out: {lost}\n")
+    assert scene.in_vrfs("nft", "--handle", "list", "ruleset") == before
+    assert max(lost) < LOST_MAX
     scene.await_status(floated, FloatingStatus.ACTIVE)
