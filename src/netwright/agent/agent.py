@@ -75,6 +75,7 @@ class Agent:
         self._host = identity.host
         self._physical_networks = frozenset(identity.physical_networks)
         self._fabric = identity.fabric
+        self._where_served = identity.where_served
         self._neighbours = neighbours
         self._session = Session(identity, server)
         self._wiring = wiring
@@ -227,6 +228,7 @@ class Agent:
                 self.mirror,
                 self._wiring,
                 fabric=self._fabric,
+                where_served=self._where_served,
                 known=self._groups.known,
                 last=self.last,
                 moved=moved,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from netwright.agent.dhcp.served import WhereServed
 from netwright.agent.placing import FabricUplink
 from netwright.model.resources import DEFAULT_PROJECT
 from netwright.model.settings import Settings
@@ -61,6 +62,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     (untagged without), with a default route by `management_gateway` when that is given; without it
     the host's own configuration is left alone, as with a management network on NICs of its own.
     `lldp_socket` is lldpd's control socket: the agent tells what neighbours its NICs hear.
+    `dhcp_on_fabric`: DHCP clients on fabric networks are answered here, where their subnets say so;
+    so are those on `dhcp_physical_networks` (docs/dhcp.md).
     `cni_socket` is where it serves containers' runtimes (docs/cni.md); without it, it does not.
     Their ports are made in `cni_project`; what they were given is kept in `cni_state_directory`.
     `kubernetes` is where pods' labels come from: "in-cluster", or a kubeconfig's path; `node_name`
@@ -88,6 +91,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     management_gateway: str | None = None
     lldp_socket: Annotated[str, Meta(min_length=1, examples=["/run/lldpd.socket"])] | None = None
     token_file: str | None = None
+    dhcp_on_fabric: bool = True
+    dhcp_physical_networks: tuple[str, ...] = ()
     cni_socket: Annotated[str, Meta(min_length=1, examples=["/run/netwright/cni.sock"])] | None = (
         None
     )
@@ -104,6 +109,11 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
                 raise ValueError(f"management_ip is {self.management_ip!r}: give ADDRESS/PREFIX")
             ip_interface(self.management_ip)  # raises ValueError, which names the value
         self._check_fabric_bridge()
+        if unknown := set(self.dhcp_physical_networks) - self.physical_networks.keys():
+            raise ValueError(
+                f"dhcp_physical_networks names {', '.join(sorted(unknown))}, of which"
+                f" physical_networks knows nothing (it has {sorted(self.physical_networks)})"
+            )
         if self.node_name and self.kubernetes is None:
             raise ValueError("node_name is for kubernetes, and there is none")
         if self.kubernetes is not None and self.cni_socket is None:
@@ -113,6 +123,13 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     def management_address(self) -> str | None:
         """The management address without its prefix, as the server shall know it."""
         return str(ip_interface(self.management_ip).ip) if self.management_ip else None
+
+    @property
+    def where_served(self) -> WhereServed:
+        """The networks whose DHCP clients are answered on this host."""
+        return WhereServed(
+            fabric=self.dhcp_on_fabric, physical_networks=frozenset(self.dhcp_physical_networks)
+        )
 
     @property
     def bridges(self) -> Mapping[str, str]:

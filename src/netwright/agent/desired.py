@@ -5,10 +5,12 @@ standbys here, for when they are activated ──▶ endpoints through which no 
 ports withdrawing or fenced here, and all others ──▶ nothing: their wiring goes
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 
 from msgspec.structs import replace
 
+from netwright.agent.dhcp.served import Served, WhereServed, served
 from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups, PortGroups
 from netwright.agent.live import live_binding
 from netwright.agent.placing import FabricUplink, Place, places
@@ -21,10 +23,13 @@ from netwright.model.resources import (
     NetworkType,
     Port,
     Segment,
+    Subnet,
     Value,
 )
 from netwright.model.security import SecurityGroup
 from netwright.model.states import BindingState, Plane
+
+NOWHERE = WhereServed(fabric=False)
 
 
 class Desired(Value, frozen=True, kw_only=True):
@@ -55,7 +60,7 @@ class Desired(Value, frozen=True, kw_only=True):
 
 
 class Before(Value, frozen=True, kw_only=True):
-    """What was desired of ports before, with the same networks, attachments and rules of groups."""
+    """What was desired of ports before, with the same networks, subnets and all else but ports."""
 
     ports: Mapping[str, Port]
     desired: Desired
@@ -78,6 +83,8 @@ def desired(
     attachments: Mapping[str, Attachment] | None = None,
     fabric: FabricUplink | None = None,
     fenced: Collection[str] = (),
+    subnets: Mapping[str, Subnet] | None = None,
+    where_served: WhereServed = NOWHERE,
     before: Before | None = None,
 ) -> Desired:
     """Sort the host's ports by what is to be done with them.
@@ -86,6 +93,7 @@ def desired(
     binding, and are wired ahead. `attachments` are this host's, by network id; `fabric` is its way
     to its leaves, if it has one. Ports that leaves drop there (`fenced`) are not wired until the
     server has heard that they are not, and the leaves let them through again (law 5).
+    DHCP clients are answered on networks `where_served` has, as these `subnets` say.
     What was found `before` is not made again.
     """
     place_of = places(
@@ -96,7 +104,8 @@ def desired(
         physical_networks=frozenset(physical_networks),
         fabric=fabric,
     )
-    sorting = _Sorting(host, place_of, Filters(known))
+    serve = partial(served, subnets=subnets or {}, where=where_served)
+    sorting = _Sorting(host, place_of, Filters(known), serve)
     for port in ports.values():
         binding = live_binding(port, host)
         if binding is not None and port.id in fenced:
@@ -111,10 +120,17 @@ def desired(
 class _Sorting:
     """A `Desired` in the making."""
 
-    def __init__(self, host: str, place_of: Mapping[str, Place], filters: Filters) -> None:
+    def __init__(
+        self,
+        host: str,
+        place_of: Mapping[str, Place],
+        filters: Filters,
+        serve: Callable[[Port, Network], Served | None],
+    ) -> None:
         self._host = host
         self._place_of = place_of
         self._filters = filters
+        self._serve = serve
         self._endpoints: dict[str, Endpoint] = {}
         self._refusals: dict[str, str] = {}
         self._waiting: dict[str, str] = {}
@@ -183,7 +199,8 @@ class _Sorting:
         elif (of_port := self._groups_of(port)).missing:
             self._waiting[port.id] = of_port.missing
         else:
-            self._endpoints[port.id] = endpoint(port, network, segment, of_port.groups)
+            wired = endpoint(port, network, segment, of_port.groups)
+            self._endpoints[port.id] = replace(wired, served=self._serve(port, network))
 
     def _groups_of(self, port: Port) -> PortGroups:
         """The groups that filter the port, which are needed from now on."""

@@ -70,6 +70,7 @@ async def _run(settings: AgentSettings, token: str | None) -> None:
         driver=settings.driver,
         physical_networks=settings.physical_networks,
         fabric=settings.fabric,
+        where_served=settings.where_served,
         management_ip=settings.management_address,
     )
     log.info("agent starts", host=identity.host, epoch=identity.epoch, server=settings.server)

@@ -8,13 +8,14 @@ read and every network that is needed is known (law 6).
 import asyncio
 from collections.abc import Mapping
 
-from netwright.agent.desired import Before, Desired, desired
+from netwright.agent.desired import NOWHERE, Before, Desired, desired
+from netwright.agent.dhcp.served import WhereServed
 from netwright.agent.groups import NO_GROUPS, KnownGroups
 from netwright.agent.placing import FabricUplink
 from netwright.agent.reports import Statement, silenced, statements
 from netwright.agent.wiring import Wired, Wiring, WiringError
 from netwright.client.mirror import Mirror
-from netwright.model.resources import Attachment, Network, Port, PortFence, Value
+from netwright.model.resources import Attachment, Network, Port, PortFence, Subnet, Value
 from netwright.model.wire import Report
 
 APPLY_S_MAX = 60.0
@@ -23,13 +24,14 @@ APPLY_S_MAX = 60.0
 class Pass(Value, frozen=True, kw_only=True):
     """What a pass found, by port id: the server's ports at `cursor`, and the truth about them.
 
-    `desired` is made of `ports`, `networks`, `attachments` (by network id), `known` and `fences`
-    alone; the latter are the ports that this host's leaves drop.
+    `desired` is made of `ports`, `networks`, `subnets`, `attachments` (by network id), `known` and
+    `fences` alone; the latter are the ports that this host's leaves drop.
     """
 
     cursor: str
     ports: dict[str, Port]
     networks: dict[str, Network]
+    subnets: Mapping[str, Subnet] = {}
     attachments: dict[str, Attachment]
     known: KnownGroups
     fences: tuple[PortFence, ...] = ()
@@ -61,6 +63,7 @@ async def reconcile(
     wiring: Wiring,
     *,
     fabric: FabricUplink | None = None,
+    where_served: WhereServed = NOWHERE,
     known: KnownGroups = NO_GROUPS,
     last: Pass | None,
     moved: bool,
@@ -75,13 +78,15 @@ async def reconcile(
     if not mirror.complete or mirror.cursor is None:
         return None
     cursor, ports, networks = mirror.cursor, dict(mirror.ports), dict(mirror.networks)
+    subnets = dict(mirror.subnets)
     attachments = {one.network_id: one for one in mirror.attachments.values() if one.host == host}
     itself = mirror.hosts.get(host)
     fences = itself.port_fences if itself is not None else ()
     before = None
     if (
         last is not None
-        and (last.networks, last.attachments) == (networks, attachments)
+        and (last.networks, last.subnets) == (networks, subnets)
+        and last.attachments == attachments
         and _are_the_same_rules(last.known, known)
     ):
         before = Before(ports=last.ports, desired=last.desired)
@@ -97,6 +102,8 @@ async def reconcile(
             attachments=attachments,
             fabric=fabric,
             fenced=frozenset(one.port_id for one in fences),
+            subnets=subnets,
+            where_served=where_served,
             before=before,
         )
     known_to_come = last.desired.arriving.keys() if last is not None else frozenset[str]()
@@ -112,6 +119,7 @@ async def reconcile(
         cursor=cursor,
         ports=ports,
         networks=networks,
+        subnets=subnets,
         attachments=attachments,
         known=known,
         fences=fences,

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from netwright.agent import reports
+from netwright.agent.dhcp.served import WhereServed
 from netwright.agent.placing import FabricUplink
 from netwright.agent.reconcile import Pass
 from netwright.client.watch import WatchSource
@@ -47,6 +48,7 @@ class Identity(Value, frozen=True, kw_only=True):
     driver: str
     physical_networks: Mapping[str, str] = {}
     fabric: FabricUplink | None = None
+    where_served: WhereServed = WhereServed()
     management_ip: str | None = None
 
 

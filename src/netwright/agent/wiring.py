@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Protocol
 
+from netwright.agent.dhcp.served import Served
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.model.errors import Category, Fault, NetwrightError
 from netwright.model.resources import AddressPair, Nic, Segment, Value
@@ -79,6 +80,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     `admin_state_up` false the device stays plugged and no packet passes. `addresses` are the
     port's own; with `port_security_enabled` no other source passes but `allowed_address_pairs`.
     `security_groups` None: it is not filtered; else what none of their rules allows is dropped.
+    `served`: what its DHCP client is answered; None: what the client says goes into the network.
     """
 
     port_id: str
@@ -91,6 +93,7 @@ class Endpoint(Value, frozen=True, kw_only=True):
     security_groups: tuple[SecurityGroup, ...] | None = None
     admin_state_up: bool = True
     mtu: int = 1500
+    served: Served | None = None
 
 
 class WiringStatus(StrEnum):

@@ -73,3 +73,7 @@ class IllegalSubnetPoolIpVersionAssociationToAddressScope(BadRequest):
 
 class IllegalSubnetPoolUpdate(BadRequest):
     pass
+
+
+class AvailabilityZoneNotFound(NotFound):
+    """A zone that no switch of the inventory is in."""

@@ -80,6 +80,8 @@ class Network(Value, frozen=True, kw_only=True):
 
     `external`: routers may have their gateways in it, and floating addresses come of it; of those
     whom its shares say, or of everybody's.
+    `availability_zone_hints`: zones where it is wanted, of which it is in all.
+    `dns_domain`: the domain that names of its ports are in, with a dot at its end; nobody is told.
     `drift_domain`: how far a container's named port may move: within its zone, its rack, or among
     hosts on these leaves; None: anywhere.
     """
@@ -95,6 +97,8 @@ class Network(Value, frozen=True, kw_only=True):
     external: bool = False
     port_security_enabled: bool = True
     mtu: int = 1500
+    dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
     subnets: tuple[str, ...] = ()
@@ -158,6 +162,14 @@ class AddressPair(Value, frozen=True, kw_only=True):
     mac_address: str
 
 
+class DhcpOption(Value, frozen=True, kw_only=True):
+    """What a port's DHCP client is told beside what its subnets say; named as dnsmasq does."""
+
+    opt_name: str
+    opt_value: str
+    ip_version: int = 4
+
+
 class Remnant(Value, frozen=True, kw_only=True):
     """What a host may still answer for though the port has it no more, since Unix second `since`.
 
@@ -218,6 +230,9 @@ class Port(Value, frozen=True, kw_only=True):
     `security_groups` None: it is not filtered, since it was made before there were any, or is a
     device of the network's own; none at all: whatever is not its own DHCP or neighbour discovery is
     dropped. `claim`: whose it is, of a container's port that bears a lasting name or is a pod's.
+    `dns_name` and `dns_domain` are told to its DHCP client, and to no DNS server;
+    `data_plane_status` is what somebody says who watches the network; `propagate_uplink_status` is
+    for devices whose link may follow their NIC's, of which none are wired here.
     """
 
     id: str
@@ -233,6 +248,11 @@ class Port(Value, frozen=True, kw_only=True):
     device_owner: str = ""
     fixed_ips: tuple[FixedIp, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
+    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
+    dns_name: str = ""
+    dns_domain: str = ""
+    data_plane_status: str | None = None
+    propagate_uplink_status: bool = True
     port_security_enabled: bool = True
     security_groups: tuple[str, ...] | None = None
     vnic_type: VnicType = VnicType.NORMAL

@@ -46,6 +46,7 @@ class Router(Value, frozen=True, kw_only=True):
 
     `routes` are static ones beside those to its interfaces' subnets. `vni` is its transit VNI
     (L3VNI), if it needs one: for symmetric routing, or through a border to a provider network.
+    `availability_zone_hints`: zones where it is wanted, of which it is in all.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Router(Value, frozen=True, kw_only=True):
     interfaces: tuple[RouterInterface, ...] = ()
     routes: tuple[HostRoute, ...] = ()
     gateway: RouterGateway | None = None
+    availability_zone_hints: tuple[str, ...] = ()
     vni: int | None = None
     tags: tuple[str, ...] = ()
     revision_number: int = 0
@@ -98,6 +100,8 @@ class FloatingIp(Value, frozen=True, kw_only=True):
     router_id: str | None = None
     status: FloatingStatus = FloatingStatus.DOWN
     cause: str = ""
+    dns_name: str = ""
+    dns_domain: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
     revision_number: int = 0

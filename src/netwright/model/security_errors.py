@@ -1,6 +1,6 @@
 """What can be wrong with security groups and rules, by the Networking API's own type names."""
 
-from netwright.model.errors import BadRequest, CallerError, Conflict, NotFound
+from netwright.model.errors import BadRequest, CallerError, Conflict, InvalidInput, NotFound
 
 
 class SecurityGroupInUse(Conflict):
@@ -113,3 +113,11 @@ class PortSecurityPortHasSecurityGroup(Conflict):
 
 class PortSecurityAndIPRequiredForSecurityGroups(CallerError):
     """A port without port security cannot be in groups."""
+
+
+class AddressPairAndPortSecurityRequired(Conflict):
+    pass
+
+
+class DuplicateAddressPairInRequest(InvalidInput):
+    pass

@@ -81,6 +81,8 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     external: bool = False
     port_security_enabled: bool = True
     mtu: int | None = None
+    dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     drift_domain: DriftDomain = None
     segment: Segment | None = None
@@ -101,6 +103,7 @@ class UpdateNetwork(Command, frozen=True, kw_only=True):
     external: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     mtu: int | UnsetType | None = UNSET
+    dns_domain: str | UnsetType = UNSET
     labels: Mapping[str, str] | UnsetType = UNSET
     drift_domain: DriftDomain | UnsetType = UNSET
     if_match: int | None = None
@@ -173,6 +176,14 @@ class PairWish(Value, frozen=True, kw_only=True):
     mac_address: str | None = None
 
 
+class DhcpWish(Value, frozen=True, kw_only=True):
+    """A DHCP option asked for; without a value the one of its name shall go."""
+
+    opt_name: str
+    opt_value: str | None
+    ip_version: int = 4
+
+
 class PortDraft(Value, frozen=True, kw_only=True):
     """A port to be made. Without `fixed_ips` it gets an address of each IP version there is.
 
@@ -194,6 +205,10 @@ class PortDraft(Value, frozen=True, kw_only=True):
     mac_address: str | None = None
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] = ()
+    extra_dhcp_opts: tuple[DhcpWish, ...] = ()
+    dns_name: str = ""
+    dns_domain: str = ""
+    propagate_uplink_status: bool = True
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType = VnicType.NORMAL
@@ -217,6 +232,11 @@ class PortChange(Value, frozen=True, kw_only=True):
     mac_address: str | UnsetType = UNSET
     fixed_ips: tuple[AddressWish, ...] | UnsetType = UNSET
     allowed_address_pairs: tuple[PairWish, ...] | UnsetType = UNSET
+    extra_dhcp_opts: tuple[DhcpWish, ...] = ()
+    dns_name: str | UnsetType = UNSET
+    dns_domain: str | UnsetType = UNSET
+    data_plane_status: str | UnsetType | None = UNSET
+    propagate_uplink_status: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: tuple[str, ...] | UnsetType = UNSET
     vnic_type: VnicType | UnsetType = UNSET

@@ -27,7 +27,7 @@ from netwright.server.commands import (
     NetworkDraft,
     UpdateNetwork,
 )
-from netwright.server.containers.places import require_known
+from netwright.server.containers.places import require_known, require_zones
 from netwright.server.each import each
 from netwright.server.overlay.transit import RESTING, release_vni
 from netwright.server.prefixes import give_back
@@ -49,6 +49,7 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
         "description": command.description,
         "admin_state_up": command.admin_state_up,
         "port_security_enabled": command.port_security_enabled,
+        "dns_domain": command.dns_domain,
         "labels": command.labels,
         "drift_domain": command.drift_domain,
         "mtu": command.mtu if command.mtu is UNSET else _mtu(world, network.segment, command.mtu),
@@ -167,6 +168,7 @@ def _reshared(world: World, command: UpdateNetwork, network: Network) -> Network
 
 def _create(world: World, draft: NetworkDraft) -> Network:
     require_known(world, draft.drift_domain)
+    require_zones(world, draft.availability_zone_hints)
     segment = choose(world, draft.id, draft.segment)
     key = segment_key(segment)
     holder = world.segments.get(key)
@@ -182,6 +184,8 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         shared=draft.shared,
         external=draft.external,
         port_security_enabled=draft.port_security_enabled,
+        dns_domain=draft.dns_domain,
+        availability_zone_hints=draft.availability_zone_hints,
         labels=draft.labels,
         drift_domain=draft.drift_domain,
         mtu=_mtu(world, segment, draft.mtu),

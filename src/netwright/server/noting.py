@@ -199,7 +199,7 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
     for draft in command.drafts:
-        needs.inventory |= draft.drift_domain is not None
+        needs.inventory |= draft.drift_domain is not None or bool(draft.availability_zone_hints)
         needs.projects.add(draft.project_id)
         if draft.segment is not None and is_whole(draft.segment):
             needs.segments.add(segment_key(draft.segment))

@@ -16,6 +16,7 @@ from netwright.model.routing_errors import (
     RoutesExhausted,
 )
 from netwright.server.commands import Caller
+from netwright.server.containers.places import require_zones
 from netwright.server.each import each
 from netwright.server.gateways import with_gateway, without_gateway
 from netwright.server.networks import check_revision
@@ -115,12 +116,14 @@ def leads_over(route: HostRoute, cidr: str) -> bool:
 
 
 def _create(world: World, caller: Caller, draft: RouterDraft) -> Router:
+    require_zones(world, draft.availability_zone_hints)
     router = Router(
         id=draft.id,
         project_id=draft.project_id,
         name=draft.name,
         description=draft.description,
         admin_state_up=draft.admin_state_up,
+        availability_zone_hints=draft.availability_zone_hints,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,

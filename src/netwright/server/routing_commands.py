@@ -27,6 +27,7 @@ class RouterDraft(Value, frozen=True, kw_only=True):
     description: str = ""
     admin_state_up: bool = True
     gateway: GatewayWish | None = None
+    availability_zone_hints: tuple[str, ...] = ()
 
 
 class CreateRouters(Command, frozen=True, kw_only=True):
@@ -90,6 +91,8 @@ class FloatingIpDraft(Value, frozen=True, kw_only=True):
     subnet_id: str | None = None
     port_id: str | None = None
     fixed_ip_address: str | None = None
+    dns_name: str = ""
+    dns_domain: str = ""
     description: str = ""
     new_port_id: str
 

@@ -21,6 +21,7 @@ from netwright.server.routing_commands import (
 def create_routers(needs: Needs, command: CreateRouters) -> None:
     needs.projects.update(draft.project_id for draft in command.drafts)
     for draft in command.drafts:
+        needs.inventory |= bool(draft.availability_zone_hints)
         if draft.gateway is not None:
             need_port(needs, gateway_draft(draft.id, draft.gateway))
 

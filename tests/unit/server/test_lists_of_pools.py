@@ -6,7 +6,13 @@ And it is what neutron-lib says.
 from typing import Any
 
 import pytest
-from neutron_lib.api.definitions import address_scope, extraroute, l3, subnetpool
+from neutron_lib.api.definitions import (
+    address_scope,
+    extraroute,
+    l3,
+    router_availability_zone,
+    subnetpool,
+)
 from tests.unit.server.projects import client_of
 
 from netwright.server.api.v2 import policy
@@ -39,7 +45,7 @@ async def test_what_is_announced_is_answered(core: Core, resource: Resource[Any,
 
 def _neutrons(resource: Resource[Any, Any, Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for module in (address_scope, subnetpool, l3, extraroute):
+    for module in (address_scope, subnetpool, l3, extraroute, router_availability_zone):
         found |= module.RESOURCE_ATTRIBUTE_MAP.get(resource.collection, {})
     return found
 

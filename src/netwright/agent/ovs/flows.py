@@ -56,6 +56,10 @@ class Output(msgspec.Struct, frozen=True, gc=False, tag=True):
     port: int
 
 
+class ToAgent(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Hand the whole packet to who listens for such on the bridge; it goes nowhere else."""
+
+
 class PushVlan(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Add an 802.1Q header."""
 
@@ -126,6 +130,7 @@ class Opaque(msgspec.Struct, frozen=True, gc=False, tag=True):
 Action: TypeAlias = (
     Normal
     | Output
+    | ToAgent
     | PushVlan
     | PopVlan
     | SetVlan

@@ -3,7 +3,8 @@
     run ─┬─ OvsDriver.run     connections, audit
          ├─ follow            converges whenever something changed: base wiring from the first
          │                    moment, devices that appear, everything after a restart of OVS
-         └─ announce          ports that came up, a moment later
+         ├─ announce          ports that came up, a moment later
+         └─ Answering.run     DHCP clients are answered
     after each converge: ports that left are taken for outside
 
 `apply` replaces what is wanted and may sweep; between two calls `follow` keeps to the last wanted
@@ -14,19 +15,20 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import msgspec
 
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.ovs.actual import Device as OvsDevice
+from netwright.agent.ovs.answering import Answering
 from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK
+from netwright.agent.ovs.converting import Converted, convert
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import OvsError
 from netwright.agent.ovs.lost_uplinks import LostUplinks
 from netwright.agent.ovs.outcome import Outcome as Converged
-from netwright.agent.ovs.rules import port_filter
-from netwright.agent.ovs.wiring import AddressPair, Desired, NetworkSegment
+from netwright.agent.ovs.wiring import Desired
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.wiring import (
     Device,
@@ -39,7 +41,7 @@ from netwright.agent.wiring import (
     WiringStatus,
 )
 from netwright.model.conditions import UPLINK_LOST
-from netwright.model.resources import NetworkType, Nic
+from netwright.model.resources import Nic
 
 ANNOUNCE_AFTER_S = 0.01
 """What is flooded to every port of a network keeps a switch busy: the server hears of it first."""
@@ -61,8 +63,15 @@ _UNFINISHED = frozenset({"wiring", "refused"})
 class OvsHost:
     """Satisfies `Wiring`, by a driver that is not running yet."""
 
-    def __init__(self, driver: OvsDriver, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        driver: OvsDriver,
+        *,
+        answering: Answering | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._driver = driver
+        self._answering = answering
         self._desired = Desired(driver.wiring)
         self._converged = Converged((), (), complete=False, unreachable="OVS was not read yet")
         self._converged_to: Desired | None = None
@@ -71,7 +80,7 @@ class OvsHost:
         self._up: Mapping[str, OvsEndpoint] = {}
         self._unannounced: frozenset[str] = frozenset()
         self._came_up = asyncio.Event()
-        self._converted: Mapping[str, _Converted] = {}
+        self._converted: Mapping[str, Converted] = {}
         self._endpoints: tuple[OvsEndpoint, ...] = ()
         self._asked: Mapping[str, Endpoint] = {}
         self._found: tuple[OvsDevice, ...] = ()
@@ -84,6 +93,8 @@ class OvsHost:
             tasks.create_task(self._driver.run(), name="ovs driver")
             tasks.create_task(self._follow(changed), name="ovs follow")
             tasks.create_task(self._announce(), name="ovs announce")
+            if self._answering is not None:
+                tasks.create_task(self._answering.run(), name="ovs answering")
         raise AssertionError("the driver's tasks never end by themselves")
 
     async def wait_ready(self, timeout_s: float) -> None:
@@ -102,6 +113,8 @@ class OvsHost:
         memberships: Memberships = NO_MEMBERSHIPS,
     ) -> Wired:
         """Wire what is desired; with `sweep`, withdraw what is ours and not desired."""
+        if self._answering is not None and desired is not self._asked:
+            self._answering.serve(desired.values())
         endpoints, refused = self._convert(desired)
         present = {device.port_id for device in self._driver.devices()}
         outcomes = {
@@ -133,7 +146,7 @@ class OvsHost:
         for one in endpoints:
             if one.port_id in here:
                 with suppress(ValueError):  # `apply` says it
-                    coming.append(_converted(one).endpoint)
+                    coming.append(convert(one).endpoint)
         if coming:
             await self._driver.announce_ahead(coming)
 
@@ -183,6 +196,9 @@ class OvsHost:
         left_out = sorted({why for one in self._converted.values() for why in one.left_out})
         if left_out:
             conditions["security group rules left out"] = left_out[:RULES_NAMED_MAX]
+        unsent = sorted({why for one in self._converted.values() for why in one.unsent})
+        if unsent:
+            conditions["DHCP options not sent"] = unsent[:RULES_NAMED_MAX]
         for problem in self._converged.problems:
             cause = f"{problem.subject}: {problem.cause}"
             conditions.setdefault("base wiring", []).append(cause)
@@ -253,7 +269,7 @@ class OvsHost:
         """
         if desired is self._asked:
             return self._endpoints, self._inconvertible
-        converted: dict[str, _Converted] = {}
+        converted: dict[str, Converted] = {}
         refused: dict[str, str] = {}
         for port_id, endpoint in sorted(desired.items()):
             before = self._converted.get(port_id)
@@ -261,7 +277,7 @@ class OvsHost:
                 converted[port_id] = before
                 continue
             try:
-                converted[port_id] = _converted(endpoint)
+                converted[port_id] = convert(endpoint)
             except ValueError as error:
                 refused[port_id] = str(error)
         self._converted, self._asked, self._inconvertible = converted, desired, refused
@@ -282,7 +298,7 @@ class OvsHost:
             status, cause = _STATUS[state.status], state.cause
             of = self._converted.get(state.port_id)
             if state.status == "up":
-                cause = "; ".join(of.left_out) if of is not None else ""
+                cause = "; ".join((*of.left_out, *of.unsent)) if of is not None else ""
             if lost and of is not None and status is WiringStatus.UP:
                 bridge = bridges.get(of.endpoint.segment.physical_network, "")
                 if why := lost.get(bridge):
@@ -301,45 +317,6 @@ class OvsHost:
     def _why(self) -> str:
         problems = (f"{problem.subject}: {problem.cause}" for problem in self._converged.problems)
         return self._converged.unreachable or "; ".join(problems) or "base wiring does not settle"
-
-
-class _Converted(NamedTuple):
-    """An endpoint of the loop's in the driver's terms, and the rules that have no such terms."""
-
-    of: Endpoint
-    endpoint: OvsEndpoint
-    left_out: tuple[str, ...]
-
-
-def _converted(endpoint: Endpoint) -> _Converted:
-    """Convert the loop's endpoint. Raises ValueError, which says what OVS cannot do with it."""
-    segment = endpoint.segment
-    if segment.network_type not in (NetworkType.FLAT, NetworkType.VLAN):
-        raise ValueError(
-            f"Open vSwitch here wires flat and vlan networks, not {segment.network_type}"
-        )
-    if segment.physical_network is None:
-        raise ValueError(f"a {segment.network_type} network without a physical network")
-    vlan = segment.segmentation_id
-    if segment.network_type is NetworkType.VLAN and vlan is None:
-        raise ValueError("a vlan network without a VLAN id")
-    is_filtered = endpoint.port_security_enabled and endpoint.security_groups is not None
-    compiled = port_filter(endpoint.security_groups or ()) if is_filtered else None
-    converted = OvsEndpoint(
-        port_id=endpoint.port_id,
-        segment=NetworkSegment(segment.physical_network, vlan),
-        mac=endpoint.mac_address,
-        addresses=endpoint.addresses,
-        allowed_pairs=tuple(
-            AddressPair(pair.ip_address, pair.mac_address)
-            for pair in endpoint.allowed_address_pairs
-        ),
-        port_security=endpoint.port_security_enabled,
-        admin_up=endpoint.admin_state_up,
-        mtu=endpoint.mtu,
-        filter=compiled.filter if compiled is not None else None,
-    )
-    return _Converted(endpoint, converted, compiled.left_out if compiled is not None else ())
 
 
 def _differing(

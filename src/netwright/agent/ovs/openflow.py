@@ -33,6 +33,7 @@ from netwright.agent.ovs.openflow_wire import (
     MessageType,
     error_text,
 )
+from netwright.agent.ovs.packet_in import PacketIn, packets_wanted, read_packet_in
 
 READ_BYTES = 256 * 1024
 
@@ -69,6 +70,8 @@ class OpenFlowClient:
     """One connection to a bridge, kept up for as long as `run()` runs.
 
     `on_ready` is called from `run()` with True when the connection works, False when it went.
+    With `on_packet` the bridge hands us what its flows have for the agent; what that returns goes
+    out by the port where the packet came in.
     """
 
     def __init__(
@@ -77,11 +80,13 @@ class OpenFlowClient:
         path: Path,
         *,
         on_ready: Callable[[bool], None] = lambda _ready: None,
+        on_packet: Callable[[PacketIn], Iterable[bytes]] | None = None,
         timeout_s: float = 5.0,
     ) -> None:
         self.bridge = bridge
         self.path = path
         self._on_ready = on_ready
+        self._on_packet = on_packet
         self._timeout_s = timeout_s
         self._codec = FlowCodec()
         self._xids = itertools.count(1)
@@ -244,6 +249,8 @@ class OpenFlowClient:
         elif kind == MessageType.ECHO_REQUEST:
             assert self._writer is not None
             self._writer.write(frame(MessageType.ECHO_REPLY, xid, body))
+        elif kind == MessageType.PACKET_IN:
+            self._hear(body)
         elif (request := self._requests.get(xid)) is not None:
             self._answer(request, kind, xid, body)
         elif kind == MessageType.ERROR:  # to no request of ours: to our hello
@@ -255,8 +262,18 @@ class OpenFlowClient:
                 f"bridge {self.bridge} speaks OpenFlow wire version {version} at most; set"
                 " Bridge.protocols to contain OpenFlow14"
             )
+        if self._on_packet is not None:
+            assert self._writer is not None
+            self._writer.write(packets_wanted(next(self._xids)))
         self._ready.set()
         self._on_ready(True)  # noqa: FBT003 - the callback's one argument
+
+    def _hear(self, body: bytes) -> None:
+        if self._on_packet is None or self._writer is None:
+            return
+        packet = read_packet_in(body)
+        for frame_ in self._on_packet(packet):
+            self._writer.write(packet_sent(next(self._xids), packet.ofport, frame_))
 
     def _answer(self, request: _Request, kind: int, xid: int, body: bytes) -> None:
         if kind == MessageType.ERROR:

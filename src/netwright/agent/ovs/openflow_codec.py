@@ -31,6 +31,7 @@ from netwright.agent.ovs.flows import (
     PopVlan,
     PushVlan,
     SetVlan,
+    ToAgent,
 )
 from netwright.agent.ovs.openflow_wire import (
     BUNDLE_ATOMIC_ORDERED,
@@ -45,6 +46,7 @@ from netwright.agent.ovs.openflow_wire import (
     PORT_TABLE,
     TABLE_ALL,
     VERSION,
+    WHOLE_PACKET,
     ActionType,
     BundleControl,
     FlowCommand,
@@ -228,10 +230,8 @@ def _instruction_bytes(actions: tuple[Action, ...]) -> bytes:
 
 def _action_bytes(action: Action) -> bytes:
     match action:
-        case Normal():
-            return _OUTPUT.pack(ActionType.OUTPUT, _OUTPUT.size, PORT_NORMAL, 0)
-        case Output(port):
-            return _OUTPUT.pack(ActionType.OUTPUT, _OUTPUT.size, port, 0)
+        case Normal() | Output() | ToAgent():
+            return _OUTPUT.pack(ActionType.OUTPUT, _OUTPUT.size, *_out_by(action))
         case PushVlan():
             return _PUSH_VLAN.pack(ActionType.PUSH_VLAN, _PUSH_VLAN.size, _ETHERTYPE_VLAN)
         case PopVlan():
@@ -240,6 +240,17 @@ def _action_bytes(action: Action) -> bytes:
             return _set_vlan(vlan)
         case _:
             return extension_bytes(action)
+
+
+def _out_by(action: Normal | Output | ToAgent) -> tuple[int, int]:
+    """The port, and how much of a packet the agent is handed."""
+    match action:
+        case Normal():
+            return PORT_NORMAL, 0
+        case Output(port):
+            return port, 0
+        case ToAgent():
+            return PORT_CONTROLLER, WHOLE_PACKET
 
 
 def _set_vlan(vlan: int) -> bytes:
@@ -260,7 +271,9 @@ def _actions(octets: bytes, at: int) -> Iterator[Action]:
 
 def _action(kind: int, octets: bytes) -> Action:
     if kind == ActionType.OUTPUT:
-        _, _, port, _ = _OUTPUT.unpack(octets)
+        _, _, port, length = _OUTPUT.unpack(octets)
+        if (port, length) == (PORT_CONTROLLER, WHOLE_PACKET):
+            return ToAgent()
         return Normal() if port == PORT_NORMAL else Output(port)
     known = _KNOWN_ACTIONS.get(octets)
     if known is not None:

@@ -18,6 +18,9 @@ PORT_NORMAL: Final = 0xFFFFFFFA
 GROUP_ANY: Final = 0xFFFFFFFF
 TABLE_ALL: Final = 0xFF
 
+WHOLE_PACKET: Final = 0xFFFF
+"""As a length: all of a packet (OFPCML_NO_BUFFER)."""
+
 MULTIPART_FLOW: Final = 1
 MULTIPART_MORE: Final = 0x0001
 BUNDLE_ATOMIC_ORDERED: Final = 0x0001 | 0x0002
@@ -30,6 +33,8 @@ class MessageType(IntEnum):
     ERROR = 1
     ECHO_REQUEST = 2
     ECHO_REPLY = 3
+    SET_CONFIG = 9
+    PACKET_IN = 10
     PACKET_OUT = 13
     FLOW_MOD = 14
     MULTIPART_REQUEST = 18

@@ -2,6 +2,7 @@
 
     br-int   0 classify   from the wire: provider VLAN → local VLAN → 30
                           from an endpoint: MAC right → 10, or 30 without port security
+                          a client's DHCP, where the agent answers it → the agent
              10 source    ARP and IP sources of that endpoint; servers' roles refused
              11 ND target what a neighbour advertisement may claim
              12 ND option whose link-layer address a neighbour message may carry
@@ -21,7 +22,7 @@ one flow, not one per endpoint.
 
 import functools
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from netwright.agent.ovs.firewall import (
@@ -44,10 +45,11 @@ from netwright.agent.ovs.flows import (
     PushVlan,
     SetRegister,
     SetVlan,
+    ToAgent,
     match_on,
     owner_cookie,
 )
-from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, PhysicalBridge, link_local
+from netwright.agent.ovs.wiring import Endpoint, Heard, NetworkSegment, PhysicalBridge, link_local
 
 CLASSIFY, SOURCE, ND_TARGET, ND_OPTION = 0, 10, 11, 12
 
@@ -62,6 +64,11 @@ _NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT = 135, 136
 _REDIRECT, _MLD2_REPORT = 137, 143
 _ARP_REQUEST = 1
 _ICMP6: _Fields = {"eth_type": _IPV6, "ip_proto": _ICMPV6}
+_HEARD: Mapping[Heard, _Fields] = {
+    Heard.DHCP4: {"eth_type": _IPV4, "ip_proto": _UDP, "udp_src": 68, "udp_dst": 67},
+    Heard.DHCP6: {"eth_type": _IPV6, "ip_proto": _UDP, "udp_src": 546, "udp_dst": 547},
+    Heard.SOLICITATION: _ICMP6 | {"icmpv6_type": _ROUTER_SOLICITATION},
+}
 _NO_MAC = "00:00:00:00:00:00"
 
 BASE = owner_cookie("base")
@@ -129,9 +136,14 @@ def endpoint_flows(endpoint: Endpoint, ofport: int, local_vlan: int) -> frozense
     cookie = port_cookie(endpoint.port_id)
     untagged = {"in_port": ofport, "vlan_vid": VLAN_NONE}
     network = SetRegister(NETWORK, local_vlan)
+    heard = {
+        _flow(cookie, CLASSIFY, 110, ToAgent(), **untagged, eth_src=endpoint.mac, **_HEARD[one])
+        for one in endpoint.heard
+    }
     if not endpoint.port_security:
-        return frozenset({_flow(cookie, CLASSIFY, 100, network, Goto(DESTINATION), **untagged)})
-    flows = set(filter_flows(endpoint, ofport, cookie))
+        anything = _flow(cookie, CLASSIFY, 100, network, Goto(DESTINATION), **untagged)
+        return frozenset({anything, *heard})
+    flows = heard | filter_flows(endpoint, ofport, cookie)
     known = (SetRegister(ZONE, ofport), network) if is_filtered(endpoint) else (network,)
     sources = _sources(endpoint)
     for mac in sorted({mac for mac, _ in sources}):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from netwright.agent.config import AgentSettings, BondMode, BondSettings
+from netwright.agent.ovs.answering import Answering
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.host import OvsHost
 from netwright.agent.ovs.wiring import Bond, HostWiring, Management, PhysicalBridge
@@ -11,7 +12,9 @@ from netwright.agent.ovs.wiring import Bond, HostWiring, Management, PhysicalBri
 def ovs_host(settings: AgentSettings) -> OvsHost:
     """Return the host's Open vSwitch as its settings describe it, not yet running."""
     ovsdb = Path(settings.ovsdb.removeprefix("unix:"))
-    return OvsHost(OvsDriver(host_wiring(settings), ovsdb=ovsdb, rundir=ovsdb.parent))
+    driver = OvsDriver(host_wiring(settings), ovsdb=ovsdb, rundir=ovsdb.parent)
+    bridge = settings.integration_bridge
+    return OvsHost(driver, answering=Answering(bridge, ovsdb.parent / f"{bridge}.mgmt"))
 
 
 def host_wiring(settings: AgentSettings) -> HostWiring:

@@ -7,6 +7,7 @@ depends on the server's model.
 import functools
 import ipaddress
 import re
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
@@ -112,11 +113,20 @@ class PortFilter(msgspec.Struct, frozen=True, dict=True):
         return any(one.stateful for one in self.permits)
 
 
+class Heard(StrEnum):
+    """What an endpoint's client of DHCP or router discovery says."""
+
+    DHCP4 = "dhcp4"
+    DHCP6 = "dhcp6"
+    SOLICITATION = "router solicitation"
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """A port to be wired on this host, whether or not its device is plugged yet.
 
     `port_id` is compared with Interface external_ids:iface-id. `addresses` are its fixed IPs.
-    `filter` None: all passes that anti-spoofing lets out, and all that comes in.
+    `filter` None: all passes that anti-spoofing lets out, and all that comes in. `heard` is what
+    its client says that comes to the agent, and not into the network.
     Raises ValueError for a MAC or address that is none.
     """
 
@@ -129,6 +139,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     admin_up: bool = True
     mtu: int | None = None
     filter: PortFilter | None = None
+    heard: frozenset[Heard] = frozenset()
 
     def __post_init__(self) -> None:
         _check_mac(self.mac)

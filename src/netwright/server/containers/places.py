@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from netwright.model.addressing_errors import AvailabilityZoneNotFound
 from netwright.model.errors import InvalidInput
 from netwright.model.resources import ZONE, DriftDomain, Network
 from netwright.server.overlay.inventory import Inventory
@@ -27,6 +28,19 @@ def require_known(world: World, domain: DriftDomain) -> None:
             f" it has: {_words(sorted(inventory.leaves()))}.",
             next="name leaves of the inventory (netwright topology show)",
         )
+
+
+def require_zones(world: World, hints: Iterable[str]) -> None:
+    """Raises AvailabilityZoneNotFound for a zone that the inventory has not."""
+    inventory = world.fabric.inventory
+    known = {switch.zone for switch in inventory.topology.switches} if inventory else set()
+    for zone in hints:
+        if not zone or zone not in known:
+            there = _words(sorted(known - {""})) or "none"
+            raise AvailabilityZoneNotFound(
+                f"AvailabilityZone {zone} could not be found.",
+                next=f"the inventory's switches are in these: {there} (netwright topology show)",
+            )
 
 
 def obstacle(world: World, network: Network, last: str, host: str) -> str:

@@ -106,6 +106,8 @@ def _create(world: World, caller: Caller, draft: FloatingIpDraft) -> FloatingIp:
         floating_network_id=network.id,
         floating_ip_address=address,
         floating_port_id=port.id,
+        dns_name=draft.dns_name,
+        dns_domain=draft.dns_domain,
         description=draft.description,
         revision_number=1,
         created_at=world.now,

@@ -10,14 +10,13 @@ from msgspec.structs import replace
 from netwright.model.errors import InvalidInput, PortNotFound, UniqueNameConflict
 from netwright.model.labels import parse_selector
 from netwright.model.planes import planes_on
-from netwright.model.resources import AddressPair, FixedIp, Network, Port
+from netwright.model.resources import FixedIp, Network, Port
 from netwright.model.states import Event, PortState
 from netwright.server.commands import (
     AddressWish,
     Caller,
     CreatePorts,
     DeletePorts,
-    PairWish,
     PortChange,
     PortDraft,
     UpdatePorts,
@@ -27,11 +26,13 @@ from netwright.server.floating.known import let_go as let_go_of_floating
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
+from netwright.server.ports.dhcp import dhcp_options
 from netwright.server.ports.giving_back import give_back, held_addresses
 from netwright.server.ports.interfaces import require_as_attached, require_no_interface
 from netwright.server.ports.lifecycle import happen, may_answer, names_of
 from netwright.server.ports.macs import choose_mac, rests
 from netwright.server.ports.network_choice import create_where_free
+from netwright.server.ports.pairs import check_pairs, pairs_of
 from netwright.server.ports.release import release_if_unbound
 from netwright.server.security.taking import groups_after, groups_at_first
 from netwright.server.world import World
@@ -102,7 +103,11 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         device_owner=draft.device_owner,
         fixed_ips=fixed_ips,
         reclaimed=reclaims_mac or addressee.reclaimed,
-        allowed_address_pairs=_pairs(draft.allowed_address_pairs, mac),
+        allowed_address_pairs=pairs_of(draft.allowed_address_pairs, mac),
+        extra_dhcp_opts=dhcp_options((), draft.extra_dhcp_opts),
+        dns_name=draft.dns_name,
+        dns_domain=draft.dns_domain,
+        propagate_uplink_status=draft.propagate_uplink_status,
         port_security_enabled=secured,
         security_groups=groups_at_first(world, caller, draft, port_security=secured),
         vnic_type=draft.vnic_type,
@@ -112,7 +117,7 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         created_at=world.now,
         updated_at=world.now,
     )
-    _check_pairs(port)
+    check_pairs(port)
     world.ports.put(port.id, port)
     if draft.unique_name is not None:
         world.unique_names.put((draft.project_id, draft.unique_name), port.id)
@@ -135,7 +140,11 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
     network = world.networks.get(port.network_id)
     assert network is not None, f"port {port.id}'s network was not loaded"
     before = port
-    port = replace(port, **_plain_changes(change))
+    port = replace(
+        port,
+        **_plain_changes(change),
+        extra_dhcp_opts=dhcp_options(port.extra_dhcp_opts, change.extra_dhcp_opts),
+    )
     groups = groups_after(world, caller, before, port, change.security_groups)
     port = replace(port, security_groups=groups)
     if change.mac_address is not UNSET and change.mac_address != port.mac_address:
@@ -147,9 +156,9 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
     if port.mac_address != before.mac_address:
         port = _renewed(world, port, _addressee(port, network, caller), before.mac_address)
     if change.allowed_address_pairs is not UNSET:
-        pairs = _pairs(change.allowed_address_pairs, port.mac_address)
+        pairs = pairs_of(change.allowed_address_pairs, port.mac_address)
         port = replace(port, allowed_address_pairs=pairs)
-    _check_pairs(port)
+    check_pairs(port)
     gone = [ip for ip in before.fixed_ips if ip not in port.fixed_ips]
     let_go_of_floating(world, port, gone)
     port = _let_go(world, before, port)
@@ -239,6 +248,10 @@ def _plain_changes(change: PortChange) -> Mapping[str, Any]:
         "port_security_enabled": change.port_security_enabled,
         "vnic_type": change.vnic_type,
         "profile": change.profile,
+        "dns_name": change.dns_name,
+        "dns_domain": change.dns_domain,
+        "data_plane_status": change.data_plane_status,
+        "propagate_uplink_status": change.propagate_uplink_status,
     }
     return {key: value for key, value in wanted.items() if value is not UNSET}
 
@@ -364,30 +377,6 @@ def _is_asked_for(world: World, draft: PortDraft, network_id: str) -> bool:
         return network_id == draft.network_id
     network = world.networks.get(network_id)
     return network is not None and parse_selector(draft.network_labels).matches(network.labels)
-
-
-def _pairs(wishes: tuple[PairWish, ...], mac: str) -> tuple[AddressPair, ...]:
-    if not wishes:
-        return ()
-    return tuple(
-        AddressPair(ip_address=wish.ip_address, mac_address=wish.mac_address or mac)
-        for wish in wishes
-    )
-
-
-def _check_pairs(port: Port) -> None:
-    if not port.allowed_address_pairs:
-        return
-    if not port.port_security_enabled:
-        raise InvalidInput(
-            "Invalid input for allowed_address_pairs. Reason: Port Security must be enabled in "
-            "order to have allowed address pairs on a port.",
-            next="set port_security_enabled, or leave the pairs out",
-        )
-    if len(set(port.allowed_address_pairs)) != len(port.allowed_address_pairs):
-        raise InvalidInput(
-            "Invalid input for allowed_address_pairs. Reason: it contains a pair twice."
-        )
 
 
 def owned(world: World, caller: Caller, port_id: str) -> Port:

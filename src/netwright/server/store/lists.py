@@ -20,6 +20,7 @@ from sqlalchemy import (
     Column,
     Integer,
     Select,
+    String,
     Table,
     and_,
     any_,
@@ -266,6 +267,23 @@ def _shared_condition(
     return shared if is_wanted else ~shared
 
 
+class _Hints(ColumnElement[str]):
+    """A network's hints as text, which sorts as they do; "" without any. No column has them."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(_Hints, "sqlite")
+def _hints_of_sqlite(_element: _Hints, _compiler: SQLCompiler, **_how: Any) -> str:
+    return "coalesce(nullif(json_extract(network.body, '$.availability_zone_hints'), '[]'), '')"
+
+
+@compiles(_Hints, "postgresql")
+def _hints_of_postgresql(_element: _Hints, _compiler: SQLCompiler, **_how: Any) -> str:
+    return "coalesce(nullif(CAST(network.body AS json) ->> 'availability_zone_hints', '[]'), '')"
+
+
 _Order = list[tuple[ColumnElement[Any], bool]]
 
 
@@ -274,6 +292,9 @@ def _order(table: Table, sort: tuple[tuple[str, bool], ...]) -> _Order:
     order: _Order = []
     for attribute, ascending in sort:
         if (table.name, attribute) in _CONSTANT:
+            continue
+        if (table.name, attribute) == ("network", "availability_zone_hints"):
+            order.append((_Hints(), ascending))
             continue
         column = table.c.get(_SORT_COLUMNS.get(attribute, attribute), table.c.get(attribute))
         if column is None:

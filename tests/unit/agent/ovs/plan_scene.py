@@ -14,6 +14,7 @@ from netwright.agent.ovs.wiring import (
     Bond,
     Desired,
     Endpoint,
+    Heard,
     HostWiring,
     NetworkSegment,
     Nic,
@@ -105,6 +106,7 @@ endpoints = st.builds(
     addresses=st.sampled_from([("10.0.0.1",), ("10.0.0.2", "2001:db8::2"), ()]),
     allowed_pairs=st.sampled_from([(), (VRRP,)]),
     filter=filters,
+    heard=st.sampled_from([frozenset[Heard](), frozenset(Heard)]),
 )
 memberships = st.sampled_from(
     [

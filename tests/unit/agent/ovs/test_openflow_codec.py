@@ -31,6 +31,7 @@ from netwright.agent.ovs.flows import (
     Resubmit,
     SetRegister,
     SetVlan,
+    ToAgent,
     Track,
     Untrack,
     match_on,
@@ -102,7 +103,7 @@ def test_base_and_translation_flows_come_back() -> None:
 
 
 def test_every_action_comes_back() -> None:
-    actions = (PopVlan(), PushVlan(), SetVlan(4094), Output(3), Normal(), Goto(9))
+    actions = (PopVlan(), PushVlan(), SetVlan(4094), Output(3), ToAgent(), Normal(), Goto(9))
     round_trip(Flow(1, 2, match_on(in_port=3), actions, owner_cookie("x")))
     ours = (SetRegister(5, 77), Untrack(), Track(21), Commit(1), Commit(0), Resubmit(40))
     round_trip(Flow(1, 2, match_on(reg5=3, eth_type=0x0800), ours, owner_cookie("x")))
@@ -182,6 +183,7 @@ def action_of_os_ken(action: Action) -> Any:
     fields = [getattr(action, name) for name in action.__struct_fields__]
     makers: dict[type, Callable[..., Any]] = {
         Normal: lambda: wire.OFPActionOutput(ofp.OFPP_NORMAL, 0),
+        ToAgent: lambda: wire.OFPActionOutput(ofp.OFPP_CONTROLLER, ofp.OFPCML_NO_BUFFER),
         Output: lambda port: wire.OFPActionOutput(port, 0),
         PushVlan: lambda: wire.OFPActionPushVlan(0x8100),
         PopVlan: wire.OFPActionPopVlan,
@@ -236,7 +238,7 @@ def test_os_ken_writes_the_same_bytes_for_an_endpoint(endpoint: Endpoint) -> Non
 
 def test_os_ken_writes_the_same_bytes_for_everything_else() -> None:
     bridge = PhysicalBridge("br-bond", "p")
-    actions = (PopVlan(), PushVlan(), SetVlan(4094), Output(3), Normal(), Goto(9))
+    actions = (PopVlan(), PushVlan(), SetVlan(4094), Output(3), ToAgent(), Normal(), Goto(9))
     flows = {Flow(1, 2, match_on(in_port=3), actions, owner_cookie("x")), *integration_base()}
     for segment in (NetworkSegment("p", 9), NetworkSegment("p")):
         flows |= inbound(segment, 3, 1) | outbound(segment, 3, 2, bridge)

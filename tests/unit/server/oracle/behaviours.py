@@ -151,6 +151,14 @@ async def _tagged_ports(scene: Scene) -> None:
         assert (await scene.member.ask("DELETE", f"/v2.0/ports/{one['id']}")).status == 204
 
 
+async def _uplink_status(scene: Scene) -> None:
+    """It is true unless a port says otherwise; that it may be changed is another alias."""
+    port = await scene.one("ports", scene.member)
+    assert port["propagate_uplink_status"] is True
+    other = await scene.one("ports", scene.member, {"propagate_uplink_status": False})
+    assert other["propagate_uplink_status"] is False
+
+
 async def _moments(scene: Scene) -> None:
     made = await scene.one("networks", scene.member)
     for query, is_found in (("2001-01-01T00:00:00", True), ("2999-01-01T00:00:00Z", False)):
@@ -423,4 +431,5 @@ BEHAVIOURS: Mapping[str, Check] = {
     "subnetpool-prefix-ops": _prefixes_one_by_one,
     "tag-creation": _tag_creation,
     "tag-ports-during-bulk-creation": _tagged_ports,
+    "uplink-status-propagation": _uplink_status,
 }

@@ -37,6 +37,7 @@ DEVIATIONS: tuple[Deviation, ...] = (
         ("default",),
         "null asks for any address, which is shown then, as by Neutron",
     ),
+    Deviation("ports", "extra_dhcp_opts", ("default",), "none are an empty list, as by Neutron"),
     Deviation("networks", "mtu", ("default",), "0 asks for the default, which is shown, as by ML2"),
     Deviation("networks", "mtu", ("create refuses None",), _NULL),
     Deviation("networks", "provider:segmentation_id", ("create refuses None",), _NULL),

@@ -44,6 +44,7 @@ POLICY: Mapping[tuple[str, str], Rule] = {
     ("ports", "binding:vif_details"): _ADMIN_ALONE,
     ("ports", "binding:vif_type"): _ADMIN_ALONE,
     ("ports", "binding:vnic_type"): Rule(),
+    ("ports", "data_plane_status"): Rule("admin", "admin"),
     ("ports", "device_id"): Rule(),
     ("ports", "device_owner"): _NETWORKS._replace(value="network:dhcp"),
     ("ports", "fixed_ips"): _NETWORKS,

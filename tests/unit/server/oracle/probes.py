@@ -77,6 +77,18 @@ GOOD: Mapping[tuple[str, str], Good] = {
     ("ports", "device_id"): Good("instance-1", "instance-2"),
     ("ports", "device_owner"): Good("compute:nova", "compute:zone"),
     ("ports", "allowed_address_pairs"): Good([_PAIR], [{**_PAIR, "ip_address": "10.9.0.0/16"}]),
+    ("ports", "dns_name"): Good("one", "two.example.org."),
+    ("ports", "dns_domain"): Good("one.example.", "two.example."),
+    ("ports", "data_plane_status"): Good("ACTIVE", "DOWN"),
+    ("networks", "dns_domain"): Good("one.example.", "two.example."),
+    ("networks", "availability_zone_hints"): Good(["north"], ["south"]),
+    ("routers", "availability_zone_hints"): Good(["north"], ["south"]),
+    ("floatingips", "dns_name"): Good("one", "two.three"),
+    ("floatingips", "dns_domain"): Good("one.example.", "two.example."),
+    ("ports", "extra_dhcp_opts"): Good(
+        [{"opt_name": "bootfile-name", "opt_value": "one", "ip_version": 4}],
+        [{"opt_name": "bootfile-name", "opt_value": "two", "ip_version": 4}],
+    ),
     ("ports", "port_security_enabled"): Good(
         first=True,
         second=False,

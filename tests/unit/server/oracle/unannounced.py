@@ -23,29 +23,26 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("qos-rule-type-details", "qos-rule-type-filter", "qos-rules-alias"),
         *("port-resource-request", "port-resource-request-groups"),
     ),
-    (_PLANNED, "names of ports, as attributes; no DNS server is told"): (
-        *("dns-integration", "dns-domain-ports", "dns-integration-domain-keywords"),
-        "subnet-dns-publish-fixed-ip",
+    (_PLANNED, "a DNS server that is told names of ports; they are attributes so far"): (
+        *("dns-integration-domain-keywords", "subnet-dns-publish-fixed-ip"),
     ),
-    (_PLANNED, "a DHCP responder in the agent"): ("extra_dhcp_opt",),
     (_PLANNED, "subnets taken into a pool"): ("subnet_onboard",),
     (
         _PLANNED,
         "how many addresses of each network's pools are used; those of its subnets are told",
     ): ("network-ip-availability-details",),
-    (_PLANNED, "networks and routers are in every zone: hints would change nothing"): (
-        *("network_availability_zone", "router_availability_zone"),
-    ),
-    (_PLANNED, "a network has one segment; there is no choice to be made among several"): (
+    (
+        _PLANNED,
+        "a network has one segment, made and gone with it: none can be added or taken away",
+    ): (
         *("segment", "standard-attr-segment", "multi-provider", "ip_allocation"),
         *("segments-peer-subnet-host-routes", "subnet-segmentid-enforce"),
         "subnet-segmentid-writable",
     ),
     (_PLANNED, "hints that an instance's device is set up by"): (
-        *("uplink-status-propagation", "uplink-status-propagation-updatable"),
         *("port-hints", "port-hint-ovs-tx-steering", "port-device-profile"),
         *("port-numa-affinity-policy", "port-numa-affinity-policy-socket"),
-        *("port-hardware-offload-type", "port-trusted-vif", "data-plane-status"),
+        *("port-hardware-offload-type", "port-trusted-vif"),
     ),
     (_PLANNED, "MACs of bare metal, which its NICs have"): ("port-mac-override",),
     (_PLANNED, "filters and defaults of security groups"): (

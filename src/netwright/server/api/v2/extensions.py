@@ -63,10 +63,25 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Whose a container's port is, how long it is kept.",
         "2026-01-01T00:00:00-00:00",
     ),
+    "data-plane-status": (
+        "Port data plane status extension",
+        "Expose status of underlying data plane",
+        "2017-01-24T10:00:00-00:00",
+    ),
     "default-subnetpools": (
         "Default Subnetpools",
         "Provides ability to mark and use a subnetpool as the default.",
         "2016-02-18T18:00:00-00:00",
+    ),
+    "dns-domain-ports": (
+        "dns_domain for ports",
+        "Allows the DNS domain to be specified for a network port.",
+        "2017-04-24T10:00:00-00:00",
+    ),
+    "dns-integration": (
+        "DNS Integration",
+        "Provides integration with DNS.",
+        "2015-08-15T18:00:00-00:00",
     ),
     "drift-domain": (
         "Drift Domain",
@@ -90,6 +105,14 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Neutron external network",
         "Adds external network attribute to network resource.",
         "2013-01-14T10:00:00-00:00",
+    ),
+    "extra_dhcp_opt": (
+        "Neutron Extra DHCP options",
+        (
+            "Extra options configuration for DHCP. For example PXE boot options to DHCP clients "
+            "can be specified (e.g. tftp-server, server-ip-address, bootfile-name)"
+        ),
+        "2013-03-17T12:00:00-00:00",
     ),
     "extraroute": (
         "Neutron Extra Route",
@@ -135,6 +158,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Network Labels",
         "A port may ask for any network that has certain labels.",
         "2026-01-01T00:00:00-00:00",
+    ),
+    "network_availability_zone": (
+        "Network Availability Zone",
+        "Availability zone support for network.",
+        "2015-01-01T10:00:00-00:00",
     ),
     "pagination": (
         "Pagination support",
@@ -231,6 +259,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
             "access to external networks via a NAT gateway."
         ),
         "2012-07-20T10:00:00-00:00",
+    ),
+    "router_availability_zone": (
+        "Router Availability Zone",
+        "Availability zone support for router.",
+        "2015-01-01T10:00:00-00:00",
     ),
     "security-group": (
         "security-group",
@@ -333,6 +366,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Tag Ports During Bulk Creation",
         "Allow to tag ports during bulk creation",
         "2019-12-29T19:00:00-00:00",
+    ),
+    "uplink-status-propagation": (
+        "Uplink status propagation extension",
+        "Provides ability to propagate port uplink status.",
+        "2018-05-31T18:00:00-00:00",
+    ),
+    "uplink-status-propagation-updatable": (
+        "Uplink status propagation updatable extension",
+        "Provides ability to update the port uplink status.",
+        "2024-09-03T18:00:00-00:00",
     ),
 }
 """By alias: name, description and when it was changed, as Neutron announces them."""

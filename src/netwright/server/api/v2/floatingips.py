@@ -17,7 +17,7 @@ from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.v2 import listing, values
+from netwright.server.api.v2 import dns, listing, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, moment
 from netwright.server.api.v2.sight import Sight
@@ -38,6 +38,8 @@ class FloatingIpCreation(Body, frozen=True, kw_only=True):
     subnet_id: Uuid | None = None
     port_id: Uuid | None = None
     fixed_ip_address: Text | None = None
+    dns_name: str = ""
+    dns_domain: str = ""
     description: Name = ""
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
@@ -69,6 +71,8 @@ class FloatingIpView(msgspec.Struct, frozen=True, kw_only=True):
     port_id: str | None
     fixed_ip_address: str | None
     status: str
+    dns_name: str
+    dns_domain: str
     tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
@@ -155,6 +159,8 @@ class FloatingIps(Resource[FloatingIp, FloatingIpCreation, FloatingIpChange]):
             port_id=value.port_id,
             fixed_ip_address=value.fixed_ip_address,
             status=value.status,
+            dns_name=value.dns_name,
+            dns_domain=value.dns_domain,
             tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
@@ -171,6 +177,8 @@ def _draft(caller: Caller, item: FloatingIpCreation) -> FloatingIpDraft:
         subnet_id=item.subnet_id,
         port_id=item.port_id,
         fixed_ip_address=_ipv4("fixed_ip_address", item.fixed_ip_address),
+        dns_name=dns.relative_name(item.dns_name),
+        dns_domain=dns.domain(item.dns_domain),
         description=item.description,
         new_port_id=new_id(),
     )

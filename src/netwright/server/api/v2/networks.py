@@ -19,7 +19,7 @@ from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.v2 import listing, policy, values
+from netwright.server.api.v2 import dns, listing, policy, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, Made, constant, moment
 from netwright.server.api.v2.sight import Sight
@@ -67,6 +67,8 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     shared: bool | UnsetType = UNSET
     external: bool | UnsetType = UNSET
     port_security_enabled: bool = True
+    dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     mtu: Mtu | UnsetType | None = UNSET
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
@@ -84,6 +86,7 @@ class NetworkChange(Body, frozen=True, kw_only=True, rename=_WIRE):
     shared: bool | UnsetType = UNSET
     external: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
+    dns_domain: str | UnsetType = UNSET
     mtu: Mtu | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     drift_domain: WantedDomain | UnsetType = UNSET
@@ -110,6 +113,9 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     external: bool
     mtu: int
     port_security_enabled: bool
+    dns_domain: str
+    availability_zone_hints: tuple[str, ...]
+    availability_zones: tuple[str, ...]
     labels: Mapping[str, str]
     drift_domain: DriftDomain | UnsetType = UNSET
     subnets: tuple[str, ...]
@@ -136,8 +142,11 @@ _SHOWN: How = {
     "tenant_id": "project_id",
     "status": constant("ACTIVE"),
     "l2_adjacency": constant(value=True),
-    "shared": Made(_shared_with, "shared", bool, beside=("shares", tuple[Share, ...])),
+    "shared": Made(
+        _shared_with, "shared", bool, beside=(("shares", tuple[Share, ...]),), by_asker=True
+    ),
     "router:external": "external",
+    "availability_zones": "availability_zone_hints",
     "provider:network_type": Made(attrgetter("network_type"), "segment", Segment),
     "provider:physical_network": Made(attrgetter("physical_network"), "segment", Segment),
     "provider:segmentation_id": Made(attrgetter("segmentation_id"), "segment", Segment),
@@ -171,7 +180,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             "provider:segmentation_id": listing.integer,
             **listing.STANDARD_FILTERS,
         },
-        sort_keys=listing.NAMED_SORT_KEYS | {"admin_state_up", "status", "mtu"},
+        sort_keys=listing.NAMED_SORT_KEYS
+        | {"admin_state_up", "status", "mtu", "availability_zone_hints"},
     )
 
     def creation(
@@ -204,6 +214,7 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             shared=item.shared,
             external=item.external,
             port_security_enabled=item.port_security_enabled,
+            dns_domain=dns.or_unset(dns.domain, item.dns_domain),
             mtu=item.mtu if item.mtu is UNSET else _mtu(item.mtu),
             labels=item.labels if item.labels is UNSET else values.labels("labels", item.labels),
             drift_domain=_domain(item.drift_domain),
@@ -230,6 +241,9 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             external=value.external,
             mtu=value.mtu,
             port_security_enabled=value.port_security_enabled,
+            dns_domain=value.dns_domain,
+            availability_zone_hints=value.availability_zone_hints,
+            availability_zones=value.availability_zone_hints,
             labels=value.labels,
             drift_domain=value.drift_domain if shown("drift_domain") else UNSET,
             subnets=value.subnets,
@@ -259,6 +273,8 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         shared=or_default(item.shared, default=False),
         external=or_default(item.external, default=False),
         port_security_enabled=item.port_security_enabled,
+        dns_domain=dns.domain(item.dns_domain),
+        availability_zone_hints=values.zone_hints(item.availability_zone_hints),
         mtu=_mtu(or_default(item.mtu, 0)),
         labels=values.labels("labels", or_default(item.labels, {})),
         drift_domain=or_default(_domain(item.drift_domain), None),

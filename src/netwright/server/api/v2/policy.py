@@ -34,7 +34,9 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
     "default_security_group_rule": {},
 }
 
-ADMIN_ONLY_TO_UPDATE: Mapping[str, frozenset[str]] = {"port": frozenset({"mac_address"})}
+ADMIN_ONLY_TO_UPDATE: Mapping[str, frozenset[str]] = {
+    "port": frozenset({"mac_address", "data_plane_status"})
+}
 """What others may give a new resource, and not change."""
 
 # What only admins see, so only they may ask which ones have it.

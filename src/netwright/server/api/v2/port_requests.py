@@ -1,7 +1,7 @@
 """Requests for ports in the Networking API: their form, and the drafts and changes they ask for."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -9,7 +9,8 @@ from netwright.model.errors import HTTPBadRequest
 from netwright.model.resources import VnicType
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
-from netwright.server.api.v2 import values
+from netwright.server.api.v2 import dhcp_options, dns, values
+from netwright.server.api.v2.dhcp_options import DhcpOptions
 from netwright.server.api.v2.resource import given
 from netwright.server.api.v2.values import Body, Name, ProjectId, Tag, Text, Uuid, project_of
 from netwright.server.commands import AddressWish, Caller, PairWish, PortChange, PortDraft
@@ -37,6 +38,7 @@ class PairBody(Body, frozen=True, kw_only=True):
 
 FixedIps = Annotated[tuple[FixedIpBody, ...], Meta(max_length=32)]
 Pairs = Annotated[tuple[PairBody, ...], Meta(max_length=128)]
+DataPlaneStatus = Literal["ACTIVE", "DOWN"]
 Groups = Annotated[tuple[Uuid, ...], Meta(max_length=128)]
 
 
@@ -52,6 +54,10 @@ class PortCreation(Body, frozen=True, kw_only=True, rename=WIRE):
     mac_address: Text | UnsetType | None = UNSET
     fixed_ips: FixedIps | UnsetType | None = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
+    extra_dhcp_opts: DhcpOptions | None = None
+    dns_name: str = ""
+    dns_domain: str = ""
+    propagate_uplink_status: bool = True
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: Groups | UnsetType | None = UNSET
     vnic_type: VnicType = VnicType.NORMAL
@@ -71,6 +77,11 @@ class PortUpdate(Body, frozen=True, kw_only=True, rename=WIRE):
     mac_address: Text | UnsetType | None = UNSET
     fixed_ips: FixedIps | UnsetType | None = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
+    extra_dhcp_opts: DhcpOptions | UnsetType | None = UNSET
+    dns_name: str | UnsetType = UNSET
+    dns_domain: str | UnsetType = UNSET
+    data_plane_status: DataPlaneStatus | UnsetType | None = UNSET
+    propagate_uplink_status: bool | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     security_groups: Groups | UnsetType | None = UNSET
     vnic_type: VnicType | UnsetType = UNSET
@@ -107,6 +118,10 @@ def draft(caller: Caller, item: PortCreation) -> PortDraft:
         if fixed_ips is UNSET or fixed_ips is None
         else wishes("fixed_ips", fixed_ips),
         allowed_address_pairs=() if pairs is UNSET or pairs is None else _pairs(pairs),
+        extra_dhcp_opts=dhcp_options.wishes(item.extra_dhcp_opts),
+        dns_name=dns.name(item.dns_name),
+        dns_domain=dns.domain(item.dns_domain),
+        propagate_uplink_status=item.propagate_uplink_status,
         port_security_enabled=item.port_security_enabled,
         security_groups=values.or_unset(item.security_groups, UNSET),
         vnic_type=item.vnic_type,
@@ -128,6 +143,11 @@ def change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:
         mac_address=UNSET if mac is UNSET else _new_mac(mac),
         fixed_ips=UNSET if fixed_ips is UNSET else wishes("fixed_ips", fixed_ips or ()),
         allowed_address_pairs=UNSET if pairs is UNSET else _pairs(pairs or ()),
+        extra_dhcp_opts=dhcp_options.wishes(item.extra_dhcp_opts),
+        dns_name=dns.or_unset(dns.name, item.dns_name),
+        dns_domain=dns.or_unset(dns.domain, item.dns_domain),
+        data_plane_status=item.data_plane_status,
+        propagate_uplink_status=item.propagate_uplink_status,
         port_security_enabled=item.port_security_enabled,
         security_groups=values.or_unset(item.security_groups, ()),
         vnic_type=item.vnic_type,

@@ -10,12 +10,21 @@ from msgspec import UNSET, UnsetType
 
 from netwright.model.containers import Claim
 from netwright.model.errors import PortNotFound
-from netwright.model.resources import AddressPair, FixedIp, Network, Port, VifType, VnicType
+from netwright.model.resources import (
+    AddressPair,
+    DhcpOption,
+    FixedIp,
+    Network,
+    Port,
+    VifType,
+    VnicType,
+)
 from netwright.model.states import API_STATUS
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.v2 import listing, policy, port_requests, values
 from netwright.server.api.v2.claims import ClaimView, claim_view
+from netwright.server.api.v2.dns import DnsAssignment, assignments
 from netwright.server.api.v2.port_requests import (
     WIRE,
     PortCreation,
@@ -49,6 +58,12 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE):
     mac_address: str
     fixed_ips: tuple[FixedIp, ...]
     allowed_address_pairs: tuple[AddressPair, ...]
+    extra_dhcp_opts: tuple[DhcpOption, ...]
+    dns_name: str
+    dns_domain: str
+    dns_assignment: tuple[DnsAssignment, ...]
+    data_plane_status: str | None
+    propagate_uplink_status: bool
     port_security_enabled: bool
     security_groups: tuple[str, ...]
     device_id: str
@@ -93,6 +108,12 @@ _SHOWN: How = {
     "tenant_id": "project_id",
     "status": Made(_STATUS.__getitem__, "state", str),
     "claim": Made(claim_view, "claim", Claim | None),
+    "dns_assignment": Made(
+        assignments,
+        "fixed_ips",
+        tuple[FixedIp, ...],
+        beside=(("dns_name", str), ("dns_domain", str)),
+    ),
     "security_groups": Made(lambda ids: ids or (), "security_groups", tuple[str, ...] | None),
     "binding:vnic_type": "vnic_type",
     "binding:host_id": _of_active_binding("host", ""),
@@ -210,6 +231,12 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             mac_address=value.mac_address,
             fixed_ips=value.fixed_ips,
             allowed_address_pairs=value.allowed_address_pairs,
+            extra_dhcp_opts=value.extra_dhcp_opts,
+            dns_name=value.dns_name,
+            dns_domain=value.dns_domain,
+            dns_assignment=assignments(value.fixed_ips, value.dns_name, value.dns_domain),
+            data_plane_status=value.data_plane_status,
+            propagate_uplink_status=value.propagate_uplink_status,
             port_security_enabled=value.port_security_enabled,
             security_groups=value.security_groups or (),
             device_id=value.device_id,

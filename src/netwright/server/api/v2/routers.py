@@ -19,7 +19,7 @@ from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply, json_reply
 from netwright.server.api.route import Access, Call, Route
-from netwright.server.api.v2 import listing, policy
+from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.port_requests import FixedIps, wishes
 from netwright.server.api.v2.resource import Resource, given
 from netwright.server.api.v2.sight import Sight
@@ -57,6 +57,7 @@ class RouterCreation(Body, frozen=True, kw_only=True):
     description: Name = ""
     admin_state_up: bool = True
     external_gateway_info: Gateway = UNSET
+    availability_zone_hints: tuple[str, ...] = ()
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
 
@@ -107,6 +108,8 @@ class RouterView(msgspec.Struct, frozen=True, kw_only=True):
     admin_state_up: bool
     external_gateway_info: GatewayView | None
     routes: tuple[HostRoute, ...]
+    availability_zone_hints: tuple[str, ...]
+    availability_zones: tuple[str, ...]
     tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
@@ -203,6 +206,8 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
             admin_state_up=value.admin_state_up,
             external_gateway_info=_gateway_view(value),
             routes=value.routes,
+            availability_zone_hints=value.availability_zone_hints,
+            availability_zones=value.availability_zone_hints,
             tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
@@ -302,6 +307,7 @@ def _draft(caller: Caller, item: RouterCreation) -> RouterDraft:
         description=item.description,
         admin_state_up=item.admin_state_up,
         gateway=None if gateway is UNSET else gateway,
+        availability_zone_hints=values.zone_hints(item.availability_zone_hints),
     )
 
 

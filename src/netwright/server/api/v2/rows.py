@@ -20,13 +20,19 @@ from netwright.server.api import times
 class Made(NamedTuple):
     """An attribute that is made of a stored one, which is read as this type.
 
-    With another `beside` it, of the type named with it, it is made of both and of who asks.
+    `beside`: more stored attributes that it is made of, each with its type, after the first one.
+    `by_asker`: it is made of the id of the project that asks as well, last.
     """
 
     make: Callable[..., Any]
     stored: str
     type: Any
-    beside: tuple[str, Any] | None = None
+    beside: tuple[tuple[str, Any], ...] = ()
+    by_asker: bool = False
+
+    @property
+    def parts(self) -> tuple[tuple[str, Any], ...]:
+        return ((self.stored, self.type), *self.beside)
 
 
 How = Mapping[str, str | Made]
@@ -66,9 +72,7 @@ def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> Ro
     copied = {name: way for name, way in ways.items() if isinstance(way, str)}
     made = {name: way for name, way in ways.items() if isinstance(way, Made)}
     read: dict[str, Any] = dict.fromkeys(copied.values(), Raw)
-    read.update((way.stored, way.type) for way in made.values())
-    beside = {place: way.beside for place, way in enumerate(made.values()) if way.beside}
-    read.update(beside.values())
+    read.update(part for way in made.values() for part in way.parts)
     known = {field.name: field for field in msgspec.structs.fields(value_type)}
     row_type = msgspec.defstruct(
         f"{value_type.__name__}Row",
@@ -80,24 +84,20 @@ def rows(value_type: type[msgspec.Struct], how: How, names: Sequence[str]) -> Ro
     shown_type = msgspec.defstruct(
         f"{value_type.__name__}Shown", list(shown), rename=shown, gc=False
     )
-    stored = [*copied.values(), *(way.stored for way in made.values())]
-    values = _getter([*stored, *(name for name, _ in beside.values())])
-    others = {place: len(stored) + n for n, place in enumerate(beside)}
-    makes = [
-        (len(copied) + place, way.make, others.get(place))
-        for place, way in enumerate(made.values())
-    ]
+    parts = [stored for way in made.values() for stored, _ in way.parts]
+    values = _getter([*copied.values(), *parts])
+    makes = [(way.make, len(way.parts), way.by_asker) for way in made.values()]
 
     def show(found: Sequence[Any], project_id: str) -> Sequence[Any]:
         columns: list[Iterable[Any]] = list(zip(*map(values, found), strict=True))
         if not columns:  # of nothing, or nothing of it
             return [shown_type() for _ in found]
-        for place, make, other in makes:
-            if other is None:
-                columns[place] = map(make, columns[place])
-            else:
-                columns[place] = map(make, columns[place], columns[other], repeat(project_id))
-        return list(map(shown_type, *columns[: len(stored)]))
+        shown_columns, at = columns[: len(copied)], len(copied)
+        for make, count, by_asker in makes:
+            asker = [repeat(project_id)] if by_asker else []
+            shown_columns.append(map(make, *columns[at : at + count], *asker))
+            at += count
+        return list(map(shown_type, *shown_columns))
 
     return RowsOfAll(row_type, show)
 

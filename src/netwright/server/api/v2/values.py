@@ -35,6 +35,7 @@ Tag = Annotated[str, Meta(max_length=TAG_LENGTH_MAX)]
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MAC = re.compile(r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
 _PROFILE_BYTES_MAX = 4095
+_HINTS_BYTES_MAX = 255
 
 T = TypeVar("T")
 
@@ -156,6 +157,15 @@ def tags(given: tuple[str, ...]) -> tuple[str, ...]:
         twice = {tag for tag, times in Counter(given).items() if times > 1}
         raise invalid("tags", f"Duplicate items in the list: '{', '.join(sorted(twice))}'")
     return ordered(set(given))
+
+
+def zone_hints(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Zones, each once, in the order given; raises InvalidInput."""
+    if len(set(given)) != len(given):
+        raise invalid("availability_zone_hints", "a zone is in it twice")
+    if len(msgspec.json.encode(given)) > _HINTS_BYTES_MAX:
+        raise invalid("availability_zone_hints", "there are too many of them")
+    return given
 
 
 def project_of(caller: Caller, project_id: str | UnsetType, tenant_id: str | UnsetType) -> str:
