@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CNI    := src/netwright/cni/netwright
 
-.PHONY: help setup cni image kube demo test chaos conformance tempest check bench lab lock clean
+.PHONY: help setup cni image kube demo test chaos conformance tempest neutron check bench lab lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -40,7 +40,7 @@ lab: setup ## bring the VLAN lab up and leave it up (netwright lab down takes it
 	@$(BIN)/netwright lab up vlan
 
 test: setup kube ## every test: unit, property, golden, sim, lab, e2e
-	@scripts/install-tempest keystone >/dev/null
+	@scripts/install-tempest keystone neutron >/dev/null
 	@# Labs, where time on the wire counts, have the machine to themselves; the rest shares it.
 	@failed=; \
 	$(BIN)/pytest -n auto --dist worksteal -m 'not lab' || failed=yes; \
@@ -57,9 +57,13 @@ tempest: setup ## the Networking API's public suite against a real keystone (TEM
 	@scripts/install-tempest >/dev/null
 	@$(BIN)/python -m tests.tempest.run
 
+neutron: setup ## integrations/neutron in a real Neutron: its networks, ports, routers on a Netwright
+	@scripts/install-tempest neutron >/dev/null
+	@$(BIN)/pytest tests/unit/integrations tests/e2e/test_neutron.py
+
 check: setup ## format, lint, types, import contracts
-	@$(BIN)/ruff format --check src tests bench
-	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff format --check src tests bench integrations
+	@$(BIN)/ruff check src tests bench integrations
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
@@ -71,7 +75,7 @@ lock: ## write requirements/*.txt anew from pyproject.toml (needs pip-tools in .
 	  $(BIN)/pip-compile --quiet --no-header --no-annotate --strip-extras --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    $$(test $$f = dev && echo --extra dev) -o requirements/$$f.txt pyproject.toml; done
-	@cd requirements && for f in keystone tempest; do \
+	@cd requirements && for f in keystone neutron tempest; do \
 	  ../$(BIN)/pip-compile --quiet --no-header --no-annotate --strip-extras --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o $$f.txt $$f.in; done
 

@@ -168,11 +168,10 @@ class _Plugs:
 
 
 class _Veths:
-    async def make(
-        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
-    ) -> str:
-        paired()
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
         return netns
+
+    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None: ...
 
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
 
@@ -245,9 +244,9 @@ class _Host:
 
         await self._until(are_active)
 
-    def _passed(self) -> None:
-        self._containers.passed()
+    def _passed(self) -> bool:
         self._passes.set()
+        return self._containers.passed()
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         """As its loop's passes find it: all that the watch brings is followed by one."""

@@ -100,6 +100,7 @@ class AgentDouble:
             for kind, id_, body in snapshot:
                 self._put(kind, id_, body.encode())
         for event in events or ():
+            assert event.kind is not None
             concerned = event.hosts is None or self.host in event.hosts
             if self.host in event.left_hosts or (concerned and event.body is None):
                 self._put(event.kind, event.id, None)

@@ -194,9 +194,7 @@ class VethsDouble:
         self.furnished.set()
         self._calls = calls
 
-    async def make(
-        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
-    ) -> str:
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
         self._calls.append(f"make {fit.device}")
         if netns not in self.namespaces:
             raise NamespaceGoneError(netns)
@@ -206,11 +204,14 @@ class VethsDouble:
         self.marks[fit.device] = mark
         if self.failure is not None:
             raise self.failure
-        paired()
+        return await self.namespace(netns)
+
+    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None:
+        if self.interfaces.get((netns, ifname)) != fit or await self.namespace(netns) != pair_in:
+            raise NamespaceGoneError(netns)
         await self.furnished.wait()
         if self.late_failure is not None:
             raise self.late_failure
-        return await self.namespace(netns)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         if netns not in self.namespaces:
@@ -415,6 +416,7 @@ class HostDouble:
 
     def _told(self, new: Port) -> None:
         self.loop.mirror.ports[new.id] = new
+        self.look()
 
     def _told_of_end(self, port: Port) -> None:
         self.loop.mirror.ports.pop(port.id, None)

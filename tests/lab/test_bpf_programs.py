@@ -1,4 +1,4 @@
-"""What the program of host ports says of frames, without any interface (BPF_PROG_TEST_RUN)."""
+"""What programs say and make of frames, without any interface (BPF_PROG_TEST_RUN)."""
 
 import ipaddress
 import os
@@ -28,6 +28,10 @@ def loaded() -> Iterator[tuple[int, Map]]:
     os.close(program)
     for each in maps.values():
         each.close()
+
+
+def verdict(program: int, frame: bytes) -> int:
+    return kernel.run(program, frame)[0]
 
 
 def ethernet(protocol: int, payload: bytes, mac: str = "02:00:00:00:00:01") -> bytes:
@@ -66,15 +70,15 @@ FRAMES = {
 def test_a_fenced_sender_is_dropped(loaded: tuple[int, Map], what: str) -> None:
     program, fenced = loaded
     sender, frame = FRAMES[what]
-    assert kernel.run(program, frame) == UP
+    assert verdict(program, frame) == UP
     fenced.put(programs.fenced_key(LOOPBACK_PORT + 1, sender), b"another port's")
-    assert kernel.run(program, frame) == UP
+    assert verdict(program, frame) == UP
     key = programs.fenced_key(LOOPBACK_PORT, sender)
     fenced.put(key, b"port-7")
-    assert kernel.run(program, frame) == DROP
+    assert verdict(program, frame) == DROP
     assert programs.parse_fenced_key(key) == (LOOPBACK_PORT, sender)
     fenced.delete(key)
-    assert kernel.run(program, frame) == UP
+    assert verdict(program, frame) == UP
 
 
 def test_others_pass_while_one_is_fenced(loaded: tuple[int, Map]) -> None:
@@ -88,4 +92,28 @@ def test_others_pass_while_one_is_fenced(loaded: tuple[int, Map]) -> None:
         ipv6("fd00::8", kind=136, target="fd00::8"),
         ipv6("fd00::8", kind=135, target=V6),  # a question about the fenced address
     ):
-        assert kernel.run(program, frame) == UP
+        assert verdict(program, frame) == UP
+
+
+GATEWAY, LEAF = "02:00:5e:00:00:01", "02:4e:0a:ff:00:03"
+
+
+@pytest.fixture
+def own_sender() -> Iterator[int]:
+    program = kernel.load("own_sender", programs.own_sender(GATEWAY, LEAF).assemble({}))
+    yield program
+    os.close(program)
+
+
+def test_what_a_gateway_sends_leaves_as_its_leafs_and_else_as_it_was(own_sender: int) -> None:
+    payload = arp(V4)[14:]
+    sent = ethernet(0x0806, payload, GATEWAY)
+    assert kernel.run(own_sender, sent) == (UP, ethernet(0x0806, payload, LEAF))
+
+
+@pytest.mark.parametrize("sender", [MAC, LEAF, *(
+    GATEWAY[:at] + other + GATEWAY[at + 2 :] for at, other in ((0, "06"), (6, "5f"), (15, "02"))
+)])  # fmt: skip
+def test_what_others_send_leaves_as_it_was(own_sender: int, sender: str) -> None:
+    sent = ethernet(0x0800, b"from somebody else", sender)
+    assert kernel.run(own_sender, sent) == (UP, sent)

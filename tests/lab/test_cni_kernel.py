@@ -66,7 +66,9 @@ MARK = "netwright container c"
 
 
 async def make(name: str, fit: Fitting = FIT, ifname: str = "eth0") -> str:
-    return await KERNEL.make(fit, path(name), ifname, MARK)
+    namespace = await KERNEL.pair(fit, path(name), ifname, MARK)
+    await KERNEL.furnish(fit, path(name), ifname, namespace)
+    return namespace
 
 
 def is_here() -> bool:
@@ -136,7 +138,7 @@ async def test_what_is_no_namespace_is_said(container: str, tmp_path: Path) -> N
     file.write_text("")
     for each in (fifo, file):
         with pytest.raises((RefusedError, OSError)):
-            await KERNEL.make(FIT, str(each), "eth0", "x")
+            await KERNEL.pair(FIT, str(each), "eth0", "x")
     assert not is_here()
 
 
@@ -178,6 +180,14 @@ async def test_a_namespace_is_told_from_the_next_one_at_its_path(
     assert await KERNEL.namespace(path(container)) not in {"", made}
     (tmp_path / "file").write_text("")  # as an unmounted one leaves it
     assert await KERNEL.namespace(str(tmp_path / "file")) == ""
+
+
+async def test_another_namespace_at_the_path_is_not_furnished(container: str) -> None:
+    namespace = await KERNEL.pair(FIT, path(container), "eth0", MARK)
+    netns.delete([container])
+    netns.create([container])
+    with pytest.raises(NamespaceGoneError):
+        await KERNEL.furnish(FIT, path(container), "eth0", namespace)
 
 
 async def test_a_veth_goes_with_its_namespace_and_not_before(container: str) -> None:

@@ -84,6 +84,9 @@ async def test_a_provider_network_comes_and_goes(
         found = await driver.read()
         assert found.config == SwitchConfig(gateways={GREY.key: GREY}, routes=frozenset({inside}))
         assert await reaches(machine, "10.77.0.1")
+        for scope in (GREY.interface.replace(".", "/"), "all"):
+            setting = f"net.ipv4.conf.{scope}.send_redirects"
+            assert run("sysctl", "-n", setting, node=namespace).strip() == "0"
         await driver.apply(removing(found.config), token=TOKEN)
         assert not pings(machine, "10.77.0.1")
         assert set(links.interfaces_in(namespace)) == {*before, "netwright"}

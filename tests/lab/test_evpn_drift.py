@@ -72,6 +72,16 @@ def tunnel_gone(evpn: Evpn) -> None:
     on_leaf(evpn, "leaf1", "ip", "link", "del", f"vni{evpn.vni('red')}")
 
 
+def learning_off(evpn: Evpn) -> None:
+    name = f"vni{evpn.vni('red')}"
+    on_leaf(evpn, "leaf1", "bridge", "link", "set", "dev", name, "learning", "off")
+
+
+def speaks_as_all(evpn: Evpn) -> None:
+    """The program that gives the gateway a MAC of this leaf's own."""
+    on_leaf(evpn, "leaf1", "tc", "qdisc", "del", "dev", f"vni{evpn.vni('red')}", "clsact")
+
+
 def vlan_unmapped(evpn: Evpn) -> None:
     """The way of the VLAN from the host's port into the network."""
     vlan = evpn.vlan("red", "host1")
@@ -112,6 +122,8 @@ def all_wiped(evpn: Evpn) -> None:
         gateway_gone,
         gateway_moved,
         tunnel_gone,
+        learning_off,
+        speaks_as_all,
         vlan_unmapped,
         programs_gone,
         segment_wiped,

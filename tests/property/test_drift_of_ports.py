@@ -68,6 +68,7 @@ class Agent:
         self.words: list[Report] = []
 
     def follow(self, event: EventRow) -> None:
+        assert event.kind is not None
         key = (event.kind, event.id)
         if self.host in event.left_hosts:
             self.heard.pop(key, None)

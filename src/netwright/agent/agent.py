@@ -35,6 +35,10 @@ from netwright.model.wire import Kind
 
 HEARTBEAT_S = 5.0
 READY_S = 10.0
+ANSWERED_S = 0.005
+"""So long a report lets those go first who wait on this host."""
+HEARD_S = 0.001
+"""So long a pass for what the watch told lets the answers be heard that come with it."""
 NOT_WIRED_NAMED_MAX = 20
 KINDS = (Kind.NETWORK, Kind.SUBNET, Kind.PORT, Kind.ATTACHMENT, Kind.HOST)
 SERVER_AGAIN = Backoff(first_s=0.5, max_s=10.0)
@@ -69,8 +73,9 @@ class Agent:
     ) -> None:
         self.mirror = Mirror()
         self.last: Pass | None = None
-        self.on_pass: Callable[[], None] = lambda: None
-        """Called when a pass has found something, in `last`; returns at once."""
+        self.on_pass: Callable[[], bool] = lambda: False
+        """Called when a pass has found something, in `last`; returns at once, whether somebody on
+        this host waits for it: the server hears of it `ANSWERED_S` later then."""
         self.beside: Beside | None = None
         self._host = identity.host
         self._physical_networks = frozenset(identity.physical_networks)
@@ -187,7 +192,10 @@ class Agent:
         if Key(Kind.HOST, self._host) in changed:
             _say(self._news.host(self.mirror.hosts.get(self._host)))
         self._announce_into_fabric(changed)
-        self._reconcile.wake()
+        if self.beside is None:
+            self._reconcile.wake()
+        else:  # a container goes on with its port while the pass is made
+            asyncio.get_running_loop().call_later(HEARD_S, self._reconcile.wake)
 
     def _announce_into_fabric(self, changed: frozenset[Key]) -> None:
         """Ports of networks whose way through the fabric is open (again) say so once more.
@@ -233,8 +241,10 @@ class Agent:
                 last=self.last,
                 moved=moved,
             )
-            self._report.wake()
-            self.on_pass()
+            if self.on_pass():
+                asyncio.get_running_loop().call_later(ANSWERED_S, self._report.wake)
+            else:
+                self._report.wake()
             if self.last is not None:
                 endpoints = self.last.desired.endpoints.values()
                 silent = frozenset(one.port_id for one in endpoints if not one.admin_state_up)

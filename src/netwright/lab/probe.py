@@ -10,15 +10,17 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
+import msgspec
 from msgspec import Struct
 
-from netwright.lab import netns
+from netwright.lab import netns, steady_pings
 from netwright.lab.errors import LabError
 from netwright.lab.places import namespace_of
 from netwright.lab.state import Lab
@@ -47,6 +49,14 @@ class Pings(Struct, frozen=True):
     @property
     def lost(self) -> int:
         return self.sent - self.received
+
+
+class Steady(Struct, frozen=True):
+    """What became of pings at an exact interval; `silence_s`: the longest time without a reply."""
+
+    sent: int
+    lost: int
+    silence_s: float
 
 
 class Tcp(Struct, frozen=True):
@@ -122,6 +132,47 @@ class PingRun:
         return parse_ping(text)
 
 
+@contextmanager
+def pinging_steadily(
+    lab: Lab, source: str, target: str, *, interval_s: float = 0.01
+) -> Iterator["SteadyRun"]:
+    """Pings around an event for as long as that takes, each at its moment (`steady_pings`).
+
+    The block begins once the first reply is there; do the event inside it, then `finish`. IPv4.
+    Raises LabError when no reply comes within 10 s.
+    """
+    values = (target, str(interval_s), str(REPLY_TIMEOUT_S))
+    argv = [sys.executable, "-S", str(steady_pings.__file__), *values]
+    with _program(namespace_of(lab, source), argv) as program:
+        program.await_line(r"^answered$", f"a reply from {target}")
+        yield SteadyRun(program)
+
+
+class SteadyRun:
+    """Pings that go on in the background."""
+
+    def __init__(self, program: "_Program") -> None:
+        self._program = program
+
+    def finish(self) -> Steady:
+        """Sends no more, and waits a second for the replies to what was sent."""
+        self._program.signal(signal.SIGINT)
+        code, text = self._program.finish(REPLY_TIMEOUT_S + _STOP_TIMEOUT_S)
+        if code != 0:
+            msg = f"lab: {self._program.name} failed: {text.strip()}"
+            raise LabError(msg)
+        return parse_steady(text)
+
+
+def parse_steady(text: str) -> Steady:
+    """The last line of `steady_pings`. Raises LabError when it is none."""
+    try:
+        return msgspec.json.decode(text.strip().rpartition("\n")[2], type=Steady)
+    except msgspec.MsgspecError as error:
+        msg = f"lab: steady_pings gave no count: {text.strip()[-300:]!r}"
+        raise LabError(msg) from error
+
+
 def parse_ping(text: str) -> Pings:
     """The summary of iputils ping. Raises LabError when there is none."""
     found = re.search(r"(\d+) packets transmitted, (\d+)(?: packets)? received", text)
@@ -191,10 +242,18 @@ def parse_capture(text: str) -> int:
 
 
 def tcp(
-    lab: Lab, client: str, server: str, address: str, *, octets: int = 200_000, timeout_s: float = 5
+    lab: Lab,
+    client: str,
+    server: str,
+    address: str,
+    *,
+    own_address: str | None = None,
+    octets: int = 200_000,
+    timeout_s: float = 5,
 ) -> Tcp:
     """Sends random octets over TCP from one place to `address` of another, checks what arrived.
 
+    `own_address` is the server's, where `address` is translated to it on the way.
     Raises LabError when no connection comes about or other octets arrive.
     """
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET  # noqa: PLR2004
@@ -202,7 +261,7 @@ def tcp(
     began = time.monotonic()
 
     def listen() -> socket.socket:
-        return socket.create_server((address, 0), family=family)
+        return socket.create_server((own_address or address, 0), family=family)
 
     # A socket stays in the namespace it was made in, whichever thread uses it.
     with netns.run_in(namespace_of(lab, server), listen) as listener:
@@ -214,7 +273,7 @@ def tcp(
             sender.settimeout(timeout_s)
             answer = pool.submit(_answer_with_digest, listener, timeout_s)
             try:
-                sender.connect(listener.getsockname()[:2])
+                sender.connect((address, listener.getsockname()[1]))
                 sender.sendall(payload)
                 sender.shutdown(socket.SHUT_WR)
                 digest = sender.recv(64)

@@ -31,7 +31,7 @@ NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
 NEW_ROUTE, DELETE_ROUTE, GET_ROUTE = 24, 25, 26
 NEW_PROPERTY, DELETE_PROPERTY = 108, 109
 
-_UP, _LOWER_UP = 0x1, 0x10000
+_UP, _PROMISCUOUS, _LOWER_UP = 0x1, 0x100, 0x10000
 _ADDRESS, _NAME, _MTU, _PEER, _MASTER, _INFO = 1, 3, 4, 5, 10, 18
 _NAMESPACE_PID, _ALIAS, _AF_SPEC, _NAMESPACE_FD = 19, 20, 26, 28
 _PROPERTIES, _ALTERNATIVE_NAME = 52, 53
@@ -135,6 +135,29 @@ def mark(name: str, alias: str) -> Request:
     return Request(NEW_LINK, body, 0, f"the mark on {name}")
 
 
+def start_forwarding(name: str, alias: str) -> tuple[Request, ...]:
+    """By its name: marked, up, taking frames for whomever, and without IPv6 of its own.
+
+    Whoever plugs it into a bridge finds nothing to change.
+    """
+    head, named = _LINK.pack(0, 0, 0, 0, 0, 0), attribute(_NAME, name)
+    flags = _UP | _PROMISCUOUS
+    body = _LINK.pack(0, 0, 0, 0, flags, flags) + named + attribute(_ALIAS, alias.encode())
+    return (
+        Request(NEW_LINK, head + named + _without_ipv6(), 0, f"no IPv6 of its own on {name}"),
+        Request(NEW_LINK, body, 0, f"{name} up"),
+    )
+
+
+def start(name: str) -> Request:
+    """By its name: up."""
+    return Request(NEW_LINK, _LINK.pack(0, 0, 0, 0, _UP, _UP) + attribute(_NAME, name), 0, name)
+
+
+def _without_ipv6() -> bytes:
+    return nested(_AF_SPEC, nested(socket.AF_INET6, attribute(8, b"\1")))
+
+
 def _ipv4_setting(values: Mapping[int, bytes], which: int) -> int:
     family = attributes(values.get(_AF_SPEC, b"")).get(socket.AF_INET, b"")
     settings = attributes(family).get(1, b"")
@@ -164,10 +187,14 @@ def add_vxlan(name: str, vni: int, local: str, mtu: int, namespace: int) -> Requ
     return _new(parts + info, f"vxlan {name}")
 
 
-def add_veth(name: str, peer: str, namespace: int, mtu: int) -> Request:
+def add_veth(
+    name: str, peer: str, namespace: int, mtu: int, peer_mac_address: str | None = None
+) -> Request:
     """One end here, the other in the namespace of the descriptor."""
     other = _LINK.pack(0, 0, 0, 0, 0, 0) + attribute(_NAME, peer) + attribute(_MTU, mtu)
     other += attribute(_NAMESPACE_FD, namespace)
+    if peer_mac_address is not None:
+        other += attribute(_ADDRESS, bytes.fromhex(peer_mac_address.replace(":", "")))
     info = nested(_INFO, attribute(_INFO_KIND, "veth"), nested(_INFO_DATA, nested(1, other)))
     own = attribute(_NAME, name) + attribute(_MTU, mtu)
     return _new(own + info, f"veth {name}")
@@ -232,8 +259,7 @@ def set_arp_accept(index: int, what: str) -> Request:
 
 def silence(index: int, what: str) -> Request:
     """No IPv6 address of its own: the kernel must not speak on an interface that only forwards."""
-    family = nested(socket.AF_INET6, attribute(8, b"\1"))
-    return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + nested(_AF_SPEC, family), 0, what)
+    return Request(NEW_LINK, _LINK.pack(0, 0, 0, index, 0, 0) + _without_ipv6(), 0, what)
 
 
 def change_alternative_name(index: int, name: str, *, add: bool) -> Request:

@@ -11,6 +11,9 @@ from netwright.linux import codec
 from netwright.linux.codec import Request
 
 TIMEOUT_S = 5.0
+NETFILTER = 12
+"""The protocol that tells of tracked connections (netfilter)."""
+
 _SOL_NETLINK = 270
 _EXT_ACK, _GET_STRICT_CHECK = 11, 12
 _RECEIVE = 1 << 18
@@ -25,8 +28,8 @@ class RefusedError(OSError):
 class Netlink:
     """Made in the calling thread's namespace, where it stays whoever uses it."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _GET_STRICT_CHECK, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)

@@ -214,6 +214,10 @@ class MacAddressGenerationFailure(Conflict):
     pass
 
 
+class IdInUse(Conflict):
+    """An id that the caller chose is another resource's."""
+
+
 class UniqueNameConflict(Conflict):
     pass
 

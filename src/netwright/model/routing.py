@@ -87,7 +87,7 @@ class FloatingIp(Value, frozen=True, kw_only=True):
 
     `floating_port_id` is the port of no project that holds the address. `port_id`,
     `fixed_ip_address` and `router_id` are there together, while it is associated. `cause` says why
-    it does not work.
+    it does not work. `was_led`: a border was to answer for its address, which rests therefore.
     """
 
     id: str
@@ -102,6 +102,7 @@ class FloatingIp(Value, frozen=True, kw_only=True):
     cause: str = ""
     dns_name: str = ""
     dns_domain: str = ""
+    was_led: bool = False
     description: str = ""
     tags: tuple[str, ...] = ()
     revision_number: int = 0

@@ -361,6 +361,8 @@ def _tick(world: World, command: Tick) -> tuple[()]:
         retry_refused(world, port_id)
     for port_id in command.expired_claims:
         expire(world, port_id)
+    for port_id, router_id in command.interfaces:
+        router_interfaces.activate(world, port_id, router_id)
     for operation_id in command.old_operations:
         operations.forget(world, operation_id)
     return ()

@@ -74,6 +74,8 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
 
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     name: str = ""
     description: str = ""
     admin_state_up: bool = True
@@ -122,6 +124,8 @@ class SubnetDraft(Value, frozen=True, kw_only=True):
 
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     network_id: str
     cidr: str = ""
     ip_version: int
@@ -193,6 +197,7 @@ class PortDraft(Value, frozen=True, kw_only=True):
 
     id: str
     project_id: str
+    is_chosen: bool = False
     network_id: str
     network_labels: str = ""
     name: str = ""
@@ -394,7 +399,8 @@ class Tick(Command, frozen=True, kw_only=True):
     server refused; they are tried again, since what stood in the way may be gone.
     `late_operations` and `overdue_attachments` (network, host) wait for the fabric controller.
     `silent_ports` (port, host) left a silent host, whose leaves are to drop them (law 5).
-    `expired_claims` are ports that were kept for a container long enough.
+    `expired_claims` are ports that were kept for a container long enough. `interfaces` (port,
+    router) were attached before interfaces were ACTIVE (0014).
 
     `heard` says when hosts were last heard (Unix seconds), of the silent ones and of those whose
     stored time is old; of a host that this process never heard, what is stored stands.
@@ -408,6 +414,7 @@ class Tick(Command, frozen=True, kw_only=True):
     silent_ports: tuple[tuple[str, str], ...] = ()
     old_operations: tuple[str, ...] = ()
     expired_claims: tuple[str, ...] = ()
+    interfaces: tuple[tuple[str, str], ...] = ()
     heard: Mapping[str, float] = {}
 
 

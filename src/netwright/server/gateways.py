@@ -12,10 +12,9 @@ from netwright.model.resources import FixedIp, Network, Port, Subnet
 from netwright.model.routing import Router, RouterGateway, RouterInterface
 from netwright.model.routing_errors import RouterExternalGatewayInUseByFloatingIp
 from netwright.model.sharing import is_external_to
-from netwright.server.commands import AddressWish, Caller, PortChange
-from netwright.server.floating.holding import SERVER, gateway_draft, give_up, hold
+from netwright.server.commands import AddressWish, Caller
+from netwright.server.floating.holding import gateway_draft, give_up, hold, readdress
 from netwright.server.floating.known import of_router
-from netwright.server.ports import decisions as ports
 from netwright.server.routing_commands import GatewayWish
 from netwright.server.sharing.keeping import may_use
 from netwright.server.world import World
@@ -31,8 +30,8 @@ def with_gateway(world: World, caller: Caller, router: Router, wish: GatewayWish
     if standing is not None and standing.network_id == network.id:
         gateway = replace(standing, enable_snat=_or(wish.enable_snat, standing.enable_snat))
         if wish.fixed_ips is not UNSET and not _has(standing, wish.fixed_ips):
-            change = PortChange(id=standing.port_id, fixed_ips=wish.fixed_ips)
-            port = ports.change(world, SERVER, change)
+            is_known = _is_known(router)
+            port = readdress(world, standing.port_id, wish.fixed_ips, rests=is_known)
             gateway = replace(gateway, addresses=_addresses(world, port))
         return replace(router, gateway=gateway)
     router = without_gateway(world, router)
@@ -60,8 +59,13 @@ def without_gateway(world: World, router: Router) -> Router:
             f"network {gateway.network_id} is required by one or more floating IPs ({addresses}).",
             next="take them off their ports first: openstack floating ip unset --port",
         )
-    give_up(world, gateway.port_id, f"router {router.id}")
+    give_up(world, gateway.port_id, f"router {router.id}", rests=_is_known(router))
     return replace(router, gateway=None)
+
+
+def _is_known(router: Router) -> bool:
+    """Whether a border may have had the gateway: it has had what it needs to lead out."""
+    return router.vni is not None
 
 
 def _or(wanted: bool | UnsetType, otherwise: bool) -> bool:  # noqa: FBT001 - a value, no switch

@@ -29,6 +29,7 @@ from netwright.server.commands import (
 )
 from netwright.server.containers.places import require_known, require_zones
 from netwright.server.each import each
+from netwright.server.handed_over import require_free
 from netwright.server.overlay.transit import RESTING, release_vni
 from netwright.server.prefixes import give_back
 from netwright.server.segments import choose
@@ -167,6 +168,7 @@ def _reshared(world: World, command: UpdateNetwork, network: Network) -> Network
 
 
 def _create(world: World, draft: NetworkDraft) -> Network:
+    require_free(world.networks, "Network", draft.id)
     require_known(world, draft.drift_domain)
     require_zones(world, draft.availability_zone_hints)
     segment = choose(world, draft.id, draft.segment)
@@ -183,6 +185,7 @@ def _create(world: World, draft: NetworkDraft) -> Network:
         admin_state_up=draft.admin_state_up,
         shared=draft.shared,
         external=draft.external,
+        tags=draft.tags,
         port_security_enabled=draft.port_security_enabled,
         dns_domain=draft.dns_domain,
         availability_zone_hints=draft.availability_zone_hints,

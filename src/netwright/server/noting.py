@@ -9,7 +9,7 @@ from netwright.ipam.addresses import from_text
 from netwright.model.addressing import SubnetPool
 from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
-from netwright.model.routing import FloatingIp
+from netwright.model.routing import FloatingIp, Router
 from netwright.model.segments import is_whole, segment_key
 from netwright.model.sharing import ObjectType
 from netwright.model.wire import Kind
@@ -106,6 +106,7 @@ def note(needs: Needs, command: Command) -> None:
 
 
 def _create_ports(needs: Needs, command: CreatePorts) -> None:
+    needs.ports.update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         if draft.unique_name is not None:
             needs.unique_names.add((draft.project_id, draft.unique_name))
@@ -166,6 +167,8 @@ def _tick(needs: Needs, command: Tick) -> None:
     if command.expired_claims:
         needs.ports.update(command.expired_claims)
         needs.deletes = True
+    needs.ports.update(port_id for port_id, _ in command.interfaces)
+    needs.plain[Router].update(router_id for _, router_id in command.interfaces)
     if command.late_operations:
         needs.plain[Operation].update(command.late_operations)
         needs.lease = True
@@ -198,6 +201,7 @@ def _delete_host(needs: Needs, command: DeleteHost) -> None:
 
 
 def _create_networks(needs: Needs, command: CreateNetworks) -> None:
+    needs.networks.update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         needs.inventory |= draft.drift_domain is not None or bool(draft.availability_zone_hints)
         needs.projects.add(draft.project_id)
@@ -226,6 +230,7 @@ def _delete_network(needs: Needs, command: DeleteNetwork) -> None:
 def _create_subnets(needs: Needs, command: CreateSubnets) -> None:
     needs.changed_networks.update(draft.network_id for draft in command.drafts)
     needs.projects.update(draft.project_id for draft in command.drafts)
+    needs.changed_subnets.update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         if draft.subnetpool_id is not None or draft.use_default_subnetpool:
             _prefix_wish(needs, draft)

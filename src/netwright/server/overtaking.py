@@ -12,7 +12,7 @@ import msgspec
 
 from netwright.model.addressing import SubnetPool
 from netwright.model.quotas import Quota
-from netwright.model.resources import Segment, Share, Subnet
+from netwright.model.resources import Segment, Share, Subnet, Value
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import SecurityGroup
 from netwright.model.segments import segment_key, vni_key
@@ -110,10 +110,11 @@ def _is_new(event: EventRow) -> bool:
 
 
 def _concerns(world: World, needs: Needs, event: EventRow) -> bool:
-    concerns = _CONCERNS.get(event.kind)
-    return (
-        _plain_concerns(world, needs, event) if concerns is None else concerns(world, needs, event)
-    )
+    if event.kind is None:  # what nobody here reads
+        return False
+    if concerns := _CONCERNS.get(event.kind):
+        return concerns(world, needs, event)
+    return _plain_concerns(world, needs, event, PLAIN_OF[event.kind])
 
 
 def _network_concerns(world: World, needs: Needs, event: EventRow) -> bool:
@@ -179,8 +180,7 @@ def _subnet_concerns(world: World, _: Needs, event: EventRow) -> bool:
     return world.networks.loaded(_subnet(event.body).network_id) is not None
 
 
-def _plain_concerns(world: World, needs: Needs, event: EventRow) -> bool:
-    type_ = PLAIN_OF[event.kind]
+def _plain_concerns(world: World, needs: Needs, event: EventRow, type_: type[Value]) -> bool:
     loaded = world.of(type_).loaded(event.id)
     if type_ is SubnetPool and loaded is None and event.body is not None:
         return event.id in needs.plain[type_] or _is_looked_for(world, _pooled(event.body))

@@ -84,6 +84,15 @@ def remove(world: World, command: RemoveInterface) -> InterfaceChanged:
     return _changed(router, port, gone)
 
 
+def activate(world: World, port_id: str, router_id: str) -> None:
+    """An interface that was attached by an older server, as it is to be since."""
+    port, router = world.ports.get(port_id), world.of(Router).get(router_id)
+    if port is None or router is None or port.state is not PortState.ALLOCATED:
+        return
+    if any(each.port_id == port_id for each in router.interfaces):
+        _attached(world, replace(port, revision_number=port.revision_number + 1), router)
+
+
 def _require_no_floating(world: World, router: Router, gone: Sequence[RouterInterface]) -> None:
     """Raises RouterInterfaceInUseByFloatingIP when one leads to a port over the interface."""
     for floating in of_router(world, router.id):

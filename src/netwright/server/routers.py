@@ -19,6 +19,7 @@ from netwright.server.commands import Caller
 from netwright.server.containers.places import require_zones
 from netwright.server.each import each
 from netwright.server.gateways import with_gateway, without_gateway
+from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision
 from netwright.server.overlay.transit import release_vni, with_transit
 from netwright.server.routing_commands import (
@@ -117,11 +118,13 @@ def leads_over(route: HostRoute, cidr: str) -> bool:
 
 def _create(world: World, caller: Caller, draft: RouterDraft) -> Router:
     require_zones(world, draft.availability_zone_hints)
+    require_free(world.of(Router), "Router", draft.id)
     router = Router(
         id=draft.id,
         project_id=draft.project_id,
         name=draft.name,
         description=draft.description,
+        tags=draft.tags,
         admin_state_up=draft.admin_state_up,
         availability_zone_hints=draft.availability_zone_hints,
         revision_number=1,

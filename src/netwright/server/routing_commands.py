@@ -23,6 +23,8 @@ class GatewayWish(Value, frozen=True, kw_only=True):
 class RouterDraft(Value, frozen=True, kw_only=True):
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     name: str = ""
     description: str = ""
     admin_state_up: bool = True
@@ -86,6 +88,8 @@ class FloatingIpDraft(Value, frozen=True, kw_only=True):
 
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     floating_network_id: str
     floating_ip_address: str | None = None
     subnet_id: str | None = None

@@ -20,6 +20,7 @@ from netwright.server.routing_commands import (
 
 def create_routers(needs: Needs, command: CreateRouters) -> None:
     needs.projects.update(draft.project_id for draft in command.drafts)
+    needs.plain[Router].update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         needs.inventory |= bool(draft.availability_zone_hints)
         if draft.gateway is not None:
@@ -51,6 +52,7 @@ def change_routes(needs: Needs, command: ChangeRoutes) -> None:
 
 
 def create_floating(needs: Needs, command: CreateFloatingIps) -> None:
+    needs.plain[FloatingIp].update(draft.id for draft in command.drafts if draft.is_chosen)
     for draft in command.drafts:
         needs.projects.add(draft.project_id)
         need_port(needs, floating_draft(draft))

@@ -20,6 +20,7 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.each import each
+from netwright.server.handed_over import require_free
 from netwright.server.networks import addressable, check_revision, touched
 from netwright.server.ports.addressing import SLAAC_MODES
 from netwright.server.prefixes import give_back, in_scope, pool_for, require_affinity, take
@@ -86,6 +87,7 @@ def delete(world: World, command: DeleteSubnet) -> tuple[()]:
 
 def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
     network = addressable(world, caller, draft.network_id)
+    require_free(world.subnets, "Subnet", draft.id)
     pool = pool_for(world, caller, draft)
     require_affinity(network, world.subnets_of(network.id), draft.ip_version, pool)
     cidr = draft.cidr if pool is None else take(world, pool, draft)
@@ -108,6 +110,7 @@ def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
         allocation_pools=_as_values(pools),
         name=draft.name,
         description=draft.description,
+        tags=draft.tags,
         enable_dhcp=draft.enable_dhcp,
         dns_nameservers=draft.dns_nameservers,
         host_routes=draft.host_routes,

@@ -20,6 +20,7 @@ from netwright.server.overlay.retrying import RefusedPorts
 from netwright.server.performing import Performer
 from netwright.server.store.claims import expired_claims
 from netwright.server.store.upkeep import (
+    interfaces_that_are_down,
     late_operations,
     old_operations,
     overdue_attachments,
@@ -56,6 +57,8 @@ class Upkeep:
         self._refused = refused
         self._submit = submit
         self._clock = clock
+        self._interfaces_after: str | None = ""
+        """Up to which port interfaces were looked at, once a process; None: all were."""
 
     async def run(self) -> NoReturn:
         chores_at = 0.0
@@ -85,10 +88,11 @@ class Upkeep:
         expired = await self._database.read(lambda tx: expired_claims(tx, now))
         refused = await self._refused.next(is_time=time.monotonic() >= chores_at)
         old: tuple[str, ...] = ()
+        interfaces = await self._old_interfaces()
         if is_due := time.monotonic() >= chores_at:
             await self._performer.resume(now - _RESUME_AFTER_S if chores_at else now)
             old = await self._database.read(lambda tx: old_operations(tx, now - _OPERATIONS_KEPT_S))
-        is_news = silent or overdue or unconfirmed or late or refused or expired
+        is_news = silent or overdue or unconfirmed or late or refused or expired or interfaces
         if is_news or is_due:
             await self._submit(
                 Tick(
@@ -100,9 +104,19 @@ class Upkeep:
                     refused_ports=refused,
                     old_operations=old,
                     expired_claims=expired,
+                    interfaces=interfaces,
                     heard=self._hearing.of({*silent, *to_note}),
                 )
             )
             self._liveness.noted(to_note, time.monotonic())
             return time.monotonic() + _CHORES_EVERY_S if is_due else chores_at
         return chores_at
+
+    async def _old_interfaces(self) -> tuple[tuple[str, str], ...]:
+        """The next of those that an older server left DOWN."""
+        after = self._interfaces_after
+        if after is None:
+            return ()
+        found = await self._database.read(lambda tx: interfaces_that_are_down(tx, after))
+        self._interfaces_after = found[-1][0] if found else None
+        return found

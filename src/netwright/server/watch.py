@@ -101,7 +101,7 @@ class _Lines:
         return self._delete
 
 
-def _is_fabrics(kind: Kind, body: bytes | None) -> bool:
+def _is_fabrics(kind: Kind | None, body: bytes | None) -> bool:
     """Of an operation that is forgotten nothing is told but its id."""
     if kind is not Kind.OPERATION or body is None:
         return True
@@ -170,7 +170,7 @@ class Hub:
         self.epoch = epoch
         self.last_seq = last_seq
         self._by_host: dict[str, set[Watcher]] = {}
-        self._by_group: dict[tuple[Kind, str], set[Watcher]] = {}
+        self._by_group: dict[tuple[Kind | None, str], set[Watcher]] = {}
         self._watchers: set[Watcher] = set()
         self._everywhere: set[Watcher] = set()
         self._closing = False

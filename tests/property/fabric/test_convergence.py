@@ -7,7 +7,7 @@ the same; what it must never need is to know how a switch became what it is.
 
 import asyncio
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec.structs import replace
@@ -139,4 +139,8 @@ def _elements(config: SwitchConfig) -> list[Element]:
 
 
 TestFabricLife = FabricLife.TestCase
-TestFabricLife.settings = settings(max_examples=60, stateful_step_count=25)
+TestFabricLife.settings = settings(
+    max_examples=60,
+    stateful_step_count=25,
+    suppress_health_check=[HealthCheck.too_slow],  # a loaded machine
+)

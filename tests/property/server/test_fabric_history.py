@@ -345,6 +345,7 @@ def at(number: int) -> dict[str, Any]:
 
 def follow(view: View, event: EventRow, host: str | None) -> None:
     """What the hub would tell a watcher of the host, or of everything."""
+    assert event.kind is not None
     key = (event.kind, event.id)
     if host is not None and host in event.left_hosts:
         view.pop(key, None)

@@ -458,6 +458,7 @@ def _infrastructure(network: str, what: str) -> tuple[Command, ...]:
 def _apply(view: View, events: Iterable[EventRow], host: str | None) -> None:
     """What a watcher of this host makes of the events."""
     for event in events:
+        assert event.kind is not None
         key = (event.kind, event.id)
         concerned = host is None or event.hosts is None or host in event.hosts
         if host in event.left_hosts or (concerned and event.body is None):

@@ -12,7 +12,7 @@ from tests.doubles.server import ServerDouble
 from tests.doubles.values import network, port
 from tests.doubles.wiring import WiringDouble
 
-from netwright.agent.agent import NOT_WIRED_NAMED_MAX, Agent
+from netwright.agent.agent import ANSWERED_S, HEARD_S, NOT_WIRED_NAMED_MAX, Agent
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Endpoint, Wired
@@ -287,9 +287,12 @@ async def test_who_follows_the_loop_is_told_of_each_pass_and_of_what_keeps_it_fr
     server, wiring = Away([network()]), WiringDouble()
     agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
     passes: list[frozenset[str]] = []
-    agent.on_pass = lambda: passes.append(
-        frozenset(agent.last.wired.outcomes if agent.last else ())
-    )
+
+    def passed() -> bool:
+        passes.append(frozenset(agent.last.wired.outcomes if agent.last else ()))
+        return False
+
+    agent.on_pass = passed
     assert agent.server_trouble() == "this host is not registered yet"
     task = asyncio.create_task(agent.run())
     await asyncio.sleep(1)
@@ -310,3 +313,50 @@ async def test_who_follows_the_loop_is_told_of_each_pass_and_of_what_keeps_it_fr
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+@simulated
+async def test_who_waits_on_this_host_goes_before_the_servers_report() -> None:
+    server, wiring = server_with(port("p")), WiringDouble()
+    agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
+    task = asyncio.create_task(agent.run())
+    await asyncio.sleep(1)
+    agent.on_pass = lambda: True
+    wiring.plug("p")
+    await asyncio.sleep(ANSWERED_S * 0.8)
+    assert agent.last is not None
+    assert "p" in agent.last.wired.outcomes
+    assert state_of(server, "p") is BindingState.PREPARING
+    await asyncio.sleep(ANSWERED_S)
+    assert state_of(server, "p") is BindingState.UP
+    task.cancel()
+
+
+class BesideDouble:
+    def conditions(self) -> Mapping[str, str]:
+        return {}
+
+    def state(self) -> Mapping[str, object]:
+        return {}
+
+
+@pytest.mark.parametrize("has_containers", [False, True])
+def test_answers_are_heard_before_the_pass_for_what_the_watch_told(*, has_containers: bool) -> None:
+    virtual_time.run(_told_of_a_port(has_containers=has_containers))
+
+
+async def _told_of_a_port(*, has_containers: bool) -> None:
+    server = server_with()
+    agent = Agent(IDENTITY, server, WiringDouble(), jitter=lambda: 0.5)
+    agent.beside = BesideDouble() if has_containers else None
+    task = asyncio.create_task(agent.run())
+    await asyncio.sleep(1)
+    server.put(port("p"))
+    server.bind("p", "h1")
+    await asyncio.sleep(HEARD_S / 2)
+    assert agent.last is not None
+    assert "p" in agent.mirror.ports
+    assert ("p" not in agent.last.ports) is has_containers
+    await asyncio.sleep(HEARD_S)
+    assert "p" in agent.last.ports
+    task.cancel()

@@ -3,7 +3,8 @@
 import pytest
 
 from netwright.lab.errors import LabError
-from netwright.lab.probe import Pings, parse_capture, parse_ping
+from netwright.lab.probe import Pings, Steady, parse_capture, parse_ping, parse_steady
+from netwright.lab.steady_pings import checksum
 
 
 def test_pings() -> None:
@@ -23,8 +24,22 @@ def test_captures() -> None:
     assert parse_capture("1 packet received by filter") == 1
 
 
+def test_steady_pings() -> None:
+    text = 'answered\n{"sent": 210, "lost": 4, "silence_s": 0.052}\n'
+    assert parse_steady(text) == Steady(210, 4, 0.052)
+
+
+def test_a_checksum_makes_the_sum_whole() -> None:
+    """RFC 1071's own example, and that a message with its checksum sums to nothing."""
+    message = bytes.fromhex("0001f203f4f5f6f7")
+    assert checksum(message) == 0x220D
+    assert checksum(message + checksum(message).to_bytes(2)) == 0
+
+
 def test_no_summary_is_an_error() -> None:
     with pytest.raises(LabError, match="no summary"):
         parse_ping("ping: bad number")
+    with pytest.raises(LabError, match="no count"):
+        parse_steady("answered\n")
     with pytest.raises(LabError, match="no count"):
         parse_capture("tcpdump: eth9: No such device exists")

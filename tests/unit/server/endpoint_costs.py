@@ -488,11 +488,11 @@ EXPECTED: dict[str, Cost] = {
     "POST /v2.0/floatingips": Cost(
         _new("floatingips", lambda scene: {"floating_network_id": scene.outside}), 8, 9
     ),
-    "POST /v2.0/floatingips (to a port)": Cost(_new_led_floating_ip, 13, 14),
+    "POST /v2.0/floatingips (to a port)": Cost(_new_led_floating_ip, 14, 15),
     "PUT /v2.0/floatingips": Cost(_two("floatingips", Scene.floating_ip, description="x"), 6, 6),
     "DELETE /v2.0/floatingips": Cost(_two("floatingips", Scene.led_floating_ip), 23, 14),
     "GET /v2.0/floatingips/{id}": Cost(_one("floatingips", Scene.floating_ip), 1, 1),
-    "PUT /v2.0/floatingips/{id}": Cost(_lead, 9, 11),
+    "PUT /v2.0/floatingips/{id}": Cost(_lead, 10, 12),
     "DELETE /v2.0/floatingips/{id}": Cost(_one("floatingips", Scene.led_floating_ip), 14, 14),
     "GET /v2.0/networks/{id}/tags": Cost(_below("/v2.0/networks", _tagged_network, "/tags"), 1, 1),
     "PUT /v2.0/networks/{id}/tags": Cost(
@@ -570,6 +570,7 @@ EXPECTED: dict[str, Cost] = {
     ),
     "GET /v2.0/agents": Cost(_of("/v2.0/agents"), 3, 3),
     "GET /v2.0/agents/{id}": Cost(_agent, 3, 3),
+    "GET /v2.0/floatingip_pools": Cost(_of("/v2.0/floatingip_pools"), 2, 2),
     "GET /v2.0/availability_zones": Cost(_of("/v2.0/availability_zones"), 3, 3),
     "GET /v2.0/quotas": Cost(_of("/v2.0/quotas"), 1, 1),
     "GET /v2.0/quotas/project": Cost(_of("/v2.0/quotas/project"), 0, 0),

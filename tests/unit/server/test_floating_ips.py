@@ -287,3 +287,19 @@ async def test_routers_that_know_no_way_out(one: Scene) -> None:
     made_one = await floating(one, floating_network_id=other, port_id=one.port)
     assert made_one["router_id"] == second
     assert (await one.floating(port_id=one.port)).status == 201  # one of each network
+
+
+async def test_a_trace_says_what_becomes_of_its_address(one: Scene) -> None:
+    """It leads on to a port, or the reason is told why it does not."""
+    floating = (await one.floating()).json["floatingip"]
+    path = f"/v1/trace?src={one.port}&dst={floating['floating_ip_address']}"
+    unled = (await one.admin.get(path)).json
+    assert (unled["complete"], unled["known"]) == (False, True)
+    assert "leads to no port" in unled["reason"]
+    await one.gateway()
+    change = {"floatingip": {"port_id": one.port}}
+    answer = await one.owner.put(f"/v2.0/floatingips/{floating['id']}", change)
+    assert answer.status == 200, answer
+    led = (await one.admin.get(path)).json
+    assert f"of port {one.port}, and is ERROR: no border translates" in led["reason"]
+    assert one.port in led["next"]

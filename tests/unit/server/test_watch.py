@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import msgspec
 
 from netwright.model.wire import Kind, LineType, WatchLine
+from netwright.server.store.cursors import cursor_of
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.events import Picture
 from netwright.server.watch import QUEUE_LINES_MAX, Hub
@@ -128,3 +130,21 @@ async def test_the_cursor_of_a_filtered_watcher_moves_past_what_does_not_concern
     async with aclosing(log.watch(f"{EPOCH}-0", "h1")) as stream:  # type: ignore[type-var]
         (heartbeat,) = lines([await anext(stream)])
     assert (heartbeat.type, heartbeat.cursor) == (LineType.HEARTBEAT, f"{EPOCH}-3")
+
+
+async def test_a_kind_that_only_newer_servers_know_is_passed_over() -> None:
+    """In what was before, and in what comes: the cursor moves on, and nothing is told of it."""
+    log = Log()
+    unknown = partial(EventRow, kind=None, id="n", hosts=None, left_hosts=frozenset(), body=b"{}")
+    log.publish(1)
+    log.events.append(unknown(seq=2))
+    log.hub.publish(log.events[-1:])
+    watch = log.hub.watch(log.picture, None, EVERYTHING, None)
+    async with aclosing(watch) as stream:
+        read = await until_heartbeat(stream)
+        assert (seqs(read), last_cursor(read)) == ([1], cursor_of(2, EPOCH))
+        log.events.append(unknown(seq=3))
+        log.hub.publish(log.events[-1:])
+        log.publish(1)
+        (line,) = lines([await anext(stream)])
+    assert (line.kind, line.id, line.cursor) == (Kind.PORT, "p4", cursor_of(4, EPOCH))

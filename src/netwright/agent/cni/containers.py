@@ -1,7 +1,7 @@
 """The verbs, on this host's containers. Each interface is worked on by one of them at a time.
 
-    ADD   record ─▶ port made and bound ─▶ veth ─┬─▶ plugged ─▶ up ────┬─▶ answered
-                                                 └─▶ addresses, routes ┘
+    ADD   record ─▶ port made and bound ─▶ veth ─▶ plugged ─┬─▶ up ────────────────┬─▶ answered
+                                                            └─▶ addresses, routes ─┘
     DEL   record ─▶ unplugged ─▶ veth gone ─▶ port deleted ─▶ no record
 
 An ADD that fails goes the way of DEL from where it was (`ending`). It waits for a server that is
@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from netwright.agent.cni import made
 from netwright.agent.cni.abreast import both, wholly
 from netwright.agent.cni.asked import Asked
-from netwright.agent.cni.attempt import Attempt, Attempts, Took
+from netwright.agent.cni.attempt import Attempt, Attempts
 from netwright.agent.cni.claimants import Claimants
 from netwright.agent.cni.claiming import of_attempt
 from netwright.agent.cni.departing import Departing
@@ -52,9 +52,8 @@ log = structlog.get_logger(__name__)
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
-    async def make(
-        self, fit: Fitting, netns: str, ifname: str, mark: str, paired: Callable[[], None]
-    ) -> str: ...
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
+    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None: ...
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
     async def links(self) -> Mapping[str, str]: ...
     async def remove(self, device: str, mark: str | None = None) -> None: ...
@@ -105,9 +104,11 @@ class Containers:
         """Notice, until cancelled, whose ports go to other hosts."""
         await self._departing.run()
 
-    def passed(self) -> None:
-        self._following.moved()
+    def passed(self) -> bool:
+        """Whether an ADD waited for it."""
+        is_waited_for = self._following.moved()
         self._departing.look()
+        return is_waited_for
 
     async def add(self, asked: Asked) -> dict[str, Any]:
         """The result. Raises CniError, after which nothing of it is left on the host."""
@@ -298,9 +299,15 @@ class Containers:
         self._records.put(record)
         mark = made.mark_of(asked.container_id)
         took.note("told")
-        paired = asyncio.Event()
-        making = self._veths.make(fit, asked.netns, asked.ifname, mark, paired.set)
-        namespace = await both(making, self._wire(port, _device(record, fit), paired, took))
+        namespace = await self._veths.pair(fit, asked.netns, asked.ifname, mark)
+        took.note("veth")
+        await self._following.met(port.id)
+        await self._following.without_device(port.id)
+        # What is given up midway is plugged nevertheless. Open vSwitch takes longest: it is first.
+        await wholly(self._plugs.plug(_device(record, fit)))
+        took.note("plugged")
+        furnishing = self._veths.furnish(fit, asked.netns, asked.ifname, namespace)
+        await both(furnishing, self._following.up(port))
         if asked.config.wait_for == "active":
             await self._following.active(port.id)
         took.note("up")
@@ -320,16 +327,6 @@ class Containers:
                 attempt.wait_for("the server is away", partial(str, error))
             await asyncio.sleep(SERVER_AGAIN.delay_s(failures, self._jitter()))
         raise AssertionError("count has no end")
-
-    async def _wire(self, port: Port, device: NewDevice, paired: asyncio.Event, took: Took) -> None:
-        """Meanwhile the container's end is furnished: nothing passes before the runtime goes on."""
-        await paired.wait()
-        await self._following.told(port.id)
-        took.note("veth")
-        await self._following.without_device(port.id)
-        await wholly(self._plugs.plug(device))  # what is given up midway is plugged nevertheless
-        took.note("plugged")
-        await self._following.up(port)
 
     def _why_late(self, attempt: Attempt) -> CniError:
         record = self._records.get((attempt.asked.container_id, attempt.asked.ifname))

@@ -43,16 +43,18 @@ class Loop(Protocol):
 
 
 class Following:
-    """`moved` is called after each pass of the loop, and wakes all who wait."""
+    """`moved` is called after each pass of the loop; it wakes all who wait, and says if any do."""
 
     def __init__(self, host: str, loop: Loop) -> None:
         self._host = host
         self._loop = loop
         self._moved = asyncio.Event()
+        self._waiting = 0
 
-    def moved(self) -> None:
+    def moved(self) -> bool:
         self._moved.set()
         self._moved = asyncio.Event()
+        return self._waiting > 0
 
     async def fitting(self, port: Port, *, default_route: bool) -> Fitting:
         """What its interface is to have, as soon as its network and subnets were told of."""
@@ -79,9 +81,17 @@ class Following:
 
         await self._until(look)
 
-    async def told(self, port_id: str) -> None:
-        """Return when the server has told of the port: the loop asks for what it does not know."""
-        await self._until(lambda: True if port_id in self._loop.mirror.ports else None)
+    async def met(self, port_id: str) -> None:
+        """Return when a pass of the loop knew the port, as the server has told of it.
+
+        The loop asks the server for what it does not know, and has no place for its device.
+        """
+
+        def look() -> bool | None:
+            last = self._loop.last
+            return True if last is not None and port_id in last.ports else None
+
+        await self._until(look)
 
     async def up(self, port: Port) -> None:
         """Return when the loop has read back that this host wires the port, bound as it is here.
@@ -159,6 +169,10 @@ class Following:
         return outcome is not None and outcome.status is WiringStatus.UP
 
     async def _until(self, look: Callable[[], T | None]) -> T:
-        while (found := look()) is None:
-            await self._moved.wait()
-        return found
+        self._waiting += 1
+        try:
+            while (found := look()) is None:
+                await self._moved.wait()
+            return found
+        finally:
+            self._waiting -= 1

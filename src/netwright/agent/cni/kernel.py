@@ -27,7 +27,6 @@ from netwright.linux.shaping import Limit, shape
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
-_LOOPBACK = 1
 _IPV6 = 6
 _SO_NETNS_COOKIE, _COOKIE_BYTES = 71, 8
 _NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESRCH})
@@ -52,31 +51,37 @@ class Kernel:
     def __init__(self, *, checksums: bool) -> None:
         self._checksums = checksums
 
-    async def make(
-        self,
-        fit: Fitting,
-        netns: str,
-        ifname: str,
-        mark: str,
-        paired: Callable[[], None] = lambda: None,
-    ) -> str:
-        """Both ends, up, with all that the container's is to have; which namespace that is.
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
+        """Both ends, up: the host's may be plugged; which namespace the other is in.
 
-        `paired` is called when both are there and the host's is up: it may be plugged from then on.
+        Whoever follows the host's links hears of a pair once, for all that is done comes at once.
         Raises NamespaceGoneError, InterfaceExistsError, or OSError with what the kernel refused;
         what was made until then is for `remove`.
         """
-        loop = asyncio.get_running_loop()
 
         def work() -> str:
             with _opened(netns) as namespace:
-                self._make_pair(fit, namespace.fileno(), ifname, mark)
-                loop.call_soon_threadsafe(paired)
+                _make_pair(fit, namespace.fileno(), ifname, mark)
                 _enter(namespace)
-            self._furnish(fit, ifname)
+            _start(fit, ifname)
             return _identity()
 
         return await apart(work)
+
+    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None:
+        """All that the container's end is to have. `pair_in` is what `pair` returned.
+
+        Raises NamespaceGoneError, also when another is at that path, or OSError.
+        """
+
+        def work() -> None:
+            with _opened(netns) as namespace:
+                _enter(namespace)
+            if _identity() != pair_in:
+                raise NamespaceGoneError(f"{netns} is another one now")
+            self._furnish(fit, ifname)
+
+        await apart(work)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         """The container's end as it is; None when it is not there. Raises NamespaceGoneError."""
@@ -100,7 +105,7 @@ class Kernel:
         return await apart(_links)
 
     async def namespace(self, netns: str) -> str:
-        """Which namespace is at that path, as `make` returned it; "" when there is none.
+        """Which namespace is at that path, as `pair` returned it; "" when there is none.
 
         Raises OSError when that cannot be told.
         """
@@ -122,30 +127,8 @@ class Kernel:
 
         return await apart(work)
 
-    def _make_pair(self, fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
-        with Netlink() as netlink:
-            try:
-                netlink.tell([links.add_veth(fit.device, ifname, namespace, fit.mtu)])
-            except RefusedError as error:
-                if error.errno == errno.EEXIST and netlink.get(links.get_link(fit.device)) is None:
-                    raise InterfaceExistsError(ifname) from error
-                raise
-            body = netlink.get(links.get_link(fit.device))
-            if body is None:  # the container's namespace went, and both ends with it
-                raise NamespaceGoneError(ifname)
-            index = links.parse_link(body).index
-            netlink.tell(
-                [
-                    links.silence(index, f"no IPv6 of its own on {fit.device}"),
-                    links.set_link(index, f"{fit.device} up", up=True, alias=mark),
-                    *_limited(index, fit.received, f"a limit of what {ifname} receives"),
-                ]
-            )
-
     def _furnish(self, fit: Fitting, ifname: str) -> None:
-        """Runs inside. IPv6 is turned on before the interface is up: a runtime may have it off."""
-        if any(ip_interface(one.address).version == _IPV6 for one in fit.addresses):
-            Path("/proc/sys/net/ipv6/conf", ifname, "disable_ipv6").write_text("0", "ascii")
+        """Runs inside."""
         with Netlink() as netlink:
             body = netlink.get(links.get_link(ifname))
             if body is None:
@@ -153,9 +136,6 @@ class Kernel:
             index = links.parse_link(body).index
             netlink.tell(
                 [
-                    links.set_link(_LOOPBACK, "lo up", up=True),
-                    links.set_link(index, f"MAC of {ifname}", mac_address=fit.mac_address),
-                    links.set_link(index, f"{ifname} up", up=True),
                     *_limited(index, fit.sent, f"a limit of what {ifname} sends"),
                     *(
                         links.change_address(index, one.address, ifname, add=True)
@@ -169,6 +149,38 @@ class Kernel:
             )
         if not self._checksums:
             disable_checksum_offload(ifname)
+
+
+def _make_pair(fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
+    device = fit.device
+    with Netlink() as netlink:
+        try:
+            netlink.tell([links.add_veth(device, ifname, namespace, fit.mtu, fit.mac_address)])
+        except RefusedError as error:
+            if error.errno == errno.EEXIST and netlink.get(links.get_link(device)) is None:
+                raise InterfaceExistsError(ifname) from error
+            raise
+        try:
+            netlink.tell(links.start_forwarding(device, mark))
+        except RefusedError as error:
+            if error.errno == errno.ENODEV:  # the container's namespace went, and both ends with it
+                raise NamespaceGoneError(ifname) from error
+            raise
+        if fit.received is None:
+            return
+        body = netlink.get(links.get_link(device))
+        if body is None:
+            raise NamespaceGoneError(ifname)
+        index = links.parse_link(body).index
+        netlink.tell(_limited(index, fit.received, f"a limit of what {ifname} receives"))
+
+
+def _start(fit: Fitting, ifname: str) -> None:
+    """Runs inside. IPv6 is turned on before the interface is up: a runtime may have it off."""
+    if any(ip_interface(one.address).version == _IPV6 for one in fit.addresses):
+        Path("/proc/sys/net/ipv6/conf", ifname, "disable_ipv6").write_text("0", "ascii")
+    with Netlink() as netlink:
+        netlink.tell([links.start("lo"), links.start(ifname)])
 
 
 def _limited(index: int, limit: Limit | None, what: str) -> Sequence[Request]:

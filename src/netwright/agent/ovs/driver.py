@@ -13,8 +13,7 @@ connection that ends forgets its bridge's flows, so that the next plan starts fr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import structlog
@@ -24,6 +23,7 @@ from netwright.agent.ovs.actual import Actual, Device, Rows
 from netwright.agent.ovs.announce import announcements
 from netwright.agent.ovs.bfd_hold import BfdHold
 from netwright.agent.ovs.changes import Plan, RowChange, SetColumns
+from netwright.agent.ovs.coming import ahead, with_device
 from netwright.agent.ovs.errors import (
     OvsProtocolError,
     OvsUnreachableError,
@@ -37,18 +37,22 @@ from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
 from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import Planner
-from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging, without_limit
+from netwright.agent.ovs.plugger import Plugger
+from netwright.agent.ovs.plugs import DEAD_PLACE, Place
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
 from netwright.agent.ovs.rows import PortRow
 from netwright.agent.ovs.tables import Tables
 from netwright.agent.ovs.wiring import Bond, Desired, Endpoint, HostWiring, Management
 from netwright.agent.ovs.witness import UplinkState, uplink_states
-from netwright.agent.wiring import NewDevice, Plugged
+from netwright.agent.wiring import NewDevice
 
 ROUNDS_MAX = 8
 AUDIT_S = 30.0
 FEW = 4
-"""A plan that looks at more ports than these is not made ahead: there would be several of them."""
+"""A plan that looks at more ports than these is not made ahead: there would be several of them.
+
+So in a burst of devices that are plugged all go into the dead VLAN, and are moved together.
+"""
 
 WAIT_FAILED = "timed out"
 """RFC 7047 §5.2.6: how a `wait` whose condition does not hold reports itself."""
@@ -88,6 +92,14 @@ class OvsDriver:
             for name in wiring.bridge_names
         }
         self._tables = Tables(self._bridges, wiring.integration_bridge)
+        self.plugger = Plugger(
+            wiring.integration_bridge,
+            self._ovsdb,
+            lock=self._lock,
+            devices=self.devices,
+            place=self._place,
+            timeout_s=timeout_s,
+        )
 
     async def run(self) -> None:
         """Keep the connections up and audit the flows, until cancelled."""
@@ -121,35 +133,6 @@ class OvsDriver:
     def uplinks(self) -> tuple[UplinkState, ...]:
         """Return what the uplinks' checks say now, by the replica."""
         return uplink_states(self.wiring, self._rows())
-
-    async def plug(self, device: NewDevice) -> None:
-        """Raises OvsUnreachableError, TransactionRefusedError, or when there is no bridge yet."""
-        bridge = self.wiring.integration_bridge
-        done = await self._ovsdb.transact(plugging(bridge, device))
-        if done[-1].get("count") != 1:
-            raise OvsUnreachableError(f"there is no bridge {bridge} yet")
-
-    async def unplug(self, name: str, owner: str | None = None) -> None:
-        """What `plug` made (for that owner), also what others left of it. Raises as that does."""
-        await self._ovsdb.wait_synced(self._timeout_s)
-        named = [device for device in self.devices() if device.port.name == name]
-        for device in named:
-            of = device.interface.external_ids.get(CONTAINER_MARK)
-            if of is not None and owner in {None, of}:
-                bridge = self.wiring.integration_bridge
-                await self._ovsdb.transact(unplugging(bridge, device.port.uuid, name))
-        if not named:
-            with suppress(TransactionRefusedError):  # a port that is not as we made it has it
-                await self._ovsdb.transact([without_limit(name)])
-
-    async def plugged(self) -> Mapping[str, Plugged]:
-        """All that `plug` made, by name. Raises OvsUnreachableError."""
-        await self._ovsdb.wait_synced(self._timeout_s)
-        return {
-            device.port.name: Plugged(port_id=device.port_id, owner=owner)
-            for device in self.devices()
-            if (owner := device.interface.external_ids.get(CONTAINER_MARK)) is not None
-        }
 
     async def announce(self, endpoints: Iterable[Endpoint]) -> None:
         """Let ports that came up make themselves known; OVS being away is no error."""
@@ -234,6 +217,25 @@ class OvsDriver:
         blame.failures.setdefault("Open vSwitch", cause)
         plan = self._planner.plan(desired, await self.read(), blame.barred)
         return outcome(plan, blame, complete=False)
+
+    async def _place(self, device: NewDevice) -> Place:
+        """Where the plan would move it at once; what must be closed before that is closed."""
+        desired, bridge = self._desired, self.wiring.integration_bridge
+        if desired is None or bridge not in self._tables.known or self._planner.looked_at > FEW:
+            return DEAD_PLACE
+        actual = with_device(self._tables.actual(self._rows()), bridge, device)
+        found = ahead(self._planner.plan(desired, actual), device)
+        if found is None:
+            return DEAD_PLACE
+        if not found.close:
+            return found.place
+        blame = Blame()
+        self._changed.set()  # if the device does not come after all, this is to be taken back
+        try:
+            await self._tables.apply(found.close, blame)
+        except (OvsUnreachableError, OvsProtocolError):
+            return DEAD_PLACE
+        return DEAD_PLACE if blame.barred or blame.failures else found.place
 
     def _our_bonds(self) -> tuple[UplinkState, ...]:
         ours = {b.uplink.name for b in self.wiring.physical_bridges if isinstance(b.uplink, Bond)}

@@ -28,6 +28,7 @@ from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import OvsError
 from netwright.agent.ovs.lost_uplinks import LostUplinks
 from netwright.agent.ovs.outcome import Outcome as Converged
+from netwright.agent.ovs.plugs import CONTAINER_MARK
 from netwright.agent.ovs.wiring import Desired
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.wiring import (
@@ -153,15 +154,15 @@ class OvsHost:
     async def plug(self, device: NewDevice) -> None:
         """`Plugs`, as `unplug` and `plugged`."""
         with _told():
-            await self._driver.plug(device)
+            await self._driver.plugger.plug(device)
 
     async def unplug(self, name: str, owner: str | None = None) -> None:
         with _told():
-            await self._driver.unplug(name, owner)
+            await self._driver.plugger.unplug(name, owner)
 
     async def plugged(self) -> Mapping[str, Plugged]:
         with _told():
-            return await self._driver.plugged()
+            return await self._driver.plugger.plugged()
 
     def devices(self) -> Mapping[str, Device]:
         found = self._driver.devices()
@@ -252,12 +253,24 @@ class OvsHost:
         """
         while True:
             await self._came_up.wait()
-            await asyncio.sleep(ANNOUNCE_AFTER_S if len(self._unannounced) > FEW else 0)
+            is_urgent = len(self._unannounced) <= FEW and not self._are_containers(
+                self._unannounced
+            )
+            await asyncio.sleep(0 if is_urgent else ANNOUNCE_AFTER_S)
             self._came_up.clear()
             news, self._unannounced = self._unannounced & self._up.keys(), frozenset()
             await self._driver.announce(
                 one for one in self._desired.endpoints if one.port_id in news
             )
+
+    def _are_containers(self, port_ids: Iterable[str]) -> bool:
+        """Whose runtime is to be answered first: before, nobody is there who could be missed."""
+        owned = {
+            device.port_id
+            for device in self._driver.devices()
+            if CONTAINER_MARK in device.interface.external_ids
+        }
+        return owned.issuperset(port_ids)
 
     def _convert(
         self, desired: Mapping[str, Endpoint]

@@ -6,6 +6,8 @@ docs/plugging.md says why it goes into the dead VLAN.
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from netwright.agent.ovs.changes import DEAD_VLAN
 from netwright.agent.ovs.operations import Operation
 from netwright.agent.wiring import NewDevice
@@ -18,7 +20,17 @@ _LEAVE_ALONE = "linux-noop"
 """ovs-vswitchd takes away what is at a device's root, unless this says not to (its QoS table)."""
 
 
-def plugging(bridge: str, device: NewDevice) -> list[Operation]:
+class Place(msgspec.Struct, frozen=True):
+    """The tag and marks of the port that a device gets: of the dead VLAN, or as the plan has it."""
+
+    tag: int = DEAD_VLAN
+    marks: Mapping[str, str] = {}
+
+
+DEAD_PLACE = Place()
+
+
+def plugging(bridge: str, device: NewDevice, place: Place = DEAD_PLACE) -> list[Operation]:
     """The last operation's count says whether there is such a bridge."""
     ids = {
         "iface-id": device.port_id,
@@ -31,9 +43,11 @@ def plugging(bridge: str, device: NewDevice) -> list[Operation]:
         interface["mtu_request"] = device.mtu
     port: dict[str, Any] = {
         "name": device.name,
-        "tag": DEAD_VLAN,
+        "tag": place.tag,
         "interfaces": ["named-uuid", "interface"],
     }
+    if place.marks:
+        port["external_ids"] = _map(place.marks)
     limit: list[Operation] = []
     if device.is_limited:
         port["qos"] = ["named-uuid", "qos"]

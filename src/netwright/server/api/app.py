@@ -18,7 +18,13 @@ from netwright.server.api.v1 import (
     watch,
 )
 from netwright.server.api.v1 import ports as native_ports
-from netwright.server.api.v2 import agents, extensions, ip_availability, port_bindings
+from netwright.server.api.v2 import (
+    agents,
+    extensions,
+    floatingip_pools,
+    ip_availability,
+    port_bindings,
+)
 from netwright.server.api.v2.address_groups import AddressGroups
 from netwright.server.api.v2.address_scopes import AddressScopes
 from netwright.server.api.v2.bulk import Bulk
@@ -59,6 +65,7 @@ def application(edge: Edge) -> Application:
         *(route for each in resources if is_tagged(each) for route in Tags(each).routes()),
         *port_bindings.routes(),
         *ip_availability.routes(),
+        *floatingip_pools.routes(),
         *agents.routes(),
         *Quotas(edge.quota_defaults).routes(),
         *extensions.routes(),

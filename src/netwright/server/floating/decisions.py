@@ -29,6 +29,7 @@ from netwright.server.commands import AddressWish, Caller
 from netwright.server.each import each
 from netwright.server.floating.holding import floating_draft, give_up, hold
 from netwright.server.floating.known import disassociated, of_port, touched
+from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision
 from netwright.server.ports.decisions import actor_of
 from netwright.server.routing_commands import (
@@ -73,7 +74,7 @@ def delete(world: World, command: DeleteFloatingIp) -> tuple[()]:
     floating = owned(world, command.caller, command.id)
     check_revision(floating.revision_number, command.if_match)
     world.of(FloatingIp).put(floating.id, None)
-    give_up(world, floating.floating_port_id, actor_of(command.caller))
+    give_up(world, floating.floating_port_id, actor_of(command.caller), rests=floating.was_led)
     return ()
 
 
@@ -90,6 +91,7 @@ def _may_float(caller: Caller, network: Network) -> bool:
 
 
 def _create(world: World, caller: Caller, draft: FloatingIpDraft) -> FloatingIp:
+    require_free(world.of(FloatingIp), "Floating IP", draft.id)
     network = world.networks.get(draft.floating_network_id)
     is_external = network is not None and network.external
     if network is None or not is_external or not _may_float(caller, network):
@@ -109,6 +111,7 @@ def _create(world: World, caller: Caller, draft: FloatingIpDraft) -> FloatingIp:
         dns_name=draft.dns_name,
         dns_domain=draft.dns_domain,
         description=draft.description,
+        tags=draft.tags,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,
@@ -167,6 +170,7 @@ def _associated(
         router_id=router.id,
         status=FloatingStatus.DOWN if has_border else FloatingStatus.ERROR,
         cause=NOT_YET if has_border else NO_DATA_PLANE,
+        was_led=floating.was_led or has_border,
     )
 
 

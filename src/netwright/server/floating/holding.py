@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from netwright.model.resources import Port
 from netwright.model.routing import FLOATING_IP, NO_PROJECT, ROUTER_GATEWAY
-from netwright.server.commands import AddressWish, Caller, CreatePorts, PortDraft
+from netwright.server.commands import AddressWish, Caller, CreatePorts, PortChange, PortDraft
 from netwright.server.ports import decisions as ports
 from netwright.server.routing_commands import FloatingIpDraft, GatewayWish
 from netwright.server.world import World
@@ -37,11 +37,24 @@ def hold(world: World, draft: PortDraft) -> Port:
     return port
 
 
-def give_up(world: World, port_id: str, actor: str) -> None:
-    """The end of such a port."""
+def give_up(world: World, port_id: str, actor: str, *, rests: bool) -> None:
+    """The end of such a port. `rests`: a border may have answered for its addresses (law 2)."""
     port = world.ports.get(port_id)
     if port is not None:
-        ports.remove(world, port, actor=actor)
+        ports.remove(world, _that_rests(port) if rests else port, actor=actor)
+
+
+def readdress(world: World, port_id: str, wishes: tuple[AddressWish, ...], *, rests: bool) -> Port:
+    """Have the port have these addresses; `rests`, of those that go, as of `give_up`."""
+    port = world.ports.get(port_id)
+    if port is not None and rests:
+        world.ports.put(port.id, _that_rests(port))
+    return ports.change(world, SERVER, PortChange(id=port_id, fixed_ips=wishes))
+
+
+def _that_rests(port: Port) -> Port:
+    """Known on the wire, as ports of hosts are once they were bound."""
+    return replace(port, ever_bound=True)
 
 
 def _draft(

@@ -27,5 +27,6 @@ def reported(world: World, reports: Iterable[FloatingReport]) -> None:
             report.port_id,
             report.fixed_ip_address,
         ):
-            after = replace(floating, status=status, cause=report.cause)
+            was_led = floating.was_led or report.status is ReportStatus.UP
+            after = replace(floating, status=status, cause=report.cause, was_led=was_led)
             world.of(FloatingIp).put(floating.id, after)

@@ -23,6 +23,7 @@ from netwright.server.commands import (
 )
 from netwright.server.each import each
 from netwright.server.floating.known import let_go as let_go_of_floating
+from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
@@ -70,6 +71,7 @@ def remove(world: World, port: Port, *, actor: str) -> None:
 
 
 def _create(world: World, caller: Caller, draft: PortDraft) -> Port:
+    require_free(world.ports, "Port", draft.id)
     network = None if draft.network_labels else visible(world, caller, draft.network_id)
     namesake = _namesake(world, draft)
     if namesake is not None:

@@ -10,6 +10,8 @@ from netwright.server.commands import Command
 class SecurityGroupDraft(Value, frozen=True, kw_only=True):
     id: str
     project_id: str
+    is_chosen: bool = False
+    tags: tuple[str, ...] = ()
     name: str = ""
     description: str = ""
     stateful: bool = True

@@ -21,6 +21,7 @@ from netwright.model.security_errors import (
 )
 from netwright.model.sharing import is_open_to
 from netwright.server.commands import Caller
+from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision
 from netwright.server.security.address_groups import require_usable
 from netwright.server.security.commands import (
@@ -147,6 +148,7 @@ def is_used(world: World, group_id: str) -> bool:
 
 
 def _create(world: World, draft: SecurityGroupDraft) -> SecurityGroup:
+    require_free(world.of(SecurityGroup), "Security group", draft.id)
     _check_name(draft.name)
     default_group(world, draft.project_id, draft.id)
     group = SecurityGroup(
@@ -154,6 +156,7 @@ def _create(world: World, draft: SecurityGroupDraft) -> SecurityGroup:
         project_id=draft.project_id,
         name=draft.name,
         description=draft.description,
+        tags=draft.tags,
         stateful=draft.stateful,
         rules=rules_of(world, draft.id, is_default=False),
         created_at=world.now,

@@ -26,6 +26,7 @@ def change_default_rules(needs: Needs, command: CreateDefaultRules | DeleteDefau
 def create_groups(needs: Needs, command: CreateSecurityGroups) -> None:
     needs.default_rules = True
     needs.default_groups.update(draft.project_id for draft in command.drafts)
+    needs.plain[SecurityGroup].update(draft.id for draft in command.drafts if draft.is_chosen)
 
 
 def ensure_default_group(needs: Needs, command: EnsureDefaultGroup) -> None:

@@ -138,7 +138,7 @@ def _event(row: Row) -> EventRow:
     seq, kind, resource_id, hosts, left, body = row
     return EventRow(
         seq,
-        _KINDS[kind],
+        _KINDS.get(kind),
         resource_id,
         None if hosts is None else _hosts(hosts),
         _hosts(left),

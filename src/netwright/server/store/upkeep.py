@@ -7,6 +7,8 @@ import msgspec
 from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, from_key
 from netwright.model.fabric import LEASE
+from netwright.model.routing import ROUTER_INTERFACE
+from netwright.model.states import PortState
 from netwright.model.wire import CONTAINER_OWNER
 from netwright.server.operation_work import OperationWork
 from netwright.server.overlay.reporting import OVERLAY_DEADLINE_S
@@ -18,6 +20,7 @@ from netwright.server.world import World
 _OVERDUE_MAX = 500
 _REFUSED_MAX = 200
 _LATE_MAX = 100
+_INTERFACES_MAX = 200
 _ATTACHMENTS_MAX = 20
 _RESTED_MAX = 2_000
 _TRANSITIONS_MAX = 10_000
@@ -32,6 +35,19 @@ async def overdue_ports(tx: Transaction, now: float) -> tuple[str, ...]:
         "SELECT DISTINCT port_id FROM binding WHERE due_at <= $1 LIMIT $2", now, _OVERDUE_MAX
     )
     return tuple(port_id for (port_id,) in rows)
+
+
+async def interfaces_that_are_down(tx: Transaction, after: str) -> tuple[tuple[str, str], ...]:
+    """Ports said to be interfaces of routers, with these, that were never ACTIVE; by id."""
+    rows = await tx.rows(
+        "SELECT id, device_id FROM port WHERE device_owner = $1 AND device_owner <> '' "
+        "AND state = $2 AND device_id <> '' AND id > $3 ORDER BY id LIMIT $4",
+        ROUTER_INTERFACE,
+        PortState.ALLOCATED,
+        after,
+        _INTERFACES_MAX,
+    )
+    return tuple((port_id, router_id) for port_id, router_id in rows)
 
 
 async def overdue_attachments(tx: Transaction, now: float) -> tuple[tuple[str, str], ...]:

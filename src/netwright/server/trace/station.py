@@ -1,6 +1,7 @@
 """An end of the way: a port with what is known around it, and whether it can speak at all."""
 
 from collections.abc import Iterable, Mapping
+from typing import NoReturn
 
 from netwright.model.resources import (
     Host,
@@ -13,6 +14,7 @@ from netwright.model.resources import (
     VifType,
     VnicType,
 )
+from netwright.model.routing import FloatingIp, FloatingStatus
 from netwright.model.states import BindingState
 from netwright.server.trace.hosts import HostWiring
 
@@ -34,7 +36,7 @@ class Station(Value, frozen=True, kw_only=True):
     """A port, its network and its subnets by id.
 
     `host` is the active binding's, None when it has never registered. `address` is the one that
-    was asked for; None leaves the choice to the trace.
+    was asked for; None leaves the choice to the trace. `floating`: the port holds its address.
     """
 
     port: Port
@@ -42,6 +44,7 @@ class Station(Value, frozen=True, kw_only=True):
     subnets: Mapping[str, Subnet]
     host: Host | None = None
     address: str | None = None
+    floating: FloatingIp | None = None
 
     @property
     def label(self) -> str:
@@ -114,7 +117,13 @@ def require_attached(station: Station) -> None:
 
 
 def require_traceable(*stations: Station) -> None:
-    """Raises WayUnknown for ports of fabric networks, PathEnds if they cannot speak anyhow."""
+    """Raises WayUnknown for ports of fabric networks, PathEnds if they cannot speak anyhow.
+
+    And for floating IPs, which lead on to a port, or say why they do not.
+    """
+    for one in stations:
+        if one.floating is not None:
+            _end_at(one.floating)
     fabric = [one for one in stations if one.network.segment.network_type is NetworkType.VXLAN]
     if not fabric:
         return
@@ -127,6 +136,26 @@ def require_traceable(*stations: Station) -> None:
         "packet takes there is the switches' choice, and is not computed.",
         then=f"netwright port explain {fabric[0].port.id} says whether its fabric is up; ping says "
         "whether it arrives.",
+    )
+
+
+def _end_at(floating: FloatingIp) -> NoReturn:
+    """Raises what becomes of packets to and from a floating IP."""
+    said = f"{floating.floating_ip_address} is a floating IP ({floating.id})"
+    if floating.port_id is None:
+        raise PathEnds(
+            f"{said} that leads to no port: nobody answers for it.",
+            then=f"Lead it to one: openstack floating ip set --port PORT {floating.id}.",
+        )
+    led = f"{floating.fixed_ip_address} of port {floating.port_id}"
+    if floating.status is not FloatingStatus.ACTIVE:
+        raise PathEnds(
+            f"{said} of {led}, and is {floating.status}: {floating.cause}.",
+            then=f"netwright port explain {floating.port_id} says what to do.",
+        )
+    raise WayUnknown(
+        f"{said}: a border translates it to {led}, which answers with it.",
+        then=f"Go on to the port: netwright trace SRC {floating.port_id}.",
     )
 
 

@@ -74,7 +74,7 @@ async def test_a_container_is_furnished_while_it_is_plugged_and_answered_after_b
 ) -> None:
     host.veths.furnished.clear()
     adding = asyncio.create_task(add(host))
-    await eventually(lambda: host.loop.last is not None)  # it is up
+    await eventually(lambda: host.loop.last is not None and bool(host.loop.last.wired.outcomes))
     await asyncio.sleep(0.01)
     assert not adding.done()
     host.veths.furnished.set()

@@ -246,6 +246,7 @@ async def test_what_the_loop_found_of_the_last_container_is_not_taken_for_the_ne
     found = host.loop.last
     await host.containers.delete(*A)
     host.loop.last = found  # it has not looked since
+    host.server.made = lambda port: host.loop.mirror.ports.update({port.id: port})
     adding = asyncio.create_task(add(host, environment=IN_B))
     await eventually(lambda: bool(host.veths.interfaces))
     await asyncio.sleep(0.01)

@@ -16,6 +16,7 @@ from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.host import ANNOUNCE_AFTER_S, OvsHost
 from netwright.agent.ovs.lost_uplinks import LOST_S
 from netwright.agent.ovs.outcome import Outcome
+from netwright.agent.ovs.plugs import CONTAINER_MARK
 from netwright.agent.ovs.wiring import Bond, Desired, HostWiring, PhysicalBridge
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.ovs.witness import UplinkState, uplink_states
@@ -191,6 +192,23 @@ async def test_a_port_that_came_up_is_announced_once_after_the_loop_was_told() -
         await host.apply({"p1": ENDPOINT}, sweep=True)
         await asyncio.sleep(3 * ANNOUNCE_AFTER_S)
         assert driver.announced.empty()
+
+
+async def test_a_containers_port_is_announced_when_its_runtime_was_answered() -> None:
+    async with running() as (host, driver, changed):
+        await host.apply({"p1": ENDPOINT}, sweep=True)
+        driver.switch.plug("br-int", "nwcp1", "p1")
+        interface = driver.switch.interface("nwcp1")
+        ids = {**interface.external_ids, CONTAINER_MARK: "c@eth0"}
+        driver.switch.interfaces[interface.uuid] = msgspec.structs.replace(
+            interface, external_ids=ids
+        )
+        driver.event.set()
+        async with asyncio.timeout(5):
+            await changed.wait()
+            came_up = asyncio.get_running_loop().time()
+            assert await driver.announced.get() == ("p1",)
+        assert asyncio.get_running_loop().time() - came_up >= ANNOUNCE_AFTER_S / 2
 
 
 async def test_a_port_on_another_segment_is_announced_there_and_any_when_it_is_asked_to() -> None:

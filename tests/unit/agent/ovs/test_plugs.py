@@ -4,9 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.agent.ovs.plan_scene import RED, WEB, WIRING, desired, endpoint, started
+from tests.unit.agent.ovs.simswitch import SimSwitch
 
+from netwright.agent.ovs.actual import Actual, Rows
+from netwright.agent.ovs.changes import DEAD_VLAN, MARK, SEGMENT_MARK, FlowChanges
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import TransactionRefusedError
+from netwright.agent.ovs.outcome import Blame
 from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging
 from netwright.agent.ovs.wiring import HostWiring
 from netwright.agent.wiring import NewDevice
@@ -74,5 +79,96 @@ async def test_the_limit_of_a_device_that_others_took_away_goes_at_its_end(
 
     monkeypatch.setattr(driver._ovsdb, "wait_synced", synced)
     monkeypatch.setattr(driver._ovsdb, "transact", transact)
-    await driver.unplug("nwc1")
+    await driver.plugger.unplug("nwc1")
     assert told == [unplugging("br-int", "u1", "nwc1")[1]]
+
+
+class TablesDouble:
+    """Flows of a simulated switch; `refuses` bars whoever they are of."""
+
+    def __init__(self, switch: SimSwitch) -> None:
+        self.known = frozenset({"br-int"})
+        self.applied: list[FlowChanges] = []
+        self.refuses = ""
+        self._switch = switch
+
+    def actual(self, _rows: Rows) -> Actual:
+        return self._switch.actual()
+
+    async def apply(self, changes: FlowChanges, blame: Blame) -> None:
+        self.applied.append(changes)
+        if self.refuses:
+            blame.port("p1", self.refuses)
+
+
+@pytest.fixture
+def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[OvsDriver, list[Any]]:
+    """A driver that has wired its host, and the rows of ports that it was told to insert."""
+    switch = started()
+    want = desired(endpoint("p1"), endpoint("p2", filter=WEB))
+    switch.converge(want)
+    driver = OvsDriver(WIRING, ovsdb=tmp_path / "db.sock", rundir=tmp_path)
+    told: list[Any] = []
+
+    async def transact(operations: list[Any]) -> list[Any]:
+        told.extend(one["row"] for one in operations if one.get("table") == "Port")
+        return [{"count": 1}]
+
+    monkeypatch.setattr(driver, "_tables", TablesDouble(switch))
+    monkeypatch.setattr(driver, "_rows", switch.rows)
+    monkeypatch.setattr(driver._ovsdb, "transact", transact)
+    driver._desired = want
+    return driver, told
+
+
+def device_of(port_id: str) -> NewDevice:
+    return NewDevice(name="nwc1", port_id=port_id, mac_address="m", mtu=1500, owner="c@eth0")
+
+
+async def test_a_device_is_plugged_where_the_plan_would_have_it(
+    plugged: tuple[OvsDriver, list[Any]],
+) -> None:
+    driver, told = plugged
+    await driver.plugger.plug(device_of("p1"))
+    (port,) = told
+    assert port["tag"] < DEAD_VLAN
+    assert dict(port["external_ids"][1]) == {MARK: "port", SEGMENT_MARK: str(RED)}
+
+
+async def test_the_guard_of_a_filtered_port_stands_before_it_is_plugged(
+    plugged: tuple[OvsDriver, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, told = plugged
+    tables = driver._tables
+    assert isinstance(tables, TablesDouble)
+    apply = tables.apply
+
+    async def watched(changes: FlowChanges, blame: Blame) -> None:
+        assert told == []
+        await apply(changes, blame)
+
+    monkeypatch.setattr(tables, "apply", watched)
+    await driver.plugger.plug(device_of("p2"))
+    assert [changes.keys() for changes in tables.applied] == [{"br-int"}]
+    assert told[0]["tag"] < DEAD_VLAN
+    assert driver.has_changed  # had it been refused, the guard would go again
+
+
+@pytest.mark.parametrize("why", ["converging", "unread", "refused", "unknown", "many"])
+async def test_a_device_goes_into_the_dead_vlan_when_no_plan_can_be_asked(
+    plugged: tuple[OvsDriver, list[Any]], why: str
+) -> None:
+    driver, told = plugged
+    tables = driver._tables
+    assert isinstance(tables, TablesDouble)
+    if why == "converging":
+        await driver._lock.acquire()
+    elif why == "unread":
+        tables.known = frozenset()
+    elif why == "many":
+        driver._planner.looked_at = 100
+    elif why == "refused":
+        tables.refuses = "no room"
+    await driver.plugger.plug(device_of({"refused": "p2", "unknown": "p9"}.get(why, "p1")))
+    (port,) = told
+    assert (port["tag"], "external_ids" in port) == (DEAD_VLAN, False)

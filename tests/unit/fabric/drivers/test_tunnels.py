@@ -1,4 +1,4 @@
-"""What a vxlan learns by the frames that come."""
+"""What a vxlan learns by the frames that come, and as whom a leaf's gateway speaks into it."""
 
 import pytest
 from msgspec.structs import replace
@@ -8,12 +8,15 @@ from tests.doubles.switch_configs import LOOPBACK, border
 from netwright.fabric.changes import difference
 from netwright.fabric.config import SwitchConfig
 from netwright.fabric.drivers.frr import names, planning, reading
-from netwright.fabric.drivers.frr.operations import SetTunnelPort
+from netwright.fabric.drivers.frr.operations import SetSender, SetTunnelPort
 from netwright.fabric.drivers.frr.planning import Plan
+from netwright.fabric.drivers.linux.filters import PRIORITY, Filter
 from netwright.linux.links import Link
 
 PORTS = ("core1", "swp1", "swp2")
 VNI, WITH_GATEWAY, TRANSIT = 5003, 5001, 9001
+OWN_MAC = "02:4e:0a:ff:00:03"
+SENDER = f"netwright-own-sender/1 02:00:5e:00:00:01 {OWN_MAC}"
 
 
 @pytest.fixture
@@ -43,25 +46,48 @@ def tunnel(plan: Plan, vni: int) -> tuple[str, Link]:
     return space, link
 
 
-def test_a_network_is_learned_as_a_port_and_behind_which_end(plan: Plan) -> None:
-    _, link = tunnel(plan, VNI)
+def with_gateway(config: SwitchConfig, mac: str) -> SwitchConfig:
+    """The network that has none gets one, and no VRF: its vxlan stays."""
+    plain, routed = config.segments[VNI], config.segments[WITH_GATEWAY]
+    assert routed.gateway is not None
+    gateway = replace(routed.gateway, mac_address=mac)
+    return replace(config, segments={**config.segments, VNI: replace(plain, gateway=gateway)})
+
+
+def go(plan: Plan, before: SwitchConfig, after: SwitchConfig) -> list[str]:
+    done = [
+        str(each)
+        for change in difference(before, after)
+        for each in planning.operations(plan, change)
+    ]
+    told(plan)
+    return done
+
+
+@pytest.mark.parametrize("vni", [VNI, WITH_GATEWAY])
+def test_a_network_is_learned_as_a_port_and_behind_which_end(plan: Plan, vni: int) -> None:
+    _, link = tunnel(plan, vni)
     assert (link.learns, link.learns_ends, link.suppresses) == (True, True, True)
 
 
-@pytest.mark.parametrize("vni", [WITH_GATEWAY, TRANSIT])
-def test_a_mac_that_all_leaves_speak_with_and_those_of_routers_are_not(
-    plan: Plan, vni: int
-) -> None:
-    _, link = tunnel(plan, vni)
+def test_macs_of_routers_are_not(plan: Plan) -> None:
+    _, link = tunnel(plan, TRANSIT)
     assert (link.learns, link.learns_ends, link.suppresses) == (False, False, True)
 
 
+@pytest.mark.parametrize(("vni", "sender"), [(VNI, ""), (WITH_GATEWAY, SENDER), (TRANSIT, "")])
+def test_a_gateway_speaks_as_its_leaf(plan: Plan, vni: int, sender: str) -> None:
+    space, link = tunnel(plan, vni)
+    assert plan.observed.spaces[space].sender_filter(link.index) == sender
+
+
+@pytest.mark.parametrize("vni", [VNI, WITH_GATEWAY])
 @pytest.mark.parametrize("lacking", ["learns", "learns_ends", "suppresses"])
 def test_one_that_lacks_any_of_it_is_drift_and_made_whole_by_one_operation(
-    plan: Plan, lacking: str
+    plan: Plan, lacking: str, vni: int
 ) -> None:
     """As one that an older controller made."""
-    space, link = tunnel(plan, VNI)
+    space, link = tunnel(plan, vni)
     found = plan.observed.spaces[space]
     links = {**found.links, link.index: replace(link, **{lacking: False})}
     spaces = {**plan.observed.spaces, space: replace(found, links=links)}
@@ -71,14 +97,57 @@ def test_one_that_lacks_any_of_it_is_drift_and_made_whole_by_one_operation(
     assert read(older) == border()
 
 
-def test_a_network_that_gets_a_gateway_learns_no_longer(plan: Plan) -> None:
-    wanted = border()
-    segments = dict(wanted.segments)
-    routed = replace(segments[WITH_GATEWAY], vni=VNI, vlan=None, rd=segments[VNI].rd,
-                     network_id=segments[VNI].network_id,
-                     route_targets=segments[VNI].route_targets)  # fmt: skip
-    change = difference(wanted, replace(wanted, segments={**segments, VNI: routed}))
-    for each in change:
-        planning.operations(plan, each)
+@pytest.mark.parametrize(
+    ("vni", "there", "wanted"),
+    [
+        (WITH_GATEWAY, "", SENDER),
+        (WITH_GATEWAY, SENDER.replace(OWN_MAC, "02:4e:0a:ff:00:09"), SENDER),
+        (VNI, SENDER, ""),
+    ],
+)
+def test_a_gateway_that_speaks_otherwise_is_drift_and_mended_by_one_operation(
+    plan: Plan, vni: int, there: str, wanted: str
+) -> None:
+    space, link = tunnel(plan, vni)
+    found = plan.observed.spaces[space]
+    senders = {link.index: Filter(PRIORITY, there, 7)} if there else {}
+    spaces = {**plan.observed.spaces, space: replace(found, senders=senders)}
+    changed = Plan(replace(plan.observed, spaces=spaces), frozenset(), LOOPBACK)
+    assert read(changed) != border()
+    assert bring(changed) == [str(SetSender(space, link.name, wanted))]
+    assert read(changed) == border()
+
+
+def test_gateways_that_come_change_and_go_are_spoken_for_accordingly(plan: Plan) -> None:
+    """The program is there before the tunnel of a network learns, and goes with its gateway."""
+    plain = border()
     _, link = tunnel(plan, VNI)
-    assert (link.learns, link.learns_ends) == (False, False)
+    one, other = (with_gateway(plain, f"02:00:5e:00:00:0{n}") for n in (2, 3))
+    for before, after in ((plain, one), (one, other), (other, plain)):
+        said = [line for line in go(plan, before, after) if " sends " in line]
+        gateway = after.segments[VNI].gateway
+        expected = "sends as it is told"
+        if gateway is not None:
+            expected = f"sends as {OWN_MAC} what is of {gateway.mac_address}"
+        assert said == [f"switch: {link.name} {expected}"]
+        assert read(plan) == after
+
+
+def test_a_gateway_speaks_as_its_leaf_before_its_network_is_learned() -> None:
+    done = bring(empty_plan(*PORTS))
+    name = names.vxlan(WITH_GATEWAY)
+    sends, learns, up = (
+        next(place for place, line in enumerate(done) if f" {name} {what}" in line)
+        for what in ("sends as", "learning on", "up")
+    )
+    assert sends < learns < up
+
+
+def test_a_tunnel_that_is_made_anew_has_no_program_of_the_old_one(plan: Plan) -> None:
+    space, link = tunnel(plan, WITH_GATEWAY)
+    found = plan.observed.spaces[space]
+    links = {**found.links, link.index: replace(link, vni=1)}
+    spaces = {**plan.observed.spaces, space: replace(found, links=links)}
+    changed = Plan(replace(plan.observed, spaces=spaces), frozenset(), LOOPBACK)
+    assert any(" sends as " in line for line in bring(changed))
+    assert read(changed) == border()

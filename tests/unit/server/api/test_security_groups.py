@@ -86,6 +86,7 @@ def test_attributes_and_defaults_are_neutrons(resource: type[Resource[Any, Any, 
     type_, defaults = oracle["creation"]
     given = fields(type_)
     assert {given.pop(name) for name in ("project_id", "tenant_id")} == {msgspec.UNSET}
+    assert given.pop("handed_over", msgspec.UNSET) is msgspec.UNSET  # an extension of ours
     assert given == defaults
     view, seen = oracle["view"]
     assert fields(view).keys() == set(seen.split())

@@ -108,7 +108,10 @@ async def _if_match(scene: Scene) -> None:
 
 
 async def _tags(scene: Scene) -> None:
-    for collection in ("networks", "subnets", "subnetpools", "ports", "routers", "security_groups"):
+    for collection in (
+        *("networks", "subnets", "subnetpools", "ports", "routers", "security_groups"),
+        "floatingips",
+    ):
         made = await scene.one(collection, scene.member)
         path = f"/v2.0/{collection.replace('_', '-')}"
         tags = f"{path}/{made['id']}/tags"
@@ -311,6 +314,39 @@ async def _availability(scene: Scene) -> None:
     assert (await scene.admin.get(f"{path}/{subnet}")).status == 404
 
 
+async def _port_details(scene: Scene) -> None:
+    """Of the port that it leads to, whoever lists it; null of one that leads nowhere."""
+    port = await scene.one("ports", scene.member, {"name": "led", "device_id": "vm"})
+    led = {"floating_network_id": scene.made["outer"], "port_id": port["id"]}
+    made = await scene.one("floatingips", scene.member, led)
+    names = ("name", "network_id", "mac_address", "admin_state_up", "status", "device_id")
+    wanted = {name: port[name] for name in (*names, "device_owner")}
+    path = f"/v2.0/floatingips/{made['id']}"
+    shown = (await scene.member.get(path)).json["floatingip"]
+    assert made["port_details"] == shown["port_details"] == wanted
+    for query in ("", "&fields=port_details", "&fields=port_details&fields=id"):
+        listed = (await scene.member.get(f"/v2.0/floatingips?id={made['id']}{query}")).json
+        assert [one["port_details"] for one in listed["floatingips"]] == [wanted]
+    freed = await scene.member.put(path, {"floatingip": {"port_id": None}})
+    assert freed.json["floatingip"]["port_details"] is None
+    listed = (await scene.member.get(f"/v2.0/floatingips?id={made['id']}")).json["floatingips"]
+    assert [one["port_details"] for one in listed] == [None]
+
+
+async def _floating_pools(scene: Scene) -> None:
+    """Everybody sees where floating IPs can come from: subnets of IPv4 of external networks."""
+    outer = (await scene.one("networks", scene.admin, {"router:external": True}))["id"]
+    four = await scene.one("subnets", scene.admin, {"network_id": outer, "name": "pool"})
+    six = {"network_id": outer, "ip_version": 6, "cidr": "2001:db8:777::/64"}
+    await scene.one("subnets", scene.admin, six)
+    inner = await scene.one("subnets", scene.member)
+    pools = (await scene.member.get("/v2.0/floatingip_pools")).json["floatingip_pools"]
+    (pool,) = (one for one in pools if one["network_id"] == outer)
+    wanted = {"subnet_id": four["id"], "subnet_name": "pool", "cidr": four["cidr"]}
+    assert pool.items() >= wanted.items()
+    assert inner["id"] not in {one["subnet_id"] for one in pools}
+
+
 async def _routes_one_by_one(scene: Scene) -> None:
     router = await scene.one("routers", scene.member)
     network = await scene.one("networks", scene.member)
@@ -393,6 +429,19 @@ async def _addresses_one_by_one(scene: Scene) -> None:
     assert (await scene.member.ask("DELETE", path)).status == 409
 
 
+async def _handed_over(scene: Scene) -> None:
+    id_ = "00000000-0000-4000-8000-0000000000f1"
+    body = {"name": "owned", "handed_over": {"id": id_, "tags": ["cloud"]}}
+    assert (await scene.member.post("/v2.0/networks", {"network": body})).status == 403
+    made = await scene.admin.post("/v2.0/networks", {"network": body})
+    assert made.status == 201, made
+    assert (made.json["network"]["id"], made.json["network"]["tags"]) == (id_, ["cloud"])
+    again = await scene.admin.post("/v2.0/networks", {"network": body})
+    assert (again.status, again.json["NeutronError"]["type"]) == (409, "IdInUse")
+    gone = await scene.admin.ask("DELETE", f"/v2.0/networks/{id_}")
+    assert gone.status == 204
+
+
 BEHAVIOURS: Mapping[str, Check] = {
     "aap-reject-multicast": _no_multicast_pairs,
     "address-group": _addresses_one_by_one,
@@ -404,7 +453,10 @@ BEHAVIOURS: Mapping[str, Check] = {
     "empty-string-filtering": _empty_strings,
     "extraroute-atomic": _routes_one_by_one,
     "filter-validation": _unknown_filters,
+    "fip-port-details": _port_details,
+    "floatingip-pools": _floating_pools,
     "ip-substring-filtering": _parts_of_addresses,
+    "handed-over": _handed_over,
     "network-ip-availability": _availability,
     "network-labels": _labels,
     "pagination": _pages,

@@ -25,6 +25,7 @@ from tests.unit.server.oracle.scene import (
     key_of,
     name_of,
     path_of,
+    selection_of,
 )
 
 from netwright.server.api.v2 import extensions
@@ -76,14 +77,15 @@ async def checked(scene: Scene, case: Case) -> Mapping[str, str | None]:
 
 async def _shown(scene: Scene, case: Case) -> Found:
     made, key = await found_or_made(scene, case.collection), key_of(case.collection)
+    query = selection_of(case.collection, made)
     path = f"{path_of(case.collection)}/{made[key]}"
     name, attribute = name_of(case.collection), case.attribute
     answer = await scene.admin.get(path)
     if answer.status == 404 and case.collection in WITHOUT_PAGES:
-        path, shown = f"{path_of(case.collection)}?{key}={made[key]}", made
+        path, shown = f"{path_of(case.collection)}?{query}", made
     else:
         shown = answer.json[name]
-    listed = (await scene.admin.get(f"{path_of(case.collection)}?{key}={made[key]}")).json
+    listed = (await scene.admin.get(f"{path_of(case.collection)}?{query}")).json
     alone = await _alone(scene, case, path)
     for where, one in (("made", made), ("shown", shown), ("listed", listed[case.collection][0])):
         wanted = case.flag("is_visible")

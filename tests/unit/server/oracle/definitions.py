@@ -39,6 +39,7 @@ class Alias(NamedTuple):
 OURS: Mapping[str, str] = {
     "container-claims": "ports show whose container they are for, and how long they are kept",
     "drift-domain": "networks say how far containers' named ports may move",
+    "handed-over": "admins make what another service owns with the ids that it has there",
     "network-labels": "networks have labels, by which ports may ask for any of several networks",
     "port-unique-name": "a port that is asked for twice by one name is made once",
 }

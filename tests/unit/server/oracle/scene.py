@@ -34,7 +34,7 @@ def name_of(collection: str) -> str:
 
 def path_of(collection: str) -> str:
     """Where a collection is; `-` in its path is `_` in its bodies, but for two."""
-    as_named = {"availability_zones"}
+    as_named = {"availability_zones", "floatingip_pools"}
     return f"/v2.0/{collection if collection in as_named else collection.replace('_', '-')}"
 
 
@@ -273,15 +273,33 @@ async def _zone(scene: Scene) -> str:
     return ("north", "south")[scene.number() % 2]
 
 
+async def _floating_pool(scene: Scene) -> str:
+    """An external network's subnet, by its id."""
+    outer = {"router:external": True, "project_id": MEMBER}
+    network = await scene.one("networks", scene.admin, outer)
+    within = {"network_id": network["id"], "name": f"pool-{scene.number()}"}
+    return str((await scene.one("subnets", scene.admin, within))["id"])
+
+
 READ_ONLY: Mapping[str, ReadOnly] = {
     "agents": ReadOnly("id", _agent),
     "availability_zones": ReadOnly("name", _zone, is_admins_only=False),
+    "floatingip_pools": ReadOnly("subnet_id", _floating_pool, is_admins_only=False),
     "network_ip_availabilities": ReadOnly("network_id", _counted_network),
 }
 
 
-WITHOUT_PAGES = frozenset({"availability_zones"})
+WITHOUT_PAGES = frozenset({"availability_zones", "floatingip_pools"})
 """Those that are only listed, in Neutron too."""
+
+
+_UNFILTERED = frozenset({"floatingip_pools"})
+
+
+def selection_of(collection: str, made: Any) -> str:
+    """The query that lists one; of what cannot be filtered, all."""
+    key = key_of(collection)
+    return "limit=1000" if collection in _UNFILTERED else f"{key}={made[key]}"
 
 
 def key_of(collection: str) -> str:
@@ -295,8 +313,9 @@ async def found_or_made(scene: Scene, collection: str) -> Any:
         return await scene.one(collection, scene.admin)
     key = await READ_ONLY[collection].make(scene)
     path, name = path_of(collection), key_of(collection)
-    (found, *_) = (await scene.admin.get(f"{path}?{name}={key}")).json[collection]
-    return found
+    query = selection_of(collection, {name: key})
+    listed = (await scene.admin.get(f"{path}?{query}")).json[collection]
+    return next(one for one in listed if one[name] == key)
 
 
 @asynccontextmanager

@@ -7,11 +7,10 @@ _ELSEWHERE = "not planned"
 
 _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
     (_PLANNED, "more of gateways and floating IPs"): (
-        *("fip-port-details", "floatingip-pools"),
         *("subnet-external-network", "router-enable-snat", "floating-ip-router-writable"),
         *("floatingip-autodelete-internal",),
     ),
-    (_PLANNED, "forwarding of single ports of a floating IP needs the border's NAT first"): (
+    (_PLANNED, "forwarding of single ports of a floating IP, which borders do not translate yet"): (
         *("floating-ip-port-forwarding", "floating-ip-port-forwarding-description"),
         *("floating-ip-port-forwarding-detail", "floating-ip-port-forwarding-port-ranges"),
         "expose-port-forwarding-in-fip",

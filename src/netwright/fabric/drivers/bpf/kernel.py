@@ -101,14 +101,18 @@ def load(name: str, code: bytes) -> int:
     raise AssertionError
 
 
-def run(program: int, frame: bytes) -> int:
-    """What the program says of a frame (BPF_PROG_TEST_RUN); its interface is the loopback's."""
-    data = ctypes.create_string_buffer(frame, len(frame))
+def run(program: int, frame: bytes) -> tuple[int, bytes]:
+    """What the program says of a frame, and what it makes of it (BPF_PROG_TEST_RUN).
+
+    The frame's interface is the loopback's.
+    """
+    given, made = (ctypes.create_string_buffer(frame, len(frame)) for _ in range(2))
+    places = (ctypes.addressof(given), ctypes.addressof(made))
     arguments = ctypes.create_string_buffer(
-        struct.pack("=IIIIQQII", program, 0, len(frame), 0, ctypes.addressof(data), 0, 1, 0), 80
+        struct.pack("=IIIIQQII", program, 0, len(frame), len(frame), *places, 1, 0), 80
     )
     _syscall(_TEST_RUN, arguments)
-    return int(struct.unpack_from("=I", arguments.raw, 4)[0])
+    return int(struct.unpack_from("=I", arguments.raw, 4)[0]), made.raw
 
 
 def program_by_id(number: int) -> int:

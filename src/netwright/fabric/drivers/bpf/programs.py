@@ -1,4 +1,4 @@
-"""What happens to frames at a host port, as BPF programs of tc. Pure.
+"""What happens to frames at host ports and tunnels, as BPF programs of tc. Pure.
 
     from_host, ingress of the port           to_host, ingress of the inner veth's outer end
       sender fenced? drop                      the port and VLAN of this end; none: drop
@@ -6,6 +6,9 @@
       (port, VLAN) → veth: pop, redirect       redirect to the port
       untagged without a veth: up
       tagged without a veth: drop
+
+    own_sender, egress of a vxlan
+      the leaves' common gateway speaks: write this leaf's own MAC over the sender's
 
 Maps, one set a switch (interface indexes are the switch's):
 
@@ -17,12 +20,12 @@ Maps, one set a switch (interface indexes are the switch's):
 import ipaddress
 import struct
 
-from netwright.fabric.drivers.bpf.assembler import R0, R1, R2, R3, R4, R6, R7, R8, R9, Program
+from netwright.fabric.drivers.bpf.assembler import R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Program
 from netwright.model.resources import Value
 
 MAC = 1
 _OK, _DROP = 0, 2
-_LOOK_UP, _LOAD_BYTES, _REDIRECT, _VLAN_PUSH, _VLAN_POP = 1, 26, 23, 18, 19
+_LOOK_UP, _STORE_BYTES, _LOAD_BYTES, _REDIRECT, _VLAN_PUSH, _VLAN_POP = 1, 9, 26, 23, 18, 19
 _PROTOCOL, _VLAN_PRESENT, _VLAN_TCI, _IFINDEX = 16, 20, 24, 40  # of struct __sk_buff
 _VLAN_BITS = 0x0FFF
 _NEIGHBOUR_ADVERTISEMENT, _ICMP6 = 136, 58
@@ -31,8 +34,9 @@ _NEIGHBOUR_ADVERTISEMENT, _ICMP6 = 136, 58
 _SOURCE_MAC, _ARP_SENDER, _IPV4_SOURCE, _IPV6_NEXT, _IPV6_SOURCE = 6, 28, 26, 20, 22
 _ICMP6_TYPE, _NA_TARGET = 54, 62
 
-# The stack: a key of `fenced`, a key of `tagged`, an octet.
+# The stack: a key of `fenced`, a key of `tagged`, an octet; or two MACs.
 _FENCED_KEY, _TAGGED_KEY, _OCTET = -24, -32, -40
+_SENDER, _OWN = -8, -16
 
 
 class MapForm(Value, frozen=True):
@@ -51,10 +55,22 @@ FROM_HOST = "netwright-from-host/1"
 HELD = "netwright-held/1"
 FROM_CORE = "netwright-from-core/1"
 TO_HOST = "netwright-to-host/1"
+_OWN_SENDER_NAME = "netwright-own-sender/1"
 """Names of the filters: our mark; the number grows when the program changes.
 
 The first three are one program: at a host port, at one that we hold down, at a trunk to the core.
 """
+
+
+def own_sender_name(common: str, own: str) -> str:
+    """Of a filter with this `own_sender`: two with one name do the same."""
+    return f"{_OWN_SENDER_NAME} {common} {own}"
+
+
+def parse_own_sender_name(name: str) -> tuple[str, str]:
+    """The common MAC, and the leaf's own."""
+    _, common, own = name.split()
+    return common, own
 
 
 def tagged_key(port: int, vlan: int) -> bytes:
@@ -139,6 +155,35 @@ def to_host() -> Program:
     p.set(R0, _DROP)
     p.exit()
     return p
+
+
+def own_sender(common: str, own: str) -> Program:
+    """A frame too short to have a sender leaves as it is."""
+    p = Program()
+    p.copy(R6, R1)
+    _load_bytes(p, _SOURCE_MAC, _SENDER, 6)
+    p.go_if(R0, "!=", 0, "out")
+    p.frame_address(R2, _SENDER)
+    for place, part in enumerate(_parts(common)):
+        p.load(R7, R2, 2 * place, 16)
+        p.go_if(R7, "!=", part, "out")
+    for place, part in enumerate(_parts(own)):
+        p.store_number(_OWN + 2 * place, part, 16)
+    p.copy(R1, R6)
+    p.set(R2, _SOURCE_MAC)
+    p.frame_address(R3, _OWN)
+    p.set(R4, 6)
+    p.set(R5, 0)
+    p.call(_STORE_BYTES)
+    p.label("out")
+    p.set(R0, _OK)
+    p.exit()
+    return p
+
+
+def _parts(mac: str) -> tuple[int, ...]:
+    """A MAC as three numbers of 16 bits, as the machine loads them."""
+    return struct.unpack("=3H", bytes.fromhex(mac.replace(":", "")))
 
 
 def _forward(p: Program) -> None:

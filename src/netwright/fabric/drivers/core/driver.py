@@ -30,7 +30,12 @@ _GATEWAY_SETTINGS = {
     "ipv6/conf/{}/disable_ipv6": "0",
     "ipv6/conf/{}/accept_dad": "0",
     "ipv4/conf/{}/arp_notify": "1",
+    "ipv4/conf/{}/send_redirects": "0",
+    "ipv4/conf/all/send_redirects": "0",
 }
+"""Of an interface that is made. Hosts that a redirect sends to a VPC's way out remember its address
+for minutes, also when it has gone. `all` turns them on everywhere; off, each interface has its own.
+"""
 _ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 
 

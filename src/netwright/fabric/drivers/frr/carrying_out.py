@@ -6,8 +6,10 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
+from pathlib import Path
 
-from netwright.fabric.config import Segment, Vrf
+from netwright.fabric.config import Nat, Segment, Vrf
 from netwright.fabric.drivers.bpf import programs
 from netwright.fabric.drivers.frr import nft, shows
 from netwright.fabric.drivers.frr.observed import Observed
@@ -17,6 +19,7 @@ from netwright.fabric.drivers.frr.operations import (
     AddNamespace,
     AddVeth,
     AddVxlan,
+    Announce,
     Attach,
     ChangeAddress,
     ChangeRoute,
@@ -30,6 +33,7 @@ from netwright.fabric.drivers.frr.operations import (
     Operation,
     RemoveNamespace,
     Set,
+    SetSender,
     SetTunnelPort,
     Silence,
     Translate,
@@ -37,14 +41,16 @@ from netwright.fabric.drivers.frr.operations import (
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import filters
-from netwright.linux import links
+from netwright.linux import arp, connections, links
 from netwright.linux.checksums import disable_checksum_offload
 from netwright.linux.codec import Request
 from netwright.linux.links import Link
+from netwright.linux.netlink import NETFILTER
 
 IN_FORCE_TIMEOUT_S = 4.0
 """zebra looks a second after a namespace was made, and tells bgpd; all else takes milliseconds."""
 _POLL_S = 0.004
+_TOGETHER = 100  # answers stay far below the receive buffer
 _ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 
 VRF_SETTINGS = {
@@ -66,6 +72,7 @@ class Workshop:
     def __init__(self, session: Session, observed: Observed) -> None:
         self._session = session
         self._filters = dict(observed.filters)
+        self._senders = [each for one in observed.spaces.values() for each in one.senders.values()]
         self._links: dict[tuple[str, str], Link] = {}
 
     def do(self, operation: Operation) -> None:  # noqa: C901, PLR0912 (one line an operation)
@@ -87,6 +94,8 @@ class Workshop:
             case SetTunnelPort(space, name, learning):
                 index = self._index(space, name)
                 self._tell(space, links.set_tunnel_port(index, name, learning=learning))
+            case SetSender():
+                self._set_sender(operation)
             case Forget(space, name):
                 self._tell(space, links.flush_bridge_port(self._index(space, name), name))
             case AcceptArp(space, name):
@@ -101,7 +110,9 @@ class Workshop:
                 request = links.change_route(destination, nexthop, add=add)
                 self._tell(space, request, absent_is_fine=not add)
             case Translate(space, name, nat):
-                self._session.node.nft(space, "-f", "-", said=nft.ruleset(name, nat))
+                self._translate(space, name, nat)
+            case Announce(space, name, address):
+                self._announce(space, name, address)
             case Attach(name, filter_):
                 self._attach(name, filter_)
             case Detach(name):
@@ -238,33 +249,75 @@ class Workshop:
         except VtyError as error:
             return str(error)
 
+    def _translate(self, space: str, name: str, nat: Nat | None) -> None:
+        """What goes from a leaf to a leaf is routed: as frames of a bridge it would pass half."""
+        self._session.node.enter(space)
+        with suppress(FileNotFoundError):
+            Path("/proc/sys/net/bridge/bridge-nf-call-iptables").write_text("0")
+        self._session.node.nft(space, "-f", "-", said=nft.ruleset(name, nat))
+        self._forget_connections(space, nat)
+
+    def _forget_connections(self, space: str, nat: Nat | None) -> None:
+        """Those that contradict what is translated now."""
+        with self._session.node.open_netlink(space, NETFILTER) as netlink:
+            found = map(connections.parse_connection, netlink.dump(connections.dump_connections()))
+            forgotten = map(connections.forget, nft.contradicting(nat, found))
+            while requests := list(islice(forgotten, _TOGETHER)):
+                try:
+                    netlink.tell(requests)
+                except OSError as error:
+                    if error.errno != errno.ENOENT:  # one ended by itself meanwhile
+                        raise
+
     def _delete(self, space: str, name: str) -> None:
         link = self._session.link(space, name)
         if link is not None:
             self._tell(space, links.delete_link(link.index, name), absent_is_fine=True)
         self._links.clear()
 
+    def _announce(self, space: str, name: str, address: str) -> None:
+        link = self._session.link(space, name)
+        self._session.node.enter(space)
+        if link is not None:
+            arp.announce(name, link.mac_address, address.partition("/")[0])
+
     def _attach(self, name: str, filter_: str) -> None:
-        index = self._index("", name)
-        try:
-            self._tell("", filters.add_hook(index, name))
-        except OSError as error:
-            if error.errno != errno.EEXIST:
-                raise
+        index = self._hooked("", name)
         program = self._session.program(filter_, self._filters)
         self._tell("", filters.set_filter(index, filter_, program, name))
 
-    def _detach(self, name: str) -> None:
-        """The hook goes as well, unless somebody else's filter is at it."""
-        link = self._session.link("", name)
-        if link is None:
+    def _set_sender(self, operation: SetSender) -> None:
+        space, name, filter_ = operation.space, operation.name, operation.filter
+        if not filter_:
+            self._unhook(space, self._index(space, name), name, filters.EGRESS)
             return
-        self._tell("", filters.delete_filter(link.index, name), absent_is_fine=True)
-        netlink = self._session.netlink("")
+        index = self._hooked(space, name)
+        program = self._session.sender_program(filter_, self._senders)
+        self._tell(space, filters.set_filter(index, filter_, program, name, filters.EGRESS))
+
+    def _hooked(self, space: str, name: str) -> int:
+        """The index of an interface that has the hook for filters."""
+        index = self._index(space, name)
+        try:
+            self._tell(space, filters.add_hook(index, name))
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+        return index
+
+    def _detach(self, name: str) -> None:
+        link = self._session.link("", name)
+        if link is not None:
+            self._unhook("", link.index, name, filters.INGRESS)
+
+    def _unhook(self, space: str, index: int, name: str, side: int) -> None:
+        """Our filter goes, the hook as well, unless somebody else's filter is at it."""
+        self._tell(space, filters.delete_filter(index, name, side), absent_is_fine=True)
+        netlink = self._session.netlink(space)
         for parent in (filters.INGRESS, filters.EGRESS):
-            if netlink.dump(filters.dump_filters(link.index, parent)):
+            if netlink.dump(filters.dump_filters(index, parent)):
                 return
-        self._tell("", filters.delete_hook(link.index, name), absent_is_fine=True)
+        self._tell(space, filters.delete_hook(index, name), absent_is_fine=True)
 
     def _map_vlan(self, operation: MapVlan) -> None:
         maps = self._session.maps(self._filters, create=operation.veth is not None)

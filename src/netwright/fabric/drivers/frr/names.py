@@ -39,5 +39,5 @@ def is_outer(name: str) -> bool:
 
 
 def router_mac(loopback: str) -> str:
-    """Of a leaf's transit VNIs: its own (RFC 9135), locally administered."""
+    """A leaf's own, locally administered: of its transit VNIs (RFC 9135), and for its gateways."""
     return (b"\x02\x4e" + ipaddress.IPv4Address(loopback).packed).hex(":")

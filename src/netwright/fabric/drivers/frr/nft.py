@@ -11,10 +11,13 @@ when it is that to the last rule; otherwise it is `BROKEN`, which differs from e
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_network
+from socket import inet_aton
 from typing import Any
 
 from netwright.fabric.config import Nat
+from netwright.linux.connections import Connection
 
 BROKEN = Nat(address="", sources=False)
 
@@ -48,6 +51,35 @@ def parse(text: str) -> Mapping[str, Nat]:
             elif name.startswith("netwright_"):
                 found.setdefault(name, [])
     return {name: _nat(name, objects) for name, objects in found.items()}
+
+
+def contradicting(nat: Nat | None, tracked: Iterable[Connection]) -> Iterator[Connection]:
+    """Connections that would begin otherwise now: translated where nothing is, or not as it is.
+
+    What has the gateway's address goes on with it when its source has come to a floating one. Of
+    connections of the inside that are not translated all are named: they lose nothing by it.
+    """
+    floating = () if nat is None else nat.floating
+    inward = {inet_aton(outer): inet_aton(inner) for outer, inner in floating}
+    outward = {inner: outer for outer, inner in inward.items()}
+    inside = [] if nat is None else [_range(each) for each in nat.inside]
+    gateway = None if nat is None else inet_aton(nat.address)
+    for each in tracked:
+        source, meant = each.began
+        answering, shown = each.answered
+        is_within = any(first <= source <= last for first, last in inside)
+        if shown == source:
+            is_right = not is_within
+        else:
+            is_right = (is_within and shown == gateway) or shown == outward.get(source)
+        if not is_right or answering != inward.get(meant, meant):
+            yield each
+
+
+def _range(prefix: str) -> tuple[bytes, bytes]:
+    """Its first and last address; octets in network order compare as numbers do."""
+    network = ip_network(prefix)
+    return network[0].packed, network[-1].packed
 
 
 def _nat(name: str, objects: Iterable[tuple[str, Any]]) -> Nat:

@@ -11,15 +11,23 @@ from netwright.model.resources import Value
 
 
 class Space(Value, frozen=True):
-    """A network namespace: links by index, addresses by the link's index; `nat` by its table."""
+    """A network namespace: links by index, addresses by the link's index; `nat` by its table.
+
+    `senders` are filters of ours at the egress of vxlans, by the link's index.
+    """
 
     links: Mapping[int, Link]
     addresses: Mapping[int, tuple[str, ...]] = {}
     routes: frozenset[KernelRoute] = frozenset()
     nat: Mapping[str, Nat] = {}
+    senders: Mapping[int, Filter] = {}
 
     def find(self, name: str) -> Link | None:
         return next((link for link in self.links.values() if link.name == name), None)
+
+    def sender_filter(self, index: int) -> str:
+        """The name of the one at this link; "" when there is none."""
+        return self.senders[index].name if index in self.senders else ""
 
 
 class Observed(Value, frozen=True):

@@ -9,7 +9,7 @@ from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import marks
-from netwright.fabric.drivers.linux.filters import Filter
+from netwright.fabric.drivers.linux.filters import EGRESS, Filter
 from netwright.linux import links
 from netwright.linux.links import KernelRoute, Link
 
@@ -79,7 +79,7 @@ def filters(session: Session, own: Mapping[int, Link] | None = None) -> dict[int
         and link.name != "lo"
         and not (link.name.startswith(("nwi", "nwg")) and marks.read(link.alias) is not None)
     ]
-    return session.filters_at(asked)
+    return session.filters_at("", asked)
 
 
 def _space(session: Session, name: str) -> Space:
@@ -99,7 +99,14 @@ def _space(session: Session, name: str) -> Space:
         addresses={index: tuple(sorted(each)) for index, each in addresses.items()},
         routes=frozenset(routes),
         nat=nft.parse(session.node.nft(name, "list", "ruleset")) if _translates(known) else {},
+        senders=session.filters_at(name, _tunnels(known), EGRESS),
     )
+
+
+def _tunnels(links_there: Mapping[int, Link]) -> list[int]:
+    """The vxlans of networks, ours."""
+    vxlans = (link for link in links_there.values() if link.kind == "vxlan")
+    return [link.index for link in vxlans if "vni" in (marks.read(link.alias) or {})]
 
 
 def _translates(links_there: Mapping[int, Link]) -> bool:

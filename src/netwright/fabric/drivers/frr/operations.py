@@ -4,6 +4,7 @@
 """
 
 from netwright.fabric.config import Nat
+from netwright.fabric.drivers.bpf import programs
 from netwright.model.resources import Value
 
 
@@ -106,6 +107,20 @@ class SetTunnelPort(Value, frozen=True):
         return f"{_in(self.space)}: {self.name} learning {learning}, neigh_suppress on"
 
 
+class SetSender(Value, frozen=True):
+    """Who speaks into a tunnel for a gateway: `filter` as `tunnels` names it; "": none there."""
+
+    space: str
+    name: str
+    filter: str
+
+    def __str__(self) -> str:
+        if not self.filter:
+            return f"{_in(self.space)}: {self.name} sends as it is told"
+        common, own = programs.parse_own_sender_name(self.filter)
+        return f"{_in(self.space)}: {self.name} sends as {own} what is of {common}"
+
+
 class Forget(Value, frozen=True):
     """The MACs that were learned at a port of a bridge."""
 
@@ -163,7 +178,10 @@ class ChangeRoute(Value, frozen=True):
 
 
 class Translate(Value, frozen=True):
-    """What a gateway's interface in a VRF translates; None: nothing."""
+    """What a gateway's interface in a VRF translates; None: nothing.
+
+    Connections that contradict it are forgotten, and go on as it says.
+    """
 
     space: str
     name: str
@@ -172,6 +190,17 @@ class Translate(Value, frozen=True):
     def __str__(self) -> str:
         what = "nothing" if self.nat is None else self.nat.address
         return f"{_in(self.space)}: {self.name} translates to {what}"
+
+
+class Announce(Value, frozen=True):
+    """Tell an interface's neighbours that it has an address of IPv4 (with prefix length) now."""
+
+    space: str
+    name: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{_in(self.space)}: {self.name} announces {self.address}"
 
 
 class Attach(Value, frozen=True):
@@ -229,6 +258,7 @@ Operation = (
     | AddVeth
     | Set
     | SetTunnelPort
+    | SetSender
     | Forget
     | AcceptArp
     | Silence
@@ -236,6 +266,7 @@ Operation = (
     | ChangeAddress
     | ChangeRoute
     | Translate
+    | Announce
     | Attach
     | Detach
     | DisableChecksumOffload

@@ -14,6 +14,7 @@ from netwright.fabric.drivers.frr import nft, plan_interfaces
 from netwright.fabric.drivers.frr.operations import (
     AddBridge,
     AddVeth,
+    Announce,
     Attach,
     ChangeAddress,
     DeleteLink,
@@ -72,6 +73,7 @@ def ensure(plan: Plan, gateway: VlanGateway) -> None:
     wanted = set(gateway.addresses)
     plan.add(*(ChangeAddress(space, link.name, a, add=False) for a in sorted(held - wanted)))
     plan.add(*(ChangeAddress(space, link.name, a, add=True) for a in sorted(wanted - held)))
+    plan.add(*(Announce(space, link.name, a) for a in sorted(wanted - held) if ":" not in a))
 
 
 def remove(plan: Plan, gateway: VlanGateway) -> None:

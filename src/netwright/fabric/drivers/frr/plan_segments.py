@@ -14,6 +14,7 @@ from netwright.fabric.drivers.frr.operations import (
     Configure,
     DeleteLink,
     Set,
+    SetSender,
     SetTunnelPort,
     Silence,
 )
@@ -130,9 +131,11 @@ def _ensure_vxlan(plan: Plan, segment: Segment, space: str) -> None:
         plan.add(Set(space, name, mtu=segment.mtu))
     if link.master != bridge.index:
         plan.add(Set(space, name, master=bridge.name))
-    learns = tunnels.learns(segment.gateway)
-    if (link.learns, link.learns_ends, link.suppresses) != (learns, learns, True):
-        plan.add(SetTunnelPort(space, name, learning=learns))
+    sender = tunnels.sender_filter(segment.gateway, plan.loopback)
+    if plan.observed.spaces[space].sender_filter(link.index) != sender:
+        plan.add(SetSender(space, name, sender))
+    if not (link.learns and link.learns_ends and link.suppresses):
+        plan.add(SetTunnelPort(space, name, learning=True))
     if not link.is_up:
         plan.add(Set(space, name, up=True))
 

@@ -24,6 +24,7 @@ from netwright.fabric.drivers.frr.operations import (
     Operation,
     RemoveNamespace,
     Set,
+    SetSender,
     SetTunnelPort,
     Translate,
 )
@@ -58,7 +59,11 @@ class Projection:
         self._fenced = {port: dict(senders) for port, senders in seen.fenced.items()}
         for name, space in seen.spaces.items():
             self._spaces[name] = Space(
-                links={}, addresses=dict(space.addresses), routes=space.routes, nat=space.nat
+                links={},
+                addresses=dict(space.addresses),
+                routes=space.routes,
+                nat=space.nat,
+                senders=dict(space.senders),
             )
             for link in space.links.values():
                 self._put(name, link)
@@ -98,7 +103,7 @@ class Projection:
     def do(self, operation: Operation) -> None:  # noqa: C901, PLR0912 (one line an operation)
         match operation:
             case AddNamespace(name, alias):
-                self._spaces[name] = Space(links={}, addresses={})
+                self._spaces[name] = Space(links={}, addresses={}, senders={})
                 self._put(name, Link(index=1, name="lo", alias=alias, is_up=True))
             case RemoveNamespace(name):
                 for link in list(self._spaces[name].links.values()):
@@ -118,6 +123,9 @@ class Projection:
                 self._set(operation)
             case SetTunnelPort(space, name, learns):
                 self._change(space, name, learns=learns, learns_ends=learns, suppresses=True)
+            case SetSender(space, name, filter_):
+                found = Filter(PRIORITY, filter_, 0) if filter_ else None
+                _keep(self._senders(space), self._known(space, name).index, found)
             case AcceptArp(space, name):
                 self._change(space, name, accepts_arp=True)
             case ChangeAddress(space, name, address, add):
@@ -236,6 +244,7 @@ class Projection:
         for each in _numbers(link):
             self._numbered[each].pop((space, link.index), None)
         self._addresses(space).pop(link.index, None)
+        self._senders(space).pop(link.index, None)
         if not space:
             self._filters.pop(link.index, None)
 
@@ -243,6 +252,11 @@ class Projection:
         addresses = self._spaces[space].addresses
         assert isinstance(addresses, dict)
         return addresses
+
+    def _senders(self, space: str) -> dict[int, Filter]:
+        senders = self._spaces[space].senders
+        assert isinstance(senders, dict)
+        return senders
 
     def _links(self, space: str) -> dict[int, Link]:
         links = self._spaces[space].links

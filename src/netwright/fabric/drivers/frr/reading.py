@@ -206,7 +206,7 @@ def _segments(observed: Observed, loopback: str) -> dict[int, Segment]:
             vxlan is not None
             and space == name
             and _is_tunnel_whole(vxlan, link, vni, loopback)
-            and vxlan.learns == vxlan.learns_ends == tunnels.learns(gateway)
+            and tunnels.is_as_it_shall(observed.spaces[name], vxlan, gateway, loopback)
             and vni not in found
         )
         whole = whole and (link.accepts_arp or gateway is None)
@@ -230,7 +230,6 @@ def _is_tunnel_whole(vxlan: Link, bridge: Link, vni: int, loopback: str) -> bool
         and vxlan.master == bridge.index
         and vxlan.is_up
         and bridge.is_up
-        and vxlan.suppresses
     )
 
 

@@ -5,7 +5,7 @@ somebody removed, and a daemon that started anew would not be noticed.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -70,9 +70,12 @@ class Session:
         body = self.netlink(space).get(links.get_link(name))
         return links.parse_link(body) if body is not None else None
 
-    def filters_at(self, indexes: Sequence[int]) -> dict[int, Filter]:
-        """Ours on the ingress of these interfaces."""
-        bodies = self.netlink("").get_each([filters.get_filter(index) for index in indexes])
+    def filters_at(
+        self, space: str, indexes: Sequence[int], parent: int = filters.INGRESS
+    ) -> dict[int, Filter]:
+        """Ours on one side of these interfaces."""
+        asked = [filters.get_filter(index, parent) for index in indexes]
+        bodies = self.netlink(space).get_each(asked)
         found = {}
         for index, body in zip(indexes, bodies, strict=True):
             each = filters.parse_filter(body) if body is not None else None
@@ -109,6 +112,17 @@ class Session:
                 short = "nw_to_host" if is_out else "nw_from_host"
                 self._programs[source] = kernel.load(short, program.assemble(maps))
         return self._programs[source]
+
+    def sender_program(self, name: str, running: Iterable[Filter]) -> int:
+        """A descriptor of the `own_sender` of a filter of this name, found as `program` does."""
+        if name not in self._programs:
+            number = next((each.program for each in running if each.name == name), 0)
+            try:
+                self._programs[name] = kernel.program_by_id(number)
+            except FileNotFoundError:
+                program = programs.own_sender(*programs.parse_own_sender_name(name))
+                self._programs[name] = kernel.load("nw_own_sender", program.assemble({}))
+        return self._programs[name]
 
     def token(self) -> int:
         """The highest that has written to the switch; 0: none."""

@@ -57,15 +57,15 @@ def set_filter(index: int, name: str, program: int, what: str, parent: int = ING
     return Request(_NEW_FILTER, body, CREATE | REPLACE, f"filter {name} on {what}")
 
 
-def delete_filter(index: int, what: str) -> Request:
-    body = _HEAD.pack(0, 0, 0, index, 0, INGRESS, PRIORITY << 16 | _ALL_PROTOCOLS)
+def delete_filter(index: int, what: str, parent: int = INGRESS) -> Request:
+    body = _HEAD.pack(0, 0, 0, index, 0, parent, PRIORITY << 16 | _ALL_PROTOCOLS)
     return Request(_DELETE_FILTER, body, 0, f"removing the filter from {what}")
 
 
-def get_filter(index: int) -> Request:
-    """Ours on an interface's ingress; many may be asked for together."""
+def get_filter(index: int, parent: int = INGRESS) -> Request:
+    """Ours on one side of an interface; many may be asked for together."""
     info = PRIORITY << 16 | _ALL_PROTOCOLS
-    body = _HEAD.pack(0, 0, 0, index, 1, INGRESS, info) + attribute(_KIND, "bpf")
+    body = _HEAD.pack(0, 0, 0, index, 1, parent, info) + attribute(_KIND, "bpf")
     return Request(_GET_FILTER, body, 0, "a filter")
 
 

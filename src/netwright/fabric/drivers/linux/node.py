@@ -8,6 +8,7 @@ thread that calls it: it belongs in a thread of the driver's own.
 import ctypes
 import errno
 import os
+import socket
 import subprocess
 import threading
 from abc import ABC, abstractmethod
@@ -68,10 +69,10 @@ class Node(ABC):
         path = self._own() if not name else self._folder() / name
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
-    def open_netlink(self, name: str) -> Netlink:
+    def open_netlink(self, name: str, protocol: int = socket.NETLINK_ROUTE) -> Netlink:
         """Moves the calling thread there."""
         self.enter(name)
-        return Netlink()
+        return Netlink(protocol)
 
     def enter(self, name: str) -> None:
         descriptor = self.open_namespace(name)

@@ -95,7 +95,8 @@ async def _result(call: Call, operation: Operation, resources: Resources) -> Any
     resource = resources[operation.collection]
     ids = [outcome.id for outcome in operation.outcomes if outcome.id]
     found = await call.service.reader.many(resource.value_type, of_ids(ids)) if ids else ()
-    views = {value.id: resource.view(call.caller, value) for value in found}
+    seen = await resource.views(call, found)
+    views = {value.id: view for value, view in zip(found, seen, strict=True)}
     if operation.lenient:
         said = [_item(resource.name, outcome, views) for outcome in operation.outcomes]
         return {resource.collection: said}

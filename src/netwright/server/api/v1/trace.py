@@ -4,6 +4,7 @@ import ipaddress
 
 from netwright.model.errors import Conflict, InvalidInput, PortNotFound
 from netwright.model.resources import Network, Port, Subnet
+from netwright.model.routing import FLOATING_IP, FloatingIp
 from netwright.model.trace import Trace
 from netwright.server.api.errors import invalid
 from netwright.server.api.query import each_once
@@ -51,13 +52,14 @@ async def _station(reader: Reader, wanted: str) -> Station:
     if network is None:  # deleted between the two reads, and the port with it
         raise _missing(wanted)
     found = [await reader.one(Subnet, fixed.subnet_id) for fixed in port.fixed_ips]
-    binding = port.active_binding
+    binding, is_floating = port.active_binding, port.device_owner == FLOATING_IP
     return Station(
         port=port,
         network=network,
         subnets={subnet.id: subnet for subnet in found if subnet is not None},
         host=await reader.host(binding.host) if binding else None,
         address=address,
+        floating=await reader.one(FloatingIp, port.device_id) if is_floating else None,
     )
 
 

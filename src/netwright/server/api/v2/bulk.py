@@ -50,7 +50,7 @@ class Bulk:
             attempts = [partial(self._change, call, change) for change in changes]
             return await each_by_itself(resource.collection, attempts)
         done = await call.service.commit(self._together(caller, items, changes))
-        views = [resource.view(caller, value) for (value,) in done]
+        views = await resource.views(call, [value for (value,) in done])
         return json_reply({resource.collection: views})
 
     async def delete(self, call: Call) -> Reply:
@@ -127,7 +127,8 @@ class Bulk:
 
     async def _change(self, call: Call, prepare: Callable[[], Command]) -> Mapping[str, Any]:
         (value,) = await call.service.commit(prepare())
-        return {"status": 200, self._resource.name: self._resource.view(call.caller, value)}
+        (view,) = await self._resource.views(call, (value,))
+        return {"status": 200, self._resource.name: view}
 
 
 async def _delete(call: Call, prepare: Callable[[], Command]) -> Mapping[str, Any]:

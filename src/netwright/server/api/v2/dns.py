@@ -74,9 +74,9 @@ def _checked(attribute: str, text: str, length_max: int) -> str:
         if not _LABEL.fullmatch(label) or label.startswith("-") or label.endswith("-"):
             raise invalid(
                 attribute,
-                f"'{text}' is no name: {label!r} has to be 1 to 63 letters, digits and hyphens, "
-                "and none of these at its ends",
+                f"'{text}' is no name: between dots are 1 to 63 letters, digits and hyphens, no "
+                "hyphen first or last",
             )
     if len(labels) > 1 and labels[-1].isdecimal():
-        raise invalid(attribute, f"'{text}' is no name: its last part, {labels[-1]}, is a number")
+        raise invalid(attribute, f"'{text}' is no name: its last part is a number")
     return found

@@ -129,10 +129,25 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Provides validation on filter parameters.",
         "2018-07-04T10:00:00-00:00",
     ),
+    "fip-port-details": (
+        "Floating IP Port Details Extension",
+        "Add port_details attribute to Floating IP resource",
+        "2018-04-09T10:00:00-00:00",
+    ),
+    "floatingip-pools": (
+        "Floating IP Pools Extension",
+        "Provides a floating IP pools API.",
+        "2018-03-21T10:00:00-00:00",
+    ),
     "ip-substring-filtering": (
         "IP address substring filtering",
         "Provides IP address substring filtering when listing ports",
         "2017-11-28T09:00:00-00:00",
+    ),
+    "handed-over": (
+        "Handed Over",
+        "Admins make resources that another service owns, with the ids that they have there.",
+        "2026-11-30T00:00:00-00:00",
     ),
     "l2_adjacency": (
         "L2 Adjacency",

@@ -1,7 +1,7 @@
 """Floating IPs in the Networking API: form of requests, commands, views."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -10,20 +10,23 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from netwright.model.errors import NotFound
-from netwright.model.resources import Network
+from netwright.model.resources import Network, Port
 from netwright.model.routing import FloatingIp
 from netwright.model.routing_errors import FloatingIPNotFound
+from netwright.model.states import API_STATUS
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
 from netwright.server.api.ids import new_id
+from netwright.server.api.route import Call
 from netwright.server.api.v2 import dns, listing, values
 from netwright.server.api.v2.resource import Resource
-from netwright.server.api.v2.rows import How, moment
-from netwright.server.api.v2.sight import Sight
-from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
+from netwright.server.api.v2.rows import How, Rows, moment
+from netwright.server.api.v2.sight import Sight, of_ids
+from netwright.server.api.v2.values import Body, HandedOver, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import Caller, Command
 from netwright.server.each import each
+from netwright.server.queries import Page, Query, Reader
 from netwright.server.routing_commands import (
     CreateFloatingIps,
     DeleteFloatingIp,
@@ -43,6 +46,7 @@ class FloatingIpCreation(Body, frozen=True, kw_only=True):
     description: Name = ""
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class FloatingIpChange(Body, frozen=True, kw_only=True):
@@ -60,6 +64,18 @@ class FloatingIpChangeBody(Body, frozen=True, kw_only=True):
     floatingip: FloatingIpChange
 
 
+class PortDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the port that a floating IP leads to (`fip-port-details`)."""
+
+    name: str
+    network_id: str
+    mac_address: str
+    admin_state_up: bool
+    status: str
+    device_id: str
+    device_owner: str
+
+
 class FloatingIpView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     project_id: str
@@ -73,6 +89,7 @@ class FloatingIpView(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     dns_name: str
     dns_domain: str
+    port_details: PortDetails | None
     tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
@@ -81,6 +98,7 @@ class FloatingIpView(msgspec.Struct, frozen=True, kw_only=True):
 
 _ATTRIBUTES = frozenset(FloatingIpView.__struct_encode_fields__)
 
+_DETAILS = "port_details"
 _SHOWN: How = {
     "tenant_id": "project_id",
     "created_at": moment("created_at"),
@@ -147,30 +165,78 @@ class FloatingIps(Resource[FloatingIp, FloatingIpCreation, FloatingIpChange]):
     def missing(self, id_: str) -> NotFound:
         return self.not_found(f"Floating IP {id_} could not be found")
 
-    def view(self, caller: Caller, value: FloatingIp) -> FloatingIpView:  # noqa: ARG002 - all see the same
-        return FloatingIpView(
-            id=value.id,
-            project_id=value.project_id,
-            tenant_id=value.project_id,
-            description=value.description,
-            floating_network_id=value.floating_network_id,
-            floating_ip_address=value.floating_ip_address,
-            router_id=value.router_id,
-            port_id=value.port_id,
-            fixed_ip_address=value.fixed_ip_address,
-            status=value.status,
-            dns_name=value.dns_name,
-            dns_domain=value.dns_domain,
-            tags=value.tags,
-            revision_number=value.revision_number,
-            created_at=times.moment(value.created_at),
-            updated_at=times.moment(value.updated_at),
+    def rows(self, caller: Caller, fields: frozenset[str]) -> Rows:
+        """With ports' details only where they are asked for: a page's are one more read."""
+        if fields and _DETAILS not in fields:
+            return super().rows(caller, fields)
+        return Rows(
+            FloatingIp, lambda found: [listing.project(_view(*each), fields) for each in found]
         )
+
+    async def pages(self, call: Call, query: Query, rows: Rows) -> AsyncIterator[Page[Any]]:
+        async for page in super().pages(call, query, rows):
+            if rows.type is FloatingIp:
+                ports = await _ports_of(call.service.reader, page.rows)
+                pairs = [(each, ports.get(each.port_id)) for each in page.rows]
+                yield Page(page.ids, pairs, more=page.more)
+            else:
+                yield page
+
+    async def views(self, call: Call, found: Sequence[FloatingIp]) -> Sequence[FloatingIpView]:
+        ports = await _ports_of(call.service.reader, found)
+        return [_view(each, ports.get(each.port_id)) for each in found]
+
+    def view(self, caller: Caller, value: FloatingIp) -> FloatingIpView:  # noqa: ARG002 - all see the same
+        """Without its port's details, which are nobody's to change."""
+        return _view(value, None)
+
+
+async def _ports_of(reader: Reader, found: Sequence[FloatingIp]) -> Mapping[str | None, Port]:
+    """The ports that they lead to, by id."""
+    ids = [each.port_id for each in found if each.port_id is not None]
+    return {port.id: port for port in await reader.many(Port, of_ids(ids))} if ids else {}
+
+
+def _view(value: FloatingIp, port: Port | None) -> FloatingIpView:
+    return FloatingIpView(
+        id=value.id,
+        project_id=value.project_id,
+        tenant_id=value.project_id,
+        description=value.description,
+        floating_network_id=value.floating_network_id,
+        floating_ip_address=value.floating_ip_address,
+        router_id=value.router_id,
+        port_id=value.port_id,
+        fixed_ip_address=value.fixed_ip_address,
+        status=value.status,
+        dns_name=value.dns_name,
+        dns_domain=value.dns_domain,
+        port_details=None if port is None else _details(port),
+        tags=value.tags,
+        revision_number=value.revision_number,
+        created_at=times.moment(value.created_at),
+        updated_at=times.moment(value.updated_at),
+    )
+
+
+def _details(port: Port) -> PortDetails:
+    return PortDetails(
+        name=port.name,
+        network_id=port.network_id,
+        mac_address=port.mac_address,
+        admin_state_up=port.admin_state_up,
+        status=API_STATUS[port.state],
+        device_id=port.device_id,
+        device_owner=port.device_owner,
+    )
 
 
 def _draft(caller: Caller, item: FloatingIpCreation) -> FloatingIpDraft:
+    identity = values.identity(item.handed_over)
     return FloatingIpDraft(
-        id=new_id(),
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
         project_id=project_of(caller, item.project_id, item.tenant_id),
         floating_network_id=item.floating_network_id,
         floating_ip_address=_ipv4("floating_ip_address", item.floating_ip_address),

@@ -18,13 +18,13 @@ from netwright.model.topology import Name as Leaf
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
-from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import dns, listing, policy, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, Made, constant, moment
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.values import (
     Body,
+    HandedOver,
     Name,
     ProjectId,
     or_default,
@@ -77,6 +77,7 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     segmentation_id: int | UnsetType | None = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     drift_domain: WantedDomain | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class NetworkChange(Body, frozen=True, kw_only=True, rename=_WIRE):
@@ -264,8 +265,11 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
 
 
 def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
+    identity = values.identity(item.handed_over)
     return NetworkDraft(
-        id=new_id(),
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
         project_id=project_of(caller, item.project_id, item.tenant_id),
         name=item.name,
         description=item.description,

@@ -20,15 +20,16 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
         "drift_domain": None,
         "shared": False,
         "router:external": False,
+        "handed_over": None,
     },
-    "subnet": {},
-    "port": {"binding:host_id": UNSET, "binding:profile": UNSET},
-    "security_group": {},
+    "subnet": {"handed_over": None},
+    "port": {"binding:host_id": UNSET, "binding:profile": UNSET, "handed_over": None},
+    "security_group": {"handed_over": None},
     "security_group_rule": {},
     "address_scope": {"shared": False},
     "subnetpool": {"shared": False, "is_default": False},
-    "router": {},  # of its gateway, more than the network: see `routers`
-    "floatingip": {"floating_ip_address": None},
+    "router": {"handed_over": None},  # of its gateway, more than the network: see `routers`
+    "floatingip": {"floating_ip_address": None, "handed_over": None},
     "rbac_policy": {},  # but with everybody: see `rbac_policies`
     "address_group": {},
     "default_security_group_rule": {},

@@ -12,7 +12,16 @@ from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import dhcp_options, dns, values
 from netwright.server.api.v2.dhcp_options import DhcpOptions
 from netwright.server.api.v2.resource import given
-from netwright.server.api.v2.values import Body, Name, ProjectId, Tag, Text, Uuid, project_of
+from netwright.server.api.v2.values import (
+    Body,
+    HandedOver,
+    Name,
+    ProjectId,
+    Tag,
+    Text,
+    Uuid,
+    project_of,
+)
 from netwright.server.commands import AddressWish, Caller, PairWish, PortChange, PortDraft
 from netwright.server.ports.macs import first_candidate
 
@@ -66,6 +75,7 @@ class PortCreation(Body, frozen=True, kw_only=True, rename=WIRE):
     tags: tuple[Tag, ...] = ()
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class PortUpdate(Body, frozen=True, kw_only=True, rename=WIRE):
@@ -101,15 +111,17 @@ class PortUpdateBody(Body, frozen=True, kw_only=True):
 def draft(caller: Caller, item: PortCreation) -> PortDraft:
     """What is to be made, with an id of its own. Raises InvalidInput, HTTPBadRequest."""
     mac, fixed_ips, pairs = item.mac_address, item.fixed_ips, item.allowed_address_pairs
+    identity = values.identity(item.handed_over)
     return PortDraft(
-        id=new_id(),
+        id=identity.id,
+        is_chosen=identity.is_chosen,
         project_id=project_of(caller, item.project_id, item.tenant_id),
         network_id=item.network_id or "",
         network_labels=_selector(item),
         name=item.name,
         unique_name=item.unique_name,
         description=item.description,
-        tags=values.tags(item.tags),
+        tags=values.tags((*item.tags, *identity.tags)),
         admin_state_up=item.admin_state_up,
         device_id=item.device_id,
         device_owner=item.device_owner,

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from types import GenericAlias
 from typing import Any, ClassVar, Generic, TypeVar
@@ -26,7 +26,7 @@ from netwright.server.api.v2.sight import Owned, Sight, networks_of, of_ids
 from netwright.server.api.v2.values import Body
 from netwright.server.commands import Caller, Command
 from netwright.server.each import each
-from netwright.server.queries import Reader
+from netwright.server.queries import Page, Query, Reader
 
 BULK_ITEMS_MAX = 1000
 _IF_MATCH = re.compile(rb'"?revision_number=([0-9]{1,18})"?')
@@ -92,6 +92,14 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     def view(self, caller: Caller, value: Value) -> msgspec.Struct:
         """The value as this caller sees it, with the API's names."""
 
+    async def views(self, call: Call, found: Sequence[Value]) -> Sequence[msgspec.Struct]:
+        """The values as the caller sees them, with what must be read for that."""
+        return [self.view(call.caller, each) for each in found]
+
+    def pages(self, call: Call, query: Query, rows: Rows) -> AsyncIterator[Page[Any]]:
+        """A list in pages, of what `rows` shows."""
+        return call.service.reader.pages(self.value_type, query, rows.type)
+
     def created_status(self, command: Command, made: Sequence[Value]) -> int:  # noqa: ARG002
         """201; a resource that can be found instead of made says 200 then."""
         return 201
@@ -102,13 +110,13 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     # -- the five operations
 
     async def list_many(self, call: Call) -> Reply:
-        caller, reader = call.caller, call.service.reader
+        caller = call.caller
         project_id = None if caller.sees_all else caller.project_id
         request = listing.parse(self.listable, call.query, project_id)
         wanted = (attribute for attribute, _ in request.query.filters)
         policy.require_admin_to_filter(caller, self.name, wanted)
         rows = self.rows(caller, request.fields)
-        pages = reader.pages(self.value_type, request.query, rows.type)
+        pages = self.pages(call, request.query, rows)
         url = f"{call.base_url}{self.path}"
         body = ListBody(self.collection, request, rows, url, call.query)
         first = await anext(pages)  # with what is wrong, if anything is
@@ -154,7 +162,7 @@ class Resource(ABC, Generic[Value, Creation, Change]):
             attempts = [partial(self._make_one, call, item, networks) for item in items]
             return await each_by_itself(self.collection, attempts)
         status, made = await self._make(call, items, networks)
-        views = [self.view(call.caller, value) for value in made]
+        views = await self.views(call, made)
         if many is UNSET:
             return json_reply({self.name: views[0]}, status)
         return json_reply({self.collection: views}, status)
@@ -194,13 +202,15 @@ class Resource(ABC, Generic[Value, Creation, Change]):
     async def _make_one(
         self, call: Call, item: Creation, networks: Mapping[str, Network]
     ) -> Mapping[str, Any]:
-        status, (made,) = await self._make(call, (item,), networks)
-        return {"status": status, self.name: self.view(call.caller, made)}
+        status, made = await self._make(call, (item,), networks)
+        (view,) = await self.views(call, made)
+        return {"status": status, self.name: view}
 
     async def show(self, call: Call) -> Reply:
         fields = listing.fields_of(call.query)
         value = await self.visible(call, call.path["id"])
-        return json_reply({self.name: listing.project(self.view(call.caller, value), fields)})
+        (view,) = await self.views(call, (value,))
+        return json_reply({self.name: listing.project(view, fields)})
 
     async def update(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)
@@ -214,7 +224,8 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         if ASYNC in call.preferences:
             return await deferred(call, self.collection, Action.UPDATE, [change], many=False)
         changed: Sequence[Value] = await call.service.commit(change())
-        return json_reply({self.name: self.view(call.caller, changed[0])})
+        (view,) = await self.views(call, changed[:1])
+        return json_reply({self.name: view})
 
     async def delete(self, call: Call) -> Reply:
         listing.refuse_parameters(call.query)

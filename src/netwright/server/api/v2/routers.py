@@ -24,7 +24,7 @@ from netwright.server.api.v2.port_requests import FixedIps, wishes
 from netwright.server.api.v2.resource import Resource, given
 from netwright.server.api.v2.sight import Sight
 from netwright.server.api.v2.subnets import RouteBody, host_routes
-from netwright.server.api.v2.values import Body, Name, ProjectId, Uuid, project_of
+from netwright.server.api.v2.values import Body, HandedOver, Name, ProjectId, Uuid, project_of
 from netwright.server.commands import Caller, Command
 from netwright.server.each import each
 from netwright.server.routers import ROUTES_MAX, too_many_routes
@@ -60,6 +60,7 @@ class RouterCreation(Body, frozen=True, kw_only=True):
     availability_zone_hints: tuple[str, ...] = ()
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class RouterChange(Body, frozen=True, kw_only=True):
@@ -300,8 +301,11 @@ class Routers(Resource[Router, RouterCreation, RouterChange]):
 
 def _draft(caller: Caller, item: RouterCreation) -> RouterDraft:
     gateway = _wish(caller, item.external_gateway_info)
+    identity = values.identity(item.handed_over)
     return RouterDraft(
-        id=new_id(),
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
         project_id=project_of(caller, item.project_id, item.tenant_id),
         name=item.name,
         description=item.description,

@@ -17,6 +17,7 @@ _SINGULAR = {
     "ports": "port",
     "routers": "router",
     "floatingips": "floatingip",
+    "floatingip_pools": "floatingip_pool",
     "security-groups": "security_group",
     "security-group-rules": "security_group_rule",
     "address-scopes": "address_scope",
@@ -31,7 +32,8 @@ _SINGULAR = {
     "network-ip-availabilities": "network_ip_availability",
 }
 _CHANGED = frozenset(_SINGULAR.values()) - {
-    *("quota", "extension", "agent", "availability_zone", "network_ip_availability")
+    *("quota", "extension", "agent", "availability_zone", "network_ip_availability"),
+    "floatingip_pool",
 }
 """What projects make, change and delete; the rest they read."""
 _TAGGED = ("networks", "subnets", "ports", "routers", "floatingips", "security_groups",

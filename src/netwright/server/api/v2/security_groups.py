@@ -13,15 +13,14 @@ from netwright.model.security import SecurityGroup
 from netwright.model.sharing import is_shared_with
 from netwright.server.api import times
 from netwright.server.api.body import Shape
-from netwright.server.api.ids import new_id
 from netwright.server.api.reply import Reply
 from netwright.server.api.route import Call
-from netwright.server.api.v2 import listing
+from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.default_group import ensure_default
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.security_group_rules import RuleView, rule_view
 from netwright.server.api.v2.sight import Sight
-from netwright.server.api.v2.values import Body, Name, ProjectId, project_of
+from netwright.server.api.v2.values import Body, HandedOver, Name, ProjectId, project_of
 from netwright.server.commands import Caller, Command
 from netwright.server.security.commands import (
     CreateSecurityGroups,
@@ -39,6 +38,7 @@ class SecurityGroupCreation(Body, frozen=True, kw_only=True):
     stateful: bool = True
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class SecurityGroupChange(Body, frozen=True, kw_only=True):
@@ -106,16 +106,7 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
         items: Sequence[SecurityGroupCreation],
         networks: Mapping[str, Network],  # noqa: ARG002
     ) -> Command:
-        drafts = tuple(
-            SecurityGroupDraft(
-                id=new_id(),
-                project_id=project_of(caller, item.project_id, item.tenant_id),
-                name=item.name,
-                description=item.description,
-                stateful=item.stateful,
-            )
-            for item in items
-        )
+        drafts = tuple(_draft(caller, item) for item in items)
         return CreateSecurityGroups(caller=caller, drafts=drafts)
 
     def change(
@@ -164,3 +155,16 @@ class SecurityGroups(Resource[SecurityGroup, SecurityGroupCreation, SecurityGrou
             created_at=times.moment(value.created_at),
             updated_at=times.moment(value.updated_at),
         )
+
+
+def _draft(caller: Caller, item: SecurityGroupCreation) -> SecurityGroupDraft:
+    identity = values.identity(item.handed_over)
+    return SecurityGroupDraft(
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
+        project_id=project_of(caller, item.project_id, item.tenant_id),
+        name=item.name,
+        description=item.description,
+        stateful=item.stateful,
+    )

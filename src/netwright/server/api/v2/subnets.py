@@ -15,12 +15,11 @@ from netwright.model.sharing import is_shared_with
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
-from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import listing, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, moment
 from netwright.server.api.v2.sight import Sight
-from netwright.server.api.v2.values import Body, Name, ProjectId, Text, Uuid, project_of
+from netwright.server.api.v2.values import Body, HandedOver, Name, ProjectId, Text, Uuid, project_of
 from netwright.server.commands import (
     Caller,
     Command,
@@ -70,6 +69,7 @@ class SubnetCreation(Body, frozen=True, kw_only=True):
     service_types: ServiceTypes | None = ()
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
+    handed_over: HandedOver | UnsetType | None = UNSET
 
 
 class SubnetChange(Body, frozen=True, kw_only=True):
@@ -262,8 +262,11 @@ def _draft(caller: Caller, item: SubnetCreation) -> SubnetDraft:
     if prefix is not None:
         check_slaac(str(prefix), item.ipv6_address_mode)
     gateway, pools = item.gateway_ip, item.allocation_pools
+    identity = values.identity(item.handed_over)
     return SubnetDraft(
-        id=new_id(),
+        id=identity.id,
+        is_chosen=identity.is_chosen,
+        tags=identity.tags,
         project_id=project_of(caller, item.project_id, item.tenant_id),
         network_id=item.network_id,
         cidr="" if prefix is None else str(prefix),

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -14,9 +14,10 @@ from netwright.model.errors import HTTPBadRequest
 from netwright.model.labels import check_labels, parse_selector
 from netwright.server.api.body import nesting_exceeds
 from netwright.server.api.errors import invalid
+from netwright.server.api.ids import new_id
 from netwright.server.api.v2 import policy
 from netwright.server.commands import Caller
-from netwright.server.tags import ordered
+from netwright.server.tags import TAGS_MAX, ordered
 
 Name = Annotated[str, Meta(max_length=255)]
 ProjectId = Annotated[str, Meta(max_length=255)]
@@ -40,8 +41,30 @@ _HINTS_BYTES_MAX = 255
 T = TypeVar("T")
 
 
+class Identity(NamedTuple):
+    """`is_chosen`: the caller chose the id, which something may have already."""
+
+    id: str
+    tags: tuple[str, ...]
+    is_chosen: bool
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of what requests carry."""
+
+
+class HandedOver(Body, frozen=True, kw_only=True):
+    """That another service owns what is made: the id that it has there, and tags that say so."""
+
+    id: Uuid
+    tags: Annotated[tuple[Tag, ...], Meta(max_length=TAGS_MAX)] = ()
+
+
+def identity(handed_over: HandedOver | UnsetType | None) -> Identity:
+    """The id and the tags of what is to be made: the owner's, or an id of our own."""
+    if handed_over is UNSET or handed_over is None:
+        return Identity(new_id(), (), is_chosen=False)
+    return Identity(handed_over.id, tags(handed_over.tags), is_chosen=True)
 
 
 def is_uuid(text: str) -> bool:
