@@ -175,11 +175,14 @@ async def test_a_server_alone_keeps_a_controller(tmp_path: Path) -> None:
         (child,) = _children(server.process.pid)
         os.kill(child, 9)
 
+        killed = child
+
         async def is_replaced() -> bool:
-            return bool(_children(server.process.pid)) and _children(server.process.pid) != [child]
+            nonlocal child
+            (child,) = _children(server.process.pid) or (killed,)
+            return child != killed
 
         await scene.until(is_replaced, 20.0)
-        (child,) = _children(server.process.pid)
         await scene.admin.close()
         server.process.kill()
         server.process.wait()

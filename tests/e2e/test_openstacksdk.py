@@ -67,4 +67,4 @@ def test_errors_carry_our_words(cloud: Any, network: Any) -> None:
 
 def test_extensions_decide_what_the_sdk_does(cloud: Any) -> None:
     assert cloud.find_extension("port-security").alias == "port-security"
-    assert cloud.find_extension("qos") is None
+    assert cloud.find_extension("vpnaas") is None

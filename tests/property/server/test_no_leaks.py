@@ -28,7 +28,7 @@ from netwright.server.core import Core
 ADMINS_ALONE = frozenset({"agents", "network-ip-availabilities"})
 """Of these nothing is shown to others."""
 
-NOBODYS = frozenset({"default-security-group-rules"})
+NOBODYS = frozenset({"default-security-group-rules", "qos/rule-types", "floatingip_pools"})
 """These are no project's: all may see them."""
 
 

@@ -41,9 +41,10 @@ _NOTHING: frozenset[Target] = frozenset()
 
 
 class Shared(msgspec.Struct, frozen=True):
-    """Targets that several filtered endpoints of a network claim.
+    """Targets that several guarded endpoints of a network claim.
 
-    `claims`: (network, target) → ids of the ports, in their order; `by_port`: a port's among them.
+    `claims`: (network, target) → ids of the filtered ports among them, in their order; `by_port`: a
+    port's among them. A limit is not kept to such a target: whose a frame is would be a guess.
     """
 
     claims: Mapping[tuple[NetworkSegment, Target], tuple[str, ...]] = {}
@@ -53,19 +54,29 @@ class Shared(msgspec.Struct, frozen=True):
         return self.by_port.get(port_id, _NOTHING)
 
 
-def shared_targets(filtered: Iterable[Endpoint]) -> Shared:
+def is_guarded(endpoint: Endpoint) -> bool:
+    """Whether frames to it meet a filter or a limit."""
+    return is_filtered(endpoint) or _is_limited(endpoint)
+
+
+def shared_targets(guarded: Iterable[Endpoint]) -> Shared:
     """What these endpoints claim more than once."""
-    claims: dict[tuple[NetworkSegment, Target], set[str]] = {}
-    for one in filtered:
-        for target in _targets(one):
-            claims.setdefault((one.segment, target), set()).add(one.port_id)
+    claims: dict[tuple[NetworkSegment, Target], dict[str, bool]] = {}
+    for one in guarded:
+        filtered = is_filtered(one)
+        for target in _targets(one) if filtered else _mac_targets(one):
+            claims.setdefault((one.segment, target), {})[one.port_id] = filtered
     shared = {place: ports for place, ports in claims.items() if len(ports) > 1}
     by_port: dict[str, set[Target]] = {}
     for (_, target), ports in shared.items():
         for port_id in ports:
             by_port.setdefault(port_id, set()).add(target)
+    chains = {
+        place: tuple(sorted(port_id for port_id, filtered in ports.items() if filtered))
+        for place, ports in shared.items()
+    }
     return Shared(
-        {place: tuple(sorted(shared[place])) for place in sorted(shared, key=str)},
+        {place: chains[place] for place in sorted(chains, key=str) if chains[place]},
         {port_id: frozenset(targets) for port_id, targets in by_port.items()},
     )
 
@@ -88,12 +99,12 @@ def guard_flows(
     An endpoint that gets no more than a limit has them, too, though nothing filters it: of its
     MACs, for frames to many are flooded (ADR 50).
     """
-    is_limited = endpoint.qos is not None and endpoint.qos.ingress is not None
+    is_limited = _is_limited(endpoint)
     enter = SetRegister(ZONE, ofport)
     actions: tuple[Action, ...] = (enter, Goto(INGRESS))
     targets = [*_targets(endpoint)]
     if not is_filtered(endpoint):
-        if not (is_limited and endpoint.admin_up):
+        if not is_guarded(endpoint):
             return frozenset()
         actions, targets = (enter, Normal()), [*_mac_targets(endpoint)]
     if is_limited:
@@ -104,6 +115,10 @@ def guard_flows(
         for target in targets
         if target not in shared
     )
+
+
+def _is_limited(endpoint: Endpoint) -> bool:
+    return endpoint.admin_up and endpoint.qos is not None and endpoint.qos.ingress is not None
 
 
 def shared_flows(

@@ -3,7 +3,7 @@
 import msgspec
 
 from netwright.agent.ovs.firewall import conj_id, is_filtered
-from netwright.agent.ovs.guarding import Shared, shared_targets
+from netwright.agent.ovs.guarding import Shared, is_guarded, shared_targets
 from netwright.agent.ovs.wiring import AddressSet, Endpoint
 
 
@@ -34,16 +34,14 @@ def together(endpoints: tuple[Endpoint, ...]) -> Together:
     """What holds for these endpoints as a whole."""
     sets: set[AddressSet] = set()
     users: set[str] = set()
-    filtered = []
-    for one in endpoints:
-        if is_filtered(one) and one.filter is not None:
-            filtered.append(one)
-            if named := one.filter.address_sets:
-                users.add(one.port_id)
-                sets |= named
-    if not filtered:
+    guarded = [one for one in endpoints if is_guarded(one)]
+    if not guarded:
         return Together()
-    return Together(frozenset(sets), shared_targets(filtered), _ambiguous(sets), frozenset(users))
+    for one in guarded:
+        if is_filtered(one) and one.filter is not None and (named := one.filter.address_sets):
+            users.add(one.port_id)
+            sets |= named
+    return Together(frozenset(sets), shared_targets(guarded), _ambiguous(sets), frozenset(users))
 
 
 def _ambiguous(sets: set[AddressSet]) -> frozenset[str]:

@@ -39,6 +39,7 @@ MAKE: Mapping[str, Callable[[Ids], dict[str, Any]]] = {
         "object_id": ids["networks"],
         "action": "access_as_shared",
     },
+    "trunks": lambda ids: {"port_id": ids["unbound"]},
 }
 """The body that makes one of each collection, given the ids of those before it."""
 
@@ -104,27 +105,17 @@ async def made(
     ids = {"cidr": f"{prefix}.0.0/24", "prefix": f"{prefix}.64.0/24", "outside": outside}
     secrets: set[str] = {project, str(vlan)}
     for collection, body in MAKE.items():
+        if collection == "trunks":
+            ids |= await plain_ports(admin, project, ids["networks"])
+            secrets |= {ids["parent"], ids["unbound"]}
         name = name_of(collection)
         named = WORDS.get(collection, ("name", "description"))
         words = {key: f"zq-{project}-{name}-{key}" for key in named}
         tags = [f"zq-{project}-{name}-tag"]
         whole = {**body(ids), **words, **ADMINS.get(collection, {}), "project_id": project}
-        if collection == "networks":
-            whole |= {"provider:segmentation_id": vlan}
+        whole |= _more(project, vlan, prefix, ids).get(collection, {})
         if collection in SHARED:
             whole |= {"shared": shared}
-        if collection == "security-group-rules":
-            whole |= {"remote_ip_prefix": f"{prefix}.80.0/24", "protocol": "tcp"}
-        if collection == "ports":
-            whole |= {
-                "device_id": f"zq-{project}-device",
-                "device_owner": f"compute:zq-{project}",
-                "unique_name": "zq-u-port" if project == "zqproj-a" else f"zq-{project}-unique",
-                "mac_address": f"02:00:00:aa:bb:{vlan % 100:02x}",
-                "fixed_ips": [{"ip_address": f"{prefix}.0.77"}],
-                "allowed_address_pairs": [{"ip_address": f"{prefix}.0.200"}],
-                "security_groups": [ids["security-groups"]],
-            }
         answer = await admin.post(f"/v2.0/{collection}", {name: whole})
         assert answer.status == 201, answer
         one = answer.json[name]
@@ -136,12 +127,50 @@ async def made(
             if collection == "ports":
                 secrets |= {whole[key] for key in ("device_id", "device_owner", "unique_name")}
                 secrets |= {whole["mac_address"], f"{prefix}.0.77", f"{prefix}.0.200"}
+    ids["qos"] = ids["qos/policies"] = await a_policy(admin, project)
+    secrets |= {ids["qos"], f"zq-{project}-policy"}
     if shared:
         secrets -= {project}
     else:
         secrets |= {ids["cidr"], ids["prefix"], f"{prefix}.0.1"}
     secrets |= {f"{prefix}.80.0/24", *await defaults(admin, project)}
     return Owned(ids, frozenset(secrets | {HOST, PHYSNET, "zq-profile"}))
+
+
+def _more(project: str, vlan: int, prefix: str, ids: Ids) -> Mapping[str, Mapping[str, Any]]:
+    """What a project's own have beside what makes them."""
+    port = {
+        "device_id": f"zq-{project}-device",
+        "device_owner": f"compute:zq-{project}",
+        "unique_name": "zq-u-port" if project == "zqproj-a" else f"zq-{project}-unique",
+        "mac_address": f"02:00:00:aa:bb:{vlan % 100:02x}",
+        "fixed_ips": [{"ip_address": f"{prefix}.0.77"}],
+        "allowed_address_pairs": [{"ip_address": f"{prefix}.0.200"}],
+        "security_groups": [ids.get("security-groups")],
+    }
+    return {
+        "networks": {"provider:segmentation_id": vlan},
+        "security-group-rules": {"remote_ip_prefix": f"{prefix}.80.0/24", "protocol": "tcp"},
+        "ports": port,
+        "trunks": {"port_id": ids.get("parent")},
+    }
+
+
+async def plain_ports(admin: Client, project: str, network_id: str) -> dict[str, str]:
+    """A trunk's parent, and one that another trunk may have."""
+    ids = {}
+    for of in ("parent", "unbound"):
+        port = {"network_id": network_id, "project_id": project}
+        ids[of] = (await admin.post("/v2.0/ports", {"port": port})).json["port"]["id"]
+    return ids
+
+
+async def a_policy(admin: Client, project: str) -> str:
+    """A project's QoS policy, which only administrators make."""
+    policy = {"name": f"zq-{project}-policy", "project_id": project}
+    answer = await admin.post("/v2.0/qos/policies", {"policy": policy})
+    id_: str = answer.json["policy"]["id"]
+    return id_
 
 
 async def an_external_network(admin: Client) -> str:

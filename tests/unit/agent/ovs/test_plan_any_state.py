@@ -31,7 +31,12 @@ from netwright.agent.ovs.firewall import (
     set_flows,
 )
 from netwright.agent.ovs.flows import Flow, Normal, match_on
-from netwright.agent.ovs.guarding import guard_flows, shared_flows, shared_targets
+from netwright.agent.ovs.guarding import (
+    guard_flows,
+    is_guarded,
+    shared_flows,
+    shared_targets,
+)
 from netwright.agent.ovs.meters import meters_of
 from netwright.agent.ovs.pipeline import (
     endpoint_flows,
@@ -90,7 +95,7 @@ def check(switch: SimSwitch, want: Desired, states: tuple[EndpointState, ...]) -
         assert vlans.setdefault(wanted.segment, port.tag) == port.tag
         assert wanted.mtu in (None, switch.interface(device).mtu_request or 1500)
         ofport = switch.ofport(device)
-        shared = shared_targets([e for e in want.endpoints if is_filtered(e)])
+        shared = shared_targets([e for e in want.endpoints if is_guarded(e)])
         expected["br-int"] |= endpoint_flows(wanted, ofport, port.tag)
         expected["br-int"] |= guard_flows(wanted, shared.of(wanted.port_id), ofport, port.tag)
         inner, outer = (switch.ofport(f"{end}-{physical.name}") for end in ("int", "phy"))
@@ -122,7 +127,8 @@ def expected_together(
         clauses = tuple((*place, tuple(sorted(ids))) for place, ids in sorted(places.items()))
         flows |= {change.flow for change in added(AddressChange(key, (), clauses))}
     devices = plugged(switch)
-    for (segment, target), ports in shared_targets(filtered).claims.items():
+    guarded = [e for e in want.endpoints if is_guarded(e)]
+    for (segment, target), ports in shared_targets(guarded).claims.items():
         wired = [
             e.port_id
             for e in want.endpoints

@@ -143,7 +143,7 @@ async def test_extensions(client: Client) -> None:
     assert {one["alias"] for one in listed} == extensions.announced()
     one = (await client.get("/v2.0/extensions/binding")).json["extension"]
     assert (one["alias"], one["links"]) == ("binding", [])
-    answer = await client.get("/v2.0/extensions/qos")
+    answer = await client.get("/v2.0/extensions/vpnaas")
     assert (answer.status, answer.error["type"]) == (404, "ExtensionNotFound")
 
 
