@@ -128,7 +128,7 @@ async def made(
                 secrets |= {whole[key] for key in ("device_id", "device_owner", "unique_name")}
                 secrets |= {whole["mac_address"], f"{prefix}.0.77", f"{prefix}.0.200"}
     ids["qos"] = ids["qos/policies"] = await a_policy(admin, project)
-    secrets |= {ids["qos"], f"zq-{project}-policy"}
+    secrets |= {ids["qos"], f"zq-{project}-policy-name"}
     if shared:
         secrets -= {project}
     else:
@@ -167,7 +167,7 @@ async def plain_ports(admin: Client, project: str, network_id: str) -> dict[str,
 
 async def a_policy(admin: Client, project: str) -> str:
     """A project's QoS policy, which only administrators make."""
-    policy = {"name": f"zq-{project}-policy", "project_id": project}
+    policy = {"name": f"zq-{project}-policy-name", "project_id": project}
     answer = await admin.post("/v2.0/qos/policies", {"policy": policy})
     id_: str = answer.json["policy"]["id"]
     return id_
