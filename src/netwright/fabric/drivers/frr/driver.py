@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeAlias, TypeVar
 
+import structlog
+
 from netwright.fabric.changes import Change
 from netwright.fabric.config import Segment, Vrf
 from netwright.fabric.drivers.base import Actual, Learned
@@ -27,6 +29,8 @@ from netwright.fabric.drivers.linux import tokens
 from netwright.fabric.drivers.linux.node import Node
 from netwright.fabric.drivers.wording import element_words
 from netwright.model.errors import DeviceError
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -152,7 +156,9 @@ class FrrDriver:
         """Each second. Router MACs are repaired only by the controller that wrote last."""
         if self._token and session.token() == self._token:
             with self._turn():
-                self._healer.look(session)
+                repaired = self._healer.look(session)
+            if repaired:
+                log.warning("FRR had lost router MACs; told anew", switch=self._name, vrfs=repaired)
         if not self._maps:
             session.maps(observing.filters(session))
             self._maps = session.hand_over_maps()
