@@ -189,7 +189,7 @@ def test_what_leaves_has_the_routers_address(scene: Scene) -> None:
     scene.await_answers("web3", far)
     with (
         requests_of("core1", scene, OUTSIDE_IF, f"src host {outer} and dst host {far}") as ours,
-        probe.capture(scene.lab, "core1", OUTSIDE_IF, f"net {INSIDE}") as inner,
+        probe.capture(scene.lab, "core1", OUTSIDE_IF, f"icmp and net {INSIDE}") as inner,
         requests_of(scene.place("far"), scene, "eth0", f"src host {outer}") as heard,
     ):
         assert scene.lost("web3", far) == 0
@@ -218,7 +218,7 @@ def test_a_floating_ip_leads_in_and_shows_outside(scene: Scene, floated: Floated
     with (
         requests_of(scene.place("web1"), scene, "eth0", f"src host {far}") as asked,
         probe.capture(scene.lab, "core1", OUTSIDE_IF, replies) as replied,
-        probe.capture(scene.lab, "core1", OUTSIDE_IF, f"net {INSIDE}") as inner,
+        probe.capture(scene.lab, "core1", OUTSIDE_IF, f"icmp and net {INSIDE}") as inner,
     ):
         assert scene.lost("far", outer) == 0
         seen = (asked.stop(), replied.stop(), inner.stop())
