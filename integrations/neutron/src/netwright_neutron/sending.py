@@ -60,7 +60,7 @@ class Sender:
                     error,
                     self._pause_s,
                 )
-            except Exception:
+            except Exception:  # Netwright or the database away, or a defect of ours: marks stay
                 self._pause_s = min(max(2 * self._pause_s, _RETRY_S), self._settings.retry_s_max)
                 LOG.exception("The hand-over to Netwright failed; it is tried again.")
 

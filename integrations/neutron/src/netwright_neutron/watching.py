@@ -60,7 +60,7 @@ class Watcher:
                     self._watch()
             except (Unreachable, Refused) as error:
                 LOG.warning("Netwright's ports are not watched: %s. It is tried again.", error)
-            except Exception:
+            except Exception:  # whoever is at fault: it begins again with a snapshot
                 LOG.exception("What Netwright says of ports could not be taken; it is begun anew.")
 
     def _watch(self) -> None:
