@@ -20,6 +20,7 @@ from netwright.lab import netns
 CONCERNED = b"/container-ports"
 CHUNK = 1 << 16
 LATE_S_MAX = 1.5
+CONNECT_S_MAX = 5.0
 
 
 def listening(address: str, port: int) -> socket.socket:
@@ -51,41 +52,77 @@ class CuttingProxy:
         self.share = 0.0
         self.lost = 0
         self._listener = listener
+        self._listener.setblocking(False)  # noqa: FBT003 (its name says it)
         self._namespace = namespace
         self._server = server
         self._random = random.Random(seed)
+        self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
+        self._ending = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="cutting proxy", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join()
         self._listener.close()
 
     def _run(self) -> None:
-        self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._listener))
-        self._loop.run_forever()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0.05))
-        self._loop.close()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve_until_ended())
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = Connection(reader, writer)
+    async def _serve_until_ended(self) -> None:
+        """Not by asyncio's server: what that accepts while it closes is left open (3.11)."""
+        ending = asyncio.create_task(self._ending.wait())
+        serving: set[asyncio.Task[None]] = set()
+        while not ending.done():
+            accepting = asyncio.create_task(self._loop.sock_accept(self._listener))
+            await asyncio.wait({accepting, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not accepting.done():
+                self._loop.remove_reader(self._listener)
+                await asyncio.sleep(0)  # what came before that is done now
+            if not accepting.done():
+                accepting.cancel()
+                break
+            task = asyncio.create_task(self._serve(accepting.result()[0]))
+            serving.add(task)
+            task.add_done_callback(serving.discard)
+        await asyncio.sleep(0)  # each has begun, and closes what it has
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()  # whoever does not read would hold up its close
+        await asyncio.gather(*(one.wait_closed() for one in self._writers), return_exceptions=True)
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        client = Connection(*await asyncio.open_connection(sock=accepted))
         server: Connection | None = None
+        self._writers.add(client.writer)
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                made = await asyncio.to_thread(self._connect)
-                server = Connection(*await asyncio.open_connection(sock=made))
+                server = Connection(*await asyncio.open_connection(sock=await self._connect()))
+                self._writers.add(server.writer)
                 await self._pass_on(client, server)
         finally:
-            for one in (client, server):
-                if one is not None:
-                    one.writer.close()
+            writers = [one.writer for one in (client, server) if one is not None]
+            for each in writers:
+                each.close()
+            for each in writers:  # until what was sent has gone, or this is cancelled
+                with contextlib.suppress(OSError):
+                    await each.wait_closed()
+                self._writers.discard(each)
 
-    def _connect(self) -> socket.socket:
-        return netns.run_in(self._namespace, lambda: socket.create_connection(self._server))
+    async def _connect(self) -> socket.socket:
+        made = netns.run_in(self._namespace, socket.socket)
+        made.setblocking(False)  # noqa: FBT003 (its name says it)
+        try:
+            async with asyncio.timeout(CONNECT_S_MAX):
+                await self._loop.sock_connect(made, self._server)
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     async def _pass_on(self, client: Connection, server: Connection) -> None:
         """Requests one after the other, as agents send them; whatever the server says, back."""
