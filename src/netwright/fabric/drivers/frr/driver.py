@@ -15,6 +15,7 @@ from netwright.fabric.drivers.base import Actual, Learned
 from netwright.fabric.drivers.bpf.kernel import Map
 from netwright.fabric.drivers.frr import (
     carrying_out,
+    lost_neighbours,
     observing,
     planning,
     reading,
@@ -51,7 +52,8 @@ class FrrDriver:
         self._turn = turn
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"switch-{name}")
         self._token = 0
-        self._healer = router_macs.Healer()
+        self._router_macs = router_macs.Healer()
+        self._neighbours = lost_neighbours.Healer()
         self._maps: dict[str, Map] = {}
         """What the watch looks at each second; open maps keep no namespace alive."""
 
@@ -153,16 +155,26 @@ class FrrDriver:
         }
 
     def _look(self, session: Session) -> watching.Fingerprint:
-        """Each second. Router MACs are repaired only by the controller that wrote last."""
+        """Each second. What FRR lost is repaired only by the controller that wrote last."""
         if self._token and session.token() == self._token:
-            with self._turn():
-                repaired = self._healer.look(session)
-            if repaired:
-                log.warning("FRR had lost router MACs; told anew", switch=self._name, vrfs=repaired)
+            self._repair(session)
         if not self._maps:
             session.maps(observing.filters(session))
             self._maps = session.hand_over_maps()
         return watching.fingerprint(session, self._maps)
+
+    def _repair(self, session: Session) -> None:
+        with self._turn():
+            vrfs = self._router_macs.look(session)
+            interfaces = self._neighbours.look(session)
+        if vrfs:
+            log.warning("FRR had lost router MACs; told anew", switch=self._name, vrfs=vrfs)
+        if interfaces:
+            log.warning(
+                "FRR had lost neighbours; their interfaces taken down and up",
+                switch=self._name,
+                interfaces=interfaces,
+            )
 
     def _forget_maps(self) -> None:
         """Others may have come: only `apply` and a boot make them."""

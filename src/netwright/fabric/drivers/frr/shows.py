@@ -108,6 +108,37 @@ def sessions(shown: str) -> dict[str, bool]:
     return {name: peer.get("state") == "Established" for name, peer in sorted(peers.items())}
 
 
+def interfaces_without_session(shown: str) -> list[str]:
+    """Of SHOW_SESSIONS: those by which bgpd shall have a session with whoever is there."""
+    peers = _decode(shown).get("peers", {})
+    return sorted(
+        name
+        for name, peer in peers.items()
+        if peer.get("idType") == "interface" and peer.get("state") != "Established"
+    )
+
+
+def show_neighbour(interface: str) -> str:
+    """What bgpd is asked for whom it has a session with by an interface."""
+    return f"show bgp neighbors {interface} json"
+
+
+def has_address(shown: str, interface: str) -> bool:
+    """Of `show_neighbour`: whether bgpd knows the address of the one that is there."""
+    return bool(_decode(shown).get(interface, {}).get("bgpNeighborAddr", "none") != "none")
+
+
+def show_interface_json(name: str) -> str:
+    return f"show interface {name} json"
+
+
+def neighbours_at(shown: str, interface: str) -> frozenset[str]:
+    """Of `show_interface_json`: whom zebra hears there, if the interface is in operation."""
+    found = _decode(shown).get(interface, {})
+    is_up = found.get("operationalStatus") == "up"
+    return frozenset(found.get("neighborIpAddresses", ()) if is_up else ())
+
+
 def router_macs(shown: str) -> dict[int, frozenset[str]]:
     """Of SHOW_ROUTER_MACS: the leaves whose router MAC zebra knows, by transit VNI."""
     return {

@@ -1,0 +1,111 @@
+"""What bgpd has forgotten and zebra knows: when an interface is taken down and up."""
+
+import json
+import struct
+from typing import Any, cast
+
+import pytest
+
+from netwright.fabric.drivers.frr import lost_neighbours, shows
+from netwright.fabric.drivers.frr.session import Session
+from netwright.linux.links import Link
+
+CABLE, OTHER = "leaf1-up0", "leaf2-up0"
+THERE = "fe80::c43:45ff:fe6d:5a48"
+
+
+class Frr:
+    """A session's double: what FRR 8.4.4's daemons answer for two cables, in the parts read.
+
+    As recorded on a spine whose session by `CABLE` had stayed down since its cable came back.
+    """
+
+    def __init__(self) -> None:
+        self.states = {CABLE: "Idle", OTHER: "Established", "10.0.0.2": "Active"}
+        self.address = "none"
+        self.known = [f"{THERE}/128"]
+        self.is_up = True
+        self.is_there = True
+        self.told: list[str] = []
+
+    def vty(self, _daemon: str) -> "Frr":
+        return self
+
+    def netlink(self, space: str) -> "Frr":
+        assert space == ""
+        return self
+
+    def ask(self, line: str) -> str:
+        peers = {
+            name: {"state": state, "idType": "ipv4" if name[0].isdecimal() else "interface"}
+            for name, state in self.states.items()
+        }
+        interface: dict[str, Any] = {"operationalStatus": "up" if self.is_up else "down"}
+        if self.known:
+            interface["neighborIpAddresses"] = self.known
+        answers: dict[str, Any] = {
+            shows.SHOW_SESSIONS: {"peers": peers},
+            f"show bgp neighbors {CABLE} json": {CABLE: {"bgpNeighborAddr": self.address}},
+            f"show interface {CABLE} json": {CABLE: interface},
+        }
+        return json.dumps(answers[line])  # nothing else is asked
+
+    def link(self, _space: str, name: str) -> Link | None:
+        return Link(index=7, name=name, is_up=True) if self.is_there else None
+
+    def tell(self, requests: list[Any]) -> None:
+        for request in requests:
+            _, _, _, index, flags, mask = struct.unpack_from("=BBHiII", request.body)
+            assert (index, mask) == (7, 1)
+            self.told.append("up" if flags else "down")
+
+
+def looked(healer: lost_neighbours.Healer, frr: Frr) -> list[str]:
+    return healer.look(cast("Session", frr))
+
+
+def test_what_was_lost_a_second_ago_too_is_taken_down_and_up_once() -> None:
+    frr, healer = Frr(), lost_neighbours.Healer()
+    assert looked(healer, frr) == []
+    assert frr.told == []
+    assert looked(healer, frr) == [CABLE]
+    assert frr.told == ["down", "up"]
+    assert looked(healer, frr) == []  # it gets its time
+
+
+def test_what_is_lost_again_is_repaired_again() -> None:
+    frr, healer = Frr(), lost_neighbours.Healer()
+    assert [looked(healer, frr) for _ in range(4)] == [[], [CABLE], [], [CABLE]]
+
+
+@pytest.mark.parametrize("what", ["address", "known", "is_up", "session"])
+def test_a_session_that_is_down_for_another_reason_is_left_alone(what: str) -> None:
+    """It tries; nobody is there; no carrier; it is established."""
+    frr, healer = Frr(), lost_neighbours.Healer()
+    match what:
+        case "address":
+            frr.address = THERE
+        case "known":
+            frr.known = []
+        case "is_up":
+            frr.is_up = False
+        case "session":
+            frr.states[CABLE] = "Established"
+    assert [looked(healer, frr) for _ in range(3)] == [[], [], []]
+    assert frr.told == []
+
+
+def test_another_neighbour_than_a_second_ago_is_looked_at_once_more() -> None:
+    frr, healer = Frr(), lost_neighbours.Healer()
+    looked(healer, frr)
+    frr.known = ["fe80::1/128"]
+    assert looked(healer, frr) == []
+    assert looked(healer, frr) == [CABLE]
+
+
+def test_an_interface_that_has_gone_meanwhile() -> None:
+    frr, healer = Frr(), lost_neighbours.Healer()
+    looked(healer, frr)
+    frr.is_there = False
+    assert looked(healer, frr) == []
+    assert frr.told == []
