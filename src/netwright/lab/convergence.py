@@ -45,8 +45,10 @@ def lacks(lab: Lab, switch: FabricSwitch) -> str:
     except LabError as error:
         return str(error)
     expected = len(switch.fabric_ports) + (switch.speaker.kind == "spine")
-    if down := sorted(name for name, state in sessions.items() if state != "Established"):
-        return f"sessions not established: {', '.join(down)}"
+    down = {name: state for name, state in sorted(sessions.items()) if state != "Established"}
+    if down:
+        words = (f"{name} ({state})" for name, state in down.items())
+        return f"sessions not established: {', '.join(words)}"
     if len(sessions) < expected:
         return f"{len(sessions)} sessions of {expected}"
     if len(watched := _watched(lab, switch)) < len(switch.fabric_ports):

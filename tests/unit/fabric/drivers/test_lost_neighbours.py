@@ -60,28 +60,37 @@ class Frr:
             self.told.append("up" if flags else "down")
 
 
-def looked(healer: lost_neighbours.Healer, frr: Frr) -> list[str]:
-    return healer.look(cast("Session", frr))
+class Looker:
+    """Looks each half second, as when the kernel has news."""
+
+    def __init__(self, frr: Frr) -> None:
+        self._now = 0.0
+        self._frr = frr
+        self._healer = lost_neighbours.Healer(lambda: self._now)
+
+    def look(self) -> list[str]:
+        self._now += 0.5
+        return self._healer.look(cast("Session", self._frr))
 
 
-def test_what_was_lost_a_second_ago_too_is_taken_down_and_up_once() -> None:
-    frr, healer = Frr(), lost_neighbours.Healer()
-    assert looked(healer, frr) == []
+def test_what_has_been_lost_for_a_second_is_taken_down_and_up_once() -> None:
+    frr = Frr()
+    looker = Looker(frr)
+    assert [looker.look() for _ in range(2)] == [[], []]
     assert frr.told == []
-    assert looked(healer, frr) == [CABLE]
+    assert looker.look() == [CABLE]
     assert frr.told == ["down", "up"]
-    assert looked(healer, frr) == []  # it gets its time
 
 
-def test_what_is_lost_again_is_repaired_again() -> None:
-    frr, healer = Frr(), lost_neighbours.Healer()
-    assert [looked(healer, frr) for _ in range(4)] == [[], [CABLE], [], [CABLE]]
+def test_what_is_lost_again_gets_its_time_and_is_repaired_again() -> None:
+    looker = Looker(Frr())
+    assert [looker.look() for _ in range(6)] == [[], [], [CABLE], [], [], [CABLE]]
 
 
 @pytest.mark.parametrize("what", ["address", "known", "is_up", "session"])
 def test_a_session_that_is_down_for_another_reason_is_left_alone(what: str) -> None:
     """It tries; nobody is there; no carrier; it is established."""
-    frr, healer = Frr(), lost_neighbours.Healer()
+    frr = Frr()
     match what:
         case "address":
             frr.address = THERE
@@ -91,21 +100,23 @@ def test_a_session_that_is_down_for_another_reason_is_left_alone(what: str) -> N
             frr.is_up = False
         case "session":
             frr.states[CABLE] = "Established"
-    assert [looked(healer, frr) for _ in range(3)] == [[], [], []]
+    looker = Looker(frr)
+    assert [looker.look() for _ in range(4)] == [[], [], [], []]
     assert frr.told == []
 
 
-def test_another_neighbour_than_a_second_ago_is_looked_at_once_more() -> None:
-    frr, healer = Frr(), lost_neighbours.Healer()
-    looked(healer, frr)
+def test_another_neighbour_than_before_gets_its_time() -> None:
+    frr = Frr()
+    looker = Looker(frr)
+    looker.look()
+    looker.look()
     frr.known = ["fe80::1/128"]
-    assert looked(healer, frr) == []
-    assert looked(healer, frr) == [CABLE]
+    assert [looker.look() for _ in range(3)] == [[], [], [CABLE]]
 
 
 def test_an_interface_that_has_gone_meanwhile() -> None:
-    frr, healer = Frr(), lost_neighbours.Healer()
-    looked(healer, frr)
+    frr = Frr()
     frr.is_there = False
-    assert looked(healer, frr) == []
+    looker = Looker(frr)
+    assert [looker.look() for _ in range(4)] == [[], [], [], []]
     assert frr.told == []

@@ -5,42 +5,51 @@ both. When the second one tells of the interface's return only after the first h
 neighbour there, bgpd forgets the neighbour. zebra knows it still, so it never tells of it again,
 and the session stays down until the cable goes once more (ADR 56).
 
-    each second: sessions by interface that are down, bgpd has no address for them
-        └ zebra knows a neighbour there, as it did a second ago: take the interface down and up
+    at each look: sessions by interface that are down, bgpd has no address for them
+        └ zebra knows a neighbour there, and did so a second ago: take the interface down and up
 
 Nothing goes by such an interface, for there is no session by it.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 
 from netwright.fabric.drivers.frr import shows
 from netwright.fabric.drivers.frr.session import Session
 from netwright.linux import links
 
+_LOST_S = 1.0
+"""For a moment bgpd is always the last to know; looks come as often as the kernel has news."""
+
 
 class Healer:
-    """Remembers what was lost a second ago: for a moment bgpd is always the last to know."""
+    """Remembers since when what is lost. `clock` gives seconds."""
 
-    def __init__(self) -> None:
-        self._lost: Mapping[str, frozenset[str]] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: Mapping[tuple[str, str], float] = {}
 
     def look(self, session: Session) -> list[str]:
         """Repairs, and tells the interfaces at which it did. Raises OSError."""
-        lost: dict[str, frozenset[str]] = {}
-        bgpd, zebra = session.vty("bgpd"), session.vty("zebra")
-        for interface in shows.interfaces_without_session(bgpd.ask(shows.SHOW_SESSIONS)):
-            if shows.has_address(bgpd.ask(shows.show_neighbour(interface)), interface):
-                continue
-            shown = zebra.ask(shows.show_interface_json(interface))
-            if known := shows.neighbours_at(shown, interface):
-                lost[interface] = known
+        now = self._clock()
+        lost = {one: self._since.get(one, now) for one in _lost(session)}
         repaired = [
             interface
-            for interface, known in lost.items()
-            if known & self._lost.get(interface, set()) and _take_down_and_up(session, interface)
+            for interface in sorted({name for (name, _), at in lost.items() if now - at >= _LOST_S})
+            if _take_down_and_up(session, interface)
         ]
-        self._lost = {name: known for name, known in lost.items() if name not in repaired}
+        self._since = {one: at for one, at in lost.items() if one[0] not in repaired}
         return repaired
+
+
+def _lost(session: Session) -> Iterator[tuple[str, str]]:
+    """Interfaces, and the neighbours' addresses there, that zebra knows and bgpd does not."""
+    bgpd, zebra = session.vty("bgpd"), session.vty("zebra")
+    for interface in shows.interfaces_without_session(bgpd.ask(shows.SHOW_SESSIONS)):
+        if not shows.has_address(bgpd.ask(shows.show_neighbour(interface)), interface):
+            shown = zebra.ask(shows.show_interface_json(interface))
+            for address in shows.neighbours_at(shown, interface):
+                yield interface, address
 
 
 def _take_down_and_up(session: Session, interface: str) -> bool:
