@@ -147,6 +147,15 @@ async def test_a_policy_is_shared_with_single_projects(
     assert (await friend.get(POLICIES)).json["policies"] == []
 
 
+async def test_its_tags_are_where_clients_look_for_them(admin: Client) -> None:
+    """Terraform's beside the policy, Neutron's own without `qos`."""
+    policy = await a_policy(admin)
+    for path in (POLICIES, "/v2.0/policies"):
+        answer = await admin.put(f"{path}/{policy}/tags", {"tags": [path]})
+        assert answer.json == {"tags": [path]}
+        assert (await admin.get(f"{POLICIES}/{policy}")).json["policy"]["tags"] == [path]
+
+
 async def test_a_policy_in_use_stays(admin: Client, owner: Client) -> None:
     policy = await a_policy(admin)
     network = await a_network(admin, project_id="owner", qos_policy_id=policy)

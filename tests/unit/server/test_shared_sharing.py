@@ -154,7 +154,13 @@ async def test_a_policy_is_made_once(pair: Pair) -> None:
     assert isinstance(slow, DuplicateRbacPolicy)
     assert isinstance(fast, tuple)
     found: Any = await pair[0].reader.many(RbacPolicy, Query())
-    assert {each.id for each in found} == {"share-near", "share-net", "share-slow", "share-web", "two"}
+    assert {each.id for each in found} == {
+        "share-near",
+        "share-net",
+        "share-slow",
+        "share-web",
+        "two",
+    }
 
 
 async def test_a_rule_names_no_address_group_that_has_gone(pair: Pair) -> None:

@@ -104,6 +104,11 @@ class QosPolicies(Resource[QosPolicy, QosPolicyCreation, QosPolicyChange]):
     def path(self) -> str:
         return "/v2.0/qos/policies"
 
+    @property
+    def other_paths(self) -> tuple[str, ...]:
+        """Where Neutron has the tags."""
+        return ("/v2.0/policies",)
+
     def creation(
         self,
         caller: Caller,
