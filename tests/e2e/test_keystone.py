@@ -198,7 +198,7 @@ def test_scopes(scene: Scene) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations
 def test_a_network_is_shared_with_one_project(scene: Scene, ann: Cli) -> None:
-    """bob's project has ports in ann's network, eve's does not see it."""
+    """Bob's project has ports in ann's network, eve's does not see it."""
     keystone = scene.cloud.keystone
     projects = {name: keystone.project(name) for name in ("friends", "others")}
     keystone.user("bob", PASSWORD, projects["friends"], "member")
