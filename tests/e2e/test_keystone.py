@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import openstack
@@ -70,19 +71,28 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield Scene(served, demo)
 
 
-@pytest.fixture(scope="module")
-def ann(scene: Scene) -> Iterator[Cli]:
+@contextmanager
+def command_line(
+    scene: Scene, user: str, password: str = PASSWORD, project: str = "demo"
+) -> Iterator[Cli]:
+    """`openstack` as this user in this project."""
     options = {
         "--os-auth-url": scene.cloud.keystone.url,
-        "--os-username": "ann",
-        "--os-password": PASSWORD,
-        "--os-project-name": "demo",
+        "--os-username": user,
+        "--os-password": password,
+        "--os-project-name": project,
         "--os-user-domain-id": "default",
         "--os-project-domain-id": "default",
     }
     cli = Cli("--os-identity-api-version", "3", *(one for each in options.items() for one in each))
     yield cli
     cli.close()
+
+
+@pytest.fixture(scope="module")
+def ann(scene: Scene) -> Iterator[Cli]:
+    with command_line(scene, "ann") as cli:
+        yield cli
 
 
 def test_the_double_says_what_keystone_says(scene: Scene) -> None:
@@ -184,6 +194,65 @@ def test_scopes(scene: Scene) -> None:
     unscoped = keystone.token("ann", PASSWORD, scope="unscoped")
     assert scene.ask(unscoped, "GET", "/v2.0/networks").status == 403
     assert scene.ask(scene.token("ann"), "GET", "/v1/hosts").status == 403
+
+
+@pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations
+def test_a_network_is_shared_with_one_project(scene: Scene, ann: Cli) -> None:
+    """Bob's project has ports in ann's network, eve's does not see it."""
+    keystone = scene.cloud.keystone
+    projects = {name: keystone.project(name) for name in ("friends", "others")}
+    keystone.user("bob", PASSWORD, projects["friends"], "member")
+    keystone.user("eve", PASSWORD, projects["others"], "member")
+    ann("network create common")
+    ann("subnet create common-s --network common --subnet-range 10.70.0.0/24")
+    rule = "network rbac create --action access_as_shared --type network common --target-project"
+    policy = ann(f"{rule} {projects['friends']}")
+    assert policy["object_type"] == "network"
+    with (
+        command_line(scene, "bob", project="friends") as bob,
+        command_line(scene, "eve", project="others") as eve,
+    ):
+        assert [one["Name"] for one in bob("network list")] == ["common"]
+        port = bob("port create bobs --network common")
+        assert port["fixed_ips"][0]["ip_address"].startswith("10.70.0.")
+        assert "disallowed by policy" in bob.refused("network set common --name mine")
+        assert eve("network list") == []
+        assert "common" in eve.refused("port create eves --network common")
+        assert [one["ID"] for one in ann("network rbac list --type network")] == [policy["id"]]
+        assert bob("network rbac list") == []
+        other = f"network rbac set {policy['id']} --target-project {projects['others']}"
+        assert "other objects depend on" in ann.refused(other)
+        bob("port delete bobs")
+        ann(other)
+        assert bob("network list") == []
+        eve("port create eves --network common")
+        assert "other objects depend on" in ann.refused(f"network rbac delete {policy['id']}")
+        eve("port delete eves")
+    ann(f"network rbac delete {policy['id']}")
+    ann("network delete common")
+
+
+@pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations
+def test_address_groups_and_rules_of_new_groups(scene: Scene, ann: Cli) -> None:
+    ann("address group create offices --address 192.0.2.0/28")
+    ann("address group set offices --address 192.0.2.16/28 --name near")
+    ann("address group unset near --address 192.0.2.0/28")
+    assert ann("address group show near")["addresses"] == ["192.0.2.16/28"]
+    rule = "default security group rule create --protocol tcp --dst-port 22 --for-custom-sg"
+    assert "disallowed by policy" in ann.refused(rule)
+    with command_line(scene, "admin", ADMIN_PASSWORD, "admin") as admin:
+        made = admin(f"{rule} --ingress --remote-ip 10.0.0.0/8")
+        listed = ann("default security group rule list")
+        assert made["id"] in {one["ID"] for one in listed}
+        ann("security group create fresh")
+        rules = ann("security group rule list fresh --ingress --protocol tcp")
+        assert [one["IP Range"] for one in rules] == ["10.0.0.0/8"]
+        admin(f"default security group rule delete {made['id']}")
+    named = ann("security group rule create fresh --protocol udp --remote-address-group near")
+    assert "in use on one or more" in ann.refused("address group delete near")
+    ann(f"security group rule delete {named['id']}")
+    ann("security group delete fresh")
+    ann("address group delete near")
 
 
 def test_nobody_is_told_where_tokens_are_had(scene: Scene) -> None:

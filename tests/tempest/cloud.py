@@ -10,6 +10,8 @@ from tests.tempest.keystone import Keystone, keystone
 
 SERVICE_PASSWORD = "netwright's"
 _VLANS = "physnet1:100:3999"
+_QUOTAS = "security_group=10,rbac_policy=50"
+"""The suite takes limits to be there. What is shared with all counts, unlike with Neutron."""
 
 
 class Cloud(NamedTuple):
@@ -33,6 +35,7 @@ def cloud(directory: Path, **settings: str) -> Iterator[Cloud]:
             "keystone_url": identity.url,
             "keystone_password_file": str(password),
             "vlan_ranges": _VLANS,
+            "quota_defaults": _QUOTAS,
             **settings,
         }
         with running(directory / "server", "keystone", listen=listen, **ours) as server:

@@ -27,6 +27,8 @@ import yaml
 from tests.tempest.cloud import Cloud, cloud
 from tests.tempest.keystone import ADMIN_PASSWORD, REGION, environment
 
+from netwright.model.segments import MTU_MAX
+
 EXPECTED = Path(__file__).with_name("expected.yaml")
 RUN_S_MAX = 1800
 WORKERS = 2
@@ -137,7 +139,7 @@ def _options(workspace: Path, served: Cloud) -> Mapping[str, Mapping[str, object
             "agent_availability_zone": "",
             "available_type_drivers": "flat,vlan",
             "provider_vlans": "physnet1",
-            "max_mtu": 9000,
+            "max_mtu": MTU_MAX,
         },
     }
 

@@ -238,6 +238,10 @@ class PortBindingError(Conflict):
     """
 
 
+class NetworkMTUSubnetConflict(Conflict):
+    """An MTU below what a subnet's IP version needs."""
+
+
 class OverQuota(Conflict):
     """The project has as many as it may have; the message names the resource."""
 

@@ -7,7 +7,7 @@ network's.
 from enum import StrEnum
 from typing import TypeAlias
 
-from netwright.model.resources import Value
+from netwright.model.resources import Share, Value
 
 
 class QosDirection(StrEnum):
@@ -77,6 +77,7 @@ class QosPolicy(Value, frozen=True, kw_only=True):
     name: str = ""
     description: str = ""
     shared: bool = False
+    shares: tuple[Share, ...] = ()
     is_default: bool = False
     tags: tuple[str, ...] = ()
     rules: tuple[QosRule, ...] = ()

@@ -22,6 +22,7 @@ class ObjectType(StrEnum):
     SUBNET_POOL = "subnetpool"
     SECURITY_GROUP = "security_group"
     ADDRESS_GROUP = "address_group"
+    QOS_POLICY = "qos_policy"
 
 
 class RbacPolicy(Value, frozen=True, kw_only=True):

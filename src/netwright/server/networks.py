@@ -11,6 +11,7 @@ from netwright.model.errors import (
     FlatNetworkInUse,
     InvalidInput,
     NetworkInUse,
+    NetworkMTUSubnetConflict,
     NetworkNotFound,
     StaleRevision,
     TunnelIdInUse,
@@ -38,6 +39,8 @@ from netwright.server.sharing.decisions import require_unshared
 from netwright.server.sharing.keeping import forget_shares, shared_at_first, shared_with_all
 from netwright.server.world import World
 
+_IPV6_MTU_MIN = 1280
+
 
 def create(world: World, command: CreateNetworks) -> tuple[Network, ...]:
     return each("networks", command.drafts, partial(_create, world, command.caller))
@@ -64,8 +67,11 @@ def update(world: World, command: UpdateNetwork) -> tuple[Network, ...]:
     if command.external is False:
         require_unused_outside(world, network)
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
+    after = replace(network, **changes)
+    for subnet in world.subnets_of(network.id) if command.mtu is not UNSET else ():
+        require_mtu(network.id, after.mtu, subnet.ip_version)
     if changes or not (command.shared is UNSET and command.external is UNSET):
-        network = touched(world, _reshared(world, command, replace(network, **changes)))
+        network = touched(world, _reshared(world, command, after))
     return (network,)
 
 
@@ -226,6 +232,15 @@ def _mtu(world: World, segment: Segment, wanted: int | None) -> int:
             " of the fabric carry",
         )
     return wanted
+
+
+def require_mtu(network_id: str, mtu: int, ip_version: int) -> None:
+    """Raises NetworkMTUSubnetConflict when IPv6 does not work with it (RFC 8200, section 5)."""
+    if ip_version == 6 and mtu < _IPV6_MTU_MIN:  # noqa: PLR2004
+        raise NetworkMTUSubnetConflict(
+            f"MTU of {network_id} is not valid, subnet requires a minimum of {_IPV6_MTU_MIN}",
+            next=f"the network's is {mtu}: openstack network set --mtu",
+        )
 
 
 def _segment_in_use(world: World, segment: Segment, holder: str) -> Conflict:

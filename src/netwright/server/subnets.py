@@ -21,7 +21,7 @@ from netwright.server.commands import (
 )
 from netwright.server.each import each
 from netwright.server.handed_over import require_free
-from netwright.server.networks import addressable, check_revision, touched
+from netwright.server.networks import addressable, check_revision, require_mtu, touched
 from netwright.server.ports.addressing import SLAAC_MODES
 from netwright.server.prefixes import give_back, in_scope, pool_for, require_affinity, take
 from netwright.server.world import World
@@ -92,6 +92,7 @@ def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
     require_affinity(network, world.subnets_of(network.id), draft.ip_version, pool)
     cidr = draft.cidr if pool is None else take(world, pool, draft)
     check_slaac(cidr, draft.ipv6_address_mode)
+    require_mtu(network.id, network.mtu, draft.ip_version)
     _check_overlap(world, network, cidr)
     gateway = default_gateway(cidr) if draft.gateway_ip is UNSET else draft.gateway_ip
     if draft.gateway_ip is not UNSET:

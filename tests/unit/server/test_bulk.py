@@ -47,6 +47,18 @@ async def delete(client: Client, name: str, *ids: str, **headers: str) -> Answer
     return await client.ask("DELETE", f"/v2.0/{name}s", body, headers=headers)
 
 
+async def test_each_may_be_wrapped_once_more(admin: Client) -> None:
+    """As Neutron takes it, and its test suite's clients send it."""
+    groups: list[Any] = [{"security_group": {"name": name}} for name in "ab"]
+    body = {"security_groups": groups}
+    answer = await admin.post("/v2.0/security-groups", body)
+    assert [one["name"] for one in answer.json["security_groups"]] == ["a", "b"]
+    groups.append({"name": "c"})
+    answer = await admin.post("/v2.0/security-groups", body)
+    assert (answer.status, answer.error["type"]) == (400, "HTTPBadRequest")
+    assert "'security_group'" in answer.error["message"]
+
+
 async def test_changes_are_made_together(admin: Client) -> None:
     one, two = await some_ports(admin, await a_network(admin), 2)
     changes = [{"id": one, "name": "a"}, {"id": two, "name": "b", "admin_state_up": False}]

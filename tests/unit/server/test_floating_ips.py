@@ -92,6 +92,8 @@ async def test_it_is_associated_moved_and_disassociated(one: Scene) -> None:
     assert again == {**again, **led}
     same = (await change(one, id_, port_id=one.port)).json["floatingip"]
     assert same["revision_number"] == again["revision_number"]
+    blank = (await change(one, id_)).json["floatingip"]
+    assert blank == {**blank, **FREE}, "as by Neutron, where there was once no more to change"
 
 
 async def test_without_a_data_plane_it_is_in_error_and_its_port_says_why(one: Scene) -> None:

@@ -47,6 +47,10 @@ async def put(client: Client, path: str, **attributes: Any) -> Answer:
     return await client.put(f"/v2.0/{path}", {name: attributes})
 
 
+async def sharing(admin: Client, policy: str, *, with_all: bool) -> Answer:
+    return await admin.put(f"{POLICIES}/{policy}", {"policy": {"shared": with_all}})
+
+
 async def test_a_policy_shows_its_rules(admin: Client, owner: Client) -> None:
     policy = await a_policy(admin, name="gold")
     limit = (await add(admin, policy, "bandwidth_limit", max_kbps=700)).json["bandwidth_limit_rule"]
@@ -108,6 +112,48 @@ async def test_administrators_make_them_and_projects_use_their_own_and_shared_on
     stranger = client_of(core, "stranger")
     new = {"port": {"network_id": network, "qos_policy_id": mine}}
     assert (await stranger.post("/v2.0/ports", new)).status == 404
+
+
+async def test_a_policy_is_shared_with_single_projects(
+    admin: Client, owner: Client, core: Core
+) -> None:
+    """Whoever uses it keeps it, also by the flag that shares it with all."""
+    policy, friend = await a_policy(admin), client_of(core, "friend")
+    share = {"object_type": "qos_policy", "object_id": policy, "action": "access_as_shared"}
+    wrong = {**share, "action": "access_as_external", "target_tenant": "friend"}
+    answer = await admin.post("/v2.0/rbac-policies", {"rbac_policy": wrong})
+    assert said(answer) == (400, "InvalidInput")
+    assert (await friend.get(f"{POLICIES}/{policy}")).status == 404
+    shared = {"rbac_policy": {**share, "target_tenant": "friend"}}
+    one = (await admin.post("/v2.0/rbac-policies", shared)).json["rbac_policy"]
+    path = f"/v2.0/rbac-policies/{one['id']}"
+    assert (await friend.get(f"{POLICIES}/{policy}")).json["policy"]["shared"] is True
+    assert [one["id"] for one in (await friend.get(POLICIES)).json["policies"]] == [policy]
+    assert (await client_of(core, "stranger").get(POLICIES)).json["policies"] == []
+    network = await a_network(admin, project_id="friend")
+    assert (await put(friend, f"networks/{network}", qos_policy_id=policy)).status == 200
+    assert said(await admin.ask("DELETE", path)) == (409, "RbacPolicyInUse")
+    assert (await sharing(admin, policy, with_all=True)).status == 200
+    assert (await admin.ask("DELETE", path)).status == 204
+    answer = await sharing(admin, policy, with_all=False)
+    assert said(answer) == (409, "RbacPolicyInUse")
+    port = (await made(friend, "port", network_id=network, qos_policy_id=policy))["id"]
+    assert (await put(friend, f"networks/{network}", qos_policy_id=None)).status == 200
+    answer = await sharing(admin, policy, with_all=False)
+    assert said(answer) == (409, "RbacPolicyInUse")
+    assert (await put(friend, f"ports/{port}", qos_policy_id=None)).status == 200
+    assert (await sharing(admin, policy, with_all=False)).status == 200
+    assert (await admin.get("/v2.0/rbac-policies")).json["rbac_policies"] == []
+    assert (await friend.get(POLICIES)).json["policies"] == []
+
+
+async def test_its_tags_are_where_clients_look_for_them(admin: Client) -> None:
+    """Terraform's beside the policy, Neutron's own without `qos`."""
+    policy = await a_policy(admin)
+    for path in (POLICIES, "/v2.0/policies"):
+        answer = await admin.put(f"{path}/{policy}/tags", {"tags": [path]})
+        assert answer.json == {"tags": [path]}
+        assert (await admin.get(f"{POLICIES}/{policy}")).json["policy"]["tags"] == [path]
 
 
 async def test_a_policy_in_use_stays(admin: Client, owner: Client) -> None:

@@ -10,6 +10,7 @@ from tests.unit.server.test_shared_database import ADMIN, WAIT_S, opened, outcom
 from tests.unit.server.test_shared_races import held_before_its_turn
 
 from netwright.model.errors import NetworkNotFound, SecurityGroupNotFound
+from netwright.model.qos_errors import QosPolicyNotFound
 from netwright.model.resources import ShareAction
 from netwright.model.security import AddressGroup, Direction, SecurityGroupRule
 from netwright.model.security_errors import AddressGroupInUse, AddressGroupNotFound
@@ -17,6 +18,7 @@ from netwright.model.sharing import ObjectType, RbacPolicy
 from netwright.model.sharing_errors import DuplicateRbacPolicy, RbacPolicyInUse
 from netwright.server.commands import Caller, Command, CreatePorts, PortDraft
 from netwright.server.core import Core
+from netwright.server.qos.commands import CreateQosPolicies, QosPolicyDraft
 from netwright.server.queries import Query
 from netwright.server.security.commands import (
     AddressGroupDraft,
@@ -49,6 +51,9 @@ async def pair(postgres_server: Postgres) -> AsyncIterator[Pair]:
         await one.commit(share("net"))
         await one.commit(share("web", ObjectType.SECURITY_GROUP))
         await one.commit(share("near", ObjectType.ADDRESS_GROUP))
+        limits = QosPolicyDraft(id="slow", project_id="p")
+        await one.commit(CreateQosPolicies(caller=ADMIN, drafts=(limits,)))
+        await one.commit(share("slow", ObjectType.QOS_POLICY))
         await one.commit(taking("warm"))  # the other process remembers what it has read
         yield one, two
 
@@ -71,10 +76,18 @@ def unshare(object_id: str) -> DeleteRbacPolicy:
     return DeleteRbacPolicy(caller=ADMIN, id=f"share-{object_id}")
 
 
-def taking(port_id: str, *groups: str, network: str = "net") -> CreatePorts:
+def taking(
+    port_id: str, *groups: str, network: str = "net", policy: str | None = None
+) -> CreatePorts:
     caller = FRIEND if port_id != "warm" else ADMIN
     project_id = "friend" if port_id != "warm" else "p"
-    draft = PortDraft(id=port_id, project_id=project_id, network_id=network, security_groups=groups)
+    draft = PortDraft(
+        id=port_id,
+        project_id=project_id,
+        network_id=network,
+        security_groups=groups,
+        qos_policy_id=policy,
+    )
     return CreatePorts(caller=caller, drafts=(draft,))
 
 
@@ -123,13 +136,31 @@ async def test_a_group_that_a_port_entered_meanwhile_stays_shared(pair: Pair) ->
     assert isinstance(fast, tuple)
 
 
+async def test_no_port_has_a_qos_policy_that_is_shared_no_more(pair: Pair) -> None:
+    slow, fast = await raced(pair, taking("n", policy="slow"), unshare("slow"))
+    assert isinstance(slow, QosPolicyNotFound)
+    assert fast == ()
+
+
+async def test_a_qos_policy_that_a_port_got_meanwhile_stays_shared(pair: Pair) -> None:
+    slow, fast = await raced(pair, unshare("slow"), taking("n", policy="slow"))
+    assert isinstance(slow, RbacPolicyInUse)
+    assert isinstance(fast, tuple)
+
+
 async def test_a_policy_is_made_once(pair: Pair) -> None:
     twice = [share("net", target="other", id_=id_) for id_ in ("one", "two")]
     slow, fast = await raced(pair, *twice)
     assert isinstance(slow, DuplicateRbacPolicy)
     assert isinstance(fast, tuple)
     found: Any = await pair[0].reader.many(RbacPolicy, Query())
-    assert {each.id for each in found} == {"share-near", "share-net", "share-web", "two"}
+    assert {each.id for each in found} == {
+        "share-near",
+        "share-net",
+        "share-slow",
+        "share-web",
+        "two",
+    }
 
 
 async def test_a_rule_names_no_address_group_that_has_gone(pair: Pair) -> None:

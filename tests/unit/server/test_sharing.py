@@ -193,7 +193,7 @@ async def test_wrong_policies_are_refused(scene: Scene) -> None:
     assert said(await scene.share(new_id())) == (404, "NetworkNotFound")
     assert said(await scene.share(network, client=scene.stranger)) == (404, "NetworkNotFound")
     assert said(await scene.share(network, action="access_as_friend")) == (400, "InvalidInput")
-    assert said(await scene.share(network, type_="qos_policy")) == (400, "InvalidInput")
+    assert said(await scene.share(network, type_="bgpvpn")) == (400, "InvalidInput")
     scope = await scene.made(scene.owner, "address-scopes", ip_version=4)
     external = await scene.share(scope, type_="address_scope", action="access_as_external")
     assert said(external) == (400, "InvalidInput")

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
@@ -105,7 +105,10 @@ class Shape(Generic[T]):
         try:
             value = self._decoder.decode(raw)
         except msgspec.ValidationError as error:
-            self._explain(error, raw)
+            whole = self._unwrapped(raw)
+            if whole is None:
+                self._explain(error, raw)
+            value = self.decode(whole)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HTTPBadRequest(
                 f"The body is not JSON that can be read: {error}.", next="Send valid JSON in UTF-8."
@@ -113,6 +116,18 @@ class Shape(Generic[T]):
         if b"\\u0000" in raw:
             self._refuse_nul(raw)
         return value
+
+    def _unwrapped(self, raw: bytes) -> bytes | None:
+        """What is meant where each of many resources is wrapped once more, as Neutron takes it."""
+        one, *others = getattr(self.type, "__struct_encode_fields__", ("",))
+        body = _plain(raw) if self._wrapped else None
+        if not isinstance(body, dict):
+            return None
+        for many in others:
+            wrapped = body.get(many)
+            if isinstance(wrapped, list) and wrapped and all(map(_wraps(one), wrapped)):
+                return msgspec.json.encode({many: [each[one] for each in wrapped]})
+        return None
 
     def _explain(self, error: msgspec.ValidationError, raw: bytes) -> NoReturn:
         found = misfit(error, self.type, _plain(raw))
@@ -159,6 +174,10 @@ class Shape(Generic[T]):
             for attribute, value in resource.items():
                 if any("\0" in text for text in _texts(value)):
                     raise invalid(attribute, "text with a NUL character cannot be stored")
+
+
+def _wraps(name: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and value.keys() == {name}
 
 
 def nesting_exceeds(value: Any, depth_max: int = _NESTING_MAX) -> bool:

@@ -25,7 +25,8 @@ from netwright.model.qos_errors import (
     QoSRuleParameterConflict,
     QoSRulesConflict,
 )
-from netwright.model.resources import Network, Port
+from netwright.model.resources import Network, Port, ShareAction
+from netwright.model.sharing import ObjectType
 from netwright.server.commands import Caller
 from netwright.server.each import each
 from netwright.server.networks import check_revision
@@ -39,6 +40,8 @@ from netwright.server.qos.commands import (
     UpdateQosPolicy,
 )
 from netwright.server.qos.using import default_of, missing
+from netwright.server.sharing.decisions import require_unused
+from netwright.server.sharing.keeping import forget_shares, shared_at_first, shared_with_all
 from netwright.server.world import World
 
 
@@ -52,11 +55,13 @@ def update(world: World, command: UpdateQosPolicy) -> tuple[QosPolicy, ...]:
     wanted = {
         "name": command.name,
         "description": command.description,
-        "shared": command.shared,
         "is_default": command.is_default,
     }
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     after = replace(policy, **changes)
+    if command.shared is not UNSET:
+        after = shared_with_all(world, after, ShareAction.AS_SHARED, wanted=command.shared)
+        require_unused(world, ObjectType.QOS_POLICY, after, ShareAction.AS_SHARED, after.shares)
     if after == policy:
         return (policy,)
     _require_only_default(world, after)
@@ -73,6 +78,7 @@ def delete(world: World, command: DeleteQosPolicy) -> tuple[()]:
             next="take it from networks and ports first: openstack network set --no-qos-policy, "
             "openstack port unset --qos-policy",
         )
+    forget_shares(world, policy)
     world.of(QosPolicy).put(policy.id, None)
     return ()
 
@@ -114,7 +120,7 @@ def _create(world: World, draft: QosPolicyDraft) -> QosPolicy:
         updated_at=world.now,
     )
     _require_only_default(world, policy)
-    return _put(world, policy)
+    return _put(world, shared_at_first(world, policy))
 
 
 def _put(world: World, policy: QosPolicy) -> QosPolicy:

@@ -3,6 +3,7 @@
 from msgspec import UNSET, UnsetType
 
 from netwright.model.qos import QosPolicy
+from netwright.model.sharing import ObjectType
 from netwright.server.needs import Needs
 from netwright.server.qos.commands import (
     AddQosRule,
@@ -12,6 +13,7 @@ from netwright.server.qos.commands import (
     RemoveQosRule,
     UpdateQosPolicy,
 )
+from netwright.server.sharing.needing import need_users
 
 
 def need_policy(needs: Needs, policy_id: str | UnsetType | None) -> None:
@@ -29,6 +31,8 @@ def update_policy(needs: Needs, command: UpdateQosPolicy) -> None:
     needs.plain[QosPolicy].add(command.id)
     if command.is_default is True:
         needs.rivalled_policies.add(command.id)
+    if command.shared is False:
+        need_users(needs, ObjectType.QOS_POLICY, command.id)
 
 
 def delete_policy(needs: Needs, command: DeleteQosPolicy) -> None:

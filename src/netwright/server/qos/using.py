@@ -3,6 +3,7 @@
 from netwright.model.qos import QosPolicy
 from netwright.model.qos_errors import QosPolicyNotFound
 from netwright.server.commands import Caller
+from netwright.server.sharing.keeping import may_use
 from netwright.server.world import World
 
 
@@ -11,7 +12,7 @@ def require_usable(world: World, caller: Caller, policy_id: str | None) -> None:
     if policy_id is None:
         return
     policy = world.of(QosPolicy).get(policy_id)
-    if policy is None or not (policy.shared or caller.may_touch(policy.project_id)):
+    if policy is None or not may_use(caller, policy):
         raise missing(policy_id)
 
 

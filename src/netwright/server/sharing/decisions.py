@@ -15,6 +15,7 @@ from netwright.model.errors import (
     NotFound,
     SecurityGroupNotFound,
 )
+from netwright.model.qos_errors import QosPolicyNotFound
 from netwright.model.resources import Network, Share, ShareAction
 from netwright.model.security import SecurityGroup
 from netwright.model.security_errors import AddressGroupNotFound
@@ -48,6 +49,7 @@ _MISSING: dict[ObjectType, tuple[type[NotFound], str]] = {
     ObjectType.SUBNET_POOL: (SubnetPoolNotFound, "Subnet pool {} could not be found."),
     ObjectType.SECURITY_GROUP: (SecurityGroupNotFound, "Security group {} does not exist"),
     ObjectType.ADDRESS_GROUP: (AddressGroupNotFound, "Address group {} could not be found."),
+    ObjectType.QOS_POLICY: (QosPolicyNotFound, "QoS policy {} could not be found."),
 }
 _ACTIONS = {ObjectType.NETWORK: tuple(ShareAction)}
 
@@ -67,7 +69,7 @@ def update(world: World, command: UpdateRbacPolicy) -> tuple[RbacPolicy, ...]:
         replace(share, target=command.target) if share.id == policy.id else share
         for share in shares
     )
-    _require_unused(world, policy, value, after)
+    require_unused(world, policy.object_type, value, policy.action, after)
     _put(world, with_shares(world, value, after))
     return (replace(policy, target_tenant=command.target),)
 
@@ -76,7 +78,7 @@ def delete(world: World, command: DeleteRbacPolicy) -> tuple[()]:
     policy = _owned(world, command.caller, command.id)
     value = _object(world, policy.object_type, policy.object_id)
     after = tuple(share for share in shares_of(value) if share.id != policy.id)
-    _require_unused(world, policy, value, after)
+    require_unused(world, policy.object_type, value, policy.action, after)
     _put(world, with_shares(world, value, after))
     return ()
 
@@ -89,6 +91,19 @@ def require_unshared(world: World, network: Network, shares: tuple[Share, ...]) 
             f"Unable to reconfigure sharing settings for network {network.id}. Multiple tenants "
             "are using it.",
             next=f"their ports go first: openstack port list --network {network.id}",
+        )
+
+
+def require_unused(
+    world: World, type_: ObjectType, value: Any, action: ShareAction, after: tuple[Share, ...]
+) -> None:
+    """Raises RbacPolicyInUse when by these shares somebody could not go on with what it uses."""
+    users = left_out(world, type_, value, action, after)
+    if users:
+        raise RbacPolicyInUse(
+            f"RBAC policy on object {value.id} cannot be removed because other objects depend on "
+            f"it. Details: {_WHO[type_, action]} of {len(users)} projects.",
+            next="they go first, or another policy lets these projects use it",
         )
 
 
@@ -150,17 +165,6 @@ def _require_new(value: Any, action: ShareAction, target: str) -> None:
         )
 
 
-def _require_unused(world: World, policy: RbacPolicy, value: Any, after: tuple[Share, ...]) -> None:
-    """Raises RbacPolicyInUse when somebody could not go on with what it uses by the policy."""
-    users = left_out(world, policy.object_type, value, policy.action, after)
-    if users:
-        raise RbacPolicyInUse(
-            f"RBAC policy on object {value.id} cannot be removed because other objects depend on "
-            f"it. Details: {_WHO[policy.object_type, policy.action]} of {len(users)} projects.",
-            next="they go first, or another policy lets these projects use it",
-        )
-
-
 _WHO = {
     (ObjectType.NETWORK, ShareAction.AS_SHARED): "ports in the network",
     (ObjectType.NETWORK, ShareAction.AS_EXTERNAL): "routers with a gateway in the network",
@@ -168,6 +172,7 @@ _WHO = {
     (ObjectType.ADDRESS_SCOPE, ShareAction.AS_SHARED): "subnet pools in the scope",
     (ObjectType.SECURITY_GROUP, ShareAction.AS_SHARED): "ports in the group",
     (ObjectType.ADDRESS_GROUP, ShareAction.AS_SHARED): "security group rules",
+    (ObjectType.QOS_POLICY, ShareAction.AS_SHARED): "networks and ports with the policy",
 }
 
 

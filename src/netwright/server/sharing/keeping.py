@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from netwright.model.addressing import AddressScope, SubnetPool
+from netwright.model.qos import QosPolicy
 from netwright.model.resources import EVERYBODY, Network, Share, ShareAction, Value
 from netwright.model.security import AddressGroup, SecurityGroup
 from netwright.model.sharing import (
@@ -26,6 +27,7 @@ SHARED: Mapping[ObjectType, type[Value]] = {
     ObjectType.SUBNET_POOL: SubnetPool,
     ObjectType.SECURITY_GROUP: SecurityGroup,
     ObjectType.ADDRESS_GROUP: AddressGroup,
+    ObjectType.QOS_POLICY: QosPolicy,
 }
 """The types of what can be shared; each has `shared` and `shares`."""
 

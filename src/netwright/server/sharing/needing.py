@@ -42,3 +42,5 @@ def need_users(needs: Needs, type_: ObjectType, id_: str) -> None:
         needs.used_groups.add(id_)
     elif type_ is ObjectType.ADDRESS_GROUP:
         needs.deleted_groups.add(id_)  # as if it went: no rule may come to name it meanwhile
+    elif type_ is ObjectType.QOS_POLICY:
+        needs.deleted_policies.add(id_)  # likewise: nothing may come to have it meanwhile

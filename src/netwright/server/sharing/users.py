@@ -62,6 +62,11 @@ def _groups(world: World, address_group_id: str) -> Iterator[Any]:
             yield group
 
 
+def _limited(world: World, policy_id: str) -> Iterator[Any]:
+    changed = (*world.networks.changed(), *world.ports.changed())
+    return (now for _, _, now in changed if now is not None and now.qos_policy_id == policy_id)
+
+
 _USING: Mapping[tuple[ObjectType, ShareAction], Callable[[World, str], Iterator[Any]]] = {
     (ObjectType.NETWORK, ShareAction.AS_SHARED): _ports,
     (ObjectType.NETWORK, ShareAction.AS_EXTERNAL): _routers,
@@ -69,4 +74,5 @@ _USING: Mapping[tuple[ObjectType, ShareAction], Callable[[World, str], Iterator[
     (ObjectType.ADDRESS_SCOPE, ShareAction.AS_SHARED): _pools,
     (ObjectType.SECURITY_GROUP, ShareAction.AS_SHARED): _members,
     (ObjectType.ADDRESS_GROUP, ShareAction.AS_SHARED): _groups,
+    (ObjectType.QOS_POLICY, ShareAction.AS_SHARED): _limited,
 }

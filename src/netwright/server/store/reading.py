@@ -105,13 +105,6 @@ def _own(table: Table) -> Readable:
     return lambda project_id: true() if project_id is None else table.c.project_id == project_id
 
 
-def _own_or_everybodys_policy(project_id: str | None) -> ColumnElement[bool]:
-    if project_id is None:
-        return true()
-    policy = schema.qos_policy.c
-    return or_(policy.project_id == project_id, policy.shared)
-
-
 def _own_quota(project_id: str | None) -> ColumnElement[bool]:
     return true() if project_id is None else schema.quota.c.id == project_id
 
@@ -167,7 +160,10 @@ _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
         schema.floatingip, FloatingIp, FloatingIPNotFound, _own(schema.floatingip)
     ),
     QosPolicy: Collection(
-        schema.qos_policy, QosPolicy, QosPolicyNotFound, _own_or_everybodys_policy
+        schema.qos_policy,
+        QosPolicy,
+        QosPolicyNotFound,
+        _own_or_shared(schema.qos_policy, ObjectType.QOS_POLICY),
     ),
     Trunk: Collection(schema.trunk, Trunk, TrunkNotFound, _own(schema.trunk)),
 }

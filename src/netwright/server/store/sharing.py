@@ -29,6 +29,12 @@ _USERS: dict[tuple[ObjectType, ShareAction], str] = {
         "SELECT DISTINCT p.project_id FROM membership AS m JOIN port AS p ON p.id = m.port_id "
         "WHERE m.group_id = $1"
     ),
+    (ObjectType.QOS_POLICY, ShareAction.AS_SHARED): (
+        "SELECT n.project_id FROM qos_user AS u JOIN network AS n ON n.id = u.resource_id "
+        "WHERE u.policy_id = $1 UNION "
+        "SELECT p.project_id FROM qos_user AS u JOIN port AS p ON p.id = u.resource_id "
+        "WHERE u.policy_id = $1"
+    ),
 }
 """Of address scopes all pools are loaded, of address groups all groups with rules that name it."""
 
@@ -55,13 +61,17 @@ async def load_sharing(tx: Transaction, world: World, needs: Needs) -> None:
 
 
 def _load_policies(world: World, needs: Needs) -> None:
-    """The shares of what was loaded and may change, each by itself: their bodies hold them."""
+    """The shares of what was loaded and may change, each by itself: their bodies hold them.
+
+    QoS policies could be `shared` before they had shares: what that means has no row yet.
+    """
     rows = world.of(RbacPolicy)
     for type_, kept in SHARED.items():
         values: list[Any] = list(world.rows_of(kept).values())
         for value in values:
             if type_ is not ObjectType.NETWORK or value.id in needs.changed_networks:
-                for share in shares_of(value):
+                shares = value.shares if type_ is ObjectType.QOS_POLICY else shares_of(value)
+                for share in shares:
                     rows.load(share.id, policy_of(value, share))
 
 
@@ -105,5 +115,6 @@ _OBJECT_TYPES = {
     "subnetpool": ObjectType.SUBNET_POOL,
     "security_group": ObjectType.SECURITY_GROUP,
     "address_group": ObjectType.ADDRESS_GROUP,
+    "qos_policy": ObjectType.QOS_POLICY,
 }
 """By the table."""

@@ -69,6 +69,18 @@ async def test_an_mtu_of_zero_is_the_default_again(client: Client) -> None:
     assert (await client.put(path, {"network": {"mtu": 0}})).json["network"]["mtu"] == 1450
 
 
+async def test_ipv6_needs_an_mtu_of_1280(client: Client) -> None:
+    network = (await vxlan(client, 5, mtu=1279)).json["network"]["id"]
+    six = {"network_id": network, "ip_version": 6, "cidr": "2001:db8::/64"}
+    path, refused = f"/v2.0/networks/{network}", (409, "NetworkMTUSubnetConflict")
+    answer = await client.post("/v2.0/subnets", {"subnet": six})
+    assert (answer.status, answer.error["type"]) == refused
+    assert (await client.put(path, {"network": {"mtu": 1280}})).status == 200
+    assert (await client.post("/v2.0/subnets", {"subnet": six})).status == 201
+    answer = await client.put(path, {"network": {"mtu": 1279}})
+    assert (answer.status, answer.error["type"]) == refused
+
+
 async def test_its_ports_are_refused_at_binding_with_the_reason(client: Client, core: Core) -> None:
     registration = HostRegistration(
         epoch="life1", driver="ovs", physical_networks={"physnet1": "br-bond"}

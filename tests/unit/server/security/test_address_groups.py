@@ -114,6 +114,9 @@ async def test_wrong_addresses_are_refused(core: Core, verb: str) -> None:
     client = client_of(core, "p")
     assert (await client.put(path, {"addresses": ["10.0.0.0/33"]})).status == 400
     assert (await client.put(path, {"addresses": "10.0.0.1"})).status == 400
+    with_host_bits = {"name": "near", "addresses": ["10.0.0.7/24"]}
+    made_one = await client.post("/v2.0/address-groups", {"address_group": with_host_bits})
+    assert made_one.json["address_group"]["addresses"] == ["10.0.0.0/24"]
     assert (await client_of(core, "q").put(path, {"addresses": ["10.0.0.1"]})).status == 404
 
 

@@ -56,7 +56,9 @@ async def test_a_port_is_in_its_projects_default_group(core: Core) -> None:
 async def test_a_port_is_in_the_groups_that_are_named(core: Core) -> None:
     net, p = await network(core), client_of(core, "p")
     web, db = await group(p, "web"), await group(p, "db")
-    port = await made(p, net, security_groups=[web["id"], db["id"], web["id"]])
+    twice = await create(p, net, security_groups=[web["id"], db["id"], web["id"]])
+    assert (twice.status, twice.error["type"]) == (400, "InvalidInput")
+    port = await made(p, net, security_groups=[web["id"], db["id"]])
     assert port["security_groups"] == [web["id"], db["id"]]
     assert (await made(p, net, security_groups=[]))["security_groups"] == []
     answer = await update(p, port, security_groups=[db["id"]])

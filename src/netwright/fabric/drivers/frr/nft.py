@@ -3,6 +3,10 @@
     table ip netwright_… ─ inward   floating → fixed    prerouting: dnat
                          ─ outward  fixed → floating    postrouting, out of the gateway: snat
                          ─ inside   the VPC's prefixes  … else with the gateway's address
+                                                        leaving: dropped, if it still has its own
+
+What connection tracking makes nothing of is not translated: a reset of a connection that it knows
+no more, say. It would show the inside outside, and no answer could come back (ADR 55).
 
 A VRF is a namespace of its own, so two VPCs with the same addresses share no connection tracking.
 The table's name follows from the gateway's interface. What is read is told as it was written only
@@ -23,7 +27,8 @@ BROKEN = Nat(address="", sources=False)
 
 _SADDR = {"payload": {"protocol": "ip", "field": "saddr"}}
 _DADDR = {"payload": {"protocol": "ip", "field": "daddr"}}
-_CHAINS = (("prerouting", -100), ("postrouting", 100))  # dstnat, srcnat
+_CHAINS = (("prerouting", -100, "nat"), ("postrouting", 100, "nat"), ("leaving", 150, "filter"))
+"""Priorities dstnat, srcnat, and what comes after both."""
 
 
 def table_of(interface: str) -> str:
@@ -117,22 +122,16 @@ def _objects(interface: str, nat: Nat) -> list[dict[str, Any]]:
     within = {"family": "ip", "table": table_of(interface)}
     pairs = {"type": "ipv4_addr", "map": "ipv4_addr", **within}
     outward = sorted((inner, outer) for outer, inner in nat.floating)
+    inside = {"type": "ipv4_addr", "flags": ["interval"], **within}
     found: list[dict[str, Any]] = [
         {"map": {"name": "inward", **pairs, **_elements(map(list, nat.floating))}},
         {"map": {"name": "outward", **pairs, **_elements(map(list, outward))}},
-        {
-            "set": {
-                "name": "inside",
-                "type": "ipv4_addr",
-                "flags": ["interval"],
-                **within,
-                **_elements(map(_element, nat.inside)),
-            }
-        },
+        {"set": {"name": "inside", **inside, **_elements(map(_element, nat.inside))}},
     ]
-    for chain, priority in _CHAINS:
-        hook = {"type": "nat", "hook": chain, "prio": priority, "policy": "accept"}
-        found.append({"chain": {"name": chain, **within, **hook}})
+    for chain, priority, kind in _CHAINS:
+        hook = chain if kind == "nat" else "postrouting"
+        behaviour = {"type": kind, "hook": hook, "prio": priority, "policy": "accept"}
+        found.append({"chain": {"name": chain, **within, **behaviour}})
     out, back = _oif("==", interface), _oif("!=", interface)
     to_ours = [back, _match({"ct": {"key": "status"}}, "dnat", "in"), _match(_SADDR, "@inside")]
     rules = [
@@ -141,6 +140,7 @@ def _objects(interface: str, nat: Nat) -> list[dict[str, Any]]:
         *([("postrouting", _sourcing(interface, nat.address))] if nat.sources else []),
         ("postrouting", [*to_ours, _outward()]),
         ("postrouting", [*to_ours, {"snat": {"addr": nat.address}}]),
+        *([("leaving", [out, _match(_SADDR, "@inside"), {"drop": None}])] if nat.sources else []),
     ]
     found += [{"rule": {"chain": chain, "expr": expr, **within}} for chain, expr in rules]
     return found

@@ -171,8 +171,8 @@ class AddressGroups(Resource[AddressGroup, AddressGroupCreation, AddressGroupCha
 
 
 def _prefixes(given: Sequence[str]) -> tuple[str, ...]:
-    """Canonical prefixes, none twice, each with its length."""
-    found = tuple(str(values.cidr("addresses", text)) for text in given)
+    """Canonical prefixes, none twice, each with its length; host bits are let go."""
+    found = tuple(str(values.cidr("addresses", text, strict=False)) for text in given)
     if len(set(found)) != len(found):
         raise invalid("addresses", "one is there twice")
     return found

@@ -1,6 +1,7 @@
 """Where floating IPs can come from (`floatingip-pools`): external networks' subnets of IPv4."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -12,7 +13,8 @@ from netwright.server.api.v2.resource import list_parameters
 from netwright.server.queries import Query, Reader
 
 _MANY = "floatingip_pools"
-_PATH = "/v2.0/floatingip_pools"
+_PATHS = ("/v2.0/floatingip_pools", "/v2.0/floatingip-pools")
+"""As the API's reference has it, and as Neutron does."""
 
 _LISTABLE = listing.Listable(collection=_MANY, filters={}, sort_keys=frozenset())
 """Neutron neither filters nor sorts them."""
@@ -27,16 +29,24 @@ class PoolView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def routes() -> tuple[Route, ...]:
-    return (
-        Route("GET", _PATH, _list, Access.PROJECT, "List where floating IPs can come from",
-              response={_MANY: list[PoolView]}, parameters=list_parameters(_LISTABLE)),
-    )  # fmt: skip
+    return tuple(
+        Route(
+            "GET",
+            path,
+            partial(_list, path),
+            Access.PROJECT,
+            "List where floating IPs can come from",
+            response={_MANY: list[PoolView]},
+            parameters=list_parameters(_LISTABLE),
+        )
+        for path in _PATHS
+    )
 
 
-async def _list(call: Call) -> Reply:
+async def _list(path: str, call: Call) -> Reply:
     """External networks are everybody's to see, and so is where their floating IPs come from."""
     views = [_view(each) for each in await _pools(call.service.reader)]
-    return few.listed(call, _LISTABLE, views, "subnet_id", _PATH)
+    return few.listed(call, _LISTABLE, views, "subnet_id", path)
 
 
 async def _pools(reader: Reader) -> Sequence[Subnet]:

@@ -60,6 +60,10 @@ class FloatingIpCreationBody(Body, frozen=True, kw_only=True):
     floatingips: tuple[FloatingIpCreation, ...] | UnsetType = UNSET
 
 
+_BLANK = FloatingIpChange()
+"""It takes the association away, as by Neutron: that was once all that could be changed."""
+
+
 class FloatingIpChangeBody(Body, frozen=True, kw_only=True):
     floatingip: FloatingIpChange
 
@@ -150,10 +154,11 @@ class FloatingIps(Resource[FloatingIp, FloatingIpCreation, FloatingIpChange]):
         sight: Sight[FloatingIp],  # noqa: ARG002
     ) -> Command:
         fixed = item.fixed_ip_address
+        is_blank = item == _BLANK
         return UpdateFloatingIp(
             caller=caller,
             id=id_,
-            port_id=item.port_id,
+            port_id=None if is_blank else item.port_id,
             fixed_ip_address=UNSET if fixed is UNSET else _ipv4("fixed_ip_address", fixed),
             description=item.description,
             if_match=if_match,

@@ -137,7 +137,7 @@ def draft(caller: Caller, item: PortCreation) -> PortDraft:
         dns_domain=dns.domain(item.dns_domain),
         propagate_uplink_status=item.propagate_uplink_status,
         port_security_enabled=item.port_security_enabled,
-        security_groups=values.or_unset(item.security_groups, UNSET),
+        security_groups=values.or_unset(_each_once(item.security_groups), UNSET),
         qos_policy_id=item.qos_policy_id,
         vnic_type=item.vnic_type,
         profile=_profile(item.profile),
@@ -164,7 +164,7 @@ def change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:
         data_plane_status=item.data_plane_status,
         propagate_uplink_status=item.propagate_uplink_status,
         port_security_enabled=item.port_security_enabled,
-        security_groups=values.or_unset(item.security_groups, ()),
+        security_groups=values.or_unset(_each_once(item.security_groups), ()),
         qos_policy_id=item.qos_policy_id,
         vnic_type=item.vnic_type,
         profile=UNSET if item.profile is UNSET else _profile(item.profile),
@@ -176,6 +176,13 @@ def change(id_: str, item: PortUpdate, if_match: int | None) -> PortChange:
 def _new_mac(mac: str | None) -> str:
     """The MAC that is asked for; null asks for another, which is as new as an id is."""
     return first_candidate(new_id()) if mac is None else values.mac("mac_address", mac)
+
+
+def _each_once(groups: Groups | UnsetType | None) -> Groups | UnsetType | None:
+    """The groups asked for. Raises InvalidInput when one is there twice."""
+    if isinstance(groups, tuple) and len(set(groups)) != len(groups):
+        raise invalid("security_groups", "one is there twice")
+    return groups
 
 
 def claims(item: PortCreation | PortUpdate) -> Iterable[str]:

@@ -15,6 +15,7 @@ from netwright.model.errors import NotFound
 from netwright.model.qos import QosPolicy
 from netwright.model.qos_errors import QosPolicyNotFound
 from netwright.model.resources import Network
+from netwright.model.sharing import is_shared_with
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.ids import new_id
@@ -29,6 +30,7 @@ from netwright.server.qos.commands import (
     QosPolicyDraft,
     UpdateQosPolicy,
 )
+from netwright.server.sharing.keeping import may_use
 
 
 class QosPolicyCreation(Body, frozen=True, kw_only=True):
@@ -102,6 +104,11 @@ class QosPolicies(Resource[QosPolicy, QosPolicyCreation, QosPolicyChange]):
     def path(self) -> str:
         return "/v2.0/qos/policies"
 
+    @property
+    def other_paths(self) -> tuple[str, ...]:
+        """Where Neutron has the tags."""
+        return ("/v2.0/policies",)
+
     def creation(
         self,
         caller: Caller,
@@ -149,16 +156,16 @@ class QosPolicies(Resource[QosPolicy, QosPolicyCreation, QosPolicyChange]):
         return self.not_found(f"QoS policy {id_} could not be found.")
 
     def may_see(self, caller: Caller, value: QosPolicy, networks: Mapping[str, Network]) -> bool:  # noqa: ARG002
-        return value.shared or caller.may_touch(value.project_id)
+        return may_use(caller, value)
 
-    def view(self, caller: Caller, value: QosPolicy) -> QosPolicyView:  # noqa: ARG002 - all see the same
+    def view(self, caller: Caller, value: QosPolicy) -> QosPolicyView:
         return QosPolicyView(
             id=value.id,
             name=value.name,
             description=value.description,
             project_id=value.project_id,
             tenant_id=value.project_id,
-            shared=value.shared,
+            shared=is_shared_with(value, caller.project_id),
             is_default=value.is_default,
             rules=tuple(
                 {**msgspec.to_builtins(rule), "qos_policy_id": value.id} for rule in value.rules

@@ -302,6 +302,11 @@ class Resource(ABC, Generic[Value, Creation, Change]):
         """Where the collection is: its name in bodies has `_` where its path has `-`."""
         return f"/v2.0/{self.collection.replace('_', '-')}"
 
+    @property
+    def other_paths(self) -> tuple[str, ...]:
+        """Where clients look for its tags, too."""
+        return ()
+
     def routes(self) -> tuple[Route, ...]:
         path, name, access = self.path, self.name, Access.PROJECT
         word, words = name.replace("_", " "), self.collection.replace("_", " ")

@@ -18,6 +18,7 @@ _SINGULAR = {
     "routers": "router",
     "floatingips": "floatingip",
     "floatingip_pools": "floatingip_pool",
+    "floatingip-pools": "floatingip_pool",
     "security-groups": "security_group",
     "security-group-rules": "security_group_rule",
     "address-scopes": "address_scope",

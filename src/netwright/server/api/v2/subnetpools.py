@@ -270,7 +270,7 @@ def _prefixes(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _prefix(text: str) -> str:
-    prefix = values.cidr("prefixes", text)
+    prefix = values.cidr("prefixes", text, strict=False)  # as by Neutron
     if prefix.prefixlen == 0 or prefix.is_multicast or prefix.is_loopback:
         raise invalid("prefixes", f"'{text}' holds no addresses that subnets could have")
     if prefix.version == 6:  # noqa: PLR2004

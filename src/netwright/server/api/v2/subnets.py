@@ -305,7 +305,7 @@ def _bad(reason: str) -> BadRequest:
 
 
 def _prefix(text: str, version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    prefix = values.cidr("cidr", text)
+    prefix = values.cidr("cidr", text, strict=False)  # as by Neutron
     if prefix.version != version:
         raise invalid("cidr", f"'{text}' is no prefix of ip_version {version}")
     if prefix.prefixlen == 0 or prefix.is_multicast or prefix.is_loopback:

@@ -66,8 +66,11 @@ class Tags:
         return Reply(204)
 
     def routes(self) -> tuple[Route, ...]:
+        paths = (self._resource.path, *self._resource.other_paths)
+        return tuple(route for path in paths for route in self._routes(f"{path}/{{id}}/tags"))
+
+    def _routes(self, path: str) -> tuple[Route, ...]:
         name, access, body = self._resource.name.replace("_", " "), Access.PROJECT, TagsBody
-        path = f"{self._resource.path}/{{id}}/tags"
         one, guard = f"{path}/{{tag}}", ("If-Match",)
         return (
             Route("GET", path, self._list, access, f"List the tags of a {name}", response=body),

@@ -96,15 +96,17 @@ def ip(attribute: str, text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addre
     return value
 
 
-def cidr(attribute: str, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """A prefix with no host bits set; raises InvalidInput."""
+def cidr(
+    attribute: str, text: str, *, strict: bool = True
+) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """A prefix with no host bits set; they are let go if not `strict`. Raises InvalidInput."""
     try:
         value = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise invalid(attribute, f"'{text}' is not a valid IP subnet") from None
     if "/" not in text or not text.partition("/")[2].isdecimal():
         raise invalid(attribute, f"'{text}' has no prefix length; write '{value}'")
-    if ipaddress.ip_address(text.partition("/")[0]) != value.network_address:
+    if strict and ipaddress.ip_address(text.partition("/")[0]) != value.network_address:
         raise invalid(attribute, f"'{text}' has host bits set; did you mean '{value}'?")
     return value
 
