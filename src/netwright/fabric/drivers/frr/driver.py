@@ -14,11 +14,11 @@ from netwright.fabric.config import Segment, Vrf
 from netwright.fabric.drivers.base import Actual, Learned
 from netwright.fabric.drivers.bpf.kernel import Map
 from netwright.fabric.drivers.frr import (
-    carrying_out,
     observing,
     planning,
     reading,
     router_macs,
+    settling,
     shows,
     watching,
 )
@@ -125,7 +125,7 @@ class FrrDriver:
                 workshop.do(operation)
         segments, vrfs = _expected(changes)
         try:
-            carrying_out.settle(session, segments, vrfs)
+            settling.settle(session, segments, vrfs)
         except TimeoutError as error:
             raise DeviceError(
                 f"switch {self._name}: {error}. What stands now is read back; the change is tried "
