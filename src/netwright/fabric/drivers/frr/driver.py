@@ -153,12 +153,13 @@ class FrrDriver:
         }
 
     def _look(self, session: Session) -> watching.Fingerprint:
-        """Each second. Router MACs are repaired only by the controller that wrote last."""
+        """Each second. Next hops are put back only by the controller that wrote last."""
         if self._token and session.token() == self._token:
             with self._turn():
                 repaired = self._healer.look(session)
             if repaired:
-                log.warning("FRR had lost router MACs; told anew", switch=self._name, vrfs=repaired)
+                what = "FRR had lost next hops of transit VNIs; put back"
+                log.warning(what, switch=self._name, vrfs=repaired)
         if not self._maps:
             session.maps(observing.filters(session))
             self._maps = session.hand_over_maps()

@@ -14,7 +14,7 @@ SHOW_VNIS = "show bgp l2vpn evpn vni json"
 SHOW_EVPN = "show evpn vni json"
 SHOW_VRFS = "show vrf"
 SHOW_VRF_VNIS = "show vrf vni json"
-SHOW_ROUTER_MACS = "show evpn rmac vni all json"
+SHOW_NEXT_HOPS = "show evpn next-hops vni all json"
 SHOW_SESSIONS = "show bgp l2vpn evpn summary json"
 
 _ADDRESS = re.compile(r"^ +inet6? (\S+)", re.MULTILINE)
@@ -106,15 +106,6 @@ def sessions(shown: str) -> dict[str, bool]:
     """Of SHOW_SESSIONS: the neighbours for EVPN, and whether each one's session is established."""
     peers = _decode(shown).get("peers", {})
     return {name: peer.get("state") == "Established" for name, peer in sorted(peers.items())}
-
-
-def router_macs(shown: str) -> dict[int, frozenset[str]]:
-    """Of SHOW_ROUTER_MACS: the leaves whose router MAC zebra knows, by transit VNI."""
-    return {
-        int(vni): frozenset(mac["vtepIp"] for mac in macs.values() if isinstance(mac, dict))
-        for vni, macs in _decode(shown).items()
-        if vni.isdecimal()
-    }
 
 
 def _instance(lines: list[str]) -> Instance:
