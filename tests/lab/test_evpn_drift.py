@@ -184,7 +184,8 @@ def test_a_router_mac_that_leads_nowhere_is_seen_shown_and_put_back(evpn: Evpn) 
             lambda one: one.name == "border1" and one.status is SwitchStatus.DRIFTED,
             SEEN_S,
         )
-        assert any(f"no router MAC of {leaves[0]}" in line for line in drifted.drift), drifted.drift
+        gone = f"router MAC of {leaves[0]} goes"
+        assert any(gone in line for line in drifted.drift), drifted.drift
         assert eventually(lambda: led_to() == len(leaves), 15.0)
     evpn.await_well()
 
