@@ -5,13 +5,15 @@ MAC) and behind which tunnel end that MAC is. The second is laid by the plan and
 zebra forgets (`plan_vrfs`, ADR 52). The first is zebra's; the routes stay in the kernel without it,
 and are black holes. Whose router MAC it was follows from the address: a leaf's.
 
-    each second: zebra's next hops ─ as in the last two looks ─▶ done
-                                   └ else: those of BGP's routes that have no neighbour ─▶ laid
-                                           laid ones that no route has any more ─▶ taken away
+    each second: a transit VNI's neighbours ─ as when nothing was missing ─▶ done
+                 └ else: those of BGP's routes that have none ─▶ laid
+                         laid ones that no route has any more ─▶ taken away
+
+zebra's own words are not asked: it may forget and learn again between two looks.
 """
 
 import ipaddress
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from netwright.fabric.drivers.frr import names, shows
 from netwright.fabric.drivers.frr.session import Session
@@ -26,6 +28,9 @@ class Repair(Value, frozen=True):
 
     laid: Mapping[str, str]
     surplus: tuple[str, ...]
+
+
+_NOTHING = Repair(laid={}, surplus=())
 
 
 def repair(
@@ -50,41 +55,41 @@ def _vtep(next_hop: str) -> str:
 
 
 class Healer:
-    """Remembers what zebra showed: the kernel follows it a moment later, so it is asked twice."""
+    """Remembers the neighbours with which nothing was missing: until they differ, nothing is."""
 
     def __init__(self) -> None:
-        self._shown = ""
-        self._has_changed = True
+        self._settled: dict[str, Mapping[str, Neighbour]] = {}
 
     def look(self, session: Session) -> list[str]:
         """Repairs, and tells the VRFs where something was missing. Raises OSError."""
-        shown = session.vty("zebra").ask(shows.SHOW_NEXT_HOPS)
-        had_changed, self._has_changed = self._has_changed, shown != self._shown
-        self._shown = shown
-        if not (self._has_changed or had_changed):
-            return []
         vnis = shows.l3vnis(session.vty("zebra").ask(shows.SHOW_VRF_VNIS))
-        return [vrf for vrf, vni in vnis.items() if _mend(session, vrf, vni)]
+        self._settled = {vrf: known for vrf, known in self._settled.items() if vrf in vnis}
+        return [vrf for vrf, vni in vnis.items() if self._mend(session, vrf, vni)]
+
+    def _mend(self, session: Session, vrf: str, vni: int) -> bool:
+        """Whether something was missing. What is somebody else's is left alone."""
+        try:
+            bridge = session.link(vrf, names.bridge(vni))
+            if bridge is None or marks.read_number(marks.read(bridge.alias), "l3vni") != vni:
+                return False
+            netlink = session.netlink(vrf)
+            known = neighbours.parse(netlink.dump(neighbours.dump(bridge.index)))
+            if self._settled.get(vrf) == known:
+                return False
+            vxlan = session.link(vrf, names.vxlan(vni))
+            if vxlan is None:
+                return False
+            led_to = tunnel_ends.parse_entries(netlink.dump(tunnel_ends.dump_entries(vxlan.index)))
+            routes = netlink.dump(links.dump_routes(links.BGP_PROTOCOL))
+            found = repair(_next_hops(routes, bridge.index), known, led_to)
+            netlink.tell(neighbours.add(bridge.index, hop, mac) for hop, mac in found.laid.items())
+            netlink.tell(neighbours.remove(bridge.index, hop) for hop in found.surplus)
+        except FileNotFoundError:  # the VRF goes at this moment
+            return False
+        if found == _NOTHING:
+            self._settled[vrf] = known
+        return bool(found.laid)
 
 
-def _mend(session: Session, vrf: str, vni: int) -> bool:
-    """Whether something was missing. What is somebody else's is left alone."""
-    try:
-        bridge, vxlan = (session.link(vrf, name) for name in (names.bridge(vni), names.vxlan(vni)))
-        if bridge is None or vxlan is None:
-            return False
-        if marks.read_number(marks.read(bridge.alias), "l3vni") != vni:
-            return False
-        netlink = session.netlink(vrf)
-        routes = netlink.dump(links.dump_routes(links.BGP_PROTOCOL))
-        next_hops = frozenset[str]().union(
-            *(links.next_hops_by(each, bridge.index) for each in routes)
-        )
-        known = neighbours.parse(netlink.dump(neighbours.dump(bridge.index)))
-        led_to = tunnel_ends.parse_entries(netlink.dump(tunnel_ends.dump_entries(vxlan.index)))
-        found = repair(next_hops, known, led_to)
-        netlink.tell(neighbours.add(bridge.index, hop, mac) for hop, mac in found.laid.items())
-        netlink.tell(neighbours.remove(bridge.index, hop) for hop in found.surplus)
-    except FileNotFoundError:  # the VRF goes at this moment
-        return False
-    return bool(found.laid)
+def _next_hops(routes: Iterable[bytes], index: int) -> frozenset[str]:
+    return frozenset().union(*(links.next_hops_by(each, index) for each in routes))

@@ -14,7 +14,6 @@ SHOW_VNIS = "show bgp l2vpn evpn vni json"
 SHOW_EVPN = "show evpn vni json"
 SHOW_VRFS = "show vrf"
 SHOW_VRF_VNIS = "show vrf vni json"
-SHOW_NEXT_HOPS = "show evpn next-hops vni all json"
 SHOW_SESSIONS = "show bgp l2vpn evpn summary json"
 
 _ADDRESS = re.compile(r"^ +inet6? (\S+)", re.MULTILINE)
