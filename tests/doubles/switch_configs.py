@@ -65,6 +65,7 @@ def border() -> SwitchConfig:
                 l3vni=9001,
                 rd=f"{LOOPBACK}:9001",
                 route_targets=targets(9001),
+                vteps=(LOOPBACK, "10.255.0.4"),
             ),
         },
         segments={

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tests.lab.evpn import Evpn, evpn_lab
 
 from netwright.fabric.keeper import POLL_S
-from netwright.lab import fabric_state, links, probe
+from netwright.lab import fabric_state, links, networks, probe
 from netwright.lab.nodes import frr, reached
 from netwright.lab.orchestrator import Spawned, eventually
 from netwright.model.fabric import SwitchState, SwitchStatus
@@ -162,6 +162,34 @@ def test_what_somebody_changed_is_seen_shown_and_repaired(
     # A change in several steps may be mended between them; the rest is drift that is not yet seen.
     for address in (far.address(), GATEWAY):
         assert eventually(partial(answers_all, evpn, near, address), SEEN_S), address
+
+
+def test_a_router_mac_that_leads_nowhere_is_seen_shown_and_put_back(evpn: Evpn) -> None:
+    """In a VPC with a way out, which has a transit VNI."""
+    evpn.nova.create_fabric_network("yellow", ["10.151.0.1/24"])
+    evpn.nova.ask(lambda client: networks.create_described(client, evpn.lab.spec, "blue"))
+    evpn.nova.create_vpc("vpc2", ["yellow"], ["blue"])
+    leaves = [one.speaker.loopback for one in evpn.lab.layout.fabric if one.speaker.kind != "spine"]
+
+    def led_to() -> int:
+        told = evpn.inside("leaf1", "ip", "nexthop", "list", "protocol", "119")
+        return sum(f"via {leaf} " in told for leaf in leaves)
+
+    (one,) = evpn.spawn("yellow", one="host1")  # ACTIVE: its leaf was read back as planned
+    evpn.await_well()
+    assert led_to() == len(leaves)
+    with evpn.watching(Kind.SWITCH) as watching:
+        evpn.inside("leaf1", "ip", "nexthop", "flush", "protocol", "119")
+        drifted = watching.await_value(
+            SwitchState,
+            lambda one: one.name == "leaf1" and one.status is SwitchStatus.DRIFTED,
+            SEEN_S,
+        )
+        gone = f"router MAC of {leaves[0]} goes"
+        assert any(gone in line for line in drifted.drift), drifted.drift
+        assert eventually(lambda: led_to() == len(leaves), 15.0)
+    evpn.nova.end([one.instance.id])
+    evpn.await_well()
 
 
 def answers_all(evpn: Evpn, one: Spawned, address: str) -> bool:

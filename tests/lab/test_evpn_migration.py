@@ -3,7 +3,7 @@
 import itertools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 from tests.lab.evpn import Evpn, broken, evpn_lab
 
-from netwright.lab import links, probe, start
+from netwright.lab import links, networks, probe, start
 from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, Wanted, eventually
 from netwright.lab.places import find_instance
@@ -23,6 +23,8 @@ pytestmark = pytest.mark.lab
 
 MOVES = (("host1", "host3"), ("host3", "host1"), ("host1", "host4"), ("host4", "host2"),
          ("host2", "host3"))  # fmt: skip
+THERE_AND_BACK = (*MOVES, ("host3", "host1"), ("host1", "host4"), ("host4", "host2"))
+"""Each pair of leaves is left twice, also by who has a peer behind it."""
 LEAVES = ("leaf1", "leaf2", "leaf3", "leaf4")
 LOST_MAX = 10
 """Of pings that are sent each 10 ms indeed."""
@@ -64,11 +66,34 @@ def test_a_guest_moves_between_leaves_that_are_its_gateway(evpn: Evpn) -> None:
     evpn.await_well()
 
 
-def assert_few_are_lost(evpn: Evpn, peers: list[Spawned], mover: Spawned) -> None:
+def test_a_guest_moves_within_a_vpc_that_has_a_transit_vni(evpn: Evpn) -> None:
+    """It has a way out, so leaves route by host routes to each other, of IPv4 and of IPv6.
+
+    As leaves tell of the guest and no more, FRR's next hops of either family come and go, and with
+    one family's it takes the router MAC away that the other's need.
+    """
+    for name, gateways in (
+        ("desk", ("10.156.0.1/24", "fd00:156::1/64")),
+        ("shelf", ("10.157.0.1/24", "fd00:157::1/64")),
+    ):
+        evpn.nova.create_fabric_network(name, gateways)
+    evpn.nova.ask(lambda client: networks.create_described(client, evpn.lab.spec, "blue"))
+    evpn.nova.create_vpc("out", ["desk", "shelf"], ["blue"])
+    *near, mover = evpn.spawn("desk", near="host2", far="host4", mover="host1")
+    routed = evpn.spawn("shelf", near_routed="host2", far_routed="host4")
+    evpn.await_well()
+    assert_few_are_lost(evpn, [*near, *routed], mover, THERE_AND_BACK)
+    evpn.nova.end([one.instance.id for one in (*near, *routed, mover)])
+    evpn.await_well()
+
+
+def assert_few_are_lost(
+    evpn: Evpn, peers: list[Spawned], mover: Spawned, moves: Sequence[tuple[str, str]] = MOVES
+) -> None:
     """By each move, for each peer."""
     lost: dict[str, list[int]] = {one.name: [] for one in peers}
     silence_ms: dict[str, list[int]] = {one.name: [] for one in peers}
-    for source, to in MOVES:
+    for source, to in moves:
         assert find_instance(evpn.lab, mover.instance.id).node == source
         with ExitStack() as pinging:
             runs = {
@@ -88,7 +113,7 @@ def assert_few_are_lost(evpn: Evpn, peers: list[Spawned], mover: Spawned) -> Non
             assert probe.ping(evpn.lab, mover.instance.id, one.address()).lost == 0
         assert max(each[-1] for each in lost.values()) < limit, (lost, silence_ms)
     said = f"pings lost: {lost}; longest silence, ms: {silence_ms}; load {os.getloadavg()[0]:.1f}"
-    sys.stdout.write(f"{len(MOVES)} moves, {said}\n")
+    sys.stdout.write(f"{len(moves)} moves, {said}\n")
 
 
 def lost_max() -> float:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.doubles.switch_configs import adding, removing, targets
 from tests.lab.fabric_rig import Rig, pings, reaches, run
 
@@ -20,6 +21,7 @@ from netwright.fabric.config import (
     VlanGateway,
     Vrf,
 )
+from netwright.fabric.drivers.frr import names
 from netwright.fabric.drivers.frr.driver import FrrDriver
 
 pytestmark = pytest.mark.lab
@@ -66,10 +68,18 @@ async def _driver(rig: Rig, name: str) -> AsyncIterator[FrrDriver]:
 
 def vrf(rig: Rig, switch: str, l3vni: int) -> Vrf:
     rd = f"{rig.routers[switch].loopback}:{l3vni}"
-    return Vrf(name="vpc-e", router_id="r", l3vni=l3vni, rd=rd, route_targets=targets(l3vni))
+    vteps = tuple(sorted(rig.routers[leaf].loopback for leaf in ("l1", "l2")))
+    return Vrf(
+        name="vpc-e",
+        router_id="r",
+        l3vni=l3vni,
+        rd=rd,
+        route_targets=targets(l3vni),
+        vteps=vteps,
+    )
 
 
-async def test_a_vpc_leaves_by_the_border_and_comes_back_after_frr_forgot_router_macs(
+async def test_a_vpc_leaves_by_the_border_and_comes_back_after_frr_forgot_its_next_hops(
     rig: Rig, leaf: FrrDriver, border: FrrDriver
 ) -> None:
     """Host, leaf, transit VNI, border, VLAN 101 of a trunk, core: both ways."""
@@ -116,6 +126,50 @@ async def test_a_vpc_leaves_by_the_border_and_comes_back_after_frr_forgot_router
         for task in healing:
             task.cancel()
     assert (await border.read()).config == found
+
+
+def in_vrf(rig: Rig, *argv: str) -> str:
+    """A command in the VRF of the leaf."""
+    switch, pid = rig.namespace("l1"), str(rig.routers["l1"].pid)
+    within = ("nsenter", "-t", pid, "-m", "ip", "netns", "exec", "vpc-e")
+    return run(*within, *argv, node=switch)
+
+
+async def test_whose_router_macs_are_where_is_read_back_and_goes_with_its_leaves(
+    rig: Rig, leaf: FrrDriver
+) -> None:
+    """What zebra says of the same MAC, adding or removing, leaves ours as it is."""
+    whole = vrf(rig, "l1", 8901)
+    own, other = (rig.routers[name].loopback for name in ("l1", "l2"))
+    mac = names.router_mac(other)
+    device = names.vxlan(8901)
+    zebras = ("dev", device, "self", "master", "dst", other)
+    await leaf.apply(adding(whole), token=TOKEN)
+    assert (await leaf.read()).config.vrfs == {"vpc-e": whole}
+
+    in_vrf(rig, "bridge", "fdb", "replace", mac, *zebras, "extern_learn")
+    in_vrf(rig, "bridge", "fdb", "del", mac, *zebras)
+    assert (await leaf.read()).config.vrfs == {"vpc-e": whole}
+
+    in_vrf(rig, "bridge", "fdb", "del", mac, "dev", device, "self")
+    lacking = (await leaf.read()).config.vrfs["vpc-e"]
+    assert lacking == replace(whole, vteps=(own,))
+    in_vrf(rig, "bridge", "fdb", "replace", mac, *zebras, "extern_learn")  # zebra is first
+    await leaf.apply([Change(verb=Verb.REPLACE, before=lacking, after=whole)], token=TOKEN)
+    assert (await leaf.read()).config.vrfs == {"vpc-e": whole}
+
+    run("ip", "nexthop", "flush", "proto", "119", node=rig.namespace("l1"))
+    lacking = (await leaf.read()).config.vrfs["vpc-e"]
+    assert lacking == replace(whole, vteps=())
+    await leaf.apply([Change(verb=Verb.REPLACE, before=lacking, after=whole)], token=TOKEN)
+    assert (await leaf.read()).config.vrfs == {"vpc-e": whole}
+
+    alone = replace(whole, vteps=(own,))  # the other leaf is decommissioned
+    await leaf.apply([Change(verb=Verb.REPLACE, before=whole, after=alone)], token=TOKEN)
+    assert (await leaf.read()).config.vrfs == {"vpc-e": alone}
+    assert f"via {other}" not in run("ip", "nexthop", node=rig.namespace("l1"))
+    await leaf.apply([Change(verb=Verb.REMOVE, before=alone)], token=TOKEN)
+    assert "proto 119" not in run("ip", "nexthop", node=rig.namespace("l1"))
 
 
 async def test_gateways_of_two_vpcs_in_one_vlan(rig: Rig, border: FrrDriver) -> None:

@@ -261,7 +261,7 @@ class _Difference:
         wanted = taken.keys() | self._after.segments.keys()
         for name, vrf in sorted(now.items()):
             if vrf.l3vni in wanted and taken.get(vrf.l3vni) != name:
-                now[name] = msgspec.structs.replace(vrf, l3vni=None)
+                now[name] = msgspec.structs.replace(vrf, l3vni=None, vteps=())
                 yield Change(verb=Verb.REPLACE, before=vrf, after=now[name])
 
 

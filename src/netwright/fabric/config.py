@@ -51,6 +51,8 @@ class Vrf(Value, frozen=True, kw_only=True):
 
     `name` is short enough for an interface or namespace of Linux (15 octets). Without a transit
     VNI nothing of the VRF itself is told by BGP: then `rd` is empty, and it has no route targets.
+    `vteps` are those of all leaves that it may be on, this one too, sorted as text: with a transit
+    VNI a leaf knows behind which of them each router MAC is, whatever its routing daemon forgets.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Vrf(Value, frozen=True, kw_only=True):
     l3vni: int | None = None
     rd: str
     route_targets: RouteTargets
+    vteps: tuple[str, ...] = ()
 
 
 class Fenced(Value, frozen=True, kw_only=True, order=True):

@@ -87,7 +87,9 @@ class _Goal:
         match element:
             case Vrf():
                 taken = element.l3vni is not None and self._is_taken(element.l3vni)
-                self._place(key, replace(element, l3vni=None, rd="") if taken else element)
+                self._place(
+                    key, replace(element, l3vni=None, rd="", vteps=()) if taken else element
+                )
             case Segment() if self._fits(element):
                 self._place(key, element)
                 if element.vlan is not None:

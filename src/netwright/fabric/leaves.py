@@ -29,9 +29,10 @@ from netwright.model.topology import Switch
 
 
 class Site(NamedTuple):
-    """All that a leaf's configuration depends on. `overlays` are those of the whole fabric."""
+    """All that a leaf's configuration depends on. `overlays`, `vteps` are of the whole fabric."""
 
     switch: Switch
+    vteps: tuple[str, ...]
     below: Mapping[str, tuple[str, ...]]
     places: Mapping[str, Place]
     overlays: Mapping[str, Overlay]
@@ -123,7 +124,6 @@ class _Leaf:
             self._settle()
         self._find_vpcs()
         wanted = self._wanted()
-        loopback = self._site.switch.loopback
         routes = {
             route
             for vpc in self._vpcs.values()
@@ -133,7 +133,7 @@ class _Leaf:
         kept = {vpc.name for vpc in self._vpcs.values()}
         edge = self._site.edge
         config = SwitchConfig(
-            vrfs={vpc.name: _vrf(vpc, loopback) for vpc in self._vpcs.values()},
+            vrfs={vpc.name: _vrf(vpc, self._site) for vpc in self._vpcs.values()},
             segments=segments.of(self._site, wanted, self._vpcs),
             interfaces=self._interfaces(wanted),
             gateways={key: each for key, each in edge.gateways.items() if each.vrf in kept},
@@ -362,11 +362,12 @@ def _segment(loopback: str, overlay: Overlay, vlan: int | None, *, is_routed: bo
     )
 
 
-def _vrf(vpc: Vpc, loopback: str) -> Vrf:
+def _vrf(vpc: Vpc, site: Site) -> Vrf:
     return Vrf(
         name=vpc.name,
         router_id=vpc.router_id,
         l3vni=vpc.l3vni,
-        rd="" if vpc.l3vni is None else naming.distinguisher(loopback, vpc.l3vni),
+        rd="" if vpc.l3vni is None else naming.distinguisher(site.switch.loopback, vpc.l3vni),
         route_targets=vpc.route_targets,
+        vteps=() if vpc.l3vni is None else site.vteps,
     )

@@ -215,6 +215,7 @@ class Planner:
     def _site(self, leaf: str) -> Site:
         return Site(
             switch=self._fabric.leaves[leaf],
+            vteps=self._fabric.vteps,
             below=self._fabric.below.get(leaf, {}),
             places=self._places[leaf],
             overlays=self._overlays.networks,

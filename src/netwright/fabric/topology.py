@@ -35,6 +35,8 @@ class FabricIndex:
             for each in topology.switches
             if each.kind in _LEAVES and each.name not in unusable
         }
+        self.vteps = tuple(sorted(each.loopback for each in self.leaves.values()))
+        """Those of all leaves, sorted as text."""
         self.borders = tuple(
             name for name in sorted(self.leaves) if self.leaves[name].kind is SwitchKind.BORDER
         )

@@ -92,6 +92,9 @@ def _traits(element: Element) -> Iterator[tuple[str, str]]:
             yield from _maybe("transit VNI", element.l3vni)
             yield from _maybe("RD", element.rd)
             yield from _targets(element.route_targets)
+            yield from dict.fromkeys(
+                (f"router MAC of {each}" for each in element.vteps), ""
+            ).items()
         case Segment():
             yield from _maybe("network", element.network_id)
             yield from _maybe("VLAN", element.vlan)

@@ -318,7 +318,7 @@ def parse_route(body: bytes) -> KernelRoute | None:
 
 
 def next_hops_by(body: bytes, index: int) -> frozenset[str]:
-    """A route's gateways out of this interface, IPv4."""
+    """A route's gateways out of this interface."""
     values = attributes(body, _ROUTE.size)
     hops = [(number(values.get(_OUT)), values.get(_GATEWAY))]
     offset, several = 0, values.get(_SEVERAL, b"")
@@ -327,9 +327,7 @@ def next_hops_by(body: bytes, index: int) -> frozenset[str]:
         hops.append((out, attributes(several[offset + 8 : offset + length]).get(_GATEWAY)))
         offset += max((length + 3) & ~3, 8)
     return frozenset(
-        str(ipaddress.IPv4Address(via))
-        for out, via in hops
-        if out == index and via is not None and len(via) == 4  # noqa: PLR2004 (IPv4)
+        str(ipaddress.ip_address(via)) for out, via in hops if out == index and via is not None
     )
 
 

@@ -19,6 +19,8 @@ def words(plan: Plan, before: SwitchConfig, after: SwitchConfig) -> str:
     for change in difference(before, after):
         lines.append(f"# {element_words(change)}")
         lines += [str(each) for each in planning.operations(plan, change)]
+    if swept := planning.sweep(plan):
+        lines += ["# what nothing needs any more", *map(str, swept)]
     return "\n".join([*lines, ""])
 
 

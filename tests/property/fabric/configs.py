@@ -19,6 +19,7 @@ from netwright.fabric.config import (
 )
 
 _VNIS = (1, 2, 3, 4, 11, 12)
+_VTEPS = ((), ("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.3"))
 _FENCED = tuple(
     Fenced(port_id=port, mac_address="02:00:00:00:00:01", addresses=addresses)
     for port in ("p1", "p2")
@@ -34,9 +35,10 @@ def configs(draw: st.DrawFn) -> SwitchConfig:
         name: Vrf(
             name=name,
             router_id=draw(st.sampled_from(["r1", "r2"])),
-            l3vni=transit.pop(),
+            l3vni=(l3vni := transit.pop()),
             rd="10.0.0.1:9",
             route_targets=draw(_targets),
+            vteps=() if l3vni is None else draw(st.sampled_from(_VTEPS)),
         )
         for name in draw(st.sets(st.sampled_from(["vpc-a", "vpc-b", "vpc-c"])))
     }

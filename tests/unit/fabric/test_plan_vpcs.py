@@ -21,7 +21,7 @@ from netwright.fabric.plan import Planner, plan
 from netwright.fabric.refusals import RefusalCode
 from netwright.model.resources import HostRoute, Network
 from netwright.model.routing import FloatingIp, Router, RouterGateway
-from netwright.model.topology import Capacities, Gateway, Irb
+from netwright.model.topology import Capacities, Gateway, Irb, SwitchKind
 
 NET = network(1)
 OUT = provider(1, 100)
@@ -68,6 +68,27 @@ def test_the_way_out_is_on_one_border_and_the_other_has_the_vrf_ready() -> None:
     moved = plan(outward(LEADING_OUT, drained=["border1"])).switches
     assert not moved["border1"].gateways
     assert list(moved["border2"].gateways) == ["up0.100@vpc-00000001aaa"]
+
+
+def test_a_vpc_with_a_transit_vni_knows_all_leaves_and_forgets_one_that_is_decommissioned() -> None:
+    """Wherever its guests are, and the same tuple everywhere: a hundred leaves cost nothing."""
+    wanted = outward(LEADING_OUT)
+    planner = Planner(wanted)
+    leaves = {SwitchKind.LEAF, SwitchKind.BORDER}
+    vteps = tuple(sorted(each.loopback for each in wanted.topology.switches if each.kind in leaves))
+    assert len(vteps) == 4
+    found = {name: one.vrfs for name, one in planner.plan.switches.items() if one.vrfs}
+    assert set(found) == {"leaf1", "leaf2", "border1", "border2"}
+    assert all(vrf.vteps == vteps for vrfs in found.values() for vrf in vrfs.values())
+    planner.update(outward(LEADING_OUT, borders=1))
+    gone = next(each for each in wanted.topology.switches if each.name == "border2").loopback
+    (vrf,) = planner.plan.switches["leaf1"].vrfs.values()
+    assert vrf.vteps == tuple(vtep for vtep in vteps if vtep != gone)
+
+
+def test_a_vpc_without_a_transit_vni_needs_to_know_no_leaf() -> None:
+    (vrf,) = plan(outward(router(1, interface(INSIDE, "10.1.0.1")))).switches["leaf1"].vrfs.values()
+    assert (vrf.l3vni, vrf.vteps) == (None, ())
 
 
 def gated(network: Network = OUT, *, snat: bool) -> Router:

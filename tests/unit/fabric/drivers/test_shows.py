@@ -57,9 +57,7 @@ def test_what_zebra_shows() -> None:
     assert shows.active_vrfs("vrf vpc-d inactive (configured)\n") == frozenset()
     assert shows.l3vnis(recorded(shows.SHOW_VRF_VNIS)) == {"vpc-s": 9900}
     assert shows.remote_vteps(recorded(shows.SHOW_EVPN)) == {7901: frozenset()}
-    macs = shows.router_macs(recorded(shows.SHOW_ROUTER_MACS))
-    assert macs == {9900: frozenset({"10.255.0.4", "10.255.0.5"})}
-    for parse in (shows.l3vnis, shows.remote_vteps, shows.router_macs, shows.vnis_in_force):
+    for parse in (shows.l3vnis, shows.remote_vteps, shows.vnis_in_force):
         assert parse("") == {}
 
 

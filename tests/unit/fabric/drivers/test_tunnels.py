@@ -16,6 +16,7 @@ from netwright.linux.links import Link
 PORTS = ("core1", "swp1", "swp2")
 VNI, WITH_GATEWAY, TRANSIT = 5003, 5001, 9001
 OWN_MAC = "02:4e:0a:ff:00:03"
+OTHER, OTHER_MAC = "10.255.0.4", "02:4e:0a:ff:00:04"
 SENDER = f"netwright-own-sender/1 02:00:5e:00:00:01 {OWN_MAC}"
 
 
@@ -151,3 +152,69 @@ def test_a_tunnel_that_is_made_anew_has_no_program_of_the_old_one(plan: Plan) ->
     changed = Plan(replace(plan.observed, spaces=spaces), frozenset(), LOOPBACK)
     assert any(" sends as " in line for line in bring(changed))
     assert read(changed) == border()
+
+
+def lead(plan: Plan, known: dict[str, str], ends: frozenset[str]) -> Plan:
+    """The switch with another state of what its transit VNI leads to."""
+    space, link = tunnel(plan, TRANSIT)
+    found = plan.observed.spaces[space]
+    spaces = {**plan.observed.spaces, space: replace(found, leading={link.index: known})}
+    return Plan(replace(plan.observed, spaces=spaces, ends=ends), frozenset(), LOOPBACK)
+
+
+def test_a_transit_vni_leads_to_all_leaves_before_zebra_has_it() -> None:
+    done = bring(empty_plan(*PORTS))
+    name = names.vxlan(TRANSIT)
+    end, leads, told_zebra = (
+        next(place for place, line in enumerate(done) if what in line)
+        for what in (f"tunnel end {OTHER}", f"{name} leads {OTHER_MAC} to {OTHER}", "vni 9001")
+    )
+    assert end < leads < told_zebra
+
+
+@pytest.mark.parametrize(
+    ("known", "ends", "operations"),
+    [
+        ({OWN_MAC: LOOPBACK}, {LOOPBACK, OTHER}, [f"leads {OTHER_MAC} to {OTHER}"]),
+        (
+            {OWN_MAC: LOOPBACK},
+            {LOOPBACK},
+            [f"tunnel end {OTHER}", f"leads {OTHER_MAC} to {OTHER}"],
+        ),
+        (
+            {OWN_MAC: LOOPBACK, OTHER_MAC: LOOPBACK},
+            {LOOPBACK, OTHER},
+            [f"leads {OTHER_MAC} to {OTHER}"],
+        ),
+        (
+            {OWN_MAC: LOOPBACK, OTHER_MAC: OTHER, "02:00:00:00:00:07": OTHER},
+            {LOOPBACK, OTHER},
+            ["leads 02:00:00:00:00:07 to nowhere"],
+        ),
+        (
+            {OWN_MAC: LOOPBACK, OTHER_MAC: OTHER, "02:00:00:00:00:07": ""},
+            {LOOPBACK, OTHER},
+            ["leads 02:00:00:00:00:07 to nowhere"],
+        ),
+    ],
+)
+def test_a_router_mac_that_leads_elsewhere_is_drift_and_mended(
+    plan: Plan, known: dict[str, str], ends: set[str], operations: list[str]
+) -> None:
+    changed = lead(plan, known, frozenset(ends))
+    assert read(changed) != border()
+    done = bring(changed)
+    assert [
+        line.rpartition(": ")[2].rpartition(f"{names.vxlan(TRANSIT)} ")[2] for line in done
+    ] == (operations)
+    assert read(changed) == border()
+
+
+def test_a_tunnel_end_goes_with_the_last_transit_vni_that_leads_there(plan: Plan) -> None:
+    """As when its leaf is decommissioned."""
+    before, vrf = border(), border().vrfs["vpc-b"]
+    after = replace(before, vrfs={**before.vrfs, "vpc-b": replace(vrf, vteps=(LOOPBACK,))})
+    go(plan, before, after)
+    assert read(plan) == after
+    assert [str(each) for each in planning.sweep(plan)] == [f"remove tunnel end {OTHER}"]
+    assert plan.observed.ends == {LOOPBACK}

@@ -3,19 +3,18 @@
 import errno
 import os
 import struct
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from netwright.fabric.config import Nat, Segment, Vrf
+from netwright.fabric.config import Nat
 from netwright.fabric.drivers.bpf import programs
 from netwright.fabric.drivers.frr import nft, shows
 from netwright.fabric.drivers.frr.observed import Observed
 from netwright.fabric.drivers.frr.operations import (
     AcceptArp,
     AddBridge,
+    AddEnd,
     AddNamespace,
     AddVeth,
     AddVxlan,
@@ -29,8 +28,10 @@ from netwright.fabric.drivers.frr.operations import (
     DisableChecksumOffload,
     Fence,
     Forget,
+    Lead,
     MapVlan,
     Operation,
+    RemoveEnd,
     RemoveNamespace,
     Set,
     SetSender,
@@ -39,17 +40,15 @@ from netwright.fabric.drivers.frr.operations import (
     Translate,
 )
 from netwright.fabric.drivers.frr.session import Session
+from netwright.fabric.drivers.frr.settling import wait_until
 from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import filters
-from netwright.linux import arp, connections, links
+from netwright.linux import arp, connections, links, tunnel_ends
 from netwright.linux.checksums import disable_checksum_offload
 from netwright.linux.codec import Request
 from netwright.linux.links import Link
 from netwright.linux.netlink import NETFILTER
 
-IN_FORCE_TIMEOUT_S = 4.0
-"""zebra looks a second after a namespace was made, and tells bgpd; all else takes milliseconds."""
-_POLL_S = 0.004
 _TOGETHER = 100  # answers stay far below the receive buffer
 _ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 
@@ -96,6 +95,8 @@ class Workshop:
                 self._tell(space, links.set_tunnel_port(index, name, learning=learning))
             case SetSender():
                 self._set_sender(operation)
+            case AddEnd() | RemoveEnd() | Lead():
+                self._lead(operation)
             case Forget(space, name):
                 self._tell(space, links.flush_bridge_port(self._index(space, name), name))
             case AcceptArp(space, name):
@@ -269,6 +270,19 @@ class Workshop:
                     if error.errno != errno.ENOENT:  # one ended by itself meanwhile
                         raise
 
+    def _lead(self, operation: AddEnd | RemoveEnd | Lead) -> None:
+        """The kernel lets no end of ours take an address's place: that goes first."""
+        match operation:
+            case AddEnd(address):
+                self._tell("", *tunnel_ends.add_end(address))
+            case RemoveEnd(address):
+                self._tell("", tunnel_ends.remove_end(address), absent_is_fine=True)
+            case Lead(space, name, mac, address):
+                index = self._index(space, name)
+                self._tell(space, tunnel_ends.remove_entry(index, mac), absent_is_fine=True)
+                if address:
+                    self._tell(space, tunnel_ends.add_entry(index, mac, address))
+
     def _delete(self, space: str, name: str) -> None:
         link = self._session.link(space, name)
         if link is not None:
@@ -363,40 +377,6 @@ class Workshop:
 
     def _show(self, daemon: str, line: str) -> str:
         return self._session.vty(daemon).ask(line)
-
-
-def settle(session: Session, segments: dict[int, Segment | None], vrfs: dict[str, Vrf]) -> None:
-    """Until what was applied is in force in the daemons. None: a VNI that shall be gone."""
-
-    def segments_in_force() -> bool:
-        vnis = shows.vnis_in_force(session.vty("bgpd").ask(shows.SHOW_VNIS))
-        return all(
-            (now := vnis.get(vni)) is None
-            if wanted is None
-            else (now := vnis.get(vni)) is not None
-            and (now.rd, now.targets) == (wanted.rd, wanted.route_targets)
-            for vni, wanted in segments.items()
-        )
-
-    def l3vnis_in_force() -> bool:
-        shown = shows.l3vnis(session.vty("zebra").ask(shows.SHOW_VRF_VNIS))
-        return all(shown.get(name) == (vrf.l3vni or None) for name, vrf in vrfs.items())
-
-    if segments:
-        names = ", ".join(map(str, sorted(segments)))
-        wait_until(f"bgpd has VNI {names} as applied", segments_in_force)
-    if vrfs:
-        wait_until(f"zebra has the transit VNI of {', '.join(sorted(vrfs))}", l3vnis_in_force)
-
-
-def wait_until(what: str, condition: Callable[[], bool], said: list[str] | None = None) -> None:
-    """Asks again and again: nobody tells. Raises TimeoutError saying what did not come."""
-    give_up = time.monotonic() + IN_FORCE_TIMEOUT_S
-    while not condition():
-        if time.monotonic() > give_up:
-            msg = f"not within {IN_FORCE_TIMEOUT_S:.0f} s: {what}"
-            raise TimeoutError(f"{msg}: {said[-1]}" if said else msg)
-        time.sleep(_POLL_S)
 
 
 def _release(session: Session, port: str) -> None:

@@ -14,12 +14,12 @@ from netwright.fabric.config import Segment, Vrf
 from netwright.fabric.drivers.base import Actual, Learned
 from netwright.fabric.drivers.bpf.kernel import Map
 from netwright.fabric.drivers.frr import (
-    carrying_out,
     lost_neighbours,
     observing,
     planning,
     reading,
     router_macs,
+    settling,
     shows,
     watching,
 )
@@ -127,7 +127,7 @@ class FrrDriver:
                 workshop.do(operation)
         segments, vrfs = _expected(changes)
         try:
-            carrying_out.settle(session, segments, vrfs)
+            settling.settle(session, segments, vrfs)
         except TimeoutError as error:
             raise DeviceError(
                 f"switch {self._name}: {error}. What stands now is read back; the change is tried "
@@ -168,7 +168,8 @@ class FrrDriver:
             vrfs = self._router_macs.look(session)
             interfaces = self._neighbours.look(session)
         if vrfs:
-            log.warning("FRR had lost router MACs; told anew", switch=self._name, vrfs=vrfs)
+            what = "FRR had lost next hops of transit VNIs; put back"
+            log.warning(what, switch=self._name, vrfs=vrfs)
         if interfaces:
             log.warning(
                 "FRR had lost neighbours; their interfaces taken down and up",

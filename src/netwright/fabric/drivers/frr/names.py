@@ -7,6 +7,7 @@ nwi12.1001  its inner end, in the bridge's namespace; a gateway's inner end like
 
 import ipaddress
 import re
+from functools import lru_cache
 
 _MADE = re.compile(r"(br|vni)\d+|nwi\d+\.\d+")
 
@@ -38,6 +39,7 @@ def is_outer(name: str) -> bool:
     return _OUTER.fullmatch(name) is not None
 
 
+@lru_cache(maxsize=4096)
 def router_mac(loopback: str) -> str:
     """A leaf's own, locally administered: of its transit VNIs (RFC 9135), and for its gateways."""
     return (b"\x02\x4e" + ipaddress.IPv4Address(loopback).packed).hex(":")

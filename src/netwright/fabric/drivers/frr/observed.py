@@ -13,7 +13,8 @@ from netwright.model.resources import Value
 class Space(Value, frozen=True):
     """A network namespace: links by index, addresses by the link's index; `nat` by its table.
 
-    `senders` are filters of ours at the egress of vxlans, by the link's index.
+    `senders` are filters of ours at the egress of vxlans, by the link's index; `leading` is what
+    stays known in transit VNIs' vxlans: MAC → tunnel end, "" when that is none of ours.
     """
 
     links: Mapping[int, Link]
@@ -21,6 +22,7 @@ class Space(Value, frozen=True):
     routes: frozenset[KernelRoute] = frozenset()
     nat: Mapping[str, Nat] = {}
     senders: Mapping[int, Filter] = {}
+    leading: Mapping[int, Mapping[str, str]] = {}
 
     def find(self, name: str) -> Link | None:
         return next((link for link in self.links.values() if link.name == name), None)
@@ -36,7 +38,8 @@ class Observed(Value, frozen=True):
     `filters` are ours by the interface's index. `tagged`, `ports`, `fenced` are the maps of
     `bpf.programs`, the last by interface: a leaf's tens of thousands are looked up by its hundreds.
     `vnis` are in force in bgpd, `l3vnis` in zebra. `sessions` are bgpd's
-    for EVPN, and whether they are established. `silent` says which daemons do not answer, and why.
+    for EVPN, and whether they are established. `ends` are tunnel ends of ours, by their addresses.
+    `silent` says which daemons do not answer, and why.
     """
 
     spaces: Mapping[str, Space]
@@ -48,6 +51,7 @@ class Observed(Value, frozen=True):
     vnis: Mapping[int, Instance] = {}
     l3vnis: Mapping[str, int] = {}
     sessions: Mapping[str, bool] = {}
+    ends: frozenset[str] = frozenset()
     silent: tuple[str, ...] = ()
 
     @property

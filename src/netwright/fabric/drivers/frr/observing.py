@@ -10,16 +10,18 @@ from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import marks
 from netwright.fabric.drivers.linux.filters import EGRESS, Filter
-from netwright.linux import links
+from netwright.linux import links, tunnel_ends
 from netwright.linux.links import KernelRoute, Link
 
 
 def observe(session: Session) -> Observed:
     """Raises OSError when the switch does not answer."""
-    spaces = {"": _space(session, "")}
+    netlink = session.netlink("")
+    ends = tunnel_ends.parse_ends(netlink.dump(tunnel_ends.dump_ends()))
+    spaces = {"": _space(session, "", ends)}
     for name in session.node.namespaces():
         try:
-            spaces[name] = _space(session, name)
+            spaces[name] = _space(session, name, ends)
         except OSError:  # one that goes at this moment, or a file that names no namespace
             continue
     found = filters(session, spaces[""].links)
@@ -35,6 +37,7 @@ def observe(session: Session) -> Observed:
         vnis=shows.vnis_in_force(daemons.ask("bgpd", shows.SHOW_VNIS)),
         l3vnis=shows.l3vnis(daemons.ask("zebra", shows.SHOW_VRF_VNIS)),
         sessions=shows.sessions(daemons.ask("bgpd", shows.SHOW_SESSIONS)),
+        ends=frozenset(ends.values()),
         silent=tuple(daemons.silent.values()),
     )
 
@@ -82,7 +85,8 @@ def filters(session: Session, own: Mapping[int, Link] | None = None) -> dict[int
     return session.filters_at("", asked)
 
 
-def _space(session: Session, name: str) -> Space:
+def _space(session: Session, name: str, ends: Mapping[int, str]) -> Space:
+    """`ends` are tunnel ends of ours, by the number that entries have for them."""
     netlink = session.netlink(name)
     found = map(links.parse_link, netlink.dump(links.dump_links()))
     addresses: dict[int, list[str]] = {}
@@ -99,14 +103,23 @@ def _space(session: Session, name: str) -> Space:
         addresses={index: tuple(sorted(each)) for index, each in addresses.items()},
         routes=frozenset(routes),
         nat=nft.parse(session.node.nft(name, "list", "ruleset")) if _translates(known) else {},
-        senders=session.filters_at(name, _tunnels(known), EGRESS),
+        senders=session.filters_at(name, _tunnels(known, "vni"), EGRESS),
+        leading={
+            index: {mac: ends.get(number, "") for mac, number in found_there.items()}
+            for index in _tunnels(known, "l3vni")
+            if (
+                found_there := tunnel_ends.parse_entries(
+                    netlink.dump(tunnel_ends.dump_entries(index))
+                )
+            )
+        },
     )
 
 
-def _tunnels(links_there: Mapping[int, Link]) -> list[int]:
-    """The vxlans of networks, ours."""
+def _tunnels(links_there: Mapping[int, Link], key: str) -> list[int]:
+    """The vxlans of networks (`vni` in their marks), or of transit VNIs (`l3vni`); ours."""
     vxlans = (link for link in links_there.values() if link.kind == "vxlan")
-    return [link.index for link in vxlans if "vni" in (marks.read(link.alias) or {})]
+    return [link.index for link in vxlans if key in (marks.read(link.alias) or {})]
 
 
 def _translates(links_there: Mapping[int, Link]) -> bool:

@@ -121,6 +121,37 @@ class SetSender(Value, frozen=True):
         return f"{_in(self.space)}: {self.name} sends as {own} what is of {common}"
 
 
+class AddEnd(Value, frozen=True):
+    """A tunnel end that entries of vxlans may lead to, by the address of its leaf."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return f"tunnel end {self.address}"
+
+
+class RemoveEnd(Value, frozen=True):
+    """All entries that lead there go with it."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return f"remove tunnel end {self.address}"
+
+
+class Lead(Value, frozen=True):
+    """Behind which tunnel end of ours a vxlan has a MAC, whoever else says so; "": nobody says."""
+
+    space: str
+    name: str
+    mac_address: str
+    address: str
+
+    def __str__(self) -> str:
+        where = self.address or "nowhere"
+        return f"{_in(self.space)}: {self.name} leads {self.mac_address} to {where}"
+
+
 class Forget(Value, frozen=True):
     """The MACs that were learned at a port of a bridge."""
 
@@ -259,6 +290,9 @@ Operation = (
     | Set
     | SetTunnelPort
     | SetSender
+    | AddEnd
+    | RemoveEnd
+    | Lead
     | Forget
     | AcceptArp
     | Silence

@@ -6,10 +6,13 @@ from netwright.fabric.config import Vrf
 from netwright.fabric.drivers.frr import names
 from netwright.fabric.drivers.frr.operations import (
     AddBridge,
+    AddEnd,
     AddNamespace,
     AddVxlan,
     Configure,
     DeleteLink,
+    Lead,
+    RemoveEnd,
     RemoveNamespace,
     Set,
     SetTunnelPort,
@@ -20,6 +23,7 @@ from netwright.fabric.drivers.frr.planned import Plan, PlanError
 from netwright.fabric.drivers.frr.reading import BROKEN_VNI, L3VNI_LINES
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
+from netwright.linux.links import Link
 
 _L3VNI_MTU = 1500
 
@@ -63,6 +67,17 @@ def remove(plan: Plan, vrf: Vrf) -> None:
         if link.name != "lo" and link.kind:
             plan.add(DeleteLink(vrf.name, link.name))
     plan.add(RemoveNamespace(vrf.name))
+
+
+def sweep(plan: Plan) -> None:
+    """Tunnel ends that no transit VNI leads to any more."""
+    used = {
+        end
+        for space in plan.observed.spaces.values()
+        for known in space.leading.values()
+        for end in known.values()
+    }
+    plan.add(*(RemoveEnd(end) for end in sorted(plan.observed.ends - used)))
 
 
 def _leave_other_l3vnis(plan: Plan, vrf: Vrf, *, everything: bool = False) -> None:
@@ -131,6 +146,20 @@ def _ensure_l3vni(plan: Plan, vrf: Vrf, l3vni: int) -> None:
         plan.add(SetTunnelPort(vrf.name, vxlan, learning=False))
     if not tunnel.is_up:
         plan.add(Set(vrf.name, vxlan, up=True))
+    _lead_to_leaves(plan, vrf, tunnel)
     if plan.observed.l3vnis.get(vrf.name) != l3vni:
         plan.add(Configure("zebra", (f"vrf {vrf.name}", f"vni {l3vni}")))
         plan.projection.l3vni(vrf.name, l3vni)
+
+
+def _lead_to_leaves(plan: Plan, vrf: Vrf, tunnel: Link) -> None:
+    """Before zebra says the same: it cannot take away what was there."""
+    wanted = {names.router_mac(vtep): vtep for vtep in vrf.vteps}
+    now = plan.observed.spaces[vrf.name].leading.get(tunnel.index, {})
+    surplus = sorted(now.keys() - wanted.keys())
+    plan.add(*(Lead(vrf.name, tunnel.name, mac, "") for mac in surplus))
+    for mac, vtep in wanted.items():
+        if vtep not in plan.observed.ends:
+            plan.add(AddEnd(vtep))
+        if now.get(mac) != vtep:
+            plan.add(Lead(vrf.name, tunnel.name, mac, vtep))

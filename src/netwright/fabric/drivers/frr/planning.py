@@ -32,6 +32,7 @@ def sweep(state: Plan) -> tuple[Operation, ...]:
     state.operations = []
     plan_gateways.sweep(state)
     plan_interfaces.sweep(state)
+    plan_vrfs.sweep(state)
     return tuple(state.operations)
 
 

@@ -1,6 +1,7 @@
 """A switch as operations will have left it: what each does to it, on values. Pure."""
 
 import itertools
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,6 +12,7 @@ from netwright.fabric.drivers.frr.observed import Observed, Space
 from netwright.fabric.drivers.frr.operations import (
     AcceptArp,
     AddBridge,
+    AddEnd,
     AddNamespace,
     AddVeth,
     AddVxlan,
@@ -20,8 +22,10 @@ from netwright.fabric.drivers.frr.operations import (
     DeleteLink,
     Detach,
     Fence,
+    Lead,
     MapVlan,
     Operation,
+    RemoveEnd,
     RemoveNamespace,
     Set,
     SetSender,
@@ -64,6 +68,7 @@ class Projection:
                 routes=space.routes,
                 nat=space.nat,
                 senders=dict(space.senders),
+                leading={index: dict(each) for index, each in space.leading.items()},
             )
             for link in space.links.values():
                 self._put(name, link)
@@ -103,7 +108,7 @@ class Projection:
     def do(self, operation: Operation) -> None:  # noqa: C901, PLR0912 (one line an operation)
         match operation:
             case AddNamespace(name, alias):
-                self._spaces[name] = Space(links={}, addresses={}, senders={})
+                self._spaces[name] = Space(links={}, addresses={}, senders={}, leading={})
                 self._put(name, Link(index=1, name="lo", alias=alias, is_up=True))
             case RemoveNamespace(name):
                 for link in list(self._spaces[name].links.values()):
@@ -126,6 +131,12 @@ class Projection:
             case SetSender(space, name, filter_):
                 found = Filter(PRIORITY, filter_, 0) if filter_ else None
                 _keep(self._senders(space), self._known(space, name).index, found)
+            case AddEnd(address):
+                self._set_ends(self.observed.ends | {address})
+            case RemoveEnd(address):
+                self._remove_end(address)
+            case Lead():
+                self._lead(operation)
             case AcceptArp(space, name):
                 self._change(space, name, accepts_arp=True)
             case ChangeAddress(space, name, address, add):
@@ -142,6 +153,23 @@ class Projection:
                 self._map(operation)
             case _:
                 pass  # lines for daemons: who plans them says what they make
+
+    def _set_ends(self, ends: frozenset[str]) -> None:
+        self.observed = msgspec.structs.replace(self.observed, ends=ends)
+
+    def _remove_end(self, address: str) -> None:
+        self._set_ends(self.observed.ends - {address})
+        for space in self._spaces:
+            for index, known in list(self._leading(space).items()):
+                left = {mac: end for mac, end in known.items() if end != address}
+                _keep(self._leading(space), index, left or None)
+
+    def _lead(self, operation: Lead) -> None:
+        leading = self._leading(operation.space)
+        index = self._known(operation.space, operation.name).index
+        known = dict(leading.get(index, {}))
+        _keep(known, operation.mac_address, operation.address or None)
+        _keep(leading, index, known or None)
 
     def _map(self, operation: MapVlan | Fence) -> None:
         if isinstance(operation, Fence):
@@ -245,6 +273,7 @@ class Projection:
             self._numbered[each].pop((space, link.index), None)
         self._addresses(space).pop(link.index, None)
         self._senders(space).pop(link.index, None)
+        self._leading(space).pop(link.index, None)
         if not space:
             self._filters.pop(link.index, None)
 
@@ -257,6 +286,11 @@ class Projection:
         senders = self._spaces[space].senders
         assert isinstance(senders, dict)
         return senders
+
+    def _leading(self, space: str) -> dict[int, Mapping[str, str]]:
+        leading = self._spaces[space].leading
+        assert isinstance(leading, dict)
+        return leading
 
     def _links(self, space: str) -> dict[int, Link]:
         links = self._spaces[space].links

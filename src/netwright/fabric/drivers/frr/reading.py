@@ -169,7 +169,19 @@ def _vrfs(observed: Observed) -> Iterator[Vrf]:
             l3vni=_l3vni(observed, name, space, instance),
             rd=instance.rd,
             route_targets=instance.targets,
+            vteps=_vteps(space),
         )
+
+
+def _vteps(space: Space) -> tuple[str, ...]:
+    """Of a transit VNI, to whom it leads for good; a MAC that leads elsewhere stands for itself."""
+    return tuple(
+        sorted(
+            end if end and names.router_mac(end) == mac else mac
+            for known in space.leading.values()
+            for mac, end in known.items()
+        )
+    )
 
 
 def _l3vni(observed: Observed, name: str, space: Space, instance: Instance) -> int | None:

@@ -1,67 +1,95 @@
-"""FRR 8.4 loses the router MACs of remote leaves when sessions or paths change: put them back.
+"""FRR 8.4 loses the next hops of transit VNIs when sessions or paths change: put them back.
 
-Its routes by the transit VNI then stay in the kernel, to next hops whose MAC nobody knows: they are
-black holes. Taking the VNI from the VRF and giving it back makes bgpd tell zebra everything anew.
+Two things lead a packet through a transit VNI: who a route's next hop is (a neighbour, its router
+MAC) and behind which tunnel end that MAC is. The second is laid by the plan and stays, whatever
+zebra forgets (`plan_vrfs`, ADR 52). The first is zebra's; the routes stay in the kernel without it,
+and are black holes. Whose router MAC it was follows from the address: a leaf's.
 
-    each second: zebra's router MACs ─ as before, and nothing was missing ─▶ done
-                                     └ routes' next hops without a MAC = missing
-    missing, and was so a second ago: no vni ─▶ the routes have gone ─▶ vni
+    each second: a transit VNI's neighbours ─ as when nothing was missing ─▶ done
+                 └ else: those of BGP's routes that have none ─▶ laid
+                         laid ones that no route has any more ─▶ taken away
+
+zebra's own words are not asked: it may forget and learn again between two looks.
 """
 
-import time
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Collection, Iterable, Mapping
 
 from netwright.fabric.drivers.frr import names, shows
 from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.linux import marks
-from netwright.linux import links
+from netwright.linux import links, neighbours, tunnel_ends
+from netwright.linux.neighbours import Neighbour
+from netwright.model.resources import Value
 
-_ROUTES_GO_S = 1.5
-_POLL_S = 0.02
+
+class Repair(Value, frozen=True):
+    """What is laid (next hop → MAC) and what is taken away, of one transit VNI."""
+
+    laid: Mapping[str, str]
+    surplus: tuple[str, ...]
+
+
+_NOTHING = Repair(laid={}, surplus=())
+
+
+def repair(
+    next_hops: Collection[str], known: Mapping[str, Neighbour], led_to: Collection[str]
+) -> Repair:
+    """`known` are the neighbours there, `led_to` the MACs that lead to a leaf for good."""
+    macs = {hop: names.router_mac(vtep) for hop in next_hops if (vtep := _vtep(hop))}
+    return Repair(
+        laid={hop: mac for hop, mac in macs.items() if hop not in known and mac in led_to},
+        surplus=tuple(
+            address for address, each in known.items() if each.is_ours and address not in next_hops
+        ),
+    )
+
+
+def _vtep(next_hop: str) -> str:
+    """BGP's routes of IPv6 have a leaf's address within one (`::ffff:10.0.0.1`)."""
+    address = ipaddress.ip_address(next_hop)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(address.ipv4_mapped or "")
+    return next_hop
 
 
 class Healer:
-    """Remembers what was missing a second ago: on the way to convergence something always is."""
+    """Remembers the neighbours with which nothing was missing: until they differ, nothing is."""
 
     def __init__(self) -> None:
-        self._shown = ""
-        self._missing: Mapping[str, frozenset[str]] = {}
+        self._settled: dict[str, Mapping[str, Neighbour]] = {}
 
     def look(self, session: Session) -> list[str]:
-        """Repairs, and tells the VRFs that it did. Raises OSError."""
-        shown = session.vty("zebra").ask(shows.SHOW_ROUTER_MACS)
-        if shown == self._shown and not self._missing:
-            return []
-        known = shows.router_macs(shown)
-        missing = {}
+        """Repairs, and tells the VRFs where something was missing. Raises OSError."""
         vnis = shows.l3vnis(session.vty("zebra").ask(shows.SHOW_VRF_VNIS))
-        for vrf, vni in vnis.items():
-            if lost := _next_hops(session, vrf, vni) - known.get(vni, frozenset()):
-                missing[vrf] = lost
-        repaired = [vrf for vrf, lost in missing.items() if lost & self._missing.get(vrf, set())]
-        for vrf in repaired:
-            _tell_anew(session, vrf, vnis[vrf])
-        self._shown = shown
-        self._missing = {vrf: lost for vrf, lost in missing.items() if vrf not in repaired}
-        return repaired
+        self._settled = {vrf: known for vrf, known in self._settled.items() if vrf in vnis}
+        return [vrf for vrf, vni in vnis.items() if self._mend(session, vrf, vni)]
+
+    def _mend(self, session: Session, vrf: str, vni: int) -> bool:
+        """Whether something was missing. What is somebody else's is left alone."""
+        try:
+            bridge = session.link(vrf, names.bridge(vni))
+            if bridge is None or marks.read_number(marks.read(bridge.alias), "l3vni") != vni:
+                return False
+            netlink = session.netlink(vrf)
+            known = neighbours.parse(netlink.dump(neighbours.dump(bridge.index)))
+            if self._settled.get(vrf) == known:
+                return False
+            vxlan = session.link(vrf, names.vxlan(vni))
+            if vxlan is None:
+                return False
+            led_to = tunnel_ends.parse_entries(netlink.dump(tunnel_ends.dump_entries(vxlan.index)))
+            routes = netlink.dump(links.dump_routes(links.BGP_PROTOCOL))
+            found = repair(_next_hops(routes, bridge.index), known, led_to)
+            netlink.tell(neighbours.add(bridge.index, hop, mac) for hop, mac in found.laid.items())
+            netlink.tell(neighbours.remove(bridge.index, hop) for hop in found.surplus)
+        except FileNotFoundError:  # the VRF goes at this moment
+            return False
+        if found == _NOTHING:
+            self._settled[vrf] = known
+        return bool(found.laid)
 
 
-def _tell_anew(session: Session, vrf: str, vni: int) -> None:
-    zebra = session.vty("zebra")
-    zebra.configure((f"vrf {vrf}", f"no vni {vni}"))
-    give_up = time.monotonic() + _ROUTES_GO_S
-    while _next_hops(session, vrf, vni) and time.monotonic() < give_up:
-        time.sleep(_POLL_S)
-    zebra.configure((f"vrf {vrf}", f"vni {vni}"))
-
-
-def _next_hops(session: Session, vrf: str, vni: int) -> frozenset[str]:
-    """Those of BGP's routes by a transit VNI of ours; none when it is somebody else's."""
-    try:
-        bridge = session.link(vrf, names.bridge(vni))
-        if bridge is None or marks.read_number(marks.read(bridge.alias), "l3vni") != vni:
-            return frozenset()
-        found = session.netlink(vrf).dump(links.dump_routes(links.BGP_PROTOCOL))
-    except FileNotFoundError:  # the VRF goes at this moment
-        return frozenset()
-    return frozenset().union(*(links.next_hops_by(body, bridge.index) for body in found))
+def _next_hops(routes: Iterable[bytes], index: int) -> frozenset[str]:
+    return frozenset().union(*(links.next_hops_by(each, index) for each in routes))

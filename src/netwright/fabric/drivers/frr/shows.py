@@ -14,7 +14,6 @@ SHOW_VNIS = "show bgp l2vpn evpn vni json"
 SHOW_EVPN = "show evpn vni json"
 SHOW_VRFS = "show vrf"
 SHOW_VRF_VNIS = "show vrf vni json"
-SHOW_ROUTER_MACS = "show evpn rmac vni all json"
 SHOW_SESSIONS = "show bgp l2vpn evpn summary json"
 
 _ADDRESS = re.compile(r"^ +inet6? (\S+)", re.MULTILINE)
@@ -137,15 +136,6 @@ def neighbours_at(shown: str, interface: str) -> frozenset[str]:
     found = _decode(shown).get(interface, {})
     is_up = found.get("operationalStatus") == "up"
     return frozenset(found.get("neighborIpAddresses", ()) if is_up else ())
-
-
-def router_macs(shown: str) -> dict[int, frozenset[str]]:
-    """Of SHOW_ROUTER_MACS: the leaves whose router MAC zebra knows, by transit VNI."""
-    return {
-        int(vni): frozenset(mac["vtepIp"] for mac in macs.values() if isinstance(mac, dict))
-        for vni, macs in _decode(shown).items()
-        if vni.isdecimal()
-    }
 
 
 def _instance(lines: list[str]) -> Instance:
