@@ -107,7 +107,7 @@ def desired(
         physical_networks=frozenset(physical_networks),
         fabric=fabric,
     )
-    serve = partial(served, subnets=subnets or {}, where=where_served)
+    serve = partial(served, subnets=subnets or {}, where=where_served, available=physical_networks)
     sorting = _Sorting(host, place_of, Filters(known), policies or {}, serve)
     for port in ports.values():
         binding = live_binding(port, host)

@@ -21,6 +21,7 @@ from netwright.server.commands import (
 )
 from netwright.server.each import each
 from netwright.server.handed_over import require_free
+from netwright.server.network_segments.reach import require_alike, require_movable
 from netwright.server.networks import addressable, check_revision, touched
 from netwright.server.ports.addressing import SLAAC_MODES
 from netwright.server.prefixes import give_back, in_scope, pool_for, require_affinity, take
@@ -44,7 +45,10 @@ def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:
         "host_routes": command.host_routes,
         "gateway_ip": command.gateway_ip,
         "service_types": command.service_types,
+        "segment_id": command.segment_id,
     }
+    if command.segment_id is not UNSET:
+        require_movable(world, subnet, command.segment_id)
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
     after = replace(subnet, **changes)
     if after.gateway_ip != subnet.gateway_ip:
@@ -93,6 +97,7 @@ def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
     cidr = draft.cidr if pool is None else take(world, pool, draft)
     check_slaac(cidr, draft.ipv6_address_mode)
     _check_overlap(world, network, cidr)
+    require_alike(world, network, draft.segment_id)
     gateway = default_gateway(cidr) if draft.gateway_ip is UNSET else draft.gateway_ip
     if draft.gateway_ip is not UNSET:
         _check_gateway(cidr, gateway)
@@ -118,6 +123,7 @@ def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
         ipv6_ra_mode=draft.ipv6_ra_mode,
         subnetpool_id=None if pool is None else pool.id,
         service_types=draft.service_types,
+        segment_id=draft.segment_id,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,

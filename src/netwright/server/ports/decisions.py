@@ -27,6 +27,7 @@ from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
+from netwright.server.ports.deferred import when_allocated, with_deferred
 from netwright.server.ports.dhcp import dhcp_options
 from netwright.server.ports.giving_back import give_back, held_addresses
 from netwright.server.ports.interfaces import require_as_attached, require_no_interface
@@ -89,7 +90,13 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
     reclaims_mac = rests(world, network.id, draft.mac_address)
     mac = choose_mac(world, network, draft.id, draft.project_id, draft.mac_address)
     addressee = Addressee(
-        draft.id, draft.project_id, network, mac, draft.device_owner, sees_all=caller.is_admin
+        draft.id,
+        draft.project_id,
+        network,
+        mac,
+        draft.device_owner,
+        sees_all=caller.is_admin,
+        host=draft.host,
     )
     fixed_ips = assign(world, addressee, draft.fixed_ips)
     require_usable(world, caller, draft.qos_policy_id)
@@ -108,6 +115,7 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         device_id=draft.device_id,
         device_owner=draft.device_owner,
         fixed_ips=fixed_ips,
+        ip_allocation=when_allocated(addressee, draft.fixed_ips),
         reclaimed=reclaims_mac or addressee.reclaimed,
         allowed_address_pairs=pairs_of(draft.allowed_address_pairs, mac),
         extra_dhcp_opts=dhcp_options((), draft.extra_dhcp_opts),
@@ -176,6 +184,7 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
     if change.profile is not UNSET and change.host in {UNSET, _host_of(port)}:
         port = rewire(world, before, port, actor=actor_of(caller))
     if change.host is not UNSET:
+        port = with_deferred(world, port, change.host)
         port = bind(world, port, change.host, actor=actor_of(caller))
     _check_wiring(network, before, port)
     return port

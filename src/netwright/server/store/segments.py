@@ -1,0 +1,30 @@
+"""The own segments of networks that servers of an earlier version made or deleted meanwhile.
+
+While servers are brought to another version one by one, those of the one before go on with tables
+that they do not know (`migrations`, 0017). Whoever is started after the last of them puts it right.
+"""
+
+import msgspec
+
+from netwright.db.transaction import Transaction
+from netwright.model.resources import Network
+from netwright.model.segments import own_segment
+from netwright.server.store import schema
+from netwright.server.store.plain import row
+
+_network = msgspec.json.Decoder(Network).decode
+
+
+async def complete_segments(tx: Transaction) -> None:
+    """Each network has its own segment, and no other has one."""
+    await tx.run(
+        "DELETE FROM segment WHERE NOT EXISTS "
+        "(SELECT 1 FROM network WHERE network.id = segment.network_id)"
+    )
+    lacking = await tx.rows(
+        "SELECT body FROM network WHERE NOT EXISTS "
+        "(SELECT 1 FROM segment WHERE segment.network_id = network.id)"
+    )
+    networks = [_network(body) for (body,) in lacking]
+    rows = [row(schema.segment, own_segment(one, one.created_at)) for one in networks]
+    await tx.insert(schema.segment, rows)
