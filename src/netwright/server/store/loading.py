@@ -118,10 +118,8 @@ async def _load_changed(tx: Transaction, world: World, needs: Needs, networks: s
     world.whole_networks |= networks
     if needs.deleted_segments:
         lose = {one.network_id for one in world.of(NetworkSegment).values()}
-        attached = {
-            host for (network_id, host), _ in world.attachments.items() if network_id in lose
-        }
-        await _load_hosts(tx, world, {host for host in attached if world.hosts.get(host) is None})
+        names = {one.host for one in world.attachments.values() if one.network_id in lose}
+        await _load_hosts(tx, world, {name for name in names if world.hosts.get(name) is None})
 
 
 async def _load_named(tx: Transaction, world: World, needs: Needs) -> None:

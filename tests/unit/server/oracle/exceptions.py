@@ -19,6 +19,8 @@ LATER: Mapping[str, str] = {}
 
 _STAYS = "a network stays on its segment; ML2 refuses all but another VLAN id, too"
 _UPDATES = ("update", "update back", "member updates it")
+_SEVERAL = "shown where there are several, as by ML2; they are changed as `/v2.0/segments`"
+_SHOWN_OF_SEVERAL = ("made", "shown", "listed", "alone*")
 _NULL = "null is taken for what leaving it out means; Neutron refuses it"
 _NONE = "null takes it away, as an empty value does; Neutron refuses it"
 _TAKEN_AWAY = ("update refuses None", "unchanged by what was refused")
@@ -37,6 +39,14 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation("networks", "provider:network_type", _UPDATES, _STAYS),
     Deviation("networks", "provider:physical_network", _UPDATES, _STAYS),
     Deviation("networks", "provider:segmentation_id", _UPDATES, _STAYS),
+    Deviation("networks", "segments", (*_UPDATES, *_SHOWN_OF_SEVERAL), _SEVERAL),
+    Deviation(
+        "subnets",
+        "segment_id",
+        ("update",),
+        "a subnet stays on its segment: Neutron refuses it as well, which its definition does not"
+        " say",
+    ),
     Deviation(
         "floatingips",
         "floating_ip_address",

@@ -34,16 +34,16 @@ class SegmentCreation(Body, frozen=True, kw_only=True):
     network_id: Uuid
     network_type: NetworkType
     physical_network: PhysicalNetwork | UnsetType | None = UNSET
-    segmentation_id: int | UnsetType | None = UNSET
+    segmentation_id: int | UnsetType = UNSET
     name: Name | UnsetType | None = UNSET
-    description: Name | None = ""
+    description: Name = ""
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
 
 
 class SegmentChange(Body, frozen=True, kw_only=True):
     name: Name | UnsetType | None = UNSET
-    description: Name | UnsetType | None = UNSET
+    description: Name | UnsetType = UNSET
 
 
 class SegmentCreationBody(Body, frozen=True, kw_only=True):
@@ -69,6 +69,8 @@ class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ATTRIBUTES = frozenset(SegmentView.__struct_encode_fields__)
+_READ_ONLY = _ATTRIBUTES | {"project_id", "tenant_id"}
+_STANDARD = ("description", "revision_number", "created_at", "updated_at")
 _BY_TEXT = ("id", "network_id", "network_type", "physical_network", "name")
 
 
@@ -79,7 +81,7 @@ class Segments(Resource[Any, SegmentCreation, SegmentChange]):
     not_found = SegmentNotFound
     view_type = SegmentView
     create_shape = Shape[Any](SegmentCreationBody, wrapped=True, read_only=_ATTRIBUTES)
-    update_shape = Shape[Any](SegmentChangeBody, wrapped=True, read_only=_ATTRIBUTES, changes=True)
+    update_shape = Shape[Any](SegmentChangeBody, wrapped=True, read_only=_READ_ONLY, changes=True)
     change_type = SegmentChange
     listable = listing.Listable(
         collection=collection,
@@ -88,7 +90,7 @@ class Segments(Resource[Any, SegmentCreation, SegmentChange]):
             "revision_number": listing.integer,
             "changed_since": listing.STANDARD_FILTERS["changed_since"],
         },
-        sort_keys=frozenset({*_BY_TEXT, "segmentation_id"}),
+        sort_keys=frozenset({*_BY_TEXT, "segmentation_id", *_STANDARD}),
     )
 
     def creation(
@@ -120,9 +122,8 @@ class Segments(Resource[Any, SegmentCreation, SegmentChange]):
         if_match: int | None,
         sight: Sight[Any],  # noqa: ARG002
     ) -> Command:
-        description = "" if item.description is None else item.description
         return UpdateSegment(
-            caller=caller, id=id_, name=item.name, description=description, if_match=if_match
+            caller=caller, id=id_, name=item.name, description=item.description, if_match=if_match
         )
 
     def deleting(
@@ -167,5 +168,5 @@ def _draft(item: SegmentCreation) -> SegmentDraft:
         network_id=item.network_id,
         segment=segment,
         name=or_default(item.name, None),
-        description=item.description or "",
+        description=item.description,
     )
