@@ -166,6 +166,8 @@ def retry(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
     """The host serves again: what was refused or fenced there is prepared anew."""
     network = network_of(world, port)
     kind = binding.prepared or own_kind(port)
+    if binding.active:
+        port = _with_addresses(world, port, binding.host)
     if refusal_of(world, port, kind, binding.host):
         return port
     _join(world, network, port, binding.host, kind)
