@@ -306,6 +306,28 @@ async def test_borders_are_on_a_networks_own_segment(scene: Scene) -> None:
             assert "own segment" in answer.error["message"]
 
 
+async def test_subnets_lead_to_those_of_other_segments(scene: Scene) -> None:
+    network, own, further = await scene.routed()
+
+    async def routes() -> dict[str, list[str]]:
+        found = (await scene.admin.get(f"/v2.0/subnets?network_id={network}")).json["subnets"]
+        return {
+            one["cidr"]: [f"{each['destination']} {each['nexthop']}" for each in one["host_routes"]]
+            for one in found
+        }
+
+    first, second = "10.1.0.0/24", "10.2.0.0/24"
+    assert await routes() == {first: [f"{second} 10.1.0.1"], second: [f"{first} 10.2.0.1"]}
+    await scene.subnet(network, "10.1.1.0/24", own)
+    assert (await routes())[second] == [f"{first} 10.2.0.1", "10.1.1.0/24 10.2.0.1"]
+    listed = (await scene.admin.get(f"/v2.0/subnets?segment_id={further}")).json["subnets"]
+    mine = {"destination": "10.9.0.0/16", "nexthop": "10.2.0.9"}
+    changed = await scene.changed("subnets", listed[0]["id"], host_routes=[mine], gateway_ip=None)
+    assert changed["host_routes"] == [mine]
+    await scene.admin.ask("DELETE", f"/v2.0/subnets/{listed[0]['id']}")
+    assert await routes() == {first: [], "10.1.1.0/24": []}
+
+
 async def test_networks_of_servers_of_the_version_before_get_their_segments(
     database_url: str,
 ) -> None:

@@ -474,6 +474,21 @@ async def _subnets_come_to_segments(scene: Scene) -> None:
     assert answer.status == 400, answer
 
 
+async def _routes_to_peers(scene: Scene) -> None:
+    """Subnets of different segments lead to each other by their own gateways."""
+    network = (await scene.vlan())["id"]
+    (own,) = (await scene.admin.get(f"/v2.0/segments?network_id={network}")).json["segments"]
+    further = await scene.one("segments", scene.admin, {"network_id": network})
+    subnets = [
+        await scene.one("subnets", scene.admin, {"network_id": network, "segment_id": one["id"]})
+        for one in (own, further)
+    ]
+    for subnet, peer in (subnets, subnets[::-1]):
+        shown = (await scene.admin.get(f"/v2.0/subnets/{subnet['id']}")).json["subnet"]
+        wanted = {"destination": peer["cidr"], "nexthop": subnet["gateway_ip"]}
+        assert shown["host_routes"] == [wanted]
+
+
 BEHAVIOURS: Mapping[str, Check] = {
     "aap-reject-multicast": _no_multicast_pairs,
     "address-group": _addresses_one_by_one,
@@ -506,6 +521,7 @@ BEHAVIOURS: Mapping[str, Check] = {
     "rbac-security-groups": _shared_as("security_groups", "security_group"),
     "rbac-subnetpool": _shared_as("subnetpools", "subnetpool"),
     "revision-if-match": _if_match,
+    "segments-peer-subnet-host-routes": _routes_to_peers,
     "sort-key-validation": _unknown_sort_keys,
     "sorting": _sorting,
     "standard-attr-revisions": _revisions,

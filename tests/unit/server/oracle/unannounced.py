@@ -28,9 +28,6 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         _PLANNED,
         "how many addresses of each network's pools are used; those of its subnets are told",
     ): ("network-ip-availability-details",),
-    (_PLANNED, "routes to the subnets of a network's other segments"): (
-        "segments-peer-subnet-host-routes",
-    ),
     (_PLANNED, "hints that an instance's device is set up by"): (
         *("port-hints", "port-hint-ovs-tx-steering", "port-device-profile"),
         *("port-numa-affinity-policy", "port-numa-affinity-policy-socket"),

@@ -356,6 +356,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Segments extension.",
         "2016-02-24T17:00:00-00:00",
     ),
+    "segments-peer-subnet-host-routes": (
+        "Segments peer-subnet host routes",
+        "Add host routes to subnets on a routed network (segments)",
+        "2018-06-12T10:00:00-00:00",
+    ),
     "sort-key-validation": (
         "Sort keys validation",
         "Provides validation on sort keys.",
