@@ -328,6 +328,22 @@ async def test_subnets_lead_to_those_of_other_segments(scene: Scene) -> None:
     assert await routes() == {first: [], "10.1.1.0/24": []}
 
 
+async def test_a_server_starts_where_an_older_one_gave_a_vlan_twice(database_url: str) -> None:
+    core = await Core.open(database_url)
+    await core.start()
+    scene = Scene(core, client_of(core, "admin"), client_of(core, "member"))
+    first, second = await scene.network(10), await scene.network(11)
+    await core.close()
+    await execute(database_url, f"DELETE FROM segment WHERE network_id = '{second}'")
+    taken = f"UPDATE segment SET segment_key = 'phys1/11' WHERE network_id = '{first}'"
+    await execute(database_url, taken)
+    core = await Core.open(database_url)
+    await core.start()
+    listed = (await client_of(core, "admin").get("/v2.0/segments")).json["segments"]
+    assert [one["id"] for one in listed] == [own_segment_id(first)]
+    await core.close()
+
+
 async def test_networks_of_servers_of_the_version_before_get_their_segments(
     database_url: str,
 ) -> None:

@@ -5,6 +5,7 @@ that they do not know (`migrations`, 0017). Whoever is started after the last of
 """
 
 import msgspec
+import structlog
 
 from netwright.db.transaction import Transaction
 from netwright.model.resources import Network
@@ -12,6 +13,7 @@ from netwright.model.segments import own_segment
 from netwright.server.store import schema
 from netwright.server.store.plain import row
 
+_log = structlog.get_logger("netwright.server.store")
 _network = msgspec.json.Decoder(Network).decode
 
 
@@ -26,5 +28,18 @@ async def complete_segments(tx: Transaction) -> None:
         "(SELECT 1 FROM segment WHERE segment.network_id = network.id)"
     )
     networks = [_network(body) for (body,) in lacking]
-    rows = [row(schema.segment, own_segment(one, one.created_at)) for one in networks]
-    await tx.insert(schema.segment, rows)
+    found = [own_segment(one, one.created_at) for one in networks]
+    sql = "SELECT segment_key, network_id FROM segment WHERE segment_key = ANY($1)"
+    keys = [one.segment_key for one in found]
+    taken: dict[str, str] = dict(await tx.rows(sql, keys)) if keys else {}
+    for one in found:
+        if holder := taken.get(one.segment_key):
+            _log.warning(
+                "an older server gave a network what is another's further segment",
+                network=one.network_id,
+                holder=holder,
+                segment=one.segment_key,
+                next="delete one of them",
+            )
+    free = [one for one in found if one.segment_key not in taken]
+    await tx.insert(schema.segment, [row(schema.segment, one) for one in free])

@@ -82,6 +82,16 @@ DEVIATIONS: tuple[Deviation, ...] = (
 )
 
 
+LIMITS: Mapping[str, str] = {
+    "segment": "those beside a network's own are VLANs, or flat, each on another physical network:"
+    " a fabric network's VNI is on every host (400). The own one goes with its network (409)."
+    " Routers, gateways and floating IPs have addresses of own segments alone (400)",
+    "ip_allocation": "a port that is bound where its addresses' segment is not is `binding_failed`"
+    " with the reason, where Neutron answers 409",
+}
+"""What announced aliases define and nothing here carries out, and what becomes of it."""
+
+
 def excused(collection: str, attribute: str, names: Collection[str]) -> set[str]:
     """The checks of an attribute that are known to fail."""
     return {
