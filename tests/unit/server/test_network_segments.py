@@ -306,6 +306,29 @@ async def test_borders_are_on_a_networks_own_segment(scene: Scene) -> None:
             assert "own segment" in answer.error["message"]
 
 
+async def test_a_standby_is_refused_where_its_addresses_are_of_no_use(scene: Scene) -> None:
+    network, _, _ = await scene.routed()
+    port = await scene.bound(network, "h1", device_owner="compute:nova")
+    path = f"/v2.0/ports/{port['id']}/bindings"
+    answer = await scene.admin.post(path, {"binding": {"host": "h2"}})
+    assert "host h2 is on segment" in answer.error["message"], answer
+    answer = await scene.admin.post(path, {"binding": {"host": "both"}})
+    assert answer.json["binding"]["vif_type"] == "ovs", answer
+
+
+async def test_segments_are_made_and_ended_later_too(scene: Scene) -> None:
+    network = await scene.network()
+    where = {"physical_network": "phys2", "segmentation_id": 20}
+    body = {"segment": {"network_id": network, "network_type": "vlan", **where}}
+    later = {"prefer": "respond-async"}
+    answer = await scene.admin.ask("POST", "/v2.0/segments", body, headers=later)
+    assert answer.status == 202, answer
+    path = f"/v1/operations/{answer.json['id']}"
+    ended = (await scene.admin.ask("GET", path, headers={"prefer": "wait=30"})).json
+    assert ended["status"] == 201, ended
+    assert ended["result"]["segment"]["segmentation_id"] == 20
+
+
 async def test_subnets_lead_to_those_of_other_segments(scene: Scene) -> None:
     network, own, further = await scene.routed()
 

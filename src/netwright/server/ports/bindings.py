@@ -57,7 +57,7 @@ def bind(world: World, port: Port, host: str, *, actor: str, cause: str = "") ->
         stays = binding.state is BindingState.WITHDRAWING and binding.prepared is None
         if binding.host != host and not stays:
             port = withdraw(world, port, binding, Event.REBIND)
-    port = place(world, port, host)
+    port = place(world, _with_addresses(world, port, host), host)
     event, placed = Event.BIND if active is None else Event.REBIND, port.binding_on(host)
     why = (placed.cause if placed else "") or cause
     return happen(world, port, event, actor=actor, binding=placed, cause=why)
@@ -213,7 +213,7 @@ def _with_addresses(world: World, port: Port, host: str) -> Port:
         with world.trial():
             after = with_deferred(world, port, host)
     except Exhausted:
-        return port  # it stays refused
+        return port  # its binding is refused for want of them
     if after is not port:
         after = replace(after, revision_number=port.revision_number + 1, updated_at=world.now)
         world.ports.put(after.id, after)
@@ -389,7 +389,7 @@ def _segment_refusal(world: World, network: Network, port: Port, host: Host) -> 
     if not why and port.ip_allocation is IpAllocation.DEFERRED and not port.fixed_ips:
         why = (
             f"is on segment {segment.id} of network {network.id}, of whose subnets the port has no "
-            "address: make a subnet there, then unbind and bind the port"
+            "address: make one there that has some free, then unbind and bind the port"
         )
     return f"host {host.name} {why}" if why else ""
 

@@ -27,7 +27,7 @@ from netwright.server.handed_over import require_free
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
-from netwright.server.ports.deferred import when_allocated, with_deferred
+from netwright.server.ports.deferred import when_allocated
 from netwright.server.ports.dhcp import dhcp_options
 from netwright.server.ports.giving_back import give_back, held_addresses
 from netwright.server.ports.interfaces import require_as_attached, require_no_interface
@@ -184,7 +184,6 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
     if change.profile is not UNSET and change.host in {UNSET, _host_of(port)}:
         port = rewire(world, before, port, actor=actor_of(caller))
     if change.host is not UNSET:
-        port = with_deferred(world, port, change.host)
         port = bind(world, port, change.host, actor=actor_of(caller))
     _check_wiring(network, before, port)
     return port
