@@ -11,6 +11,10 @@ class SegmentInUse(Conflict):
     """Subnets or bound ports are on it, or it is its network's own."""
 
 
+class HostNotCompatibleWithFixedIps(Conflict):
+    """A bound port is to have addresses of another segment than its host's."""
+
+
 class NetworkIdsDontMatch(BadRequest):
     """The segment is another network's than the subnet."""
 

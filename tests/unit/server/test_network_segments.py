@@ -274,6 +274,9 @@ async def test_a_port_is_of_one_segment(scene: Scene) -> None:
     port = await scene.changed("ports", port["id"], **{"binding:host_id": ""})
     port = await scene.changed("ports", port["id"], **{"binding:host_id": "h1"})
     assert port["binding:vif_type"] == "ovs"
+    body = {"port": {"fixed_ips": both[1:]}}
+    answer = await scene.admin.put(f"/v2.0/ports/{port['id']}", body)
+    assert said(answer) == (409, "HostNotCompatibleWithFixedIps")
     none = await scene.made("ports", network_id=network, fixed_ips=[])
     assert none["ip_allocation"] == "none"
 

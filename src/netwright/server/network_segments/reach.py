@@ -7,10 +7,11 @@ use on the hosts of its segment alone. A subnet that is on none is of use on all
 from collections.abc import Iterable, Sequence
 
 from netwright.model.errors import InvalidInput
-from netwright.model.resources import FixedIp, FurtherSegment, Network, Subnet
+from netwright.model.resources import FixedIp, FurtherSegment, Network, Port, Subnet
 from netwright.model.routing import FLOATING_IP, ROUTER_GATEWAY, ROUTER_INTERFACE
 from netwright.model.segment_errors import (
     FixedIpsSubnetsNotOnSameSegment,
+    HostNotCompatibleWithFixedIps,
     NetworkIdsDontMatch,
     NoUpdateSubnetWhenMultipleSegmentsOnNetwork,
     SubnetSegmentAssociationChangeNotAllowed,
@@ -56,6 +57,19 @@ def unreached(
             f"{subnet.segment_id}: bind the port where that is, or give it other fixed_ips"
         )
     return ""
+
+
+def require_reached(world: World, network: Network, port: Port) -> None:
+    """Raises HostNotCompatibleWithFixedIps when a bound port's addresses are of no use there."""
+    active = port.active_binding
+    segment = _segment_of(world, network, active.host) if active is not None else None
+    if active is None or segment is None:
+        return
+    if why := unreached(world, network, port.fixed_ips, segment):
+        raise HostNotCompatibleWithFixedIps(
+            f"Host {active.host}, where port {port.id} is bound, {why}.",
+            next="unbind the port first, or name addresses of its host's segment",
+        )
 
 
 def require_one_segment(world: World, fixed_ips: Iterable[FixedIp]) -> None:

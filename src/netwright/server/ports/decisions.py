@@ -24,6 +24,7 @@ from netwright.server.commands import (
 from netwright.server.each import each
 from netwright.server.floating.known import let_go as let_go_of_floating
 from netwright.server.handed_over import require_free
+from netwright.server.network_segments.reach import require_reached
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
@@ -170,6 +171,8 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
         wishes = _of_new_mac(world, change.fixed_ips, before, port)
         addressee = _addressee(port, network, caller)
         port = _with_addresses(world, port, addressee, wishes)
+        if change.host in {UNSET, _host_of(port)}:
+            require_reached(world, network, port)
     if port.mac_address != before.mac_address:
         port = _renewed(world, port, _addressee(port, network, caller), before.mac_address)
     if change.allowed_address_pairs is not UNSET:
