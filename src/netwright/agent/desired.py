@@ -99,15 +99,16 @@ def desired(
     DHCP clients are answered on networks `where_served` has, as these `subnets` say.
     What was found `before` is not made again.
     """
+    available = frozenset(physical_networks)
     place_of = places(
         host,
         ports.values(),
         networks,
         attachments or {},
-        physical_networks=frozenset(physical_networks),
+        physical_networks=available,
         fabric=fabric,
     )
-    serve = partial(served, subnets=subnets or {}, where=where_served)
+    serve = partial(served, subnets=subnets or {}, where=where_served, available=available)
     sorting = _Sorting(host, place_of, Filters(known), policies or {}, serve)
     for port in ports.values():
         binding = live_binding(port, host)

@@ -1,6 +1,6 @@
 """Where the host's networks lie on its wires: the segment of each, or why it has none. Pure.
 
-flat, VLAN network ──▶ its own segment, where the host has its physical network
+flat, VLAN network ──▶ the first of its segments whose physical network the host has
 fabric network     ──▶ the VLAN that its attachment to this host has, on the bridge to the leaves
 
 Above the leaf a fabric network is VXLAN; below, to this host, it is a VLAN like any other, given by
@@ -13,6 +13,7 @@ from enum import IntEnum
 from netwright.agent.live import live_binding
 from netwright.model.planes import planes_on
 from netwright.model.resources import Attachment, Network, NetworkType, Port, Segment, Value
+from netwright.model.segments import segment_on, segments_in_words
 from netwright.model.states import BindingState, Plane
 
 
@@ -71,13 +72,13 @@ def places(
 
 
 def _provided(network: Network, host: str, available: frozenset[str]) -> Place:
-    segment = network.segment
-    if segment.physical_network in available:
-        return Place(segment=segment)
-    has = ", ".join(sorted(available)) or "none"
+    found = segment_on(network, available)
+    if found is not None:
+        return Place(segment=found.segment)
+    has, own = ", ".join(sorted(available)) or "none", network.segment.physical_network
     return Place(
-        refusal=f"host {host} has no physical network {segment.physical_network} (it has: {has}): "
-        f"start its agent with --physical-network {segment.physical_network}=BRIDGE"
+        refusal=f"host {host} has no physical network {segments_in_words(network)} "
+        f"(it has: {has}): start its agent with --physical-network {own}=BRIDGE"
     )
 
 

@@ -50,6 +50,13 @@ class Segment(Value, frozen=True, kw_only=True):
     segmentation_id: int | None = None
 
 
+class FurtherSegment(Value, frozen=True, kw_only=True):
+    """A segment that a network got beside its own (`model.segments`)."""
+
+    id: str
+    segment: Segment
+
+
 ZONE = "zone"
 RACK = "rack"
 DriftDomain: TypeAlias = str | tuple[str, ...] | None
@@ -78,6 +85,7 @@ class Share(Value, frozen=True, kw_only=True):
 class Network(Value, frozen=True, kw_only=True):
     """A layer 2 network. The address scopes are those of its subnets' pools, by IP version.
 
+    `segment` is its own, `further_segments` are on other physical networks (`model.segments`).
     `external`: routers may have their gateways in it, and floating addresses come of it; of those
     whom its shares say, or of everybody's.
     `availability_zone_hints`: zones where it is wanted, of which it is in all.
@@ -90,6 +98,7 @@ class Network(Value, frozen=True, kw_only=True):
     id: str
     project_id: str
     segment: Segment
+    further_segments: tuple[FurtherSegment, ...] = ()
     name: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
@@ -128,6 +137,7 @@ class Subnet(Value, frozen=True, kw_only=True):
     """`subnetpool_id` is the pool that its prefix is of, and goes back to; None: of no pool.
 
     `service_types` are the owners of ports that may have addresses of it by themselves; (): all.
+    `segment_id`: the network's segment that it is on; None: on all.
     """
 
     id: str
@@ -147,9 +157,18 @@ class Subnet(Value, frozen=True, kw_only=True):
     ipv6_ra_mode: str | None = None
     subnetpool_id: str | None = None
     service_types: tuple[str, ...] = ()
+    segment_id: str | None = None
     revision_number: int = 0
     created_at: float
     updated_at: float
+
+
+class IpAllocation(StrEnum):
+    """When a port gets its addresses: at once, once its host is known, or never."""
+
+    IMMEDIATE = "immediate"
+    DEFERRED = "deferred"
+    NONE = "none"
 
 
 class FixedIp(Value, frozen=True, kw_only=True):
@@ -271,6 +290,7 @@ class Port(Value, frozen=True, kw_only=True):
     device_id: str = ""
     device_owner: str = ""
     fixed_ips: tuple[FixedIp, ...] = ()
+    ip_allocation: IpAllocation = IpAllocation.IMMEDIATE
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     extra_dhcp_opts: tuple[DhcpOption, ...] = ()
     dns_name: str = ""

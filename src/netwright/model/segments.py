@@ -1,8 +1,15 @@
-"""Segments: what keeps two networks apart, and what networks get whose makers do not say."""
+"""Segments: what keeps two networks apart, and what networks get whose makers do not say.
+
+A network has a segment of its own, made and gone with it. One of VLANs (or flat) may have further
+ones on other physical networks: hosts are on the first whose physical network they have, and
+addresses of subnets that are on a segment are of use there alone (`docs/adr/0054`).
+"""
 
 import re
+from collections.abc import Collection, Iterator
+from uuid import UUID, uuid5
 
-from netwright.model.resources import NetworkType, Segment, Value
+from netwright.model.resources import FurtherSegment, Network, NetworkType, Segment, Value
 
 _RANGE = re.compile(r"([^\s:]+)(?::([0-9]{1,4}):([0-9]{1,4}))?")
 _VNI_RANGE = re.compile(r"([0-9]{1,8}):([0-9]{1,8})")
@@ -105,3 +112,79 @@ def is_whole(segment: Segment | None) -> bool:
     if segment is None:
         return False
     return segment.network_type is NetworkType.FLAT or segment.segmentation_id is not None
+
+
+# The segments of one network
+
+
+class NetworkSegment(Value, frozen=True, kw_only=True):
+    """A segment as the Networking API keeps it, a network's own or a further one."""
+
+    id: str
+    network_id: str
+    network_type: NetworkType
+    physical_network: str | None = None
+    segmentation_id: int | None = None
+    name: str | None = None
+    description: str = ""
+    revision_number: int = 0
+    created_at: float
+    updated_at: float
+
+    @property
+    def segment(self) -> Segment:
+        return Segment(
+            network_type=self.network_type,
+            physical_network=self.physical_network,
+            segmentation_id=self.segmentation_id,
+        )
+
+    @property
+    def segment_key(self) -> str:
+        return segment_key(self.segment)
+
+
+_OWN_IDS = UUID("6c1d3b0a-8f0e-5c55-9c0b-0f7a51f0a254")
+
+
+def own_segment_id(network_id: str) -> str:
+    """The id of a network's own segment: the same on all servers, whoever writes it down."""
+    return str(uuid5(_OWN_IDS, network_id))
+
+
+def own_segment(network: Network, now: float) -> NetworkSegment:
+    """A network's own segment, as it is at first."""
+    return segment_at_first(network.id, own_segment_id(network.id), network.segment, now)
+
+
+def segment_at_first(network_id: str, id_: str, segment: Segment, now: float) -> NetworkSegment:
+    return NetworkSegment(
+        id=id_,
+        network_id=network_id,
+        network_type=segment.network_type,
+        physical_network=segment.physical_network,
+        segmentation_id=segment.segmentation_id,
+        revision_number=1,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def segments_of(network: Network) -> Iterator[FurtherSegment]:
+    """All of a network's segments, its own first."""
+    yield FurtherSegment(id=own_segment_id(network.id), segment=network.segment)
+    yield from network.further_segments
+
+
+def segment_on(network: Network, physical_networks: Collection[str]) -> FurtherSegment | None:
+    """The segment by which a host has a provider network; None: it reaches none of them."""
+    for one in segments_of(network):
+        if one.segment.physical_network in physical_networks:
+            return one
+    return None
+
+
+def segments_in_words(network: Network) -> str:
+    """The physical networks that a host must have one of, to say which."""
+    found = (one.segment.physical_network or "" for one in segments_of(network))
+    return " or ".join(dict.fromkeys(found))

@@ -85,6 +85,12 @@ from netwright.server.floating import decisions as floating_ips
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.missing import MISSING, Missing, load_missing
 from netwright.server.needs import Needs
+from netwright.server.network_segments import decisions as network_segments
+from netwright.server.network_segments.commands import (
+    CreateSegments,
+    DeleteSegment,
+    UpdateSegment,
+)
 from netwright.server.noting import note
 from netwright.server.nova import notices
 from netwright.server.overlay import asking, port_fences
@@ -404,6 +410,9 @@ _DECISIONS: Mapping[type[Command], Callable[[World, Any], Outcome]] = {
     CreateNetworks: networks.create,
     UpdateNetwork: networks.update,
     DeleteNetwork: networks.delete,
+    CreateSegments: network_segments.create,
+    UpdateSegment: network_segments.update,
+    DeleteSegment: network_segments.delete,
     CreateSubnets: subnets.create,
     UpdateSubnet: subnets.update,
     DeleteSubnet: subnets.delete,

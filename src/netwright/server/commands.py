@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from netwright.model.operations import Failure, Operation
 from netwright.model.resources import (
     DriftDomain,
+    FurtherSegment,
     HostRoute,
     Pool,
     Segment,
@@ -89,6 +90,7 @@ class NetworkDraft(Value, frozen=True, kw_only=True):
     drift_domain: DriftDomain = None
     qos_policy_id: str | UnsetType | None = UNSET
     segment: Segment | None = None
+    further_segments: tuple[FurtherSegment, ...] = ()
 
 
 class CreateNetworks(Command, frozen=True, kw_only=True):
@@ -144,6 +146,7 @@ class SubnetDraft(Value, frozen=True, kw_only=True):
     use_default_subnetpool: bool = False
     prefixlen: int | None = None
     service_types: tuple[str, ...] = ()
+    segment_id: str | None = None
 
 
 class CreateSubnets(Command, frozen=True, kw_only=True):
@@ -160,6 +163,7 @@ class UpdateSubnet(Command, frozen=True, kw_only=True):
     dns_nameservers: tuple[str, ...] | UnsetType = UNSET
     host_routes: tuple[HostRoute, ...] | UnsetType = UNSET
     service_types: tuple[str, ...] | UnsetType = UNSET
+    segment_id: str | UnsetType | None = UNSET
     if_match: int | None = None
 
 

@@ -84,6 +84,7 @@ class Needs:
     external.
     Of QoS policies: the `default_policies` of projects, and of those of `rivalled_policies`, which
     are to be default ones; who has `deleted_policies`.
+    Of `deleted_segments`, the hosts that their networks are attached to.
     Of `unshared` resources, that may come to be shared with fewer: which projects use them.
     Of containers: `slot_wishes`; `may_drift`: ports move as far as their networks let them.
     """
@@ -136,6 +137,7 @@ class Needs:
     default_policies: set[str] = field(default_factory=set)
     rivalled_policies: set[str] = field(default_factory=set)
     deleted_policies: set[str] = field(default_factory=set)
+    deleted_segments: set[str] = field(default_factory=set)
     slot_wishes: list[SlotWish] = field(default_factory=list)
     may_drift: bool = False
     inventory: bool = False

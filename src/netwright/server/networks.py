@@ -6,20 +6,16 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from netwright.model.errors import (
-    Conflict,
     Denied,
-    FlatNetworkInUse,
     InvalidInput,
     NetworkInUse,
     NetworkMTUSubnetConflict,
     NetworkNotFound,
     StaleRevision,
-    TunnelIdInUse,
-    VlanIdInUse,
 )
 from netwright.model.resources import Network, NetworkType, Segment, ShareAction
 from netwright.model.routing_errors import ExternalNetworkInUse
-from netwright.model.segments import segment_key
+from netwright.model.segments import segment_key, segments_of
 from netwright.model.sharing import is_external_to, is_shared_with
 from netwright.server.commands import (
     Caller,
@@ -31,7 +27,8 @@ from netwright.server.commands import (
 from netwright.server.containers.places import require_known, require_zones
 from netwright.server.each import each
 from netwright.server.handed_over import require_free
-from netwright.server.overlay.transit import RESTING, release_vni
+from netwright.server.network_segments.keeping import take_further, take_own
+from netwright.server.overlay.transit import release_vni
 from netwright.server.prefixes import give_back
 from netwright.server.qos.using import default_of, require_usable
 from netwright.server.segments import choose
@@ -93,7 +90,8 @@ def delete(world: World, command: DeleteNetwork) -> tuple[()]:
     if network.segment.network_type is NetworkType.VXLAN and network.segment.segmentation_id:
         release_vni(world, network.segment.segmentation_id)
     else:
-        world.segments.put(segment_key(network.segment), None)
+        for one in segments_of(network):
+            world.segments.put(segment_key(one.segment), None)
     return ()
 
 
@@ -187,10 +185,6 @@ def _create(world: World, caller: Caller, draft: NetworkDraft) -> Network:
         require_usable(world, caller, qos_policy_id)
     require_zones(world, draft.availability_zone_hints)
     segment = choose(world, draft.id, draft.segment)
-    key = segment_key(segment)
-    holder = world.segments.get(key)
-    if holder is not None:
-        raise _segment_in_use(world, segment, holder)
     network = Network(
         id=draft.id,
         project_id=draft.project_id,
@@ -212,8 +206,10 @@ def _create(world: World, caller: Caller, draft: NetworkDraft) -> Network:
         created_at=world.now,
         updated_at=world.now,
     )
+    take_own(world, network)
+    for further in draft.further_segments:
+        network = take_further(world, network, further)
     network = shared_at_first(world, network)
-    world.segments.put(key, network.id)
     world.networks.put(network.id, network)
     return network
 
@@ -241,27 +237,3 @@ def require_mtu(network_id: str, mtu: int, ip_version: int) -> None:
             f"MTU of {network_id} is not valid, subnet requires a minimum of {_IPV6_MTU_MIN}",
             next=f"the network's is {mtu}: openstack network set --mtu",
         )
-
-
-def _segment_in_use(world: World, segment: Segment, holder: str) -> Conflict:
-    if segment.network_type is NetworkType.FLAT:
-        return FlatNetworkInUse(
-            f"Unable to create the flat network. Physical network {segment.physical_network} is in "
-            f"use by network {holder}.",
-            next="use that network, or a VLAN of the physical network",
-        )
-    if segment.network_type is NetworkType.VXLAN:
-        is_held = world.fabric.held_vnis.get(segment_key(segment)) is not None
-        whose = f"router {holder}" if is_held and holder else f"network {holder}"
-        if holder == RESTING:
-            whose = "what is gone, until the fabric controller has found every switch clear of it"
-        return TunnelIdInUse(
-            f"Unable to create the network. The tunnel ID {segment.segmentation_id} is in use by "
-            f"{whose}.",
-            next="choose another provider:segmentation_id, or none to have one chosen",
-        )
-    return VlanIdInUse(
-        f"Unable to create the network. The VLAN {segment.segmentation_id} on physical network "
-        f"{segment.physical_network} is in use by network {holder}.",
-        next="choose another provider:segmentation_id",
-    )

@@ -10,7 +10,6 @@ from netwright.model.addressing import SubnetPool
 from netwright.model.fabric import LeafLink, SwitchState
 from netwright.model.operations import Operation
 from netwright.model.routing import FloatingIp, Router
-from netwright.model.segments import is_whole, segment_key
 from netwright.model.sharing import ObjectType
 from netwright.model.wire import Kind
 from netwright.server import addressing_needs as addressing
@@ -65,6 +64,13 @@ from netwright.server.needs import (
     need_access,
     need_port,
 )
+from netwright.server.network_segments import needing as network_segments
+from netwright.server.network_segments.commands import (
+    CreateSegments,
+    DeleteSegment,
+    UpdateSegment,
+)
+from netwright.server.network_segments.needing import need_segment
 from netwright.server.operation_work import OperationWork
 from netwright.server.plain import PLAIN_OF
 from netwright.server.qos import needing as qos
@@ -226,11 +232,9 @@ def _create_networks(needs: Needs, command: CreateNetworks) -> None:
         if draft.qos_policy_id is UNSET:
             needs.default_policies.add(draft.project_id)
         qos.need_policy(needs, draft.qos_policy_id)
-        if draft.segment is not None and is_whole(draft.segment):
-            needs.segments.add(segment_key(draft.segment))
-        else:
-            kind = draft.segment.network_type if draft.segment else None
-            needs.segment_choices[draft.id] = kind
+        need_segment(needs, draft.id, draft.segment)
+        for further in draft.further_segments:
+            need_segment(needs, further.id, further.segment)
 
 
 def _update_network(needs: Needs, command: UpdateNetwork) -> None:
@@ -379,6 +383,9 @@ _NOTES: Mapping[type[Command], Callable[[Needs, Any], None]] = {
     CreateNetworks: _create_networks,
     UpdateNetwork: _update_network,
     DeleteNetwork: _delete_network,
+    CreateSegments: network_segments.create,
+    UpdateSegment: network_segments.update,
+    DeleteSegment: network_segments.delete,
     CreateSubnets: _create_subnets,
     UpdateSubnet: _update_subnet,
     DeleteSubnet: _delete_subnet,

@@ -14,6 +14,7 @@ from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import AddressGroup, DefaultRule, GroupRule, SecurityGroup
+from netwright.model.segments import NetworkSegment
 from netwright.model.sharing import RbacPolicy
 from netwright.model.trunks import Trunk
 from netwright.model.wire import Kind
@@ -26,6 +27,7 @@ PLAIN: Mapping[type[Value], Kind | None] = {
     GroupRule: None,  # told of with their group
     AddressGroup: Kind.ADDRESS_GROUP,
     DefaultRule: None,  # groups that are made have rules of their own
+    NetworkSegment: None,  # told of with its network
     RbacPolicy: None,  # told of with what it shares
     Quota: Kind.QUOTA,
     AddressScope: Kind.ADDRESS_SCOPE,

@@ -26,6 +26,7 @@ from netwright.model.sharing import is_shared_with
 from netwright.model.states import PortState
 from netwright.server.commands import AddressWish, Caller, CreatePorts, PortChange, PortDraft
 from netwright.server.floating.known import of_router
+from netwright.server.network_segments.reach import require_own_segment
 from netwright.server.overlay.transit import with_transit
 from netwright.server.ports import decisions as ports
 from netwright.server.ports.lifecycle import ADMIN_DOWN_CAUSE
@@ -116,6 +117,7 @@ def _take_port(
     if port is None or port.state is PortState.RELEASING or not caller.may_touch(port.project_id):
         raise PortNotFound(f"Port {port_id} could not be found.")
     _check_free(port)
+    require_own_segment(world, ROUTER_INTERFACE, port.fixed_ips)
     subnets = [_of_port(world, ip.subnet_id) for ip in port.fixed_ips]
     _check_addresses(router, port, subnets)
     _check_subnets(router, subnets)

@@ -21,6 +21,8 @@ from netwright.server.commands import (
 )
 from netwright.server.each import each
 from netwright.server.handed_over import require_free
+from netwright.server.network_segments.reach import require_alike, require_movable
+from netwright.server.network_segments.routes import reroute
 from netwright.server.networks import addressable, check_revision, require_mtu, touched
 from netwright.server.ports.addressing import SLAAC_MODES
 from netwright.server.prefixes import give_back, in_scope, pool_for, require_affinity, take
@@ -44,8 +46,12 @@ def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:
         "host_routes": command.host_routes,
         "gateway_ip": command.gateway_ip,
         "service_types": command.service_types,
+        "segment_id": command.segment_id,
     }
+    if command.segment_id is not UNSET:
+        require_movable(world, subnet, command.segment_id)
     changes = {key: value for key, value in wanted.items() if value is not UNSET}
+    siblings = list(world.subnets_of(subnet.network_id))
     after = replace(subnet, **changes)
     if after.gateway_ip != subnet.gateway_ip:
         _check_no_interface(world, subnet)
@@ -60,7 +66,8 @@ def update(world: World, command: UpdateSubnet) -> tuple[Subnet, ...]:
         world.subnets.put(after.id, after)
     if after.allocation_pools != subnet.allocation_pools:
         world.recut(subnet.id)
-    return (after,)
+    reroute(world, subnet.network_id, siblings)
+    return (world.subnets.get(subnet.id) or after,)
 
 
 def delete(world: World, command: DeleteSubnet) -> tuple[()]:
@@ -73,7 +80,9 @@ def delete(world: World, command: DeleteSubnet) -> tuple[()]:
             f"allocation from this subnet ({uses} addresses).",
             next=f"delete them first: openstack port list --fixed-ip subnet={subnet.id}",
         )
+    siblings = list(world.subnets_of(subnet.network_id))
     world.subnets.put(subnet.id, None)
+    reroute(world, subnet.network_id, siblings)
     give_back(world, subnet)
     network = world.networks.get(subnet.network_id)
     if network is not None:
@@ -94,6 +103,7 @@ def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
     check_slaac(cidr, draft.ipv6_address_mode)
     require_mtu(network.id, network.mtu, draft.ip_version)
     _check_overlap(world, network, cidr)
+    require_alike(world, network, draft.segment_id)
     gateway = default_gateway(cidr) if draft.gateway_ip is UNSET else draft.gateway_ip
     if draft.gateway_ip is not UNSET:
         _check_gateway(cidr, gateway)
@@ -119,15 +129,18 @@ def _create(world: World, caller: Caller, draft: SubnetDraft) -> Subnet:
         ipv6_ra_mode=draft.ipv6_ra_mode,
         subnetpool_id=None if pool is None else pool.id,
         service_types=draft.service_types,
+        segment_id=draft.segment_id,
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,
     )
+    siblings = list(world.subnets_of(network.id))
     world.subnets.put(subnet.id, subnet)
+    reroute(world, network.id, siblings)
     if pool is not None:
         network = in_scope(network, pool.ip_version, pool.address_scope_id)
     touched(world, replace(network, subnets=(*network.subnets, subnet.id)))
-    return subnet
+    return world.subnets.get(subnet.id) or subnet
 
 
 def check_slaac(cidr: str, ipv6_address_mode: str | None) -> None:

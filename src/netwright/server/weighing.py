@@ -23,6 +23,7 @@ from netwright.server.commands import (
     UpdatePorts,
 )
 from netwright.server.containers.commands import EndClaim, LetGoOfOwners
+from netwright.server.network_segments.commands import CreateSegments
 from netwright.server.qos.commands import CreateQosPolicies
 from netwright.server.routing_commands import CreateFloatingIps, CreateRouters
 from netwright.server.security.commands import (
@@ -70,6 +71,7 @@ def is_patient(command: Command) -> bool:
 _COUNTS: Mapping[type[Command], Callable[[Any], int]] = {
     CreatePorts: lambda command: len(command.drafts),
     CreateNetworks: lambda command: len(command.drafts),
+    CreateSegments: lambda command: len(command.drafts),
     CreateSubnets: lambda command: len(command.drafts),
     CreateSubnetPools: lambda command: len(command.drafts),
     CreateAddressScopes: lambda command: len(command.drafts),

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tests.unit.server.scene import REGISTRATION, Request, Scene
+from tests.unit.server.segment_costs import COSTS as SEGMENTS
 from tests.unit.server.wire_costs import QOS, TRUNKS
 
 Make = Callable[[Scene], Any]
@@ -370,14 +371,14 @@ EXPECTED: dict[str, Cost] = {
     "GET /v2.0/extensions": Cost(_of("/v2.0/extensions"), 0, 0),
     "GET /v2.0/extensions/{id}": Cost(_of("/v2.0/extensions/binding"), 0, 0),
     "GET /v2.0/networks": Cost(_of("/v2.0/networks"), 1, 1),
-    "POST /v2.0/networks": Cost(_new_network, 6, 8),
+    "POST /v2.0/networks": Cost(_new_network, 7, 9),
     "PUT /v2.0/networks": Cost(_two("networks", _empty_network, name="x"), 8, 8),
-    "DELETE /v2.0/networks": Cost(_two("networks", _empty_network), 10, 10),
+    "DELETE /v2.0/networks": Cost(_two("networks", _empty_network), 12, 11),
     "GET /v2.0/networks/{id}": Cost(_one("networks", _empty_network), 1, 1),
     "PUT /v2.0/networks/{id}": Cost(
         _one("networks", _empty_network, {"network": {"name": "x"}}), 6, 8
     ),
-    "DELETE /v2.0/networks/{id}": Cost(_one("networks", _empty_network), 7, 9),
+    "DELETE /v2.0/networks/{id}": Cost(_one("networks", _empty_network), 8, 10),
     "GET /v2.0/subnets": Cost(_of("/v2.0/subnets"), 1, 1),
     "POST /v2.0/subnets": Cost(_new_subnet, 9, 10),
     "PUT /v2.0/subnets": Cost(_two("subnets", _empty_subnet, name="x"), 9, 9),
@@ -618,5 +619,5 @@ EXPECTED: dict[str, Cost] = {
     "PUT /v1/topology": Cost(_new_topology, 10, 12),
     "GET /v1/trace": Cost(_trace, 9, 9),
     "GET /v1/watch": Cost(_watch, 20, 20),
-    **{endpoint: Cost(*cost) for endpoint, cost in {**QOS, **TRUNKS}.items()},
+    **{endpoint: Cost(*cost) for endpoint, cost in {**QOS, **TRUNKS, **SEGMENTS}.items()},
 }

@@ -224,12 +224,15 @@ class Scene:
         await self.done("POST", f"/v1/hosts/{name}/fence", {"reason": "gone"})
         return name
 
-    def new_network(self) -> dict[str, Any]:
+    def next_vlan(self) -> int:
         self._vlan += 1
+        return self._vlan
+
+    def new_network(self) -> dict[str, Any]:
         segment = {
             "provider:network_type": "vlan",
             "provider:physical_network": "physnet1",
-            "provider:segmentation_id": self._vlan,
+            "provider:segmentation_id": self.next_vlan(),
         }
         return {"network": {"name": f"n{self._next()}", **segment}}
 

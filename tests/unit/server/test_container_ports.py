@@ -7,6 +7,7 @@ from tests.doubles.http import Answer, Client
 from tests.unit.server.projects import client_of
 
 from netwright.model.resources import DEFAULT_PROJECT, Network, Port
+from netwright.model.segments import own_segment_id
 from netwright.model.wire import CONTAINER_OWNER
 from netwright.server.api.app import application
 from netwright.server.api.edge import Edge
@@ -367,3 +368,13 @@ async def test_a_quota_holds_for_agents_too(world: World) -> None:
     assert (await world.admin.put(f"/v2.0/quotas/{DEFAULT_PROJECT}", quota)).status == 200
     outcomes = await world.make("a", "b")
     assert sorted(each.get("error", {}).get("type", "") for each in outcomes) == ["", "OverQuota"]
+
+
+async def test_a_container_has_an_address_of_its_hosts_segment(world: World) -> None:
+    """Its host is known as it asks, though its port is made before it is bound."""
+    network = await world.network(109, {"env": "routed"}, "10.0.9.0/24")
+    subnets = (await world.admin.get(f"/v2.0/subnets?network_id={network}")).json["subnets"]
+    on_it = {"subnet": {"segment_id": own_segment_id(network)}}
+    assert (await world.admin.put(f"/v2.0/subnets/{subnets[0]['id']}", on_it)).status == 200
+    (outcome,) = await world.make("web-0", labels="env=routed")
+    assert outcome["port"]["fixed_ips"][0]["ip_address"].startswith("10.0.9.")

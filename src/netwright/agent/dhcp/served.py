@@ -1,6 +1,6 @@
 """What a port's DHCP client shall be told, of its subnets and its own options. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
 
 from netwright.model.resources import (
@@ -12,6 +12,7 @@ from netwright.model.resources import (
     Subnet,
     Value,
 )
+from netwright.model.segments import segment_on
 from netwright.model.wire import CONTAINER_OWNER
 
 STATEFUL, STATELESS = "dhcpv6-stateful", "dhcpv6-stateless"
@@ -70,18 +71,27 @@ class WhereServed(Value, frozen=True, kw_only=True):
     fabric: bool = True
     physical_networks: frozenset[str] = frozenset()
 
-    def includes(self, network: Network) -> bool:
-        segment = network.segment
+    def includes(self, network: Network, available: Collection[str]) -> bool:
+        """Whether clients are answered on the segment by which the host has the network."""
+        found = segment_on(network, available)
+        segment = found.segment if found is not None else network.segment
         if segment.network_type is NetworkType.VXLAN:
             return self.fabric
         return segment.physical_network in self.physical_networks
 
 
 def served(
-    port: Port, network: Network, subnets: Mapping[str, Subnet], where: WhereServed
+    port: Port,
+    network: Network,
+    subnets: Mapping[str, Subnet],
+    where: WhereServed,
+    available: Collection[str] = (),
 ) -> Served | None:
-    """None: its client is not answered. A container's addresses come from its runtime."""
-    if port.device_owner == CONTAINER_OWNER or not where.includes(network):
+    """None: its client is not answered. A container's addresses come from its runtime.
+
+    `available`: the physical networks that the host has.
+    """
+    if port.device_owner == CONTAINER_OWNER or not where.includes(network, available):
         return None
     held = [
         (subnet, fixed.ip_address)

@@ -40,6 +40,7 @@ from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.routers import Routers
 from netwright.server.api.v2.security_group_rules import SecurityGroupRules
 from netwright.server.api.v2.security_groups import SecurityGroups
+from netwright.server.api.v2.segments import Segments
 from netwright.server.api.v2.subnetpools import SubnetPools
 from netwright.server.api.v2.subnets import Subnets
 from netwright.server.api.v2.tags import Tags, is_tagged
@@ -51,6 +52,7 @@ def application(edge: Edge) -> Application:
     """What connections call (`http1`): all routes, served by this edge."""
     resources: tuple[Resource[Any, Any, Any], ...] = (
         Networks(),
+        Segments(),
         Subnets(),
         Ports(),
         SecurityGroups(),

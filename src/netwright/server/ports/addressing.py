@@ -16,6 +16,11 @@ from netwright.model.errors import (
 )
 from netwright.model.resources import FixedIp, Network, Subnet
 from netwright.server.commands import AddressWish
+from netwright.server.network_segments.reach import (
+    require_one_segment,
+    require_own_segment,
+    usable_on,
+)
 from netwright.server.world import World
 
 SLAAC_MODES = ("slaac", "dhcpv6-stateless")
@@ -26,11 +31,14 @@ class Addressee:
     """The port that addresses are for, before there is one.
 
     It may have its `remnants` back: a host may answer for them, but for no other port. `sees_all`:
-    who asks may be told of any project's ports.
+    who asks may be told of any project's ports. `host`: where it is to be; it is `deferred` when
+    that keeps it from having addresses yet.
     """
 
     __slots__ = (
+        "deferred",
         "device_owner",
+        "host",
         "id",
         "mac",
         "network",
@@ -50,6 +58,7 @@ class Addressee:
         *,
         remnants: Iterable[FixedIp] = (),
         sees_all: bool = False,
+        host: str = "",
     ) -> None:
         self.id = port_id
         self.project_id = project_id
@@ -58,6 +67,8 @@ class Addressee:
         self.device_owner = device_owner
         self.remnants = set(remnants)
         self.sees_all = sees_all
+        self.host = host
+        self.deferred = False
         self.reclaimed = False  # whether it was given an address that rested
 
 
@@ -79,12 +90,17 @@ def assign(
             granted[n] = _take(world, port, subnet, str(wishes[n].ip_address))
         else:
             granted[n] = _choose(world, port, subnet)
-    return tuple(granted[n] for n in range(len(wishes)))
+    found = tuple(granted[n] for n in range(len(wishes)))
+    require_one_segment(world, found)
+    require_own_segment(world, port.device_owner, found)
+    return found
 
 
 def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
     granted = []
-    versions = world.subnets_by_version(port.network.id)
+    all_versions = world.subnets_by_version(port.network.id)
+    versions = usable_on(world, port.network, all_versions, port.device_owner, port.host)
+    port.deferred = bool(all_versions) and not versions
     usable = [found for found in (_served(each, port.device_owner) for each in versions) if found]
     if versions and not usable:
         raise IpAddressGenerationFailureNoMatchingSubnet(

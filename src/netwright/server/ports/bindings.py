@@ -7,12 +7,14 @@ host no longer answers for it (law 5). Bindings that are asked for ahead are `pr
 
 from msgspec.structs import replace
 
+from netwright.ipam.resting import Exhausted
 from netwright.model.planes import needed_planes, planes_on
 from netwright.model.resources import (
     Binding,
     FixedIp,
     Host,
     HostState,
+    IpAllocation,
     Network,
     Port,
     Prepared,
@@ -20,9 +22,12 @@ from netwright.model.resources import (
     VifType,
     VnicType,
 )
+from netwright.model.segments import segment_on, segments_in_words
 from netwright.model.states import BindingState, Event, Plane, PortState
+from netwright.server.network_segments.reach import unreached
 from netwright.server.overlay.attachments import attach, detach, fabric_refusal, is_fabric, join
 from netwright.server.overlay.links import access_of
+from netwright.server.ports.deferred import with_deferred
 from netwright.server.ports.lifecycle import happen, may_answer, step, was_told, with_binding
 from netwright.server.world import World
 
@@ -52,7 +57,7 @@ def bind(world: World, port: Port, host: str, *, actor: str, cause: str = "") ->
         stays = binding.state is BindingState.WITHDRAWING and binding.prepared is None
         if binding.host != host and not stays:
             port = withdraw(world, port, binding, Event.REBIND)
-    port = place(world, port, host)
+    port = place(world, _with_addresses(world, port, host), host)
     event, placed = Event.BIND if active is None else Event.REBIND, port.binding_on(host)
     why = (placed.cause if placed else "") or cause
     return happen(world, port, event, actor=actor, binding=placed, cause=why)
@@ -161,6 +166,8 @@ def retry(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
     """The host serves again: what was refused or fenced there is prepared anew."""
     network = network_of(world, port)
     kind = binding.prepared or own_kind(port)
+    if binding.active:
+        port = _with_addresses(world, port, binding.host)
     if refusal_of(world, port, kind, binding.host):
         return port
     _join(world, network, port, binding.host, kind)
@@ -189,6 +196,8 @@ def retry_refused(world: World, port_id: str) -> None:
         is_ours = binding.vif_type is VifType.BINDING_FAILED
         if port is None or binding.state is not BindingState.REFUSED or not is_ours:
             continue
+        if binding.active:
+            port = _with_addresses(world, port, binding.host)
         cause = refusal_of(world, port, binding.prepared or own_kind(port), binding.host)
         if not cause:
             port = retry(world, port, binding, actor="server")
@@ -196,6 +205,19 @@ def retry_refused(world: World, port_id: str) -> None:
             after = step(binding, Event.PLANE_REFUSED, now=world.now, cause=cause)
             port = with_binding(port, after)
             port = happen(world, port, Event.PLANE_REFUSED, actor="server", binding=after)
+
+
+def _with_addresses(world: World, port: Port, host: str) -> Port:
+    """The port with addresses that it waits for, where the host's segment has some by now."""
+    try:
+        with world.trial():
+            after = with_deferred(world, port, host)
+    except Exhausted:
+        return port  # its binding is refused for want of them
+    if after is not port:
+        after = replace(after, revision_number=port.revision_number + 1, updated_at=world.now)
+        world.ports.put(after.id, after)
+    return after
 
 
 def place(world: World, port: Port, host: str) -> Port:
@@ -326,7 +348,7 @@ def refusal_of(world: World, port: Port, kind: Prepared, name: str) -> str:
     host = world.hosts.get(name)
     if host is None:
         return f"host {name} is not registered: start netwright agent --host {name} there"
-    refusal = _hosts_refusal(host, network.segment.physical_network)
+    refusal = _hosts_refusal(host) or _segment_refusal(world, network, port, host)
     return refusal or (fabric_refusal(world, network, port, name, kind) if overlay else "")
 
 
@@ -342,19 +364,34 @@ def _join(world: World, network: Network, port: Port, host: str, kind: Prepared)
         join(world, network, port, host, kind)
 
 
-def _hosts_refusal(host: Host, physical_network: str | None) -> str:
+def _hosts_refusal(host: Host) -> str:
     name = host.name
     if host.state is HostState.FENCED:
         return f"host {name} is fenced: netwright host unfence {name} when it is clean"
     if host.state is HostState.UNKNOWN:
         return f"host {name} is silent: its agent was not heard for 15 s; look at it there"
-    if physical_network and physical_network not in host.physical_networks:
+    return ""
+
+
+def _segment_refusal(world: World, network: Network, port: Port, host: Host) -> str:
+    """Why the host cannot wire it by any segment of a provider network, or not by its own."""
+    if is_fabric(network) or network.segment.physical_network is None:
+        return ""
+    segment = segment_on(network, host.physical_networks)
+    if segment is None:
+        wanted = segments_in_words(network)
         has = ", ".join(sorted(host.physical_networks)) or "none"
         return (
-            f"host {name} has no physical network {physical_network} (it has: {has}): "
-            f"give its agent --physical-network {physical_network}=BRIDGE"
+            f"host {host.name} has no physical network {wanted} (it has: {has}): "
+            f"give its agent --physical-network {network.segment.physical_network}=BRIDGE"
         )
-    return ""
+    why = unreached(world, network, port.fixed_ips, segment)
+    if not why and port.ip_allocation is IpAllocation.DEFERRED and not port.fixed_ips:
+        why = (
+            f"is on segment {segment.id} of network {network.id}, of whose subnets the port has no "
+            "address: make one there that has some free, then unbind and bind the port"
+        )
+    return f"host {host.name} {why}" if why else ""
 
 
 def _vif_type(planes: frozenset[Plane], refusal: str) -> VifType:

@@ -24,9 +24,11 @@ from netwright.server.commands import (
 from netwright.server.each import each
 from netwright.server.floating.known import let_go as let_go_of_floating
 from netwright.server.handed_over import require_free
+from netwright.server.network_segments.reach import require_reached
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
+from netwright.server.ports.deferred import when_allocated
 from netwright.server.ports.dhcp import dhcp_options
 from netwright.server.ports.giving_back import give_back, held_addresses
 from netwright.server.ports.interfaces import require_as_attached, require_no_interface
@@ -89,7 +91,13 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
     reclaims_mac = rests(world, network.id, draft.mac_address)
     mac = choose_mac(world, network, draft.id, draft.project_id, draft.mac_address)
     addressee = Addressee(
-        draft.id, draft.project_id, network, mac, draft.device_owner, sees_all=caller.is_admin
+        draft.id,
+        draft.project_id,
+        network,
+        mac,
+        draft.device_owner,
+        sees_all=caller.is_admin,
+        host=draft.host,
     )
     fixed_ips = assign(world, addressee, draft.fixed_ips)
     require_usable(world, caller, draft.qos_policy_id)
@@ -108,6 +116,7 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         device_id=draft.device_id,
         device_owner=draft.device_owner,
         fixed_ips=fixed_ips,
+        ip_allocation=when_allocated(addressee, draft.fixed_ips),
         reclaimed=reclaims_mac or addressee.reclaimed,
         allowed_address_pairs=pairs_of(draft.allowed_address_pairs, mac),
         extra_dhcp_opts=dhcp_options((), draft.extra_dhcp_opts),
@@ -162,6 +171,8 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
         wishes = _of_new_mac(world, change.fixed_ips, before, port)
         addressee = _addressee(port, network, caller)
         port = _with_addresses(world, port, addressee, wishes)
+        if change.host in {UNSET, _host_of(port)}:
+            require_reached(world, network, port)
     if port.mac_address != before.mac_address:
         port = _renewed(world, port, _addressee(port, network, caller), before.mac_address)
     if change.allowed_address_pairs is not UNSET:

@@ -16,6 +16,7 @@ from netwright.model.resources import (
     VifType,
 )
 from netwright.model.routing import FloatingIp
+from netwright.model.segments import segment_on, segments_in_words
 from netwright.model.states import MEANING, AttachmentState, BindingState, Plane, PortState
 from netwright.model.wire import CONTAINER_OWNER
 from netwright.server.containers.words import claim_lines, container_wait
@@ -211,15 +212,15 @@ def _impediments(binding: Binding, host: Host | None, network: Network) -> Itera
             since=host.state_since,
             next=f"when it is sound again: netwright host unfence {host.name}",
         )
-    wanted = network.segment.physical_network
     on_wire = network.segment.network_type in (NetworkType.FLAT, NetworkType.VLAN)
-    if on_wire and wanted is not None and wanted not in host.physical_networks:
+    if on_wire and segment_on(network, host.physical_networks) is None:
+        wanted = segments_in_words(network)
         served = ", ".join(sorted(host.physical_networks)) or "none"
         yield Wait(
             what=f"Host {host.name} has no bridge to physical network {wanted}; it has: {served}",
             since=None,
-            next=f"start its agent with --physical-network {wanted}=BRIDGE,"
-            " or bind the port to another host",
+            next="start its agent with --physical-network "
+            f"{network.segment.physical_network}=BRIDGE, or bind the port to another host",
         )
 
 

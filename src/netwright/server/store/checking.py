@@ -97,6 +97,8 @@ async def _check(tx: Transaction, url: str) -> Findings:
 _PARENTLESS = (
     ("port {0} is in network {1}, which is not there", "port", "id", "network_id", "network"),
     ("subnet {0} is in network {1}, which is not there", "subnet", "id", "network_id", "network"),
+    ("segment {0} is of network {1}, which is not there", "segment", "id", "network_id", "network"),
+    ("subnet {0} is on segment {1}, which is not there", "subnet", "id", "segment_id", "segment"),
     (
         "subnet {0} is of subnet pool {1}, which is not there",
         "subnet", "id", "subnetpool_id", "subnetpool",

@@ -9,7 +9,7 @@ from netwright.db.transaction import Row, Transaction
 from netwright.ipam.addresses import Address, cidr_range, from_key, from_text, to_key
 from netwright.ipam.resting import Allocation, FormerMac
 from netwright.model.resources import Attachment, Host, Network, NetworkType, Port, Subnet
-from netwright.model.segments import segment_key, vni_key
+from netwright.model.segments import NetworkSegment, segment_key, segments_of, vni_key
 from netwright.model.states import PortState
 from netwright.server.needs import Needs
 from netwright.server.ports.addressing import eui64, is_slaac
@@ -74,6 +74,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
     of_pools = await networks_of_pools(tx, world, needs.rescoped_pools)
     changed = needs.changed_networks | of_subnets | of_pools
+    changed |= {one.network_id for one in world.of(NetworkSegment).values()}
     of_interfaces = await _networks_of_subnets(tx, subnets_of_interfaces(needs))
     known = needs.networks | of_interfaces | {port.network_id for port in ports}
     known |= await networks_of_fabric(tx, world, needs)
@@ -96,8 +97,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await load_overlay(tx, world, needs, memory, attachments)
     if needs.may_drift and any(network.drift_domain for network in world.networks.values()):
         await load_inventory(tx, world, memory)
-    await _load_all_attachments(tx, world, changed)
-    world.whole_networks |= changed
+    await _load_changed(tx, world, needs, changed)
     macs = needs.macs | _in_networks(world, needs.port_macs) | macs_of_interfaces(world, needs)
     await _load_macs(tx, world, macs)
     await _load_former_macs(tx, world, macs | _remnant_macs(ports))
@@ -110,6 +110,16 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     await load_gaps(tx, world, needs, _gone(world, needs))
     used = needs.deleted_networks | (of_subnets if needs.deletes_subnets else set())
     await _load_uses(tx, world, used)
+
+
+async def _load_changed(tx: Transaction, world: World, needs: Needs, networks: set[str]) -> None:
+    """Where networks are that change; of those that may lose a segment, the hosts."""
+    await _load_all_attachments(tx, world, networks)
+    world.whole_networks |= networks
+    if needs.deleted_segments:
+        lose = {one.network_id for one in world.of(NetworkSegment).values()}
+        names = {one.host for one in world.attachments.values() if one.network_id in lose}
+        await _load_hosts(tx, world, {name for name in names if world.hosts.get(name) is None})
 
 
 async def _load_named(tx: Transaction, world: World, needs: Needs) -> None:
@@ -204,7 +214,8 @@ def _remember(world: World, memory: Memory, network_ids: set[str], names: set[st
 
 def _put_network(world: World, network: Network) -> None:
     world.networks.load(network.id, network)
-    world.segments.load(segment_key(network.segment), network.id)
+    for one in segments_of(network):
+        world.segments.load(segment_key(one.segment), network.id)
 
 
 async def _load_networks(tx: Transaction, world: World, ids: set[str]) -> None:
@@ -235,7 +246,10 @@ async def _load_segments(tx: Transaction, world: World, needs: Needs) -> None:
     await load_segments(tx, world, keys)
     rows: list[Row] = []
     if any(NetworkType.VLAN in types for types in kinds.values()):
-        rows += await tx.rows("SELECT segment_key, id FROM network WHERE network_type = 'vlan'")
+        rows += await tx.rows(
+            "SELECT segment_key, id FROM network WHERE network_type = 'vlan' "
+            "UNION SELECT segment_key, network_id FROM segment WHERE network_type = 'vlan'"
+        )
     for key, network_id in rows:
         world.segments.load(key, network_id)
 

@@ -23,6 +23,7 @@ from netwright.server.store import schema
 from netwright.server.store.events import last_seq
 from netwright.server.store.plain import row
 from netwright.server.store.schema import postgres_ddl, sqlite_ddl
+from netwright.server.store.segments import complete_segments
 from netwright.server.store.upkeep import heard
 from netwright.server.store.versions import (
     POSTGRES_HAS,
@@ -116,14 +117,14 @@ def lock_of(path: Path) -> FileLock:
 async def _prepare_sqlite(tx: Transaction, place: str, new_epoch: str) -> str:
     if await version_of(tx, SQLITE_HAS) is None:
         await _make(tx, sqlite_ddl(), new_epoch)
-    return await _epoch(tx, SQLITE_HAS, place)
+    return await _known(tx, SQLITE_HAS, place)
 
 
 async def _prepare_postgres(tx: Transaction, place: str, new_epoch: str) -> str:
     await tx.take_turn()  # several servers may start at once
     if await version_of(tx, POSTGRES_HAS) is None:
         await _make(tx, postgres_ddl(), new_epoch)
-    return await _epoch(tx, POSTGRES_HAS, place)
+    return await _known(tx, POSTGRES_HAS, place)
 
 
 async def _make(tx: Transaction, ddl: Iterable[str], epoch: str) -> None:
@@ -136,12 +137,13 @@ async def _make(tx: Transaction, ddl: Iterable[str], epoch: str) -> None:
     await tx.insert(schema.alembic_version, [(schema.SCHEMA_VERSION,)])
 
 
-async def _epoch(tx: Transaction, has: str, place: str) -> str:
-    """The database's epoch. Raises SchemaMismatch."""
+async def _known(tx: Transaction, has: str, place: str) -> str:
+    """The epoch of a database whose tables are known, and whole. Raises SchemaMismatch."""
     version = await version_of(tx, has) or UNNUMBERED
     require_known(version, place, await reads_from(tx))
     if version > schema.SCHEMA_VERSION:
         known = schema.SCHEMA_VERSION
         log.warning("a newer schema allows this version", version=version, known=known)
+    await complete_segments(tx)
     (epoch,) = await tx.row("SELECT value FROM meta WHERE key = 'epoch'")
     return str(epoch)

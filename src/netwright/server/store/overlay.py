@@ -234,7 +234,10 @@ async def load_segments(tx: Transaction, world: World, keys: Collection[str]) ->
     wanted = list(keys)
     if not wanted:
         return
-    sql = "SELECT segment_key, id FROM network WHERE segment_key = ANY($1)"
+    sql = (
+        "SELECT segment_key, id FROM network WHERE segment_key = ANY($1) "
+        "UNION SELECT segment_key, network_id FROM segment WHERE segment_key = ANY($1)"
+    )
     for key, network_id in await tx.rows(sql, wanted):
         world.segments.load(key, network_id)
     vnis = [key for key in wanted if key.startswith(vni_key(None).removesuffix("None"))]

@@ -16,6 +16,7 @@ from netwright.model.quotas import Quota
 from netwright.model.resources import Value
 from netwright.model.routing import FloatingIp, Router
 from netwright.model.security import AddressGroup, DefaultRule, GroupRule, SecurityGroup
+from netwright.model.segments import NetworkSegment
 from netwright.model.sharing import RbacPolicy
 from netwright.model.trunks import Trunk
 from netwright.server.needs import Needs
@@ -31,6 +32,7 @@ TABLES: Mapping[type[Value], Table] = {
     GroupRule: schema.security_group_rule,
     AddressGroup: schema.address_group,
     DefaultRule: schema.default_security_group_rule,
+    NetworkSegment: schema.segment,
     RbacPolicy: schema.rbac_policy,
     Quota: schema.quota,
     AddressScope: schema.address_scope,

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Table, or_, select, true
+from sqlalchemy import Table, false, or_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.db.transaction import Database
@@ -36,6 +36,8 @@ from netwright.model.routing import FloatingIp, Router
 from netwright.model.routing_errors import FloatingIPNotFound, RouterNotFound
 from netwright.model.security import AddressGroup, DefaultRule, GroupRule, SecurityGroup
 from netwright.model.security_errors import AddressGroupNotFound, DefaultSecurityGroupRuleNotFound
+from netwright.model.segment_errors import SegmentNotFound
+from netwright.model.segments import NetworkSegment
 from netwright.model.sharing import ObjectType, RbacPolicy
 from netwright.model.sharing_errors import RbacPolicyNotFound
 from netwright.model.states import PortState
@@ -113,6 +115,12 @@ _ALIVE = schema.port.c.state != PortState.RELEASING
 _ALL_PORTS = Collection(schema.port, Port, PortNotFound, _own_port)
 _COLLECTIONS: Mapping[type[Value], Collection[Any]] = {
     Network: Collection(schema.network, Network, NetworkNotFound, _own_shared_or_external),
+    NetworkSegment: Collection(
+        schema.segment,
+        NetworkSegment,
+        SegmentNotFound,
+        lambda project_id: true() if project_id is None else false(),  # administrators' alone
+    ),
     Subnet: Collection(schema.subnet, Subnet, SubnetNotFound, _own_or_in_shared),
     Port: Collection(schema.port, Port, PortNotFound, _own_port, _ALIVE),
     SecurityGroup: Collection(

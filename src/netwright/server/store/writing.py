@@ -186,6 +186,7 @@ async def _write_networks(tx: Transaction, world: World) -> None:
             relabelled.append((network_id,))
             labels += [(network_id, key, value) for key, value in has.items()]
     await tx.delete(schema.network, gone)
+    await tx.delete(schema.segment, gone, by=("network_id",))
     await tx.upsert(schema.network, puts)
     await tx.delete(schema.network_label, relabelled, by=("network_id",))
     await tx.insert(schema.network_label, labels)
@@ -359,7 +360,7 @@ def subnet_row(subnet: Subnet) -> tuple[Any, ...]:
         subnet.id, subnet.project_id, subnet.network_id, subnet.name, subnet.description,
         subnet.cidr, subnet.ip_version, subnet.gateway_ip, subnet.enable_dhcp,
         subnet.ipv6_address_mode, subnet.ipv6_ra_mode, subnet.revision_number, subnet.created_at,
-        subnet.updated_at, _encode(subnet).decode(), subnet.subnetpool_id,
+        subnet.updated_at, _encode(subnet).decode(), subnet.subnetpool_id, subnet.segment_id,
     )  # fmt: skip
 
 
@@ -379,5 +380,5 @@ def port_row(port: Port, seq: int, body: str) -> tuple[Any, ...]:
         mac_address, port.device_id, port.device_owner, port.admin_state_up,
         port.port_security_enabled, port.vnic_type, port.state, active.host if active else None,
         active.vif_type if active else VifType.UNBOUND, port.revision_number, port.created_at,
-        port.updated_at, seq, body,
+        port.updated_at, seq, body, port.ip_allocation,
     )  # fmt: skip

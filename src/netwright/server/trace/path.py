@@ -19,6 +19,7 @@ from netwright.server.trace.station import (
     last_told,
     require_attached,
     require_gateway,
+    require_one_segment,
     require_traceable,
     require_wired,
     subnets,
@@ -60,6 +61,7 @@ def trace(
 def _go(walk: "_Walk", source: Station, target: Station) -> None:
     require_traceable(source, target)
     subnet, target_subnet = subnets(source, target)
+    require_one_segment(source, target, subnet, target_subnet)
     walk.depart(source)
     if subnet.id != target_subnet.id:
         require_gateway(source, subnet)
@@ -156,7 +158,7 @@ class _Walk:
         )
 
     def _gateways_of(self, station: Station) -> list[Gateway]:
-        segment = station.network.segment
+        segment = station.segment
         found = self._fabric.gateways(segment.physical_network, segment.segmentation_id)
         if not found:
             raise PathEnds(
@@ -193,7 +195,7 @@ def _on_host(station: Station, layers: tuple[Layer, ...]) -> Iterator[Device]:
         host.name,
         port_id=station.port.id,
         integration=str(binding.vif_details.get("bridge_name", "br-int")),
-        physical=host.physical_networks[station.network.segment.physical_network or ""],
+        physical=host.physical_networks[station.segment.physical_network or ""],
     )
 
 

@@ -9,12 +9,14 @@ from netwright.model.resources import (
     Network,
     NetworkType,
     Port,
+    Segment,
     Subnet,
     Value,
     VifType,
     VnicType,
 )
 from netwright.model.routing import FloatingIp, FloatingStatus
+from netwright.model.segments import segment_on, segments_in_words
 from netwright.model.states import BindingState
 from netwright.server.trace.hosts import HostWiring
 
@@ -61,11 +63,17 @@ class Station(Value, frozen=True, kw_only=True):
 
     @property
     def segment_label(self) -> str:
-        return f"network {self.network.name or self.network.id}, {_segment(self.network)}"
+        return f"network {self.network.name or self.network.id}, {_in_words(self.segment)}"
+
+    @property
+    def segment(self) -> Segment:
+        """The network's segment that it is on: its host's, or that of bare metal."""
+        has = self.host.physical_networks if self.host is not None else ()
+        found = segment_on(self.network, has)
+        return found.segment if found is not None else self.network.segment
 
 
-def _segment(network: Network) -> str:
-    segment = network.segment
+def _in_words(segment: Segment) -> str:
     if segment.segmentation_id is None:
         return f"flat on {segment.physical_network}"
     return f"VLAN {segment.segmentation_id} of {segment.physical_network}"
@@ -88,6 +96,17 @@ def subnets(source: Station, target: Station) -> tuple[Subnet, Subnet]:
             then="Give one of them an address of the other's IP version.",
         )
     return min(pairs, key=lambda pair: (pair[0].id != pair[1].id, pair[0].ip_version))
+
+
+def require_one_segment(source: Station, target: Station, subnet: Subnet, other: Subnet) -> None:
+    """Raises PathEnds when no router is between them, and another segment is."""
+    if subnet.id == other.id and source.segment != target.segment:
+        raise PathEnds(
+            f"Ports {source.label} and {target.label} have addresses of one subnet, and are on two "
+            f"segments: {source.segment_label}, and {target.segment_label}.",
+            then="Give each segment subnets of its own (openstack subnet create --network-segment),"
+            " or bind both ports on one.",
+        )
 
 
 def require_attached(station: Station) -> None:
@@ -212,9 +231,9 @@ def wiring_of(station: Station, wirings: Mapping[str, HostWiring]) -> HostWiring
             f"How driver {host.driver} of host {name} wires instances is not known here.",
             then=f"Trace hosts of driver {', '.join(wirings)}.",
         )
-    if station.network.segment.physical_network not in host.physical_networks:
+    if segment_on(station.network, host.physical_networks) is None:
         raise PathEnds(
-            f"Host {name} has no bridge to {station.network.segment.physical_network}, where "
+            f"Host {name} has no bridge to {segments_in_words(station.network)}, where "
             f"port {station.label} is.",
             then=f"Map it in the agent's physical_networks on {name}, or bind the port elsewhere.",
         )

@@ -9,6 +9,7 @@ from tests.doubles.http import Client
 from tests.unit.server.projects import client_of
 
 from netwright.model.containers import PodIdentity
+from netwright.model.segments import own_segment_id
 from netwright.model.wire import CONTAINER_OWNER, HostRegistration
 from netwright.server.commands import Caller, PortDraft, RegisterHost
 from netwright.server.containers.commands import ClaimPort, EndClaim
@@ -120,6 +121,9 @@ async def made(
         assert answer.status == 201, answer
         one = answer.json[name]
         ids[collection] = one["id"]
+        if collection == "networks":
+            ids["segments"] = own_segment_id(one["id"])
+            secrets |= {ids["segments"]}
         path = f"/v2.0/{collection}/{one['id']}"
         assert (await admin.put(f"{path}/tags", {"tags": tags})).status in {200, 404}
         if not (shared and collection in VISIBLE):

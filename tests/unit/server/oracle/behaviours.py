@@ -442,6 +442,53 @@ async def _handed_over(scene: Scene) -> None:
     assert gone.status == 204
 
 
+async def _segment_revisions(scene: Scene) -> None:
+    """What other resources have of that kind, segments have too; theirs bear no tags."""
+    segment = await scene.one("segments", scene.admin, {"description": "rack 7"})
+    path = f"/v2.0/segments/{segment['id']}"
+    assert (segment["description"], segment["revision_number"]) == ("rack 7", 1)
+    changed = (await scene.admin.put(path, {"segment": {"description": "rack 8"}})).json["segment"]
+    assert (changed["description"], changed["revision_number"]) == ("rack 8", 2)
+    assert changed["created_at"] == segment["created_at"] <= changed["updated_at"]
+    stale = {"If-Match": "revision_number=1"}
+    answer = await scene.admin.ask("PUT", path, {"segment": {"name": "x"}}, headers=stale)
+    assert answer.status == 412, answer
+
+
+async def _subnets_come_to_segments(scene: Scene) -> None:
+    """A network that was not routed comes to be so: its subnets first, then further segments."""
+    network = (await scene.vlan())["id"]
+    (own,) = (await scene.admin.get(f"/v2.0/segments?network_id={network}")).json["segments"]
+    whose = {"network_id": network, "project_id": "member"}
+    subnet = await scene.one("subnets", scene.admin, whose)
+    assert subnet["segment_id"] is None
+    path, on_it = f"/v2.0/subnets/{subnet['id']}", {"subnet": {"segment_id": own["id"]}}
+    answer = await scene.member.put(path, on_it)
+    assert answer.status == 403, answer
+    answer = await scene.admin.put(path, on_it)
+    assert answer.json["subnet"]["segment_id"] == own["id"]
+    further = await scene.one("segments", scene.admin, {"network_id": network})
+    more = {"network_id": network, "segment_id": further["id"]}
+    assert (await scene.one("subnets", scene.admin, more))["segment_id"] == further["id"]
+    answer = await scene.admin.put(path, {"subnet": {"segment_id": further["id"]}})
+    assert answer.status == 400, answer
+
+
+async def _routes_to_peers(scene: Scene) -> None:
+    """Subnets of different segments lead to each other by their own gateways."""
+    network = (await scene.vlan())["id"]
+    (own,) = (await scene.admin.get(f"/v2.0/segments?network_id={network}")).json["segments"]
+    further = await scene.one("segments", scene.admin, {"network_id": network})
+    subnets = [
+        await scene.one("subnets", scene.admin, {"network_id": network, "segment_id": one["id"]})
+        for one in (own, further)
+    ]
+    for subnet, peer in (subnets, subnets[::-1]):
+        shown = (await scene.admin.get(f"/v2.0/subnets/{subnet['id']}")).json["subnet"]
+        wanted = {"destination": peer["cidr"], "nexthop": subnet["gateway_ip"]}
+        assert shown["host_routes"] == [wanted]
+
+
 BEHAVIOURS: Mapping[str, Check] = {
     "aap-reject-multicast": _no_multicast_pairs,
     "address-group": _addresses_one_by_one,
@@ -474,11 +521,14 @@ BEHAVIOURS: Mapping[str, Check] = {
     "rbac-security-groups": _shared_as("security_groups", "security_group"),
     "rbac-subnetpool": _shared_as("subnetpools", "subnetpool"),
     "revision-if-match": _if_match,
+    "segments-peer-subnet-host-routes": _routes_to_peers,
     "sort-key-validation": _unknown_sort_keys,
     "sorting": _sorting,
     "standard-attr-revisions": _revisions,
+    "standard-attr-segment": _segment_revisions,
     "standard-attr-tag": _tags,
     "standard-attr-timestamp": _moments,
+    "subnet-segmentid-writable": _subnets_come_to_segments,
     "subnet_allocation": _pooled_subnets,
     "subnetpool-prefix-ops": _prefixes_one_by_one,
     "tag-creation": _tag_creation,

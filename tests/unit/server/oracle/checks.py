@@ -15,6 +15,7 @@ from tests.unit.server.oracle.exceptions import LATER
 from tests.unit.server.oracle.policies import NETWORK_OWNER, POLICY, Rule
 from tests.unit.server.oracle.probes import FORMS, HIDDEN_FILTERS, Good, good_of, refused
 from tests.unit.server.oracle.scene import (
+    HIDDEN,
     MEMBER,
     NOBODYS,
     READ_ONLY,
@@ -57,6 +58,7 @@ def cases() -> Iterator[Case]:
             yield Case(collection, attribute, alias, says)
 
 
+_MISSING = 404
 PROJECT = frozenset({"tenant_id", "project_id"})
 """Left out, it is the caller's; given, it is the caller's, but for administrators."""
 
@@ -237,22 +239,31 @@ async def _sorted(scene: Scene, case: Case) -> Found:
         yield f"sort {direction}", None if values == wanted else f"the order is {values}"
 
 
-async def _ruled(scene: Scene, case: Case) -> Found:
-    """Who may give it, and who sees it."""
+async def _of_no_project(scene: Scene, case: Case) -> Found:
+    """Who sees it; administrators alone make it, if it is made at all."""
     if case.collection in READ_ONLY:
         answer = await scene.member.get(path_of(case.collection))
         is_shown = not READ_ONLY[case.collection].is_admins_only
         listed = answer.json.get(case.collection)
         yield "member lists", None if bool(listed) is is_shown else f"{answer}"
         return
-    if case.collection in NOBODYS:
-        body = await scene.body(case.collection)
-        answer = await scene.create(case.collection, scene.member, body)
-        yield "member creates", _is_allowed(answer, allowed=False)
-        made = await scene.one(case.collection, scene.admin)
-        path = f"{path_of(case.collection)}/{made['id']}"
-        shown = (await scene.member.get(path)).json[name_of(case.collection)]
-        yield "member sees it", None if case.attribute in shown else f"its keys are {sorted(shown)}"
+    body = await scene.body(case.collection)
+    answer = await scene.create(case.collection, scene.member, body)
+    yield "member creates", _is_allowed(answer, allowed=False)
+    made = await scene.one(case.collection, scene.admin)
+    answer = await scene.member.get(f"{path_of(case.collection)}/{made['id']}")
+    if case.collection in HIDDEN:
+        yield "member sees nothing", None if answer.status == _MISSING else f"{answer}"
+        return
+    shown = answer.json[name_of(case.collection)]
+    yield "member sees it", None if case.attribute in shown else f"its keys are {sorted(shown)}"
+
+
+async def _ruled(scene: Scene, case: Case) -> Found:
+    """Who may give it, and who sees it."""
+    if case.collection in READ_ONLY or case.collection in NOBODYS:
+        async for each in _of_no_project(scene, case):
+            yield each
         return
     rule = POLICY.get((case.collection, case.attribute), Rule())
     if case.flag("enforce_policy") and (case.collection, case.attribute) not in POLICY:

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from tests.unit.server.oracle.definitions import CORE, OURS, known
-from tests.unit.server.oracle.exceptions import ACTIONS_LATER, DEVIATIONS, LATER
+from tests.unit.server.oracle.exceptions import ACTIONS_LATER, DEVIATIONS, LATER, LIMITS
 from tests.unit.server.oracle.unannounced import WHY
 
 from netwright.server.api.v2 import extensions
@@ -43,6 +43,7 @@ def page(counts: Mapping[str, Count], suite: str) -> str:
         rows="\n".join(rows),
         deviations="\n".join(deviations),
         later="\n".join(later),
+        limits="\n".join(f"- `{alias}`: {what}." for alias, what in LIMITS.items()),
         number=len(missing),
         missing="\n".join(missing),
         begin=SUITE_BEGIN,
@@ -120,6 +121,10 @@ skipped. Ours, which nobody else has:
 Named by the definition of an announced alias, and not served:
 
 {later}
+
+Without a data plane, and so refused, or failing with the reason when a port is bound:
+
+{limits}
 
 ## Not announced
 

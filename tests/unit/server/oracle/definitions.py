@@ -113,6 +113,7 @@ def _standard(**attributes: Attribute) -> Mapping[str, Mapping[str, Attribute]]:
             for name, one in attributes.items()
             if name != "tags"
         },
+        "segments": {name: one for name, one in attributes.items() if name != "tags"},
     }
 
 

@@ -19,6 +19,8 @@ LATER: Mapping[str, str] = {}
 
 _STAYS = "a network stays on its segment; ML2 refuses all but another VLAN id, too"
 _UPDATES = ("update", "update back", "member updates it")
+_SEVERAL = "shown where there are several, as by ML2; they are changed as `/v2.0/segments`"
+_SHOWN_OF_SEVERAL = ("made", "shown", "listed", "alone*")
 _NULL = "null is taken for what leaving it out means; Neutron refuses it"
 _NONE = "null takes it away, as an empty value does; Neutron refuses it"
 _TAKEN_AWAY = ("update refuses None", "unchanged by what was refused")
@@ -37,6 +39,14 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation("networks", "provider:network_type", _UPDATES, _STAYS),
     Deviation("networks", "provider:physical_network", _UPDATES, _STAYS),
     Deviation("networks", "provider:segmentation_id", _UPDATES, _STAYS),
+    Deviation("networks", "segments", (*_UPDATES, *_SHOWN_OF_SEVERAL), _SEVERAL),
+    Deviation(
+        "subnets",
+        "segment_id",
+        ("update",),
+        "a subnet stays on its segment: Neutron refuses it as well, which its definition does not"
+        " say",
+    ),
     Deviation(
         "floatingips",
         "floating_ip_address",
@@ -70,6 +80,16 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "a shared scope stays so: Neutron refuses it as well, which its definition does not say",
     ),
 )
+
+
+LIMITS: Mapping[str, str] = {
+    "segment": "those beside a network's own are VLANs, or flat, each on another physical network:"
+    " a fabric network's VNI is on every host (400). The own one goes with its network (409)."
+    " Routers, gateways and floating IPs have addresses of own segments alone (400)",
+    "ip_allocation": "a port that is bound where its addresses' segment is not is `binding_failed`"
+    " with the reason, where Neutron answers 409",
+}
+"""What announced aliases define and nothing here carries out, and what becomes of it."""
 
 
 def excused(collection: str, attribute: str, names: Collection[str]) -> set[str]:

@@ -42,6 +42,8 @@ POLICY: Mapping[tuple[str, str], Rule] = {
     ("networks", "provider:network_type"): _ADMIN_ALONE,
     ("networks", "provider:physical_network"): _ADMIN_ALONE,
     ("networks", "provider:segmentation_id"): _ADMIN_ALONE,
+    ("networks", "segments"): _ADMIN_ALONE,
+    ("subnets", "segment_id"): _ADMIN_ALONE._replace(value="@own_segment"),
     ("ports", "allowed_address_pairs"): _NETWORKS,
     ("ports", "binding:host_id"): _ADMIN_ALONE._replace(value="h1"),
     ("ports", "binding:profile"): _ADMIN_ALONE,

@@ -1,6 +1,7 @@
 """Values to try: what is taken, and what neutron-lib's validators refuse."""
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import webob.exc
@@ -29,6 +30,7 @@ class Good(NamedTuple):
 _PAIR = {"ip_address": "10.9.9.9", "mac_address": "fa:16:3e:00:00:09"}
 _VXLAN = {"provider:network_type": "vxlan"}
 _VLAN = {"provider:network_type": "vlan", "provider:physical_network": "physnet1"}
+_FURTHER = {**_VLAN, "provider:physical_network": "physnet2"}
 _IPV6 = {"ip_version": 6, "cidr": "2001:db8:77::/64"}
 
 GOOD: Mapping[tuple[str, str], Good] = {
@@ -42,6 +44,15 @@ GOOD: Mapping[tuple[str, str], Good] = {
         "physnet1", "physnet2", {"provider:network_type": "vlan", "provider:segmentation_id": 71}
     ),
     ("networks", "provider:segmentation_id"): Good(72, 73, _VLAN),
+    ("networks", "segments"): Good(
+        [{**_VLAN, "provider:segmentation_id": 74}, {**_FURTHER, "provider:segmentation_id": 74}],
+        [{**_VLAN, "provider:segmentation_id": 75}, {**_FURTHER, "provider:segmentation_id": 75}],
+    ),
+    ("segments", "network_id"): Good("@segmented", "@other_segmented"),
+    ("segments", "network_type"): Good("vlan", "flat", otherwise={"segmentation_id": None}),
+    ("segments", "physical_network"): Good("physnet2", "physnet3"),
+    ("segments", "segmentation_id"): Good(76, 77),
+    ("subnets", "segment_id"): Good("@own_segment", None, {"network_id": "@segmented"}, {}),
     ("subnets", "network_id"): Good("@networks", "@other_network"),
     ("subnets", "ip_version"): Good(4, 6, otherwise=_IPV6),
     ("subnets", "cidr"): Good("10.200.0.0/24", "10.200.1.0/24"),
@@ -214,7 +225,7 @@ def refused(attribute: str, says: Attribute) -> Iterator[Any]:
     """The probes that neutron-lib refuses."""
     for probe in PROBES:
         try:
-            AttributeInfo({attribute: dict(says)}).convert_values({attribute: probe})
+            AttributeInfo({attribute: dict(says)}).convert_values({attribute: deepcopy(probe)})
         except (exceptions.InvalidInput, webob.exc.HTTPBadRequest):
             yield probe
         except (TypeError, ValueError, AttributeError, KeyError, IndexError):

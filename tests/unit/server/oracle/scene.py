@@ -11,7 +11,7 @@ from tests.doubles.http import Answer, Client
 from tests.unit.server.projects import client_of
 
 from netwright.model.resources import NetworkType
-from netwright.model.segments import SegmentRules, VniRange
+from netwright.model.segments import SegmentRules, VniRange, own_segment_id
 from netwright.model.wire import HostRegistration
 from netwright.server.commands import Caller, RegisterHost
 from netwright.server.core import Core
@@ -105,10 +105,16 @@ class Scene:
         for name in ("policy", "other_policy"):
             own = {"project_id": MEMBER}
             self.made[name] = (await self.one("policies", self.admin, own))["id"]
-        vlan: Body = {"provider:network_type": "vlan", "provider:physical_network": "physnet1"}
-        vlan |= {"provider:segmentation_id": 99, "project_id": MEMBER}
-        self.made["vlan"] = (await self.one("networks", self.admin, vlan))["id"]
+        for name in ("vlan", "segmented", "other_segmented"):
+            self.made[name] = (await self.vlan())["id"]
+        self.made["own_segment"] = own_segment_id(self.made["segmented"])
         self._created.clear()  # these stay
+
+    async def vlan(self) -> Any:
+        """A network of one VLAN."""
+        vlan: Body = {"provider:network_type": "vlan", "provider:physical_network": "physnet1"}
+        vlan |= {"provider:segmentation_id": 200 + self.number() % 3_000, "project_id": MEMBER}
+        return await self.one("networks", self.admin, vlan)
 
     async def _outside(self) -> None:
         """An external network, and a router between it and the member's: what floats there."""
@@ -199,6 +205,13 @@ async def _subnet(scene: Scene) -> Body:
     return {"network_id": network["id"], "ip_version": 4, "cidr": scene.cidr()}
 
 
+async def _segment(scene: Scene) -> Body:
+    """Of a network of its own."""
+    network = await scene.vlan()
+    vlan = {"physical_network": "physnet2", "segmentation_id": 200 + scene.number() % 3_000}
+    return {"network_id": network["id"], "network_type": "vlan", **vlan}
+
+
 async def _port(scene: Scene) -> Body:
     return {"network_id": scene.made["networks"]}
 
@@ -249,6 +262,7 @@ MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
     "default_security_group_rules": _default_rule,
     "networks": _network,
     "policies": _network,
+    "segments": _segment,
     "subnets": _subnet,
     "ports": _port,
     "security_groups": _network,
@@ -261,8 +275,11 @@ MAKE: Mapping[str, Callable[[Scene], Awaitable[Body]]] = {
 """The smallest body of each collection: a new collection needs a line here."""
 
 
-NOBODYS = frozenset({"default_security_group_rules"})
+NOBODYS = frozenset({"default_security_group_rules", "segments"})
 """Collections that are no project's: administrators make what is in them, and all see it."""
+
+HIDDEN = frozenset({"segments"})
+"""Those of them that administrators alone see."""
 
 
 class ReadOnly(NamedTuple):

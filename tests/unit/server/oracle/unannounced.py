@@ -28,14 +28,6 @@ _WHY: Mapping[tuple[str, str], tuple[str, ...]] = {
         _PLANNED,
         "how many addresses of each network's pools are used; those of its subnets are told",
     ): ("network-ip-availability-details",),
-    (
-        _PLANNED,
-        "a network has one segment, made and gone with it: none can be added or taken away",
-    ): (
-        *("segment", "standard-attr-segment", "multi-provider", "ip_allocation"),
-        *("segments-peer-subnet-host-routes", "subnet-segmentid-enforce"),
-        "subnet-segmentid-writable",
-    ),
     (_PLANNED, "hints that an instance's device is set up by"): (
         *("port-hints", "port-hint-ovs-tx-steering", "port-device-profile"),
         *("port-numa-affinity-policy", "port-numa-affinity-policy-socket"),

@@ -149,10 +149,20 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Admins make resources that another service owns, with the ids that they have there.",
         "2026-11-30T00:00:00-00:00",
     ),
+    "ip_allocation": (
+        "IP Allocation",
+        "IP allocation extension.",
+        "2016-06-10T23:00:00-00:00",
+    ),
     "l2_adjacency": (
         "L2 Adjacency",
         "Display L2 Adjacency for Neutron Networks.",
         "2016-04-12T16:00:00-00:00",
+    ),
+    "multi-provider": (
+        "Multi Provider Network",
+        "Expose mapping of virtual networks to multiple physical networks",
+        "2013-06-27T10:00:00-00:00",
     ),
     "net-mtu": (
         "Network MTU",
@@ -341,6 +351,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Support filtering security groups on the shared field",
         "2021-10-05T09:00:00-00:00",
     ),
+    "segment": (
+        "Segment",
+        "Segments extension.",
+        "2016-02-24T17:00:00-00:00",
+    ),
+    "segments-peer-subnet-host-routes": (
+        "Segments peer-subnet host routes",
+        "Add host routes to subnets on a routed network (segments)",
+        "2018-06-12T10:00:00-00:00",
+    ),
     "sort-key-validation": (
         "Sort keys validation",
         "Provides validation on sort keys.",
@@ -360,6 +380,11 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Resource revision numbers",
         "This extension will display the revision number of neutron resources.",
         "2016-04-11T10:00:00-00:00",
+    ),
+    "standard-attr-segment": (
+        "Standard Attribute Segment Extension",
+        "Add standard attributes to Segment resource",
+        "2018-04-09T10:00:00-00:00",
     ),
     "standard-attr-tag": (
         (
@@ -381,6 +406,16 @@ _EXTENSIONS: Mapping[str, tuple[str, str, str]] = {
         "Stateful security group",
         "Indicates if the security group is stateful or not",
         "2019-11-26T09:00:00-00:00",
+    ),
+    "subnet-segmentid-enforce": (
+        "Subnet SegmentID (policy enforced)",
+        "Enforce segment_id policy rule.",
+        "2018-09-04T00:00:00-00:00",
+    ),
+    "subnet-segmentid-writable": (
+        "Subnet SegmentID (writable)",
+        "Provides a writable segment_id attribute for a subnet resource.",
+        "2018-03-12T00:00:00-00:00",
     ),
     "subnet-service-types": (
         "Subnet service types",

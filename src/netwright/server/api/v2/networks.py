@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from operator import attrgetter
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -11,14 +10,24 @@ import structlog
 from msgspec import UNSET, Meta, UnsetType
 
 from netwright.model.errors import NetworkNotFound, Unavailable
-from netwright.model.resources import RACK, ZONE, DriftDomain, Network, NetworkType, Segment, Share
-from netwright.model.segments import MTU_MAX, VNIS
+from netwright.model.resources import (
+    RACK,
+    ZONE,
+    DriftDomain,
+    FurtherSegment,
+    Network,
+    NetworkType,
+    Segment,
+    Share,
+)
+from netwright.model.segments import MTU_MAX
 from netwright.model.sharing import is_external_to, is_open_to, is_shared_with
 from netwright.model.topology import Name as Leaf
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
-from netwright.server.api.v2 import dns, listing, policy, values
+from netwright.server.api.v2 import dns, listing, policy, provided, values
+from netwright.server.api.v2.provided import PhysicalNetwork, Segments, ShownSegment
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, Made, constant, moment
 from netwright.server.api.v2.sight import Sight
@@ -44,21 +53,13 @@ from netwright.server.queries import Reader
 from netwright.server.sharing.keeping import may_use
 
 _log = structlog.get_logger("netwright.server.networks")
-_VLAN_ID_MAX = 4094  # IEEE 802.1Q: 0 and 4095 are reserved
-
-_WIRE = {
-    "network_type": "provider:network_type",
-    "physical_network": "provider:physical_network",
-    "segmentation_id": "provider:segmentation_id",
-    "external": "router:external",
-}
+_WIRE = {**provided.WIRE, "external": "router:external"}
 
 # 0 asks for the default; below 68 IPv4 cannot work (RFC 791).
 Mtu = Annotated[int, Meta(ge=0, le=MTU_MAX)]
 WantedDomain: TypeAlias = (
     str | Annotated[tuple[Leaf, ...], Meta(min_length=1, max_length=1000)] | None
 )
-PhysicalNetwork = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
@@ -76,6 +77,7 @@ class NetworkCreation(Body, frozen=True, kw_only=True, rename=_WIRE):
     network_type: NetworkType | UnsetType | None = UNSET
     physical_network: PhysicalNetwork | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
+    segments: Segments | UnsetType | None = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     drift_domain: WantedDomain | UnsetType = UNSET
     qos_policy_id: Uuid | UnsetType | None = UNSET
@@ -126,10 +128,11 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, rename=_WIRE):
     subnets: tuple[str, ...]
     ipv4_address_scope: str | None
     ipv6_address_scope: str | None
-    l2_adjacency: bool = True  # of one segment
+    l2_adjacency: bool = True
     network_type: str | UnsetType = UNSET
     physical_network: str | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
+    segments: Sequence[ShownSegment] | UnsetType = UNSET
     tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
@@ -143,18 +146,22 @@ def _shared_with(shared: bool, shares: tuple[Share, ...], project_id: str) -> bo
     return shared or is_open_to(shares, project_id)
 
 
+_FURTHER = (("further_segments", tuple[FurtherSegment, ...]),)
 _SHOWN: How = {
     "tenant_id": "project_id",
     "status": constant("ACTIVE"),
-    "l2_adjacency": constant(value=True),
+    "l2_adjacency": Made(lambda further: not further, *_FURTHER[0]),
     "shared": Made(
         _shared_with, "shared", bool, beside=(("shares", tuple[Share, ...]),), by_asker=True
     ),
     "router:external": "external",
     "availability_zones": "availability_zone_hints",
-    "provider:network_type": Made(attrgetter("network_type"), "segment", Segment),
-    "provider:physical_network": Made(attrgetter("physical_network"), "segment", Segment),
-    "provider:segmentation_id": Made(attrgetter("segmentation_id"), "segment", Segment),
+    "provider:network_type": Made(provided.network_type, "segment", Segment, beside=_FURTHER),
+    "provider:physical_network": Made(
+        provided.physical_network, "segment", Segment, beside=_FURTHER
+    ),
+    "provider:segmentation_id": Made(provided.segmentation_id, "segment", Segment, beside=_FURTHER),
+    "segments": Made(provided.shown, "segment", Segment, beside=_FURTHER),
     "created_at": moment("created_at"),
     "updated_at": moment("updated_at"),
 }
@@ -234,7 +241,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
         return may_use(caller, value) or is_external_to(value, caller.project_id)
 
     def view(self, caller: Caller, value: Network) -> NetworkView:
-        segment, shown = value.segment, partial(policy.shows, caller, "network")
+        own, further = value.segment, value.further_segments
+        shown = partial(policy.shows, caller, "network")
         return NetworkView(
             id=value.id,
             name=value.name,
@@ -256,13 +264,21 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
             subnets=value.subnets,
             ipv4_address_scope=value.ipv4_address_scope,
             ipv6_address_scope=value.ipv6_address_scope,
-            network_type=segment.network_type if shown("provider:network_type") else UNSET,
+            l2_adjacency=not further,
+            network_type=(
+                provided.network_type(own, further) if shown("provider:network_type") else UNSET
+            ),
             physical_network=(
-                segment.physical_network if shown("provider:physical_network") else UNSET
+                provided.physical_network(own, further)
+                if shown("provider:physical_network")
+                else UNSET
             ),
             segmentation_id=(
-                segment.segmentation_id if shown("provider:segmentation_id") else UNSET
+                provided.segmentation_id(own, further)
+                if shown("provider:segmentation_id")
+                else UNSET
             ),
+            segments=provided.shown(own, further) if shown("segments") else UNSET,
             tags=value.tags,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
@@ -272,6 +288,8 @@ class Networks(Resource[Network, NetworkCreation, NetworkChange]):
 
 def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
     identity = values.identity(item.handed_over)
+    alone = provided.segment(item.network_type, item.physical_network, item.segmentation_id)
+    own, further = provided.several(alone, item.segments)
     return NetworkDraft(
         id=identity.id,
         is_chosen=identity.is_chosen,
@@ -289,7 +307,8 @@ def _draft(caller: Caller, item: NetworkCreation) -> NetworkDraft:
         labels=values.labels("labels", or_default(item.labels, {})),
         drift_domain=or_default(_domain(item.drift_domain), None),
         qos_policy_id=item.qos_policy_id,
-        segment=_segment(item),
+        segment=own,
+        further_segments=further,
     )
 
 
@@ -307,6 +326,7 @@ async def _warn_of_unserved(reader: Reader, drafts: Sequence[NetworkDraft]) -> N
     A mistyped name is refused where `vlan_ranges` says which there are.
     """
     wanted = {draft.segment.physical_network for draft in drafts if draft.segment} - {None}
+    wanted |= {one.segment.physical_network for draft in drafts for one in draft.further_segments}
     if not wanted:
         return
     try:
@@ -320,39 +340,6 @@ async def _warn_of_unserved(reader: Reader, drafts: Sequence[NetworkDraft]) -> N
             hosts_have=sorted(served),
             next="start agents with --physical-network, or name yours in vlan_ranges",
         )
-
-
-def _segment(item: NetworkCreation) -> Segment | None:
-    network_type = or_default(item.network_type, None)
-    physical_network = or_default(item.physical_network, None)
-    segmentation_id = or_default(item.segmentation_id, None)
-    if network_type is None:
-        for name, given in (
-            ("provider:physical_network", physical_network),
-            ("provider:segmentation_id", segmentation_id),
-        ):
-            if given is not None:
-                raise invalid(name, "it needs provider:network_type beside it")
-        return None
-    if network_type is NetworkType.FLAT:
-        if physical_network is None:
-            raise invalid("provider:physical_network", "a flat network needs one")
-        if segmentation_id is not None:
-            raise invalid("provider:segmentation_id", "a flat network has none")
-    if network_type is NetworkType.VXLAN and physical_network is not None:
-        raise invalid("provider:physical_network", "a vxlan network has none")
-    if segmentation_id is not None:
-        last = VNIS[-1] if network_type is NetworkType.VXLAN else _VLAN_ID_MAX
-        if not 1 <= segmentation_id <= last:
-            raise invalid(
-                "provider:segmentation_id",
-                f"{segmentation_id} is not in 1 to {last}, the ids of {network_type} networks",
-            )
-    return Segment(
-        network_type=network_type,
-        physical_network=physical_network,
-        segmentation_id=segmentation_id,
-    )
 
 
 def _mtu(value: int) -> int | None:

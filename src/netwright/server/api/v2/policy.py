@@ -17,12 +17,14 @@ ADMIN_ONLY: Mapping[str, Mapping[str, Any]] = {
         "provider:network_type": UNSET,
         "provider:physical_network": UNSET,
         "provider:segmentation_id": UNSET,
+        "segments": UNSET,
         "drift_domain": None,
         "shared": False,
         "router:external": False,
         "handed_over": None,
     },
-    "subnet": {"handed_over": None},
+    "subnet": {"segment_id": None, "handed_over": None},
+    "segment": {},  # administrators' as a whole: see `segments`
     "port": {"binding:host_id": UNSET, "binding:profile": UNSET, "handed_over": None},
     "security_group": {"handed_over": None},
     "security_group_rule": {},
@@ -51,7 +53,8 @@ ADMIN_ONLY_FILTERS = {
             "provider:segmentation_id",
         }
     ),
-    "subnet": frozenset[str](),
+    "subnet": frozenset({"segment_id"}),
+    "segment": frozenset[str](),
     "port": frozenset({"binding:host_id"}),
     "security_group": frozenset[str](),
     "security_group_rule": frozenset[str](),
@@ -73,9 +76,11 @@ ADMIN_ONLY_SHOWN: Mapping[str, frozenset[str]] = {
             "provider:network_type",
             "provider:physical_network",
             "provider:segmentation_id",
+            "segments",
             "drift_domain",
         }
     ),
+    "subnet": frozenset({"segment_id"}),
     "port": frozenset(
         {"binding:host_id", "binding:vif_type", "binding:vif_details", "binding:profile"}
     ),

@@ -72,6 +72,7 @@ class PortView(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE):
     admin_state_up: bool
     mac_address: str
     fixed_ips: tuple[FixedIp, ...]
+    ip_allocation: str
     allowed_address_pairs: tuple[AddressPair, ...]
     extra_dhcp_opts: tuple[DhcpOption, ...]
     dns_name: str
@@ -171,10 +172,12 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             "device_id": listing.text,
             "device_owner": listing.text,
             "binding:host_id": listing.text,
+            "ip_allocation": listing.text,
             **listing.STANDARD_FILTERS,
         },
         sort_keys=listing.NAMED_SORT_KEYS
-        | {"network_id", "status", "admin_state_up", "mac_address", "device_id", "device_owner"},
+        | {"network_id", "status", "admin_state_up", "mac_address", "device_id", "device_owner"}
+        | {"ip_allocation"},
     )
 
     def creation(
@@ -248,6 +251,7 @@ class Ports(Resource[Port, PortCreation, PortUpdate]):
             admin_state_up=value.admin_state_up,
             mac_address=value.mac_address,
             fixed_ips=value.fixed_ips,
+            ip_allocation=value.ip_allocation,
             allowed_address_pairs=value.allowed_address_pairs,
             extra_dhcp_opts=value.extra_dhcp_opts,
             dns_name=value.dns_name,

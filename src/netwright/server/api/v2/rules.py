@@ -13,6 +13,7 @@ _READ, _WRITE = "default_read", "default_write"
 
 _SINGULAR = {
     "networks": "network",
+    "segments": "segment",
     "subnets": "subnet",
     "ports": "port",
     "routers": "router",
@@ -57,6 +58,8 @@ _WRITING = ("create", "update", "delete")
 _OWN_DEFAULTS = {
     "get_extension": "@",
     "get_agent": ADMIN,
+    "get_segment": ADMIN,
+    **dict.fromkeys((f"{verb}_segment" for verb in _WRITING), ADMIN),
     "get_network_ip_availability": ADMIN,
     **dict.fromkeys((f"{verb}_policy" for verb in _WRITING), ADMIN),
     **{f"{verb}_policy_{rule}_rule": ADMIN for verb in _WRITING for rule in _QOS_RULES},

@@ -15,7 +15,7 @@ from netwright.model.sharing import is_shared_with
 from netwright.server.api import times
 from netwright.server.api.body import Shape
 from netwright.server.api.errors import invalid
-from netwright.server.api.v2 import listing, values
+from netwright.server.api.v2 import listing, policy, values
 from netwright.server.api.v2.resource import Resource
 from netwright.server.api.v2.rows import How, moment
 from netwright.server.api.v2.sight import Sight
@@ -67,6 +67,7 @@ class SubnetCreation(Body, frozen=True, kw_only=True):
     use_default_subnetpool: bool = False
     prefixlen: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     service_types: ServiceTypes | None = ()
+    segment_id: Uuid | None = None
     project_id: ProjectId | UnsetType = UNSET
     tenant_id: ProjectId | UnsetType = UNSET
     handed_over: HandedOver | UnsetType | None = UNSET
@@ -81,6 +82,7 @@ class SubnetChange(Body, frozen=True, kw_only=True):
     dns_nameservers: Nameservers | UnsetType | None = UNSET
     host_routes: Routes | UnsetType | None = UNSET
     service_types: ServiceTypes | UnsetType | None = UNSET
+    segment_id: Uuid | UnsetType | None = UNSET
 
 
 class SubnetCreationBody(Body, frozen=True, kw_only=True):
@@ -110,6 +112,7 @@ class SubnetView(msgspec.Struct, frozen=True, kw_only=True):
     ipv6_ra_mode: str | None
     subnetpool_id: str | None
     service_types: tuple[str, ...]
+    segment_id: str | UnsetType | None = UNSET
     tags: tuple[str, ...]
     revision_number: int
     created_at: datetime
@@ -160,6 +163,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             "ipv6_address_mode": listing.text,
             "ipv6_ra_mode": listing.text,
             "subnetpool_id": listing.text,
+            "segment_id": listing.text,
             "shared": listing.boolean,
             **listing.STANDARD_FILTERS,
         },
@@ -173,6 +177,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             "ipv6_address_mode",
             "ipv6_ra_mode",
             "subnetpool_id",
+            "segment_id",
         },
     )
 
@@ -214,6 +219,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             service_types=UNSET
             if item.service_types is UNSET
             else _service_types(item.service_types),
+            segment_id=item.segment_id,
             if_match=if_match,
         )
 
@@ -229,7 +235,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
     def networks_to_see(self, caller: Caller, values: Iterable[Subnet]) -> Iterable[str]:
         return (one.network_id for one in values if not caller.may_touch(one.project_id))
 
-    def view(self, caller: Caller, value: Subnet) -> SubnetView:  # noqa: ARG002 - all see the same
+    def view(self, caller: Caller, value: Subnet) -> SubnetView:
         return SubnetView(
             id=value.id,
             network_id=value.network_id,
@@ -249,6 +255,7 @@ class Subnets(Resource[Subnet, SubnetCreation, SubnetChange]):
             tags=value.tags,
             subnetpool_id=value.subnetpool_id,
             service_types=value.service_types,
+            segment_id=value.segment_id if policy.shows(caller, "subnet", "segment_id") else UNSET,
             revision_number=value.revision_number,
             created_at=times.moment(value.created_at),
             updated_at=times.moment(value.updated_at),
@@ -284,6 +291,7 @@ def _draft(caller: Caller, item: SubnetCreation) -> SubnetDraft:
         use_default_subnetpool=item.use_default_subnetpool,
         prefixlen=item.prefixlen,
         service_types=_service_types(item.service_types),
+        segment_id=item.segment_id,
     )
 
 

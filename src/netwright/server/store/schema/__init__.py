@@ -30,6 +30,7 @@ from netwright.server.store.schema.networks import (
     network,
     network_label,
     router,
+    segment,
     subnet,
 )
 from netwright.server.store.schema.pools import address_scope, gap, pool_use, subnetpool
@@ -99,6 +100,7 @@ __all__ = [
     "router",
     "security_group",
     "security_group_rule",
+    "segment",
     "sqlite_ddl",
     "subnet",
     "subnetpool",
@@ -109,10 +111,10 @@ __all__ = [
     "trunk",
 ]
 
-SCHEMA_VERSION = "0016"
+SCHEMA_VERSION = "0017"
 """The newest revision of `migrations/`, which makes just these tables (a test compares them)."""
 
-READS_FROM = "0015"
+READS_FROM = "0016"
 """The oldest version whose servers may use these tables, as the newest revision says."""
 
 

@@ -35,6 +35,29 @@ network = Table(
     sqlite_with_rowid=False,
 )
 
+# Those of `network`, one each, and further ones.
+segment = Table(
+    "segment",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("network_id", String, nullable=False),
+    Column("name", String),
+    Column("description", String, nullable=False),
+    Column("network_type", String, nullable=False),
+    Column("physical_network", String),
+    Column("segmentation_id", Integer),
+    Column("segment_key", String, nullable=False),
+    Column("revision_number", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("segment_once", "segment_key", unique=True),
+    Index("segment_network", "network_id"),
+    Index("segment_name", "name"),
+    Index("segment_kind", "network_type", "segmentation_id"),
+    sqlite_with_rowid=False,
+)
+
 network_label = Table(
     "network_label",
     metadata,
@@ -64,10 +87,12 @@ subnet = Table(
     Column("updated_at", Float, nullable=False),
     Column("body", Text, nullable=False),
     Column("subnetpool_id", String),  # after `body`, where a migration can add it
+    Column("segment_id", String),
     Index("subnet_name", "name"),
     Index("subnet_project", "project_id"),
     Index("subnet_subnetpool", "subnetpool_id"),
     Index("subnet_cidr", "cidr"),
+    given("subnet_segment", "segment_id"),
     sqlite_with_rowid=False,
 )
 

@@ -40,6 +40,7 @@ port = Table(
     Column("updated_at", Float, nullable=False),
     Column("event_seq", BigInteger, nullable=False),  # of its last event: what a cursor has seen
     Column("body", Text, nullable=False),
+    Column("ip_allocation", String, nullable=False, server_default="immediate"),  # added
     # None holds `state`: what wires a port and unwires it would then write every index (ADR 16).
     Index("port_mac", "network_id", "mac_address", unique=True),
     given("port_unique_name", "unique_name", "project_id", unique=True),
