@@ -573,6 +573,7 @@ EXPECTED: dict[str, Cost] = {
     "GET /v2.0/agents": Cost(_of("/v2.0/agents"), 3, 3),
     "GET /v2.0/agents/{id}": Cost(_agent, 3, 3),
     "GET /v2.0/floatingip_pools": Cost(_of("/v2.0/floatingip_pools"), 2, 2),
+    "GET /v2.0/floatingip-pools": Cost(_of("/v2.0/floatingip-pools"), 2, 2),
     "GET /v2.0/availability_zones": Cost(_of("/v2.0/availability_zones"), 3, 3),
     "GET /v2.0/quotas": Cost(_of("/v2.0/quotas"), 1, 1),
     "GET /v2.0/quotas/project": Cost(_of("/v2.0/quotas/project"), 0, 0),

@@ -132,7 +132,7 @@ async def test_a_pool_and_its_defaults(admin: Client) -> None:
     [
         ({"prefixes": []}, "EmptySubnetPoolPrefixList"),
         ({"prefixes": ["10.0.0.0/8", "2001:db8::/32"]}, "PrefixVersionMismatch"),
-        ({"prefixes": ["10.0.0.1/8"]}, "InvalidInput"),
+        ({"prefixes": ["10.0.0.1/8", "10.0.0.0/8"]}, "InvalidInput"),
         ({"prefixes": ["10.0.0.0/8", "10.0.0.0/8"]}, "InvalidInput"),
         ({"prefixes": ["224.0.0.0/24"]}, "InvalidInput"),
         ({"prefixes": ["::/8"]}, "InvalidInput"),

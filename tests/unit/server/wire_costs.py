@@ -42,9 +42,9 @@ def _at(path: str, body: Any = None) -> Make:
     return make
 
 
-def _tagged(after: str = "", body: Any = None) -> Make:
+def _tagged(after: str = "", body: Any = None, within: str = POLICIES) -> Make:
     async def make(scene: Scene) -> Request:
-        path = f"{POLICIES}/{await _policy(scene)}/tags"
+        path = f"{within}/{await _policy(scene)}/tags"
         await scene.done("PUT", path, {"tags": ["a"]})
         return Request(f"{path}{after}", body)
 
@@ -71,13 +71,19 @@ QOS: dict[str, tuple[Make, int, int]] = {
     f"GET {POLICIES}/{{id}}": (_on_policy(), 1, 1),
     f"PUT {POLICIES}/{{id}}": (_on_policy("", {"policy": {"name": "x"}}), 4, 6),
     f"DELETE {POLICIES}/{{id}}": (_on_policy(), 5, 7),
-    f"GET {POLICIES}/{{id}}/tags": (_tagged(), 1, 1),
-    f"PUT {POLICIES}/{{id}}/tags": (_tagged("", _TAGS), 7, 8),
-    f"POST {POLICIES}/{{id}}/tags": (_tagged("", _TAGS), 6, 7),
-    f"DELETE {POLICIES}/{{id}}/tags": (_tagged(), 5, 7),
-    f"GET {POLICIES}/{{id}}/tags/{{tag}}": (_tagged("/a"), 1, 1),
-    f"PUT {POLICIES}/{{id}}/tags/{{tag}}": (_tagged("/c"), 5, 7),
-    f"DELETE {POLICIES}/{{id}}/tags/{{tag}}": (_tagged("/a"), 5, 7),
+    **{
+        f"{method} {within}/{{id}}/tags{after}": (_tagged(end, body, within), *cost)
+        for within in (POLICIES, "/v2.0/policies")
+        for method, after, end, body, cost in (
+            ("GET", "", "", None, (1, 1)),
+            ("PUT", "", "", _TAGS, (7, 8)),
+            ("POST", "", "", _TAGS, (6, 7)),
+            ("DELETE", "", "", None, (5, 7)),
+            ("GET", "/{tag}", "/a", None, (1, 1)),
+            ("PUT", "/{tag}", "/c", None, (5, 7)),
+            ("DELETE", "/{tag}", "/a", None, (5, 7)),
+        )
+    },
     "GET /v2.0/qos/rule-types": (_at("/v2.0/qos/rule-types"), 0, 0),
     "GET /v2.0/qos/rule-types/{id}": (_at("/v2.0/qos/rule-types/dscp_marking"), 0, 0),
     **{
