@@ -28,7 +28,9 @@ from netwright.server.core import Core
 ADMINS_ALONE = frozenset({"agents", "network-ip-availabilities", "segments"})
 """Of these nothing is shown to others."""
 
-NOBODYS = frozenset({"default-security-group-rules", "qos/rule-types", "floatingip_pools"})
+NOBODYS = frozenset(
+    {"default-security-group-rules", "qos/rule-types", "floatingip_pools", "floatingip-pools"}
+)
 """These are no project's: all may see them."""
 
 
