@@ -20,6 +20,7 @@ M = TypeVar("M", Resource, Resources)
 
 class Collection(StrEnum):
     NETWORKS = "networks"
+    SEGMENTS = "segments"
     SUBNETS = "subnets"
     PORTS = "ports"
     ROUTERS = "routers"

@@ -54,7 +54,10 @@ def server_configuration(lab: Lab, auth: str) -> str:
         "state_directory": str(server_directory(lab)),
         "lab": lab.name,
         "fabric": False,  # a lab's controller is a process of its own, which can be halted
-        "vlan_ranges": [f"{lab.spec.physical_network}:{VLANS_FREE}"],
+        "vlan_ranges": [
+            f"{lab.spec.physical_network}:{VLANS_FREE}",
+            *lab.spec.further_physical_networks,
+        ],
     }
     if lab.spec.fabric is not None:
         first, last = lab.spec.fabric.vnis

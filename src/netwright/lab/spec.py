@@ -149,6 +149,8 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     provider_hosts: dict[str, ProviderHost] = {}
     baremetal: dict[str, BareMetal] = {}
     physical_network: str = "physnet1"
+    further_physical_networks: tuple[str, ...] = ()
+    """The server knows them, too; a host has one when its agent is told so."""
 
     def host_names(self) -> list[str]:
         """Of the hosts that are alike; `provider_hosts` have names of their own."""
