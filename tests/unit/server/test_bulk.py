@@ -57,6 +57,11 @@ async def test_each_may_be_wrapped_once_more(admin: Client) -> None:
     answer = await admin.post("/v2.0/security-groups", body)
     assert (answer.status, answer.error["type"]) == (400, "HTTPBadRequest")
     assert "'security_group'" in answer.error["message"]
+    twice = [{"security_group": {"security_group": {"name": "d"}}}]
+    answer = await admin.post("/v2.0/security-groups", {"security_groups": twice})
+    assert answer.status == 400
+    beside = {"security_groups": [{"security_group": {"name": "e"}}], "security_group": {}}
+    assert (await admin.post("/v2.0/security-groups", beside)).status == 400
 
 
 async def test_changes_are_made_together(admin: Client) -> None:

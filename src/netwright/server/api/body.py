@@ -108,7 +108,7 @@ class Shape(Generic[T]):
             whole = self._unwrapped(raw)
             if whole is None:
                 self._explain(error, raw)
-            value = self.decode(whole)
+            raw, value = whole, self._decode_as_it_is(whole)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HTTPBadRequest(
                 f"The body is not JSON that can be read: {error}.", next="Send valid JSON in UTF-8."
@@ -117,6 +117,12 @@ class Shape(Generic[T]):
             self._refuse_nul(raw)
         return value
 
+    def _decode_as_it_is(self, raw: bytes) -> T:
+        try:
+            return self._decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            self._explain(error, raw)
+
     def _unwrapped(self, raw: bytes) -> bytes | None:
         """What is meant where each of many resources is wrapped once more, as Neutron takes it."""
         one, *others = getattr(self.type, "__struct_encode_fields__", ("",))
@@ -124,7 +130,7 @@ class Shape(Generic[T]):
         if not isinstance(body, dict):
             return None
         for many in others:
-            wrapped = body.get(many)
+            wrapped = body.get(many) if body.keys() == {many} else None
             if isinstance(wrapped, list) and wrapped and all(map(_wraps(one), wrapped)):
                 return msgspec.json.encode({many: [each[one] for each in wrapped]})
         return None
