@@ -44,8 +44,10 @@ def test_next_hops_of_ipv6_routes_are_leaves_too() -> None:
 
 
 def test_nothing_is_laid_for_who_is_no_leaf_of_the_plan() -> None:
-    assert repair({STRANGER, "2001:db8::1"}, {}, LED_TO) == NOTHING
-    assert repair({LEAF}, {}, {OTHER_MAC}) == NOTHING
+    assert repair({"2001:db8::1"}, {}, LED_TO) == NOTHING
+    for who, led_to in ((STRANGER, LED_TO), (LEAF, {OTHER_MAC})):
+        assert repair({who}, {}, led_to) == Repair(laid={}, surplus=(), missing=(who,))
+        assert repair({who}, known_are(who), led_to) == NOTHING
 
 
 def test_what_was_laid_goes_with_the_last_route_and_what_zebra_laid_stays() -> None:
@@ -59,6 +61,7 @@ class Leaf:
     def __init__(self) -> None:
         self.routes = [LEAF]
         self.known: dict[str, bytes] = {}
+        self.led_to = {LEAF_MAC: LEAF}
         self.routes_read = 0
 
     def vty(self, _: str) -> "Leaf":
@@ -78,7 +81,7 @@ class Leaf:
             self.routes_read += 1
             return [route(hop) for hop in self.routes]
         if request == tunnel_ends.dump_entries(BRIDGE):
-            return [tunnel_ends.add_entry(BRIDGE, LEAF_MAC, LEAF).body]
+            return [tunnel_ends.add_entry(BRIDGE, *each).body for each in self.led_to.items()]
         return list(self.known.values())
 
     def tell(self, requests: Iterable[Request]) -> None:
@@ -112,6 +115,18 @@ def test_routes_are_read_only_when_neighbours_have_changed_since_nothing_was_mis
     leaf.known[OTHER] = zebras(OTHER)
     assert healer.look(session) == []
     assert set(leaf.known) == {OTHER}
+
+
+def test_a_leaf_that_no_plan_leads_to_yet_is_looked_for_until_one_does() -> None:
+    """Its neighbour goes before its router MAC is laid, and nothing else changes."""
+    leaf, healer = Leaf(), Healer()
+    session = cast("Session", leaf)
+    leaf.led_to.clear()
+    assert [healer.look(session) for _ in range(2)] == [[], []]
+    assert not leaf.known
+    leaf.led_to[LEAF_MAC] = LEAF
+    assert healer.look(session) == ["vpc-a"]
+    assert set(leaf.known) == {LEAF}
 
 
 def zebras(address: str) -> bytes:

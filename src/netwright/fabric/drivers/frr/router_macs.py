@@ -24,10 +24,14 @@ from netwright.model.resources import Value
 
 
 class Repair(Value, frozen=True):
-    """What is laid (next hop → MAC) and what is taken away, of one transit VNI."""
+    """What is laid (next hop → MAC) and what is taken away, of one transit VNI.
+
+    `missing` are leaves' next hops that nothing can be laid for until a plan leads to their MAC.
+    """
 
     laid: Mapping[str, str]
     surplus: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 _NOTHING = Repair(laid={}, surplus=())
@@ -37,12 +41,17 @@ def repair(
     next_hops: Collection[str], known: Mapping[str, Neighbour], led_to: Collection[str]
 ) -> Repair:
     """`known` are the neighbours there, `led_to` the MACs that lead to a leaf for good."""
-    macs = {hop: names.router_mac(vtep) for hop in next_hops if (vtep := _vtep(hop))}
+    macs = {
+        hop: names.router_mac(vtep)
+        for hop in next_hops
+        if hop not in known and (vtep := _vtep(hop))
+    }
     return Repair(
-        laid={hop: mac for hop, mac in macs.items() if hop not in known and mac in led_to},
+        laid={hop: mac for hop, mac in macs.items() if mac in led_to},
         surplus=tuple(
             address for address, each in known.items() if each.is_ours and address not in next_hops
         ),
+        missing=tuple(sorted(hop for hop, mac in macs.items() if mac not in led_to)),
     )
 
 
