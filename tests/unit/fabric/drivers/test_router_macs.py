@@ -1,7 +1,11 @@
 """Behind which tunnel end router MACs are, and which next hops of transit VNIs are put back."""
 
+import errno
+import os
 from collections.abc import Iterable
 from typing import cast
+
+import pytest
 
 from netwright.fabric.drivers.frr import names
 from netwright.fabric.drivers.frr.router_macs import Healer, Repair, repair
@@ -11,6 +15,7 @@ from netwright.linux import links, neighbours, tunnel_ends
 from netwright.linux.codec import Request, attribute
 from netwright.linux.links import Link
 from netwright.linux.neighbours import Neighbour
+from netwright.linux.netlink import RefusedError
 
 LEAF, OTHER, STRANGER = "10.255.0.4", "10.255.0.5", "192.0.2.1"
 LEAF_MAC, OTHER_MAC = "02:4e:0a:ff:00:04", "02:4e:0a:ff:00:05"
@@ -63,6 +68,8 @@ class Leaf:
         self.known: dict[str, bytes] = {}
         self.led_to = {LEAF_MAC: LEAF}
         self.routes_read = 0
+        self.refusals: dict[int, int] = {}
+        """By the kind of request: with which errno."""
 
     def vty(self, _: str) -> "Leaf":
         return self
@@ -86,6 +93,8 @@ class Leaf:
 
     def tell(self, requests: Iterable[Request]) -> None:
         for each in requests:
+            if code := self.refusals.get(each.kind):
+                raise RefusedError(code, f"{each.what}: {os.strerror(code)}")
             (address,) = (hop for hop in (LEAF, OTHER) if each.what.endswith(hop))
             if each.kind == neighbours.NEW_NEIGHBOUR:
                 self.known[address] = each.body
@@ -127,6 +136,46 @@ def test_a_leaf_that_no_plan_leads_to_yet_is_looked_for_until_one_does() -> None
     leaf.led_to[LEAF_MAC] = LEAF
     assert healer.look(session) == ["vpc-a"]
     assert set(leaf.known) == {LEAF}
+
+
+def test_what_has_gone_before_it_is_taken_away_has_gone() -> None:
+    leaf, healer = Leaf(), Healer()
+    leaf.known[OTHER] = neighbours.add(BRIDGE, OTHER, OTHER_MAC).body
+    leaf.refusals[neighbours.DELETE_NEIGHBOUR] = errno.ENOENT
+    assert healer.look(cast("Session", leaf)) == ["vpc-a"]
+    assert LEAF in leaf.known
+
+
+class TwoVrfs:
+    """A session of two switches' doubles as VRFs of one."""
+
+    def __init__(self, **vrfs: Leaf) -> None:
+        self._vrfs = vrfs
+
+    def vty(self, _: str) -> "TwoVrfs":
+        return self
+
+    def ask(self, _: str) -> str:
+        rows = (f'{{"vrf": "{name}", "vni": 9001, "state": "Up"}}' for name in self._vrfs)
+        return f'{{"vrfs": [{", ".join(rows)}]}}'
+
+    def link(self, vrf: str, name: str) -> Link:
+        return self._vrfs[vrf].link(vrf, name)
+
+    def netlink(self, vrf: str) -> Leaf:
+        return self._vrfs[vrf]
+
+
+def test_what_the_kernel_refuses_in_one_vrf_is_told_after_the_others_are_mended() -> None:
+    one, other = Leaf(), Leaf()
+    one.refusals[neighbours.NEW_NEIGHBOUR] = errno.ENOBUFS
+    session, healer = cast("Session", TwoVrfs(one=one, other=other)), Healer()
+    for _ in range(2):
+        with pytest.raises(RefusedError, match=f"neighbour {LEAF}"):
+            healer.look(session)
+        assert set(other.known) == {LEAF}
+    one.refusals.clear()
+    assert healer.look(session) == ["one"]
 
 
 def zebras(address: str) -> bytes:
