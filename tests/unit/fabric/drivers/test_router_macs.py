@@ -30,6 +30,8 @@ def known_are(*addresses: str, is_ours: bool = False) -> dict[str, Neighbour]:
 
 def test_a_router_mac_follows_from_its_leafs_address() -> None:
     assert names.router_mac(LEAF) == LEAF_MAC
+    assert names.leaf_of(LEAF_MAC) == LEAF
+    assert names.leaf_of("02:00:5e:00:00:01") == ""
 
 
 def test_next_hops_that_have_a_neighbour_are_left_alone() -> None:
