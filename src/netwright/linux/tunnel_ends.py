@@ -50,9 +50,9 @@ def remove_end(address: str) -> Request:
     return Request(DELETE_NEXT_HOP, body, 0, f"removing tunnel end {address}")
 
 
-def are_alike(one: str, other: str) -> bool:
-    """Whether there is room for one of the two only: `add_end` of either replaces the other."""
-    return _number(_SINGLE, one) == _number(_SINGLE, other)
+def place(address: str) -> int:
+    """Of two ends with the same one, `add_end` of either replaces the other."""
+    return _number(0, address)
 
 
 def dump_ends() -> Request:

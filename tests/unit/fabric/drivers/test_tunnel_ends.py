@@ -45,8 +45,8 @@ def test_an_entry_that_is_handed_over_is_as_zebra_adds_it() -> None:
 
 
 def test_leaves_whose_addresses_end_alike_have_one_place() -> None:
-    assert tunnel_ends.are_alike(LEAF, "11.255.0.4")
-    assert not tunnel_ends.are_alike(LEAF, OTHER)
+    assert tunnel_ends.place(LEAF) == tunnel_ends.place("11.255.0.4")
+    assert tunnel_ends.place(LEAF) != tunnel_ends.place(OTHER)
 
 
 def test_neighbours_are_read_back_with_who_added_them() -> None:

@@ -164,9 +164,11 @@ def _lead_to_leaves(plan: Plan, vrf: Vrf, tunnel: Link) -> None:
     now = plan.observed.spaces[vrf.name].leading.get(tunnel.index, {})
     surplus = sorted(now.keys() - wanted.keys())
     plan.add(*(_let_go(vrf.name, tunnel.name, mac) for mac in surplus))
+    absent = set(wanted.values()) - plan.observed.ends
+    taken = {tunnel_ends.place(end): end for end in plan.observed.ends} if absent else {}
     for mac, vtep in wanted.items():
-        if vtep not in plan.observed.ends:
-            _make_room(plan, vtep)
+        if vtep in absent:
+            _make_room(plan, taken.get(tunnel_ends.place(vtep)))
             plan.add(AddEnd(vtep))
         if now.get(mac) != vtep:
             plan.add(Lead(vrf.name, tunnel.name, mac, vtep))
@@ -177,13 +179,12 @@ def _let_go(space: str, name: str, mac: str) -> Lead | HandOver:
     return HandOver(space, name, mac, leaf) if leaf else Lead(space, name, mac, "")
 
 
-def _make_room(plan: Plan, vtep: str) -> None:
-    """An end that would be replaced by this one: what leads there, in all VRFs, would lead here."""
-    for end in sorted(plan.observed.ends):
-        if not tunnel_ends.are_alike(end, vtep):
-            continue
-        for name, space in plan.observed.spaces.items():
-            for index, known in list(space.leading.items()):
-                led = sorted(mac for mac, there in known.items() if there == end)
-                plan.add(*(_let_go(name, space.links[index].name, mac) for mac in led))
-        plan.add(RemoveEnd(end))
+def _make_room(plan: Plan, end: str | None) -> None:
+    """Before another end replaces this one: what leads here, in all VRFs, would lead there."""
+    if end is None:
+        return
+    for name, space in plan.observed.spaces.items():
+        for index, known in list(space.leading.items()):
+            led = sorted(mac for mac, there in known.items() if there == end)
+            plan.add(*(_let_go(name, space.links[index].name, mac) for mac in led))
+    plan.add(RemoveEnd(end))
