@@ -168,6 +168,10 @@ async def test_whose_router_macs_are_where_is_read_back_and_goes_with_its_leaves
     await leaf.apply([Change(verb=Verb.REPLACE, before=whole, after=alone)], token=TOKEN)
     assert (await leaf.read()).config.vrfs == {"vpc-e": alone}
     assert f"via {other}" not in run("ip", "nexthop", node=rig.namespace("l1"))
+    left = in_vrf(rig, "bridge", "fdb", "show", "dev", device)  # in case that it lives: zebra's now
+    assert [line for line in left.splitlines() if mac in line and f"dst {other}" in line]
+    in_vrf(rig, "bridge", "fdb", "del", mac, *zebras)
+    assert mac not in in_vrf(rig, "bridge", "fdb", "show", "dev", device)
     await leaf.apply([Change(verb=Verb.REMOVE, before=alone)], token=TOKEN)
     assert "proto 119" not in run("ip", "nexthop", node=rig.namespace("l1"))
 

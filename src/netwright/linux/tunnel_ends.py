@@ -21,11 +21,12 @@ NEW_NEIGHBOUR, DELETE_NEIGHBOUR, GET_NEIGHBOUR = 28, 29, 30
 _NEXT_HOP, _MEMBER = struct.Struct("=BBBBI"), struct.Struct("=IBBH")
 _ID, _GROUP, _GATEWAY, _OF_ENTRIES = 1, 2, 6, 11
 _ENTRY = struct.Struct("=BBHiHBB")
-_BRIDGE_FAMILY, _PERMANENT, _OF_THE_VXLAN = 7, 0x80, 0x2
-_MAC, _ENTRY_GROUP = 2, 13
+_BRIDGE_FAMILY, _PERMANENT, _REACHABLE = 7, 0x80, 0x2
+_OF_THE_VXLAN, _OF_THE_BRIDGE, _LEARNED_ELSEWHERE = 0x2, 0x4, 0x10
+_END, _MAC, _ENTRY_GROUP = 1, 2, 13
 _SINGLE, _GROUPED = 0x77 << 24, 0x78 << 24
-"""What the kinds' ids begin with; an address's last three octets follow, and no two leaves have the
-same. zebra takes all ids with these bits for another's, and leaves them alone."""
+"""What the kinds' ids begin with; an address's last three octets follow, which no two leaves of
+a plan share. zebra takes all ids with these bits for another's, and leaves them alone."""
 
 
 def add_end(address: str) -> tuple[Request, ...]:
@@ -47,6 +48,11 @@ def remove_end(address: str) -> Request:
     """Its group goes with it, and all entries that lead there."""
     body = _NEXT_HOP.pack(0, 0, 0, 0, 0) + attribute(_ID, _number(_SINGLE, address))
     return Request(DELETE_NEXT_HOP, body, 0, f"removing tunnel end {address}")
+
+
+def place(address: str) -> int:
+    """Of two ends with the same one, `add_end` of either replaces the other."""
+    return _number(0, address)
 
 
 def dump_ends() -> Request:
@@ -74,6 +80,15 @@ def add_entry(index: int, mac_address: str, address: str) -> Request:
     body = _ENTRY.pack(_BRIDGE_FAMILY, 0, 0, index, _PERMANENT, _OF_THE_VXLAN, 0)
     body += attribute(_MAC, bytes.fromhex(mac_address.replace(":", "")))
     body += attribute(_ENTRY_GROUP, _number(_GROUPED, address))
+    return Request(NEW_NEIGHBOUR, body, CREATE | REPLACE, f"{mac_address} behind {address}")
+
+
+def add_common_entry(index: int, mac_address: str, address: str) -> Request:
+    """As routing daemons add it, at the bridge too: who removes this MAC with this address may."""
+    flags = _OF_THE_VXLAN | _OF_THE_BRIDGE | _LEARNED_ELSEWHERE
+    body = _ENTRY.pack(_BRIDGE_FAMILY, 0, 0, index, _REACHABLE, flags, 0)
+    body += attribute(_END, ipaddress.IPv4Address(address).packed)
+    body += attribute(_MAC, bytes.fromhex(mac_address.replace(":", "")))
     return Request(NEW_NEIGHBOUR, body, CREATE | REPLACE, f"{mac_address} behind {address}")
 
 

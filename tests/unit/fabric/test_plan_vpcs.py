@@ -86,6 +86,22 @@ def test_a_vpc_with_a_transit_vni_knows_all_leaves_and_forgets_one_that_is_decom
     assert vrf.vteps == tuple(vtep for vtep in vteps if vtep != gone)
 
 
+def test_of_leaves_that_end_alike_the_others_know_for_good_the_one_that_is_of_the_plan() -> None:
+    """The one that is left as it is gives way: both have one place there (`tunnel_ends`)."""
+    wanted = outward(LEADING_OUT)
+    loopbacks = {each.name: each.loopback for each in wanted.topology.switches}
+    slip = f"11.{loopbacks['leaf2'].partition('.')[2]}"
+    switches = tuple(
+        replace(each, loopback=slip) if each.name == "border1" else each
+        for each in wanted.topology.switches
+    )
+    planned = plan(replace(wanted, topology=replace(wanted.topology, switches=switches)))
+    assert RefusalCode.UNUSABLE_SWITCH in refused(planned)
+    assert "leaf2" not in planned.switches
+    (vrf,) = planned.switches["leaf1"].vrfs.values()
+    assert vrf.vteps == tuple(sorted([loopbacks["leaf1"], slip, loopbacks["border2"]]))
+
+
 def test_a_vpc_without_a_transit_vni_needs_to_know_no_leaf() -> None:
     (vrf,) = plan(outward(router(1, interface(INSIDE, "10.1.0.1")))).switches["leaf1"].vrfs.values()
     assert (vrf.l3vni, vrf.vteps) == (None, ())

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -82,9 +83,32 @@ def test_what_has_been_lost_for_a_second_is_taken_down_and_up_once() -> None:
     assert frr.told == ["down", "up"]
 
 
-def test_what_is_lost_again_gets_its_time_and_is_repaired_again() -> None:
+def test_what_is_lost_again_is_repaired_after_twice_the_time_and_at_last_each_minute() -> None:
     looker = Looker(Frr())
-    assert [looker.look() for _ in range(6)] == [[], [], [CABLE], [], [], [CABLE]]
+    repaired = [count for count in range(1, 700) if looker.look()]
+    waits = [(later - one - 1) / 2 for one, later in pairwise([0, *repaired])]  # lost a look later
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
+
+
+def test_what_is_lost_after_a_session_was_there_is_repaired_as_soon_as_at_first() -> None:
+    frr = Frr()
+    looker = Looker(frr)
+    assert [looker.look() for _ in range(8)] == [[], [], [CABLE], [], [], [], [], [CABLE]]
+    frr.states[CABLE] = "Established"
+    assert looker.look() == []
+    frr.states[CABLE] = "Idle"
+    assert [looker.look() for _ in range(3)] == [[], [], [CABLE]]
+
+
+def test_a_session_that_comes_on_its_way_keeps_its_patience() -> None:
+    """It tried, and lost its neighbour again before it was established."""
+    frr = Frr()
+    looker = Looker(frr)
+    assert [looker.look() for _ in range(3)] == [[], [], [CABLE]]
+    frr.states[CABLE], frr.address = "Active", THERE
+    assert looker.look() == []
+    frr.states[CABLE], frr.address = "Idle", "none"
+    assert [looker.look() for _ in range(5)] == [[], [], [], [], [CABLE]]
 
 
 @pytest.mark.parametrize("what", ["address", "known", "is_up", "session"])

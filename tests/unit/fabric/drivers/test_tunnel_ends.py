@@ -36,6 +36,19 @@ def test_an_entry_that_leads_to_an_address_is_zebras() -> None:
     assert tunnel_ends.parse_entries([entry.body]) == {}
 
 
+def test_an_entry_that_is_handed_over_is_as_zebra_adds_it() -> None:
+    """`bridge fdb replace MAC dev vni9001 self master dst LEAF extern_learn`, in octets."""
+    added = tunnel_ends.add_common_entry(7, "02:4e:0a:ff:00:04", LEAF)
+    asked = "07000000 07000000 0200 16 00 0800 0100 0aff0004 0a00 0200 024e0aff0004 0000"
+    assert added.body == bytes.fromhex(asked)
+    assert tunnel_ends.parse_entries([added.body]) == {}
+
+
+def test_leaves_whose_addresses_end_alike_have_one_place() -> None:
+    assert tunnel_ends.place(LEAF) == tunnel_ends.place("11.255.0.4")
+    assert tunnel_ends.place(LEAF) != tunnel_ends.place(OTHER)
+
+
 def test_neighbours_are_read_back_with_who_added_them() -> None:
     for address in (LEAF, "::ffff:aff:4"):
         ours = neighbours.add(7, address, "02:4e:0a:ff:00:04").body

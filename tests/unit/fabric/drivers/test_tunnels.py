@@ -6,7 +6,7 @@ from tests.doubles.frr_switch import empty_plan, told
 from tests.doubles.switch_configs import LOOPBACK, border
 
 from netwright.fabric.changes import difference
-from netwright.fabric.config import SwitchConfig
+from netwright.fabric.config import SwitchConfig, Vrf
 from netwright.fabric.drivers.frr import names, planning, reading
 from netwright.fabric.drivers.frr.operations import SetSender, SetTunnelPort
 from netwright.fabric.drivers.frr.planning import Plan
@@ -212,9 +212,52 @@ def test_a_router_mac_that_leads_elsewhere_is_drift_and_mended(
 
 def test_a_tunnel_end_goes_with_the_last_transit_vni_that_leads_there(plan: Plan) -> None:
     """As when its leaf is decommissioned."""
-    before, vrf = border(), border().vrfs["vpc-b"]
-    after = replace(before, vrfs={**before.vrfs, "vpc-b": replace(vrf, vteps=(LOOPBACK,))})
-    go(plan, before, after)
+    after = knowing(border(), LOOPBACK)
+    go(plan, border(), after)
     assert read(plan) == after
     assert [str(each) for each in planning.sweep(plan)] == [f"remove tunnel end {OTHER}"]
     assert plan.observed.ends == {LOOPBACK}
+
+
+def test_a_leaf_that_goes_out_of_the_plan_may_be_alive_so_zebra_has_its_router_mac(
+    plan: Plan,
+) -> None:
+    before = border()
+    done = go(plan, before, knowing(before, LOOPBACK))
+    assert done == [f"vpc-b: {names.vxlan(TRANSIT)} leaves {OTHER_MAC} behind {OTHER} to zebra"]
+
+
+def test_an_end_whose_place_another_leaf_takes_is_let_go_in_all_vrfs_before(plan: Plan) -> None:
+    """A slip: a leaf's loopback ends as that of another, which the plan then leaves as it is."""
+    twin, twin_mac = "11.255.0.4", "02:4e:0b:ff:00:04"
+    second = replace(border().vrfs["vpc-a"], l3vni=9002, vteps=(LOOPBACK, OTHER), rd="1.1.1.1:1")
+    before = replace(border(), vrfs={**border().vrfs, "vpc-a": second})
+    go(plan, border(), before)
+    told(plan)
+    after = knowing(before, LOOPBACK, twin)
+    (change, last) = difference(before, after)
+    done = [str(each) for each in planning.operations(plan, change)]
+    vrf = change.after
+    assert isinstance(vrf, Vrf)
+    other = ({"vpc-a", "vpc-b"} - {vrf.name}).pop()
+    devices = {"vpc-a": names.vxlan(9002), "vpc-b": names.vxlan(TRANSIT)}
+    assert done == [
+        f"{vrf.name}: {devices[vrf.name]} leaves {OTHER_MAC} behind {OTHER} to zebra",
+        f"{other}: {devices[other]} leaves {OTHER_MAC} behind {OTHER} to zebra",
+        f"remove tunnel end {OTHER}",
+        f"tunnel end {twin}",
+        f"{vrf.name}: {devices[vrf.name]} leads {twin_mac} to {twin}",
+    ]
+    assert [str(each) for each in planning.operations(plan, last)] == [
+        f"{other}: {devices[other]} leads {twin_mac} to {twin}"
+    ]
+    assert not planning.sweep(plan)
+    assert read(plan) == after
+
+
+def knowing(config: SwitchConfig, *vteps: str) -> SwitchConfig:
+    """Of transit VNIs' leaves these are left."""
+    vrfs = {
+        name: replace(vrf, vteps=vteps if vrf.l3vni else ()) for name, vrf in config.vrfs.items()
+    }
+    return replace(config, vrfs=vrfs)

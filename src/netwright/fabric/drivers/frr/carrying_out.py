@@ -28,6 +28,7 @@ from netwright.fabric.drivers.frr.operations import (
     DisableChecksumOffload,
     Fence,
     Forget,
+    HandOver,
     Lead,
     MapVlan,
     Operation,
@@ -95,7 +96,7 @@ class Workshop:
                 self._tell(space, links.set_tunnel_port(index, name, learning=learning))
             case SetSender():
                 self._set_sender(operation)
-            case AddEnd() | RemoveEnd() | Lead():
+            case AddEnd() | RemoveEnd() | Lead() | HandOver():
                 self._lead(operation)
             case Forget(space, name):
                 self._tell(space, links.flush_bridge_port(self._index(space, name), name))
@@ -270,18 +271,19 @@ class Workshop:
                     if error.errno != errno.ENOENT:  # one ended by itself meanwhile
                         raise
 
-    def _lead(self, operation: AddEnd | RemoveEnd | Lead) -> None:
-        """The kernel lets no end of ours take an address's place: that goes first."""
+    def _lead(self, operation: AddEnd | RemoveEnd | Lead | HandOver) -> None:
+        """The kernel lets neither an end of ours nor an address take the other's place."""
         match operation:
             case AddEnd(address):
                 self._tell("", *tunnel_ends.add_end(address))
             case RemoveEnd(address):
                 self._tell("", tunnel_ends.remove_end(address), absent_is_fine=True)
-            case Lead(space, name, mac, address):
-                index = self._index(space, name)
+            case Lead(space, name, mac, address) | HandOver(space, name, mac, address):
+                index, is_ours = self._index(space, name), isinstance(operation, Lead)
                 self._tell(space, tunnel_ends.remove_entry(index, mac), absent_is_fine=True)
                 if address:
-                    self._tell(space, tunnel_ends.add_entry(index, mac, address))
+                    add = tunnel_ends.add_entry if is_ours else tunnel_ends.add_common_entry
+                    self._tell(space, add(index, mac, address))
 
     def _delete(self, space: str, name: str) -> None:
         link = self._session.link(space, name)

@@ -26,9 +26,11 @@ from netwright.fabric.drivers.frr import (
 from netwright.fabric.drivers.frr.carrying_out import Workshop
 from netwright.fabric.drivers.frr.planned import PlanError
 from netwright.fabric.drivers.frr.session import Session
+from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import tokens
 from netwright.fabric.drivers.linux.node import Node
 from netwright.fabric.drivers.wording import element_words
+from netwright.linux.netlink import RefusedError
 from netwright.model.errors import DeviceError
 
 log = structlog.get_logger(__name__)
@@ -54,6 +56,8 @@ class FrrDriver:
         self._token = 0
         self._router_macs = router_macs.Healer()
         self._neighbours = lost_neighbours.Healer()
+        self._refused: dict[str, str] = {}
+        """Why which repair was not possible when it was tried last; "": it was."""
         self._maps: dict[str, Map] = {}
         """What the watch looks at each second; open maps keep no namespace alive."""
 
@@ -165,8 +169,8 @@ class FrrDriver:
 
     def _repair(self, session: Session) -> None:
         with self._turn():
-            vrfs = self._router_macs.look(session)
-            interfaces = self._neighbours.look(session)
+            vrfs = self._attempt("next hops of transit VNIs", self._router_macs.look, session)
+            interfaces = self._attempt("neighbours", self._neighbours.look, session)
         if vrfs:
             what = "FRR had lost next hops of transit VNIs; put back"
             log.warning(what, switch=self._name, vrfs=vrfs)
@@ -176,6 +180,29 @@ class FrrDriver:
                 switch=self._name,
                 interfaces=interfaces,
             )
+
+    def _attempt(
+        self, what: str, look: Callable[[Session], list[str]], session: Session
+    ) -> list[str]:
+        """A look goes on without a repair that is refused; the log has it until it is another.
+
+        Who does not answer raises OSError, as for all else that a look asks.
+        """
+        why = ""
+        found: list[str] = []
+        try:
+            found = look(session)
+        except (RefusedError, VtyError, ValueError) as error:
+            why = str(error)
+        if why and why != self._refused.get(what):
+            log.warning(
+                "What FRR may have lost is not put back; tried again at each look",
+                switch=self._name,
+                what=what,
+                why=why,
+            )
+        self._refused[what] = why
+        return found
 
     def _forget_maps(self) -> None:
         """Others may have come: only `apply` and a boot make them."""

@@ -12,6 +12,7 @@ from functools import lru_cache
 _MADE = re.compile(r"(br|vni)\d+|nwi\d+\.\d+")
 
 _OUTER = re.compile(r"nw\d+\.\d+")
+_ROUTER_MAC = b"\x02\x4e"
 
 
 def bridge(vni: int) -> str:
@@ -42,4 +43,12 @@ def is_outer(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def router_mac(loopback: str) -> str:
     """A leaf's own, locally administered: of its transit VNIs (RFC 9135), and for its gateways."""
-    return (b"\x02\x4e" + ipaddress.IPv4Address(loopback).packed).hex(":")
+    return (_ROUTER_MAC + ipaddress.IPv4Address(loopback).packed).hex(":")
+
+
+def leaf_of(mac_address: str) -> str:
+    """The loopback of the leaf whose router MAC this is; "" when it is no leaf's."""
+    octets = bytes.fromhex(mac_address.replace(":", ""))
+    if not octets.startswith(_ROUTER_MAC):
+        return ""
+    return str(ipaddress.IPv4Address(octets.removeprefix(_ROUTER_MAC)))

@@ -152,6 +152,19 @@ class Lead(Value, frozen=True):
         return f"{_in(self.space)}: {self.name} leads {self.mac_address} to {where}"
 
 
+class HandOver(Value, frozen=True):
+    """A vxlan's MAC stays behind an end, but as FRR says it: FRR's next word on it counts."""
+
+    space: str
+    name: str
+    mac_address: str
+    address: str
+
+    def __str__(self) -> str:
+        what = f"{self.mac_address} behind {self.address}"
+        return f"{_in(self.space)}: {self.name} leaves {what} to zebra"
+
+
 class Forget(Value, frozen=True):
     """The MACs that were learned at a port of a bridge."""
 
@@ -293,6 +306,7 @@ Operation = (
     | AddEnd
     | RemoveEnd
     | Lead
+    | HandOver
     | Forget
     | AcceptArp
     | Silence

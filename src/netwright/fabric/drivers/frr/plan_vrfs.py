@@ -11,6 +11,7 @@ from netwright.fabric.drivers.frr.operations import (
     AddVxlan,
     Configure,
     DeleteLink,
+    HandOver,
     Lead,
     RemoveEnd,
     RemoveNamespace,
@@ -23,6 +24,7 @@ from netwright.fabric.drivers.frr.planned import Plan, PlanError
 from netwright.fabric.drivers.frr.reading import BROKEN_VNI, L3VNI_LINES
 from netwright.fabric.drivers.frr.shows import Instance
 from netwright.fabric.drivers.linux import marks
+from netwright.linux import tunnel_ends
 from netwright.linux.links import Link
 
 _L3VNI_MTU = 1500
@@ -153,13 +155,36 @@ def _ensure_l3vni(plan: Plan, vrf: Vrf, l3vni: int) -> None:
 
 
 def _lead_to_leaves(plan: Plan, vrf: Vrf, tunnel: Link) -> None:
-    """Before zebra says the same: it cannot take away what was there."""
+    """Before zebra says the same: it cannot take away what was there.
+
+    A leaf that is not of the plan any more may carry traffic still. What zebra said of it was
+    displaced by ours and is not said again, so that its MAC is handed over.
+    """
     wanted = {names.router_mac(vtep): vtep for vtep in vrf.vteps}
     now = plan.observed.spaces[vrf.name].leading.get(tunnel.index, {})
     surplus = sorted(now.keys() - wanted.keys())
-    plan.add(*(Lead(vrf.name, tunnel.name, mac, "") for mac in surplus))
+    plan.add(*(_let_go(vrf.name, tunnel.name, mac) for mac in surplus))
+    absent = set(wanted.values()) - plan.observed.ends
+    taken = {tunnel_ends.place(end): end for end in plan.observed.ends} if absent else {}
     for mac, vtep in wanted.items():
-        if vtep not in plan.observed.ends:
+        if vtep in absent:
+            _make_room(plan, taken.get(tunnel_ends.place(vtep)))
             plan.add(AddEnd(vtep))
         if now.get(mac) != vtep:
             plan.add(Lead(vrf.name, tunnel.name, mac, vtep))
+
+
+def _let_go(space: str, name: str, mac: str) -> Lead | HandOver:
+    leaf = names.leaf_of(mac)
+    return HandOver(space, name, mac, leaf) if leaf else Lead(space, name, mac, "")
+
+
+def _make_room(plan: Plan, end: str | None) -> None:
+    """Before another end replaces this one: what leads here, in all VRFs, would lead there."""
+    if end is None:
+        return
+    for name, space in plan.observed.spaces.items():
+        for index, known in list(space.leading.items()):
+            led = sorted(mac for mac, there in known.items() if there == end)
+            plan.add(*(_let_go(name, space.links[index].name, mac) for mac in led))
+    plan.add(RemoveEnd(end))

@@ -22,6 +22,7 @@ from netwright.fabric.drivers.frr.operations import (
     DeleteLink,
     Detach,
     Fence,
+    HandOver,
     Lead,
     MapVlan,
     Operation,
@@ -135,8 +136,10 @@ class Projection:
                 self._set_ends(self.observed.ends | {address})
             case RemoveEnd(address):
                 self._remove_end(address)
-            case Lead():
-                self._lead(operation)
+            case Lead(space, name, mac, address):
+                self._lead(space, name, mac, address or None)
+            case HandOver(space, name, mac, _):
+                self._lead(space, name, mac, None)
             case AcceptArp(space, name):
                 self._change(space, name, accepts_arp=True)
             case ChangeAddress(space, name, address, add):
@@ -164,11 +167,10 @@ class Projection:
                 left = {mac: end for mac, end in known.items() if end != address}
                 _keep(self._leading(space), index, left or None)
 
-    def _lead(self, operation: Lead) -> None:
-        leading = self._leading(operation.space)
-        index = self._known(operation.space, operation.name).index
+    def _lead(self, space: str, name: str, mac_address: str, address: str | None) -> None:
+        leading, index = self._leading(space), self._known(space, name).index
         known = dict(leading.get(index, {}))
-        _keep(known, operation.mac_address, operation.address or None)
+        _keep(known, mac_address, address)
         _keep(leading, index, known or None)
 
     def _map(self, operation: MapVlan | Fence) -> None:
