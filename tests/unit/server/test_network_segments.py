@@ -8,10 +8,24 @@ from tests.doubles.http import Answer, Client
 from tests.doubles.sql import execute
 from tests.unit.server.projects import client_of
 
+from netwright.model.resources import NetworkType, Segment
 from netwright.model.segments import own_segment_id
 from netwright.model.wire import HostRegistration
-from netwright.server.commands import Caller, RegisterHost
+from netwright.server.commands import (
+    Caller,
+    Command,
+    CreateNetworks,
+    DeleteNetwork,
+    NetworkDraft,
+    RegisterHost,
+    Together,
+)
 from netwright.server.core import Core
+from netwright.server.network_segments.commands import (
+    CreateSegments,
+    SegmentDraft,
+    UpdateSegment,
+)
 from netwright.server.store.checking import check
 
 SINGULAR = {"networks": "network", "subnets": "subnet", "ports": "port", "segments": "segment"}
@@ -102,6 +116,34 @@ async def test_a_network_has_its_own_segment_as_long_as_it_is_there(scene: Scene
     assert (await scene.admin.ask("DELETE", f"/v2.0/networks/{network}")).status == 204
     assert said(await scene.admin.get(path)) == (404, "SegmentNotFound")
     await scene.network()
+
+
+def _of_vlan(network: str, vlan: int) -> Segment:
+    return Segment(
+        network_type=NetworkType.VLAN, physical_network=network, segmentation_id=vlan
+    )
+
+
+async def test_a_network_that_goes_takes_along_what_its_batch_did_to_its_segments(
+    scene: Scene,
+) -> None:
+    admin = Caller(project_id="", is_admin=True)
+    network = await scene.network()
+    own, further = own_segment_id(network), await scene.further(network)
+    made, chosen = own_segment_id(further), own_segment_id(own)
+    draft = SegmentDraft(id=made, network_id=network, segment=_of_vlan("phys3", 30))
+    other = NetworkDraft(id=chosen, project_id="p", segment=_of_vlan("phys1", 11))
+    commands: tuple[Command, ...] = (
+        UpdateSegment(caller=admin, id=own, name="rack1"),
+        UpdateSegment(caller=admin, id=further, name="rack2"),
+        CreateSegments(caller=admin, drafts=(draft,)),
+        DeleteNetwork(caller=admin, id=network),
+        CreateNetworks(caller=admin, drafts=(other,)),
+        DeleteNetwork(caller=admin, id=chosen),
+    )
+    await scene.core.commit(Together(caller=admin, commands=commands))
+    assert (await scene.admin.get("/v2.0/segments")).json == {"segments": []}
+    await scene.further(await scene.network())  # their VLANs are free
 
 
 async def test_a_further_segment_is_on_another_physical_network(scene: Scene) -> None:
