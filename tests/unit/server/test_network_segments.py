@@ -146,6 +146,22 @@ async def test_a_network_that_goes_takes_along_what_its_batch_did_to_its_segment
     await scene.further(await scene.network())  # their VLANs are free
 
 
+async def test_a_network_made_anew_in_the_batch_that_ends_it_has_its_own_segment_alone(
+    scene: Scene,
+) -> None:
+    admin = Caller(project_id="", is_admin=True)
+    network = await scene.network()
+    await scene.further(network)
+    anew = NetworkDraft(id=network, project_id="p", segment=_of_vlan("phys1", 11))
+    commands: tuple[Command, ...] = (
+        DeleteNetwork(caller=admin, id=network),
+        CreateNetworks(caller=admin, drafts=(anew,)),
+    )
+    await scene.core.commit(Together(caller=admin, commands=commands))
+    (own,) = (await scene.admin.get("/v2.0/segments")).json["segments"]
+    assert (own["id"], own["segmentation_id"]) == (own_segment_id(network), 11)
+
+
 async def test_a_further_segment_is_on_another_physical_network(scene: Scene) -> None:
     network = await scene.network()
     before = (await scene.admin.get(f"/v2.0/networks/{network}")).json["network"]
