@@ -119,9 +119,7 @@ async def test_a_network_has_its_own_segment_as_long_as_it_is_there(scene: Scene
 
 
 def _of_vlan(network: str, vlan: int) -> Segment:
-    return Segment(
-        network_type=NetworkType.VLAN, physical_network=network, segmentation_id=vlan
-    )
+    return Segment(network_type=NetworkType.VLAN, physical_network=network, segmentation_id=vlan)
 
 
 async def test_a_network_that_goes_takes_along_what_its_batch_did_to_its_segments(
@@ -310,6 +308,48 @@ async def test_a_segment_without_a_subnet_gives_no_addresses(scene: Scene) -> No
     port = await scene.bound(network, "h2")
     assert (port["fixed_ips"], port["ip_allocation"]) == ([], "deferred")
     assert port["binding:vif_type"] == "binding_failed"
+
+
+async def test_one_port_that_can_have_no_address_keeps_no_host_from_registering(
+    scene: Scene,
+) -> None:
+    """One for whose owner no subnet is there, one whose SLAAC address is taken."""
+    network, _, further = await scene.routed()
+    v6 = {"ip_version": 6, "ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
+    await scene.made("subnets", network_id=network, cidr="fd00::/64", segment_id=further, **v6)
+    taken = [{"ip_address": "fd00::f816:3eff:fe00:1"}]
+    await scene.made("ports", network_id=network, fixed_ips=taken)
+    waiting = await scene.bound(network, "bare", mac_address="fa:16:3e:00:00:01")
+    served = await scene.network(40, "phys2")
+    special = {"service_types": ["compute:special"], "segment_id": own_segment_id(served)}
+    await scene.made("subnets", network_id=served, ip_version=4, cidr="10.3.0.0/24", **special)
+    unserved = await scene.bound(served, "bare", device_owner="compute:nova")
+    other = await scene.bound(network, "bare")
+    await scene.register("bare", "phys2")
+    found = {one["id"]: one for one in (await scene.admin.get("/v2.0/ports")).json["ports"]}
+    assert found[other["id"]]["binding:vif_type"] == "ovs"
+    assert stem(found[other["id"]])[0] == "10.2"
+    for port, segment, why in (
+        (waiting, further, "fd00::f816:3eff:fe00:1"),
+        (unserved, own_segment_id(served), "No valid service subnet"),
+    ):
+        now = found[port["id"]]
+        assert (now["binding:vif_type"], now["fixed_ips"]) == ("binding_failed", [])
+        explained = (await scene.admin.get(f"/v1/ports/{port['id']}/explain")).body.decode()
+        assert f"host bare is on segment {segment}" in explained
+        assert why in explained
+
+
+async def test_bare_metal_whose_segment_cannot_be_told_names_its_addresses(scene: Scene) -> None:
+    network, _, _ = await scene.routed()
+    metal = {"binding:vnic_type": "baremetal"}
+    port = await scene.bound(network, "machine", **metal)
+    assert (port["fixed_ips"], port["binding:vif_type"]) == ([], "binding_failed")
+    assert port["status"] == "ERROR"
+    explained = (await scene.admin.get(f"/v1/ports/{port['id']}/explain")).body.decode()
+    assert "give it fixed_ips of that segment" in explained
+    named = await scene.bound(network, "machine", fixed_ips=[{"ip_address": "10.2.0.9"}], **metal)
+    assert (stem(named), named["binding:vif_type"]) == (["10.2"], "other")
 
 
 async def test_a_networks_subnets_that_are_on_no_segment_are_on_all(scene: Scene) -> None:
