@@ -361,6 +361,19 @@ async def test_a_networks_subnets_that_are_on_no_segment_are_on_all(scene: Scene
         assert (stem(port), port["binding:vif_type"]) == (["10.1"], "ovs")
 
 
+async def test_a_fabric_networks_own_segment_is_on_every_host(scene: Scene) -> None:
+    made = await scene.made(
+        "networks", **{"provider:network_type": "vxlan", "provider:segmentation_id": 7}
+    )
+    network = str(made["id"])
+    await scene.subnet(network, "10.1.0.0/24", own_segment_id(network))
+    port = await scene.made("ports", network_id=network)
+    assert (stem(port), port["ip_allocation"]) == (["10.1"], "immediate")
+    assert stem(await scene.bound(network, "bare")) == ["10.1"]
+    metal = await scene.bound(network, "machine", **{"binding:vnic_type": "baremetal"})
+    assert stem(metal) == ["10.1"]
+
+
 async def test_a_port_is_of_one_segment(scene: Scene) -> None:
     network, _, _ = await scene.routed()
     both = [{"ip_address": "10.1.0.9"}, {"ip_address": "10.2.0.9"}]
