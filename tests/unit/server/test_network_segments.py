@@ -388,6 +388,13 @@ async def test_a_port_is_of_one_segment(scene: Scene) -> None:
     body = {"port": {"fixed_ips": both[1:]}}
     answer = await scene.admin.put(f"/v2.0/ports/{port['id']}", body)
     assert said(answer) == (409, "HostNotCompatibleWithFixedIps")
+    unbound = await scene.made("ports", network_id=network, fixed_ips=[{"ip_address": "10.1.0.7"}])
+    for more in ({"ip_address": "10.2.0.7"}, {"subnet_id": port["fixed_ips"][0]["subnet_id"]}):
+        if "subnet_id" in more:
+            unbound = await scene.changed("ports", unbound["id"], fixed_ips=both[1:])
+        body = {"port": {"fixed_ips": [*unbound["fixed_ips"], more]}}
+        answer = await scene.admin.put(f"/v2.0/ports/{unbound['id']}", body)
+        assert said(answer) == (400, "FixedIpsSubnetsNotOnSameSegment"), more
     none = await scene.made("ports", network_id=network, fixed_ips=[])
     assert none["ip_allocation"] == "none"
 

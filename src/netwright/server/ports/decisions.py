@@ -24,7 +24,7 @@ from netwright.server.commands import (
 from netwright.server.each import each
 from netwright.server.floating.known import let_go as let_go_of_floating
 from netwright.server.handed_over import require_free
-from netwright.server.network_segments.reach import require_reached
+from netwright.server.network_segments.reach import require_one_segment, require_reached
 from netwright.server.networks import check_revision, visible
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
 from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
@@ -356,6 +356,7 @@ def _with_addresses(
     new = tuple(wish for n, wish in enumerate(wishes) if n not in kept)
     granted = iter(assign(world, addressee, new))
     fixed_ips = tuple(kept.get(n) or next(granted) for n in range(len(wishes)))
+    require_one_segment(world, fixed_ips)
     return replace(port, fixed_ips=fixed_ips, reclaimed=port.reclaimed or addressee.reclaimed)
 
 
