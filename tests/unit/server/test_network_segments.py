@@ -399,6 +399,20 @@ async def test_a_port_is_of_one_segment(scene: Scene) -> None:
     assert none["ip_allocation"] == "none"
 
 
+async def test_a_refused_port_that_is_given_other_addresses_is_tried_again(scene: Scene) -> None:
+    network, _, _ = await scene.routed()
+    wrong, right = ([{"ip_address": one}] for one in ("10.1.0.9", "10.2.0.9"))
+    port = await scene.bound(network, "h2", fixed_ips=wrong)
+    assert port["binding:vif_type"] == "binding_failed"
+    port = await scene.changed("ports", port["id"], fixed_ips=right)
+    assert (stem(port), port["binding:vif_type"]) == (["10.2"], "ovs")
+    waiting = await scene.bound(network, "machine", **{"binding:vnic_type": "baremetal"})
+    given = [{"ip_address": "10.2.0.10"}]
+    waiting = await scene.changed("ports", waiting["id"], fixed_ips=given)
+    assert (waiting["binding:vif_type"], waiting["status"]) == ("other", "ACTIVE")
+    assert waiting["ip_allocation"] == "immediate"
+
+
 async def test_a_segment_stays_while_ports_are_bound_by_it(scene: Scene) -> None:
     network = await scene.network()
     further = await scene.further(network)
