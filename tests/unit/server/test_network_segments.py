@@ -441,6 +441,22 @@ async def test_borders_are_on_a_networks_own_segment(scene: Scene) -> None:
             assert "own segment" in answer.error["message"]
 
 
+async def test_a_gateway_needs_a_subnet_on_the_own_segment(scene: Scene) -> None:
+    network = await scene.network()
+    await scene.subnet(network, "10.2.0.0/24", await scene.further(network))
+    await scene.changed("networks", network, **{"router:external": True})
+    gateway = {"router": {"external_gateway_info": {"network_id": network}}}
+    answer = await scene.admin.post("/v2.0/routers", gateway)
+    assert said(answer) == (400, "InvalidInput")
+    assert "own segment" in answer.error["message"]
+    floating = {"floatingip": {"floating_network_id": network}}
+    assert said(await scene.admin.post("/v2.0/floatingips", floating)) == (400, "InvalidInput")
+    await scene.subnet(network, "10.1.0.0/24", own_segment_id(network))
+    answer = await scene.admin.post("/v2.0/routers", gateway)
+    (ip,) = answer.json["router"]["external_gateway_info"]["external_fixed_ips"]
+    assert ip["ip_address"].startswith("10.1.")
+
+
 async def test_a_standby_is_refused_where_its_addresses_are_of_no_use(scene: Scene) -> None:
     network, _, _ = await scene.routed()
     port = await scene.bound(network, "h1", device_owner="compute:nova")

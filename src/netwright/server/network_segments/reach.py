@@ -102,6 +102,17 @@ def require_own_segment(world: World, owner: str, fixed_ips: Iterable[FixedIp]) 
         )
 
 
+def require_addressed(network: Network, owner: str) -> None:
+    """Raises InvalidInput for what the fabric's borders need an address for, and can have none."""
+    if owner in _OF_BORDERS:
+        own = own_segment_id(network.id)
+        raise InvalidInput(
+            f"Invalid input for network_id. Reason: no subnet of network {network.id} is on its "
+            f"own segment ({own}), and the fabric's borders are on that alone.",
+            next="make a subnet there; between a network's segments routers of your own route",
+        )
+
+
 def require_alike(world: World, network: Network, segment_id: str | None) -> None:
     """Raises what is wrong with one more subnet of the network on this segment, or on none."""
     if segment_id is not None:
