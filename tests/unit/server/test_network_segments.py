@@ -8,7 +8,8 @@ from tests.doubles.http import Answer, Client
 from tests.doubles.sql import execute
 from tests.unit.server.projects import client_of
 
-from netwright.model.resources import NetworkType, Segment
+from netwright.ipam.ledger import Ledger
+from netwright.model.resources import NetworkType, Segment, Subnet
 from netwright.model.segments import own_segment_id
 from netwright.model.wire import HostRegistration
 from netwright.server.commands import (
@@ -26,7 +27,9 @@ from netwright.server.network_segments.commands import (
     SegmentDraft,
     UpdateSegment,
 )
+from netwright.server.network_segments.routes import reroute
 from netwright.server.store.checking import check
+from netwright.server.world import World
 
 SINGULAR = {"networks": "network", "subnets": "subnet", "ports": "port", "segments": "segment"}
 
@@ -500,6 +503,51 @@ async def test_subnets_lead_to_those_of_other_segments(scene: Scene) -> None:
     assert changed["host_routes"] == [mine]
     await scene.admin.ask("DELETE", f"/v2.0/subnets/{listed[0]['id']}")
     assert await routes() == {first: [], "10.1.1.0/24": []}
+
+
+class CountedCidr(str):
+    """A prefix that counts how often one is compared with another."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountedCidr.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_routes_between_many_segments_cost_no_more_than_they_are() -> None:
+    many = 60
+    world = World(now=2.0, ledger=Ledger("here"))
+    for n in range(many):
+        subnet = Subnet(
+            id=f"s{n:02}",
+            project_id="p",
+            network_id="n",
+            segment_id=f"segment-{n}",
+            ip_version=4,
+            cidr=CountedCidr(f"10.{n}.0.0/24"),
+            gateway_ip=f"10.{n}.0.1",
+            allocation_pools=(),
+            created_at=1.0,
+            updated_at=1.0,
+        )
+        world.subnets.load(subnet.id, subnet)
+    reroute(world, "n", [])
+    before = list(world.subnets_of("n"))
+    peers = [f"10.{n}.0.0/24" for n in range(many)]
+    assert [str(one.destination) for one in before[7].host_routes] == [*peers[:7], *peers[8:]]
+    after = World(now=3.0, ledger=Ledger("here"))
+    for subnet in before:
+        if subnet.id != "s03":
+            after.subnets.load(subnet.id, subnet)
+    CountedCidr.compared = 0
+    reroute(after, "n", before)
+    left = [str(one.destination) for one in after.subnets_of("n")[6].host_routes]
+    assert left == [*peers[:3], *peers[4:7], *peers[8:]]
+    assert CountedCidr.compared < 4 * many**2
 
 
 async def test_a_server_starts_where_an_older_one_gave_a_vlan_twice(database_url: str) -> None:
