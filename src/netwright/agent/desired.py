@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from netwright.agent.dhcp.served import Served, WhereServed, served
 from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups, PortGroups
 from netwright.agent.live import live_binding
-from netwright.agent.placing import FabricUplink, Place, places
+from netwright.agent.placing import FabricUplink, Place, misplaced, places
 from netwright.agent.qos import Qos, QosNotKnown, QosNotPossible, qos_of
 from netwright.agent.wiring import Endpoint, Inside
 from netwright.model.planes import planes_on
@@ -109,7 +109,8 @@ def desired(
         fabric=fabric,
     )
     serve = partial(served, subnets=subnets or {}, where=where_served, available=available)
-    sorting = _Sorting(host, place_of, Filters(known), policies or {}, serve)
+    stray = partial(misplaced, host=host, subnets=subnets or {}, available=available)
+    sorting = _Sorting(host, place_of, Filters(known), policies or {}, serve, stray=stray)
     for port in ports.values():
         binding = live_binding(port, host)
         if binding is not None and port.id in fenced:
@@ -131,12 +132,15 @@ class _Sorting:
         filters: Filters,
         policies: Mapping[str, QosPolicy],
         serve: Callable[[Port, Network], Served | None],
+        *,
+        stray: Callable[[Port, Network, Place], str],
     ) -> None:
         self._host = host
         self._policies = policies
         self._place_of = place_of
         self._filters = filters
         self._serve = serve
+        self._stray = stray
         self._endpoints: dict[str, Endpoint] = {}
         self._refusals: dict[str, str] = {}
         self._waiting: dict[str, str] = {}
@@ -182,6 +186,8 @@ class _Sorting:
             self._by_hand.add(port.id)
         elif (segment := (place := self._place_of[network.id]).segment) is None:
             self._tell(port.id, place)
+        elif refusal := self._stray(port, network, place):
+            self._refusals[port.id] = refusal
         else:
             self._wire(port, binding, network, segment)
 

@@ -12,8 +12,16 @@ from enum import IntEnum
 
 from netwright.agent.live import live_binding
 from netwright.model.planes import planes_on
-from netwright.model.resources import Attachment, Network, NetworkType, Port, Segment, Value
-from netwright.model.segments import segment_on, segments_in_words
+from netwright.model.resources import (
+    Attachment,
+    Network,
+    NetworkType,
+    Port,
+    Segment,
+    Subnet,
+    Value,
+)
+from netwright.model.segments import segment_on, segments_in_words, segments_of
 from netwright.model.states import BindingState, Plane
 
 
@@ -32,11 +40,13 @@ class FabricUplink(Value, frozen=True, kw_only=True):
 class Place(Value, frozen=True, kw_only=True):
     """A network's segment on this host; without one, one of the others says why.
 
+    `segment_id` is a provider network's segment's.
     `refusal`: it cannot have one. `unknown`: too little has come from the server. `none_yet`: it
     has none now, and what stands of it here must go.
     """
 
     segment: Segment | None = None
+    segment_id: str = ""
     refusal: str = ""
     unknown: str = ""
     none_yet: str = ""
@@ -74,12 +84,44 @@ def places(
 def _provided(network: Network, host: str, available: frozenset[str]) -> Place:
     found = segment_on(network, available)
     if found is not None:
-        return Place(segment=found.segment)
+        return Place(segment=found.segment, segment_id=found.id)
     has, own = ", ".join(sorted(available)) or "none", network.segment.physical_network
     return Place(
         refusal=f"host {host} has no physical network {segments_in_words(network)} "
         f"(it has: {has}): start its agent with --physical-network {own}=BRIDGE"
     )
+
+
+def misplaced(
+    port: Port,
+    network: Network,
+    place: Place,
+    *,
+    host: str,
+    subnets: Mapping[str, Subnet],
+    available: frozenset[str],
+) -> str:
+    """Why a port must not be wired where its network lies here; "" when it may.
+
+    An address is of use on its subnet's segment alone. The server binds nothing elsewhere, but a
+    host comes to lie on another segment when its agent is started with other physical networks.
+    """
+    if not (network.further_segments and place.segment_id):
+        return ""
+    physical_networks = {one.id: one.segment.physical_network for one in segments_of(network)}
+    for fixed in port.fixed_ips:
+        subnet = subnets.get(fixed.subnet_id)
+        if subnet is None or subnet.segment_id in {None, place.segment_id}:
+            continue
+        wanted, has = physical_networks.get(subnet.segment_id), ", ".join(sorted(available))
+        return (
+            f"address {fixed.ip_address} is of segment {subnet.segment_id} of network "
+            f"{network.id}, on physical network {wanted}; host {host} is on segment "
+            f"{place.segment_id} (physical network {physical_networks[place.segment_id]}), the "
+            f"first of which it has one (it has: {has}): start its agent with --physical-network "
+            f"{wanted}=BRIDGE and with none of an earlier segment, or bind the port elsewhere"
+        )
+    return ""
 
 
 def _in_fabric(

@@ -15,7 +15,7 @@ from netwright.model.errors import (
 )
 from netwright.model.resources import Network, NetworkType, Segment, ShareAction
 from netwright.model.routing_errors import ExternalNetworkInUse
-from netwright.model.segments import segment_key, segments_of
+from netwright.model.segments import NetworkSegment, segment_key, segments_of
 from netwright.model.sharing import is_external_to, is_shared_with
 from netwright.server.commands import (
     Caller,
@@ -87,6 +87,8 @@ def delete(world: World, command: DeleteNetwork) -> tuple[()]:
         give_back(world, subnet)
     forget_shares(world, network)
     world.networks.put(network.id, None)
+    for one in segments_of(network):  # the store finds their rows by the network's: but for these,
+        world.of(NetworkSegment).put(one.id, None)  # which the batch may have made or changed
     if network.segment.network_type is NetworkType.VXLAN and network.segment.segmentation_id:
         release_vni(world, network.segment.segmentation_id)
     else:

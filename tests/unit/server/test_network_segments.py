@@ -8,11 +8,28 @@ from tests.doubles.http import Answer, Client
 from tests.doubles.sql import execute
 from tests.unit.server.projects import client_of
 
+from netwright.ipam.ledger import Ledger
+from netwright.model.resources import NetworkType, Segment, Subnet
 from netwright.model.segments import own_segment_id
 from netwright.model.wire import HostRegistration
-from netwright.server.commands import Caller, RegisterHost
+from netwright.server.commands import (
+    Caller,
+    Command,
+    CreateNetworks,
+    DeleteNetwork,
+    NetworkDraft,
+    RegisterHost,
+    Together,
+)
 from netwright.server.core import Core
+from netwright.server.network_segments.commands import (
+    CreateSegments,
+    SegmentDraft,
+    UpdateSegment,
+)
+from netwright.server.network_segments.routes import reroute
 from netwright.server.store.checking import check
+from netwright.server.world import World
 
 SINGULAR = {"networks": "network", "subnets": "subnet", "ports": "port", "segments": "segment"}
 
@@ -102,6 +119,48 @@ async def test_a_network_has_its_own_segment_as_long_as_it_is_there(scene: Scene
     assert (await scene.admin.ask("DELETE", f"/v2.0/networks/{network}")).status == 204
     assert said(await scene.admin.get(path)) == (404, "SegmentNotFound")
     await scene.network()
+
+
+def _of_vlan(network: str, vlan: int) -> Segment:
+    return Segment(network_type=NetworkType.VLAN, physical_network=network, segmentation_id=vlan)
+
+
+async def test_a_network_that_goes_takes_along_what_its_batch_did_to_its_segments(
+    scene: Scene,
+) -> None:
+    admin = Caller(project_id="", is_admin=True)
+    network = await scene.network()
+    own, further = own_segment_id(network), await scene.further(network)
+    made, chosen = own_segment_id(further), own_segment_id(own)
+    draft = SegmentDraft(id=made, network_id=network, segment=_of_vlan("phys3", 30))
+    other = NetworkDraft(id=chosen, project_id="p", segment=_of_vlan("phys1", 11))
+    commands: tuple[Command, ...] = (
+        UpdateSegment(caller=admin, id=own, name="rack1"),
+        UpdateSegment(caller=admin, id=further, name="rack2"),
+        CreateSegments(caller=admin, drafts=(draft,)),
+        DeleteNetwork(caller=admin, id=network),
+        CreateNetworks(caller=admin, drafts=(other,)),
+        DeleteNetwork(caller=admin, id=chosen),
+    )
+    await scene.core.commit(Together(caller=admin, commands=commands))
+    assert (await scene.admin.get("/v2.0/segments")).json == {"segments": []}
+    await scene.further(await scene.network())  # their VLANs are free
+
+
+async def test_a_network_made_anew_in_the_batch_that_ends_it_has_its_own_segment_alone(
+    scene: Scene,
+) -> None:
+    admin = Caller(project_id="", is_admin=True)
+    network = await scene.network()
+    await scene.further(network)
+    anew = NetworkDraft(id=network, project_id="p", segment=_of_vlan("phys1", 11))
+    commands: tuple[Command, ...] = (
+        DeleteNetwork(caller=admin, id=network),
+        CreateNetworks(caller=admin, drafts=(anew,)),
+    )
+    await scene.core.commit(Together(caller=admin, commands=commands))
+    (own,) = (await scene.admin.get("/v2.0/segments")).json["segments"]
+    assert (own["id"], own["segmentation_id"]) == (own_segment_id(network), 11)
 
 
 async def test_a_further_segment_is_on_another_physical_network(scene: Scene) -> None:
@@ -254,6 +313,48 @@ async def test_a_segment_without_a_subnet_gives_no_addresses(scene: Scene) -> No
     assert port["binding:vif_type"] == "binding_failed"
 
 
+async def test_one_port_that_can_have_no_address_keeps_no_host_from_registering(
+    scene: Scene,
+) -> None:
+    """One for whose owner no subnet is there, one whose SLAAC address is taken."""
+    network, _, further = await scene.routed()
+    v6 = {"ip_version": 6, "ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
+    await scene.made("subnets", network_id=network, cidr="fd00::/64", segment_id=further, **v6)
+    taken = [{"ip_address": "fd00::f816:3eff:fe00:1"}]
+    await scene.made("ports", network_id=network, fixed_ips=taken)
+    waiting = await scene.bound(network, "bare", mac_address="fa:16:3e:00:00:01")
+    served = await scene.network(40, "phys2")
+    special = {"service_types": ["compute:special"], "segment_id": own_segment_id(served)}
+    await scene.made("subnets", network_id=served, ip_version=4, cidr="10.3.0.0/24", **special)
+    unserved = await scene.bound(served, "bare", device_owner="compute:nova")
+    other = await scene.bound(network, "bare")
+    await scene.register("bare", "phys2")
+    found = {one["id"]: one for one in (await scene.admin.get("/v2.0/ports")).json["ports"]}
+    assert found[other["id"]]["binding:vif_type"] == "ovs"
+    assert stem(found[other["id"]])[0] == "10.2"
+    for port, segment, why in (
+        (waiting, further, "fd00::f816:3eff:fe00:1"),
+        (unserved, own_segment_id(served), "No valid service subnet"),
+    ):
+        now = found[port["id"]]
+        assert (now["binding:vif_type"], now["fixed_ips"]) == ("binding_failed", [])
+        explained = (await scene.admin.get(f"/v1/ports/{port['id']}/explain")).body.decode()
+        assert f"host bare is on segment {segment}" in explained
+        assert why in explained
+
+
+async def test_bare_metal_whose_segment_cannot_be_told_names_its_addresses(scene: Scene) -> None:
+    network, _, _ = await scene.routed()
+    metal = {"binding:vnic_type": "baremetal"}
+    port = await scene.bound(network, "machine", **metal)
+    assert (port["fixed_ips"], port["binding:vif_type"]) == ([], "binding_failed")
+    assert port["status"] == "ERROR"
+    explained = (await scene.admin.get(f"/v1/ports/{port['id']}/explain")).body.decode()
+    assert "give it fixed_ips of that segment" in explained
+    named = await scene.bound(network, "machine", fixed_ips=[{"ip_address": "10.2.0.9"}], **metal)
+    assert (stem(named), named["binding:vif_type"]) == (["10.2"], "other")
+
+
 async def test_a_networks_subnets_that_are_on_no_segment_are_on_all(scene: Scene) -> None:
     network = await scene.network()
     await scene.further(network)
@@ -261,6 +362,19 @@ async def test_a_networks_subnets_that_are_on_no_segment_are_on_all(scene: Scene
     for host in ("h1", "h2"):
         port = await scene.bound(network, host)
         assert (stem(port), port["binding:vif_type"]) == (["10.1"], "ovs")
+
+
+async def test_a_fabric_networks_own_segment_is_on_every_host(scene: Scene) -> None:
+    made = await scene.made(
+        "networks", **{"provider:network_type": "vxlan", "provider:segmentation_id": 7}
+    )
+    network = str(made["id"])
+    await scene.subnet(network, "10.1.0.0/24", own_segment_id(network))
+    port = await scene.made("ports", network_id=network)
+    assert (stem(port), port["ip_allocation"]) == (["10.1"], "immediate")
+    assert stem(await scene.bound(network, "bare")) == ["10.1"]
+    metal = await scene.bound(network, "machine", **{"binding:vnic_type": "baremetal"})
+    assert stem(metal) == ["10.1"]
 
 
 async def test_a_port_is_of_one_segment(scene: Scene) -> None:
@@ -277,8 +391,29 @@ async def test_a_port_is_of_one_segment(scene: Scene) -> None:
     body = {"port": {"fixed_ips": both[1:]}}
     answer = await scene.admin.put(f"/v2.0/ports/{port['id']}", body)
     assert said(answer) == (409, "HostNotCompatibleWithFixedIps")
+    unbound = await scene.made("ports", network_id=network, fixed_ips=[{"ip_address": "10.1.0.7"}])
+    for more in ({"ip_address": "10.2.0.7"}, {"subnet_id": port["fixed_ips"][0]["subnet_id"]}):
+        if "subnet_id" in more:
+            unbound = await scene.changed("ports", unbound["id"], fixed_ips=both[1:])
+        body = {"port": {"fixed_ips": [*unbound["fixed_ips"], more]}}
+        answer = await scene.admin.put(f"/v2.0/ports/{unbound['id']}", body)
+        assert said(answer) == (400, "FixedIpsSubnetsNotOnSameSegment"), more
     none = await scene.made("ports", network_id=network, fixed_ips=[])
     assert none["ip_allocation"] == "none"
+
+
+async def test_a_refused_port_that_is_given_other_addresses_is_tried_again(scene: Scene) -> None:
+    network, _, _ = await scene.routed()
+    wrong, right = ([{"ip_address": one}] for one in ("10.1.0.9", "10.2.0.9"))
+    port = await scene.bound(network, "h2", fixed_ips=wrong)
+    assert port["binding:vif_type"] == "binding_failed"
+    port = await scene.changed("ports", port["id"], fixed_ips=right)
+    assert (stem(port), port["binding:vif_type"]) == (["10.2"], "ovs")
+    waiting = await scene.bound(network, "machine", **{"binding:vnic_type": "baremetal"})
+    given = [{"ip_address": "10.2.0.10"}]
+    waiting = await scene.changed("ports", waiting["id"], fixed_ips=given)
+    assert (waiting["binding:vif_type"], waiting["status"]) == ("other", "ACTIVE")
+    assert waiting["ip_allocation"] == "immediate"
 
 
 async def test_a_segment_stays_while_ports_are_bound_by_it(scene: Scene) -> None:
@@ -307,6 +442,22 @@ async def test_borders_are_on_a_networks_own_segment(scene: Scene) -> None:
         else:
             assert said(answer) == (400, "InvalidInput")
             assert "own segment" in answer.error["message"]
+
+
+async def test_a_gateway_needs_a_subnet_on_the_own_segment(scene: Scene) -> None:
+    network = await scene.network()
+    await scene.subnet(network, "10.2.0.0/24", await scene.further(network))
+    await scene.changed("networks", network, **{"router:external": True})
+    gateway = {"router": {"external_gateway_info": {"network_id": network}}}
+    answer = await scene.admin.post("/v2.0/routers", gateway)
+    assert said(answer) == (400, "InvalidInput")
+    assert "own segment" in answer.error["message"]
+    floating = {"floatingip": {"floating_network_id": network}}
+    assert said(await scene.admin.post("/v2.0/floatingips", floating)) == (400, "InvalidInput")
+    await scene.subnet(network, "10.1.0.0/24", own_segment_id(network))
+    answer = await scene.admin.post("/v2.0/routers", gateway)
+    (ip,) = answer.json["router"]["external_gateway_info"]["external_fixed_ips"]
+    assert ip["ip_address"].startswith("10.1.")
 
 
 async def test_a_standby_is_refused_where_its_addresses_are_of_no_use(scene: Scene) -> None:
@@ -352,6 +503,51 @@ async def test_subnets_lead_to_those_of_other_segments(scene: Scene) -> None:
     assert changed["host_routes"] == [mine]
     await scene.admin.ask("DELETE", f"/v2.0/subnets/{listed[0]['id']}")
     assert await routes() == {first: [], "10.1.1.0/24": []}
+
+
+class CountedCidr(str):
+    """A prefix that counts how often one is compared with another."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountedCidr.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_routes_between_many_segments_cost_no_more_than_they_are() -> None:
+    many = 60
+    world = World(now=2.0, ledger=Ledger("here"))
+    for n in range(many):
+        subnet = Subnet(
+            id=f"s{n:02}",
+            project_id="p",
+            network_id="n",
+            segment_id=f"segment-{n}",
+            ip_version=4,
+            cidr=CountedCidr(f"10.{n}.0.0/24"),
+            gateway_ip=f"10.{n}.0.1",
+            allocation_pools=(),
+            created_at=1.0,
+            updated_at=1.0,
+        )
+        world.subnets.load(subnet.id, subnet)
+    reroute(world, "n", [])
+    before = list(world.subnets_of("n"))
+    peers = [f"10.{n}.0.0/24" for n in range(many)]
+    assert [str(one.destination) for one in before[7].host_routes] == [*peers[:7], *peers[8:]]
+    after = World(now=3.0, ledger=Ledger("here"))
+    for subnet in before:
+        if subnet.id != "s03":
+            after.subnets.load(subnet.id, subnet)
+    CountedCidr.compared = 0
+    reroute(after, "n", before)
+    left = [str(one.destination) for one in after.subnets_of("n")[6].host_routes]
+    assert left == [*peers[:3], *peers[4:7], *peers[8:]]
+    assert CountedCidr.compared < 4 * many**2
 
 
 async def test_a_server_starts_where_an_older_one_gave_a_vlan_twice(database_url: str) -> None:

@@ -41,10 +41,11 @@ from netwright.server.containers.holders import (
     named,
     of_whom,
 )
-from netwright.server.ports.bindings import bind, network_of, own_kind, place, refusal_of
+from netwright.server.ports.bindings import bind, place
 from netwright.server.ports.decisions import actor_of, create_in
 from netwright.server.ports.lifecycle import happen
 from netwright.server.ports.network_choice import create_where_free
+from netwright.server.ports.refusals import network_of, own_kind, refusal_of
 from netwright.server.world import World
 
 

@@ -7,7 +7,7 @@ use on the hosts of its segment alone. A subnet that is on none is of use on all
 from collections.abc import Iterable, Sequence
 
 from netwright.model.errors import InvalidInput
-from netwright.model.resources import FixedIp, FurtherSegment, Network, Port, Subnet
+from netwright.model.resources import FixedIp, FurtherSegment, Network, NetworkType, Port, Subnet
 from netwright.model.routing import FLOATING_IP, ROUTER_GATEWAY, ROUTER_INTERFACE
 from netwright.model.segment_errors import (
     FixedIpsSubnetsNotOnSameSegment,
@@ -30,12 +30,14 @@ def usable_on(
     """What is left of the subnets (by IP version) for a port of this owner, on this host.
 
     None, if it is on no host yet: its addresses are chosen when it is bound. What a network has for
-    itself (gateways, floating IPs) is on its own segment.
+    itself (gateways, floating IPs) is on its own segment; so is all of a fabric network, whose VNI
+    is on every host.
     """
     if not any(subnet.segment_id for of_version in versions for subnet in of_version):
         return versions
     where: str | None
-    if owner.startswith(_OF_NETWORKS) and not host:
+    is_fabric = network.segment.network_type is NetworkType.VXLAN
+    if is_fabric or (owner.startswith(_OF_NETWORKS) and not host):
         where = own_segment_id(network.id)
     else:
         where = _id_of(_segment_of(world, network, host))
@@ -97,6 +99,17 @@ def require_own_segment(world: World, owner: str, fixed_ips: Iterable[FixedIp]) 
             f"{subnet.segment_id}, and the fabric's borders are on the own segment of network "
             f"{subnet.network_id} alone ({own_segment_id(subnet.network_id)}).",
             next="choose a subnet there; between a network's segments routers of your own route",
+        )
+
+
+def require_addressed(network: Network, owner: str) -> None:
+    """Raises InvalidInput for what the fabric's borders need an address for, and can have none."""
+    if owner in _OF_BORDERS:
+        own = own_segment_id(network.id)
+        raise InvalidInput(
+            f"Invalid input for network_id. Reason: no subnet of network {network.id} is on its "
+            f"own segment ({own}), and the fabric's borders are on that alone.",
+            next="make a subnet there; between a network's segments routers of your own route",
         )
 
 

@@ -19,7 +19,7 @@ def reroute(world: World, network_id: str, before: Sequence[Subnet]) -> None:
         return
     earlier = {subnet.id: subnet for subnet in before}
     for subnet in list(after):
-        was = _to_peers(earlier[subnet.id], before) if subnet.id in earlier else ()
+        was = set(_to_peers(earlier[subnet.id], before) if subnet.id in earlier else ())
         own = [route for route in subnet.host_routes if route not in was]
         known = {route.destination for route in own}
         more = [one for one in _to_peers(subnet, after) if one.destination not in known]

@@ -17,6 +17,7 @@ from netwright.model.errors import (
 from netwright.model.resources import FixedIp, Network, Subnet
 from netwright.server.commands import AddressWish
 from netwright.server.network_segments.reach import (
+    require_addressed,
     require_one_segment,
     require_own_segment,
     usable_on,
@@ -101,6 +102,8 @@ def _one_of_each_version(world: World, port: Addressee) -> list[FixedIp]:
     all_versions = world.subnets_by_version(port.network.id)
     versions = usable_on(world, port.network, all_versions, port.device_owner, port.host)
     port.deferred = bool(all_versions) and not versions
+    if port.deferred:
+        require_addressed(port.network, port.device_owner)
     usable = [found for found in (_served(each, port.device_owner) for each in versions) if found]
     if versions and not usable:
         raise IpAddressGenerationFailureNoMatchingSubnet(

@@ -7,14 +7,11 @@ host no longer answers for it (law 5). Bindings that are asked for ahead are `pr
 
 from msgspec.structs import replace
 
-from netwright.ipam.resting import Exhausted
+from netwright.model.errors import NetwrightError
 from netwright.model.planes import needed_planes, planes_on
 from netwright.model.resources import (
     Binding,
     FixedIp,
-    Host,
-    HostState,
-    IpAllocation,
     Network,
     Port,
     Prepared,
@@ -22,13 +19,12 @@ from netwright.model.resources import (
     VifType,
     VnicType,
 )
-from netwright.model.segments import segment_on, segments_in_words
 from netwright.model.states import BindingState, Event, Plane, PortState
-from netwright.server.network_segments.reach import unreached
-from netwright.server.overlay.attachments import attach, detach, fabric_refusal, is_fabric, join
+from netwright.server.overlay.attachments import attach, detach, is_fabric, join
 from netwright.server.overlay.links import access_of
 from netwright.server.ports.deferred import with_deferred
 from netwright.server.ports.lifecycle import happen, may_answer, step, was_told, with_binding
+from netwright.server.ports.refusals import needs_overlay, network_of, own_kind, refusal_of
 from netwright.server.world import World
 
 OVS_VIF_DETAILS = {
@@ -57,7 +53,8 @@ def bind(world: World, port: Port, host: str, *, actor: str, cause: str = "") ->
         stays = binding.state is BindingState.WITHDRAWING and binding.prepared is None
         if binding.host != host and not stays:
             port = withdraw(world, port, binding, Event.REBIND)
-    port = place(world, _with_addresses(world, port, host), host)
+    port, unaddressed = _with_addresses(world, port, host)
+    port = place(world, port, host, unaddressed)
     event, placed = Event.BIND if active is None else Event.REBIND, port.binding_on(host)
     why = (placed.cause if placed else "") or cause
     return happen(world, port, event, actor=actor, binding=placed, cause=why)
@@ -163,13 +160,18 @@ def withdrawn(
 
 
 def retry(world: World, port: Port, binding: Binding, *, actor: str) -> Port:
-    """The host serves again: what was refused or fenced there is prepared anew."""
+    """What was refused or fenced is prepared anew, if the host can serve it by now.
+
+    A binding that the server refused, and refuses for another cause, says so. One port's trouble
+    with its addresses is its own: it keeps no host from registering, and no other port waiting.
+    """
     network = network_of(world, port)
-    kind = binding.prepared or own_kind(port)
+    kind, unaddressed = binding.prepared or own_kind(port), ""
     if binding.active:
-        port = _with_addresses(world, port, binding.host)
-    if refusal_of(world, port, kind, binding.host):
-        return port
+        port, unaddressed = _with_addresses(world, port, binding.host)
+    cause = refusal_of(world, port, kind, binding.host, unaddressed)
+    if cause:
+        return _refused_again(world, port, binding, cause)
     _join(world, network, port, binding.host, kind)
     generation = port.generation + 1
     vif_type = _vif_type(planes_on(binding, port, network), "")
@@ -193,38 +195,43 @@ def retry_refused(world: World, port_id: str) -> None:
     """
     port = world.ports.get(port_id)
     for binding in port.bindings if port is not None else ():
-        is_ours = binding.vif_type is VifType.BINDING_FAILED
-        if port is None or binding.state is not BindingState.REFUSED or not is_ours:
-            continue
-        if binding.active:
-            port = _with_addresses(world, port, binding.host)
-        cause = refusal_of(world, port, binding.prepared or own_kind(port), binding.host)
-        if not cause:
+        if port is not None and _is_servers_refusal(binding):
             port = retry(world, port, binding, actor="server")
-        elif cause != binding.cause:
-            after = step(binding, Event.PLANE_REFUSED, now=world.now, cause=cause)
-            port = with_binding(port, after)
-            port = happen(world, port, Event.PLANE_REFUSED, actor="server", binding=after)
 
 
-def _with_addresses(world: World, port: Port, host: str) -> Port:
-    """The port with addresses that it waits for, where the host's segment has some by now."""
+def _refused_again(world: World, port: Port, binding: Binding, cause: str) -> Port:
+    if cause == binding.cause or not _is_servers_refusal(binding):
+        return port
+    after = step(binding, Event.PLANE_REFUSED, now=world.now, cause=cause)
+    port = with_binding(port, after)
+    return happen(world, port, Event.PLANE_REFUSED, actor="server", binding=after)
+
+
+def _is_servers_refusal(binding: Binding) -> bool:
+    return binding.state is BindingState.REFUSED and binding.vif_type is VifType.BINDING_FAILED
+
+
+def _with_addresses(world: World, port: Port, host: str) -> tuple[Port, str]:
+    """The port with addresses that it waits for, if it can have any there; if not, why."""
     try:
         with world.trial():
             after = with_deferred(world, port, host)
-    except Exhausted:
-        return port  # its binding is refused for want of them
+    except NetwrightError as error:  # its binding is refused for want of them
+        return port, f"{error.message.rstrip('.')}; {error.next}"
     if after is not port:
         after = replace(after, revision_number=port.revision_number + 1, updated_at=world.now)
         world.ports.put(after.id, after)
-    return after
+    return after, ""
 
 
-def place(world: World, port: Port, host: str) -> Port:
-    """The port with the host's as its active binding, for its own vNIC type."""
+def place(world: World, port: Port, host: str, unaddressed: str = "") -> Port:
+    """The port with the host's as its active binding, for its own vNIC type.
+
+    `unaddressed`: why it could not have there the addresses that it waits for.
+    """
     earlier, kind = port.binding_on(host), own_kind(port)
     binding = replace(
-        _planned(world, port, host, kind),
+        _planned(world, port, host, kind, unaddressed),
         active=True,
         stale_wiring=earlier is not None and may_answer(earlier),
         remnant=earlier.remnant if earlier is not None else None,
@@ -238,10 +245,10 @@ def stand_by(world: World, port: Port, host: str, prepared: Prepared) -> Port:
     return _with_planned(world, port, replace(planned, prepared=prepared), prepared)
 
 
-def _planned(world: World, port: Port, host: str, kind: Prepared) -> Binding:
+def _planned(world: World, port: Port, host: str, kind: Prepared, unaddressed: str = "") -> Binding:
     """A new inactive binding; refused, with the cause, when the host cannot serve the port."""
     network = network_of(world, port)
-    refusal = refusal_of(world, port, kind, host)
+    refusal = refusal_of(world, port, kind, host, unaddressed)
     planes = needed_planes(network.segment.network_type, kind.vnic_type, port.device_owner)
     if refusal:
         state = BindingState.REFUSED
@@ -329,81 +336,15 @@ def withdraw(world: World, port: Port, binding: Binding, event: Event) -> Port:
     return with_binding(port, after)
 
 
-def own_kind(port: Port) -> Prepared:
-    """What a port's active binding is asked for as."""
-    return Prepared(vnic_type=port.vnic_type, profile=port.profile)
-
-
-def refusal_of(world: World, port: Port, kind: Prepared, name: str) -> str:
-    """Why the host cannot serve such a binding of the port now; "" when it can."""
-    network = network_of(world, port)
-    overlay = _needs_overlay(network, port, kind)
-    if kind.vnic_type is VnicType.BAREMETAL and (port.qos_policy_id or network.qos_policy_id):
-        return (
-            f"QoS policy {port.qos_policy_id or network.qos_policy_id} cannot be enforced: a "
-            "bare-metal machine has no agent on Open vSwitch"
-        )
-    if kind.vnic_type is VnicType.BAREMETAL:
-        return fabric_refusal(world, network, port, name, kind) if overlay else ""
-    host = world.hosts.get(name)
-    if host is None:
-        return f"host {name} is not registered: start netwright agent --host {name} there"
-    refusal = _hosts_refusal(host) or _segment_refusal(world, network, port, host)
-    return refusal or (fabric_refusal(world, network, port, name, kind) if overlay else "")
-
-
-def _needs_overlay(network: Network, port: Port, kind: Prepared) -> bool:
-    if not is_fabric(network):
-        return False
-    network_type = network.segment.network_type
-    return Plane.OVERLAY in needed_planes(network_type, kind.vnic_type, port.device_owner)
-
-
 def _join(world: World, network: Network, port: Port, host: str, kind: Prepared) -> None:
-    if _needs_overlay(network, port, kind):
+    if needs_overlay(network, port, kind):
         join(world, network, port, host, kind)
-
-
-def _hosts_refusal(host: Host) -> str:
-    name = host.name
-    if host.state is HostState.FENCED:
-        return f"host {name} is fenced: netwright host unfence {name} when it is clean"
-    if host.state is HostState.UNKNOWN:
-        return f"host {name} is silent: its agent was not heard for 15 s; look at it there"
-    return ""
-
-
-def _segment_refusal(world: World, network: Network, port: Port, host: Host) -> str:
-    """Why the host cannot wire it by any segment of a provider network, or not by its own."""
-    if is_fabric(network) or network.segment.physical_network is None:
-        return ""
-    segment = segment_on(network, host.physical_networks)
-    if segment is None:
-        wanted = segments_in_words(network)
-        has = ", ".join(sorted(host.physical_networks)) or "none"
-        return (
-            f"host {host.name} has no physical network {wanted} (it has: {has}): "
-            f"give its agent --physical-network {network.segment.physical_network}=BRIDGE"
-        )
-    why = unreached(world, network, port.fixed_ips, segment)
-    if not why and port.ip_allocation is IpAllocation.DEFERRED and not port.fixed_ips:
-        why = (
-            f"is on segment {segment.id} of network {network.id}, of whose subnets the port has no "
-            "address: make one there that has some free, then unbind and bind the port"
-        )
-    return f"host {host.name} {why}" if why else ""
 
 
 def _vif_type(planes: frozenset[Plane], refusal: str) -> VifType:
     if refusal:
         return VifType.BINDING_FAILED
     return VifType.OVS if Plane.UNDERLAY in planes else VifType.OTHER
-
-
-def network_of(world: World, port: Port) -> Network:
-    network = world.networks.get(port.network_id)
-    assert network is not None, f"port {port.id}'s network {port.network_id} was not loaded"
-    return network
 
 
 def is_released(port: Port) -> bool:

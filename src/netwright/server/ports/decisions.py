@@ -24,10 +24,18 @@ from netwright.server.commands import (
 from netwright.server.each import each
 from netwright.server.floating.known import let_go as let_go_of_floating
 from netwright.server.handed_over import require_free
-from netwright.server.network_segments.reach import require_reached
+from netwright.server.network_segments.reach import require_one_segment, require_reached
 from netwright.server.networks import check_revision, visible
+from netwright.server.overlay.attachments import is_fabric
 from netwright.server.ports.addressing import Addressee, assign, eui64, is_slaac
-from netwright.server.ports.bindings import bind, readdress, rewire, take_back, unbind
+from netwright.server.ports.bindings import (
+    bind,
+    readdress,
+    retry_refused,
+    rewire,
+    take_back,
+    unbind,
+)
 from netwright.server.ports.deferred import when_allocated
 from netwright.server.ports.dhcp import dhcp_options
 from netwright.server.ports.giving_back import give_back, held_addresses
@@ -184,12 +192,21 @@ def _change(world: World, caller: Caller, change: PortChange) -> Port:
     port = _let_go(world, before, port)
     if port != before:
         port = _put(world, before, port, actor_of(caller))
+        port = _tried_again(world, network, before, port)
     if change.profile is not UNSET and change.host in {UNSET, _host_of(port)}:
         port = rewire(world, before, port, actor=actor_of(caller))
     if change.host is not UNSET:
         port = bind(world, port, change.host, actor=actor_of(caller))
     _check_wiring(network, before, port)
     return port
+
+
+def _tried_again(world: World, network: Network, before: Port, port: Port) -> Port:
+    """The port where it is bound, if it was refused there for the addresses that it had, or not."""
+    if port.fixed_ips == before.fixed_ips or is_fabric(network):
+        return port
+    retry_refused(world, port.id)
+    return world.ports.get(port.id) or port
 
 
 def _host_of(port: Port) -> str:
@@ -356,6 +373,7 @@ def _with_addresses(
     new = tuple(wish for n, wish in enumerate(wishes) if n not in kept)
     granted = iter(assign(world, addressee, new))
     fixed_ips = tuple(kept.get(n) or next(granted) for n in range(len(wishes)))
+    require_one_segment(world, fixed_ips)
     return replace(port, fixed_ips=fixed_ips, reclaimed=port.reclaimed or addressee.reclaimed)
 
 

@@ -34,15 +34,9 @@ from netwright.server.commands import (
     UpdatePorts,
 )
 from netwright.server.ports import decisions
-from netwright.server.ports.bindings import (
-    network_of,
-    own_kind,
-    place,
-    refusal_of,
-    stand_by,
-    withdraw,
-)
+from netwright.server.ports.bindings import place, stand_by, withdraw
 from netwright.server.ports.lifecycle import happen, may_answer, step, was_told, with_binding
+from netwright.server.ports.refusals import network_of, own_kind, refusal_of
 from netwright.server.world import World
 
 _COMPUTE = "compute:"

@@ -15,7 +15,7 @@ from netwright.db.transaction import Transaction
 from netwright.ipam.addresses import Address, to_key
 from netwright.model.resources import EVERYBODY, Network, Port, Subnet, Transition, VifType
 from netwright.model.security import AddressGroup
-from netwright.model.segments import segment_key
+from netwright.model.segments import NetworkSegment, segment_key
 from netwright.model.sharing import is_external_to
 from netwright.model.states import Event, PortState
 from netwright.model.wire import Kind
@@ -175,21 +175,37 @@ def _words(names: frozenset[str]) -> str:
 async def _write_networks(tx: Transaction, world: World) -> None:
     if not world.networks.is_touched:
         return
-    puts, gone, labels, relabelled = [], [], [], []
+    puts, gone, labels, relabelled, lost = [], [], [], [], []
     for network_id, before, network in world.networks.changed():
         if network is None:
             gone.append((network_id,))
         else:
             puts.append(network_row(network))
+            lost += _lost_segments(world, before, network)
         had, has = before.labels if before else {}, network.labels if network else {}
         if had != has:
             relabelled.append((network_id,))
             labels += [(network_id, key, value) for key, value in has.items()]
     await tx.delete(schema.network, gone)
     await tx.delete(schema.segment, gone, by=("network_id",))
+    await tx.delete(schema.segment, lost)
     await tx.upsert(schema.network, puts)
     await tx.delete(schema.network_label, relabelled, by=("network_id",))
     await tx.insert(schema.network_label, labels)
+
+
+def _lost_segments(world: World, before: Network | None, now: Network) -> list[tuple[str]]:
+    """Of a network that is made anew under its id: those rows of the former's that were not read.
+
+    What was read is a plain row, and goes as such.
+    """
+    stay = {one.id for one in now.further_segments}
+    known = world.of(NetworkSegment)
+    return [
+        (one.id,)
+        for one in (before.further_segments if before is not None else ())
+        if one.id not in stay and known.loaded(one.id) is None
+    ]
 
 
 async def _write_subnets(tx: Transaction, world: World) -> None:
