@@ -101,5 +101,6 @@ def test_a_port_is_not_bound_in_a_rack_where_its_address_is_of_no_use(nova: Orch
     (port,) = (port for port in nova.ports() if port["id"] == one.instance.id)
     assert port["binding:vif_type"] == "binding_failed"
     assert port["fixed_ips"] == one.port["fixed_ips"]  # its own for life
-    assert "rack2" in nova.refusal(one)
+    assert "physical network physnet1" in (why := nova.refusal(one))
+    assert "bind the port where that is" in why
     nova.end([one.instance.id])
