@@ -44,8 +44,11 @@ def pings(namespace: str, address: str) -> bool:
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
 
-async def reaches(namespace: str, address: str, *, within_s: float = 5.0) -> bool:
-    """A port is up, and EVPN tells where a host is, a moment after they first could."""
+async def reaches(namespace: str, address: str, *, within_s: float = 30.0) -> bool:
+    """A port is up, and EVPN tells where a host is, a moment after they first could.
+
+    A fabric that has just been brought up has no BGP session yet: FRR tries again in some seconds.
+    """
     give_up = time.monotonic() + within_s
     while not await asyncio.to_thread(pings, namespace, address):
         if time.monotonic() > give_up:
