@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 from tests.doubles.values import binding, network, port
 
+from netwright.agent.cni.abreast import Gate
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
@@ -190,6 +191,7 @@ class VethsDouble:
         self.foreign: set[tuple[str, str]] = set()
         self.failure: OSError | None = None
         self.late_failure: OSError | None = None
+        self.gates: dict[str, Gate] = {}
         self.furnished = asyncio.Event()
         self.furnished.set()
         self._calls = calls
@@ -206,9 +208,14 @@ class VethsDouble:
             raise self.failure
         return await self.namespace(netns)
 
-    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None:
-        if self.interfaces.get((netns, ifname)) != fit or await self.namespace(netns) != pair_in:
+    async def furnish(
+        self, fit: Fitting, netns: str, ifname: str, pair_in: str, wired: Gate
+    ) -> None:
+        there = self.interfaces.get((netns, ifname))
+        if there is None or there.device != fit.device or await self.namespace(netns) != pair_in:
             raise NamespaceGoneError(netns)
+        self.gates[fit.device] = wired
+        self.interfaces[netns, ifname] = fit
         await self.furnished.wait()
         if self.late_failure is not None:
             raise self.late_failure

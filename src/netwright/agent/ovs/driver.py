@@ -23,7 +23,7 @@ from netwright.agent.ovs.actual import Actual, Device, Rows
 from netwright.agent.ovs.announce import announcements
 from netwright.agent.ovs.bfd_hold import BfdHold
 from netwright.agent.ovs.changes import Plan, RowChange, SetColumns
-from netwright.agent.ovs.coming import ahead, with_device
+from netwright.agent.ovs.coming import ahead, beside, with_device
 from netwright.agent.ovs.errors import (
     OvsProtocolError,
     OvsUnreachableError,
@@ -221,6 +221,8 @@ class OvsDriver:
 
     async def _place(self, device: NewDevice) -> Place:
         """Where the plan would move it at once; what must be closed before that is closed."""
+        if device.beside:
+            return beside(self.devices(), device.beside)
         desired, bridge = self._desired, self.wiring.integration_bridge
         if desired is None or bridge not in self._tables.known or self._planner.looked_at > FEW:
             return DEAD_PLACE

@@ -122,7 +122,8 @@ async def _make_one(
     wanted = asked.wanted
     _check(wanted)
     draft = PortDraft(
-        id=new_id(),
+        id=wanted.port_id or new_id(),
+        is_chosen=bool(wanted.port_id),
         project_id=caller.project_id,
         network_id="",
         network_labels=values.selector("network_labels", wanted.network_labels),
