@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from netwright.agent.cni.asked import Bandwidth
 from netwright.agent.cni.abreast import Gate
+from netwright.agent.cni.asked import Bandwidth
 from netwright.agent.cni.kernel import InterfaceExistsError, Kernel, NamespaceGoneError
 from netwright.agent.cni.made import Address, Fitting, Way, limited
 from netwright.lab import netns, processes

@@ -286,7 +286,9 @@ class Agent:
             return None
         self._prune_answers()
         self._note_waiting(self.last)
-        here = (id_ for id_ in self._wiring.devices() if not self.is_awaited(id_))
+        known = self.mirror.ports
+        found_here = self._wiring.devices()
+        here = (id_ for id_ in found_here if id_ in known or not self.is_awaited(id_))
         asked = devices.to_ask(
             here,
             self.mirror.ports,

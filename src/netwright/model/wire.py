@@ -176,7 +176,9 @@ class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     pod: PodIdentity | None = None
     replaces: Annotated[str, Meta(max_length=255)] = ""
     attempt: Annotated[int, Meta(ge=0)] = 0
-    port_id: Annotated[str, Meta(pattern=_UUID_OR_NONE, description="a UUID in lower case")] = ""
+    port_id: Annotated[
+        str, Meta(pattern=_UUID_OR_NONE, max_length=36, description="a UUID in lower case")
+    ] = ""
 
 
 class ContainerPorts(Message, frozen=True, kw_only=True):

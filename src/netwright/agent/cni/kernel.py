@@ -4,13 +4,13 @@ What happens inside a container's namespace happens in a thread that enters it (
 and ends there: no thread of the agent's is ever left in a namespace that is not its own.
 """
 
+import _thread
 import asyncio
 import ctypes
 import errno
 import os
 import socket
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_interface
@@ -170,13 +170,13 @@ def _make_pair(fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
     device = fit.device
     with Netlink() as netlink:
         try:
-            netlink.tell([links.add_veth(device, ifname, namespace, fit.mtu)])
+            netlink.tell([links.add_veth(device, ifname, namespace, fit.mtu, forwards=True)])
         except RefusedError as error:
             if error.errno == errno.EEXIST and netlink.get(links.get_link(device)) is None:
                 raise InterfaceExistsError(ifname) from error
             raise
         try:
-            netlink.tell(links.start_forwarding(device, mark))
+            netlink.tell([links.mark_forwarding(device, mark)])
         except RefusedError as error:
             if error.errno == errno.ENODEV:  # the container's namespace went, and both ends with it
                 raise NamespaceGoneError(ifname) from error
@@ -211,7 +211,7 @@ async def apart(work: Callable[[], T], give_up: Callable[[], None] = lambda: Non
         else:
             loop.call_soon_threadsafe(done.set_result, result)
 
-    threading.Thread(target=run, name="cni kernel", daemon=True).start()
+    _thread.start_new_thread(run, ())  # `Thread.start` waits until it runs, as would the loop
     try:
         return await asyncio.shield(done)
     except asyncio.CancelledError:

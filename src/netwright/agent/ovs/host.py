@@ -223,7 +223,7 @@ class OvsHost:
         """Whose ports are to be told of: they stay where they are until then."""
         if devices != self._awaited:
             self._awaited = devices
-            awaited = frozenset(devices.values())
+            self._driver.awaited = awaited = frozenset(devices.values())
             self._desired = msgspec.structs.replace(self._desired, awaited=awaited)
 
     def _stands(self, wanted: Desired, standing: frozenset[str]) -> bool:
