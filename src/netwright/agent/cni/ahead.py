@@ -50,7 +50,7 @@ class Pairs(Protocol):
 
 
 class Ahead:
-    """`new_id` gives ids for ports. One draft at a time: many ADDs at once have enough to do."""
+    """`new_id` gives ids for ports. There is one draft at a time."""
 
     def __init__(
         self, following: Following, veths: Pairs, plugs: Plugs, new_id: Callable[[], str]

@@ -97,6 +97,7 @@ class Containers:
         last = max((one.attempt for one in claims if one is not None), default=0)
         self._attempts = attempts or Attempts(lambda: time.time_ns() // 1000, last=last).next
         self._ahead = Ahead(following, veths, plugs, new_id)
+        self._adding = 0
         self._turns = Turns()
         self._jitter = jitter
         self._ending = Ending(
@@ -129,6 +130,7 @@ class Containers:
         attempt = Attempt(asked)
         async with self._turn(key, until=until):
             await self._require_none(key)
+            self._adding += 1
             try:
                 async with asyncio.timeout_at(until):
                     record = await self._record(attempt)
@@ -138,6 +140,7 @@ class Containers:
                 await wholly(self._ending.undo(key))
                 raise as_cni(cause, attempt.words) from error
             finally:
+                self._adding -= 1
                 self._ahead.over(attempt.draft)
         return made.result(asked.config.cni_version, fit, asked.netns, asked.ifname)
 
@@ -279,7 +282,7 @@ class Containers:
         if port.keep:
             replaced = await self._succession.come(key, port, attempt.wait_for)
             port = replace(port, replaces=replaced)
-        attempt.draft = draft = self._ahead.draft(asked, port)
+        attempt.draft = draft = self._ahead.draft(asked, port) if self._adding == 1 else None
         if draft is not None:
             port = replace(port, port_id=draft.port_id)
         record = Record(
