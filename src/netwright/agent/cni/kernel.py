@@ -8,6 +8,7 @@ import _thread
 import asyncio
 import ctypes
 import errno
+import functools
 import os
 import socket
 import sys
@@ -244,10 +245,14 @@ def _identity() -> str:
 
     An inode's number, and a path, it gives anew.
     """
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as any_socket:
         cookie = any_socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, _COOKIE_BYTES)
-    return f"{boot}/{int.from_bytes(cookie, sys.byteorder)}"
+    return f"{_boot()}/{int.from_bytes(cookie, sys.byteorder)}"
+
+
+@functools.cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
 
 
 def _links() -> Mapping[str, str]:
