@@ -155,7 +155,7 @@ class OvsHost:
 
     async def plug(self, device: NewDevice) -> None:
         """`Plugs`, as `unplug` and `plugged`."""
-        if device.beside:
+        if device.beside and device.port_id not in self._asked:  # else it was told meanwhile
             self._await({**self._awaited, device.name: device.port_id})
         with _told():
             await self._driver.plugger.plug(device)
