@@ -4,6 +4,10 @@ The front end is run against an agent that answers at once, in turns with a stat
 returns at once: what is above that is its own. ADDs are run in a lab on one host as a runtime does,
 one by one, ended one by one, in turns with their floor (`cni_floor`), while which the agent is
 halted; and then a hundred at once. An ADD counts from its process's start to its end.
+
+Twice: with the server reached by a management network of its own, which the limit is for, and
+through the lab's classic tree, where four switches and the host's own br-bond are programs on the
+processors that are measured, and forward what agent and server say to each other (ADR 53).
 """
 
 import json
@@ -13,7 +17,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -47,10 +51,8 @@ FRONT_END_MS_MAX = 2.0
 FLOORS_MAX = 2.0
 EACH_MS_MAX = 15.0
 _STAGES = {
-    "port": "port made, bound, answered",
-    "veth": "veth made",
-    "plugged": "plugged",
-    "up": "wired, read back, and furnished meanwhile",
+    "port": "port made, bound, answered; its device made and plugged meanwhile",
+    "up": "wired, read back; its end up",
 }
 PAUSE_S = 0.1
 """Between two: what server and host still do about one is not the next one's (as `device_up`)."""
@@ -76,8 +78,10 @@ class Took(NamedTuple):
 def run() -> list[Result]:
     with programs() as (front_end, nothing):
         alone, trivial = _front_end(front_end, nothing)
-        with _commits() as commits, running_lab() as orchestrator:
+        with _commits() as commits, running_lab(out_of_band=True) as orchestrator:
             took = _adds(orchestrator, front_end, commits)
+        with _commits() as commits, running_lab() as orchestrator:
+            in_band = _adds(orchestrator, front_end, commits)
     return [
         Result("a static program that returns at once, p50", trivial * 1e3, "ms"),
         at_most("  the front end above it, p50", (alone - trivial) * 1e3, FRONT_END_MS_MAX, "ms"),
@@ -93,7 +97,22 @@ def run() -> list[Result]:
         ),
         Result("  DEL, p50", statistics.median(chain(*took.ends)) * 1e3, "ms"),
         at_most(f"  {AT_ONCE} ADDs at once, each", took.many_s / AT_ONCE * 1e3, EACH_MS_MAX, "ms"),
+        *_in_band(in_band),
     ]
+
+
+def _in_band(took: Took) -> Iterator[Result]:
+    """What the same is where the lab's own switches carry what agent and server say."""
+    adds, floor = _p50_ms(chain(*took.adds)), _p50_ms(one.all_s for one in chain(*took.floors))
+    yield Result("management in band: an ADD's floor, p50", floor, "ms")
+    yield Result("  ADD, warm, p50", adds, "ms")
+    yield Result("  … / its floor, median of turns", _ratio(took))
+    many_ms = took.many_s / AT_ONCE * 1e3
+    yield at_most(f"  {AT_ONCE} ADDs at once, each", many_ms, EACH_MS_MAX, "ms")
+
+
+def _p50_ms(seconds: Iterable[float]) -> float:
+    return statistics.median(seconds) * 1e3
 
 
 def _floor(took: Took) -> Iterator[Result]:

@@ -27,6 +27,7 @@ import uvloop
 from tests.doubles.wiring import WiringDouble
 
 from netwright.agent.agent import Agent
+from netwright.agent.cni.abreast import Gate
 from netwright.agent.cni.asked import Asked, Configuration
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
@@ -171,7 +172,9 @@ class _Veths:
     async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
         return netns
 
-    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None: ...
+    async def furnish(
+        self, fit: Fitting, netns: str, ifname: str, pair_in: str, wired: Gate
+    ) -> None: ...
 
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 from tests.doubles.values import binding, network, port
 
+from netwright.agent.cni.abreast import Gate
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
@@ -20,7 +21,15 @@ from netwright.agent.cni.records import Records
 from netwright.agent.desired import Desired
 from netwright.agent.groups import NO_GROUPS
 from netwright.agent.reconcile import Pass
-from netwright.agent.wiring import NewDevice, Outcome, Plugged, Wired, WiringError, WiringStatus
+from netwright.agent.wiring import (
+    Endpoint,
+    NewDevice,
+    Outcome,
+    Plugged,
+    Wired,
+    WiringError,
+    WiringStatus,
+)
 from netwright.client.mirror import Key
 from netwright.cni.protocol import Request
 from netwright.model.container_errors import NoSlotFree
@@ -31,7 +40,15 @@ from netwright.model.errors import (
     PortNotFound,
     UniqueNameConflict,
 )
-from netwright.model.resources import FixedIp, Network, Port, Subnet, VifType
+from netwright.model.resources import (
+    FixedIp,
+    Network,
+    NetworkType,
+    Port,
+    Segment,
+    Subnet,
+    VifType,
+)
 from netwright.model.wire import (
     CONTAINER_OWNER,
     ContainerPort,
@@ -45,6 +62,7 @@ from netwright.model.wire import (
 
 HOST, PROJECT, EPOCH = "h1", "pods", "e1"
 UP = Outcome(status=WiringStatus.UP)
+SEGMENT = Segment(network_type=NetworkType.VLAN, physical_network="physnet1", segmentation_id=7)
 
 
 def subnet(subnet_id: str = "sub-1", cidr: str = "10.0.0.0/24", **fields: Any) -> Subnet:
@@ -63,7 +81,8 @@ def subnet(subnet_id: str = "sub-1", cidr: str = "10.0.0.0/24", **fields: Any) -
 class ServerDouble:
     """Ports by unique name, also kept ones, which no container has.
 
-    `failure` answers whole requests, `refused` items by their labels.
+    `failure` answers whole requests, `refused` items by their labels. New ports are in `moved`'s
+    network, if it names one.
     """
 
     def __init__(self) -> None:
@@ -73,6 +92,7 @@ class ServerDouble:
         self.failure: NetwrightError | None = None
         self.refused: dict[str, NetwrightError] = {}
         self.binding_cause = ""
+        self.moved = ""
         self.answers = asyncio.Event()
         self.answers.set()
         self.made: Callable[[Port], None] = lambda _port: None
@@ -136,7 +156,7 @@ class ServerDouble:
         if self.binding_cause:
             bound = replace(bound, vif_type=VifType.BINDING_FAILED, cause=self.binding_cause)
         new = port(
-            f"port-{self._count}-00000000",
+            wanted.port_id or f"port-{self._count}-00000000",
             bound,
             unique_name=wanted.unique_name,
             name=wanted.name,
@@ -144,7 +164,9 @@ class ServerDouble:
             device_owner=CONTAINER_OWNER,
             fixed_ips=(FixedIp(subnet_id="sub-1", ip_address=f"10.0.0.{self._count + 4}"),),
         )
-        new = replace(new, project_id=PROJECT, claim=_claimed(wanted, None))
+        network_id = self.moved or new.network_id
+        claimed = _claimed(wanted, None)
+        new = replace(new, project_id=PROJECT, claim=claimed, network_id=network_id)
         self.ports[wanted.unique_name] = new
         self.keeps[wanted.unique_name] = wanted.keep
         self.made(new)
@@ -190,6 +212,7 @@ class VethsDouble:
         self.foreign: set[tuple[str, str]] = set()
         self.failure: OSError | None = None
         self.late_failure: OSError | None = None
+        self.gates: dict[str, Gate] = {}
         self.furnished = asyncio.Event()
         self.furnished.set()
         self._calls = calls
@@ -206,9 +229,14 @@ class VethsDouble:
             raise self.failure
         return await self.namespace(netns)
 
-    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None:
-        if self.interfaces.get((netns, ifname)) != fit or await self.namespace(netns) != pair_in:
+    async def furnish(
+        self, fit: Fitting, netns: str, ifname: str, pair_in: str, wired: Gate
+    ) -> None:
+        there = self.interfaces.get((netns, ifname))
+        if there is None or there.device != fit.device or await self.namespace(netns) != pair_in:
             raise NamespaceGoneError(netns)
+        self.gates[fit.device] = wired
+        self.interfaces[netns, ifname] = fit
         await self.furnished.wait()
         if self.late_failure is not None:
             raise self.late_failure
@@ -302,11 +330,24 @@ class LoopDouble:
             networks={},
             attachments={},
             known=NO_GROUPS,
-            desired=Desired(endpoints={}),
+            desired=Desired(endpoints=self._endpoints(outcomes)),
             was_swept=True,
             wired=Wired(outcomes=outcomes),
             stated={},
         )
+
+    def _endpoints(self, wired: Mapping[str, Outcome]) -> Mapping[str, Endpoint]:
+        known = self.mirror.ports
+        return {
+            id_: Endpoint(
+                port_id=id_,
+                network_id=known[id_].network_id,
+                segment=SEGMENT,
+                mac_address=known[id_].mac_address,
+            )
+            for id_ in wired
+            if id_ in known
+        }
 
 
 class PlugsDouble:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from netwright.agent.cni.abreast import Gate
 from netwright.agent.cni.asked import Bandwidth
 from netwright.agent.cni.kernel import InterfaceExistsError, Kernel, NamespaceGoneError
 from netwright.agent.cni.made import Address, Fitting, Way, limited
@@ -65,9 +66,15 @@ def inside(name: str, *argv: str) -> Any:
 MARK = "netwright container c"
 
 
+def opened() -> Gate:
+    gate = Gate()
+    gate.open()
+    return gate
+
+
 async def make(name: str, fit: Fitting = FIT, ifname: str = "eth0") -> str:
     namespace = await KERNEL.pair(fit, path(name), ifname, MARK)
-    await KERNEL.furnish(fit, path(name), ifname, namespace)
+    await KERNEL.furnish(fit, path(name), ifname, namespace, opened())
     return namespace
 
 
@@ -187,7 +194,7 @@ async def test_another_namespace_at_the_path_is_not_furnished(container: str) ->
     netns.delete([container])
     netns.create([container])
     with pytest.raises(NamespaceGoneError):
-        await KERNEL.furnish(FIT, path(container), "eth0", namespace)
+        await KERNEL.furnish(FIT, path(container), "eth0", namespace, opened())
 
 
 async def test_a_veth_goes_with_its_namespace_and_not_before(container: str) -> None:

@@ -76,6 +76,10 @@ class Agent:
         self.on_pass: Callable[[], bool] = lambda: False
         """Called when a pass has found something, in `last`; returns at once, whether somebody on
         this host waits for it: the server hears of it `ANSWERED_S` later then."""
+        self.is_awaited: Callable[[str], bool] = lambda _: False
+        """Whether a device may be here whose port the server was asked for, and has yet to tell of.
+
+        The server is asked no more for it; as soon as it tells of it, it is wired."""
         self.beside: Beside | None = None
         self._host = identity.host
         self._physical_networks = frozenset(identity.physical_networks)
@@ -192,7 +196,8 @@ class Agent:
         if Key(Kind.HOST, self._host) in changed:
             _say(self._news.host(self.mirror.hosts.get(self._host)))
         self._announce_into_fabric(changed)
-        if self.beside is None:
+        is_here = any(kind is Kind.PORT and self.is_awaited(id_) for kind, id_ in changed)
+        if self.beside is None or is_here:
             self._reconcile.wake()
         else:  # a container goes on with its port while the pass is made
             asyncio.get_running_loop().call_later(HEARD_S, self._reconcile.wake)
@@ -281,8 +286,11 @@ class Agent:
             return None
         self._prune_answers()
         self._note_waiting(self.last)
+        known = self.mirror.ports
+        found_here = self._wiring.devices()
+        here = (id_ for id_ in found_here if id_ in known or not self.is_awaited(id_))
         asked = devices.to_ask(
-            self._wiring.devices(),
+            here,
             self.mirror.ports,
             self._answers,
             now=now(),

@@ -35,6 +35,8 @@ class NewDevice(Value, frozen=True, kw_only=True):
     """A device that is to be plugged. `owner` says for whom, for whoever looks at the host.
 
     `is_limited`: what leaves by it has a limit in the kernel, which the data plane leaves alone.
+    `beside`: a port of the network that its own is expected in, which is not known yet; nothing
+    passes the device, and its MAC is "" (ADR 53).
     """
 
     name: str
@@ -43,6 +45,7 @@ class NewDevice(Value, frozen=True, kw_only=True):
     mtu: int
     owner: str
     is_limited: bool = False
+    beside: str = ""
 
 
 class Plugged(Value, frozen=True, kw_only=True):

@@ -135,18 +135,11 @@ def mark(name: str, alias: str) -> Request:
     return Request(NEW_LINK, body, 0, f"the mark on {name}")
 
 
-def start_forwarding(name: str, alias: str) -> tuple[Request, ...]:
-    """By its name: marked, up, taking frames for whomever, and without IPv6 of its own.
-
-    Whoever plugs it into a bridge finds nothing to change.
-    """
-    head, named = _LINK.pack(0, 0, 0, 0, 0, 0), attribute(_NAME, name)
-    flags = _UP | _PROMISCUOUS
-    body = _LINK.pack(0, 0, 0, 0, flags, flags) + named + attribute(_ALIAS, alias.encode())
-    return (
-        Request(NEW_LINK, head + named + _without_ipv6(), 0, f"no IPv6 of its own on {name}"),
-        Request(NEW_LINK, body, 0, f"{name} up"),
-    )
+def mark_forwarding(name: str, alias: str) -> Request:
+    """By its name: marked, and without IPv6 of its own, as what only forwards is."""
+    body = _LINK.pack(0, 0, 0, 0, 0, 0) + attribute(_NAME, name)
+    body += attribute(_ALIAS, alias.encode()) + _without_ipv6()
+    return Request(NEW_LINK, body, 0, f"the mark on {name}")
 
 
 def start(name: str) -> Request:
@@ -187,17 +180,17 @@ def add_vxlan(name: str, vni: int, local: str, mtu: int, namespace: int) -> Requ
     return _new(parts + info, f"vxlan {name}")
 
 
-def add_veth(
-    name: str, peer: str, namespace: int, mtu: int, peer_mac_address: str | None = None
-) -> Request:
-    """One end here, the other in the namespace of the descriptor."""
+def add_veth(name: str, peer: str, namespace: int, mtu: int, *, forwards: bool = False) -> Request:
+    """One end here, the other in the namespace of the descriptor, down.
+
+    `forwards`: the end here is up, and takes frames for whomever: whoever plugs it into a bridge
+    finds nothing to change, and whoever follows links hears of it once.
+    """
     other = _LINK.pack(0, 0, 0, 0, 0, 0) + attribute(_NAME, peer) + attribute(_MTU, mtu)
     other += attribute(_NAMESPACE_FD, namespace)
-    if peer_mac_address is not None:
-        other += attribute(_ADDRESS, bytes.fromhex(peer_mac_address.replace(":", "")))
     info = nested(_INFO, attribute(_INFO_KIND, "veth"), nested(_INFO_DATA, nested(1, other)))
     own = attribute(_NAME, name) + attribute(_MTU, mtu)
-    return _new(own + info, f"veth {name}")
+    return _new(own + info, f"veth {name}", _UP | _PROMISCUOUS if forwards else 0)
 
 
 def set_link(
@@ -343,6 +336,6 @@ def change_route(destination: str, nexthop: str, *, add: bool) -> Request:
     return Request(DELETE_ROUTE, body, 0, f"removing the {what}")
 
 
-def _new(parts: bytes, what: str) -> Request:
-    head = _LINK.pack(0, 0, 0, 0, 0, 0)
+def _new(parts: bytes, what: str, flags: int = 0) -> Request:
+    head = _LINK.pack(0, 0, 0, 0, flags, flags)
     return Request(NEW_LINK, head + parts, CREATE | EXCLUSIVE, what)

@@ -11,6 +11,8 @@ from netwright.model.containers import SLOTS_MAX, PodIdentity
 from netwright.model.resources import Nic, Port, Value
 from netwright.model.states import Plane
 
+_UUID_OR_NONE = "^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$"
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of messages that come in: unknown keys are refused."""
@@ -161,7 +163,8 @@ class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     (`containers.keep_s`); "": it goes with it. `device_id` is the container's id, by which its end
     is told from those of others (law 3). `replaces` is a container of this host that has ended and
     had the name, should its end not have been told. `attempt` is greater in each claim of the same
-    container.
+    container. `port_id` is the id that the port gets if it is made for this; the agent may have its
+    device ready by then.
     """
 
     unique_name: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -173,6 +176,9 @@ class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     pod: PodIdentity | None = None
     replaces: Annotated[str, Meta(max_length=255)] = ""
     attempt: Annotated[int, Meta(ge=0)] = 0
+    port_id: Annotated[
+        str, Meta(pattern=_UUID_OR_NONE, max_length=36, description="a UUID in lower case")
+    ] = ""
 
 
 class ContainerPorts(Message, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from netwright.agent.wiring import Endpoint, Wired
 from netwright.model.errors import StaleEpoch, Unauthenticated, Unavailable
 from netwright.model.resources import Nic, Port
 from netwright.model.states import BindingState
-from netwright.model.wire import DeviceAnswers, HostRegistration
+from netwright.model.wire import DeviceAnswers, DevicesSeen, HostRegistration
 
 IDENTITY = Identity(
     host="h1", epoch="first", driver="double", physical_networks={"physnet1": "br-bond"}
@@ -359,4 +359,33 @@ async def _told_of_a_port(*, has_containers: bool) -> None:
     assert ("p" not in agent.last.ports) is has_containers
     await asyncio.sleep(HEARD_S)
     assert "p" in agent.last.ports
+    task.cancel()
+
+
+@simulated
+async def test_an_awaited_device_is_not_asked_about_and_wired_when_its_port_is_told() -> None:
+    class Counting(ServerDouble):
+        asked: int = 0
+
+        async def devices_seen(self, name: str, devices: DevicesSeen) -> DeviceAnswers:
+            self.asked += 1
+            return await super().devices_seen(name, devices)
+
+    server, wiring = Counting([network()]), WiringDouble()
+    agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
+    agent.beside = BesideDouble()
+    agent.is_awaited = lambda port_id: port_id == "p"
+    task = asyncio.create_task(agent.run())
+    await asyncio.sleep(1)
+    wiring.plug("p")
+    await asyncio.sleep(10)
+    assert server.asked == 0
+    server.put(port("p"))
+    server.bind("p", "h1")
+    await asyncio.sleep(HEARD_S / 2)
+    assert agent.last is not None
+    assert "p" in agent.last.wired.outcomes
+    wiring.plug("q")
+    await asyncio.sleep(1)
+    assert server.asked > 0
     task.cancel()

@@ -378,3 +378,42 @@ async def test_a_container_has_an_address_of_its_hosts_segment(world: World) -> 
     assert (await world.admin.put(f"/v2.0/subnets/{subnets[0]['id']}", on_it)).status == 200
     (outcome,) = await world.make("web-0", labels="env=routed")
     assert outcome["port"]["fixed_ips"][0]["ip_address"].startswith("10.0.9.")
+
+
+ID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+
+
+async def test_a_port_that_is_made_has_the_id_that_the_agent_has_chosen(world: World) -> None:
+    asked = wanted("h1/a/eth0")
+    asked["ports"][0]["port_id"] = ID
+    for _ in range(2):  # an answer may be lost
+        (outcome,) = (await world.h1.post(PORTS, asked)).json["outcomes"]
+        assert outcome["port"]["id"] == ID
+
+
+async def test_a_port_that_is_there_keeps_its_id(world: World) -> None:
+    (before,) = await world.make("h1/a/eth0")
+    asked = wanted("h1/a/eth0")
+    asked["ports"][0]["port_id"] = ID
+    (outcome,) = (await world.h1.post(PORTS, asked)).json["outcomes"]
+    assert outcome["port"]["id"] == before["port"]["id"]
+
+
+async def test_an_id_that_a_port_has_is_refused_to_another_and_costs_others_nothing(
+    world: World,
+) -> None:
+    (before,) = await world.make("h1/a/eth0")
+    asked = wanted("h1/b/eth0", "h1/c/eth0")
+    asked["ports"][0]["port_id"] = before["port"]["id"]
+    refused, made = (await world.h1.post(PORTS, asked)).json["outcomes"]
+    assert refused["error"]["type"] == "IdInUse"
+    assert made["port"]["unique_name"] == "h1/c/eth0"
+
+
+@pytest.mark.parametrize("port_id", ["x", ID.upper(), f"{ID}\n", f" {ID}"])
+async def test_no_id(world: World, port_id: str) -> None:
+    asked = wanted("h1/a/eth0")
+    asked["ports"][0]["port_id"] = port_id
+    answer = await world.h1.post(PORTS, asked)
+    assert answer.status == 400
+    assert "port_id" in answer.error["message"]

@@ -3,17 +3,22 @@
 import time
 from collections.abc import Callable
 
+from netwright.agent.cni.ahead import Draft
 from netwright.agent.cni.asked import Asked
 
 
 class Attempt:
-    """`subject` is the pod in words, `labels_of` whose annotation chose the network, once known."""
+    """`subject` is the pod in words, `labels_of` whose annotation chose the network, once known.
+
+    `draft` is what is made before the server has answered, if anything.
+    """
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.took = Took()
         self.subject = ""
         self.labels_of = ""
+        self.draft: Draft | None = None
         self._waits_for = ""
         self._trouble: Callable[[], str] = lambda: ""
 

@@ -1,11 +1,13 @@
 """The verbs, on this host's containers. Each interface is worked on by one of them at a time.
 
-    ADD   record ─▶ port made and bound ─▶ veth ─▶ plugged ─┬─▶ up ────────────────┬─▶ answered
-                                                            └─▶ addresses, routes ─┘
+    ADD   record ─┬─▶ port made and bound ─┬─▶ wired ─▶ its end up, addresses ─▶ answered
+                  └─▶ veth ─▶ plugged ─────┘
     DEL   record ─▶ unplugged ─▶ veth gone ─▶ port deleted ─▶ no record
 
-An ADD that fails goes the way of DEL from where it was (`ending`). It waits for a server that is
-away, within its deadline; a container's end does not: the server is told when it is there again.
+What can be foreseen of a container's port is made before the server has answered (`ahead`), else
+afterwards. An ADD that fails goes the way of DEL from where it was (`ending`). It waits for a
+server that is away, within its deadline; a container's end does not: the server is told when it is
+there again.
 """
 
 import asyncio
@@ -15,12 +17,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 from typing import Any, NoReturn, Protocol
+from uuid import uuid4
 
 import structlog
 from msgspec.structs import replace
 
 from netwright.agent.cni import made
-from netwright.agent.cni.abreast import both, wholly
+from netwright.agent.cni.abreast import Gate, both, wholly
+from netwright.agent.cni.ahead import Ahead, device
 from netwright.agent.cni.asked import Asked
 from netwright.agent.cni.attempt import Attempt, Attempts
 from netwright.agent.cni.claimants import Claimants
@@ -36,7 +40,7 @@ from netwright.agent.cni.ports import Ports
 from netwright.agent.cni.records import Key, Record, Records, Stage
 from netwright.agent.cni.succession import Succession
 from netwright.agent.cni.turns import Turns
-from netwright.agent.wiring import NewDevice, Plugs, WiringError
+from netwright.agent.wiring import Plugs, WiringError
 from netwright.client.backoff import Backoff
 from netwright.cni.protocol import CniError, Code
 from netwright.model.containers import SLOT
@@ -53,7 +57,9 @@ class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
     async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
-    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None: ...
+    async def furnish(
+        self, fit: Fitting, netns: str, ifname: str, pair_in: str, wired: Gate
+    ) -> None: ...
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
     async def links(self) -> Mapping[str, str]: ...
     async def remove(self, device: str, mark: str | None = None) -> None: ...
@@ -63,7 +69,7 @@ class Containers:
     """`run` ends what an earlier life left half done, and tells the server what it missed.
 
     `pods` are Kubernetes'; without them pods are what runtimes tell. `passed` is to be called after
-    each pass of the agent's loop. `attempts` gives each ADD a greater number.
+    each pass of the agent's loop. `attempts` gives each ADD a greater number, `new_id` ports' ids.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class Containers:
         jitter: Callable[[], float],
         pods: PodSource | None = None,
         attempts: Callable[[], int] | None = None,
+        new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         self._host = host
         self._ports = ports
@@ -89,6 +96,8 @@ class Containers:
         claims = (one.claim for one in records.all().values())
         last = max((one.attempt for one in claims if one is not None), default=0)
         self._attempts = attempts or Attempts(lambda: time.time_ns() // 1000, last=last).next
+        self._ahead = Ahead(following, veths, plugs, new_id)
+        self._adding = 0
         self._turns = Turns()
         self._jitter = jitter
         self._ending = Ending(
@@ -110,6 +119,10 @@ class Containers:
         self._departing.look()
         return is_waited_for
 
+    def is_awaited(self, port_id: str) -> bool:
+        """Whether a device may be here already whose port the server has yet to tell of."""
+        return self._ahead.is_awaited(port_id)
+
     async def add(self, asked: Asked) -> dict[str, Any]:
         """The result. Raises CniError, after which nothing of it is left on the host."""
         key = asked.container_id, asked.ifname
@@ -117,6 +130,7 @@ class Containers:
         attempt = Attempt(asked)
         async with self._turn(key, until=until):
             await self._require_none(key)
+            self._adding += 1
             try:
                 async with asyncio.timeout_at(until):
                     record = await self._record(attempt)
@@ -125,6 +139,9 @@ class Containers:
                 cause = self._why_late(attempt) if isinstance(error, TimeoutError) else error
                 await wholly(self._ending.undo(key))
                 raise as_cni(cause, attempt.words) from error
+            finally:
+                self._adding -= 1
+                self._ahead.over(attempt.draft)
         return made.result(asked.config.cni_version, fit, asked.netns, asked.ifname)
 
     async def delete(self, container_id: str, ifname: str) -> None:
@@ -214,7 +231,7 @@ class Containers:
         async with self._turn(record.key):
             if self._records.get(record.key) != record or record.fit is None:
                 return False
-            await self._plugs.plug(_device(record, record.fit))
+            await self._plugs.plug(device(record, record.fit))
             return True
 
     # -- ADD
@@ -265,6 +282,9 @@ class Containers:
         if port.keep:
             replaced = await self._succession.come(key, port, attempt.wait_for)
             port = replace(port, replaces=replaced)
+        attempt.draft = draft = self._ahead.draft(asked, port) if self._adding == 1 else None
+        if draft is not None:
+            port = replace(port, port_id=draft.port_id)
         record = Record(
             container_id=asked.container_id,
             ifname=asked.ifname,
@@ -275,6 +295,7 @@ class Containers:
             stage=Stage.ADDING,
             claim=port,
             subject=claimed.subject,
+            fit=draft.fit if draft is not None else None,
         )
         self._records.put(record)
         attempt.labels_of = claimed.labels_of
@@ -282,12 +303,7 @@ class Containers:
 
     async def _attach(self, attempt: Attempt, record: Record) -> Fitting:
         asked, took = attempt.asked, attempt.took
-        try:
-            port = await self._made(attempt, record)
-        except NoNetworkForLabels as error:
-            if attempt.labels_of:
-                error.about(attempt.labels_of)
-            raise
+        port, namespace = await self._port(attempt, record)
         if SLOT in record.unique_name:
             record = replace(record, unique_name=port.unique_name or record.unique_name)
             self._records.put(record)
@@ -295,26 +311,58 @@ class Containers:
         _require_served(port, self._host)
         fit = await self._following.fitting(port, default_route=asked.config.default_route)
         fit = made.limited(fit, asked.bandwidth)
+        draft = attempt.draft
+        if draft is not None and not draft.is_of(port, fit):
+            await wholly(self._ahead.unmake(draft))
+            namespace = ""
         record = replace(record, port_id=port.id, fit=fit)
         self._records.put(record)
+        if not namespace:
+            namespace = await self._plugged(attempt, record, fit)
+        wired = Gate()
+        furnishing = self._veths.furnish(fit, asked.netns, asked.ifname, namespace, wired)
+        await both(furnishing, self._wired(port, wired))
+        if asked.config.wait_for == "active":
+            await self._following.active(port.id)
+        took.note("up")
+        assert record.claim is not None, "it was just made of one"
+        self._ahead.chose(record.claim, port)
+        claim = replace(record.claim, port_id="")  # chosen: an older agent reads the record too
+        attached = replace(record, stage=Stage.ATTACHED, namespace=namespace, claim=claim)
+        self._records.put(attached)
+        log.info("container attached", container=asked.container_id, ifname=asked.ifname,
+                 port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
+        return fit
+
+    async def _port(self, attempt: Attempt, record: Record) -> tuple[Port, str]:
+        """And in which namespace the other end of its device is, if that was made ahead."""
+        try:
+            if attempt.draft is None:
+                return await self._made(attempt, record), ""
+            making = self._ahead.make(attempt.draft, record)
+            return await both(self._made(attempt, record), making)
+        except NoNetworkForLabels as error:
+            if attempt.labels_of:
+                error.about(attempt.labels_of)
+            raise
+
+    async def _plugged(self, attempt: Attempt, record: Record, fit: Fitting) -> str:
+        """Make the veth and plug it; which namespace its other end is in."""
+        asked, took = attempt.asked, attempt.took
         mark = made.mark_of(asked.container_id)
         took.note("told")
         namespace = await self._veths.pair(fit, asked.netns, asked.ifname, mark)
         took.note("veth")
-        await self._following.met(port.id)
-        await self._following.without_device(port.id)
-        # What is given up midway is plugged nevertheless. Open vSwitch takes longest: it is first.
-        await wholly(self._plugs.plug(_device(record, fit)))
+        await self._following.met(fit.port_id)
+        await self._following.without_device(fit.port_id)
+        # What is given up midway is plugged nevertheless.
+        await wholly(self._plugs.plug(device(record, fit)))
         took.note("plugged")
-        furnishing = self._veths.furnish(fit, asked.netns, asked.ifname, namespace)
-        await both(furnishing, self._following.up(port))
-        if asked.config.wait_for == "active":
-            await self._following.active(port.id)
-        took.note("up")
-        self._records.put(replace(record, stage=Stage.ATTACHED, namespace=namespace))
-        log.info("container attached", container=asked.container_id, ifname=asked.ifname,
-                 port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
-        return fit
+        return namespace
+
+    async def _wired(self, port: Port, wired: Gate) -> None:
+        await self._following.up(port)
+        wired.open()
 
     async def _made(self, attempt: Attempt, record: Record) -> Port:
         """The container's port. A server that is away is asked anew, which makes no second one."""
@@ -354,17 +402,6 @@ class Containers:
         """End a container to whose name another comes. Raises WiringError."""
         async with self._turn(key):
             await self._ending.end(key)
-
-
-def _device(record: Record, fit: Fitting) -> NewDevice:
-    return NewDevice(
-        name=fit.device,
-        port_id=fit.port_id,
-        mac_address=fit.mac_address,
-        mtu=fit.mtu,
-        owner=f"{record.container_id}@{record.ifname}",
-        is_limited=fit.received is not None,
-    )
 
 
 def _require_served(port: Port, host: str) -> None:

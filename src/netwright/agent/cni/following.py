@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from netwright.agent.cni.made import Fitting, fitting
 from netwright.agent.reconcile import Pass
@@ -12,6 +12,13 @@ from netwright.model.resources import Network, Port, Subnet
 from netwright.model.states import BindingState, PortState
 
 T = TypeVar("T")
+
+
+class Beside(NamedTuple):
+    """A port beside which another of its network may lie, and the network's MTU."""
+
+    port_id: str
+    mtu: int
 
 
 class MirrorOfHost(Protocol):
@@ -67,6 +74,17 @@ class Following:
             return fitting(port, network, mirror.subnets, default_route=default_route)
 
         return await self._until(look)
+
+    def wired_in(self, network_id: str) -> Beside | None:
+        """A port of the network that has a device of its own here, through which packets pass."""
+        last, network = self._loop.last, self._loop.mirror.networks.get(network_id)
+        if last is None or network is None:
+            return None
+        for port_id, one in last.desired.endpoints.items():
+            is_there = one.network_id == network_id and one.inside is None and one.admin_state_up
+            if is_there and self.is_up(port_id):
+                return Beside(port_id, network.mtu)
+        return None
 
     async def without_device(self, port_id: str) -> None:
         """Return when the loop knows of no device of the port.

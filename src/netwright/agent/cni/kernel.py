@@ -4,19 +4,21 @@ What happens inside a container's namespace happens in a thread that enters it (
 and ends there: no thread of the agent's is ever left in a namespace that is not its own.
 """
 
+import _thread
 import asyncio
 import ctypes
 import errno
+import functools
 import os
 import socket
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from netwright.agent.cni.abreast import Gate
 from netwright.agent.cni.made import DEVICE_PREFIX, Fitting, Seen, Way
 from netwright.linux import links
 from netwright.linux.checksums import disable_checksum_offload
@@ -52,9 +54,10 @@ class Kernel:
         self._checksums = checksums
 
     async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
-        """Both ends, up: the host's may be plugged; which namespace the other is in.
+        """Both ends, the host's up: it may be plugged; which namespace the other is in.
 
         Whoever follows the host's links hears of a pair once, for all that is done comes at once.
+        The other end is down: it hears and says nothing, wherever the host's end is plugged.
         Raises NamespaceGoneError, InterfaceExistsError, or OSError with what the kernel refused;
         what was made until then is for `remove`.
         """
@@ -63,14 +66,16 @@ class Kernel:
             with _opened(netns) as namespace:
                 _make_pair(fit, namespace.fileno(), ifname, mark)
                 _enter(namespace)
-            _start(fit, ifname)
             return _identity()
 
         return await apart(work)
 
-    async def furnish(self, fit: Fitting, netns: str, ifname: str, pair_in: str) -> None:
-        """All that the container's end is to have. `pair_in` is what `pair` returned.
+    async def furnish(
+        self, fit: Fitting, netns: str, ifname: str, pair_in: str, wired: Gate
+    ) -> None:
+        """All that the container's end is to have; up when its port is `wired`.
 
+        `pair_in` is what `pair` returned.
         Raises NamespaceGoneError, also when another is at that path, or OSError.
         """
 
@@ -79,9 +84,9 @@ class Kernel:
                 _enter(namespace)
             if _identity() != pair_in:
                 raise NamespaceGoneError(f"{netns} is another one now")
-            self._furnish(fit, ifname)
+            self._furnish(fit, ifname, wired)
 
-        await apart(work)
+        await apart(work, wired.give_up)
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         """The container's end as it is; None when it is not there. Raises NamespaceGoneError."""
@@ -127,8 +132,10 @@ class Kernel:
 
         return await apart(work)
 
-    def _furnish(self, fit: Fitting, ifname: str) -> None:
-        """Runs inside."""
+    def _furnish(self, fit: Fitting, ifname: str, wired: Gate) -> None:
+        """Runs inside. IPv6 is turned on before the interface is up: a runtime may have it off."""
+        if any(ip_interface(one.address).version == _IPV6 for one in fit.addresses):
+            Path("/proc/sys/net/ipv6/conf", ifname, "disable_ipv6").write_text("0", "ascii")
         with Netlink() as netlink:
             body = netlink.get(links.get_link(ifname))
             if body is None:
@@ -136,7 +143,18 @@ class Kernel:
             index = links.parse_link(body).index
             netlink.tell(
                 [
+                    links.set_link(index, ifname, mac_address=fit.mac_address),
                     *_limited(index, fit.sent, f"a limit of what {ifname} sends"),
+                ]
+            )
+            if not self._checksums:
+                disable_checksum_offload(ifname)
+            if not wired.wait():
+                return
+            netlink.tell(
+                [
+                    links.start("lo"),
+                    links.start(ifname),
                     *(
                         links.change_address(index, one.address, ifname, add=True)
                         for one in fit.addresses
@@ -147,21 +165,19 @@ class Kernel:
                     ),
                 ]
             )
-        if not self._checksums:
-            disable_checksum_offload(ifname)
 
 
 def _make_pair(fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
     device = fit.device
     with Netlink() as netlink:
         try:
-            netlink.tell([links.add_veth(device, ifname, namespace, fit.mtu, fit.mac_address)])
+            netlink.tell([links.add_veth(device, ifname, namespace, fit.mtu, forwards=True)])
         except RefusedError as error:
             if error.errno == errno.EEXIST and netlink.get(links.get_link(device)) is None:
                 raise InterfaceExistsError(ifname) from error
             raise
         try:
-            netlink.tell(links.start_forwarding(device, mark))
+            netlink.tell([links.mark_forwarding(device, mark)])
         except RefusedError as error:
             if error.errno == errno.ENODEV:  # the container's namespace went, and both ends with it
                 raise NamespaceGoneError(ifname) from error
@@ -175,22 +191,15 @@ def _make_pair(fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
         netlink.tell(_limited(index, fit.received, f"a limit of what {ifname} receives"))
 
 
-def _start(fit: Fitting, ifname: str) -> None:
-    """Runs inside. IPv6 is turned on before the interface is up: a runtime may have it off."""
-    if any(ip_interface(one.address).version == _IPV6 for one in fit.addresses):
-        Path("/proc/sys/net/ipv6/conf", ifname, "disable_ipv6").write_text("0", "ascii")
-    with Netlink() as netlink:
-        netlink.tell([links.start("lo"), links.start(ifname)])
-
-
 def _limited(index: int, limit: Limit | None, what: str) -> Sequence[Request]:
     return () if limit is None else (shape(index, limit, what),)
 
 
-async def apart(work: Callable[[], T]) -> T:
+async def apart(work: Callable[[], T], give_up: Callable[[], None] = lambda: None) -> T:
     """What `work` returns or raises, in a thread of its own: the kernel may keep it waiting.
 
     It is waited for also when the caller is cancelled: whoever undoes what it does must come after.
+    `give_up` is called then, for a thread that waits for the caller.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -203,10 +212,11 @@ async def apart(work: Callable[[], T]) -> T:
         else:
             loop.call_soon_threadsafe(done.set_result, result)
 
-    threading.Thread(target=run, name="cni kernel", daemon=True).start()
+    _thread.start_new_thread(run, ())  # `Thread.start` waits until it runs, as would the loop
     try:
         return await asyncio.shield(done)
     except asyncio.CancelledError:
+        give_up()
         with suppress(Exception):
             await done
         raise
@@ -235,10 +245,14 @@ def _identity() -> str:
 
     An inode's number, and a path, it gives anew.
     """
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as any_socket:
         cookie = any_socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, _COOKIE_BYTES)
-    return f"{boot}/{int.from_bytes(cookie, sys.byteorder)}"
+    return f"{_boot()}/{int.from_bytes(cookie, sys.byteorder)}"
+
+
+@functools.cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
 
 
 def _links() -> Mapping[str, str]:

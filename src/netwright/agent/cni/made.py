@@ -107,6 +107,12 @@ def fitting(
     )
 
 
+def without_addresses(port_id: str, mtu: int) -> Fitting:
+    """Of a port that is not known yet: its device alone."""
+    device = device_of(port_id)
+    return Fitting(port_id=port_id, device=device, mac_address="", mtu=mtu, addresses=(), ways=())
+
+
 def limited(fit: Fitting, asked: Bandwidth) -> Fitting:
     """With the limits that were asked for: a container's ingress is what it receives."""
     received = limit(asked.ingress_rate, asked.ingress_burst, fit.mtu)

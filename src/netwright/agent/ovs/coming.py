@@ -6,12 +6,23 @@ the plan is asked beforehand. What it would close before it sets the tag is to b
 device is plugged; so nothing happens in another order than usual.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
-from netwright.agent.ovs.actual import IFACE_ID, Actual
-from netwright.agent.ovs.changes import DEAD_VLAN, FlowChanges, Plan, SetColumns
+from netwright.agent.ovs.actual import IFACE_ID, Actual, Device
+from netwright.agent.ovs.changes import (
+    DEAD,
+    DEAD_VLAN,
+    MARK,
+    SEGMENT_MARK,
+    FlowChanges,
+    Plan,
+    SetColumns,
+)
 from netwright.agent.ovs.guarding import guard_cookie
-from netwright.agent.ovs.plugs import Place
+from netwright.agent.ovs.local_vlans import segment_of
+from netwright.agent.ovs.plugs import DEAD_PLACE, Place
 from netwright.agent.ovs.rows import InterfaceRow, PortRow
 from netwright.agent.wiring import NewDevice
 
@@ -48,6 +59,17 @@ def with_device(actual: Actual, bridge: str, device: NewDevice) -> Actual:
     ports = {**rows.ports, _COMING: port}
     found = rows.then(bridges, ports, {**rows.interfaces, _COMING: interface})
     return Actual(found, actual.flows, actual.addresses)
+
+
+def beside(devices: Iterable[Device], port_id: str) -> Place:
+    """Where the device of this port is; the dead VLAN when it is nowhere else."""
+    for device in devices:
+        if device.port_id == port_id:
+            mark = device.port.external_ids.get(SEGMENT_MARK, DEAD)
+            if device.port.tag is None or segment_of(mark) is None:
+                break
+            return Place(device.port.tag, {MARK: "port", SEGMENT_MARK: mark})
+    return DEAD_PLACE
 
 
 def ahead(plan: Plan, device: NewDevice) -> Ahead | None:

@@ -23,13 +23,14 @@ from netwright.agent.ovs.actual import Actual, Device, Rows
 from netwright.agent.ovs.announce import announcements
 from netwright.agent.ovs.bfd_hold import BfdHold
 from netwright.agent.ovs.changes import Plan, RowChange, SetColumns
-from netwright.agent.ovs.coming import ahead, with_device
+from netwright.agent.ovs.coming import ahead, beside, with_device
 from netwright.agent.ovs.errors import (
     OvsProtocolError,
     OvsUnreachableError,
     TransactionRefusedError,
 )
 from netwright.agent.ovs.guarding import guard_cookie
+from netwright.agent.ovs.heeding import is_idle
 from netwright.agent.ovs.moves import arrivals, departures
 from netwright.agent.ovs.openflow import OpenFlowClient
 from netwright.agent.ovs.operations import cfg_number, operations, taking_up
@@ -81,6 +82,8 @@ class OvsDriver:
         self._complete = False
         self._planner = Planner()
         self._desired: Desired | None = None
+        self.awaited: frozenset[str] = frozenset()
+        """Ports that nobody has told of yet: of their devices nothing is to be done."""
         self._rows_now, self._rows_stale = Rows(), True
         self._ovsdb = OvsdbClient(
             ovsdb, on_change=self._rows_changed, on_sync=self._synced, timeout_s=timeout_s
@@ -221,6 +224,8 @@ class OvsDriver:
 
     async def _place(self, device: NewDevice) -> Place:
         """Where the plan would move it at once; what must be closed before that is closed."""
+        if device.beside:
+            return beside(self.devices(), device.beside)
         desired, bridge = self._desired, self.wiring.integration_bridge
         if desired is None or bridge not in self._tables.known or self._planner.looked_at > FEW:
             return DEAD_PLACE
@@ -335,11 +340,12 @@ class OvsDriver:
         if any(change.table != "Open_vSwitch" for change in changes):
             self._rows_stale = True
         self._replica_changed.set()
+        if is_idle(changes, self.awaited):
+            return
         if any(_names_another_member(change) for change in changes):
             self._bfd.note()
-        if any(change.table != "Open_vSwitch" for change in changes):
-            self._changed.set()
-            self._bfd.changed.set()
+        self._changed.set()
+        self._bfd.changed.set()
 
     def _synced(self, synced: bool) -> None:  # noqa: FBT001 - the client's callback
         self._changed.set()

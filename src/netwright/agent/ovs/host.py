@@ -87,6 +87,7 @@ class OvsHost:
         self._found: tuple[OvsDevice, ...] = ()
         self._devices: Mapping[str, Device] = {}
         self._inconvertible: Mapping[str, str] = {}
+        self._awaited: dict[str, str] = {}
 
     async def run(self, changed: Callable[[], None]) -> NoReturn:
         """Keep the host wired until cancelled; what stands stays."""
@@ -123,6 +124,7 @@ class OvsHost:
             for port_id, cause in refused.items()
             if port_id in present
         }
+        self._await({name: id_ for name, id_ in self._awaited.items() if id_ not in desired})
         self._desired = msgspec.structs.replace(
             self._desired, endpoints=endpoints, in_sync=False, memberships=memberships
         )
@@ -153,12 +155,15 @@ class OvsHost:
 
     async def plug(self, device: NewDevice) -> None:
         """`Plugs`, as `unplug` and `plugged`."""
+        if device.beside and device.port_id not in self._asked:  # else it was told meanwhile
+            self._await({**self._awaited, device.name: device.port_id})
         with _told():
             await self._driver.plugger.plug(device)
 
     async def unplug(self, name: str, owner: str | None = None) -> None:
         with _told():
             await self._driver.plugger.unplug(name, owner)
+        self._await({other: id_ for other, id_ in self._awaited.items() if other != name})
 
     async def plugged(self) -> Mapping[str, Plugged]:
         with _told():
@@ -214,6 +219,13 @@ class OvsHost:
             await self._converge(self._desired)
             changed()
 
+    def _await(self, devices: dict[str, str]) -> None:
+        """Whose ports are to be told of: they stay where they are until then."""
+        if devices != self._awaited:
+            self._awaited = devices
+            self._driver.awaited = awaited = frozenset(devices.values())
+            self._desired = msgspec.structs.replace(self._desired, awaited=awaited)
+
     def _stands(self, wanted: Desired, standing: frozenset[str]) -> bool:
         """Whether converging to this would change nothing, and find what was found last.
 
@@ -225,6 +237,7 @@ class OvsHost:
             and self._converged.complete
             and not self._driver.has_changed
             and (last.wiring, last.endpoints) == (wanted.wiring, wanted.endpoints)
+            and last.awaited == wanted.awaited
             and last.memberships is wanted.memberships
             and (last.in_sync == wanted.in_sync or not standing)
             # What was refused may be taken now.
@@ -324,6 +337,7 @@ class OvsHost:
             device.port_id
             for device in self._driver.devices()
             if device.port_id not in desired
+            and device.port_id not in self._desired.awaited
             and device.port.external_ids.get(SEGMENT_MARK, DEAD) != DEAD
         )
 

@@ -86,6 +86,7 @@ class Planner:
             wanted.wiring is desired.wiring
             and wanted.endpoints is desired.endpoints
             and wanted.in_sync == desired.in_sync
+            and wanted.awaited == desired.awaited
             and found.rows is actual.rows
             and found.meters is actual.meters
             and found.flows.keys() == actual.flows.keys()

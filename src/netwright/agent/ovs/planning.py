@@ -215,7 +215,8 @@ class Planning:
     def _sort_unknown(self, device: Device) -> None:
         mark = device.port.external_ids.get(SEGMENT_MARK)
         segment = segment_of(mark) if mark is not None else None
-        if segment is not None and not self.desired.in_sync:
+        is_kept = not self.desired.in_sync or device.port_id in self.desired.awaited
+        if segment is not None and is_kept:
             self.wired.append(Wired(device, segment, None))
         elif mark is not None or device.port.tag is None:
             self.dead.append(device)

@@ -35,9 +35,10 @@ def plugging(bridge: str, device: NewDevice, place: Place = DEAD_PLACE) -> list[
     ids = {
         "iface-id": device.port_id,
         "iface-status": "active",
-        "attached-mac": device.mac_address,
         CONTAINER_MARK: device.owner,
     }
+    if device.mac_address:
+        ids["attached-mac"] = device.mac_address
     interface: dict[str, Any] = {"name": device.name, "external_ids": _map(ids)}
     if device.mtu > _MTU_WITHOUT_ASKING:
         interface["mtu_request"] = device.mtu

@@ -232,13 +232,15 @@ class Desired(msgspec.Struct, frozen=True):
 
     `in_sync` says that `endpoints` is complete: only then is a wired port that is not among them
     withdrawn (law 6). Before that it stays as it is. `memberships` are complete for every group
-    that an endpoint's filter names.
+    that an endpoint's filter names. `awaited` are ports that nobody has told of yet, whose devices
+    stay where they were plugged.
     """
 
     wiring: HostWiring
     endpoints: tuple[Endpoint, ...] = ()
     in_sync: bool = False
     memberships: Memberships = NO_MEMBERSHIPS
+    awaited: frozenset[str] = frozenset()
 
 
 def patch_names(bridge: PhysicalBridge) -> tuple[str, str]:

@@ -41,6 +41,7 @@ from netwright.server.containers.holders import (
     named,
     of_whom,
 )
+from netwright.server.handed_over import require_free
 from netwright.server.ports.bindings import bind, place
 from netwright.server.ports.decisions import actor_of, create_in
 from netwright.server.ports.lifecycle import happen
@@ -53,7 +54,7 @@ def claim(world: World, command: ClaimPort) -> Port:
     """The port that the container has now.
 
     Raises UniqueNameConflict, NoSlotFree, OutsideDriftDomain, PortBindingError, StaleEpoch,
-    HostNotFound, and what making a port does.
+    HostNotFound, IdInUse, and what making a port does.
     """
     _require_newest(world, command)
     if command.slots:
@@ -61,6 +62,7 @@ def claim(world: World, command: ClaimPort) -> Port:
     draft = command.draft
     port = named(world, draft.project_id, draft.unique_name or "")
     if port is None:
+        require_free(world.ports, "Port", draft.id)
         return create_where_free(world, draft, partial(_make, world, command))
     obstacle = _obstacle(world, command, port)
     if obstacle is not None:

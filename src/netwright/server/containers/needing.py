@@ -8,6 +8,8 @@ def claim(needs: Needs, command: ClaimPort) -> None:
     draft = command.draft
     needs.hosts.add(draft.host)
     needs.labelled.append(draft)
+    if draft.is_chosen:
+        needs.ports.add(draft.id)
     needs.may_drift = True
     project_id, name = draft.project_id, draft.unique_name or ""
     if command.slots:

@@ -20,7 +20,7 @@ from netwright.agent.ovs.plugs import CONTAINER_MARK
 from netwright.agent.ovs.wiring import Bond, Desired, HostWiring, PhysicalBridge
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.ovs.witness import UplinkState, uplink_states
-from netwright.agent.wiring import Endpoint, Wiring, WiringError, WiringStatus
+from netwright.agent.wiring import Endpoint, NewDevice, Wiring, WiringError, WiringStatus
 from netwright.agent.wiring import Outcome as WiringOutcome
 from netwright.model.resources import AddressPair, NetworkType, Segment
 
@@ -367,3 +367,41 @@ async def test_what_was_refused_is_tried_again() -> None:
         before = driver.converged
         await host.apply({"p1": elsewhere}, sweep=False)
         assert driver.converged == before + 1
+
+
+class PluggerDouble:
+    async def plug(self, device: NewDevice) -> None: ...
+    async def unplug(self, name: str, owner: str | None = None) -> None: ...
+
+
+def ahead_of(port_id: str) -> NewDevice:
+    return NewDevice(
+        name=f"nwc-{port_id}",
+        port_id=port_id,
+        mac_address="",
+        mtu=1500,
+        owner="c@eth0",
+        beside="p0",
+    )
+
+
+@pytest.mark.parametrize("is_told_first", [False, True])
+async def test_a_device_is_awaited_until_its_port_is_told_or_it_goes(
+    *, is_told_first: bool
+) -> None:
+    """The server may answer before the device is plugged: then it is planned for, as any other."""
+    driver = SimDriver(SimSwitch())
+    driver.plugger = PluggerDouble()  # type: ignore[assignment]
+    host = OvsHost(driver)
+    if is_told_first:
+        await host.apply({"p1": ENDPOINT}, sweep=True)
+        await host.plug(ahead_of("p1"))
+        assert driver.awaited == frozenset()
+        return
+    await host.plug(ahead_of("p1"))
+    await host.plug(ahead_of("p2"))
+    assert driver.awaited == {"p1", "p2"}
+    await host.apply({"p1": ENDPOINT}, sweep=True)
+    assert driver.awaited == {"p2"}
+    await host.unplug("nwc-p2")
+    assert driver.awaited == frozenset()

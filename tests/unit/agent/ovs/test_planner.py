@@ -37,6 +37,7 @@ steps = st.lists(
         memberships,
         st.booleans(),
         st.dictionaries(st.sampled_from(PORTS), st.just("refused by a device"), max_size=1),
+        st.frozensets(st.sampled_from(PORTS), max_size=2),
     ),
     min_size=1,
     max_size=5,
@@ -77,15 +78,16 @@ def test_what_it_remembers_changes_no_plan(
             Memberships,
             bool,
             dict[str, str],
+            frozenset[str],
         ]
     ],
 ) -> None:
     switch = started()
     observer, planner = Observer(switch), Planner()
-    for happened, wanted, wiring, joined, in_sync, barred in steps:
+    for happened, wanted, wiring, joined, in_sync, barred, awaited in steps:
         for event in happened:
             happen(switch, event)
-        want = Desired(wiring, observer.same(wanted), in_sync, joined)
+        want = Desired(wiring, observer.same(wanted), in_sync, joined, awaited)
         for _ in range(ROUNDS_MAX):
             actual = observer.actual()
             plan = planner.plan(want, actual, barred)

@@ -62,7 +62,7 @@ def routes(projects: Collection[str], pods: PodChecks | None = None) -> tuple[Ro
 
 async def _make(projects: Collection[str], pods: PodChecks | None, call: Call) -> Reply:
     host, body = host_of(call), _wanted.decode(await call.body())
-    caller = await _agent(call, projects, host, body)
+    caller = _agent(call, projects, host, body)
     asked: Sequence[_Asked]
     if pods is None:
         asked = [Checked(each) for each in body.ports]
@@ -78,7 +78,8 @@ async def _end(projects: Collection[str], call: Call) -> Reply:
     host, body = host_of(call), _ended.decode(await call.body())
     if not (body.unique_names or body.ended):
         raise invalid("ended", "it names no container that ended")
-    caller = await _agent(call, projects, host, body)
+    caller = _agent(call, projects, host, body)
+    await _require_newest(call, host, body.epoch)
     ends = [EndClaim(caller=caller, host=host, unique_name=name) for name in body.unique_names]
     ends += [
         EndClaim(
@@ -93,25 +94,29 @@ async def _end(projects: Collection[str], call: Call) -> Reply:
     return _told(await _each(_end_one(call, end) for end in ends))
 
 
-async def _agent(
+def _agent(
     call: Call, projects: Collection[str], host: str, body: ContainerPorts | EndedContainerPorts
 ) -> Caller:
-    """On whose behalf the ports are made: the project's, by this host's agent and no older one."""
+    """On whose behalf the ports are made, or deleted: the project's, by this host's agent."""
     if body.project_id not in projects and not call.caller.is_admin:
         raise Denied(
             f"Agents may not make ports for containers in project {body.project_id}.",
             next="Name that project in the server's container_projects, or another in the agent's"
             " cni_project.",
         )
+    return Caller(project_id=body.project_id, host=host)
+
+
+async def _require_newest(call: Call, host: str, epoch: str) -> None:
+    """By this host's agent and no older one; a claim is held to that where it is decided."""
     known = await call.service.reader.host(host)
     if known is None:
         raise HostNotFound(f"Host {host} has never registered.", next="Register it first.")
-    if known.epoch != body.epoch:
+    if known.epoch != epoch:
         raise StaleEpoch(
             f"A newer agent of host {host} has registered than the one that asks.",
             next="End this agent; two of them must not serve one host.",
         )
-    return Caller(project_id=body.project_id, host=host)
 
 
 async def _make_one(
@@ -122,7 +127,8 @@ async def _make_one(
     wanted = asked.wanted
     _check(wanted)
     draft = PortDraft(
-        id=new_id(),
+        id=wanted.port_id or new_id(),
+        is_chosen=bool(wanted.port_id),
         project_id=caller.project_id,
         network_id="",
         network_labels=values.selector("network_labels", wanted.network_labels),
@@ -195,8 +201,11 @@ def _told(outcomes: Iterable[ContainerPortOutcome]) -> Reply:
 
 
 async def _said(attempt: Awaitable[ContainerPortOutcome]) -> ContainerPortOutcome:
+    """What concerns the host is the whole request's: it is raised."""
     try:
         return await attempt
+    except (StaleEpoch, HostNotFound):
+        raise
     except NetwrightError as error:
         status = HTTP_STATUS[error.category]
         return ContainerPortOutcome(

@@ -1,0 +1,122 @@
+"""What an ADD makes while the server answers: a device where the last one of its labels was.
+
+    asked ─┬─▶ the server answers ─────────────────────┬─▶ as expected ─▶ only flows are lacking
+           └─▶ veth, its end down ─▶ plugged in place ─┘   else: unmade, and made anew
+
+The agent chooses the new port's id, after which the device is named. What is expected wrongly harms
+nobody: a container's end is down until its port is wired, so nothing is heard or said by it.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from netwright.agent.cni import made
+from netwright.agent.cni.abreast import wholly
+from netwright.agent.cni.asked import Asked
+from netwright.agent.cni.following import Following
+from netwright.agent.cni.made import Fitting
+from netwright.agent.cni.records import Record
+from netwright.agent.wiring import NewDevice, Plugs
+from netwright.model.resources import Port, Value
+from netwright.model.wire import ContainerPort
+
+LABELS_MAX = 1000
+"""Of so many selectors it is remembered which network they chose."""
+
+
+class Draft(Value, frozen=True, kw_only=True):
+    """What is expected: a port of this id in this network, its device beside that of a port there.
+
+    `fit` has neither MAC nor addresses.
+    """
+
+    network_id: str
+    beside: str
+    fit: Fitting
+
+    @property
+    def port_id(self) -> str:
+        return self.fit.port_id
+
+    def is_of(self, port: Port, fit: Fitting) -> bool:
+        """Whether what was made for the draft is right for the port."""
+        made_so = (self.network_id, self.fit.device, self.fit.mtu)
+        return made_so == (port.network_id, fit.device, fit.mtu)
+
+
+class Pairs(Protocol):
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
+    async def remove(self, device: str, mark: str | None = None) -> None: ...
+
+
+class Ahead:
+    """`new_id` gives ids for ports. There is one draft at a time."""
+
+    def __init__(
+        self, following: Following, veths: Pairs, plugs: Plugs, new_id: Callable[[], str]
+    ) -> None:
+        self._following = following
+        self._veths = veths
+        self._plugs = plugs
+        self._new_id = new_id
+        self._networks: dict[str, str] = {}
+        self._draft: Draft | None = None
+
+    def is_awaited(self, port_id: str) -> bool:
+        """Whether a device may be here whose port the server has yet to tell of."""
+        return self._draft is not None and self._draft.port_id == port_id
+
+    def draft(self, asked: Asked, claim: ContainerPort) -> Draft | None:
+        """What to make ahead; `over` ends it. None when nothing is expected.
+
+        Only where the port is made for this container alone: one that has a name may be there.
+        """
+        network_id = self._networks.get(claim.network_labels)
+        if asked.template is not None or network_id is None or self._draft is not None:
+            return None
+        beside = self._following.wired_in(network_id)
+        if beside is None:
+            return None
+        fit = made.without_addresses(self._new_id(), beside.mtu)
+        self._draft = Draft(
+            network_id=network_id, beside=beside.port_id, fit=made.limited(fit, asked.bandwidth)
+        )
+        return self._draft
+
+    async def make(self, draft: Draft, record: Record) -> str:
+        """Which namespace the container's end is in. Raises as `Kernel.pair`, and WiringError.
+
+        What is given up midway may be there.
+        """
+        mark = made.mark_of(record.container_id)
+        namespace = await self._veths.pair(draft.fit, record.netns, record.ifname, mark)
+        await wholly(self._plugs.plug(device(record, draft.fit, beside=draft.beside)))
+        return namespace
+
+    async def unmake(self, draft: Draft) -> None:
+        """Raises WiringError, or OSError, when something of it may be left."""
+        await self._plugs.unplug(draft.fit.device)
+        await self._veths.remove(draft.fit.device)
+
+    def over(self, draft: Draft | None) -> None:
+        if draft is not None and self._draft is draft:
+            self._draft = None
+
+    def chose(self, claim: ContainerPort, port: Port) -> None:
+        """Remember which network the labels were answered with."""
+        if len(self._networks) >= LABELS_MAX and claim.network_labels not in self._networks:
+            self._networks.clear()
+        self._networks[claim.network_labels] = port.network_id
+
+
+def device(record: Record, fit: Fitting, *, beside: str = "") -> NewDevice:
+    """The host's end, as it is plugged."""
+    return NewDevice(
+        name=fit.device,
+        port_id=fit.port_id,
+        mac_address=fit.mac_address,
+        mtu=fit.mtu,
+        owner=f"{record.container_id}@{record.ifname}",
+        is_limited=fit.received is not None,
+        beside=beside,
+    )
