@@ -114,10 +114,10 @@ class Containers:
         await self._departing.run()
 
     def passed(self) -> bool:
-        """Whether an ADD waited for it."""
-        is_waited_for = self._following.moved()
+        """Whether an ADD is under way, which the pass may bring on."""
+        self._following.moved()
         self._departing.look()
-        return is_waited_for
+        return self._adding > 0
 
     def is_awaited(self, port_id: str) -> bool:
         """Whether a device may be here already whose port the server has yet to tell of."""
