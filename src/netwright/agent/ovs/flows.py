@@ -7,8 +7,8 @@ identified by (table, priority, match), as the switch does it (OpenFlow 1.4.1 §
 """
 
 import functools
-import ipaddress
 from hashlib import blake2b
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, TypeAlias
 
 import msgspec
@@ -197,8 +197,8 @@ def owner_cookie(owner: str) -> int:
 
 def match_on(**fields: int | str) -> Match:
     """Build a canonical match from OXM field names. Raises ValueError for a bad address."""
-    pairs = (canonical_field(name, value) for name, value in fields.items())
-    return tuple(sorted(pair for pair in pairs if pair is not None))
+    pairs = map(canonical_field, fields, fields.values())
+    return tuple(sorted(filter(None, pairs)))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -208,14 +208,26 @@ def canonical_field(name: str, value: int | str) -> Field | None:
     It is one object too, as long as it is remembered: an endpoint's flows share most fields.
     """
     if name in _IP_FIELDS:
-        network = ipaddress.ip_network(value, strict=False)
-        return (name, str(network)) if network.prefixlen else None
+        prefix = prefix_text(str(value))
+        return None if prefix.endswith("/0") else (name, prefix)
     if name in _MAC_FIELDS:
         return name, str(value).lower()
     if isinstance(value, str) and value.startswith("0x"):
         bits, _, mask = (int(part, 16) if part != "/" else 0 for part in value.partition("/"))
         return (name, bits_text(bits, mask)) if mask else None
     return name, value
+
+
+@functools.lru_cache(maxsize=1024)
+def prefix_text(cidr: str) -> str:
+    """An address or prefix in its one form. Raises ValueError for what is none.
+
+    Several fields of an endpoint's flows name the same.
+    """
+    is_v6 = ":" in cidr
+    if "/" in cidr:
+        return str((IPv6Network if is_v6 else IPv4Network)(cidr, strict=False))
+    return f"{IPv6Address(cidr)}/128" if is_v6 else f"{IPv4Address(cidr)}/32"
 
 
 def bits_text(value: int, mask: int) -> str:

@@ -99,14 +99,12 @@ def guard_flows(
     An endpoint that gets no more than a limit has them, too, though nothing filters it: of its
     MACs, for frames to many are flooded (ADR 50).
     """
-    is_limited = _is_limited(endpoint)
+    is_limited, filtered = _is_limited(endpoint), is_filtered(endpoint)
+    if not (is_limited or filtered):
+        return frozenset()
     enter = SetRegister(ZONE, ofport)
-    actions: tuple[Action, ...] = (enter, Goto(INGRESS))
-    targets = [*_targets(endpoint)]
-    if not is_filtered(endpoint):
-        if not is_guarded(endpoint):
-            return frozenset()
-        actions, targets = (enter, Normal()), [*_mac_targets(endpoint)]
+    actions: tuple[Action, ...] = (enter, Goto(INGRESS)) if filtered else (enter, Normal())
+    targets = _targets(endpoint) if filtered else _mac_targets(endpoint)
     if is_limited:
         actions = (Metered(to_endpoint(ofport)), *actions)
     cookie = guard_cookie(endpoint.port_id)

@@ -102,9 +102,15 @@ def _octets(kind: _Kind, size: int, value: int | str) -> tuple[bytes, bytes]:
         return int(text, 16).to_bytes(size, "big"), int(mask, 16).to_bytes(size, "big")
     if kind == "mac":
         return bytes.fromhex(text.replace(":", "")), bytes.fromhex(mask.replace(":", ""))
-    octets = (IPv4Address if kind == "ipv4" else IPv6Address)(text).packed
+    octets = _packed(kind, text)
     is_part = mask != "" and int(mask) < size * 8
     return octets, _mask(int(mask), size) if is_part else b""
+
+
+@functools.lru_cache(maxsize=1024)
+def _packed(kind: _Kind, address: str) -> bytes:
+    """Several fields of an endpoint's flows name the same address."""
+    return (IPv4Address if kind == "ipv4" else IPv6Address)(address).packed
 
 
 def read_match(body: bytes, at: int) -> tuple[Match, int]:

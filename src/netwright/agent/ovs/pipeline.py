@@ -21,7 +21,6 @@ one flow, not one per endpoint.
 """
 
 import functools
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
@@ -156,7 +155,7 @@ def endpoint_flows(endpoint: Endpoint, ofport: int, local_vlan: int) -> frozense
     flows = heard | filter_flows(endpoint, ofport, cookie)
     known = (SetRegister(ZONE, ofport), network) if is_filtered(endpoint) else (network,)
     sources = _sources(endpoint)
-    for mac in sorted({mac for mac, _ in sources}):
+    for mac in {mac for mac, _ in sources}:
         from_mac = {**untagged, "eth_src": mac}
         flows.update(_classified(endpoint, ofport, (*known, Goto(SOURCE)), from_mac))
         flows.update(_mac_flows(cookie, ofport, mac))
@@ -247,15 +246,12 @@ def _source_flows(cookie: int, ofport: int, mac: str, cidr: str) -> Iterator[Flo
     )  # fmt: skip
 
 
-def _sources(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
-    """(MAC, prefix) that the endpoint may use as source, link-local addresses included."""
+def _sources(endpoint: Endpoint) -> set[tuple[str, str]]:
+    """(MAC, address or prefix) that the endpoint may use as source, link-local ones included."""
     own = endpoint.mac.lower()
-    pairs = {(own, str(ipaddress.ip_network(address))) for address in endpoint.addresses}
-    for pair in endpoint.allowed_pairs:
-        network = ipaddress.ip_network(pair.cidr, strict=False)
-        pairs.add(((pair.mac or own).lower(), str(network)))
-    macs = {own, *(mac for mac, _ in pairs)}
-    return tuple(sorted(pairs | {(mac, f"{link_local(mac)}/128") for mac in macs}))
+    pairs = {(own, address) for address in endpoint.addresses}
+    pairs |= {((pair.mac or own).lower(), pair.cidr) for pair in endpoint.allowed_pairs}
+    return pairs | {(mac, link_local(mac)) for mac in {own, *(mac for mac, _ in pairs)}}
 
 
 def _host_vlans(bridge: PhysicalBridge) -> frozenset[int | None]:

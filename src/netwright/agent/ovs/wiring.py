@@ -248,6 +248,7 @@ def patch_names(bridge: PhysicalBridge) -> tuple[str, str]:
     return f"int-{bridge.name}", f"phy-{bridge.name}"
 
 
+@functools.lru_cache(maxsize=1024)
 def link_local(mac: str) -> str:
     """The IPv6 link-local address that a NIC forms from its MAC (RFC 4291, appendix A)."""
     octets = bytearray.fromhex(mac.replace(":", ""))
