@@ -1,6 +1,7 @@
 """What is there: OVSDB rows and flows at one moment, and what a plan asks of them. Pure."""
 
 import functools
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import TypeAlias
@@ -53,17 +54,25 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         )
         if rows.bridges is self.bridges and rows.ports is self.ports:
             rows.__dict__["_ports"] = self._ports
+        if rows.bridges is self.bridges:
+            rows.__dict__["_named"] = self._named
         rows.__dict__["_known"] = {
             device.port.uuid: device for devices in self._devices.values() for device in devices
         }
         return rows
 
     def bridge(self, name: str) -> BridgeRow | None:
-        return next((row for row in self.bridges.values() if row.name == name), None)
+        return self._named.get(name)
 
     def ports_of(self, bridge: BridgeRow | None) -> tuple[PortRow, ...]:
         """Ports of a bridge in the order of their names; none for no bridge."""
         return self._ports[bridge.uuid] if bridge is not None else ()
+
+    def port(self, bridge: str, name: str) -> PortRow | None:
+        """The port of this name on the bridge; OVSDB has no two of one name."""
+        ports = self.ports_of(self.bridge(bridge))
+        at = bisect_left(ports, name, key=_NAME)
+        return ports[at] if at < len(ports) and ports[at].name == name else None
 
     def interfaces_of(self, port: PortRow) -> tuple[InterfaceRow, ...]:
         if len(port.interfaces) == 1:  # nearly all
@@ -74,17 +83,20 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
 
     def ofport(self, bridge: str, port_name: str) -> int | None:
         """Return the OpenFlow port of a one-interface port, or None while it has none."""
-        for port in self.ports_of(self.bridge(bridge)):
-            if port.name == port_name:
-                for interface in self.interfaces_of(port):
-                    if interface.ofport is not None and interface.ofport > 0:
-                        return interface.ofport
+        port = self.port(bridge, port_name)
+        for interface in () if port is None else self.interfaces_of(port):
+            if interface.ofport is not None and interface.ofport > 0:
+                return interface.ofport
         return None
 
     def devices(self, bridge: str) -> tuple[Device, ...]:
         """Every plugged device of the bridge, in the order of its port's name."""
         row = self.bridge(bridge)
         return self._devices[row.uuid] if row is not None else ()
+
+    @functools.cached_property
+    def _named(self) -> Mapping[str, BridgeRow]:
+        return {row.name: row for row in self.bridges.values()}
 
     @functools.cached_property
     def _ports(self) -> Mapping[str, tuple[PortRow, ...]]:

@@ -94,6 +94,7 @@ class AddressPlanner:
         self._by_group: dict[tuple[int, str], list[AddressSet]] = {}
         self._ids: frozenset[int] = frozenset()
         self._right: dict[int, tuple[Bucket, ClauseBucket, bool]] = {}
+        self._all_right: tuple[Memberships, AddressFlows, bool] | None = None
         self._wanted: dict[tuple[int, Groups], Clauses] = {}
 
     def plan(
@@ -111,21 +112,19 @@ class AddressPlanner:
         """
         if sets != self._sets:
             self._learn(sets)
+        elif _is_right(self._all_right, memberships, have, in_sync=in_sync):
+            return ()
         changes: list[AddressChange] = []
         for number, (members, flows) in enumerate(zip(memberships, have, strict=True)):
             right = self._right.get(number)
-            if (
-                right is not None
-                and right[0] is members
-                and right[1] is flows
-                and (right[2] or not in_sync)
-            ):
+            if _is_right(right, members, flows, in_sync=in_sync):
                 continue
             found = self._bucket(members, flows, in_sync=in_sync)
             if found:
                 changes += found
             else:
                 self._right[number] = members, flows, in_sync
+        self._all_right = None if changes else (memberships, have, in_sync)
         return tuple(changes)
 
     def _learn(self, sets: frozenset[AddressSet]) -> None:
@@ -175,6 +174,18 @@ class AddressPlanner:
             if unknown := set(ids) - self._ids:
                 places.setdefault((table, priority), set()).update(unknown)
         return _of_places(places)
+
+
+def _is_right(
+    found: tuple[object, object, bool] | None, members: object, flows: object, *, in_sync: bool
+) -> bool:
+    """Whether these very values were found to be right, with all known or by less than that."""
+    return (
+        found is not None
+        and found[0] is members
+        and found[1] is flows
+        and (found[2] or not in_sync)
+    )
 
 
 def _of_places(places: Mapping[tuple[int, int], Iterable[int]]) -> Clauses:

@@ -58,12 +58,13 @@ def _bridge(
     if row.datapath_type != wiring.datapath_type and _is_unmade(present, row):
         # Nothing is forwarded by it, so nothing is lost by forwarding elsewhere.
         yield SetColumns("Bridge", row.uuid, name, {"datapath_type": wiring.datapath_type})
-    for port in present.ports_of(row):
-        if port.name == name:
-            if port.tag != management_vlan:
-                yield SetColumns("Port", port.uuid, name, {"tag": management_vlan})
-            for interface in present.interfaces_of(port):
-                yield from _interface(interface, mtu_request=wiring.mtu)
+    port = present.port(name, name)
+    if port is None:
+        return
+    if port.tag != management_vlan:
+        yield SetColumns("Port", port.uuid, name, {"tag": management_vlan})
+    for interface in present.interfaces_of(port):
+        yield from _interface(interface, mtu_request=wiring.mtu)
 
 
 def _patch_pair(
@@ -71,7 +72,7 @@ def _patch_pair(
 ) -> Iterator[RowChange | Problem]:
     inner, outer = patch_names(bridge)
     for on, name, peer in ((wiring.integration_bridge, inner, outer), (bridge.name, outer, inner)):
-        port = _port(present, on, name)
+        port = present.port(on, name)
         options = {"peer": peer}
         if port is None:
             yield AddPort(on, name, (NewInterface(name, "patch", options),))
@@ -127,10 +128,9 @@ def _is_unmade(present: Rows, bridge: BridgeRow) -> bool:
 
     It writes no error into its database then, but only into its log.
     """
-    return any(
+    port = present.port(bridge.name, bridge.name)
+    return port is not None and any(
         interface.ofport is None and interface.error is None
-        for port in present.ports_of(bridge)
-        if port.name == bridge.name
         for interface in present.interfaces_of(port)
     )
 
@@ -209,8 +209,3 @@ def _interface(interface: InterfaceRow, **columns: Value) -> Iterator[RowChange]
     }
     if changed:
         yield SetColumns("Interface", interface.uuid, interface.name, changed)
-
-
-def _port(present: Rows, bridge: str, name: str) -> PortRow | None:
-    ports = present.ports_of(present.bridge(bridge))
-    return next((port for port in ports if port.name == name), None)

@@ -32,13 +32,14 @@ def difference(
     have: FlowsByCookie,
     wanted: Mapping[int, frozenset[Flow]],
     *,
-    settled: Collection[int],
+    among: Collection[int],
     retagged: Collection[int],
     guards: Collection[int] = (),
     is_port: Callable[[int], bool],
 ) -> Difference:
-    """Compare all owners of ours but the `settled` ones, which have what they should.
+    """Compare our owners `among` those that have flows, and those that want some.
 
+    All others have what they should, and are ours.
     What a `retagged` owner has is closed whole before its tag changes and opened anew after. The
     guards of such ports (`guards`) are shut meanwhile, those that were there and those that will
     be: in which VLAN its device hears is not known before the tag is taken up. A port (`is_port`)
@@ -51,13 +52,13 @@ def difference(
     delete: list[Flow] = []
     add: list[Flow] = []
     blocked_by: dict[int, Flow] = {}
-    ours = {cookie for cookie in have if cookie & COOKIE_MARK_MASK == COOKIE_MARK}
-    for cookie in sorted((ours | wanted.keys()).difference(settled)):
+    ours = {cookie for cookie in among if cookie & COOKIE_MARK_MASK == COOKIE_MARK}
+    for cookie in sorted(ours | wanted.keys()):
         has, wants = have.get(cookie, _NOTHING), wanted.get(cookie, _NOTHING)
         if cookie not in retagged and cookie not in guards and (has is wants or has == wants):
             continue
         if foreign is None:
-            foreign = _foreign(have)
+            foreign = _foreign((cookie, have[cookie]) for cookie in among)
         keys = {flow.key for flow in wants}
         blocked = keys & foreign.keys()
         if blocked:
@@ -81,10 +82,10 @@ def difference(
     return Difference(closing, opened, owners, blocked_by)
 
 
-def _foreign(have: FlowsByCookie) -> dict[FlowKey, Flow]:
+def _foreign(have: Iterable[tuple[int, frozenset[Flow]]]) -> dict[FlowKey, Flow]:
     return {
         flow.key: flow
-        for cookie, flows in have.items()
+        for cookie, flows in have
         if cookie & COOKIE_MARK_MASK != COOKIE_MARK
         for flow in flows
     }

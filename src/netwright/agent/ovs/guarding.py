@@ -59,26 +59,59 @@ def is_guarded(endpoint: Endpoint) -> bool:
     return is_filtered(endpoint) or _is_limited(endpoint)
 
 
+class Claims:
+    """Who claims which target; of endpoints that are the same as before, nothing is made anew."""
+
+    def __init__(self) -> None:
+        self._endpoints: Mapping[str, Endpoint] = {}
+        self._claimants: dict[tuple[NetworkSegment, Target], dict[str, bool]] = {}
+        self._contested: set[tuple[NetworkSegment, Target]] = set()
+
+    def shared(self, guarded: Iterable[Endpoint]) -> Shared:
+        """What these endpoints claim more than once."""
+        before, self._endpoints = self._endpoints, {one.port_id: one for one in guarded}
+        for port_id, one in before.items():
+            if self._endpoints.get(port_id) is not one:
+                self._drop(one)
+        for port_id, one in self._endpoints.items():
+            if before.get(port_id) is not one:
+                self._take(one)
+        return self._shared()
+
+    def _take(self, endpoint: Endpoint) -> None:
+        filtered = is_filtered(endpoint)
+        for place in _places(endpoint):
+            claimants = self._claimants.setdefault(place, {})
+            claimants[endpoint.port_id] = filtered
+            if len(claimants) > 1:
+                self._contested.add(place)
+
+    def _drop(self, endpoint: Endpoint) -> None:
+        for place in _places(endpoint):
+            claimants = self._claimants[place]
+            del claimants[endpoint.port_id]
+            if len(claimants) < 2:  # noqa: PLR2004 - it takes two to share
+                self._contested.discard(place)
+            if not claimants:
+                del self._claimants[place]
+
+    def _shared(self) -> Shared:
+        chains: dict[tuple[NetworkSegment, Target], tuple[str, ...]] = {}
+        by_port: dict[str, set[Target]] = {}
+        for place in sorted(self._contested, key=str):
+            claimants = self._claimants[place]
+            for port_id in claimants:
+                by_port.setdefault(port_id, set()).add(place[1])
+            if chain := sorted(port_id for port_id, filtered in claimants.items() if filtered):
+                chains[place] = tuple(chain)
+        return Shared(
+            chains, {port_id: frozenset(targets) for port_id, targets in by_port.items()}
+        )
+
+
 def shared_targets(guarded: Iterable[Endpoint]) -> Shared:
     """What these endpoints claim more than once."""
-    claims: dict[tuple[NetworkSegment, Target], dict[str, bool]] = {}
-    for one in guarded:
-        filtered = is_filtered(one)
-        for target in _targets(one) if filtered else _mac_targets(one):
-            claims.setdefault((one.segment, target), {})[one.port_id] = filtered
-    shared = {place: ports for place, ports in claims.items() if len(ports) > 1}
-    by_port: dict[str, set[Target]] = {}
-    for (_, target), ports in shared.items():
-        for port_id in ports:
-            by_port.setdefault(port_id, set()).add(target)
-    chains = {
-        place: tuple(sorted(port_id for port_id, filtered in ports.items() if filtered))
-        for place, ports in shared.items()
-    }
-    return Shared(
-        {place: chains[place] for place in sorted(chains, key=str) if chains[place]},
-        {port_id: frozenset(targets) for port_id, targets in by_port.items()},
-    )
+    return Claims().shared(guarded)
 
 
 def guard_cookie(port_id: str) -> int:
@@ -159,6 +192,12 @@ def _mac_targets(endpoint: Endpoint) -> Iterator[Target]:
     pairs = {pair.mac.lower() for pair in endpoint.allowed_pairs if pair.mac is not None}
     for mac in sorted({endpoint.mac.lower(), *pairs}):
         yield match_on(eth_dst=mac)
+
+
+def _places(endpoint: Endpoint) -> set[tuple[NetworkSegment, Target]]:
+    """Where a guarded endpoint claims targets."""
+    targets = _targets(endpoint) if is_filtered(endpoint) else _mac_targets(endpoint)
+    return {(endpoint.segment, target) for target in targets}
 
 
 def _targets(endpoint: Endpoint) -> Iterator[Target]:

@@ -7,28 +7,41 @@ ports marked with their segment, else in our translation flows.
 import functools
 from collections.abc import Iterable, Mapping
 
-from netwright.agent.ovs.actual import Actual
+import msgspec
+
 from netwright.agent.ovs.changes import DEAD, DEAD_VLAN, SEGMENT_MARK
 from netwright.agent.ovs.flows import Flow, SetVlan
 from netwright.agent.ovs.pipeline import segment_cookie
+from netwright.agent.ovs.rows import PortRow
 from netwright.agent.ovs.wiring import VLAN_MAX, VLAN_MIN, NetworkSegment
 
 
+class Tags(msgspec.Struct, frozen=True):
+    """What the ports of a bridge hold: segment text → VLAN, and all their tags."""
+
+    ports: tuple[PortRow, ...] = ()
+    held: Mapping[str, int] = {}
+    used: frozenset[int | None] = frozenset()
+
+
+def tags_of(ports: tuple[PortRow, ...]) -> Tags:
+    return Tags(ports, _held(ports), frozenset({port.tag for port in ports}))
+
+
 def local_vlans(
-    segments: Iterable[NetworkSegment], actual: Actual, bridge: str
+    segments: Iterable[NetworkSegment], tags: Tags, flows: Iterable[tuple[int, frozenset[Flow]]]
 ) -> Mapping[NetworkSegment, int]:
     """Give each segment its local VLAN: the one it has, else the lowest free one.
 
     A VLAN that any port or flow of the bridge still uses for something else is not free, also
     when this very plan withdraws it: its translation may outlive its tag by a moment. A segment
-    without an entry found none free.
+    without an entry found none free. Of `flows`, by cookie, those of wired ports may be left out:
+    they name no VLAN.
     """
     wanted = {str(segment): segment for segment in sorted(segments, key=str)}
-    held = _held_by_ports(actual, bridge)
-    used = {port.tag for port in actual.rows.ports_of(actual.rows.bridge(bridge))}
-    flows = actual.flows.get(bridge, {})
-    translations = {cookie: _translation(group) for cookie, group in flows.items()}
-    used.update(translations.values())
+    held = tags.held
+    translations = {cookie: _translation(group) for cookie, group in flows}
+    used = tags.used.union(translations.values())
     vlans: dict[NetworkSegment, int] = {}
     for text, segment in wanted.items():
         vlan = held.get(text)
@@ -56,14 +69,14 @@ def segment_of(mark: str) -> NetworkSegment | None:
         return None
 
 
-def _held_by_ports(actual: Actual, bridge: str) -> dict[str, int]:
-    """Segment text → tag. Each VLAN and each segment counts once: the first port by name wins."""
+def _held(ports: Iterable[PortRow]) -> dict[str, int]:
+    """Each VLAN and each segment counts once: the first port by name wins."""
     held: dict[str, int] = {}
-    for port in actual.rows.ports_of(actual.rows.bridge(bridge)):
-        text = port.external_ids.get(SEGMENT_MARK, DEAD)
-        tag = port.tag
-        known = text == DEAD or tag is None or tag in (0, DEAD_VLAN)
-        if not known and text not in held and tag is not None and tag not in held.values():
+    for port in ports:
+        text, tag = port.external_ids.get(SEGMENT_MARK, DEAD), port.tag
+        if text in held or text == DEAD or tag is None or tag in (0, DEAD_VLAN):
+            continue
+        if tag not in held.values():
             held[text] = tag
     return held
 

@@ -17,8 +17,9 @@ from netwright.agent.ovs.actual import Actual, Rows
 from netwright.agent.ovs.address_sets import AddressPlanner
 from netwright.agent.ovs.base_plan import base_changes
 from netwright.agent.ovs.changes import AddressChange, EndpointState, Plan
+from netwright.agent.ovs.local_vlans import Tags, tags_of
 from netwright.agent.ovs.planning import BaseChanges, Planning, Settled
-from netwright.agent.ovs.together import Together, together
+from netwright.agent.ovs.together import Gathering, Together
 from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring
 
 _AWAITS_ADDRESSES = "the addresses of remote groups are to be changed"
@@ -42,7 +43,9 @@ class Planner:
         self._wiring: HostWiring | None = None
         self._settled: Mapping[str, Settled] = {}
         self._base: tuple[Rows, BaseChanges] | None = None
+        self._gathering = Gathering()
         self._together: tuple[tuple[Endpoint, ...], Together] = (), Together()
+        self._tags = Tags()
         self._addresses = AddressPlanner()
         self._nothing_to_do: tuple[Desired, Actual, Plan] | None = None
 
@@ -53,14 +56,19 @@ class Planner:
         if desired.wiring != self._wiring:
             self._wiring, self._settled, self._base = desired.wiring, {}, None
         if self._together[0] is not desired.endpoints:
-            self._together = desired.endpoints, together(desired.endpoints)
+            self._together = desired.endpoints, self._gathering.of(desired.endpoints)
         addresses = self._plan_addresses(desired, actual)
         if not barred and (stands := self._as_before(desired, actual)) is not None:
             self.looked_at = 0
             return self._with_addresses(stands, addresses)
         if self._base is None or self._base[0] is not actual.rows:
             self._base = actual.rows, base_changes(desired.wiring, actual.rows)
-        planning = Planning(desired, actual, barred or {}, self._settled, self._together[1])
+        inner_ports = actual.rows.ports_of(actual.rows.bridge(desired.wiring.integration_bridge))
+        if self._tags.ports is not inner_ports:
+            self._tags = tags_of(inner_ports)
+        planning = Planning(
+            desired, actual, barred or {}, self._settled, self._together[1], self._tags
+        )
         plan = planning.plan(self._base[1])
         self._settled = planning.settled
         self.looked_at = len(planning.wired) + len(planning.dead)

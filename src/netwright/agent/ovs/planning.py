@@ -26,7 +26,7 @@ from netwright.agent.ovs.firewall import SETS
 from netwright.agent.ovs.flow_diff import difference
 from netwright.agent.ovs.flows import Flow
 from netwright.agent.ovs.guarding import Target, guard_cookie
-from netwright.agent.ovs.local_vlans import local_vlans, segment_of
+from netwright.agent.ovs.local_vlans import Tags, local_vlans, segment_of
 from netwright.agent.ovs.meters import (
     MeterChange,
     changes,
@@ -44,6 +44,9 @@ from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSeg
 
 BaseChanges: TypeAlias = tuple[tuple[RowChange, ...], tuple[Problem, ...]]
 
+Place: TypeAlias = tuple[str, int | None]
+"""Where a settled port is: its segment's text, its tag."""
+
 
 class Settled(msgspec.Struct, frozen=True):
     """A wired port of which nothing is to be changed, with all that this depends on."""
@@ -54,21 +57,28 @@ class Settled(msgspec.Struct, frozen=True):
     flows: frozenset[Flow]
     guard_flows: frozenset[Flow] | None
     shared: frozenset[Target]
-    segment_text: str
+    place: Place
+    meters: tuple[tuple[int, Rate], ...]
     up: EndpointState
 
     def still(
-        self, device: Device, endpoint: Endpoint | None, have: FlowsByCookie, together: Together
+        self,
+        device: Device,
+        endpoint: Endpoint | None,
+        have: FlowsByCookie,
+        shared: frozenset[Target],
     ) -> bool:
         """Whether these are the values that it was settled with (its tag is compared later)."""
         before = self.wired.device
+        is_same = before is device or (
+            before.port is device.port and before.interface is device.interface
+        )
         return (
-            self.flows is have.get(self.cookie)
-            and self.guard_flows is have.get(self.guard)
-            and self.shared == together.shared.of(device.port_id)
+            is_same
             and self.wired.endpoint is endpoint
-            and before.port is device.port
-            and before.interface is device.interface
+            and self.flows is have.get(self.cookie)
+            and self.guard_flows is have.get(self.guard)
+            and (self.shared is shared or self.shared == shared)
         )
 
 
@@ -82,6 +92,7 @@ class Planning:
         barred: Mapping[str, str],
         before: Mapping[str, Settled],
         together: Together,
+        tags: Tags,
     ) -> None:
         self.desired = desired
         self.together = together
@@ -93,7 +104,7 @@ class Planning:
             bridge.physical_network: trunk_of(bridge, actual.rows, self.br_int)
             for bridge in desired.wiring.physical_bridges
         }
-        self.subports = subports(desired, actual.rows, self.br_int)
+        self.subports = subports(together, actual.rows, self.br_int)
         self.states: dict[str, EndpointState] = {}
         self.problems: list[Problem] = []
         self.blocked: dict[int, str] = {}
@@ -101,10 +112,11 @@ class Planning:
         self.wired: list[Wired] = []
         self.settled: dict[str, Settled] = {}
         self._sort_devices(barred, before)
-        segments = {one.segment_text: one.wired.segment for one in self.settled.values()}
-        segments |= {str(wired.segment): wired.segment for wired in self.wired}
-        self.vlans = local_vlans(segments.values(), actual, self.br_int)
-        self._unsettle_retagged(segments)
+        self.places = {one.place: one.wired.segment for one in self.settled.values()}
+        segments = {*self.places.values(), *(wired.segment for wired in self.wired)}
+        flows = ((cookie, self.inner_flows[cookie]) for cookie in self._open_owners())
+        self.vlans = local_vlans(segments, tags, flows)
+        self._unsettle_retagged()
         self.port_cookies = {port_cookie(wired.device.port_id) for wired in self.wired}
 
     def plan(self, base: BaseChanges) -> Plan:
@@ -117,8 +129,7 @@ class Planning:
             for row in rows
             if isinstance(row, SetColumns) and row.owner is not None and "tag" in row.columns
         }
-        settled = {one.cookie for one in self.settled.values()}
-        settled |= {one.guard for one in self.settled.values()}
+        open_owners = self._open_owners()
         wanted = Wants(
             bridge=self.br_int,
             in_sync=self.desired.in_sync,
@@ -126,6 +137,7 @@ class Planning:
             vlans=self.vlans,
             together=self.together,
             have=self.inner_flows,
+            open_owners=open_owners,
             wired=self.wired,
             settled=[one.wired for one in self.settled.values()],
             dead=self.dead,
@@ -140,7 +152,7 @@ class Planning:
             found = difference(
                 have,
                 wanted[bridge],
-                settled=settled if bridge == self.br_int else (),
+                among=open_owners if bridge == self.br_int else have.keys(),
                 retagged={port_cookie(port_id) for port_id in moving},
                 guards={guard_cookie(port_id) for port_id in moving},
                 is_port=self.port_cookies.__contains__,
@@ -160,17 +172,20 @@ class Planning:
             close=close,
             rows=tuple(rows),
             open=opened,
-            endpoints=tuple(self.states[e.port_id] for e in self.desired.endpoints),
+            endpoints=tuple(map(self.states.__getitem__, self.together.endpoints)),
             problems=(*base_problems, *self.problems),
             meters=metering,
         )
 
     def _meter_changes(self) -> tuple[MeterChange, ...]:
         """Of all that are wired; what nobody has told us of keeps its meters."""
-        wired = [*self.wired, *(one.wired for one in self.settled.values())]
-        wanted: dict[int, tuple[Rate, str]] = {}
+        wanted = {
+            number: (rate, port_id)
+            for port_id, known in self.settled.items()
+            for number, rate in known.meters
+        }
         kept: set[int] = set()
-        for one in wired:
+        for one in self.wired:
             ofport, port_id = one.device.ofport, one.device.port_id
             if ofport is not None and one.endpoint is not None:
                 for number, rate in meters_of(one.endpoint, ofport):
@@ -185,7 +200,7 @@ class Planning:
     # Who is wired, who is dead
 
     def _sort_devices(self, barred: Mapping[str, str], before: Mapping[str, Settled]) -> None:
-        endpoints = {endpoint.port_id: endpoint for endpoint in self.desired.endpoints}
+        endpoints, shared = self.together.endpoints, self.together.shared
         seen: dict[str, Device] = {}
         for device in self.actual.rows.devices(self.br_int):
             port_id = device.port_id
@@ -201,7 +216,7 @@ class Planning:
             if (
                 known is not None
                 and port_id not in barred
-                and known.still(device, endpoint, self.inner_flows, self.together)
+                and known.still(device, endpoint, self.inner_flows, shared.of(port_id))
             ):
                 self.settled[port_id] = known
                 continue
@@ -244,11 +259,23 @@ class Planning:
         else:
             self.wired.append(Wired(device, endpoint.segment, endpoint))
 
-    def _unsettle_retagged(self, segments: Mapping[str, NetworkSegment]) -> None:
+    def _open_owners(self) -> set[int]:
+        """Of those who have flows on the integration bridge, all that are not settled."""
+        settled = {one.cookie for one in self.settled.values()}
+        settled |= {one.guard for one in self.settled.values()}
+        return self.inner_flows.keys() - settled
+
+    def _unsettle_retagged(self) -> None:
         """Look closely at ports whose segment has another local VLAN now."""
-        vlans = {text: self.vlans.get(segment) for text, segment in segments.items()}
+        retagged = [
+            place for place, segment in self.places.items() if self.vlans.get(segment) != place[1]
+        ]
+        if not retagged:
+            return
+        for place in retagged:
+            del self.places[place]
         for port_id, one in list(self.settled.items()):
-            if vlans[one.segment_text] != one.wired.device.port.tag:
+            if one.place not in self.places:
                 del self.settled[port_id]
                 self.wired.append(one.wired)
 
@@ -279,15 +306,18 @@ class Planning:
 
     def _settle_states(self, changing_rows: set[str | None], changing_flows: set[int]) -> None:
         """Say "up" of a wired endpoint for which nothing is left to do, else what it waits for."""
-        waits = {}
-        for one in self.settled.values():
-            if one.segment_text not in waits:
-                waits[one.segment_text] = self._shared_wait(
-                    one.wired.segment, changing_rows, changing_flows
-                )
-            port_id, wait = one.up.port_id, waits[one.segment_text]
-            wait = wait or self._sets_wait(one.wired.endpoint, changing_flows)
-            wait = wait or self._pairs_wait(port_id, changing_flows)
+        waits = {
+            place: self._shared_wait(segment, changing_rows, changing_flows)
+            for place, segment in self.places.items()
+        }
+        sets_change = SETS in changing_flows or SETS in self.blocked
+        may_wait = any(waits.values()) or sets_change or self.subports.wanted
+        for port_id, one in self.settled.items():
+            wait = None
+            if may_wait:
+                wait = waits[one.place]
+                wait = wait or self._sets_wait(one.wired.endpoint, changing_flows)
+                wait = wait or self._pairs_wait(port_id, changing_flows)
             self.states[port_id] = one.up if wait is None else EndpointState(port_id, *wait)
         for wired in self.wired:
             port_id = wired.device.port_id
@@ -373,7 +403,7 @@ class Planning:
         cookie = port_cookie(port_id)
         flows = self.inner_flows.get(cookie)
         if flows is not None and wired.endpoint is not None:
-            guard = guard_cookie(port_id)
+            guard, device = guard_cookie(port_id), wired.device
             self.settled[port_id] = Settled(
                 wired,
                 cookie,
@@ -381,7 +411,8 @@ class Planning:
                 flows,
                 self.inner_flows.get(guard),
                 self.together.shared.of(port_id),
-                str(wired.segment),
+                (str(wired.segment), device.port.tag),
+                tuple(meters_of(wired.endpoint, device.ofport)) if device.ofport else (),
                 EndpointState(port_id, "up"),
             )
 

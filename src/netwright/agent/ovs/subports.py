@@ -34,7 +34,8 @@ from netwright.agent.ovs.flows import (
     owner_cookie,
 )
 from netwright.agent.ovs.rows import PortRow
-from netwright.agent.ovs.wiring import Desired, Endpoint
+from netwright.agent.ovs.together import Together
+from netwright.agent.ovs.wiring import Endpoint
 
 SUBPORT_MARK = "netwright-subport"
 """external_ids key on the interfaces of a pair: the subport's id."""
@@ -70,9 +71,9 @@ def names(port_id: str) -> tuple[str, str]:
     return f"nwi-{digest}", f"nwo-{digest}"
 
 
-def subports(desired: Desired, rows: Rows, bridge: str) -> Subports:
+def subports(together: Together, rows: Rows, bridge: str) -> Subports:
     """Of the subports that are there or wanted. Those of no device here are not wanted."""
-    inside = {one.port_id: one for one in desired.endpoints if one.inside is not None}
+    inside = together.inside
     pairs = dict(_pairs(rows, bridge))
     if not (inside or pairs):
         return Subports({}, {}, {}, frozenset())
@@ -82,7 +83,7 @@ def subports(desired: Desired, rows: Rows, bridge: str) -> Subports:
         for port_id, one in inside.items()
         if one.inside is not None and one.inside.parent_id in devices
     }
-    speaking = {one.port_id for one in desired.endpoints if one.admin_up}
+    speaking = {one.port_id for one in together.endpoints.values() if one.admin_up}
     silent = {
         port_id
         for port_id, one in inside.items()

@@ -4,7 +4,7 @@ Owners that are settled have what they should; they are left out. Before all is 
 False), what nobody has told us of is wanted as it is.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -62,7 +62,10 @@ def trunk_of(bridge: PhysicalBridge, rows: Rows, integration: str) -> Trunk:
 
 
 class Wants(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the wanted flows follow from; `have` are the integration bridge's."""
+    """All that the wanted flows follow from; `have` are the integration bridge's.
+
+    `open_owners` are those who have flows there and are not settled.
+    """
 
     bridge: str
     in_sync: bool
@@ -70,6 +73,7 @@ class Wants(msgspec.Struct, frozen=True, kw_only=True):
     vlans: Mapping[NetworkSegment, int]
     together: Together
     have: FlowsByCookie
+    open_owners: Collection[int]
     wired: Sequence[Wired]
     settled: Sequence[Wired]
     dead: Sequence[Device]
@@ -136,12 +140,15 @@ class Wants(msgspec.Struct, frozen=True, kw_only=True):
         Whose the latter are no cookie tells: they are guards of no port that is known here.
         """
         yield SETS, inner[SETS] | self.have.get(SETS, _NOTHING)
-        told = {guard_cookie(one.device.port_id) for one in self.settled}
-        told |= {guard_cookie(device.port_id) for device in self.dead}
+        told = {guard_cookie(device.port_id) for device in self.dead}
+        untold = [cookie for cookie in self.open_owners if cookie not in inner]
+        guards = [cookie for cookie in untold if cookie not in told and _is_guard(self.have[cookie])]
+        if not guards:
+            return
         taken = {flow.key for flows in inner.values() for flow in flows}
-        for cookie, flows in self.have.items():
-            if cookie not in inner and cookie not in told and _is_guard(flows):
-                yield cookie, frozenset(flow for flow in flows if flow.key not in taken)
+        for cookie in guards:
+            flows = self.have[cookie]
+            yield cookie, frozenset(flow for flow in flows if flow.key not in taken)
 
     def _kept_flows(self, device: Device, cookie: int) -> frozenset[Flow]:
         """Return what a port that we are not told about has, as far as its device still has it."""
