@@ -18,7 +18,8 @@ from netwright.agent.ovs.address_sets import AddressPlanner
 from netwright.agent.ovs.base_plan import base_changes
 from netwright.agent.ovs.changes import AddressChange, EndpointState, Plan
 from netwright.agent.ovs.local_vlans import Tags, tags_of
-from netwright.agent.ovs.planning import BaseChanges, Planning, Settled
+from netwright.agent.ovs.planning import BaseChanges, Planning
+from netwright.agent.ovs.settled import Known
 from netwright.agent.ovs.together import Gathering, Together
 from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring
 
@@ -41,7 +42,7 @@ class Planner:
         self.looked_at = 0
         """How many ports the last planning had to look at closely."""
         self._wiring: HostWiring | None = None
-        self._settled: Mapping[str, Settled] = {}
+        self._known = Known()
         self._base: tuple[Rows, BaseChanges] | None = None
         self._gathering = Gathering()
         self._together: tuple[tuple[Endpoint, ...], Together] = (), Together()
@@ -54,7 +55,7 @@ class Planner:
     ) -> Plan:
         """See `make_plan`."""
         if desired.wiring != self._wiring:
-            self._wiring, self._settled, self._base = desired.wiring, {}, None
+            self._wiring, self._known, self._base = desired.wiring, Known(), None
         if self._together[0] is not desired.endpoints:
             self._together = desired.endpoints, self._gathering.of(desired.endpoints)
         addresses = self._plan_addresses(desired, actual)
@@ -67,10 +68,10 @@ class Planner:
         if self._tags.ports is not inner_ports:
             self._tags = tags_of(inner_ports)
         planning = Planning(
-            desired, actual, barred or {}, self._settled, self._together[1], self._tags
+            desired, actual, barred or {}, self._known, self._together[1], self._tags
         )
         plan = planning.plan(self._base[1])
-        self._settled = planning.settled
+        self._known = planning.now_known()
         self.looked_at = len(planning.wired) + len(planning.dead)
         self._nothing_to_do = (desired, actual, plan) if plan.empty and not barred else None
         return self._with_addresses(plan, addresses)

@@ -7,9 +7,7 @@ devices ─▶ sorted ─┬─▶ settled: the very rows, endpoint and flows th
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-import msgspec
-
-from netwright.agent.ovs.actual import Actual, Device, FlowsByCookie
+from netwright.agent.ovs.actual import Actual, Device
 from netwright.agent.ovs.changes import (
     DEAD,
     DEAD_VLAN,
@@ -25,7 +23,7 @@ from netwright.agent.ovs.changes import (
 from netwright.agent.ovs.firewall import SETS
 from netwright.agent.ovs.flow_diff import difference
 from netwright.agent.ovs.flows import Flow
-from netwright.agent.ovs.guarding import Target, guard_cookie
+from netwright.agent.ovs.guarding import guard_cookie
 from netwright.agent.ovs.local_vlans import Tags, local_vlans, segment_of
 from netwright.agent.ovs.meters import (
     MeterChange,
@@ -36,6 +34,7 @@ from netwright.agent.ovs.meters import (
 )
 from netwright.agent.ovs.pipeline import BASE, port_cookie, segment_cookie
 from netwright.agent.ovs.port_rows import mtu_row, port_row
+from netwright.agent.ovs.settled import Known, Settled
 from netwright.agent.ovs.subports import flows as subport_flows
 from netwright.agent.ovs.subports import row_changes, subport_cookie, subports, wait_of
 from netwright.agent.ovs.together import Together
@@ -43,43 +42,6 @@ from netwright.agent.ovs.wanted import Wants, Wired, trunk_of
 from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSegment, Rate
 
 BaseChanges: TypeAlias = tuple[tuple[RowChange, ...], tuple[Problem, ...]]
-
-Place: TypeAlias = tuple[str, int | None]
-"""Where a settled port is: its segment's text, its tag."""
-
-
-class Settled(msgspec.Struct, frozen=True):
-    """A wired port of which nothing is to be changed, with all that this depends on."""
-
-    wired: Wired
-    cookie: int
-    guard: int
-    flows: frozenset[Flow]
-    guard_flows: frozenset[Flow] | None
-    shared: frozenset[Target]
-    place: Place
-    meters: tuple[tuple[int, Rate], ...]
-    up: EndpointState
-
-    def still(
-        self,
-        device: Device,
-        endpoint: Endpoint | None,
-        have: FlowsByCookie,
-        shared: frozenset[Target],
-    ) -> bool:
-        """Whether these are the values that it was settled with (its tag is compared later)."""
-        before = self.wired.device
-        is_same = before is device or (
-            before.port is device.port and before.interface is device.interface
-        )
-        return (
-            is_same
-            and self.wired.endpoint is endpoint
-            and self.flows is have.get(self.cookie)
-            and self.guard_flows is have.get(self.guard)
-            and (self.shared is shared or self.shared == shared)
-        )
 
 
 class Planning:
@@ -90,7 +52,7 @@ class Planning:
         desired: Desired,
         actual: Actual,
         barred: Mapping[str, str],
-        before: Mapping[str, Settled],
+        before: Known,
         together: Together,
         tags: Tags,
     ) -> None:
@@ -112,9 +74,10 @@ class Planning:
         self.wired: list[Wired] = []
         self.settled: dict[str, Settled] = {}
         self._sort_devices(barred, before)
+        self._know_still(before)
         self.places = {one.place: one.wired.segment for one in self.settled.values()}
         segments = {*self.places.values(), *(wired.segment for wired in self.wired)}
-        flows = ((cookie, self.inner_flows[cookie]) for cookie in self._open_owners())
+        flows = ((cookie, self.inner_flows[cookie]) for cookie in self.open_owners)
         self.vlans = local_vlans(segments, tags, flows)
         self._unsettle_retagged()
         self.port_cookies = {port_cookie(wired.device.port_id) for wired in self.wired}
@@ -129,7 +92,6 @@ class Planning:
             for row in rows
             if isinstance(row, SetColumns) and row.owner is not None and "tag" in row.columns
         }
-        open_owners = self._open_owners()
         wanted = Wants(
             bridge=self.br_int,
             in_sync=self.desired.in_sync,
@@ -137,7 +99,7 @@ class Planning:
             vlans=self.vlans,
             together=self.together,
             have=self.inner_flows,
-            open_owners=open_owners,
+            open_owners=self.open_owners,
             wired=self.wired,
             settled=[one.wired for one in self.settled.values()],
             dead=self.dead,
@@ -152,7 +114,7 @@ class Planning:
             found = difference(
                 have,
                 wanted[bridge],
-                among=open_owners if bridge == self.br_int else have.keys(),
+                among=self.open_owners if bridge == self.br_int else have.keys(),
                 retagged={port_cookie(port_id) for port_id in moving},
                 guards={guard_cookie(port_id) for port_id in moving},
                 is_port=self.port_cookies.__contains__,
@@ -199,8 +161,9 @@ class Planning:
 
     # Who is wired, who is dead
 
-    def _sort_devices(self, barred: Mapping[str, str], before: Mapping[str, Settled]) -> None:
-        endpoints, shared = self.together.endpoints, self.together.shared
+    def _sort_devices(self, barred: Mapping[str, str], before: Known) -> None:
+        endpoints = self.together.endpoints
+        touched = before.touched(self.inner_flows, self.together.shared) | barred.keys()
         seen: dict[str, Device] = {}
         for device in self.actual.rows.devices(self.br_int):
             port_id = device.port_id
@@ -212,12 +175,8 @@ class Planning:
                 continue
             seen[port_id] = device
             endpoint = endpoints.get(port_id)
-            known = before.get(port_id)
-            if (
-                known is not None
-                and port_id not in barred
-                and known.still(device, endpoint, self.inner_flows, shared.of(port_id))
-            ):
+            known = before.ports.get(port_id)
+            if known is not None and port_id not in touched and known.is_of(device, endpoint):
                 self.settled[port_id] = known
                 continue
             if endpoint is None:
@@ -259,11 +218,10 @@ class Planning:
         else:
             self.wired.append(Wired(device, endpoint.segment, endpoint))
 
-    def _open_owners(self) -> set[int]:
-        """Of those who have flows on the integration bridge, all that are not settled."""
-        settled = {one.cookie for one in self.settled.values()}
-        settled |= {one.guard for one in self.settled.values()}
-        return self.inner_flows.keys() - settled
+    def _know_still(self, before: Known) -> None:
+        """Of those who have flows on the integration bridge, all that are not settled are open."""
+        self.known = before.then(self.settled, self.inner_flows, self.together.shared)
+        self.open_owners = self.inner_flows.keys() - self.known.owners.keys()
 
     def _unsettle_retagged(self) -> None:
         """Look closely at ports whose segment has another local VLAN now."""
@@ -278,6 +236,7 @@ class Planning:
             if one.place not in self.places:
                 del self.settled[port_id]
                 self.wired.append(one.wired)
+        self._know_still(self.known)
 
     # Rows
 
@@ -399,22 +358,19 @@ class Planning:
 
     def _remember(self, wired: Wired) -> None:
         """Keep a port that has all that is its own; what it shares with others may still wait."""
-        port_id = wired.device.port_id
-        cookie = port_cookie(port_id)
-        flows = self.inner_flows.get(cookie)
-        if flows is not None and wired.endpoint is not None:
-            guard, device = guard_cookie(port_id), wired.device
-            self.settled[port_id] = Settled(
+        device, endpoint = wired.device, wired.endpoint
+        is_there = port_cookie(device.port_id) in self.inner_flows
+        if is_there and endpoint is not None and device.ofport is not None:
+            self.settled[device.port_id] = Settled(
                 wired,
-                cookie,
-                guard,
-                flows,
-                self.inner_flows.get(guard),
-                self.together.shared.of(port_id),
                 (str(wired.segment), device.port.tag),
-                tuple(meters_of(wired.endpoint, device.ofport)) if device.ofport else (),
-                EndpointState(port_id, "up"),
+                tuple(meters_of(endpoint, device.ofport)),
+                EndpointState(device.port_id, "up"),
             )
+
+    def now_known(self) -> Known:
+        """For the next planning."""
+        return self.known.then(self.settled, self.inner_flows, self.together.shared)
 
     def _say(self, port_id: str, status: Status, cause: str = "") -> None:
         self.states[port_id] = EndpointState(port_id, status, cause)
