@@ -33,6 +33,13 @@ class Device(msgspec.Struct, frozen=True):
         return ofport if ofport is not None and ofport > 0 else None
 
 
+class Plugged(msgspec.Struct, frozen=True):
+    """A bridge's devices: the first by name of each port id, and those that carry it as well."""
+
+    by_port: Mapping[str, Device] = {}
+    twins: tuple[Device, ...] = ()
+
+
 class Rows(msgspec.Struct, frozen=True, dict=True):
     """OVSDB's rows by uuid; its views are made once, for the planning asks for them often."""
 
@@ -94,6 +101,11 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         row = self.bridge(bridge)
         return self._devices[row.uuid] if row is not None else ()
 
+    def plugged(self, bridge: str) -> Plugged:
+        """The same devices, by the port that they are for."""
+        row = self.bridge(bridge)
+        return self._plugged[row.uuid] if row is not None else _NONE_PLUGGED
+
     @functools.cached_property
     def _named(self) -> Mapping[str, BridgeRow]:
         return {row.name: row for row in self.bridges.values()}
@@ -114,6 +126,10 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
             uuid: tuple(device for port in ports if (device := self._device(port)))
             for uuid, ports in self._ports.items()
         }
+
+    @functools.cached_property
+    def _plugged(self) -> Mapping[str, Plugged]:
+        return {uuid: _by_port(devices) for uuid, devices in self._devices.items()}
 
     @functools.cached_property
     def _known(self) -> Mapping[str, Device]:
@@ -165,4 +181,14 @@ def renewed(known: FlowsByCookie, found: FlowsByCookie) -> FlowsByCookie:
     }
 
 
+def _by_port(devices: tuple[Device, ...]) -> Plugged:
+    by_port: dict[str, Device] = {}
+    for device in devices:
+        by_port.setdefault(device.port_id, device)
+    if len(by_port) == len(devices):
+        return Plugged(by_port)
+    return Plugged(by_port, tuple(one for one in devices if by_port[one.port_id] is not one))
+
+
 _NAME = attrgetter("name")
+_NONE_PLUGGED = Plugged()

@@ -34,7 +34,7 @@ from netwright.agent.ovs.meters import (
 )
 from netwright.agent.ovs.pipeline import BASE, port_cookie, segment_cookie
 from netwright.agent.ovs.port_rows import mtu_row, port_row
-from netwright.agent.ovs.settled import Known, Settled
+from netwright.agent.ovs.settled import Ground, Known, Settled
 from netwright.agent.ovs.subports import flows as subport_flows
 from netwright.agent.ovs.subports import row_changes, subport_cookie, subports, wait_of
 from netwright.agent.ovs.together import Together
@@ -72,14 +72,18 @@ class Planning:
         self.blocked: dict[int, str] = {}
         self.dead: list[Device] = []
         self.wired: list[Wired] = []
-        self.settled: dict[str, Settled] = {}
-        self._sort_devices(barred, before)
-        self._know_still(before)
-        self.places = {one.place: one.wired.segment for one in self.settled.values()}
-        segments = {*self.places.values(), *(wired.segment for wired in self.wired)}
-        flows = ((cookie, self.inner_flows[cookie]) for cookie in self.open_owners)
+        self.plugged = actual.rows.plugged(self.br_int)
+        self.ground = Ground(
+            self.plugged.by_port, together.endpoints, self.inner_flows, together.shared
+        )
+        self.known = before.without(before.touched(self.ground) | barred.keys())
+        self.settled_now: dict[str, Settled] = {}
+        self._sort_devices(barred)
+        segments = {*self.known.places.values(), *(wired.segment for wired in self.wired)}
+        flows = ((cookie, self.inner_flows[cookie]) for cookie in self._open_owners())
         self.vlans = local_vlans(segments, tags, flows)
         self._unsettle_retagged()
+        self.open_owners = self._open_owners()
         self.port_cookies = {port_cookie(wired.device.port_id) for wired in self.wired}
 
     def plan(self, base: BaseChanges) -> Plan:
@@ -101,7 +105,7 @@ class Planning:
             have=self.inner_flows,
             open_owners=self.open_owners,
             wired=self.wired,
-            settled=[one.wired for one in self.settled.values()],
+            settled=[one.wired for one in self.known.ports.values()],
             dead=self.dead,
         ).flows()
         wanted[self.br_int] |= subport_flows(self.subports, self.inner_flows, in_sync=in_sync)
@@ -141,11 +145,7 @@ class Planning:
 
     def _meter_changes(self) -> tuple[MeterChange, ...]:
         """Of all that are wired; what nobody has told us of keeps its meters."""
-        wanted = {
-            number: (rate, port_id)
-            for port_id, known in self.settled.items()
-            for number, rate in known.meters
-        }
+        wanted = dict(self.known.meters)
         kept: set[int] = set()
         for one in self.wired:
             ofport, port_id = one.device.ofport, one.device.port_id
@@ -161,29 +161,23 @@ class Planning:
 
     # Who is wired, who is dead
 
-    def _sort_devices(self, barred: Mapping[str, str], before: Known) -> None:
-        endpoints = self.together.endpoints
-        touched = before.touched(self.inner_flows, self.together.shared) | barred.keys()
-        seen: dict[str, Device] = {}
-        for device in self.actual.rows.devices(self.br_int):
+    def _sort_devices(self, barred: Mapping[str, str]) -> None:
+        endpoints, by_port = self.together.endpoints, self.plugged.by_port
+        for device in self.plugged.twins:
             port_id = device.port_id
-            if port_id in seen:
-                twin = seen[port_id].port.name
-                cause = f"carries the same iface-id {port_id} as {twin}, which is wired"
-                self.problems.append(Problem(device.port.name, cause))
-                self.dead.append(device)
+            wired = by_port[port_id].port.name
+            cause = f"carries the same iface-id {port_id} as {wired}, which is wired"
+            self.problems.append(Problem(device.port.name, cause))
+            self.dead.append(device)
+        settled = self.known.ports
+        for port_id, device in by_port.items():
+            if port_id in settled:
                 continue
-            seen[port_id] = device
-            endpoint = endpoints.get(port_id)
-            known = before.ports.get(port_id)
-            if known is not None and port_id not in touched and known.is_of(device, endpoint):
-                self.settled[port_id] = known
-                continue
-            if endpoint is None:
+            if (endpoint := endpoints.get(port_id)) is None:
                 self._sort_unknown(device)
             else:
                 self._sort_endpoint(device, endpoint, barred.get(port_id))
-        for port_id in endpoints.keys() - seen.keys():
+        for port_id in endpoints.keys() - by_port.keys():
             self._say(port_id, "absent", f"no device on {self.br_int} carries this iface-id")
 
     def _sort_unknown(self, device: Device) -> None:
@@ -218,25 +212,19 @@ class Planning:
         else:
             self.wired.append(Wired(device, endpoint.segment, endpoint))
 
-    def _know_still(self, before: Known) -> None:
-        """Of those who have flows on the integration bridge, all that are not settled are open."""
-        self.known = before.then(self.settled, self.inner_flows, self.together.shared)
-        self.open_owners = self.inner_flows.keys() - self.known.owners.keys()
+    def _open_owners(self) -> set[int]:
+        """Of those who have flows on the integration bridge, all that are not settled."""
+        return self.inner_flows.keys() - self.known.owners.keys()
 
     def _unsettle_retagged(self) -> None:
         """Look closely at ports whose segment has another local VLAN now."""
-        retagged = [
-            place for place, segment in self.places.items() if self.vlans.get(segment) != place[1]
-        ]
+        places = self.known.places.items()
+        retagged = {place for place, segment in places if self.vlans.get(segment) != place[1]}
         if not retagged:
             return
-        for place in retagged:
-            del self.places[place]
-        for port_id, one in list(self.settled.items()):
-            if one.place not in self.places:
-                del self.settled[port_id]
-                self.wired.append(one.wired)
-        self._know_still(self.known)
+        gone = {id_: one for id_, one in self.known.ports.items() if one.place in retagged}
+        self.wired += (one.wired for one in gone.values())
+        self.known = self.known.without(gone)
 
     # Rows
 
@@ -267,11 +255,11 @@ class Planning:
         """Say "up" of a wired endpoint for which nothing is left to do, else what it waits for."""
         waits = {
             place: self._shared_wait(segment, changing_rows, changing_flows)
-            for place, segment in self.places.items()
+            for place, segment in self.known.places.items()
         }
         sets_change = SETS in changing_flows or SETS in self.blocked
         may_wait = any(waits.values()) or sets_change or self.subports.wanted
-        for port_id, one in self.settled.items():
+        for port_id, one in self.known.ports.items():
             wait = None
             if may_wait:
                 wait = waits[one.place]
@@ -361,7 +349,7 @@ class Planning:
         device, endpoint = wired.device, wired.endpoint
         is_there = port_cookie(device.port_id) in self.inner_flows
         if is_there and endpoint is not None and device.ofport is not None:
-            self.settled[device.port_id] = Settled(
+            self.settled_now[device.port_id] = Settled(
                 wired,
                 (str(wired.segment), device.port.tag),
                 tuple(meters_of(endpoint, device.ofport)),
@@ -370,7 +358,7 @@ class Planning:
 
     def now_known(self) -> Known:
         """For the next planning."""
-        return self.known.then(self.settled, self.inner_flows, self.together.shared)
+        return self.known.settled(self.settled_now, self.ground)
 
     def _say(self, port_id: str, status: Status, cause: str = "") -> None:
         self.states[port_id] = EndpointState(port_id, status, cause)

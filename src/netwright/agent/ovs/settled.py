@@ -1,6 +1,6 @@
 """Ports of which nothing was to be changed, remembered from one planning to the next. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -10,7 +10,7 @@ from netwright.agent.ovs.changes import EndpointState
 from netwright.agent.ovs.guarding import Shared, guard_cookie
 from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.wanted import Wired
-from netwright.agent.ovs.wiring import Endpoint, Rate
+from netwright.agent.ovs.wiring import Endpoint, NetworkSegment, Rate
 
 Place: TypeAlias = tuple[str, int | None]
 """Where a settled port is: its segment's text, its tag."""
@@ -24,49 +24,66 @@ class Settled(msgspec.Struct, frozen=True):
     meters: tuple[tuple[int, Rate], ...]
     up: EndpointState
 
-    def is_of(self, device: Device, endpoint: Endpoint | None) -> bool:
-        """Whether these are the values that it was settled with (its tag is compared later)."""
+    def is_of(self, device: Device | None) -> bool:
         before = self.wired.device
-        is_same = before is device or (
-            before.port is device.port and before.interface is device.interface
+        return before is device or (
+            device is not None
+            and before.port is device.port
+            and before.interface is device.interface
         )
-        return is_same and self.wired.endpoint is endpoint
 
 
-class Known(msgspec.Struct, frozen=True):
-    """Settled ports by id, with the flows and shared targets that they were settled with.
+class Ground(msgspec.Struct, frozen=True):
+    """What it depends on whether a port stays settled, beside its tag: all by identity."""
 
-    `owners` are the ports whose flows and guards these are, by cookie.
-    """
-
-    ports: Mapping[str, Settled] = {}
-    owners: Mapping[int, str] = {}
+    devices: Mapping[str, Device] = {}
+    endpoints: Mapping[str, Endpoint] = {}
     flows: FlowsByCookie = {}
     shared: Shared = Shared()
 
-    def touched(self, flows: FlowsByCookie, shared: Shared) -> set[str]:
-        """The ports whose own flows, or whose targets that others claim too, are others now."""
-        found: set[str] = set()
-        if flows is not self.flows:
-            before = self.flows
-            found = {
-                port_id
-                for cookie, port_id in self.owners.items()
-                if flows.get(cookie) is not before.get(cookie)
+
+class Known(msgspec.Struct, frozen=True):
+    """Settled ports by id, on the ground that they settled on, and what follows for them.
+
+    `owners` are the ports whose flows and guards these are, by cookie; `places` those that ports
+    are in; `meters` those that their flows lead through.
+    """
+
+    ports: Mapping[str, Settled] = {}
+    ground: Ground = Ground()
+    owners: Mapping[int, str] = {}
+    places: Mapping[Place, NetworkSegment] = {}
+    meters: Mapping[int, tuple[Rate, str]] = {}
+
+    def touched(self, now: Ground) -> set[str]:
+        """Ports that anything happened to. Most often it is one of hundreds."""
+        before, found = self.ground, set[str]()
+        if now.devices is not before.devices:
+            found |= {id_ for id_, one in self.ports.items() if not one.is_of(now.devices.get(id_))}
+        if now.endpoints is not before.endpoints:
+            found |= {
+                id_
+                for id_, one in self.ports.items()
+                if one.wired.endpoint is not now.endpoints.get(id_)
             }
-        named = self.shared.by_port.keys() | shared.by_port.keys()
-        return found | {one for one in named if self.shared.of(one) != shared.of(one)}
+        if now.flows is not before.flows:
+            had, have = before.flows.get, now.flows.get
+            found |= {id_ for cookie, id_ in self.owners.items() if had(cookie) is not have(cookie)}
+        named = before.shared.by_port.keys() | now.shared.by_port.keys()
+        return found | {id_ for id_ in named if before.shared.of(id_) != now.shared.of(id_)}
 
-    def then(self, ports: Mapping[str, Settled], flows: FlowsByCookie, shared: Shared) -> "Known":
-        """What is settled now, with what."""
-        owners = dict(self.owners)
-        for port_id in self.ports.keys() - ports.keys():
-            for cookie in _owners(port_id):
-                del owners[cookie]
-        for port_id in ports.keys() - self.ports.keys():
-            owners |= dict.fromkeys(_owners(port_id), port_id)
-        return Known(dict(ports), owners, flows, shared)
+    def without(self, gone: Collection[str]) -> "Known":
+        if self.ports.keys().isdisjoint(gone):
+            return self
+        return Known().settled(
+            {id_: one for id_, one in self.ports.items() if id_ not in gone}, self.ground
+        )
 
-
-def _owners(port_id: str) -> tuple[int, int]:
-    return port_cookie(port_id), guard_cookie(port_id)
+    def settled(self, new: Mapping[str, Settled], ground: Ground) -> "Known":
+        """With those that settled as well, or settled anew."""
+        owners, meters = dict(self.owners), dict(self.meters)
+        for port_id, one in new.items():
+            owners[port_cookie(port_id)] = owners[guard_cookie(port_id)] = port_id
+            meters.update({number: (rate, port_id) for number, rate in one.meters})
+        places = {one.place: one.wired.segment for one in new.values()}
+        return Known({**self.ports, **new}, ground, owners, {**self.places, **places}, meters)
