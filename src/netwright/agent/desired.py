@@ -11,7 +11,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from netwright.agent.dhcp.served import Served, WhereServed, served
-from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups, PortGroups
+from netwright.agent.groups import NO_GROUPS, Filters, KnownGroups
 from netwright.agent.live import live_binding
 from netwright.agent.placing import FabricUplink, Place, misplaced, places
 from netwright.agent.qos import Qos, QosNotKnown, QosNotPossible, qos_of
@@ -72,7 +72,9 @@ class Before(Value, frozen=True, kw_only=True):
         if self.ports.get(port.id) is not port:
             return None
         found = self.desired.endpoints.get(port.id)
-        return found if found is not None and found.segment == segment else None
+        if found is None or (found.segment is not segment and found.segment != segment):
+            return None
+        return found
 
 
 def desired(
@@ -112,12 +114,14 @@ def desired(
     stray = partial(misplaced, host=host, subnets=subnets or {}, available=available)
     sorting = _Sorting(host, place_of, Filters(known), policies or {}, serve, stray=stray)
     for port in ports.values():
-        binding = live_binding(port, host)
-        if binding is not None and port.id in fenced:
-            sorting.hold(port.id)
-        elif before is not None and sorting.put_again(port, before):
+        is_fenced = port.id in fenced
+        if before is not None and not is_fenced and sorting.put_again(port, before):
             continue
-        elif binding is not None:
+        if (binding := live_binding(port, host)) is None:
+            continue
+        if is_fenced:
+            sorting.hold(port.id)
+        else:
             sorting.put(port, binding, networks.get(port.network_id))
     return sorting.result()
 
@@ -148,8 +152,6 @@ class _Sorting:
         self._arriving: dict[str, Endpoint] = {}
         self._unplaced: dict[str, str] = {}
         self._by_hand: set[str] = set()
-        self._groups: set[str] = set()
-        self._remote_groups: set[str] = set()
 
     def result(self) -> Desired:
         return Desired(
@@ -160,8 +162,8 @@ class _Sorting:
             arriving=self._arriving,
             unplaced=self._unplaced,
             by_hand=frozenset(self._by_hand),
-            groups=frozenset(self._groups),
-            remote_groups=frozenset(self._remote_groups),
+            groups=self._filters.needed,
+            remote_groups=self._filters.remote,
         )
 
     def hold(self, port_id: str) -> None:
@@ -174,7 +176,7 @@ class _Sorting:
         found = before.endpoint(port, place.segment) if place is not None else None
         if found is None:
             return False
-        self._groups_of(port)
+        self._filters.of(port)  # which are needed still
         self._endpoints[port.id] = found
         return True
 
@@ -202,13 +204,13 @@ class _Sorting:
 
     def _wire(self, port: Port, binding: Binding, network: Network, segment: Segment) -> None:
         if binding.is_standby:
-            self._groups_of(port)  # known by the time that it is activated
+            self._filters.of(port)  # known by the time that it is activated
             self._endpoints[port.id] = silent(endpoint(port, network, segment))
         elif elsewhere := _still_wired_on(port, self._host):
             self._moving[port.id] = f"host {elsewhere} has not confirmed that it withdrew the port"
             if network.segment.network_type is NetworkType.VXLAN:
                 self._arriving[port.id] = endpoint(port, network, segment)
-        elif (of_port := self._groups_of(port)).missing:
+        elif (of_port := self._filters.of(port)).missing:
             self._waiting[port.id] = of_port.missing
         else:
             self._wire_whole(port, network, segment, of_port.groups)
@@ -227,15 +229,8 @@ class _Sorting:
         except QosNotPossible as refusal:
             self._refusals[port.id] = str(refusal)
         else:
-            wired = endpoint(port, network, segment, groups, qos)
-            self._endpoints[port.id] = replace(wired, served=self._serve(port, network))
-
-    def _groups_of(self, port: Port) -> PortGroups:
-        """The groups that filter the port, which are needed from now on."""
-        of_port = self._filters.of(port)
-        self._groups |= of_port.needed
-        self._remote_groups |= of_port.remote
-        return of_port
+            serving = self._serve(port, network)
+            self._endpoints[port.id] = endpoint(port, network, segment, groups, qos, serving)
 
 
 def _still_wired_on(port: Port, host: str) -> str:
@@ -253,6 +248,7 @@ def endpoint(
     segment: Segment,
     groups: tuple[SecurityGroup, ...] | None = None,
     qos: Qos | None = None,
+    serving: Served | None = None,
 ) -> Endpoint:
     """The port's wiring, free of its bindings."""
     return Endpoint(
@@ -268,6 +264,7 @@ def endpoint(
         inside=_inside(port),
         admin_state_up=port.admin_state_up and network.admin_state_up,
         mtu=network.mtu,
+        served=serving,
     )
 
 

@@ -62,6 +62,16 @@ class Filters:
             found = self._found[port.security_groups] = _made_of(port.security_groups, self._known)
         return found
 
+    @property
+    def needed(self) -> frozenset[str]:
+        """All groups that filters of the ports asked for are made of."""
+        return frozenset[str]().union(*(one.needed for one in self._found.values()))
+
+    @property
+    def remote(self) -> frozenset[str]:
+        """The groups whose members are wanted for them."""
+        return frozenset[str]().union(*(one.remote for one in self._found.values()))
+
 
 def _made_of(named: tuple[str, ...], known: KnownGroups) -> PortGroups:
     own = frozenset(named)

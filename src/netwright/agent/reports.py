@@ -145,6 +145,8 @@ def _truth(
 ) -> tuple[ReportStatus, str] | None:
     if binding.state is BindingState.WITHDRAWING:
         return None if port.id in wired.standing else (ReportStatus.WITHDRAWN, "")
+    if port.id in desired.endpoints:  # nearly all
+        return _came_of(wired.outcomes.get(port.id), binding)
     if refusal := desired.refusals.get(port.id):
         return ReportStatus.REFUSED, refusal
     if why := desired.unplaced.get(port.id):
@@ -153,8 +155,6 @@ def _truth(
         return (ReportStatus.DOWN, why) if is_unwired else None
     if port.id in desired.by_hand:
         return (ReportStatus.UP, "") if binding.state is BindingState.UP else None
-    if port.id in desired.endpoints:
-        return _came_of(wired.outcomes.get(port.id), binding)
     return None  # fenced, on its way from another host, or its network has not come yet
 
 
@@ -162,13 +162,14 @@ def _came_of(outcome: Outcome | None, binding: Binding) -> tuple[ReportStatus, s
     if outcome is None:
         is_asked = _had_device(binding) or binding.remnant is not None
         return (ReportStatus.DOWN, CAUSE_UNPLUGGED) if is_asked else None
-    if outcome.status is WiringStatus.PENDING:
+    status = outcome.status
+    if status is WiringStatus.UP:
+        return ReportStatus.UP, outcome.cause
+    if status is WiringStatus.PENDING:
         return None
-    if outcome.status is WiringStatus.REFUSED:
+    if status is WiringStatus.REFUSED:
         return ReportStatus.REFUSED, outcome.cause
-    if outcome.status is WiringStatus.CUT_OFF:
-        return ReportStatus.DOWN, outcome.cause
-    return ReportStatus.UP, outcome.cause
+    return ReportStatus.DOWN, outcome.cause
 
 
 def _had_device(binding: Binding) -> bool:
