@@ -4,14 +4,18 @@ Flows are compared owner by owner (cookie). A place that somebody else's flow ho
 and the owner who wanted it is told.
 """
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TypeAlias
 
 import msgspec
 
 from netwright.agent.ovs.actual import FlowsByCookie
 from netwright.agent.ovs.changes import FlowChange
-from netwright.agent.ovs.flows import COOKIE_MARK, COOKIE_MARK_MASK, Flow, FlowKey
+from netwright.agent.ovs.flows import COOKIE_MARK, COOKIE_MARK_MASK, Field, Flow, FlowKey
 from netwright.agent.ovs.guarding import shut
+
+_Ranked: TypeAlias = tuple[str, bool, int | str]
 
 _NOTHING: frozenset[Flow] = frozenset()
 
@@ -95,6 +99,13 @@ def _ordered(flows: Iterable[Flow], *, delete: bool) -> tuple[FlowChange, ...]:
     return tuple(FlowChange(flow, delete) for flow in sorted(flows, key=_place))
 
 
-def _place(flow: Flow) -> tuple[int, int, str]:
-    """In whose order flows are changed: a match's values may be numbers here and text there."""
-    return flow.table, flow.priority, repr(flow.match)
+def _place(flow: Flow) -> tuple[int, int, tuple[_Ranked, ...]]:
+    """In whose order flows are changed."""
+    return flow.table, flow.priority, tuple(map(_ranked, flow.match))
+
+
+@functools.lru_cache(maxsize=2048)
+def _ranked(field: Field) -> _Ranked:
+    """A field's values may be numbers here and text there. An endpoint's flows share most."""
+    name, value = field
+    return name, isinstance(value, str), value

@@ -188,9 +188,11 @@ class Flow(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-@functools.lru_cache(maxsize=16384)
 def owner_cookie(owner: str) -> int:
-    """Return the cookie of everything that belongs to `owner` ("base", "port ID", ...)."""
+    """Return the cookie of everything that belongs to `owner` ("base", "port ID", ...).
+
+    Who asks for the same one often remembers it.
+    """
     cookie = COOKIE_MARK | int.from_bytes(blake2b(owner.encode(), digest_size=6).digest(), "big")
     return cookie ^ 1 << 32 if cookie & ADDRESS_COOKIE_MASK == ADDRESS_COOKIE else cookie
 

@@ -114,6 +114,7 @@ def shared_targets(guarded: Iterable[Endpoint]) -> Shared:
     return Claims().shared(guarded)
 
 
+@functools.lru_cache(maxsize=8192)
 def guard_cookie(port_id: str) -> int:
     """Owner of the guards of an endpoint's own targets."""
     return owner_cookie(f"guard {port_id}")

@@ -58,6 +58,7 @@ _STATUS = {
     "wiring": WiringStatus.PENDING,
     "refused": WiringStatus.REFUSED,
 }
+_UP = Outcome(status=WiringStatus.UP)
 _UNFINISHED = frozenset({"wiring", "refused"})
 
 
@@ -297,8 +298,8 @@ class OvsHost:
             return self._endpoints, self._inconvertible
         converted: dict[str, Converted] = {}
         refused: dict[str, str] = {}
-        for port_id, endpoint in sorted(desired.items()):
-            before = self._converted.get(port_id)
+        for port_id in sorted(desired):
+            endpoint, before = desired[port_id], self._converted.get(port_id)
             if before is not None and (before.of is endpoint or before.of == endpoint):
                 converted[port_id] = before
                 continue
@@ -321,8 +322,12 @@ class OvsHost:
         for state in self._converged.endpoints:
             if state.status == "absent":
                 continue
-            status, cause = _STATUS[state.status], state.cause
             of = self._converted.get(state.port_id)
+            said_of = of is not None and (of.left_out or of.unsent)
+            if state.status == "up" and not (said_of or lost):  # nearly all
+                yield state.port_id, _UP
+                continue
+            status, cause = _STATUS[state.status], state.cause
             if state.status == "up":
                 cause = "; ".join((*of.left_out, *of.unsent)) if of is not None else ""
             if lost and of is not None and status is WiringStatus.UP:

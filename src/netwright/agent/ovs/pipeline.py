@@ -83,10 +83,12 @@ _NO_MAC = "00:00:00:00:00:00"
 BASE = owner_cookie("base")
 
 
+@functools.lru_cache(maxsize=8192)
 def segment_cookie(segment: NetworkSegment) -> int:
     return owner_cookie(f"segment {segment}")
 
 
+@functools.lru_cache(maxsize=8192)
 def port_cookie(port_id: str) -> int:
     return owner_cookie(f"port {port_id}")
 

@@ -9,6 +9,7 @@ is told. `outer` belongs to no network; frames go through it by these flows alon
 subport's is dropped, as are all tags of a device that is no trunk's (`pipeline`).
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 
@@ -61,6 +62,7 @@ class Subports(msgspec.Struct, frozen=True):
     silent: frozenset[str]
 
 
+@functools.lru_cache(maxsize=8192)
 def subport_cookie(port_id: str) -> int:
     return owner_cookie(f"subport {port_id}")
 
