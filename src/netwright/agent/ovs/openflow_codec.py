@@ -59,8 +59,8 @@ from netwright.agent.ovs.oxm import field_bytes, match_bytes, read_match
 
 _PACKET_OUT = struct.Struct("!IIH6x")
 _BUNDLE_CONTROL = struct.Struct("!IHH")
-_BUNDLE_ADD = struct.Struct("!IxxH")
-_FLOW_MOD = struct.Struct("!QQBBHHHIIIHH")
+_BUNDLE_ADD = struct.Struct("!BBHIIxxH")
+_FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
 _FLOW_STATS = struct.Struct("!HBxIIHHHHH2xQQQ")
 _FLOW_STATS_REQUEST = struct.Struct("!B3xII4xQQ")
 _MULTIPART = struct.Struct("!HH4x")
@@ -122,7 +122,17 @@ class FlowCodec:
     def bundle_add(self, xid: int, bundle_id: int, change: FlowChange) -> bytes:
         """Wrap a flow mod for a bundle (§7.3.9.2); inner and outer xid must be equal."""
         flow = change.flow
-        fixed = _FLOW_MOD.pack(
+        variable = match_bytes(flow.match)
+        if not change.delete:
+            variable += _instruction_bytes(flow.actions)
+            if flow.cookie & ADDRESS_COOKIE_MASK != ADDRESS_COOKIE:
+                self._remember(variable, flow)
+        length = _FLOW_MOD.size + len(variable)
+        flow_mod = _FLOW_MOD.pack(
+            VERSION,
+            MessageType.FLOW_MOD,
+            length,
+            xid,
             flow.cookie,
             COOKIE_EXACT if change.delete else 0,
             flow.table,
@@ -136,14 +146,15 @@ class FlowCodec:
             0,  # no flags, no importance
             0,
         )
-        variable = match_bytes(flow.match)
-        if not change.delete:
-            variable += _instruction_bytes(flow.actions)
-            if flow.cookie & ADDRESS_COOKIE_MASK != ADDRESS_COOKIE:
-                self._remember(variable, flow)
-        flow_mod = frame(MessageType.FLOW_MOD, xid, fixed + variable)
-        body = _BUNDLE_ADD.pack(bundle_id, BUNDLE_ATOMIC_ORDERED) + flow_mod
-        return frame(MessageType.BUNDLE_ADD_MESSAGE, xid, body)
+        wrapping = _BUNDLE_ADD.pack(
+            VERSION,
+            MessageType.BUNDLE_ADD_MESSAGE,
+            _BUNDLE_ADD.size + length,
+            xid,
+            bundle_id,
+            BUNDLE_ATOMIC_ORDERED,
+        )
+        return wrapping + flow_mod + variable
 
     def flow_stats(
         self, body: bytes, addresses: list[AddressFlow] | None = None

@@ -17,6 +17,8 @@ _Kind: TypeAlias = Literal["int", "mac", "ipv4", "ipv6"]
 
 _BASIC: Final = 0x8000
 _OVS: Final = 0x0001
+_AFTER_BASIC: Final = 1 << 7
+"""More than any field's number, which has 7 bits."""
 _MATCH_OXM: Final = 1
 _MATCH_HEADER = struct.Struct("!HH")
 _FIELD_HEADER = struct.Struct("!HBB")
@@ -80,7 +82,7 @@ _BY_NAME: Final = {
 
 def match_bytes(match: Match) -> bytes:
     """Encode a match, padded to 8 bytes: the basic fields in the order of their numbers first."""
-    fields = b"".join(field for _, field in sorted(map(_numbered, match)))
+    fields = b"".join([field for _, field in sorted(map(_numbered, match))])
     length = _MATCH_HEADER.size + len(fields)
     return _MATCH_HEADER.pack(_MATCH_OXM, length) + fields + bytes(-length % 8)
 
@@ -121,10 +123,10 @@ def read_match(body: bytes, at: int) -> tuple[Match, int]:
 
 
 @functools.lru_cache(maxsize=2048)
-def _numbered(field: Field) -> tuple[tuple[bool, int], bytes]:
+def _numbered(field: Field) -> tuple[int, bytes]:
     """(its place, its bytes). An endpoint's flows share most fields, hence the cache."""
     oxm_class, number, _, _ = _BY_NAME[field[0]]
-    return (oxm_class == _OVS, number), field_bytes(*field)
+    return number + (_AFTER_BASIC if oxm_class == _OVS else 0), field_bytes(*field)
 
 
 def _read_fields(octets: bytes) -> Iterator[Field]:
