@@ -229,7 +229,13 @@ def prefix_text(cidr: str) -> str:
     is_v6 = ":" in cidr
     if "/" in cidr:
         return str((IPv6Network if is_v6 else IPv4Network)(cidr, strict=False))
-    return f"{IPv6Address(cidr)}/128" if is_v6 else f"{IPv4Address(cidr)}/32"
+    return f"{parsed_address(cidr)}/{128 if is_v6 else 32}"
+
+
+@functools.lru_cache(maxsize=1024)
+def parsed_address(text: str) -> IPv4Address | IPv6Address:
+    """Raises ValueError for what is no address."""
+    return IPv6Address(text) if ":" in text else IPv4Address(text)
 
 
 def bits_text(value: int, mask: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Literal, TypeAlias
 
-from netwright.agent.ovs.flows import Field, Match, bits_text, canonical_field
+from netwright.agent.ovs.flows import Field, Match, bits_text, canonical_field, parsed_address
 
 _Kind: TypeAlias = Literal["int", "mac", "ipv4", "ipv6"]
 
@@ -104,15 +104,11 @@ def _octets(kind: _Kind, size: int, value: int | str) -> tuple[bytes, bytes]:
         return int(text, 16).to_bytes(size, "big"), int(mask, 16).to_bytes(size, "big")
     if kind == "mac":
         return bytes.fromhex(text.replace(":", "")), bytes.fromhex(mask.replace(":", ""))
-    octets = _packed(kind, text)
+    octets = parsed_address(text).packed
+    if len(octets) != size:
+        raise ValueError(f"{text} is no {kind} address")
     is_part = mask != "" and int(mask) < size * 8
     return octets, _mask(int(mask), size) if is_part else b""
-
-
-@functools.lru_cache(maxsize=1024)
-def _packed(kind: _Kind, address: str) -> bytes:
-    """Several fields of an endpoint's flows name the same address."""
-    return (IPv4Address if kind == "ipv4" else IPv6Address)(address).packed
 
 
 def read_match(body: bytes, at: int) -> tuple[Match, int]:

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
-from netwright.agent.ovs.flows import Match
+from netwright.agent.ovs.flows import Match, parsed_address
 
 VLAN_MIN = 1
 VLAN_MAX = 4094
@@ -168,7 +168,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         _check_mac(self.mac)
         for address in self.addresses:
-            ipaddress.ip_address(address)
+            parsed_address(address)
 
 
 class Bond(msgspec.Struct, frozen=True):
