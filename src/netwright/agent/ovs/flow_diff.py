@@ -63,6 +63,9 @@ def difference(
             continue
         if foreign is None:
             foreign = _foreign((cookie, have[cookie]) for cookie in among)
+        if not (has or foreign or cookie in guards):  # a new port, as a rule
+            add += wants
+            continue
         keys = {flow.key for flow in wants}
         blocked = keys & foreign.keys()
         if blocked:

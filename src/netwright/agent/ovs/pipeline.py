@@ -22,6 +22,7 @@ one flow, not one per endpoint.
 
 import functools
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import TypeAlias
 
 from netwright.agent.ovs.firewall import (
@@ -39,6 +40,7 @@ from netwright.agent.ovs.flows import (
     Action,
     Flow,
     Goto,
+    Match,
     Metered,
     Normal,
     PopVlan,
@@ -79,6 +81,16 @@ _HEARD: Mapping[Heard, _Fields] = {
     Heard.SOLICITATION: _ICMP6 | {"icmpv6_type": _ROUTER_SOLICITATION},
 }
 _NO_MAC = "00:00:00:00:00:00"
+
+# What endpoints' flows have in common, beside who sends.
+_NO_ADDRESS = "0.0.0.0"  # noqa: S104 - an ARP probe's sender (RFC 5227 §1.1)
+_OF_ARP, _OF_IPV4, _OF_IPV6 = (match_on(eth_type=one) for one in (_ARP, _IPV4, _IPV6))
+_ARP_PROBE = match_on(eth_type=_ARP, arp_op=_ARP_REQUEST, arp_spa=_NO_ADDRESS)
+_SOLICITED = match_on(**_ICMP6, icmpv6_type=_NEIGHBOUR_SOLICITATION)
+_UNADDRESSED_SOLICITATION = match_on(
+    **_ICMP6, icmpv6_type=_NEIGHBOUR_SOLICITATION, ipv6_src="::"
+)
+_ADVERTISED = match_on(**_ICMP6, icmpv6_type=_NEIGHBOUR_ADVERTISEMENT)
 
 BASE = owner_cookie("base")
 
@@ -214,38 +226,29 @@ def _integration_base() -> Iterator[Flow]:
 
 def _mac_flows(cookie: int, ofport: int, mac: str) -> Iterator[Flow]:
     """Return what holds for a MAC whatever its addresses."""
-    sender: _Fields = {"in_port": ofport, "eth_src": mac}
-    probe: _Fields = {"eth_type": _ARP, "arp_op": _ARP_REQUEST, "arp_sha": mac}
-    no_address = "0.0.0.0"  # noqa: S104 - an ARP probe's sender (RFC 5227 §1.1)
-    yield _flow(cookie, SOURCE, 50, Goto(DESTINATION), **sender, **probe, arp_spa=no_address)
-    yield _flow(
-        cookie, ND_OPTION, 90, Goto(DESTINATION), **sender, **_ICMP6,
-        icmpv6_type=_NEIGHBOUR_SOLICITATION, ipv6_nd_sll=mac,
-    )  # fmt: skip
-    yield _flow(
-        cookie, ND_OPTION, 90, Goto(DESTINATION), **sender, **_ICMP6,
-        icmpv6_type=_NEIGHBOUR_ADVERTISEMENT, ipv6_nd_tll=mac,
-    )  # fmt: skip
+    sender = match_on(in_port=ofport, eth_src=mac)
+    own = match_on(arp_sha=mac)
+    yield _checked(cookie, SOURCE, 50, DESTINATION, sender, own, _ARP_PROBE)
+    own = match_on(ipv6_nd_sll=mac)
+    yield _checked(cookie, ND_OPTION, 90, DESTINATION, sender, own, _SOLICITED)
+    own = match_on(ipv6_nd_tll=mac)
+    yield _checked(cookie, ND_OPTION, 90, DESTINATION, sender, own, _ADVERTISED)
 
 
 def _source_flows(cookie: int, ofport: int, mac: str, cidr: str) -> Iterator[Flow]:
-    sender: _Fields = {"in_port": ofport, "eth_src": mac}
+    sender = match_on(in_port=ofport, eth_src=mac)
     if ":" not in cidr:
-        arp: _Fields = {"eth_type": _ARP, "arp_sha": mac, "arp_spa": cidr}
-        yield _flow(cookie, SOURCE, 50, Goto(DESTINATION), **sender, **arp)
-        yield _flow(cookie, SOURCE, 50, Goto(EGRESS), **sender, eth_type=_IPV4, ipv4_src=cidr)
+        own = match_on(arp_sha=mac, arp_spa=cidr)
+        yield _checked(cookie, SOURCE, 50, DESTINATION, sender, own, _OF_ARP)
+        own = match_on(ipv4_src=cidr)
+        yield _checked(cookie, SOURCE, 50, EGRESS, sender, own, _OF_IPV4)
         return
-    yield _flow(cookie, SOURCE, 50, Goto(ND_TARGET), **sender, eth_type=_IPV6, ipv6_src=cidr)
-    nd = _ICMP6 | {"ipv6_nd_target": cidr}
+    own = match_on(ipv6_src=cidr)
+    yield _checked(cookie, SOURCE, 50, ND_TARGET, sender, own, _OF_IPV6)
+    own = match_on(ipv6_nd_target=cidr)
     # Duplicate address detection (RFC 4862 §5.4) for its own addresses only.
-    yield _flow(
-        cookie, SOURCE, 80, Goto(DESTINATION), **sender, **nd,
-        icmpv6_type=_NEIGHBOUR_SOLICITATION, ipv6_src="::",
-    )  # fmt: skip
-    yield _flow(
-        cookie, ND_TARGET, 90, Goto(ND_OPTION), **sender, **nd,
-        icmpv6_type=_NEIGHBOUR_ADVERTISEMENT,
-    )  # fmt: skip
+    yield _checked(cookie, SOURCE, 80, DESTINATION, sender, own, _UNADDRESSED_SOLICITATION)
+    yield _checked(cookie, ND_TARGET, 90, ND_OPTION, sender, own, _ADVERTISED)
 
 
 def _sources(endpoint: Endpoint) -> set[tuple[str, str]]:
@@ -263,6 +266,12 @@ def _host_vlans(bridge: PhysicalBridge) -> frozenset[int | None]:
 
 def _vid(vlan: int | None) -> int:
     return VLAN_NONE if vlan is None else VLAN_PRESENT | vlan
+
+
+def _checked(cookie: int, table: int, priority: int, next_table: int, *parts: Match) -> Flow:
+    """A flow that leads on; its match is put together from canonical parts."""
+    match = tuple(sorted(chain.from_iterable(parts)))
+    return Flow(table, priority, match, (Goto(next_table),), cookie)
 
 
 def _flow(cookie: int, table: int, priority: int, *actions: Action, **match: int | str) -> Flow:

@@ -80,10 +80,10 @@ class Planning:
         self.settled_now: dict[str, Settled] = {}
         self._sort_devices(barred)
         segments = {*self.known.places.values(), *(wired.segment for wired in self.wired)}
-        flows = ((cookie, self.inner_flows[cookie]) for cookie in self._open_owners())
+        self.open_owners = self._open_owners()
+        flows = ((cookie, self.inner_flows[cookie]) for cookie in self.open_owners)
         self.vlans = local_vlans(segments, tags, flows)
         self._unsettle_retagged()
-        self.open_owners = self._open_owners()
         self.port_cookies = {port_cookie(wired.device.port_id) for wired in self.wired}
 
     def plan(self, base: BaseChanges) -> Plan:
@@ -225,6 +225,7 @@ class Planning:
         gone = {id_: one for id_, one in self.known.ports.items() if one.place in retagged}
         self.wired += (one.wired for one in gone.values())
         self.known = self.known.without(gone)
+        self.open_owners = self._open_owners()
 
     # Rows
 
