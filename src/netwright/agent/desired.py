@@ -230,7 +230,9 @@ class _Sorting:
             self._refusals[port.id] = str(refusal)
         else:
             serving = self._serve(port, network)
-            self._endpoints[port.id] = endpoint(port, network, segment, groups, qos, serving)
+            self._endpoints[port.id] = endpoint(
+                port, network, segment, groups, qos, serving=serving
+            )
 
 
 def _still_wired_on(port: Port, host: str) -> str:
@@ -248,6 +250,7 @@ def endpoint(
     segment: Segment,
     groups: tuple[SecurityGroup, ...] | None = None,
     qos: Qos | None = None,
+    *,
     serving: Served | None = None,
 ) -> Endpoint:
     """The port's wiring, free of its bindings."""

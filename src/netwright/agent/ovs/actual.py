@@ -2,7 +2,7 @@
 
 import functools
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -122,10 +122,7 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def _devices(self) -> Mapping[str, tuple[Device, ...]]:
-        return {
-            uuid: tuple(device for port in ports if (device := self._device(port)))
-            for uuid, ports in self._ports.items()
-        }
+        return {uuid: tuple(self._devices_of(ports)) for uuid, ports in self._ports.items()}
 
     @functools.cached_property
     def _plugged(self) -> Mapping[str, Plugged]:
@@ -135,13 +132,23 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     def _known(self) -> Mapping[str, Device]:
         return {}
 
+    def _devices_of(self, ports: Iterable[PortRow]) -> Iterator[Device]:
+        known, interfaces = self._known, self.interfaces
+        for port in ports:
+            device = known.get(port.uuid)
+            if (
+                device is not None
+                and device.port is port
+                and interfaces.get(device.interface.uuid) is device.interface
+            ):
+                yield device  # the same one, by which the planning knows it again
+            elif (device := self._device(port)) is not None:
+                yield device
+
     def _device(self, port: PortRow) -> Device | None:
         interfaces = self.interfaces_of(port)
         if len(interfaces) != 1:
             return None
-        known = self._known.get(port.uuid)
-        if known is not None and known.port is port and known.interface is interfaces[0]:
-            return known
         port_id = interfaces[0].external_ids.get(IFACE_ID)
         return Device(port_id, port, interfaces[0]) if port_id else None
 
@@ -179,6 +186,19 @@ def renewed(known: FlowsByCookie, found: FlowsByCookie) -> FlowsByCookie:
         cookie: before if (before := known.get(cookie)) == group else group
         for cookie, group in found.items()
     }
+
+
+def reread(known: FlowsByCookie, owners: Iterable[int], found: Iterable[Flow]) -> FlowsByCookie:
+    """`known` with what was found of these owners alone, as `renewed`."""
+    groups = by_cookie(found)
+    changed = {cookie: group for cookie, group in groups.items() if known.get(cookie) != group}
+    gone = [cookie for cookie in owners if cookie in known and cookie not in groups]
+    if not (changed or gone):
+        return known
+    now = {**known, **changed}
+    for cookie in gone:
+        del now[cookie]
+    return now
 
 
 def _by_port(devices: tuple[Device, ...]) -> Plugged:

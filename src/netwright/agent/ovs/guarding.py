@@ -104,9 +104,7 @@ class Claims:
                 by_port.setdefault(port_id, set()).add(place[1])
             if chain := sorted(port_id for port_id, filtered in claimants.items() if filtered):
                 chains[place] = tuple(chain)
-        return Shared(
-            chains, {port_id: frozenset(targets) for port_id, targets in by_port.items()}
-        )
+        return Shared(chains, {port_id: frozenset(targets) for port_id, targets in by_port.items()})
 
 
 def shared_targets(guarded: Iterable[Endpoint]) -> Shared:
@@ -138,13 +136,12 @@ def guard_flows(
         return frozenset()
     enter = SetRegister(ZONE, ofport)
     actions: tuple[Action, ...] = (enter, Goto(INGRESS)) if filtered else (enter, Normal())
-    targets = _targets(endpoint) if filtered else _mac_targets(endpoint)
     if is_limited:
         actions = (Metered(to_endpoint(ofport)), *actions)
     cookie = guard_cookie(endpoint.port_id)
     return frozenset(
         Flow(DESTINATION, _GUARD, _match(target, local_vlan), actions, cookie)
-        for target in targets
+        for target in _own_targets(endpoint)
         if target not in shared
     )
 
@@ -197,8 +194,13 @@ def _mac_targets(endpoint: Endpoint) -> Iterator[Target]:
 
 def _places(endpoint: Endpoint) -> set[tuple[NetworkSegment, Target]]:
     """Where a guarded endpoint claims targets."""
-    targets = _targets(endpoint) if is_filtered(endpoint) else _mac_targets(endpoint)
-    return {(endpoint.segment, target) for target in targets}
+    return {(endpoint.segment, target) for target in _own_targets(endpoint)}
+
+
+@functools.lru_cache(maxsize=1024)
+def _own_targets(endpoint: Endpoint) -> frozenset[Target]:
+    """All of a guarded endpoint's. One that is not filtered has its MACs alone."""
+    return frozenset(_targets(endpoint) if is_filtered(endpoint) else _mac_targets(endpoint))
 
 
 def _targets(endpoint: Endpoint) -> Iterator[Target]:

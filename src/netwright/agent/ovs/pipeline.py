@@ -87,9 +87,7 @@ _NO_ADDRESS = "0.0.0.0"  # noqa: S104 - an ARP probe's sender (RFC 5227 §1.1)
 _OF_ARP, _OF_IPV4, _OF_IPV6 = (match_on(eth_type=one) for one in (_ARP, _IPV4, _IPV6))
 _ARP_PROBE = match_on(eth_type=_ARP, arp_op=_ARP_REQUEST, arp_spa=_NO_ADDRESS)
 _SOLICITED = match_on(**_ICMP6, icmpv6_type=_NEIGHBOUR_SOLICITATION)
-_UNADDRESSED_SOLICITATION = match_on(
-    **_ICMP6, icmpv6_type=_NEIGHBOUR_SOLICITATION, ipv6_src="::"
-)
+_UNADDRESSED_SOLICITATION = match_on(**_ICMP6, icmpv6_type=_NEIGHBOUR_SOLICITATION, ipv6_src="::")
 _ADVERTISED = match_on(**_ICMP6, icmpv6_type=_NEIGHBOUR_ADVERTISEMENT)
 
 BASE = owner_cookie("base")

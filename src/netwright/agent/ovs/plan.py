@@ -68,7 +68,7 @@ class Planner:
         if self._tags.ports is not inner_ports:
             self._tags = tags_of(inner_ports)
         planning = Planning(
-            desired, actual, barred or {}, self._known, self._together[1], self._tags
+            desired, actual, barred or {}, self._known, self._together[1], tags=self._tags
         )
         plan = planning.plan(self._base[1])
         self._known = planning.now_known()

@@ -39,7 +39,7 @@ from netwright.agent.ovs.subports import flows as subport_flows
 from netwright.agent.ovs.subports import row_changes, subport_cookie, subports, wait_of
 from netwright.agent.ovs.together import Together
 from netwright.agent.ovs.wanted import Wants, Wired, trunk_of
-from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSegment, Rate
+from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSegment
 
 BaseChanges: TypeAlias = tuple[tuple[RowChange, ...], tuple[Problem, ...]]
 
@@ -54,6 +54,7 @@ class Planning:
         barred: Mapping[str, str],
         before: Known,
         together: Together,
+        *,
         tags: Tags,
     ) -> None:
         self.desired = desired
@@ -260,13 +261,13 @@ class Planning:
         }
         sets_change = SETS in changing_flows or SETS in self.blocked
         may_wait = any(waits.values()) or sets_change or self.subports.wanted
-        for port_id, one in self.known.ports.items():
-            wait = None
-            if may_wait:
-                wait = waits[one.place]
-                wait = wait or self._sets_wait(one.wired.endpoint, changing_flows)
-                wait = wait or self._pairs_wait(port_id, changing_flows)
-            self.states[port_id] = one.up if wait is None else EndpointState(port_id, *wait)
+        self.states |= {port_id: one.up for port_id, one in self.known.ports.items()}
+        for port_id, one in self.known.ports.items() if may_wait else ():
+            wait = waits[one.place]
+            wait = wait or self._sets_wait(one.wired.endpoint, changing_flows)
+            wait = wait or self._pairs_wait(port_id, changing_flows)
+            if wait is not None:
+                self.states[port_id] = EndpointState(port_id, *wait)
         for wired in self.wired:
             port_id = wired.device.port_id
             if wired.endpoint is None or port_id in self.states:

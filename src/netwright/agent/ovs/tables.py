@@ -11,7 +11,7 @@ be tens of thousands, are kept apart from all other flows (`address_sets`).
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
-from netwright.agent.ovs.actual import Actual, FlowsByCookie, Rows, by_cookie, renewed
+from netwright.agent.ovs.actual import Actual, FlowsByCookie, Rows, by_cookie, renewed, reread
 from netwright.agent.ovs.address_sets import (
     NO_ADDRESS_FLOWS,
     AddressFlow,
@@ -161,11 +161,11 @@ class Tables:
         known = self._flows.get(bridge)
         if known is None:
             return  # the connection ended; everything is read when it is back
-        replaced = {cookie for cookie, _ in selection}
-        whole = selection == EVERYTHING
-        kept = {} if whole else {c: flows for c, flows in known.items() if c not in replaced}
-        self._flows[bridge] = renewed(known, {**kept, **by_cookie(found)})
-        if whole and bridge == self._integration:
+        if selection != EVERYTHING:
+            self._flows[bridge] = reread(known, {cookie for cookie, _ in selection}, found)
+            return
+        self._flows[bridge] = renewed(known, by_cookie(found))
+        if bridge == self._integration:
             self._addresses = with_found(self._addresses, None, addresses)
 
     def _selection(self, cookies: set[int]) -> Selection:

@@ -142,7 +142,9 @@ class Wants(msgspec.Struct, frozen=True, kw_only=True):
         yield SETS, inner[SETS] | self.have.get(SETS, _NOTHING)
         told = {guard_cookie(device.port_id) for device in self.dead}
         untold = [cookie for cookie in self.open_owners if cookie not in inner]
-        guards = [cookie for cookie in untold if cookie not in told and _is_guard(self.have[cookie])]
+        guards = [
+            cookie for cookie in untold if cookie not in told and _is_guard(self.have[cookie])
+        ]
         if not guards:
             return
         taken = {flow.key for flows in inner.values() for flow in flows}
