@@ -178,12 +178,12 @@ class FlowCodec:
                 addresses.append(_read_address(variable, table, priority))
                 continue
             known = self._remembered.get(variable)
+            if known is not None and _is_at(known, table, priority, cookie):
+                flows.append(known)  # one object for what was sent and what stands
+                continue
             match, actions = _decode(variable) if known is None else (known.match, known.actions)
             flow = Flow(table, priority, match, actions, cookie)
-            if flow == known:
-                flow = known  # one object for what was sent and what stands
-            else:
-                self._remember(variable, flow)
+            self._remember(variable, flow)
             flows.append(flow)
         return flows, bool(flags & MULTIPART_MORE)
 
@@ -201,6 +201,10 @@ def _read_fixed(body: bytes, at: int) -> tuple[int, int, int, int]:
         if _FLOW_STATS.size <= length <= left:
             return length, table, priority, cookie
     raise OvsProtocolError(f"flow statistics end amid a flow: {body[at:].hex()}")
+
+
+def _is_at(flow: Flow, table: int, priority: int, cookie: int) -> bool:
+    return flow.table == table and flow.priority == priority and flow.cookie == cookie
 
 
 def _decode(variable: bytes) -> tuple[Match, tuple[Action, ...]]:

@@ -22,8 +22,10 @@ from tests.unit.agent.ovs.plan_scene import (
 from tests.unit.agent.ovs.simswitch import SimSwitch
 
 from netwright.agent.members import Memberships
-from netwright.agent.ovs.actual import Actual, renewed
+from netwright.agent.ovs.actual import Actual, by_cookie, renewed, reread
 from netwright.agent.ovs.changes import Plan
+from netwright.agent.ovs.flows import Flow, Normal, match_on
+from netwright.agent.ovs.guarding import Claims, is_guarded, shared_targets
 from netwright.agent.ovs.plan import Planner, make_plan
 from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring
 
@@ -146,3 +148,22 @@ def test_what_changes_at_one_port_is_seen_at_that_port(*, in_sync: bool) -> None
     want = desired(*made[:5], moved, *made[6:], in_sync=in_sync)
     assert settle(switch, observer, planner, want) == [4, 4]
     assert make_plan(want, switch.actual()).empty
+
+
+@given(steps=st.lists(wants, min_size=2, max_size=6))
+def test_what_ports_claimed_before_changes_no_shared_target(steps: list[list[Endpoint]]) -> None:
+    claims = Claims()
+    for wanted in steps:
+        guarded = [one for one in wanted if is_guarded(one)]
+        assert claims.shared(guarded) == shared_targets(guarded)
+        assert claims.shared(guarded) == shared_targets(guarded)
+
+
+def test_what_is_read_again_and_the_same_stays_the_same() -> None:
+    one, two, other = (Flow(0, 1, match_on(in_port=n), (Normal(),), n) for n in (1, 2, 3))
+    known = by_cookie([one, two])
+    assert reread(known, [1], [one]) is known
+    changed = reread(known, [1, 2, 3], [one, other])
+    assert changed == by_cookie([one, other])
+    assert changed[1] is known[1]
+    assert known == by_cookie([one, two])
