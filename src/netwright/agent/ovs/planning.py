@@ -33,6 +33,7 @@ from netwright.agent.ovs.meters import (
     from_endpoint,
     meters_of,
     to_endpoint,
+    used,
 )
 from netwright.agent.ovs.pipeline import BASE, port_cookie, segment_cookie
 from netwright.agent.ovs.port_rows import mtu_row, port_row
@@ -152,7 +153,7 @@ class Planning:
                 close[bridge] = found.close
             if found.opened:
                 opened[bridge] = found.opened
-        metering = self._meter_changes()
+        metering = self._meter_changes(wanted[self.br_int])
         owners = {row.owner for row in rows}
         owners |= {meter.owner for meter in metering if meter.owner is not None}
         self._settle_states(owners, changing)
@@ -165,8 +166,11 @@ class Planning:
             meters=metering,
         )
 
-    def _meter_changes(self) -> tuple[MeterChange, ...]:
-        """Of all that are wired; what nobody has told us of keeps its meters."""
+    def _meter_changes(self, flows: Mapping[int, frozenset[Flow]]) -> tuple[MeterChange, ...]:
+        """Of all that are wired; what nobody has told us of keeps its meters.
+
+        So does what stands of a port whose device is gone: its flows would go with its meter.
+        """
         wired = [*self.wired, *(one.wired for one in self.settled.values())]
         wanted: dict[int, tuple[Rate, str]] = {}
         kept: set[int] = set()
@@ -180,6 +184,8 @@ class Planning:
         if not (wanted or self.actual.meters):
             return ()
         found = changes(wanted, self.actual.meters, self.inner_flows)
+        if any(change.rate is None for change in found):
+            kept |= used(flow for group in flows.values() for flow in group) - wanted.keys()
         return tuple(change for change in found if change.number not in kept)
 
     # Who is wired, who is dead
