@@ -224,6 +224,7 @@ class _Host:
             plugs=_Plugs(wiring),
             jitter=random.random,
         )
+        self.agent.is_answering = self._containers.is_answering
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -260,9 +261,9 @@ class _Host:
 
         await self._until(are_active)
 
-    def _passed(self) -> bool:
+    def _passed(self) -> None:
         self._passes.set()
-        return self._containers.passed()
+        self._containers.passed()
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         """As its loop's passes find it: all that the watch brings is followed by one."""

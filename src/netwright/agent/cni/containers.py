@@ -108,6 +108,7 @@ class Containers:
         self._attempts = attempts or Attempts(lambda: time.time_ns() // 1000, last=last).next
         self._ahead = Ahead(following, veths, plugs, new_id)
         self._adding = 0
+        self._unanswered: set[Attempt] = set()
         self._turns = Turns()
         self._jitter = jitter
         self._ending = Ending(
@@ -123,11 +124,13 @@ class Containers:
         """Notice, until cancelled, whose ports go to other hosts."""
         await self._departing.run()
 
-    def passed(self) -> bool:
-        """Whether an ADD is under way, which the pass may bring on."""
+    def passed(self) -> None:
         self._following.moved()
         self._departing.look()
-        return self._adding > 0
+
+    def is_answering(self) -> bool:
+        """Whether an ADD is under way that waits for nothing but this host, or for its port."""
+        return bool(self._unanswered)
 
     def is_awaited(self, port_id: str) -> bool:
         """Whether a device may be here already whose port the server has yet to tell of."""
@@ -141,6 +144,7 @@ class Containers:
         async with self._turn(key, until=until):
             await self._require_none(key)
             self._adding += 1
+            self._unanswered.add(attempt)
             try:
                 async with asyncio.timeout_at(until):
                     record = await self._record(attempt)
@@ -151,6 +155,7 @@ class Containers:
                 raise as_cni(cause, attempt.words) from error
             finally:
                 self._adding -= 1
+                self._unanswered.discard(attempt)
                 self._ahead.over(attempt.draft)
         return made.result(asked.config.cni_version, fit, asked.netns, asked.ifname)
 
@@ -368,6 +373,7 @@ class Containers:
         asked, took, fit = attempt.asked, attempt.took, _fit_of(record)
         namespace, _ = await both(pair.furnished(), self._wired(port, fit, pair))
         if asked.config.wait_for == "active":
+            self._unanswered.discard(attempt)  # the server must hear of it now
             await self._following.active(port.id)
         took.note("up")
         assert record.claim is not None, "it was just made of one"
