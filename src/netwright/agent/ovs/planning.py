@@ -319,7 +319,7 @@ class Planning:
         for owner in (cookie, guard):
             if owner in self.blocked:
                 return "refused", self.blocked[owner]
-        if wired.device.ofport is None:
+        if not wired.device.is_open:
             return "wiring", f"ovs-vswitchd has not opened {interface.name} yet"
         if wired.device.port_id in changing_rows:
             return "wiring", "OVSDB rows are to be changed"

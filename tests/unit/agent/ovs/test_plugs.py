@@ -7,12 +7,12 @@ import pytest
 from tests.unit.agent.ovs.plan_scene import RED, WEB, WIRING, desired, endpoint, started
 from tests.unit.agent.ovs.simswitch import SimSwitch
 
-from netwright.agent.ovs.actual import Actual, Rows
+from netwright.agent.ovs.actual import CONTAINER_MARK, Actual, Rows
 from netwright.agent.ovs.changes import DEAD_VLAN, MARK, SEGMENT_MARK, FlowChanges
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import TransactionRefusedError
 from netwright.agent.ovs.outcome import Blame
-from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging
+from netwright.agent.ovs.plugs import plugging, unplugging
 from netwright.agent.ovs.wiring import HostWiring
 from netwright.agent.wiring import NewDevice
 
