@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -27,7 +27,6 @@ import uvloop
 from tests.doubles.wiring import WiringDouble
 
 from netwright.agent.agent import Agent
-from netwright.agent.cni.abreast import Gate
 from netwright.agent.cni.asked import Asked, Configuration
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
@@ -168,13 +167,27 @@ class _Plugs:
         return {}
 
 
-class _Veths:
-    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
-        return netns
+class _Pair:
+    def __init__(self, netns: str) -> None:
+        self._netns = netns
+        self._wired = asyncio.Event()
 
-    async def furnish(
-        self, fit: Fitting, netns: str, ifname: str, pair_in: str, wired: Gate
-    ) -> None: ...
+    async def made(self) -> None: ...
+
+    def furnish(self, fit: Fitting) -> None:
+        self._wired.set()
+
+    async def furnished(self) -> str:
+        await self._wired.wait()
+        return self._netns
+
+    async def end(self) -> None: ...
+
+
+class _Veths:
+    @asynccontextmanager
+    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> AsyncIterator[_Pair]:
+        yield _Pair(netns)
 
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
 
@@ -211,6 +224,7 @@ class _Host:
             plugs=_Plugs(wiring),
             jitter=random.random,
         )
+        self.agent.is_answering = self._containers.is_answering
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -247,9 +261,9 @@ class _Host:
 
         await self._until(are_active)
 
-    def _passed(self) -> bool:
+    def _passed(self) -> None:
         self._passes.set()
-        return self._containers.passed()
+        self._containers.passed()
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         """As its loop's passes find it: all that the watch brings is followed by one."""

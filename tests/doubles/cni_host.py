@@ -1,7 +1,8 @@
 """A host's containers without kernel, Open vSwitch or server: the real `Containers` on doubles."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,11 +10,11 @@ import msgspec
 from msgspec.structs import replace
 from tests.doubles.values import binding, network, port
 
-from netwright.agent.cni.abreast import Gate
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
-from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
 from netwright.agent.cni.made import Fitting, Seen
+from netwright.agent.cni.namespaces import NamespaceGoneError
+from netwright.agent.cni.pairs import InterfaceExistsError
 from netwright.agent.cni.pods import Pod, PodSource, PodUnknownError
 from netwright.agent.cni.ports import Ports
 from netwright.agent.cni.reconciler import Reconciler
@@ -212,34 +213,27 @@ class VethsDouble:
         self.foreign: set[tuple[str, str]] = set()
         self.failure: OSError | None = None
         self.late_failure: OSError | None = None
-        self.gates: dict[str, Gate] = {}
+        self.gates: dict[str, asyncio.Event] = {}
         self.furnished = asyncio.Event()
         self.furnished.set()
         self._calls = calls
 
-    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str:
+    @asynccontextmanager
+    async def pair(
+        self, fit: Fitting, netns: str, ifname: str, mark: str
+    ) -> AsyncIterator["PairDouble"]:
+        yield PairDouble(self, fit, (netns, ifname), mark)
+
+    def make(self, fit: Fitting, at: tuple[str, str], mark: str) -> None:
         self._calls.append(f"make {fit.device}")
-        if netns not in self.namespaces:
-            raise NamespaceGoneError(netns)
-        if (netns, ifname) in self.foreign or (netns, ifname) in self.interfaces:
-            raise InterfaceExistsError(ifname)
-        self.interfaces[netns, ifname] = fit
+        if at[0] not in self.namespaces:
+            raise NamespaceGoneError(at[0])
+        if at in self.foreign or at in self.interfaces:
+            raise InterfaceExistsError(at[1])
+        self.interfaces[at] = fit
         self.marks[fit.device] = mark
         if self.failure is not None:
             raise self.failure
-        return await self.namespace(netns)
-
-    async def furnish(
-        self, fit: Fitting, netns: str, ifname: str, pair_in: str, wired: Gate
-    ) -> None:
-        there = self.interfaces.get((netns, ifname))
-        if there is None or there.device != fit.device or await self.namespace(netns) != pair_in:
-            raise NamespaceGoneError(netns)
-        self.gates[fit.device] = wired
-        self.interfaces[netns, ifname] = fit
-        await self.furnished.wait()
-        if self.late_failure is not None:
-            raise self.late_failure
 
     async def read(self, netns: str, ifname: str) -> Seen | None:
         if netns not in self.namespaces:
@@ -279,6 +273,43 @@ class VethsDouble:
         if again:
             self.namespaces.add(netns)
             self.identities[netns] = f"another at {netns}"
+
+
+class PairDouble:
+    """One in the making. `gate` is open when the port is wired."""
+
+    def __init__(self, veths: VethsDouble, fit: Fitting, at: tuple[str, str], mark: str) -> None:
+        self._veths = veths
+        self._fit = fit
+        self._at = at
+        self._mark = mark
+        self._in = ""
+        self.gate = asyncio.Event()
+
+    async def made(self) -> None:
+        self._veths.make(self._fit, self._at, self._mark)
+        self._veths.gates[self._fit.device] = self.gate
+        self._in = await self._veths.namespace(self._at[0])
+
+    def furnish(self, fit: Fitting) -> None:
+        self._fit = fit
+        self.gate.set()
+
+    async def furnished(self) -> str:
+        await self._veths.furnished.wait()
+        if self._veths.late_failure is not None:
+            raise self._veths.late_failure
+        await self.gate.wait()
+        netns, _ = self._at
+        there = self._veths.interfaces.get(self._at)
+        is_there = there is not None and there.device == self._fit.device
+        if not is_there or await self._veths.namespace(netns) != self._in:
+            raise NamespaceGoneError(netns)
+        self._veths.interfaces[self._at] = self._fit
+        return self._in
+
+    async def end(self) -> None:
+        """It has no thread."""
 
 
 class PodsDouble:

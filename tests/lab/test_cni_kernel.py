@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from netwright.agent.cni.abreast import Gate
 from netwright.agent.cni.asked import Bandwidth
-from netwright.agent.cni.kernel import InterfaceExistsError, Kernel, NamespaceGoneError
+from netwright.agent.cni.kernel import Kernel
 from netwright.agent.cni.made import Address, Fitting, Way, limited
+from netwright.agent.cni.namespaces import NamespaceGoneError
+from netwright.agent.cni.pairs import InterfaceExistsError
 from netwright.lab import netns, processes
 from netwright.linux.netlink import RefusedError
 
@@ -66,16 +67,11 @@ def inside(name: str, *argv: str) -> Any:
 MARK = "netwright container c"
 
 
-def opened() -> Gate:
-    gate = Gate()
-    gate.open()
-    return gate
-
-
 async def make(name: str, fit: Fitting = FIT, ifname: str = "eth0") -> str:
-    namespace = await KERNEL.pair(fit, path(name), ifname, MARK)
-    await KERNEL.furnish(fit, path(name), ifname, namespace, opened())
-    return namespace
+    async with KERNEL.pair(fit, path(name), ifname, MARK) as pair:
+        await pair.made()
+        pair.furnish(fit)
+        return await pair.furnished()
 
 
 def is_here() -> bool:
@@ -145,7 +141,7 @@ async def test_what_is_no_namespace_is_said(container: str, tmp_path: Path) -> N
     file.write_text("")
     for each in (fifo, file):
         with pytest.raises((RefusedError, OSError)):
-            await KERNEL.pair(FIT, str(each), "eth0", "x")
+            await make(str(each))
     assert not is_here()
 
 
@@ -189,12 +185,26 @@ async def test_a_namespace_is_told_from_the_next_one_at_its_path(
     assert await KERNEL.namespace(str(tmp_path / "file")) == ""
 
 
-async def test_another_namespace_at_the_path_is_not_furnished(container: str) -> None:
-    namespace = await KERNEL.pair(FIT, path(container), "eth0", MARK)
-    netns.delete([container])
-    netns.create([container])
-    with pytest.raises(NamespaceGoneError):
-        await KERNEL.furnish(FIT, path(container), "eth0", namespace, opened())
+@pytest.mark.parametrize("again", [True, False])
+async def test_what_is_no_more_at_its_path_is_not_furnished(container: str, *, again: bool) -> None:
+    async with KERNEL.pair(FIT, path(container), "eth0", MARK) as pair:
+        await pair.made()
+        netns.delete([container])
+        if again:
+            netns.create([container])
+        pair.furnish(FIT)
+        with pytest.raises(NamespaceGoneError, match="another one now, or gone"):
+            await pair.furnished()
+
+
+async def test_an_end_is_down_until_it_is_furnished(container: str) -> None:
+    async with KERNEL.pair(FIT, path(container), "eth0", MARK) as pair:
+        await pair.made()
+        (link,) = inside(container, "link", "show", "dev", "eth0")
+        assert "UP" not in link["flags"]
+        assert is_here()
+    with pytest.raises(InterfaceExistsError):  # what was given up is there, for `remove`
+        await make(container, replace(FIT, device=f"{DEVICE}x"))
 
 
 async def test_a_veth_goes_with_its_namespace_and_not_before(container: str) -> None:

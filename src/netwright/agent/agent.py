@@ -14,6 +14,7 @@ down.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import NoReturn, Protocol
 
 import structlog
@@ -35,8 +36,8 @@ from netwright.model.wire import Kind
 
 HEARTBEAT_S = 5.0
 READY_S = 10.0
-ANSWERED_S = 0.005
-"""So long a report lets those go first who wait on this host."""
+ANSWERED_S, ANSWERED_LATE_S = 0.005, 0.05
+"""A report lets those go first who wait on this host: it looks so often, and waits no longer."""
 HEARD_S = 0.001
 """So long a pass for what the watch told lets the answers be heard that come with it."""
 NOT_WIRED_NAMED_MAX = 20
@@ -73,9 +74,10 @@ class Agent:
     ) -> None:
         self.mirror = Mirror()
         self.last: Pass | None = None
-        self.on_pass: Callable[[], bool] = lambda: False
-        """Called when a pass has found something, in `last`; returns at once, whether somebody on
-        this host waits for it: the server hears of it `ANSWERED_S` later then."""
+        self.on_pass: Callable[[], None] = lambda: None
+        """Called when a pass has found something, in `last`; returns at once."""
+        self.is_answering: Callable[[], bool] = lambda: False
+        """Whether somebody on this host is about to be answered: the server hears of it later."""
         self.is_awaited: Callable[[str], bool] = lambda _: False
         """Whether a device may be here whose port the server was asked for, and has yet to tell of.
 
@@ -246,10 +248,9 @@ class Agent:
                 last=self.last,
                 moved=moved,
             )
-            if self.on_pass():
-                asyncio.get_running_loop().call_later(ANSWERED_S, self._report.wake)
-            else:
-                self._report.wake()
+            self.on_pass()
+            self._report_when_answered()
+            await asyncio.sleep(0)  # whoever waited for it goes on, before what follows is noted
             if self.last is not None:
                 endpoints = self.last.desired.endpoints.values()
                 silent = frozenset(one.port_id for one in endpoints if not one.admin_state_up)
@@ -267,6 +268,13 @@ class Agent:
             return None
         self._unfinished_passes += 1
         return WIRING_AGAIN.delay_s(self._unfinished_passes, self._jitter())
+
+    def _report_when_answered(self, waited_s: float = 0.0) -> None:
+        if waited_s >= ANSWERED_LATE_S or not self.is_answering():
+            self._report.wake()
+            return
+        later = partial(self._report_when_answered, waited_s + ANSWERED_S)
+        asyncio.get_running_loop().call_later(ANSWERED_S, later)
 
     async def _send_beat(self) -> float:
         was_registered = self._session.registered.is_set()

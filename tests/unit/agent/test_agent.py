@@ -12,7 +12,7 @@ from tests.doubles.server import ServerDouble
 from tests.doubles.values import network, port
 from tests.doubles.wiring import WiringDouble
 
-from netwright.agent.agent import ANSWERED_S, HEARD_S, NOT_WIRED_NAMED_MAX, Agent
+from netwright.agent.agent import ANSWERED_LATE_S, ANSWERED_S, HEARD_S, NOT_WIRED_NAMED_MAX, Agent
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
 from netwright.agent.session import Identity
 from netwright.agent.wiring import Endpoint, Wired
@@ -288,9 +288,8 @@ async def test_who_follows_the_loop_is_told_of_each_pass_and_of_what_keeps_it_fr
     agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
     passes: list[frozenset[str]] = []
 
-    def passed() -> bool:
+    def passed() -> None:
         passes.append(frozenset(agent.last.wired.outcomes if agent.last else ()))
-        return False
 
     agent.on_pass = passed
     assert agent.server_trouble() == "this host is not registered yet"
@@ -315,21 +314,32 @@ async def test_who_follows_the_loop_is_told_of_each_pass_and_of_what_keeps_it_fr
         await task
 
 
-@simulated
-async def test_who_waits_on_this_host_goes_before_the_servers_report() -> None:
+async def reported_after(answered_s: float) -> float:
+    """How long the server waits to hear of a port, of whose host somebody is answered by then."""
     server, wiring = server_with(port("p")), WiringDouble()
     agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
     task = asyncio.create_task(agent.run())
     await asyncio.sleep(1)
-    agent.on_pass = lambda: True
+    now = asyncio.get_running_loop().time
+    since = now()
+    agent.is_answering = lambda: now() < since + answered_s
     wiring.plug("p")
-    await asyncio.sleep(ANSWERED_S * 0.8)
-    assert agent.last is not None
-    assert "p" in agent.last.wired.outcomes
-    assert state_of(server, "p") is BindingState.PREPARING
-    await asyncio.sleep(ANSWERED_S)
-    assert state_of(server, "p") is BindingState.UP
+    while state_of(server, "p") is not BindingState.UP:
+        assert now() < since + 1
+        await asyncio.sleep(ANSWERED_S / 5)
     task.cancel()
+    return now() - since
+
+
+@simulated
+async def test_who_waits_on_this_host_goes_before_the_servers_report() -> None:
+    assert await reported_after(0.0) < ANSWERED_S
+    assert ANSWERED_S * 2 <= await reported_after(ANSWERED_S * 1.5) < ANSWERED_S * 3
+
+
+@simulated
+async def test_the_server_hears_of_it_though_somebody_waits_for_long() -> None:
+    assert ANSWERED_LATE_S <= await reported_after(10.0) < ANSWERED_LATE_S * 2
 
 
 class BesideDouble:

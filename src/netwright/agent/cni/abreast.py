@@ -3,31 +3,36 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-class Gate:
-    """What a thread waits for that the event loop comes to know, or gives up."""
+class Gate(Generic[T]):
+    """What one thread waits for that the event loop comes to know, or gives up."""
 
     def __init__(self) -> None:
-        self.is_open = False
-        self._decided = threading.Event()
+        self.word: T | None = None
+        """What it was opened with; None when it was given up first."""
+        self._is_decided = False
+        self._decided = threading.Lock()
+        self._decided.acquire()
 
-    def open(self) -> None:
-        self.is_open = True
-        self._decided.set()
+    def open(self, word: T) -> None:
+        if not self._is_decided:
+            self.word = word
+            self.give_up()
 
     def give_up(self) -> None:
-        """It stays as it is; who waits is let go."""
-        self._decided.set()
+        if not self._is_decided:
+            self._is_decided = True
+            self._decided.release()
 
-    def wait(self) -> bool:
-        """In the thread: whether it was opened. Whoever cancels gives up, and so it ends."""
-        self._decided.wait()
-        return self.is_open
+    def wait(self) -> T | None:
+        """In the thread: the word."""
+        self._decided.acquire()
+        return self.word
 
 
 async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:

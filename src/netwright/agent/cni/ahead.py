@@ -38,22 +38,27 @@ class Draft(Value, frozen=True, kw_only=True):
     def port_id(self) -> str:
         return self.fit.port_id
 
-    def is_of(self, port: Port, fit: Fitting) -> bool:
+    def is_of(self, port: Port, fit: Fitting | None) -> bool:
         """Whether what was made for the draft is right for the port."""
+        if fit is None:
+            return False
         made_so = (self.network_id, self.fit.device, self.fit.mtu)
         return made_so == (port.network_id, fit.device, fit.mtu)
 
 
-class Pairs(Protocol):
-    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
+class Removing(Protocol):
     async def remove(self, device: str, mark: str | None = None) -> None: ...
+
+
+class Making(Protocol):
+    async def made(self) -> None: ...
 
 
 class Ahead:
     """`new_id` gives ids for ports. There is one draft at a time."""
 
     def __init__(
-        self, following: Following, veths: Pairs, plugs: Plugs, new_id: Callable[[], str]
+        self, following: Following, veths: Removing, plugs: Plugs, new_id: Callable[[], str]
     ) -> None:
         self._following = following
         self._veths = veths
@@ -83,15 +88,13 @@ class Ahead:
         )
         return self._draft
 
-    async def make(self, draft: Draft, record: Record) -> str:
-        """Which namespace the container's end is in. Raises as `Kernel.pair`, and WiringError.
+    async def plug(self, draft: Draft, record: Record, pair: Making) -> None:
+        """As soon as the veth is made. Raises what `made` does, and WiringError.
 
         What is given up midway may be there.
         """
-        mark = made.mark_of(record.container_id)
-        namespace = await self._veths.pair(draft.fit, record.netns, record.ifname, mark)
+        await pair.made()
         await wholly(self._plugs.plug(device(record, draft.fit, beside=draft.beside)))
-        return namespace
 
     async def unmake(self, draft: Draft) -> None:
         """Raises WiringError, or OSError, when something of it may be left."""

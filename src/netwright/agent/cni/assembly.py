@@ -52,6 +52,7 @@ def service(
         pods=pods,
     )
     agent.on_pass = containers.passed
+    agent.is_answering = containers.is_answering
     agent.is_awaited = containers.is_awaited
     reconciler = Reconciler(
         identity.host,

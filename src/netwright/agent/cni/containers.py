@@ -13,17 +13,17 @@ there again.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from itertools import count
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 from uuid import uuid4
 
 import structlog
 from msgspec.structs import replace
 
 from netwright.agent.cni import made
-from netwright.agent.cni.abreast import Gate, both, wholly
+from netwright.agent.cni.abreast import both, wholly
 from netwright.agent.cni.ahead import Ahead, device
 from netwright.agent.cni.asked import Asked
 from netwright.agent.cni.attempt import Attempt, Attempts
@@ -33,8 +33,8 @@ from netwright.agent.cni.departing import Departing
 from netwright.agent.cni.ending import Ending
 from netwright.agent.cni.failing import AGAIN, as_cni
 from netwright.agent.cni.following import Following
-from netwright.agent.cni.kernel import NamespaceGoneError
 from netwright.agent.cni.made import Fitting, Seen
+from netwright.agent.cni.namespaces import NamespaceGoneError
 from netwright.agent.cni.pods import PodSource
 from netwright.agent.cni.ports import Ports
 from netwright.agent.cni.records import Key, Record, Records, Stage
@@ -50,16 +50,26 @@ from netwright.model.resources import Port, VifType
 SERVER_AGAIN = Backoff(first_s=0.1, max_s=2.0)
 """How long an ADD waits before it asks a server anew that was away: its runtime waits for it."""
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
+
+
+class Making(Protocol):
+    """A veth in the making: `pairs.Pair`, or a test's double."""
+
+    async def made(self) -> None: ...
+    def furnish(self, fit: Fitting) -> None: ...
+    async def furnished(self) -> str: ...
+    async def end(self) -> None: ...
 
 
 class Veths(Protocol):
     """What makes and removes containers' interfaces: `kernel.Kernel`, or a test's double."""
 
-    async def pair(self, fit: Fitting, netns: str, ifname: str, mark: str) -> str: ...
-    async def furnish(
-        self, fit: Fitting, netns: str, ifname: str, pair_in: str, wired: Gate
-    ) -> None: ...
+    def pair(
+        self, fit: Fitting, netns: str, ifname: str, mark: str
+    ) -> AbstractAsyncContextManager[Making]: ...
     async def read(self, netns: str, ifname: str) -> Seen | None: ...
     async def links(self) -> Mapping[str, str]: ...
     async def remove(self, device: str, mark: str | None = None) -> None: ...
@@ -98,6 +108,7 @@ class Containers:
         self._attempts = attempts or Attempts(lambda: time.time_ns() // 1000, last=last).next
         self._ahead = Ahead(following, veths, plugs, new_id)
         self._adding = 0
+        self._unanswered: set[Attempt] = set()
         self._turns = Turns()
         self._jitter = jitter
         self._ending = Ending(
@@ -113,11 +124,13 @@ class Containers:
         """Notice, until cancelled, whose ports go to other hosts."""
         await self._departing.run()
 
-    def passed(self) -> bool:
-        """Whether an ADD is under way, which the pass may bring on."""
+    def passed(self) -> None:
         self._following.moved()
         self._departing.look()
-        return self._adding > 0
+
+    def is_answering(self) -> bool:
+        """Whether an ADD is under way that waits for nothing but this host, or for its port."""
+        return bool(self._unanswered)
 
     def is_awaited(self, port_id: str) -> bool:
         """Whether a device may be here already whose port the server has yet to tell of."""
@@ -131,6 +144,7 @@ class Containers:
         async with self._turn(key, until=until):
             await self._require_none(key)
             self._adding += 1
+            self._unanswered.add(attempt)
             try:
                 async with asyncio.timeout_at(until):
                     record = await self._record(attempt)
@@ -141,6 +155,7 @@ class Containers:
                 raise as_cni(cause, attempt.words) from error
             finally:
                 self._adding -= 1
+                self._unanswered.discard(attempt)
                 self._ahead.over(attempt.draft)
         return made.result(asked.config.cni_version, fit, asked.netns, asked.ifname)
 
@@ -302,27 +317,63 @@ class Containers:
         return record
 
     async def _attach(self, attempt: Attempt, record: Record) -> Fitting:
-        asked, took = attempt.asked, attempt.took
-        port, namespace = await self._port(attempt, record)
+        """The veth's thread has ended when this returns, or raises."""
+        draft = attempt.draft
+        if draft is None:
+            port = await self._port(self._made(attempt, record), attempt)
+            record = await self._fitted(attempt, record, port)
+            return await self._new(attempt, self._kept(record), port)
+        async with self._pair(record) as pair:
+            claiming = both(self._made(attempt, record), self._ahead.plug(draft, record, pair))
+            port, _ = await self._port(claiming, attempt)
+            record = await self._fitted(attempt, record, port)
+            if draft.is_of(port, record.fit):
+                return await self._furnish(attempt, self._kept(record), port, pair)
+            await pair.end()
+            await wholly(self._ahead.unmake(draft))
+        return await self._new(attempt, self._kept(record), port)
+
+    async def _port(self, claiming: Awaitable[T], attempt: Attempt) -> T:
+        try:
+            return await claiming
+        except NoNetworkForLabels as error:
+            if attempt.labels_of:
+                error.about(attempt.labels_of)
+            raise
+
+    async def _fitted(self, attempt: Attempt, record: Record, port: Port) -> Record:
+        """With what the port's interface is to have: to be kept before that is made."""
+        asked = attempt.asked
         if SLOT in record.unique_name:
-            record = replace(record, unique_name=port.unique_name or record.unique_name)
-            self._records.put(record)
-        took.note("port")
+            record = self._kept(replace(record, unique_name=port.unique_name or record.unique_name))
+        attempt.took.note("port")
         _require_served(port, self._host)
         fit = await self._following.fitting(port, default_route=asked.config.default_route)
-        fit = made.limited(fit, asked.bandwidth)
-        draft = attempt.draft
-        if draft is not None and not draft.is_of(port, fit):
-            await wholly(self._ahead.unmake(draft))
-            namespace = ""
-        record = replace(record, port_id=port.id, fit=fit)
+        return replace(record, port_id=port.id, fit=made.limited(fit, asked.bandwidth))
+
+    def _kept(self, record: Record) -> Record:
         self._records.put(record)
-        if not namespace:
-            namespace = await self._plugged(attempt, record, fit)
-        wired = Gate()
-        furnishing = self._veths.furnish(fit, asked.netns, asked.ifname, namespace, wired)
-        await both(furnishing, self._wired(port, wired))
+        return record
+
+    async def _new(self, attempt: Attempt, record: Record, port: Port) -> Fitting:
+        """Make the veth and plug it, as nothing of it was foreseen."""
+        took = attempt.took
+        took.note("told")
+        async with self._pair(record) as pair:
+            await pair.made()
+            took.note("veth")
+            await self._following.met(record.port_id)
+            await self._following.without_device(record.port_id)
+            # What is given up midway is plugged nevertheless.
+            await wholly(self._plugs.plug(device(record, _fit_of(record))))
+            took.note("plugged")
+            return await self._furnish(attempt, record, port, pair)
+
+    async def _furnish(self, attempt: Attempt, record: Record, port: Port, pair: Making) -> Fitting:
+        asked, took, fit = attempt.asked, attempt.took, _fit_of(record)
+        namespace, _ = await both(pair.furnished(), self._wired(port, fit, pair))
         if asked.config.wait_for == "active":
+            self._unanswered.discard(attempt)  # the server must hear of it now
             await self._following.active(port.id)
         took.note("up")
         assert record.claim is not None, "it was just made of one"
@@ -334,35 +385,13 @@ class Containers:
                  port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
         return fit
 
-    async def _port(self, attempt: Attempt, record: Record) -> tuple[Port, str]:
-        """And in which namespace the other end of its device is, if that was made ahead."""
-        try:
-            if attempt.draft is None:
-                return await self._made(attempt, record), ""
-            making = self._ahead.make(attempt.draft, record)
-            return await both(self._made(attempt, record), making)
-        except NoNetworkForLabels as error:
-            if attempt.labels_of:
-                error.about(attempt.labels_of)
-            raise
+    def _pair(self, record: Record) -> AbstractAsyncContextManager[Making]:
+        mark = made.mark_of(record.container_id)
+        return self._veths.pair(_fit_of(record), record.netns, record.ifname, mark)
 
-    async def _plugged(self, attempt: Attempt, record: Record, fit: Fitting) -> str:
-        """Make the veth and plug it; which namespace its other end is in."""
-        asked, took = attempt.asked, attempt.took
-        mark = made.mark_of(asked.container_id)
-        took.note("told")
-        namespace = await self._veths.pair(fit, asked.netns, asked.ifname, mark)
-        took.note("veth")
-        await self._following.met(fit.port_id)
-        await self._following.without_device(fit.port_id)
-        # What is given up midway is plugged nevertheless.
-        await wholly(self._plugs.plug(device(record, fit)))
-        took.note("plugged")
-        return namespace
-
-    async def _wired(self, port: Port, wired: Gate) -> None:
+    async def _wired(self, port: Port, fit: Fitting, pair: Making) -> None:
         await self._following.up(port)
-        wired.open()
+        pair.furnish(fit)
 
     async def _made(self, attempt: Attempt, record: Record) -> Port:
         """The container's port. A server that is away is asked anew, which makes no second one."""
@@ -402,6 +431,11 @@ class Containers:
         """End a container to whose name another comes. Raises WiringError."""
         async with self._turn(key):
             await self._ending.end(key)
+
+
+def _fit_of(record: Record) -> Fitting:
+    assert record.fit is not None, "it is kept before its device is made"
+    return record.fit
 
 
 def _require_served(port: Port, host: str) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from netwright.agent.cni.kernel import InterfaceExistsError, NamespaceGoneError
+from netwright.agent.cni.namespaces import NamespaceGoneError
+from netwright.agent.cni.pairs import InterfaceExistsError
 from netwright.agent.cni.pods import PodUnknownError
 from netwright.agent.cni.records import Record
 from netwright.agent.wiring import WiringError

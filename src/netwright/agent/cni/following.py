@@ -50,18 +50,16 @@ class Loop(Protocol):
 
 
 class Following:
-    """`moved` is called after each pass of the loop; it wakes all who wait, and says if any do."""
+    """`moved` is called after each pass of the loop; it wakes all who wait."""
 
     def __init__(self, host: str, loop: Loop) -> None:
         self._host = host
         self._loop = loop
         self._moved = asyncio.Event()
-        self._waiting = 0
 
-    def moved(self) -> bool:
+    def moved(self) -> None:
         self._moved.set()
         self._moved = asyncio.Event()
-        return self._waiting > 0
 
     async def fitting(self, port: Port, *, default_route: bool) -> Fitting:
         """What its interface is to have, as soon as its network and subnets were told of."""
@@ -187,10 +185,6 @@ class Following:
         return outcome is not None and outcome.status is WiringStatus.UP
 
     async def _until(self, look: Callable[[], T | None]) -> T:
-        self._waiting += 1
-        try:
-            while (found := look()) is None:
-                await self._moved.wait()
-            return found
-        finally:
-            self._waiting -= 1
+        while (found := look()) is None:
+            await self._moved.wait()
+        return found

@@ -16,6 +16,9 @@ from netwright.agent.ovs.wiring import Rate
 IFACE_ID = "iface-id"
 """external_ids key by which an orchestrator names the port that a device is for."""
 
+CONTAINER_MARK = "netwright-container"
+"""external_ids key on an interface that we plugged for a container: CONTAINER@INTERFACE."""
+
 FlowsByCookie: TypeAlias = Mapping[int, frozenset[Flow]]
 
 
@@ -28,9 +31,19 @@ class Device(msgspec.Struct, frozen=True):
 
     @property
     def ofport(self) -> int | None:
-        """Its OpenFlow port, or None while ovs-vswitchd has not opened it or could not."""
+        """Its OpenFlow port, or None while ovs-vswitchd has not opened it or could not.
+
+        Of a container's that is not opened yet, the one that we asked for: its flows are put in
+        place meanwhile.
+        """
         ofport = self.interface.ofport
+        if ofport is None and CONTAINER_MARK in self.interface.external_ids:
+            return self.interface.ofport_request
         return ofport if ofport is not None and ofport > 0 else None
+
+    @property
+    def is_open(self) -> bool:
+        return self.interface.ofport is not None and self.interface.ofport > 0
 
 
 class Plugged(msgspec.Struct, frozen=True):

@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
-from netwright.agent.ovs.actual import IFACE_ID
-from netwright.agent.ovs.plugs import CONTAINER_MARK
+from netwright.agent.ovs.actual import CONTAINER_MARK, IFACE_ID
 from netwright.agent.ovs.replica import RowChange
 from netwright.agent.ovs.rows import BridgeRow, InterfaceRow, PortRow
 

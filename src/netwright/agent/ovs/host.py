@@ -20,6 +20,7 @@ from typing import NoReturn
 import msgspec
 
 from netwright.agent.members import NO_MEMBERSHIPS, Memberships
+from netwright.agent.ovs.actual import CONTAINER_MARK
 from netwright.agent.ovs.actual import Device as OvsDevice
 from netwright.agent.ovs.answering import Answering
 from netwright.agent.ovs.changes import DEAD, SEGMENT_MARK
@@ -28,7 +29,6 @@ from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import OvsError
 from netwright.agent.ovs.lost_uplinks import LostUplinks
 from netwright.agent.ovs.outcome import Outcome as Converged
-from netwright.agent.ovs.plugs import CONTAINER_MARK
 from netwright.agent.ovs.wiring import Desired
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.wiring import (

@@ -31,6 +31,7 @@ from netwright.agent.ovs.meters import (
     from_endpoint,
     meters_of,
     to_endpoint,
+    used,
 )
 from netwright.agent.ovs.pipeline import BASE, port_cookie, segment_cookie
 from netwright.agent.ovs.port_rows import mtu_row, port_row
@@ -131,7 +132,7 @@ class Planning:
                 close[bridge] = found.close
             if found.opened:
                 opened[bridge] = found.opened
-        metering = self._meter_changes()
+        metering = self._meter_changes(wanted[self.br_int])
         owners = {row.owner for row in rows}
         owners |= {meter.owner for meter in metering if meter.owner is not None}
         self._settle_states(owners, changing)
@@ -144,8 +145,11 @@ class Planning:
             meters=metering,
         )
 
-    def _meter_changes(self) -> tuple[MeterChange, ...]:
-        """Of all that are wired; what nobody has told us of keeps its meters."""
+    def _meter_changes(self, flows: Mapping[int, frozenset[Flow]]) -> tuple[MeterChange, ...]:
+        """Of all that are wired; what nobody has told us of keeps its meters.
+
+        So does what stands of a port whose device is gone: its flows would go with its meter.
+        """
         wanted = dict(self.known.meters)
         kept: set[int] = set()
         for one in self.wired:
@@ -158,6 +162,8 @@ class Planning:
         if not (wanted or self.actual.meters):
             return ()
         found = changes(wanted, self.actual.meters, self.inner_flows)
+        if any(change.rate is None for change in found):
+            kept |= used(flow for group in flows.values() for flow in group) - wanted.keys()
         return tuple(change for change in found if change.number not in kept)
 
     # Who is wired, who is dead
@@ -292,7 +298,7 @@ class Planning:
         for owner in (cookie, guard):
             if owner in self.blocked:
                 return "refused", self.blocked[owner]
-        if wired.device.ofport is None:
+        if not wired.device.is_open:
             return "wiring", f"ovs-vswitchd has not opened {interface.name} yet"
         if wired.device.port_id in changing_rows:
             return "wiring", "OVSDB rows are to be changed"

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
-from netwright.agent.ovs.actual import Device
+from netwright.agent.ovs.actual import CONTAINER_MARK, Device
 from netwright.agent.ovs.errors import OvsUnreachableError, TransactionRefusedError
 from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.plugs import (
-    CONTAINER_MARK,
     DEAD_PLACE,
+    Numbers,
     Place,
     plugging,
     unplugging,
@@ -41,6 +41,7 @@ class Plugger:
         self._devices = devices
         self._place = place
         self._timeout_s = timeout_s
+        self._numbers = Numbers()
 
     async def plug(self, device: NewDevice) -> None:
         """Raises OvsUnreachableError, TransactionRefusedError, or when there is no bridge yet."""
@@ -72,6 +73,7 @@ class Plugger:
         }
 
     async def _insert(self, device: NewDevice, place: Place) -> None:
-        done = await self._ovsdb.transact(plugging(self._bridge, device, place))
+        ofport = self._numbers.next(self._ovsdb.replica.interfaces.values())
+        done = await self._ovsdb.transact(plugging(self._bridge, device, place, ofport))
         if done[-1].get("count") != 1:
             raise OvsUnreachableError(f"there is no bridge {self._bridge} yet")

@@ -3,17 +3,16 @@
 docs/plugging.md says why it goes into the dead VLAN.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from netwright.agent.ovs.actual import CONTAINER_MARK
 from netwright.agent.ovs.changes import DEAD_VLAN
 from netwright.agent.ovs.operations import Operation
+from netwright.agent.ovs.rows import InterfaceRow
 from netwright.agent.wiring import NewDevice
-
-CONTAINER_MARK = "netwright-container"
-"""external_ids key on an interface that we plugged for a container: CONTAINER@INTERFACE."""
 
 _MTU_WITHOUT_ASKING = 1500
 _LEAVE_ALONE = "linux-noop"
@@ -30,8 +29,40 @@ class Place(msgspec.Struct, frozen=True):
 DEAD_PLACE = Place()
 
 
-def plugging(bridge: str, device: NewDevice, place: Place = DEAD_PLACE) -> list[Operation]:
-    """The last operation's count says whether there is such a bridge."""
+class Numbers:
+    """OpenFlow ports for containers' devices, one after the other.
+
+    ovs-vswitchd gives its own from 1 on, so that none of ours is another's; twice a number, a
+    meter's, is below 65536, as many as its userspace datapath has.
+    """
+
+    FIRST, LAST = 20_000, 31_999
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def next(self, interfaces: Iterable[InterfaceRow]) -> int | None:
+        """None when all are taken. A number that became free is given last of all."""
+        taken = {
+            number
+            for one in interfaces
+            for number in (one.ofport, one.ofport_request)
+            if number is not None and self.FIRST <= number <= self.LAST
+        }
+        last = max(taken, default=self.LAST) if self._last is None else self._last
+        count = self.LAST - self.FIRST + 1
+        for step in range(1, count + 1):
+            number = self.FIRST + (last - self.FIRST + step) % count
+            if number not in taken:
+                self._last = number
+                return number
+        return None
+
+
+def plugging(
+    bridge: str, device: NewDevice, place: Place = DEAD_PLACE, ofport: int | None = None
+) -> list[Operation]:
+    """`ofport` is asked for. The last operation's count says whether there is such a bridge."""
     ids = {
         "iface-id": device.port_id,
         "iface-status": "active",
@@ -40,6 +71,8 @@ def plugging(bridge: str, device: NewDevice, place: Place = DEAD_PLACE) -> list[
     if device.mac_address:
         ids["attached-mac"] = device.mac_address
     interface: dict[str, Any] = {"name": device.name, "external_ids": _map(ids)}
+    if ofport is not None:
+        interface["ofport_request"] = ofport
     if device.mtu > _MTU_WITHOUT_ASKING:
         interface["mtu_request"] = device.mtu
     port: dict[str, Any] = {

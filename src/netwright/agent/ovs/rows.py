@@ -43,7 +43,10 @@ class PortRow(msgspec.Struct, frozen=True):
 
 
 class InterfaceRow(msgspec.Struct, frozen=True):
-    """`ofport` is None until ovs-vswitchd has opened the device, -1 when it could not."""
+    """`ofport` is None until ovs-vswitchd has opened the device, -1 when it could not.
+
+    `ofport_request` is the number that it was asked to give.
+    """
 
     uuid: str
     name: str
@@ -59,6 +62,7 @@ class InterfaceRow(msgspec.Struct, frozen=True):
     bfd: Mapping[str, str]
     bfd_status: Mapping[str, str]
     error: str | None
+    ofport_request: int | None = None
 
 
 _EMPTY: Mapping[str, str] = {}

@@ -4,11 +4,12 @@ import msgspec
 from tests.unit.agent.ovs.plan_scene import RED, desired, endpoint, started
 from tests.unit.agent.ovs.simswitch import SimSwitch
 
+from netwright.agent.ovs.actual import CONTAINER_MARK
 from netwright.agent.ovs.changes import DEAD_VLAN, MARK, SEGMENT_MARK
 from netwright.agent.ovs.coming import beside
 from netwright.agent.ovs.heeding import is_idle
 from netwright.agent.ovs.plan import make_plan
-from netwright.agent.ovs.plugs import CONTAINER_MARK, DEAD_PLACE, Place
+from netwright.agent.ovs.plugs import DEAD_PLACE, Place
 from netwright.agent.ovs.replica import RowChange
 from netwright.agent.ovs.rows import BridgeRow, InterfaceRow, OpenVSwitchRow, PortRow, Row
 

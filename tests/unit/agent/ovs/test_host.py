@@ -10,13 +10,12 @@ import msgspec
 import pytest
 from tests.unit.agent.ovs.simswitch import SimSwitch
 
-from netwright.agent.ovs.actual import Device, Rows
+from netwright.agent.ovs.actual import CONTAINER_MARK, Device, Rows
 from netwright.agent.ovs.changes import Problem
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.host import ANNOUNCE_AFTER_S, OvsHost
 from netwright.agent.ovs.lost_uplinks import LOST_S
 from netwright.agent.ovs.outcome import Outcome
-from netwright.agent.ovs.plugs import CONTAINER_MARK
 from netwright.agent.ovs.wiring import Bond, Desired, HostWiring, PhysicalBridge
 from netwright.agent.ovs.wiring import Endpoint as OvsEndpoint
 from netwright.agent.ovs.witness import UplinkState, uplink_states

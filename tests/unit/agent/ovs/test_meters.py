@@ -72,6 +72,19 @@ def test_what_nobody_has_told_us_of_keeps_its_meters() -> None:
     assert switch.meters == {}
 
 
+def test_what_stands_of_a_port_without_device_keeps_its_meter_until_all_is_told() -> None:
+    """A switch that loses a meter takes the flows away that lead through it."""
+    switch = started()
+    switch.plug("br-int", "tap0", "p0")
+    switch.converge(desired(endpoint(port_security=False, qos=Qos(SLOW, FAST)), in_sync=False))
+    number = to_endpoint(switch.ofport("tap0"))
+    switch.unplug("tap0")
+    switch.converge(desired(in_sync=False))
+    assert switch.meters == {number: FAST}
+    switch.converge(desired())
+    assert switch.meters == {}
+
+
 def test_a_meter_that_a_stranger_uses_stays() -> None:
     flow = Flow(0, 1, match_on(in_port=1), (Metered(6),), cookie=9)
     ours = Flow(0, 1, match_on(in_port=3), (Metered(6),), cookie=0x4E57 << 48)

@@ -4,15 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.agent.ovs.plan_scene import RED, WEB, WIRING, desired, endpoint, started
 from tests.unit.agent.ovs.simswitch import SimSwitch
 
-from netwright.agent.ovs.actual import Actual, Rows
+from netwright.agent.ovs.actual import CONTAINER_MARK, Actual, Rows
 from netwright.agent.ovs.changes import DEAD_VLAN, MARK, SEGMENT_MARK, FlowChanges
 from netwright.agent.ovs.driver import OvsDriver
 from netwright.agent.ovs.errors import TransactionRefusedError
 from netwright.agent.ovs.outcome import Blame
-from netwright.agent.ovs.plugs import CONTAINER_MARK, plugging, unplugging
+from netwright.agent.ovs.plan import make_plan
+from netwright.agent.ovs.plugs import Numbers, plugging, unplugging
+from netwright.agent.ovs.rows import InterfaceRow
 from netwright.agent.ovs.wiring import HostWiring
 from netwright.agent.wiring import NewDevice
 
@@ -172,3 +175,81 @@ async def test_a_device_goes_into_the_dead_vlan_when_no_plan_can_be_asked(
     await driver.plugger.plug(device_of({"refused": "p2", "unknown": "p9"}.get(why, "p1")))
     (port,) = told
     assert (port["tag"], "external_ids" in port) == (DEAD_VLAN, False)
+
+
+def numbered(*ofports: int, asked: tuple[int, ...] = ()) -> list[InterfaceRow]:
+    """Devices that have these numbers, and some that are not opened yet."""
+    switch = started()
+    switch.plug("br-int", "tap0")
+    row = switch.interface("tap0")
+    found = [replace(row, ofport=ofport) for ofport in ofports]
+    return [*found, *(replace(row, ofport=None, ofport_request=ofport) for ofport in asked)]
+
+
+def test_an_openflow_port_is_asked_for() -> None:
+    device = NewDevice(name="nwc1", port_id="p1", mac_address="m", mtu=1500, owner="c@eth0")
+    assert plugging("br-int", device, ofport=20_007)[0]["row"]["ofport_request"] == 20_007
+    assert "ofport_request" not in plugging("br-int", device)[0]["row"]
+
+
+def test_numbers_are_given_one_after_the_other_and_none_that_is_taken() -> None:
+    numbers = Numbers()
+    assert [numbers.next(()) for _ in range(3)] == [20_000, 20_001, 20_002]
+    assert numbers.next(numbered(1, 20_003, asked=(20_004,))) == 20_005
+    assert numbers.next(()) == 20_006, "what became free is not given again at once"
+
+
+def test_a_next_life_goes_on_after_the_last_and_then_from_the_first() -> None:
+    assert Numbers().next(numbered(7, 20_100)) == 20_101
+    numbers = Numbers()
+    assert numbers.next(numbered(Numbers.LAST, Numbers.FIRST)) == Numbers.FIRST + 1
+
+
+def test_no_number_is_asked_for_when_all_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Numbers, "LAST", Numbers.FIRST + 1)
+    assert Numbers().next(numbered(Numbers.FIRST, Numbers.LAST)) is None
+
+
+def asked_for(switch: SimSwitch, ofport: int) -> InterfaceRow:
+    """A container's device that is plugged where its port is, and not opened yet."""
+    switch.plug("br-int", "nwc1", "p0", 4095)
+    row = switch.interface("nwc1")
+    ids = {**row.external_ids, CONTAINER_MARK: "c@eth0"}
+    row = replace(row, ofport=None, ofport_request=ofport, external_ids=ids)
+    switch.interfaces[row.uuid] = row
+    return row
+
+
+def test_its_flows_are_put_in_place_while_it_is_opened() -> None:
+    switch = started()
+    row = asked_for(switch, 20_000)
+    plan = switch.converge(desired(endpoint()))
+    assert [(one.status, one.cause) for one in plan.endpoints] == [
+        ("wiring", "ovs-vswitchd has not opened nwc1 yet")
+    ]
+    assert any(("in_port", 20_000) in flow.match for flow in switch.ours("br-int"))
+    switch.interfaces[row.uuid] = replace(row, ofport=20_000)
+    plan = make_plan(desired(endpoint()), switch.actual())
+    assert plan.empty
+    assert plan.endpoints[0].status == "up"
+
+
+def test_one_that_got_another_number_has_its_flows_there() -> None:
+    switch = started()
+    row = asked_for(switch, 20_000)
+    switch.converge(desired(endpoint()))
+    switch.interfaces[row.uuid] = replace(row, ofport=9)
+    plan = make_plan(desired(endpoint()), switch.actual())
+    assert plan.endpoints[0].status == "wiring"
+    assert switch.converge(desired(endpoint())).endpoints[0].status == "up"
+    matches = {field for flow in switch.ours("br-int") for field in flow.match}
+    assert ("in_port", 9) in matches
+    assert ("in_port", 20_000) not in matches
+
+
+def test_nobody_elses_number_is_taken_for_granted() -> None:
+    switch = started()
+    row = asked_for(switch, 20_000)
+    switch.interfaces[row.uuid] = replace(row, external_ids={"iface-id": "p0"})
+    switch.converge(desired(endpoint()))
+    assert all(("in_port", 20_000) not in flow.match for flow in switch.ours("br-int"))
