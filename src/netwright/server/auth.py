@@ -49,6 +49,7 @@ class TokenAuthenticator:
     def __init__(self, admin_token: str, agents_secret: bytes) -> None:
         self._admin_token = admin_token.encode()
         self._agents_secret = agents_secret
+        self._controller = self.controller_credential().encode()
         self._revocations: dict[str, int] = {}
 
     def learn_revocations(self, revocations: Mapping[str, int]) -> None:
@@ -77,7 +78,7 @@ class TokenAuthenticator:
         """Whose a token is that this server made itself; None: no such token."""
         if hmac.compare_digest(token, self._admin_token):
             return Caller(project_id=_project(headers), is_admin=True)
-        if hmac.compare_digest(token, self.controller_credential().encode()):
+        if hmac.compare_digest(token, self._controller):
             return Caller(project_id=DEFAULT_PROJECT, is_controller=True)
         host = self._agent_host(token)
         return None if host is None else Caller(project_id=DEFAULT_PROJECT, host=host)

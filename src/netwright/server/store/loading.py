@@ -74,7 +74,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
     of_pools = await networks_of_pools(tx, world, needs.rescoped_pools)
     changed = needs.changed_networks | of_subnets | of_pools
-    changed |= {one.network_id for one in world.of(NetworkSegment).values()}
+    changed |= {one.network_id for one in world.values_of(NetworkSegment)}
     of_interfaces = await _networks_of_subnets(tx, subnets_of_interfaces(needs))
     known = needs.networks | of_interfaces | {port.network_id for port in ports}
     known |= await networks_of_fabric(tx, world, needs)

@@ -68,11 +68,8 @@ async def load_of(tx: Transaction, world: World, type_: type[Value], ids: Iterab
 
 async def write_plain(tx: Transaction, world: World) -> None:
     """What the batch has changed of them."""
-    for type_ in PLAIN:
-        rows, table = world.of(type_), TABLES[type_]
-        if not rows.is_touched:
-            continue
-        changed = list(rows.changed())
+    for type_ in world.touched():
+        table, changed = TABLES[type_], world.of(type_).changed()
         gone = [(id_,) for id_, _, value in changed if value is None]
         await tx.delete(table, gone)
         await tx.upsert(table, [row(table, value) for _, _, value in changed if value])

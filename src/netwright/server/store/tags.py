@@ -7,6 +7,7 @@ from sqlalchemy import Table, and_, func, not_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.db.transaction import Transaction
+from netwright.model.resources import Network, Port, Subnet
 from netwright.model.wire import Kind
 from netwright.server.store import schema
 from netwright.server.store.plain import TABLES
@@ -28,11 +29,11 @@ async def write_tags(tx: Transaction, world: World) -> None:
     """The rows of what the batch has changed; untagged resources have none."""
     puts: list[tuple[str, ...]] = []
     gone: list[tuple[str, ...]] = []
+    touched = {Network, Subnet, Port, *world.touched()}
     for kind, type_ in TAGGED.items():
-        rows = world.rows_of(type_)
-        if not rows.is_touched:
+        if type_ not in touched:
             continue
-        for resource_id, before, now in rows.changed():
+        for resource_id, before, now in world.rows_of(type_).changed():
             was, has = _tags(before), _tags(now)
             if was != has:
                 puts += ((kind, tag, resource_id) for tag in set(has) - set(was))
