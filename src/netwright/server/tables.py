@@ -1,4 +1,4 @@
-"""The rows of one table as a batch sees them: what was loaded, and what the batch has made of it."""
+"""Tables as a batch sees them: what was loaded, and what the batch has made of it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar

@@ -47,7 +47,7 @@ def weight(command: Command) -> int:
 def is_brief(command: Command) -> bool:
     """Whether it is one port's work or two's, whatever else there is; others may be a host's.
 
-    That of `labelled` drafts is so only while there is little to read and to count for their choice.
+    That of `labelled` drafts is so only while their choice has little to read and to count.
     """
     match command:
         case CreatePorts() | UpdatePorts() | DeletePorts():

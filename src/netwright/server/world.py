@@ -287,6 +287,10 @@ class World(Tables):
         rows = self._plain.get(type_, self._others.get(type_))
         return () if rows is None else rows.values()
 
+    def changes_of(self, type_: type[Plain]) -> Sequence[tuple[str, Plain | None, Plain | None]]:
+        """As `of(type_).changed()`."""
+        return self._plain[type_].changed() if type_ in self._plain else ()
+
     def touched(self) -> Sequence[type[Value]]:
         """The plain types of which anything may have changed, always in the same order."""
         return [each for each in PLAIN if each in self._plain and self._plain[each].is_touched]

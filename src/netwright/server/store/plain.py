@@ -53,7 +53,8 @@ _DECODERS = {type_: msgspec.json.Decoder(type_) for type_ in PLAIN}
 async def load_plain(tx: Transaction, world: World, needs: Needs) -> None:
     """The plain resources that are needed by id."""
     for type_, ids in needs.plain.items():
-        await load_of(tx, world, type_, ids)
+        if ids:
+            await load_of(tx, world, type_, ids)
 
 
 async def load_of(tx: Transaction, world: World, type_: type[Value], ids: Iterable[str]) -> None:

@@ -92,7 +92,7 @@ def _drafts(world: World) -> Iterator[Draft]:
         for resource_id, _, value in world.of(type_).changed():
             hosts = None if kind is Kind.QOS_POLICY else _NOBODY  # every agent may have its ports
             yield kind, resource_id, hosts, _NOBODY, _body(value)
-    for group_id, before_group, group in world.of(AddressGroup).changed():
+    for group_id, before_group, group in world.changes_of(AddressGroup):
         for subject, member in members.address_changes(group_id, before_group, group):
             yield Kind.GROUP_MEMBER, subject, _NOBODY, _NOBODY, _body(member)
     for network_id, _, network in world.networks.changed():
