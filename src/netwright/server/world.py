@@ -165,8 +165,9 @@ class _PlainRows(dict[type[Value], Rows[str, Any]]):
     def __missing__(self, type_: type[Value]) -> Rows[str, Any]:
         if type_ not in PLAIN:
             raise KeyError(type_)
-        rows = self[type_] = Rows[str, Any](self._journal)
+        rows: Rows[str, Any] = Rows(self._journal)
         rows.watchers += self._watchers(type_)
+        self[type_] = rows
         return rows
 
 
