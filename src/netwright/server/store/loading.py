@@ -273,23 +273,23 @@ async def _load_revocations(tx: Transaction, world: World, names: set[str]) -> N
 
 
 async def _load_attachments(tx: Transaction, world: World, keys: set[tuple[str, str]]) -> None:
+    """And how many bindings stand there.
+
+    Whether the last goes is what counts, and no more can go than there are ports in the batch.
+    """
     sql = (
-        "SELECT a.body FROM PAIRS($1) AS wanted JOIN attachment AS a "
+        "SELECT wanted.a, wanted.b, a.body, (SELECT count(*) FROM (SELECT 1 FROM binding AS b "
+        "WHERE b.network_id = wanted.a AND b.host = wanted.b LIMIT $2) AS counted) "
+        "FROM PAIRS($1) AS wanted LEFT JOIN attachment AS a "
         "ON a.network_id = wanted.a AND a.host = wanted.b"
     )
-    for (body,) in await _select(tx, sql, keys):
-        attachment = _attachment(body)
-        world.attachments.load((attachment.network_id, attachment.host), attachment)
-    # Whether the last goes is what counts, and no more can go than there are ports in the batch.
-    sql = (
-        "SELECT wanted.a, wanted.b, (SELECT count(*) FROM (SELECT 1 FROM binding AS b "
-        "WHERE b.network_id = wanted.a AND b.host = wanted.b LIMIT $2) AS counted) "
-        "FROM PAIRS($1) AS wanted"
-    )
-    if keys:
-        for network_id, host, count in await tx.rows(sql, list(keys), len(world.ports) + 1):
-            if count:
-                world.binding_counts.load((network_id, host), count)
+    if not keys:
+        return
+    for network_id, host, body, count in await tx.rows(sql, list(keys), len(world.ports) + 1):
+        if body is not None:
+            world.attachments.load((network_id, host), _attachment(body))
+        if count:
+            world.binding_counts.load((network_id, host), count)
 
 
 async def _load_all_attachments(tx: Transaction, world: World, network_ids: set[str]) -> None:

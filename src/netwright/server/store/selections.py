@@ -12,6 +12,7 @@ the latter in common.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from functools import lru_cache
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -66,6 +67,7 @@ class Among(NamedTuple):
         return owner == self.project_id and parse_selector(self.selector).matches(network.labels)
 
 
+@lru_cache(maxsize=1024)
 def among(wish: LabelWish) -> tuple[Among, Among]:
     """Where a wish may be fulfilled."""
     return Among(wish.project_id, wish.selector), Among(None, wish.selector)
@@ -194,12 +196,12 @@ class Selections:
         """
         cost_s = 0.0
         for wish in wishes:
-            kept = [each for one in among(wish) if (each := self._kept.get(one)) is not None]
-            if len(kept) < len(among(wish)) or any(each.uncounted for each in kept):
+            own, shared = (self._kept.get(one) for one in among(wish))
+            if own is None or shared is None or own.uncounted or shared.uncounted:
                 return False
-            if not any(each.spread.least(self.fills) for each in kept):
+            if not (own.spread.least(self.fills) or shared.spread.least(self.fills)):
                 return False
-            cost_s += sum(self._cost_s(each) for each in self._due(kept, now))
+            cost_s += sum(map(self._cost_s, self._due((own, shared), now)))
         return cost_s < _BRIEF_S
 
     def due(self, choices: Iterable[Sequence[Selection]], now: float) -> set[str]:
@@ -258,7 +260,9 @@ class Selections:
 
     def _due(self, selections: Sequence[Selection], now: float) -> set[str]:
         """Of the networks of one choice. Where there is only one, its count decides nothing."""
-        due = set[str]().union(*(each.uncounted for each in selections))
+        due: set[str] = set()
+        for each in selections:
+            due |= each.uncounted
         if sum(len(each.matches) for each in selections) > 1:
             looked_at = chain.from_iterable(each.to_look_at() for each in selections)
             due.update(one for one in looked_at if self._is_stale(one, now))
