@@ -48,6 +48,11 @@ T = TypeVar("T")
 
 _USES_MAX = 100_000
 
+_BY_UNIQUE_NAMES = (
+    "SELECT p.body, p.event_seq FROM PAIRS($2) AS wanted JOIN port AS p "
+    "ON p.project_id = wanted.a AND p.unique_name = wanted.b"
+)
+
 _network = msgspec.json.Decoder(Network).decode
 _subnet = msgspec.json.Decoder(Subnet).decode
 _host = msgspec.json.Decoder(Host).decode
@@ -166,29 +171,25 @@ async def subnets(tx: Transaction, ids: Iterable[str]) -> list[Subnet]:
 
 async def _load_ports(tx: Transaction, world: World, needs: Needs) -> None:
     ids = set(needs.ports)
-    if needs.unique_names:
-        found = await _select(
-            tx,
-            "SELECT p.project_id, p.unique_name, p.id FROM PAIRS($1) AS wanted JOIN port AS p "
-            "ON p.project_id = wanted.a AND p.unique_name = wanted.b",
-            list(needs.unique_names),
-        )
-        for project_id, name, port_id in found:
-            world.unique_names.load((project_id, name), port_id)
-            ids.add(port_id)
     if needs.ports_on:
         sql = "SELECT port_id FROM binding WHERE host = ANY($1)"
         ids.update(port_id for (port_id,) in await _select(tx, sql, needs.ports_on))
     if needs.refused_on:
         sql = "SELECT port_id FROM binding WHERE host = ANY($1) AND state IN ('refused', 'fenced')"
         ids.update(port_id for (port_id,) in await _select(tx, sql, needs.refused_on))
-    await _read_ports(tx, world, ids)
+    await _read_ports(tx, world, ids, needs.unique_names)
     await _read_ports(tx, world, await load_trunks_of(tx, world, world.ports.values()))
 
 
-async def _read_ports(tx: Transaction, world: World, ids: Iterable[str]) -> None:
-    sql = "SELECT body, event_seq FROM port WHERE id = ANY($1)"
-    for body, seq in await _select(tx, sql, ids):
+async def _read_ports(
+    tx: Transaction, world: World, ids: Iterable[str], unique_names: Iterable[tuple[str, str]] = ()
+) -> None:
+    sql, named = "SELECT body, event_seq FROM port WHERE id = ANY($1)", list(unique_names)
+    if named:
+        found = await tx.rows(f"{sql} UNION ALL {_BY_UNIQUE_NAMES}", list(ids), named)
+    else:
+        found = await _select(tx, sql, ids)
+    for body, seq in found:
         port = _port(body)
         world.ports.load(port.id, port)
         world.port_seqs[port.id] = seq
