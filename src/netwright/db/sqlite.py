@@ -68,6 +68,7 @@ class SqliteTransaction:
     """`db.transaction.Transaction` on a connection that is in a transaction already.
 
     Its methods never wait for anything but the statement, so that `run_now` can run what uses it.
+    Most tables of a batch have no rows to be written, and a statement without costs as much as one.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -102,17 +103,21 @@ class SqliteTransaction:
         return [b"".join(key[-1:] for (key,) in keys) for keys in found]
 
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
-        self._execute_many(statements.sqlite_insert(table), rows)
+        if rows:
+            self._execute_many(statements.sqlite_insert(table), rows)
 
     async def upsert(self, table: Table, rows: Sequence[Row]) -> None:
-        self._execute_many(statements.sqlite_upsert(table), rows)
+        if rows:
+            self._execute_many(statements.sqlite_upsert(table), rows)
 
     async def update(self, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        self._execute_many(statements.sqlite_update(table, tuple(columns)), rows)
+        if rows:
+            self._execute_many(statements.sqlite_update(table, tuple(columns)), rows)
 
     async def delete(self, table: Table, keys: Sequence[Row], by: Sequence[str] = ()) -> None:
-        columns = tuple(by) or statements.key_of(table)
-        self._execute_many(statements.sqlite_delete(table, columns), keys)
+        if keys:
+            columns = tuple(by) or statements.key_of(table)
+            self._execute_many(statements.sqlite_delete(table, columns), keys)
 
     async def take_turn(self) -> bool:
         """It is ours since the transaction began: SQLite has one writer."""
@@ -122,8 +127,6 @@ class SqliteTransaction:
         return self.connection.execute(translate(sql), _bound(parameters))
 
     def _execute_many(self, sql: str, rows: Sequence[Row]) -> None:
-        if not rows:  # most tables have none, and a statement without rows costs as much as a row
-            return
         try:
             self.connection.executemany(sql, rows)
         except sqlite3.IntegrityError as error:

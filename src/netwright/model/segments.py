@@ -5,9 +5,9 @@ ones on other physical networks: hosts are on the first whose physical network t
 addresses of subnets that are on a segment are of use there alone (`docs/adr/0054`).
 """
 
-import functools
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from netwright.model.resources import FurtherSegment, Network, NetworkType, Segment, Value
@@ -148,7 +148,7 @@ class NetworkSegment(Value, frozen=True, kw_only=True):
 _OWN_IDS = UUID("6c1d3b0a-8f0e-5c55-9c0b-0f7a51f0a254")
 
 
-@functools.lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # of a network whose port is bound it is asked several times
 def own_segment_id(network_id: str) -> str:
     """The id of a network's own segment: the same on all servers, whoever writes it down."""
     return str(uuid5(_OWN_IDS, network_id))

@@ -13,6 +13,7 @@ where it is not zero; a new secret revokes all. The fabric controller's is `fabr
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from netwright.model.errors import Unauthenticated
@@ -23,6 +24,7 @@ from netwright.server.config import AuthMode, ServerSettings
 
 PROJECT_ID_LENGTH_MAX = 255
 _AGENT_PREFIX = "agent."
+_CONTROLLER = "\0fabric"  # no host is called so
 
 
 class Authenticator(Protocol):
@@ -85,12 +87,10 @@ class TokenAuthenticator:
     def host_credential(self, host: str) -> str:
         times = self._revocations.get(host, 0)
         subject = f"{host}\0{times}" if times else host  # no host's name has a NUL
-        mac = hmac.digest(self._agents_secret, subject.encode(), "sha256").hex()
-        return f"{_AGENT_PREFIX}{host}.{mac}"
+        return f"{_AGENT_PREFIX}{host}.{_mac(self._agents_secret, subject)}"
 
     def controller_credential(self) -> str:
-        mac = hmac.digest(self._agents_secret, b"\0fabric", "sha256").hex()  # no host is called so
-        return f"fabric.{mac}"
+        return f"fabric.{_mac(self._agents_secret, _CONTROLLER)}"
 
     def _agent_host(self, token: bytes) -> str | None:
         if not token.startswith(_AGENT_PREFIX.encode()):
@@ -98,6 +98,11 @@ class TokenAuthenticator:
         host = token.rpartition(b".")[0].removeprefix(_AGENT_PREFIX.encode()).decode("latin-1")
         known = hmac.compare_digest(token, self.host_credential(host).encode())
         return host if known and host else None
+
+
+@lru_cache(maxsize=4096)  # each request of an agent asks for two
+def _mac(secret: bytes, subject: str) -> str:
+    return hmac.digest(secret, subject.encode(), "sha256").hex()
 
 
 class OpenAuthenticator:

@@ -285,7 +285,7 @@ def _news(world: World) -> list[news.Line]:
         news.of_host(name, before, now, world.now) for name, before, now in world.hosts.changed()
     )
     of_ports = news.of_ports((before, now) for _, before, now in world.ports.changed())
-    floating = ((before, now) for _, before, now in world.of(FloatingIp).changed())
+    floating = ((before, now) for _, before, now in world.changes_of(FloatingIp))
     return [*chain.from_iterable(of_hosts), *of_ports, *news.of_floating(floating)]
 
 

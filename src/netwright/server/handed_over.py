@@ -3,7 +3,7 @@
 from typing import Any
 
 from netwright.model.errors import IdInUse
-from netwright.server.world import Rows
+from netwright.server.tables import Rows
 
 
 def require_free(rows: Rows[str, Any], noun: str, id_: str) -> None:

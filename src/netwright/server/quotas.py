@@ -15,7 +15,8 @@ from netwright.server.commands import ResetQuota, SetQuota
 from netwright.server.counted import COUNTED, Counted, is_held_to_limits
 
 if TYPE_CHECKING:
-    from netwright.server.world import Rows, World
+    from netwright.server.tables import Rows
+    from netwright.server.world import World
 
 
 class NeedsQuotas(Exception):

@@ -6,9 +6,9 @@ what the store has to write.
 """
 
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from netwright.ipam.addresses import Address, AddressRange
 from netwright.ipam.fill import Fill
@@ -30,7 +30,7 @@ from netwright.model.routing import NO_PROJECT
 from netwright.model.segments import SEGMENT_RULES, SegmentRules
 from netwright.model.topology import Topology
 from netwright.server.containers.slot_table import SlotTable
-from netwright.server.counted import COUNTED
+from netwright.server.counted import COUNTED, Counted
 from netwright.server.history import HISTORY_KEPT, HistoryKept
 from netwright.server.nova.notices import Notice
 from netwright.server.overlay.holds import AccessHold, HeldLease, HeldVni
@@ -38,13 +38,9 @@ from netwright.server.overlay.inventory import Inventory
 from netwright.server.overlay.room import Room
 from netwright.server.plain import PLAIN
 from netwright.server.quotas import Usage
+from netwright.server.tables import Journal, Rows, Table, Tables
 
-K = TypeVar("K")
-V = TypeVar("V")
 Plain = TypeVar("Plain", bound=Value)
-
-Journal = list[tuple[Any, ...]]
-"""What undoes each change: a function, and what to call it with."""
 
 
 class Gap(NamedTuple):
@@ -54,108 +50,7 @@ class Gap(NamedTuple):
     range: AddressRange
 
 
-class Rows(Generic[K, V]):
-    """A table as the batch sees it: values by key; None is absent, as is what was not loaded.
-
-    `get` is a dict's own: a port's creation asks a dozen times.
-    """
-
-    get: Callable[[K], V | None]
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._loaded: dict[K, V] = {}
-        self._now: dict[K, V | None] = {}
-        self._seen: dict[K, V | None] = {}  # what was loaded, under what the batch has changed
-        self._changes: list[tuple[K, V | None, V | None]] | None = None
-        self.get = self._seen.get
-        self.watchers: list[Callable[[V | None, V | None], None]] = []
-
-    def load(self, key: K, value: V) -> None:
-        """What the table holds. What the batch has changed stays as it was read before that.
-
-        Else another process's row that came meanwhile would be changed in place of the batch's own.
-        """
-        if key not in self._now:
-            self._loaded[key] = self._seen[key] = value
-
-    def rebase(self, key: K, value: V, now: V) -> None:
-        """The table holds another value by now: the batch's change begins there, and ends so."""
-        self._loaded[key] = value
-        self.put(key, now)
-
-    def unload(self, key: K) -> None:
-        """The row is gone from the table since it was loaded."""
-        self._loaded.pop(key, None)
-        self._changes = None
-        if key not in self._now:
-            self._seen.pop(key, None)
-
-    def put(self, key: K, value: V | None) -> None:
-        """Change a row. What a watcher raises keeps it as it was."""
-        for watcher in self.watchers:
-            watcher(self.get(key), value)
-        if key in self._now:
-            self._journal.append((self._set, key, self._now[key]))
-        else:
-            self._journal.append((self._unset, key))
-        self._now[key] = self._seen[key] = value
-        self._changes = None
-
-    def items(self) -> list[tuple[K, V]]:
-        """The rows that there are, as the batch has changed them."""
-        kept = {**self._loaded, **self._now}
-        return [(key, value) for key, value in kept.items() if value is not None]
-
-    def __len__(self) -> int:
-        """How many rows were loaded."""
-        return len(self._loaded)
-
-    def values(self) -> Iterator[V]:
-        for key, value in self._loaded.items():
-            if key not in self._now:
-                yield value
-        for changed in self._now.values():
-            if changed is not None:
-                yield changed
-
-    def loaded(self, key: K) -> V | None:
-        return self._loaded.get(key)
-
-    def is_known(self, key: K) -> bool:
-        """Whether there was such a row, or the batch makes one."""
-        return key in self._loaded or key in self._now
-
-    @property
-    def is_touched(self) -> bool:
-        """Whether anything may have changed."""
-        return bool(self._now)
-
-    def changed(self) -> Sequence[tuple[K, V | None, V | None]]:
-        """(key, before the batch, now) of all that the batch has changed."""
-        if self._changes is None:
-            loaded = self._loaded.get
-            self._changes = [
-                (key, before, value)
-                for key, value in self._now.items()
-                if value != (before := loaded(key))
-            ]
-        return self._changes
-
-    def _set(self, key: K, value: V | None) -> None:
-        self._now[key] = self._seen[key] = value
-        self._changes = None
-
-    def _unset(self, key: K) -> None:
-        del self._now[key]
-        self._changes = None
-        if key in self._loaded:
-            self._seen[key] = self._loaded[key]
-        else:
-            del self._seen[key]
-
-
-class FabricRows:
+class FabricRows(Tables):
     """What a batch has of the fabric.
 
     `inventory` is there once it was needed; `vlans` (domain, network) are those given, and
@@ -170,13 +65,15 @@ class FabricRows:
     needed. What the log said up to `clear_up_to` to be gone is off every switch.
     """
 
+    vlans = Table[tuple[str, str], int]()
+    vlan_holders = Table[str, str]()
+    access = Table[tuple[str, str], AccessHold]()
+    held_vnis = Table[str, HeldVni]()
+
     def __init__(self, journal: Journal) -> None:
+        super().__init__(journal)
         self.inventory: Inventory | None = None
         self.has_controller = False
-        self.vlans: Rows[tuple[str, str], int] = Rows(journal)
-        self.vlan_holders: Rows[str, str] = Rows(journal)
-        self.access: Rows[tuple[str, str], AccessHold] = Rows(journal)
-        self.held_vnis: Rows[str, HeldVni] = Rows(journal)
         self.free_vnis: list[int | None] = []
         self.whole_domains: set[str] = set()
         self.read_attachments: set[tuple[str, str]] = set()
@@ -189,7 +86,7 @@ class FabricRows:
         self.clear_up_to = -1
 
 
-class ContainerRows:
+class ContainerRows(Tables):
     """What a batch has of containers' names (`containers.slots`).
 
     `slots` (project, template) say who had which number; `taken` (project, template, container) the
@@ -197,18 +94,22 @@ class ContainerRows:
     ports whose claim's row is to be written anew.
     """
 
+    taken = Table[tuple[str, str, str], str]()
+    freed = Table[str, tuple[str, str]]()
+
     def __init__(self, journal: Journal) -> None:
+        super().__init__(journal)
         self.slots: dict[tuple[str, str], SlotTable] = {}
-        self.taken: Rows[tuple[str, str, str], str] = Rows(journal)
-        self.freed: Rows[str, tuple[str, str]] = Rows(journal)
         self.doubted: set[str] = set()
 
 
-class FloatingRows:
+class FloatingRows(Tables):
     """Of which ports and routers all floating IPs are loaded, and of which networks all routers."""
 
+    external_uses = Table[str, int]()
+
     def __init__(self, journal: Journal) -> None:
-        self.external_uses: Rows[str, int] = Rows(journal)
+        super().__init__(journal)
         self.of_ports: set[str] = set()
         self.of_routers: set[str] = set()
         self.routed_networks: set[str] = set()
@@ -219,7 +120,7 @@ class TouchedTrunks:
 
     def __init__(self, ports: Rows[str, Port]) -> None:
         self._ids: set[str] = set()
-        ports.watchers.append(self._note)
+        ports.watchers += (self._note,)
 
     def take(self) -> set[str]:
         taken, self._ids = self._ids, set()
@@ -231,18 +132,48 @@ class TouchedTrunks:
                 self._ids.add(one.trunk.trunk_id)
 
 
-class SharingRows:
+class SharingRows(Tables):
     """With whom security groups are shared that ports and rules name.
 
     `users` (resource, action) are the projects that use what may come to be shared with fewer.
     """
 
+    groups = Table[str, tuple[Share, ...]]()
+
     def __init__(self, journal: Journal) -> None:
-        self.groups: Rows[str, tuple[Share, ...]] = Rows(journal)
+        super().__init__(journal)
         self.users: dict[tuple[str, ShareAction], frozenset[str]] = {}
 
 
-class World:
+_ORDER: Mapping[type[Value], int] = {type_: number for number, type_ in enumerate(PLAIN)}
+
+_COUNTED_OF: Mapping[type[Value], Sequence[tuple[str, Counted]]] = {
+    type_: [(name, counted) for name, counted in COUNTED.items() if counted.type is type_]
+    for type_ in {counted.type for counted in COUNTED.values()}
+}
+
+
+class _PlainRows(dict[type[Value], Rows[str, Any]]):
+    """Of each plain type, made when they are first asked for (see `Table`)."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        watchers: Callable[[type[Value]], tuple[Callable[[Any, Any], None], ...]],
+    ) -> None:
+        self._journal = journal
+        self._watchers = watchers
+
+    def __missing__(self, type_: type[Value]) -> Rows[str, Any]:
+        if type_ not in PLAIN:
+            raise KeyError(type_)
+        rows: Rows[str, Any] = Rows(self._journal)
+        rows.watchers += self._watchers(type_)
+        self[type_] = rows
+        return rows
+
+
+class World(Tables):
     """The tables as one batch sees them.
 
     `macs`, `unique_names` and `segments` are the schema's keys with their holders: a decision finds
@@ -275,8 +206,24 @@ class World:
     `default_versions` the IP versions whose default pool is, if there is one.
     """
 
-    policy_users: Rows[str, frozenset[str]]
-    trunks: TouchedTrunks
+    hosts = Table[str, Host]()
+    attachments = Table[tuple[str, str], Attachment]()
+    allocations = Table[tuple[str, Address], Allocation]()
+    revocations = Table[str, int]()
+    topologies = Table[str, Topology]()
+    macs = Table[tuple[str, str], str]()
+    former_macs = Table[tuple[str, str], FormerMac]()
+    unique_names = Table[tuple[str, str], str]()
+    segments = Table[str, str]()
+    binding_counts = Table[tuple[str, str], int]()
+    port_counts = Table[str, int]()
+    subnet_uses = Table[str, int]()
+    group_projects = Table[str, str]()
+    default_groups = Table[str, str]()
+    group_uses = Table[str, int]()
+    gaps = Table[tuple[str, Address], Gap]()
+    pool_uses = Table[tuple[str, str], int]()
+    policy_users = Table[str, frozenset[str]]()
 
     def __init__(
         self,
@@ -291,37 +238,23 @@ class World:
         self.segment_rules = segment_rules
         self.history_kept = history
         self.quota_defaults = quota_defaults
-        self.journal: Journal = []
+        super().__init__([])
         self.networks: Rows[str, Network] = Rows(self.journal)
         self.subnets: Rows[str, Subnet] = Rows(self.journal)
         self.ports: Rows[str, Port] = Rows(self.journal)
-        self.hosts: Rows[str, Host] = Rows(self.journal)
-        self.attachments: Rows[tuple[str, str], Attachment] = Rows(self.journal)
-        self.allocations: Rows[tuple[str, Address], Allocation] = Rows(self.journal)
-        self.revocations: Rows[str, int] = Rows(self.journal)
-        self.topologies: Rows[str, Topology] = Rows(self.journal)
-        self.macs: Rows[tuple[str, str], str] = Rows(self.journal)
-        self.former_macs: Rows[tuple[str, str], FormerMac] = Rows(self.journal)
-        self.unique_names: Rows[tuple[str, str], str] = Rows(self.journal)
-        self.segments: Rows[str, str] = Rows(self.journal)
-        self.binding_counts: Rows[tuple[str, str], int] = Rows(self.journal)
-        self.port_counts: Rows[str, int] = Rows(self.journal)
-        self.subnet_uses: Rows[str, int] = Rows(self.journal)
-        self.group_projects: Rows[str, str] = Rows(self.journal)
-        self.default_groups: Rows[str, str] = Rows(self.journal)
-        self.group_uses: Rows[str, int] = Rows(self.journal)
         self.fabric = FabricRows(self.journal)
         self.containers = ContainerRows(self.journal)
-        self.policy_users, self.trunks = Rows(self.journal), TouchedTrunks(self.ports)
+        self.trunks = TouchedTrunks(self.ports)
         self.floating, self.sharing = FloatingRows(self.journal), SharingRows(self.journal)
-        self.gaps: Rows[tuple[str, Address], Gap] = Rows(self.journal)
-        self.pool_uses: Rows[tuple[str, str], int] = Rows(self.journal)
-        self._plain: dict[type[Value], Rows[str, Any]] = {
-            each: Rows(self.journal) for each in PLAIN
-        }
         self.usage = Usage(self, Rows(self.journal))
-        for resource, counted in COUNTED.items():
-            self.rows_of(counted.type).watchers.append(partial(self.usage.note, resource, counted))
+        self._plain = _PlainRows(self.journal, self._watchers)
+        self._others: Mapping[type[Value], Rows[str, Any]] = {
+            Network: self.networks,
+            Subnet: self.subnets,
+            Port: self.ports,
+        }
+        for type_, rows in self._others.items():
+            rows.watchers += self._watchers(type_)
         self.port_seqs: dict[str, int] = {}
         self.transitions: list[Transition] = []
         self.notices: list[Notice] = []
@@ -352,14 +285,23 @@ class World:
         """The rows of a plain type, by id."""
         return self._plain[type_]
 
+    def values_of(self, type_: type[Plain]) -> Iterable[Plain]:
+        """As `rows_of(type_).values()`."""
+        rows = self._plain.get(type_, self._others.get(type_))
+        return () if rows is None else rows.values()
+
+    def changes_of(self, type_: type[Plain]) -> Sequence[tuple[str, Plain | None, Plain | None]]:
+        """As `of(type_).changed()`."""
+        return self._plain[type_].changed() if type_ in self._plain else ()
+
+    def touched(self) -> Sequence[type[Value]]:
+        """The plain types of which anything may have changed, always in the same order."""
+        touched = [type_ for type_, rows in self._plain.items() if rows.is_touched]
+        return sorted(touched, key=_ORDER.__getitem__)
+
     def rows_of(self, type_: type[Value]) -> Rows[str, Any]:
         """The rows of a resource's type, by id."""
-        kept: Mapping[type[Value], Rows[str, Any]] = {
-            Network: self.networks,
-            Subnet: self.subnets,
-            Port: self.ports,
-        }
-        return kept[type_] if type_ in kept else self._plain[type_]
+        return self._others[type_] if type_ in self._others else self._plain[type_]
 
     def projects(self) -> set[str]:
         """The projects whose resources were loaded."""
@@ -394,6 +336,9 @@ class World:
             of_versions = ([each for each in subnets if each.ip_version == n] for n in (4, 6))
             found = self._by_version[network_id] = [each for each in of_versions if each]
         return found
+
+    def _watchers(self, type_: type[Value]) -> tuple[Callable[[Any, Any], None], ...]:
+        return tuple(partial(self.usage.note, *each) for each in _COUNTED_OF.get(type_, ()))
 
     def _find_subnets(self, network_id: str) -> list[Subnet]:
         found = [subnet for subnet in self.subnets.values() if subnet.network_id == network_id]

@@ -179,7 +179,7 @@ TRUNKS: dict[str, tuple[Make, int, int]] = {
     f"PUT {TRUNKS_PATH}/{{id}}/add_subports": (_added, 12, 9),
     f"PUT {TRUNKS_PATH}/{{id}}/remove_subports": (_removed, 11, 9),
     f"GET {TRUNKS_PATH}/{{id}}/get_subports": (_on_trunk("/get_subports"), 1, 1),
-    "PUT /v2.0/ports/{id} (of a trunk, bound)": (_moved_parent, 22, 15),
+    "PUT /v2.0/ports/{id} (of a trunk, bound)": (_moved_parent, 21, 14),
     f"GET {TRUNKS_PATH}/{{id}}/tags": (_tagged_trunk(), 1, 1),
     f"PUT {TRUNKS_PATH}/{{id}}/tags": (_tagged_trunk("", _TAGS), 10, 10),
     f"POST {TRUNKS_PATH}/{{id}}/tags": (_tagged_trunk("", _TAGS), 9, 9),

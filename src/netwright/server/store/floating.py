@@ -50,13 +50,12 @@ async def load_floating_of(
     """All floating IPs of these ports and routers."""
     known = world.floating
     of_ports, of_routers = set(ports) - known.of_ports, set(routers) - known.of_routers
-    rows = world.of(FloatingIp)
     for column, wanted in (("port_id", of_ports), ("router_id", of_routers)):
         if wanted:
             sql = f"SELECT body FROM floatingip WHERE {column} = ANY($1)"  # noqa: S608 - our names
             for (body,) in await tx.rows(sql, list(wanted)):
                 floating = _floating(body)
-                rows.load(floating.id, floating)
+                world.of(FloatingIp).load(floating.id, floating)
     known.of_ports |= of_ports
     known.of_routers |= of_routers
 

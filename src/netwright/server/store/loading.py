@@ -48,6 +48,11 @@ T = TypeVar("T")
 
 _USES_MAX = 100_000
 
+_BY_UNIQUE_NAMES = (
+    "SELECT p.body, p.event_seq FROM PAIRS($2) AS wanted JOIN port AS p "
+    "ON p.project_id = wanted.a AND p.unique_name = wanted.b"
+)
+
 _network = msgspec.json.Decoder(Network).decode
 _subnet = msgspec.json.Decoder(Subnet).decode
 _host = msgspec.json.Decoder(Host).decode
@@ -74,7 +79,7 @@ async def load(tx: Transaction, world: World, needs: Needs, memory: Memory) -> N
     of_subnets = await _networks_of_subnets(tx, needs.changed_subnets)
     of_pools = await networks_of_pools(tx, world, needs.rescoped_pools)
     changed = needs.changed_networks | of_subnets | of_pools
-    changed |= {one.network_id for one in world.of(NetworkSegment).values()}
+    changed |= {one.network_id for one in world.values_of(NetworkSegment)}
     of_interfaces = await _networks_of_subnets(tx, subnets_of_interfaces(needs))
     known = needs.networks | of_interfaces | {port.network_id for port in ports}
     known |= await networks_of_fabric(tx, world, needs)
@@ -166,29 +171,25 @@ async def subnets(tx: Transaction, ids: Iterable[str]) -> list[Subnet]:
 
 async def _load_ports(tx: Transaction, world: World, needs: Needs) -> None:
     ids = set(needs.ports)
-    if needs.unique_names:
-        found = await _select(
-            tx,
-            "SELECT p.project_id, p.unique_name, p.id FROM PAIRS($1) AS wanted JOIN port AS p "
-            "ON p.project_id = wanted.a AND p.unique_name = wanted.b",
-            list(needs.unique_names),
-        )
-        for project_id, name, port_id in found:
-            world.unique_names.load((project_id, name), port_id)
-            ids.add(port_id)
     if needs.ports_on:
         sql = "SELECT port_id FROM binding WHERE host = ANY($1)"
         ids.update(port_id for (port_id,) in await _select(tx, sql, needs.ports_on))
     if needs.refused_on:
         sql = "SELECT port_id FROM binding WHERE host = ANY($1) AND state IN ('refused', 'fenced')"
         ids.update(port_id for (port_id,) in await _select(tx, sql, needs.refused_on))
-    await _read_ports(tx, world, ids)
+    await _read_ports(tx, world, ids, needs.unique_names)
     await _read_ports(tx, world, await load_trunks_of(tx, world, world.ports.values()))
 
 
-async def _read_ports(tx: Transaction, world: World, ids: Iterable[str]) -> None:
-    sql = "SELECT body, event_seq FROM port WHERE id = ANY($1)"
-    for body, seq in await _select(tx, sql, ids):
+async def _read_ports(
+    tx: Transaction, world: World, ids: Iterable[str], unique_names: Iterable[tuple[str, str]] = ()
+) -> None:
+    sql, named = "SELECT body, event_seq FROM port WHERE id = ANY($1)", list(unique_names)
+    if named:
+        found = await tx.rows(f"{sql} UNION ALL {_BY_UNIQUE_NAMES}", list(ids), named)
+    else:
+        found = await _select(tx, sql, ids)
+    for body, seq in found:
         port = _port(body)
         world.ports.load(port.id, port)
         world.port_seqs[port.id] = seq
@@ -273,23 +274,23 @@ async def _load_revocations(tx: Transaction, world: World, names: set[str]) -> N
 
 
 async def _load_attachments(tx: Transaction, world: World, keys: set[tuple[str, str]]) -> None:
+    """And how many bindings stand there.
+
+    Whether the last goes is what counts, and no more can go than there are ports in the batch.
+    """
     sql = (
-        "SELECT a.body FROM PAIRS($1) AS wanted JOIN attachment AS a "
+        "SELECT wanted.a, wanted.b, a.body, (SELECT count(*) FROM (SELECT 1 FROM binding AS b "
+        "WHERE b.network_id = wanted.a AND b.host = wanted.b LIMIT $2) AS counted) "
+        "FROM PAIRS($1) AS wanted LEFT JOIN attachment AS a "
         "ON a.network_id = wanted.a AND a.host = wanted.b"
     )
-    for (body,) in await _select(tx, sql, keys):
-        attachment = _attachment(body)
-        world.attachments.load((attachment.network_id, attachment.host), attachment)
-    # Whether the last goes is what counts, and no more can go than there are ports in the batch.
-    sql = (
-        "SELECT wanted.a, wanted.b, (SELECT count(*) FROM (SELECT 1 FROM binding AS b "
-        "WHERE b.network_id = wanted.a AND b.host = wanted.b LIMIT $2) AS counted) "
-        "FROM PAIRS($1) AS wanted"
-    )
-    if keys:
-        for network_id, host, count in await tx.rows(sql, list(keys), len(world.ports) + 1):
-            if count:
-                world.binding_counts.load((network_id, host), count)
+    if not keys:
+        return
+    for network_id, host, body, count in await tx.rows(sql, list(keys), len(world.ports) + 1):
+        if body is not None:
+            world.attachments.load((network_id, host), _attachment(body))
+        if count:
+            world.binding_counts.load((network_id, host), count)
 
 
 async def _load_all_attachments(tx: Transaction, world: World, network_ids: set[str]) -> None:

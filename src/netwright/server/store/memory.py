@@ -153,7 +153,7 @@ class Memory:
         self._commit_quotas(world)
 
     def _commit_groups(self, world: World) -> None:
-        for group_id, old, new in world.of(SecurityGroup).changed():
+        for group_id, old, new in world.changes_of(SecurityGroup):
             known = old or new
             if old is not None and new is not None and old.shares == new.shares:
                 continue  # it stays whose it is
@@ -163,7 +163,7 @@ class Memory:
                 self.default_groups.pop(known.project_id, None)
 
     def _commit_quotas(self, world: World) -> None:
-        for project_id, _, quota in world.of(Quota).changed():
+        for project_id, _, quota in world.changes_of(Quota):
             self.quotas[project_id] = quota
             self.usage.pop(project_id, None)
         rows = world.usage.rows

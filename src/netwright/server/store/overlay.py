@@ -49,7 +49,7 @@ async def load_overlay(
     fabric |= world.fabric.ending
     if needs.lease:
         await _load_lease(tx, world)
-    held = [router.vni for router in world.of(Router).values() if router.vni is not None]
+    held = [router.vni for router in world.values_of(Router) if router.vni is not None]
     await load_segments(tx, world, [vni_key(vni) for vni in held])
     if fabric or held or not of_fabric.isdisjoint(needs.deleted_networks):
         await _load_controller(tx, world, memory)
@@ -252,7 +252,7 @@ async def _load_transit(tx: Transaction, world: World, needs: Needs) -> None:
     """The VNIs that routers without one try first."""
     fabric = needs.new_fabric or _inventory(world).topology.fabric
     ranges = ranges_of(fabric)
-    routers = [router for router in world.of(Router).values() if router.vni is None]
+    routers = [router for router in world.values_of(Router) if router.vni is None]
     keys = {vni_key(vni) for router in routers for vni in vni_candidates(router.id, ranges)}
     await load_segments(tx, world, keys)
 

@@ -53,7 +53,8 @@ _DECODERS = {type_: msgspec.json.Decoder(type_) for type_ in PLAIN}
 async def load_plain(tx: Transaction, world: World, needs: Needs) -> None:
     """The plain resources that are needed by id."""
     for type_, ids in needs.plain.items():
-        await load_of(tx, world, type_, ids)
+        if ids:
+            await load_of(tx, world, type_, ids)
 
 
 async def load_of(tx: Transaction, world: World, type_: type[Value], ids: Iterable[str]) -> None:
@@ -68,11 +69,8 @@ async def load_of(tx: Transaction, world: World, type_: type[Value], ids: Iterab
 
 async def write_plain(tx: Transaction, world: World) -> None:
     """What the batch has changed of them."""
-    for type_ in PLAIN:
-        rows, table = world.of(type_), TABLES[type_]
-        if not rows.is_touched:
-            continue
-        changed = list(rows.changed())
+    for type_ in world.touched():
+        table, changed = TABLES[type_], world.of(type_).changed()
         gone = [(id_,) for id_, _, value in changed if value is None]
         await tx.delete(table, gone)
         await tx.upsert(table, [row(table, value) for _, _, value in changed if value])

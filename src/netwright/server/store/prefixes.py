@@ -25,11 +25,10 @@ _HOLDS = ("pool_id", "first_address", "last_address")
 
 async def load_pools(tx: Transaction, world: World, needs: Needs) -> None:
     """The default pools, and the scopes with all their pools, that decisions look at."""
-    pools = world.of(SubnetPool)
     if needs.default_versions:
         _keep(world, await tx.rows("SELECT body FROM subnetpool WHERE is_default"))
         world.default_versions |= needs.default_versions
-    changed = (pools.loaded(pool_id) for pool_id in needs.changed_pools)
+    changed = (world.of(SubnetPool).loaded(pool_id) for pool_id in needs.changed_pools)
     of_changed = {pool.address_scope_id for pool in changed if pool and pool.address_scope_id}
     scopes = needs.whole_scopes | of_changed
     if scopes:

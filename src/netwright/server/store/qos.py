@@ -16,14 +16,13 @@ _policy = msgspec.json.Decoder(QosPolicy).decode
 
 async def load_policies(tx: Transaction, world: World, needs: Needs) -> None:
     """Once those are loaded that are named: projects' default ones, and what has those that go."""
-    rows = world.of(QosPolicy)
-    rivalled = (rows.loaded(id_) for id_ in needs.rivalled_policies)
+    rivalled = (world.of(QosPolicy).loaded(id_) for id_ in needs.rivalled_policies)
     needs.default_policies.update(one.project_id for one in rivalled if one is not None)
     if needs.default_policies:
         sql = "SELECT body FROM qos_policy WHERE default_of = ANY($1)"
         for (body,) in await tx.rows(sql, list(needs.default_policies)):
             policy = _policy(body)
-            rows.load(policy.id, policy)
+            world.of(QosPolicy).load(policy.id, policy)
     for policy_id in needs.deleted_policies:
         # One more than the batch could take it from: whether there is any is what decides.
         most = len(needs.ports) + len(needs.changed_networks) + 1

@@ -98,12 +98,13 @@ async def rebase_usage(tx: Transaction, world: World) -> bool:
 
 async def write_usage(tx: Transaction, world: World) -> None:
     """What the batch has changed, of projects that are counted."""
-    usage, quotas = world.usage, world.of(Quota)
-    if not (usage.fresh or usage.rows.is_touched or quotas.is_touched):
+    usage, changes = world.usage, world.changes_of(Quota)
+    if not (usage.fresh or usage.rows.is_touched or changes):
         return
+    quotas = world.of(Quota)
     ended = [
         (project_id,)
-        for project_id, before, now in quotas.changed()
+        for project_id, before, now in changes
         if before and before.counted and not (now and now.counted)
     ]
     await tx.delete(schema.quota_usage, ended, by=("project_id",))

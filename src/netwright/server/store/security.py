@@ -52,10 +52,9 @@ async def load_security(tx: Transaction, world: World, needs: Needs, memory: Mem
 
 def load_rules(world: World) -> None:
     """The rules of the groups that were loaded: their bodies hold them."""
-    rules = world.of(GroupRule)
-    for group in list(world.of(SecurityGroup).values()):
+    for group in list(world.values_of(SecurityGroup)):
         for rule in group.rules:
-            rules.load(rule.id, in_group(group, rule))
+            world.of(GroupRule).load(rule.id, in_group(group, rule))
 
 
 async def write_memberships(tx: Transaction, world: World) -> None:

@@ -65,14 +65,13 @@ def _load_policies(world: World, needs: Needs) -> None:
 
     QoS policies could be `shared` before they had shares: what that means has no row yet.
     """
-    rows = world.of(RbacPolicy)
     for type_, kept in SHARED.items():
-        values: list[Any] = list(world.rows_of(kept).values())
+        values: list[Any] = list(world.values_of(kept))
         for value in values:
             if type_ is not ObjectType.NETWORK or value.id in needs.changed_networks:
                 shares = value.shares if type_ is ObjectType.QOS_POLICY else shares_of(value)
                 for share in shares:
-                    rows.load(share.id, policy_of(value, share))
+                    world.of(RbacPolicy).load(share.id, policy_of(value, share))
 
 
 def shared_ids(

@@ -19,7 +19,7 @@ from netwright.model.segments import NetworkSegment, segment_key
 from netwright.model.sharing import is_external_to
 from netwright.model.states import Event, PortState
 from netwright.model.wire import Kind
-from netwright.server.plain import PLAIN_OF
+from netwright.server.plain import PLAIN
 from netwright.server.ports.lifecycle import due_at
 from netwright.server.security import members
 from netwright.server.store import schema
@@ -85,11 +85,14 @@ _SEQ, _KIND, _ID, _BODY = 0, 1, 2, 5  # of an event's row
 def _drafts(world: World) -> Iterator[Draft]:
     for name, _, topology in world.topologies.changed():
         yield Kind.TOPOLOGY, name, _NOBODY, _NOBODY, _body(topology)
-    for kind, type_ in PLAIN_OF.items():
+    for type_ in world.touched():
+        kind = PLAIN[type_]
+        if kind is None:
+            continue
         for resource_id, _, value in world.of(type_).changed():
             hosts = None if kind is Kind.QOS_POLICY else _NOBODY  # every agent may have its ports
             yield kind, resource_id, hosts, _NOBODY, _body(value)
-    for group_id, before_group, group in world.of(AddressGroup).changed():
+    for group_id, before_group, group in world.changes_of(AddressGroup):
         for subject, member in members.address_changes(group_id, before_group, group):
             yield Kind.GROUP_MEMBER, subject, _NOBODY, _NOBODY, _body(member)
     for network_id, _, network in world.networks.changed():

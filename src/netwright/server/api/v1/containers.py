@@ -193,7 +193,8 @@ async def _each(
     attempts: Iterable[Awaitable[ContainerPortOutcome]],
 ) -> list[ContainerPortOutcome]:
     """All at once, which are one commit or few; each one's outcome in order."""
-    return await asyncio.gather(*map(_said, attempts))
+    said = [_said(attempt) for attempt in attempts]
+    return [await said[0]] if len(said) == 1 else await asyncio.gather(*said)
 
 
 def _told(outcomes: Iterable[ContainerPortOutcome]) -> Reply:
