@@ -2,8 +2,8 @@
 
 The front end is run against an agent that answers at once, in turns with a static program that
 returns at once: what is above that is its own. ADDs are run in a lab on one host as a runtime does,
-one by one, ended one by one, in turns with their floor (`cni_floor`), while which the agent is
-halted; and then a hundred at once. An ADD counts from its process's start to its end.
+one by one after a pause, ended one by one, in turns with their floor (`cni_floor`), while which the
+agent is halted; and then a hundred at once. An ADD counts from its process's start to its end.
 
 Twice: with the server reached by a management network of its own, which the limit is for, and
 through the lab's classic tree, where four switches and the host's own br-bond are programs on the
@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from tests.doubles.cni_agent import answer, cni_agent
 
-from bench.cni_floor import Floor, floors
+from bench.cni_floor import PAUSE_S, Floor, floors
 from bench.device_up import halted
 from bench.result import Result, at_most
 from bench.rig import agent_pid, running_lab
@@ -54,8 +54,6 @@ _STAGES = {
     "port": "port made, bound, answered; its device made and plugged meanwhile",
     "up": "wired, read back; its end up",
 }
-PAUSE_S = 0.1
-"""Between two: what server and host still do about one is not the next one's (as `device_up`)."""
 SETTLE_S = 0.5
 """For what the host still does about the turn before."""
 RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.5/24"}] * 2}

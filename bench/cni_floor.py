@@ -35,6 +35,8 @@ from netwright.linux import links
 from netwright.linux.netlink import Netlink
 
 IFNAME = "eth0"
+PAUSE_S = 0.1
+"""Before each, as before each ADD: what server and host still do about one is not the next one's."""
 _LOOPBACK = 1
 WAIT_S = 20.0
 
@@ -78,6 +80,7 @@ class _Bare(Bench):
                 await ended(reading)
 
     async def _one(self, number: int, namespace: str, there: ThreadPoolExecutor) -> Floor:
+        await asyncio.sleep(PAUSE_S)
         mac = f"fa:16:3e:ff:01:{number:02x}"
         one = Instance(id=f"{os.urandom(6).hex()}-bare", mac=mac, addresses=())
         commit_s = self._commits.one()

@@ -66,8 +66,8 @@ class Cluster(NamedTuple):
             answers.append(self.ask("ADD", host, container, POD, uid))
             return answers[-1].code == 0 or answers[-1].out["code"] != TRY_AGAIN
 
-        assert eventually(is_answered, SOON_S), answers
-        assert answers[-1].code == 0, answers
+        assert eventually(is_answered, SOON_S), f"the last of {len(answers)}: {answers[-1]}"
+        assert answers[-1].code == 0, answers[-1]
         return {str(one["address"]).partition("/")[0] for one in answers[-1].out["ips"]}
 
     def end(self, host: str, container: str, uid: str) -> None:
