@@ -36,7 +36,7 @@ from netwright.linux.netlink import Netlink
 
 IFNAME = "eth0"
 PAUSE_S = 0.1
-"""Before each, as before each ADD: what server and host still do about one is not the next one's."""
+"""Before each, as before an ADD: what server and host still do about one is not the next one's."""
 _LOOPBACK = 1
 WAIT_S = 20.0
 
