@@ -4,10 +4,10 @@
         the log tells of one more, one less ─┘ ▲    └─▶ a few of them counted anew each time
         the log tells of a subnet ─────────────┘
 
-So a choice costs the same among a hundred networks and among ten thousand; where only one matches,
-it is not counted anew. Which networks match is true up to the event that the memory is true to; how
-full they are is a hint: another process fills them too. A project's own networks and shared ones
-are remembered apart, so that all projects have the latter in common.
+So a choice costs the same among a hundred networks and among ten thousand. Which networks match is
+true up to the event that the memory is true to; how full they are is a hint: another process fills
+them too. A project's own networks and shared ones are remembered apart, so that all projects have
+the latter in common.
 """
 
 from collections import OrderedDict
