@@ -145,8 +145,6 @@ class SharingRows(Tables):
         self.users: dict[tuple[str, ShareAction], frozenset[str]] = {}
 
 
-_ORDER: Mapping[type[Value], int] = {type_: number for number, type_ in enumerate(PLAIN)}
-
 _COUNTED_OF: Mapping[type[Value], Sequence[tuple[str, Counted]]] = {
     type_: [(name, counted) for name, counted in COUNTED.items() if counted.type is type_]
     for type_ in {counted.type for counted in COUNTED.values()}
@@ -296,8 +294,7 @@ class World(Tables):
 
     def touched(self) -> Sequence[type[Value]]:
         """The plain types of which anything may have changed, always in the same order."""
-        touched = [type_ for type_, rows in self._plain.items() if rows.is_touched]
-        return sorted(touched, key=_ORDER.__getitem__)
+        return [each for each in PLAIN if each in self._plain and self._plain[each].is_touched]
 
     def rows_of(self, type_: type[Value]) -> Rows[str, Any]:
         """The rows of a resource's type, by id."""

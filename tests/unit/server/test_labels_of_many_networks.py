@@ -122,16 +122,3 @@ def _steps(work: Callable[[], Any]) -> int:
     finally:
         sys.settrace(before)
     return steps
-
-
-def test_the_only_network_is_not_passed_over_for_an_old_count(place: Place) -> None:
-    """It is not counted again until it seems to be full, which those that went made it seem."""
-    store = Store(place)
-    _networks(store, 1, addresses=3)
-    for number in range(10):
-        (port,) = store.do(_ask(f"a{number}"))
-        store.do(DeletePorts(caller=ADMIN, ids=(port.id,)))
-    for number in range(3):
-        store.do(_ask(f"b{number}"))
-    with pytest.raises(NoNetworkForLabels, match="None of the 1 networks that match"):
-        store.do(_ask("c"))

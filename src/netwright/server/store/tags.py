@@ -1,17 +1,17 @@
 """Tags in a table of their own, beside those in the values: what filters by tags look up."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Table, and_, func, not_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from netwright.db.transaction import Transaction
-from netwright.model.resources import Network, Port, Subnet, Value
+from netwright.model.resources import Network, Port, Subnet
 from netwright.model.wire import Kind
 from netwright.server.store import schema
 from netwright.server.store.plain import TABLES
-from netwright.server.tags import KIND_OF, TAGGED
+from netwright.server.tags import TAGGED
 from netwright.server.world import World
 
 _Condition = ColumnElement[bool]
@@ -29,11 +29,10 @@ async def write_tags(tx: Transaction, world: World) -> None:
     """The rows of what the batch has changed; untagged resources have none."""
     puts: list[tuple[str, ...]] = []
     gone: list[tuple[str, ...]] = []
-    types: Sequence[type[Value]] = (Network, Subnet, Port, *world.touched())
-    for type_ in types:
-        if type_ not in KIND_OF:
+    touched = {Network, Subnet, Port, *world.touched()}
+    for kind, type_ in TAGGED.items():
+        if type_ not in touched:
             continue
-        kind = KIND_OF[type_]
         for resource_id, before, now in world.rows_of(type_).changed():
             was, has = _tags(before), _tags(now)
             if was != has:
