@@ -21,10 +21,9 @@ from netwright.server import batch
 from netwright.server.commands import Command
 from netwright.server.history import HistoryKept
 from netwright.server.overlay.room import Room
-from netwright.server.ports.network_choice import wish_of
 from netwright.server.store.event_rows import EventRow
 from netwright.server.store.memory import Memory
-from netwright.server.weighing import is_brief, labelled
+from netwright.server.weighing import is_brief
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +117,7 @@ class Decider:
 
     async def _decided(self, commands: Sequence[Command]) -> batch.Decided:
         """Decide the batch and commit it; whatever this raises, nothing of it is stored."""
-        brief = len(commands) == 1 and self._is_brief(commands[0])
+        brief = len(commands) == 1 and is_brief(commands[0])
         for round_ in range(1, ROUNDS_MAX + 1):
             try:
                 return await self._database.write(partial(self._run, commands, round_), brief=brief)
@@ -134,10 +133,6 @@ class Decider:
                 self._memory.forget()
                 raise
         raise AssertionError("the last round returns or raises")
-
-    def _is_brief(self, command: Command) -> bool:
-        wishes = [wish_of(draft) for draft in labelled(command)]
-        return is_brief(command) and self._memory.selections.are_settled(wishes, self._clock())
 
     async def _run(
         self, commands: Sequence[Command], round_: int, tx: Transaction

@@ -1,6 +1,6 @@
 """How much work a command is, and whether it can wait."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from netwright.model.wire import ReportStatus
@@ -16,14 +16,13 @@ from netwright.server.commands import (
     DeleteBinding,
     DeletePorts,
     PerformOperation,
-    PortDraft,
     PrepareBinding,
     SeeDevices,
     Tick,
     Together,
     UpdatePorts,
 )
-from netwright.server.containers.commands import ClaimPort, EndClaim, LetGoOfOwners
+from netwright.server.containers.commands import EndClaim, LetGoOfOwners
 from netwright.server.network_segments.commands import CreateSegments
 from netwright.server.qos.commands import CreateQosPolicies
 from netwright.server.routing_commands import CreateFloatingIps, CreateRouters
@@ -45,15 +44,13 @@ def weight(command: Command) -> int:
 
 
 def is_brief(command: Command) -> bool:
-    """Whether it is one port's work or two's, whatever else there is; others may be a host's.
-
-    That of `labelled` drafts is so only while their choice has little to read and to count.
-    """
+    """Whether it is one port's work or two's, whatever else there is; others may be a host's."""
     match command:
-        case CreatePorts() | UpdatePorts() | DeletePorts():
+        case CreatePorts():
+            counts = any(draft.network_labels for draft in command.drafts)
+            return weight(command) <= _BRIEF_MAX and not counts
+        case UpdatePorts() | DeletePorts():
             return weight(command) <= _BRIEF_MAX
-        case ClaimPort():
-            return not command.slots
         case PrepareBinding() | ChangeBinding() | ActivateBinding() | DeleteBinding() | EndClaim():
             return True
         case ApplyReports():
@@ -62,17 +59,6 @@ def is_brief(command: Command) -> bool:
             return len(command.devices.port_ids) <= _BRIEF_MAX
         case _:
             return False
-
-
-def labelled(command: Command) -> Sequence[PortDraft]:
-    """The drafts whose networks are chosen by labels."""
-    match command:
-        case CreatePorts():
-            return [draft for draft in command.drafts if draft.network_labels]
-        case ClaimPort():
-            return (command.draft,)
-        case _:
-            return ()
 
 
 def is_patient(command: Command) -> bool:

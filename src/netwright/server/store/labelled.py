@@ -40,7 +40,8 @@ async def choose_networks(tx: Transaction, world: World, needs: Needs, memory: M
     }
     for wish, kept in selections.items():
         world.matches[wish] = ChainMap(*(each.matches for each in kept))
-    await _count(tx, remembered, remembered.due(selections.values(), world.now), world.now)
+    asked = {id(each): each for kept in selections.values() for each in kept}
+    await _count(tx, remembered, remembered.due(asked.values(), world.now), world.now)
     for draft in drafts:
         chosen = remembered.draw(selections[wish_of(draft)], world.fills)
         if chosen is not None:

@@ -11,14 +11,12 @@ the latter in common.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from functools import lru_cache
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from netwright.ipam.fill import NOTHING, Fill, Spread
+from netwright.ipam.fill import Fill, Spread
 from netwright.model.labels import parse_selector
 from netwright.model.resources import Network, Pool, Subnet
 from netwright.server.ports.network_choice import LabelWish
@@ -35,9 +33,6 @@ _COUNT_COST_S = 1e-6
 
 _COST_MAX = 0.005
 """A count may take this part of the time until the next: the fuller, the seldomer."""
-
-_BRIEF_S = 0.0005
-"""What a choice may count where others wait for it."""
 
 
 class Labelled(msgspec.Struct, frozen=True):
@@ -67,7 +62,6 @@ class Among(NamedTuple):
         return owner == self.project_id and parse_selector(self.selector).matches(network.labels)
 
 
-@lru_cache(maxsize=1024)
 def among(wish: LabelWish) -> tuple[Among, Among]:
     """Where a wish may be fulfilled."""
     return Among(wish.project_id, wish.selector), Among(None, wish.selector)
@@ -105,13 +99,13 @@ class Selection:
             self.uncounted.add(network_id)
             self.spread.drop(network_id)
 
-    def to_look_at(self) -> list[str]:
-        """Some networks, others once these were `looked_at`, and the least filled."""
-        return [*islice(self.matches, _LOOKED_AT), *self.spread.front(_FRONT)]
-
-    def looked_at(self) -> None:
-        for network_id in list(islice(self.matches, _LOOKED_AT)):
+    def to_look_at(self) -> Iterator[str]:
+        """Some networks, others each time, and the least filled."""
+        for _ in range(min(_LOOKED_AT, len(self.matches))):
+            network_id = next(iter(self.matches))
             self.matches.move_to_end(network_id)
+            yield network_id
+        yield from self.spread.front(_FRONT)
 
 
 class Selections:
@@ -189,30 +183,12 @@ class Selections:
         else:
             self._pools[subnet_id] = now
 
-    def are_settled(self, wishes: Iterable[LabelWish], now: float) -> bool:
-        """Whether each of these can be chosen for with little to count, and nothing else to read.
-
-        If not, the choice may read every network, and every address of those that match.
-        """
-        cost_s = 0.0
-        for wish in wishes:
-            own, shared = (self._kept.get(one) for one in among(wish))
-            if own is None or shared is None or own.uncounted or shared.uncounted:
-                return False
-            if not (own.spread.least(self.fills) or shared.spread.least(self.fills)):
-                return False
-            cost_s += sum(map(self._cost_s, self._due((own, shared), now)))
-        return cost_s < _BRIEF_S
-
-    def due(self, choices: Iterable[Sequence[Selection]], now: float) -> set[str]:
+    def due(self, selections: Iterable[Selection], now: float) -> set[str]:
         """The networks to be counted now: those that never were, and a few whose count is old."""
         due: set[str] = set()
-        looked_at: dict[int, Selection] = {}
-        for selections in choices:
-            due |= self._due(selections, now)
-            looked_at |= {id(each): each for each in selections}
-        for each in looked_at.values():
-            each.looked_at()
+        for each in selections:
+            due |= each.uncounted
+            due.update(one for one in each.to_look_at() if self._is_stale(one, now))
         return due
 
     def counted(self, network_id: str, fill: Fill, subnets: Iterable[Subnet], now: float) -> None:
@@ -258,22 +234,10 @@ class Selections:
             for each in self._kept.values():
                 each.doubt(network_id)
 
-    def _due(self, selections: Sequence[Selection], now: float) -> set[str]:
-        """Of the networks of one choice. Where there is only one, its count decides nothing."""
-        due: set[str] = set()
-        for each in selections:
-            due |= each.uncounted
-        if sum(len(each.matches) for each in selections) > 1:
-            looked_at = chain.from_iterable(each.to_look_at() for each in selections)
-            due.update(one for one in looked_at if self._is_stale(one, now))
-        return due
-
     def _is_stale(self, network_id: str, now: float) -> bool:
-        if network_id not in self.fills:
+        fill = self.fills.get(network_id)
+        if fill is None:
             return True
+        cost_s = (fill.held + fill.resting) * _COUNT_COST_S
         age_s = now - self._counted_at[network_id]
-        return not 0.0 <= age_s < max(COUNT_EVERY_S, self._cost_s(network_id) / _COST_MAX)
-
-    def _cost_s(self, network_id: str) -> float:
-        fill = self.fills.get(network_id, NOTHING)
-        return (fill.held + fill.resting) * _COUNT_COST_S
+        return not 0.0 <= age_s < max(COUNT_EVERY_S, cost_s / _COST_MAX)
