@@ -32,7 +32,7 @@ from netwright.client.mirror import Key, Mirror
 from netwright.client.watch import Watch
 from netwright.model.errors import NetwrightError
 from netwright.model.states import AttachmentState
-from netwright.model.wire import Kind
+from netwright.model.wire import Kind, ReportStatus
 
 HEARTBEAT_S = 5.0
 READY_S = 10.0
@@ -270,7 +270,8 @@ class Agent:
         return WIRING_AGAIN.delay_s(self._unfinished_passes, self._jitter())
 
     def _report_when_answered(self, waited_s: float = 0.0) -> None:
-        if waited_s >= ANSWERED_LATE_S or not self.is_answering():
+        is_late = waited_s >= ANSWERED_LATE_S or _lets_go(self.last)
+        if is_late or not self.is_answering():
             self._report.wake()
             return
         later = partial(self._report_when_answered, waited_s + ANSWERED_S)
@@ -372,6 +373,14 @@ class Agent:
             if trouble := self._neighbours.trouble():
                 conditions["neighbours unheard"] = trouble
         return Health(nics=self._wiring.nics(), conditions=conditions, neighbours=heard)
+
+
+def _lets_go(last: Pass | None) -> bool:
+    """Whether another host may wait to hear of it: a port's end here."""
+    if last is None:
+        return False
+    ends = any(one.status is ReportStatus.WITHDRAWN for one in last.stated.values())
+    return ends or bool(last.silenced)
 
 
 def _say(lines: Iterable[Line]) -> None:

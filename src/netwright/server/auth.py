@@ -23,6 +23,7 @@ from netwright.server.commands import Caller
 from netwright.server.config import AuthMode, ServerSettings
 
 PROJECT_ID_LENGTH_MAX = 255
+HOST_NAME_MAX = 253
 _AGENT_PREFIX = "agent."
 _CONTROLLER = "\0fabric"  # no host is called so
 
@@ -96,6 +97,8 @@ class TokenAuthenticator:
         if not token.startswith(_AGENT_PREFIX.encode()):
             return None
         host = token.rpartition(b".")[0].removeprefix(_AGENT_PREFIX.encode()).decode("latin-1")
+        if len(host) > HOST_NAME_MAX:  # of strangers' tokens nothing large is kept
+            return None
         known = hmac.compare_digest(token, self.host_credential(host).encode())
         return host if known and host else None
 

@@ -86,11 +86,13 @@ class Needs:
     are to be default ones; who has `deleted_policies`.
     Of `deleted_segments`, the hosts that their networks are attached to.
     Of `unshared` resources, that may come to be shared with fewer: which projects use them.
+    Of `chosen_ports`, ids of new ports that somebody chose, the history that ports of theirs had.
     Of containers: `slot_wishes`; `may_drift`: ports move as far as their networks let them.
     """
 
     networks: set[str] = field(default_factory=set)
     ports: set[str] = field(default_factory=set)
+    chosen_ports: set[str] = field(default_factory=set)
     hosts: set[str] = field(default_factory=set)
     ports_on: set[str] = field(default_factory=set)
     refused_on: set[str] = field(default_factory=set)

@@ -129,7 +129,8 @@ def note(needs: Needs, command: Command) -> None:
 
 
 def _create_ports(needs: Needs, command: CreatePorts) -> None:
-    needs.ports.update(draft.id for draft in command.drafts if draft.is_chosen)
+    needs.chosen_ports.update(draft.id for draft in command.drafts if draft.is_chosen)
+    needs.ports.update(needs.chosen_ports)
     for draft in command.drafts:
         qos.need_policy(needs, draft.qos_policy_id)
         if draft.unique_name is not None:

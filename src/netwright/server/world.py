@@ -240,6 +240,7 @@ class World(Tables):
         self.networks: Rows[str, Network] = Rows(self.journal)
         self.subnets: Rows[str, Subnet] = Rows(self.journal)
         self.ports: Rows[str, Port] = Rows(self.journal)
+        self.former_ports: dict[str, int] = {}
         self.fabric = FabricRows(self.journal)
         self.containers = ContainerRows(self.journal)
         self.trunks = TouchedTrunks(self.ports)
@@ -270,6 +271,11 @@ class World(Tables):
         self._subnets_of: dict[str, list[Subnet]] = {}  # of `_subnets_known` that were loaded
         self._by_version: dict[str, list[list[Subnet]]] = {}
         self._subnets_known = 0
+
+    def history_of(self, port_id: str) -> int:
+        """How many transitions ports of this chosen id had: its next one goes on from there."""
+        now = (one.number for one in self.transitions if one.port_id == port_id)
+        return max(self.former_ports.get(port_id, 0), *now, 0)
 
     def attempt(self) -> "Trial":
         """Run one command's decision: what it raises undoes all that it has put."""

@@ -11,6 +11,7 @@ from netwright.model.settings import InvalidConfiguration
 from netwright.server.auth import (
     OpenAuthenticator,
     TokenAuthenticator,
+    _mac,
     require_servable,
 )
 from netwright.server.commands import Caller
@@ -36,6 +37,15 @@ def test_a_hosts_credential_makes_its_agent(host: str) -> None:
     other = TokenAuthenticator("secret", b"other")
     with pytest.raises(Unauthenticated):
         other.caller({b"x-auth-token": token})
+
+
+def test_nothing_large_is_kept_of_a_strangers_token() -> None:
+    before = _mac.cache_info().currsize
+    with pytest.raises(Unauthenticated):
+        AUTH.caller({b"x-auth-token": b"agent." + b"x" * 60_000 + b".00"})
+    assert _mac.cache_info().currsize <= before + 1  # the controller's, which is looked at first
+    longest = "h" * 253
+    assert AUTH.caller({b"x-auth-token": AUTH.host_credential(longest).encode()}).host == longest
 
 
 @pytest.mark.parametrize(

@@ -410,6 +410,20 @@ async def test_an_id_that_a_port_has_is_refused_to_another_and_costs_others_noth
     assert made["port"]["unique_name"] == "h1/c/eth0"
 
 
+async def test_a_port_of_an_id_that_another_had_goes_on_with_its_history(world: World) -> None:
+    """Rows of the one would be in the place of the other's, which no commit could write."""
+    for name in ("h1/a/eth0", "h1/b/eth0"):
+        asked = wanted(name)
+        asked["ports"][0]["port_id"] = ID
+        (made,) = (await world.h1.post(PORTS, asked)).json["outcomes"]
+        assert made["port"]["id"] == ID
+        assert (await world.admin.ask("DELETE", f"/v2.0/ports/{ID}")).status == 204
+        gone = {"plane": "underlay", "port_id": ID, "status": "withdrawn", "generation": 1}
+        said = {"host": "h1", "epoch": REGISTRATION["epoch"], "reports": [gone]}
+        assert (await world.h1.post("/v1/reports", said)).status == 200
+        assert (await world.admin.get(f"/v2.0/ports/{ID}")).status == 404
+
+
 @pytest.mark.parametrize("port_id", ["x", ID.upper(), f"{ID}\n", f" {ID}"])
 async def test_no_id(world: World, port_id: str) -> None:
     asked = wanted("h1/a/eth0")

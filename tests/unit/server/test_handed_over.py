@@ -112,4 +112,4 @@ async def test_a_deleted_ports_id_is_its_hosts_until_it_has_gone(core: Core, adm
     report = {"port_id": id_of("port"), "plane": "underlay", "generation": 1}
     said = {"host": "host1", "epoch": "e", "reports": [{**report, "status": "withdrawn"}]}
     assert (await admin.post("/v1/reports", said)).status == 200
-    await made(admin, "port", **body)
+    await made(admin, "port", **body, **{"binding:host_id": "host1"})

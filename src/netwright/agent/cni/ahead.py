@@ -10,6 +10,8 @@ nobody: a container's end is down until its port is wired, so nothing is heard o
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from netwright.agent.cni import made
 from netwright.agent.cni.abreast import wholly
 from netwright.agent.cni.asked import Asked
@@ -22,6 +24,10 @@ from netwright.model.wire import ContainerPort
 
 LABELS_MAX = 1000
 """Of so many selectors it is remembered which network they chose."""
+
+
+STEADY = 4
+"""So many equal answers in a row are trusted again, once labels were answered otherwise."""
 
 
 class Draft(Value, frozen=True, kw_only=True):
@@ -46,6 +52,26 @@ class Draft(Value, frozen=True, kw_only=True):
         return made_so == (port.network_id, fit.device, fit.mtu)
 
 
+class Answered(Value, frozen=True, kw_only=True):
+    """Which network labels were answered with last, and how often since it was another one.
+
+    Of several networks the least filled is given: what came last comes next least of all.
+    """
+
+    network_id: str
+    varied: bool = False
+    in_a_row: int = 1
+
+    @property
+    def is_steady(self) -> bool:
+        return not self.varied or self.in_a_row >= STEADY
+
+    def then(self, network_id: str) -> "Answered":
+        if network_id == self.network_id:
+            return replace(self, in_a_row=self.in_a_row + 1)
+        return Answered(network_id=network_id, varied=True)
+
+
 class Removing(Protocol):
     async def remove(self, device: str, mark: str | None = None) -> None: ...
 
@@ -64,7 +90,7 @@ class Ahead:
         self._veths = veths
         self._plugs = plugs
         self._new_id = new_id
-        self._networks: dict[str, str] = {}
+        self._networks: dict[str, Answered] = {}
         self._draft: Draft | None = None
 
     def is_awaited(self, port_id: str) -> bool:
@@ -76,10 +102,11 @@ class Ahead:
 
         Only where the port is made for this container alone: one that has a name may be there.
         """
-        network_id = self._networks.get(claim.network_labels)
-        if asked.template is not None or network_id is None or self._draft is not None:
+        answered = self._networks.get(claim.network_labels)
+        if asked.template is not None or answered is None or self._draft is not None:
             return None
-        beside = self._following.wired_in(network_id)
+        network_id = answered.network_id
+        beside = self._following.wired_in(network_id) if answered.is_steady else None
         if beside is None:
             return None
         fit = made.without_addresses(self._new_id(), beside.mtu)
@@ -107,9 +134,14 @@ class Ahead:
 
     def chose(self, claim: ContainerPort, port: Port) -> None:
         """Remember which network the labels were answered with."""
-        if len(self._networks) >= LABELS_MAX and claim.network_labels not in self._networks:
-            self._networks.clear()
-        self._networks[claim.network_labels] = port.network_id
+        before = self._networks.get(claim.network_labels)
+        if before is None:
+            if len(self._networks) >= LABELS_MAX:
+                self._networks.clear()
+            now = Answered(network_id=port.network_id)
+        else:
+            now = before.then(port.network_id)
+        self._networks[claim.network_labels] = now
 
 
 def device(record: Record, fit: Fitting, *, beside: str = "") -> NewDevice:

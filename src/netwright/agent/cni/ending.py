@@ -97,7 +97,8 @@ class Ending:
             if record.fit is not None and not self._is_anothers(record, record.fit.device):
                 await self._plugs.unplug(record.fit.device)
                 await self._veths.remove(record.fit.device)
-            self._records.put(replace(record, stage=Stage.RELEASING))
+            claim = record.claim and replace(record.claim, port_id="")  # as once it is attached
+            self._records.put(replace(record, stage=Stage.RELEASING, claim=claim))
 
     def _is_anothers(self, record: Record, device: str) -> bool:
         """Whether the device is that of a container to which the port went on this host."""

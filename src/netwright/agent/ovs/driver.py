@@ -126,6 +126,10 @@ class OvsDriver:
         """Whether rows, links or flows changed since the last `converge` read them."""
         return self._changed.is_set()
 
+    def note_change(self) -> None:
+        """Let `converge` be called: something is to be done that no row tells."""
+        self._changed.set()
+
     async def wait_changed(self) -> None:
         """Return when rows, links or flows changed since the last `converge` read them."""
         await self._changed.wait()

@@ -164,7 +164,9 @@ class OvsHost:
     async def unplug(self, name: str, owner: str | None = None) -> None:
         with _told():
             await self._driver.plugger.unplug(name, owner)
-        self._await({other: id_ for other, id_ in self._awaited.items() if other != name})
+        if name in self._awaited:  # its rows went unheeded, and may have held a local VLAN
+            self._await({other: id_ for other, id_ in self._awaited.items() if other != name})
+            self._driver.note_change()
 
     async def plugged(self) -> Mapping[str, Plugged]:
         with _told():

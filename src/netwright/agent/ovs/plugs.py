@@ -32,7 +32,8 @@ DEAD_PLACE = Place()
 class Numbers:
     """OpenFlow ports for containers' devices, one after the other.
 
-    ovs-vswitchd gives its own from 1 on, so that none of ours is another's; twice a number, a
+    ovs-vswitchd gives its own from 1 on, and comes here after as many ports as that in one life;
+    should it have given one to another device a moment before, ours gets another. Twice a number, a
     meter's, is below 65536, as many as its userspace datapath has.
     """
 

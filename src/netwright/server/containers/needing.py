@@ -10,6 +10,7 @@ def claim(needs: Needs, command: ClaimPort) -> None:
     needs.labelled.append(draft)
     if draft.is_chosen:
         needs.ports.add(draft.id)
+        needs.chosen_ports.add(draft.id)
     needs.may_drift = True
     project_id, name = draft.project_id, draft.unique_name or ""
     if command.slots:

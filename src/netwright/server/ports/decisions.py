@@ -140,6 +140,7 @@ def create_in(world: World, caller: Caller, draft: PortDraft, network: Network) 
         revision_number=1,
         created_at=world.now,
         updated_at=world.now,
+        history_length=world.history_of(draft.id) if draft.is_chosen else 0,
     )
     check_pairs(port)
     world.ports.put(port.id, port)

@@ -177,6 +177,9 @@ async def _load_ports(tx: Transaction, world: World, needs: Needs) -> None:
     if needs.refused_on:
         sql = "SELECT port_id FROM binding WHERE host = ANY($1) AND state IN ('refused', 'fenced')"
         ids.update(port_id for (port_id,) in await _select(tx, sql, needs.refused_on))
+    if needs.chosen_ports:
+        sql = "SELECT port_id, max(number) FROM transition WHERE port_id = ANY($1) GROUP BY port_id"
+        world.former_ports.update(dict(await _select(tx, sql, needs.chosen_ports)))
     await _read_ports(tx, world, ids, needs.unique_names)
     await _read_ports(tx, world, await load_trunks_of(tx, world, world.ports.values()))
 

@@ -10,6 +10,7 @@ from tests.doubles.cni_verbs import BROKEN, IN_B, add, eventually, failure, runn
 from tests.doubles.values import network
 
 from netwright.agent.cni.abreast import Gate
+from netwright.agent.cni.ahead import STEADY, Answered
 from netwright.agent.cni.namespaces import begin_apart
 from netwright.agent.cni.records import Stage
 from netwright.agent.wiring import Outcome, WiringStatus
@@ -155,6 +156,30 @@ async def test_an_agents_next_life_unmakes_it(host: HostDouble) -> None:
     await host.containers.delete("a", "eth0")
     assert host.veths.interfaces == {}
     assert host.plugs.devices == {}
+
+
+async def test_labels_of_several_networks_are_not_foreseen(host: HostDouble) -> None:
+    host.server.answers.set()
+    host.loop.mirror.networks["net-2"] = replace(network(), id="net-2")
+    host.loop.mirror.subnets["sub-2"] = subnet("sub-2", "10.2.0.0/24")
+    chosen = []
+    for network_id, environment in (("net-2", IN_B), ("", IN_C)):
+        host.server.moved = network_id
+        await add(host, environment=environment)
+        asked = host.server.requests[-1]
+        assert isinstance(asked, ContainerPorts)
+        chosen.append(bool(asked.ports[0].port_id))
+    assert chosen == [True, False]
+
+
+def test_labels_that_are_answered_alike_for_a_while_are_trusted_again() -> None:
+    answered = Answered(network_id="net-1")
+    assert answered.is_steady
+    steady = []
+    for _ in range(STEADY):
+        answered = answered.then("net-2")
+        steady.append(answered.is_steady)
+    assert steady == [False] * (STEADY - 1) + [True]
 
 
 async def test_one_at_a_time_is_foreseen(host: HostDouble) -> None:
