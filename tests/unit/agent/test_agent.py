@@ -342,6 +342,23 @@ async def test_the_server_hears_of_it_though_somebody_waits_for_long() -> None:
     assert ANSWERED_LATE_S <= await reported_after(10.0) < ANSWERED_LATE_S * 2
 
 
+@simulated
+async def test_an_end_is_reported_though_somebody_waits() -> None:
+    """Another host may be held back until it is told."""
+    server, wiring = server_with(port("p")), WiringDouble()
+    agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
+    wiring.plug("p")
+    task = asyncio.create_task(agent.run())
+    await asyncio.sleep(1)
+    assert state_of(server, "p") is BindingState.UP
+    agent.is_answering = lambda: True
+    server.bind("p", "h2")
+    await asyncio.sleep(HEARD_S + ANSWERED_S)
+    left = server.ports["p"].binding_on("h1")
+    assert left is None or left.state is BindingState.WITHDRAWN
+    task.cancel()
+
+
 class BesideDouble:
     def conditions(self) -> Mapping[str, str]:
         return {}

@@ -123,6 +123,10 @@ async def test_a_silent_server_leaves_nothing_behind(host: HostDouble) -> None:
     assert failed.code is Code.TRY_AGAIN
     assert not is_plugged(host)
     assert ("/netns/b", "eth0") not in host.veths.interfaces
+    ended = host.records.get(B)
+    assert ended is not None
+    assert ended.claim is not None
+    assert ended.claim.port_id == "", "an agent of an older release reads the record too"
     host.server.answers.set()
     async with running(host):
         await eventually(lambda: host.records.get(B) is None)

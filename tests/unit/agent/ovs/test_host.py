@@ -49,6 +49,10 @@ class SimDriver(OvsDriver):
         self.announced: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
         self.ahead: list[str] = []
         self.outside: list[tuple[str, int | None]] = []
+        self.noted = 0
+
+    def note_change(self) -> None:
+        self.noted += 1
 
     async def run(self) -> None:
         self.event.set()
@@ -402,5 +406,7 @@ async def test_a_device_is_awaited_until_its_port_is_told_or_it_goes(
     assert driver.awaited == {"p1", "p2"}
     await host.apply({"p1": ENDPOINT}, sweep=True)
     assert driver.awaited == {"p2"}
+    driver.noted = 0
     await host.unplug("nwc-p2")
     assert driver.awaited == frozenset()
+    assert driver.noted == 1, "what it held is looked at, though its rows went unheeded"
