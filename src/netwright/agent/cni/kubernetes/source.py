@@ -24,7 +24,9 @@ from netwright.model.errors import NetwrightError
 
 WATCH_LAG_S = 0.2
 """How long the watch is waited for: kubelets hear of a pod by a watch of their own."""
-SAVE_AFTER_S = 0.5
+SAVED_EVERY_S = 0.5
+"""No two writings of the file within it. The first news is written at once: a pod that an agent
+has just answered for may have to start anew while that agent and kube-apiserver are gone."""
 ASKED_AT_ONCE_MAX = 8
 PODS = "/api/v1/pods"
 NAMESPACES = "/api/v1/namespaces"
@@ -163,8 +165,8 @@ class KubernetesPods:
         while True:
             news = self._news
             self._save()
-            await news.wait()
-            await asyncio.sleep(SAVE_AFTER_S)  # what comes meanwhile is one writing
+            # What comes while the last writing is fresh is one writing with what else comes.
+            await asyncio.gather(news.wait(), asyncio.sleep(SAVED_EVERY_S))
 
     def _save(self) -> None:
         if not self._known.is_changed:

@@ -11,12 +11,15 @@ from tests.doubles.kube_lists import KubeLists
 from tests.doubles.virtual_time import run
 
 from netwright.agent.cni.kubernetes.known import STATIC_UID
-from netwright.agent.cni.kubernetes.source import NAMESPACES, PODS, KubernetesPods
+from netwright.agent.cni.kubernetes.source import NAMESPACES, PODS, SAVED_EVERY_S, KubernetesPods
 from netwright.agent.cni.pods import Pod, PodUnknownError
 from netwright.model.containers import OwnerReference
 
 SET = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "uid-set"}
 SELECTOR = {"netwright.io/network-labels": "env=prod"}
+
+AT_ONCE_S = 0.001
+"""Of virtual time: the loop's next turns, and no timer."""
 
 
 class Scene:
@@ -195,6 +198,25 @@ def test_an_agent_that_starts_while_kube_apiserver_is_away_knows_what_the_earlie
         async with scene.running():
             assert await scene.within(1.0, "a", "uid-a") == before
             assert await scene.within(1.0, "b", "uid-b") is None
+
+    played(play, tmp_path)
+
+
+def test_an_agent_that_is_killed_right_after_its_answer_has_left_what_it_knew(
+    tmp_path: Path,
+) -> None:
+    async def play(scene: Scene) -> None:
+        async with scene.running() as source:
+            await source.pod("web", "a", "uid-a")
+            await asyncio.sleep(SAVED_EVERY_S)
+            scene.lists.put(PODS, "b", "web")
+            found = await source.pod("web", "b", "uid-b")
+            await asyncio.sleep(AT_ONCE_S)
+            left = (tmp_path / "pods.json").read_bytes()
+        (tmp_path / "pods.json").write_bytes(left)
+        scene.lists.leave()
+        async with scene.running():
+            assert await scene.within(1.0, "b", "uid-b") == found
 
     played(play, tmp_path)
 
