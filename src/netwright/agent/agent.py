@@ -37,7 +37,8 @@ from netwright.model.wire import Kind, ReportStatus
 HEARTBEAT_S = 5.0
 READY_S = 10.0
 ANSWERED_S, ANSWERED_LATE_S = 0.005, 0.05
-"""A report lets those go first who wait on this host: it looks so often, and waits no longer."""
+"""What a pass has found is noted once those were answered who wait on this host: it is looked so
+often whether they were, and waited no longer."""
 HEARD_S = 0.001
 """So long a pass for what the watch told lets the answers be heard that come with it."""
 NOT_WIRED_NAMED_MAX = 20
@@ -93,6 +94,7 @@ class Agent:
         self._answers: devices.Answers = {}
         self._waiting_since: devices.WaitingSince = {}
         self._unfinished_passes = 0
+        self._noting: asyncio.TimerHandle | None = None
         self._wiring_moved = True
         self._jitter = jitter
         self._news = News(identity.host)
@@ -192,7 +194,6 @@ class Agent:
     def _on_wiring(self) -> None:
         self._wiring_moved = True
         self._reconcile.wake()  # its pass wakes the others: what came of it is told first
-        self._tell_health()
 
     def _on_change(self, changed: frozenset[Key]) -> None:
         if Key(Kind.HOST, self._host) in changed:
@@ -249,33 +250,40 @@ class Agent:
                 moved=moved,
             )
             self.on_pass()
-            self._report_when_answered()
-            await asyncio.sleep(0)  # whoever waited for it goes on, before what follows is noted
             if self.last is not None:
-                endpoints = self.last.desired.endpoints.values()
-                silent = frozenset(one.port_id for one in endpoints if not one.admin_state_up)
                 wanted = self.last.desired
                 self._groups.want(wanted.groups, wanted.remote_groups)
-                _say(self._news.ports(self.last.wired, self._unwired(self.last), silent))
         except WiringError:
             self._wiring_moved = True
-            raise
-        finally:
             self._ask.wake()
-        self._tell_health()
+            self._tell_health()
+            raise
+        if self._noting is not None and _lets_go(self.last):
+            self._noting.cancel()
+            self._noting = None
+        if self._noting is None:
+            self._note_when_answered()
         if self.last is None or not self.last.unfinished:
             self._unfinished_passes = 0
             return None
         self._unfinished_passes += 1
         return WIRING_AGAIN.delay_s(self._unfinished_passes, self._jitter())
 
-    def _report_when_answered(self, waited_s: float = 0.0) -> None:
+    def _note_when_answered(self, waited_s: float = 0.0) -> None:
+        """What passes have found is logged, reported and asked about."""
         is_late = waited_s >= ANSWERED_LATE_S or _lets_go(self.last)
-        if is_late or not self.is_answering():
-            self._report.wake()
+        if not is_late and self.is_answering():
+            later = partial(self._note_when_answered, waited_s + ANSWERED_S)
+            self._noting = asyncio.get_running_loop().call_later(ANSWERED_S, later)
             return
-        later = partial(self._report_when_answered, waited_s + ANSWERED_S)
-        asyncio.get_running_loop().call_later(ANSWERED_S, later)
+        self._noting = None
+        self._report.wake()
+        self._ask.wake()
+        if self.last is not None:
+            endpoints = self.last.desired.endpoints.values()
+            silent = frozenset(one.port_id for one in endpoints if not one.admin_state_up)
+            _say(self._news.ports(self.last.wired, self._unwired(self.last), silent))
+        self._tell_health()
 
     async def _send_beat(self) -> float:
         was_registered = self._session.registered.is_set()

@@ -50,6 +50,9 @@ from netwright.model.resources import Port, VifType
 SERVER_AGAIN = Backoff(first_s=0.1, max_s=2.0)
 """How long an ADD waits before it asks a server anew that was away: its runtime waits for it."""
 
+SAID_AFTER_S = 0.005
+"""An ADD is logged once its runtime was answered."""
+
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -381,8 +384,10 @@ class Containers:
         claim = replace(record.claim, port_id="")  # chosen: an older agent reads the record too
         attached = replace(record, stage=Stage.ATTACHED, namespace=namespace, claim=claim)
         self._records.put(attached)
-        log.info("container attached", container=asked.container_id, ifname=asked.ifname,
-                 port=port.id, network=port.network_id, ms=took.words())  # fmt: skip
+        said = partial(log.info, "container attached", container=asked.container_id,
+                       ifname=asked.ifname, port=port.id, network=port.network_id,
+                       ms=took.words())  # fmt: skip
+        asyncio.get_running_loop().call_later(SAID_AFTER_S, said)
         return fit
 
     def _pair(self, record: Record) -> AbstractAsyncContextManager[Making]:

@@ -4,10 +4,10 @@
     attached   the runtime was answered
     releasing  nothing of it is left on the host; the server may not know yet
 
-A file changes whole: by one write into it, or, where it is too long for that, by another in its
+A file is written whole: by one write into it, or, where it is too long for that, by another in its
 place. That takes milliseconds on a busy disk: ext4 brings a file to the disk that takes another's
 name. It is written before what it says is done, or answered: after a crash nothing is there that no
-file tells of.
+file tells of. One that is empty is of an agent that was killed before its first write.
 """
 
 import asyncio
@@ -107,9 +107,9 @@ class Records:
         path = self._path(record.key)
         size = self._sizes.get(record.key, 0)
         content = msgspec.json.encode(record)
-        if size and max(size, len(content)) <= PAGE:
+        if max(size, len(content)) <= PAGE and record.key not in self._unreadable:
             content = content.ljust(size)  # spaces: what the file held beyond it must go as well
-            _write(path, content, os.O_WRONLY)
+            _write(path, content, os.O_WRONLY | (0 if size else os.O_CREAT | os.O_TRUNC))
         else:
             draft = f"{path.removesuffix(KEPT)}{DRAFT}"
             _write(draft, content, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

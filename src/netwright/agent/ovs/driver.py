@@ -13,7 +13,9 @@ connection that ends forgets its bridge's flows, so that the next plan starts fr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -85,6 +87,7 @@ class OvsDriver:
         self.awaited: frozenset[str] = frozenset()
         """Ports that nobody has told of yet: of their devices nothing is to be done."""
         self._rows_now, self._rows_stale = Rows(), True
+        self._uplinks: tuple[Rows, tuple[UplinkState, ...]] | None = None
         self._ovsdb = OvsdbClient(
             ovsdb, on_change=self._rows_changed, on_sync=self._synced, timeout_s=timeout_s
         )
@@ -130,6 +133,11 @@ class OvsDriver:
         """Let `converge` be called: something is to be done that no row tells."""
         self._changed.set()
 
+    async def at_rest(self) -> None:
+        """Return when no plan is being carried out."""
+        async with self._lock:
+            return
+
     async def wait_changed(self) -> None:
         """Return when rows, links or flows changed since the last `converge` read them."""
         await self._changed.wait()
@@ -140,7 +148,10 @@ class OvsDriver:
 
     def uplinks(self) -> tuple[UplinkState, ...]:
         """Return what the uplinks' checks say now, by the replica."""
-        return uplink_states(self.wiring, self._rows())
+        rows = self._rows()
+        if self._uplinks is None or self._uplinks[0] is not rows:  # asked for often in a pass
+            self._uplinks = rows, uplink_states(self.wiring, rows)
+        return self._uplinks[1]
 
     async def announce(self, endpoints: Iterable[Endpoint]) -> None:
         """Let ports that came up make themselves known; OVS being away is no error."""
@@ -255,12 +266,7 @@ class OvsDriver:
 
     async def _apply(self, plan: Plan, blame: Blame) -> None:
         blame.failures.clear()
-        blame.owners = {
-            cookie: state.port_id
-            for state in plan.endpoints
-            for cookie_of in (port_cookie, guard_cookie, subport_cookie)
-            for cookie in (cookie_of(state.port_id),)
-        }
+        blame.owners = functools.cache(partial(_owners, plan))
         barred_before = len(blame.barred)
         tables = self._tables
         await tables.apply(plan.close, blame)
@@ -409,9 +415,17 @@ class OvsDriver:
                     self._changed.set()
 
 
+def _owners(plan: Plan) -> Mapping[int, str]:
+    """The port of each cookie that its flows may have."""
+    return {
+        cookie_of(state.port_id): state.port_id
+        for state in plan.endpoints
+        for cookie_of in (port_cookie, guard_cookie, subport_cookie)
+    }
+
+
 def _names_another_member(change: ReplicaChange) -> bool:
     """Whether a bond's member in use is another one now."""
     old, new = change.old, change.new
-    if not isinstance(new, PortRow):
-        return False
-    return not isinstance(old, PortRow) or old.bond_active_slave != new.bond_active_slave
+    before = old.bond_active_slave if isinstance(old, PortRow) else None
+    return isinstance(new, PortRow) and new.bond_active_slave != before

@@ -216,11 +216,25 @@ class OvsHost:
     async def _follow(self, changed: Callable[[], None]) -> NoReturn:
         while True:
             self._lost_uplinks.look(self._driver.uplinks())
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(self._lost_uplinks.wait_s()):
                     await self._driver.wait_changed()
+            except TimeoutError:
+                pass
+            else:
+                if await self._was_taken_up():
+                    continue
             await self._converge(self._desired)
             changed()
+
+    async def _was_taken_up(self) -> bool:
+        """Whether what changed is what `apply` has converged from meanwhile, and so tells of."""
+        await self._driver.at_rest()
+        return (
+            self._converged_to is not None
+            and self._converged.complete
+            and not self._driver.has_changed
+        )
 
     def _await(self, devices: dict[str, str]) -> None:
         """Whose ports are to be told of: they stay where they are until then."""

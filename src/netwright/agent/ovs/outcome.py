@@ -1,7 +1,7 @@
 """What a converge came to, and whose fault what was. Pure."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -28,7 +28,8 @@ class Blame:
     def __init__(self) -> None:
         self.barred: dict[str, str] = {}
         self.failures: dict[str, str] = {}
-        self.owners: Mapping[int, str] = {}
+        self.owners: Callable[[], Mapping[int, str]] = dict
+        """Whose flows bear which cookie; asked for when one is refused."""
 
     def port(self, port_id: str | None, cause: str) -> None:
         if port_id is None:
@@ -37,7 +38,7 @@ class Blame:
             self.barred[port_id] = cause
 
     def flow(self, cookie: int, cause: str) -> None:
-        self.port(self.owners.get(cookie), cause)
+        self.port(self.owners().get(cookie), cause)
 
 
 def unreachable(desired: Desired, cause: str) -> Outcome:
