@@ -1,10 +1,11 @@
-"""Two labs side by side; a larger one; processes of the lab; entering a node."""
+"""Two labs side by side; a larger one; processes of the lab; entering a node; captures."""
 
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,33 @@ places.execute(state.load({lab.name!r}, Path({str(lab.root)!r})), {node!r}, {com
     return subprocess.run(
         [sys.executable, "-c", program], text=True, capture_output=True, check=False, timeout=30
     )
+
+
+def test_a_capture_counts_only_what_its_filter_matches(bare: Lab) -> None:
+    """Also of what comes while it begins, before the filter is there."""
+    with flooded(bare.namespace("mgmt")), ExitStack() as stack:
+        captures = [
+            stack.enter_context(probe.capture(bare, "mgmt", "lo", "udp or tcp")) for _ in range(4)
+        ]
+        assert [capture.stop() for capture in captures] == [0] * len(captures)
+    with probe.capture(bare, "mgmt", "lo", "icmp") as capture:
+        probe.ping(bare, "mgmt", "127.0.0.1", count=1)
+        assert capture.stop() > 0
+
+
+@contextmanager
+def flooded(namespace: str) -> Iterator[None]:
+    """Pings without a pause, by two: one goes on while a capture has the other's processor."""
+    argv = ["ping", "-f", "-q", "127.0.0.1"]
+    floods = netns.run_in(
+        namespace, lambda: [subprocess.Popen(argv, stdout=subprocess.DEVNULL) for _ in range(2)]
+    )
+    try:
+        yield
+    finally:
+        for flood in floods:
+            with flood:
+                flood.kill()
 
 
 def test_an_unknown_lab_names_those_there_are(bare: Lab) -> None:

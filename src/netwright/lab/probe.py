@@ -35,6 +35,7 @@ Where other labs come and go, the kernel's one lock for links holds up Open vSwi
 _READY_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 _HEARD_TIMEOUT_S = 2.0
+_COUNT = r"(\d+) packets? received by filter"
 _ETH_P_ALL = 0x0003
 _ECHO_REQUEST = 8  # RFC 792; octet 20 of a packet whose IPv4 header has no options
 
@@ -216,6 +217,8 @@ def capture(lab: Lab, place: str, interface: str, expression: str = "") -> Itera
     argv = ["tcpdump", "-n", "-e", "-l", "--immediate-mode", "-i", interface, expression]
     with _program(namespace_of(lab, place), [part for part in argv if part]) as program:
         program.await_line(r"listening on", f"tcpdump on {interface} of {place}")
+        program.signal(signal.SIGUSR1)  # it says its counts, and goes on
+        program.await_line(_COUNT, f"counts of tcpdump on {interface} of {place}")
         yield Capture(program)
 
 
@@ -226,19 +229,24 @@ class Capture:
         self._program = program
 
     def stop(self) -> int:
-        """How many frames matched until now."""
+        """How many frames matched since the block began."""
         self._program.signal(signal.SIGINT)
         _, text = self._program.finish(_STOP_TIMEOUT_S)
         return parse_capture(text)
 
 
 def parse_capture(text: str) -> int:
-    """The kernel's own count: tcpdump may end before it printed every frame. Raises LabError."""
-    found = re.search(r"(\d+) packets? received by filter", text)
-    if found is None:
+    """By the kernel's own counts: tcpdump may end before it printed every frame.
+
+    Its last less its first, which it says when the filter is there: whatever comes in the
+    millisecond between the beginning of its socket and the filter is counted as well. Raises
+    LabError.
+    """
+    counts = [int(count) for count in re.findall(_COUNT, text)]
+    if len(counts) < 2:  # noqa: PLR2004 - the first and the last
         msg = f"lab: tcpdump gave no count: {text.strip()[-300:]!r}"
         raise LabError(msg)
-    return int(found[1])
+    return counts[-1] - counts[0]
 
 
 def tcp(

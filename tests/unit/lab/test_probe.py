@@ -19,9 +19,12 @@ def test_pings_with_errors_and_duplicates() -> None:
 
 
 def test_captures() -> None:
-    text = "1 packet captured\n7 packets received by filter\n0 packets dropped by kernel\n"
-    assert parse_capture(text) == 7
-    assert parse_capture("1 packet received by filter") == 1
+    """What was counted before the filter was there is not what it matched."""
+    first = "tcpdump: 0 packets captured, {} received by filter, 0 packets dropped by kernel\n"
+    last = "5 packets captured\n7 packets received by filter\n0 packets dropped by kernel\n"
+    assert parse_capture(first.format("0 packets") + last) == 7
+    assert parse_capture(first.format("1 packet") + "12:00:00 a frame\n" + last) == 6
+    assert parse_capture(first.format("7 packets") + last) == 0
 
 
 def test_steady_pings() -> None:
@@ -43,3 +46,5 @@ def test_no_summary_is_an_error() -> None:
         parse_steady("answered\n")
     with pytest.raises(LabError, match="no count"):
         parse_capture("tcpdump: eth9: No such device exists")
+    with pytest.raises(LabError, match="no count"):
+        parse_capture("7 packets received by filter\n")
