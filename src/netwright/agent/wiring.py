@@ -130,10 +130,15 @@ class WiringStatus(StrEnum):
 
 
 class Outcome(Value, frozen=True, kw_only=True):
-    """What became of one endpoint. `cause` says why it is not (all) up, in an operator's words."""
+    """What became of one endpoint. `cause` says why it is not (all) up, in an operator's words.
+
+    `is_opening`: it is PENDING for its device alone; packets will find all that is desired as soon
+    as they pass.
+    """
 
     status: WiringStatus
     cause: str = ""
+    is_opening: bool = False
 
 
 class Wired(Value, frozen=True, kw_only=True):

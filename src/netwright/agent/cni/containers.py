@@ -395,8 +395,9 @@ class Containers:
         return self._veths.pair(_fit_of(record), record.netns, record.ifname, mark)
 
     async def _wired(self, port: Port, fit: Fitting, pair: Making) -> None:
-        await self._following.up(port)
+        await self._following.coming_up(port)
         pair.furnish(fit)
+        await self._following.up(port)
 
     async def _made(self, attempt: Attempt, record: Record) -> Port:
         """The container's port. A server that is away is asked anew, which makes no second one."""

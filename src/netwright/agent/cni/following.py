@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from netwright.agent.cni.made import Fitting, fitting
 from netwright.agent.reconcile import Pass
-from netwright.agent.wiring import WiringStatus
+from netwright.agent.wiring import Outcome, WiringStatus
 from netwright.client.mirror import Key as MirrorKey
 from netwright.model.resources import Network, Port, Subnet
 from netwright.model.states import BindingState, PortState
@@ -109,11 +109,19 @@ class Following:
 
         await self._until(look)
 
+    async def coming_up(self, port: Port) -> None:
+        """As `up`, or when nothing is lacking but that its device is opened."""
+        await self._wired(port, lambda one: one.is_opening or one.status is WiringStatus.UP)
+
     async def up(self, port: Port) -> None:
-        """Return when the loop has read back that this host wires the port, bound as it is here.
+        """Return when the loop has read back that this host wires the port, bound as it is here."""
+        await self._wired(port, lambda one: one.status is WiringStatus.UP)
+
+    async def _wired(self, port: Port, suffices: Callable[[Outcome], bool]) -> None:
+        """As this host is to wire it now: the answer to a claim may overtake the watch.
 
         What was told of an older binding, and its end that is still to be told, are not taken for
-        it: the answer to a claim may overtake the watch.
+        it.
         """
 
         def look() -> bool | None:
@@ -122,7 +130,8 @@ class Following:
             seen = told.binding_on(self._host) if told is not None else None
             if bound is None or seen is None or seen.generation < bound.generation:
                 return None
-            return self.is_up(port.id) or None
+            outcome = last.wired.outcomes.get(port.id) if last is not None else None
+            return True if outcome is not None and suffices(outcome) else None
 
         await self._until(look)
 

@@ -19,6 +19,9 @@ IFACE_ID = "iface-id"
 CONTAINER_MARK = "netwright-container"
 """external_ids key on an interface that we plugged for a container: CONTAINER@INTERFACE."""
 
+ASKED_FROM = 20_000
+"""From here on OpenFlow ports are asked for; ovs-vswitchd gives its own from 1 on."""
+
 FlowsByCookie: TypeAlias = Mapping[int, frozenset[Flow]]
 
 
@@ -118,6 +121,15 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         """The same devices, by the port that they are for."""
         row = self.bridge(bridge)
         return self._plugged[row.uuid] if row is not None else _NONE_PLUGGED
+
+    @functools.cached_property
+    def gives_what_is_asked(self) -> bool:
+        """Whether ovs-vswitchd's own OpenFlow ports are still below those that are asked for.
+
+        Beyond, it may have given one to another device when we ask for it.
+        """
+        given = (one for one in self.interfaces.values() if (one.ofport or 0) >= ASKED_FROM)
+        return all(one.ofport == one.ofport_request for one in given)
 
     @functools.cached_property
     def _named(self) -> Mapping[str, BridgeRow]:

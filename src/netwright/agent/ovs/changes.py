@@ -107,14 +107,16 @@ FlowChanges: TypeAlias = Mapping[str, tuple[FlowChange, ...]]
 """Bridge name → changes, each bridge's for one atomic bundle, in this order."""
 
 
-Status: TypeAlias = Literal["up", "down", "absent", "wiring", "refused"]
+Status: TypeAlias = Literal["up", "down", "absent", "wiring", "opening", "refused"]
 
 
 class EndpointState(msgspec.Struct, frozen=True):
     """How an endpoint stands.
 
     up: wired, read back. down: administratively. absent: no device carries its id. wiring: not
-    yet, `cause` says what it waits for. refused: `cause` says why; tried again at every plan.
+    yet, `cause` says what it waits for. opening: all that is ours stands, for the OpenFlow port
+    that its device is to get when ovs-vswitchd opens it. refused: `cause` says why; tried again at
+    every plan.
     """
 
     port_id: str

@@ -56,10 +56,11 @@ _STATUS = {
     "up": WiringStatus.UP,
     "down": WiringStatus.UP,  # administratively: wired as desired, that is, silent
     "wiring": WiringStatus.PENDING,
+    "opening": WiringStatus.PENDING,
     "refused": WiringStatus.REFUSED,
 }
 _UP = Outcome(status=WiringStatus.UP)
-_UNFINISHED = frozenset({"wiring", "refused"})
+_UNFINISHED = frozenset({"wiring", "opening", "refused"})
 
 
 class OvsHost:
@@ -350,7 +351,8 @@ class OvsHost:
                 bridge = bridges.get(of.endpoint.segment.physical_network, "")
                 if why := lost.get(bridge):
                     status, cause = WiringStatus.CUT_OFF, why
-            yield state.port_id, Outcome(status=status, cause=cause)
+            is_opening = state.status == "opening"
+            yield state.port_id, Outcome(status=status, cause=cause, is_opening=is_opening)
 
     def _standing(self, desired: Mapping[str, Endpoint]) -> frozenset[str]:
         """Ports that bear our mark as wired although they are not desired."""

@@ -51,8 +51,8 @@ def outcome(plan: Plan, blame: Blame, *, complete: bool) -> Outcome:
     """Take the plan's word, and add what stood in the way to those that still wait."""
     cause = "; ".join(blame.failures.values())
     endpoints = tuple(
-        EndpointState(state.port_id, state.status, f"{state.cause}: {cause}")
-        if cause and state.status == "wiring"
+        EndpointState(state.port_id, "wiring", f"{state.cause}: {cause}")
+        if cause and state.status in {"wiring", "opening"}
         else state
         for state in plan.endpoints
     )

@@ -110,7 +110,7 @@ class Planner:
         users = self._together[1].users
         endpoints = tuple(
             EndpointState(state.port_id, "wiring", _AWAITS_ADDRESSES)
-            if state.status == "up" and state.port_id in users
+            if state.status in {"up", "opening"} and state.port_id in users
             else state
             for state in plan.endpoints
         )

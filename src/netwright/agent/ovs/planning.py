@@ -42,6 +42,8 @@ from netwright.agent.ovs.together import Together
 from netwright.agent.ovs.wanted import Wants, Wired, trunk_of
 from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring, NetworkSegment
 
+_GRAVEST_FIRST: tuple[Status, ...] = "refused", "wiring", "opening"
+
 BaseChanges: TypeAlias = tuple[tuple[RowChange, ...], tuple[Problem, ...]]
 
 
@@ -283,28 +285,31 @@ class Planning:
             own = self._own_wait(wired, changing_rows, changing_flows)
             if own is None:
                 self._remember(wired)
-            refusals = (each for each in (own, shared) if each is not None and each[0] == "refused")
-            self._say(port_id, *(next(refusals, None) or own or shared or ("up",)))
+            waits_of = [each for each in (own, shared) if each is not None]
+            waits_of.sort(key=lambda wait: _GRAVEST_FIRST.index(wait[0]))
+            self._say(port_id, *(waits_of[0] if waits_of else ("up",)))
 
     def _own_wait(
         self, wired: Wired, changing_rows: set[str | None], changing_flows: set[int]
     ) -> tuple[Status, str] | None:
         """What this port alone waits for; None when it has all that is its own."""
-        cookie, interface = port_cookie(wired.device.port_id), wired.device.interface
-        guard = guard_cookie(wired.device.port_id)
+        device, interface = wired.device, wired.device.interface
+        owners = port_cookie(device.port_id), guard_cookie(device.port_id)
         if interface.ofport == -1:
             error = interface.error or "no cause given"
             return "refused", f"OVS cannot open {interface.name}: {error}"
-        for owner in (cookie, guard):
-            if owner in self.blocked:
-                return "refused", self.blocked[owner]
-        if not wired.device.is_open:
-            return "wiring", f"ovs-vswitchd has not opened {interface.name} yet"
-        if wired.device.port_id in changing_rows:
-            return "wiring", "OVSDB rows are to be changed"
-        if not changing_flows.isdisjoint((cookie, guard)):
-            return "wiring", "flows are to be changed"
-        return self._pairs_wait(wired.device.port_id, changing_flows)
+        if blocked := [self.blocked[owner] for owner in owners if owner in self.blocked]:
+            return "refused", blocked[0]
+        wait: tuple[Status, str] | None = None
+        if not device.is_open:
+            is_all = device.ofport is not None and self.actual.rows.gives_what_is_asked
+            cause = f"ovs-vswitchd has not opened {interface.name} yet"
+            wait = ("opening" if is_all else "wiring"), cause
+        if device.port_id in changing_rows:
+            wait = "wiring", "OVSDB rows are to be changed"
+        elif not changing_flows.isdisjoint(owners):
+            wait = "wiring", "flows are to be changed"
+        return self._pairs_wait(device.port_id, changing_flows) or wait
 
     def _pairs_wait(self, port_id: str, changing_flows: set[int]) -> tuple[Status, str] | None:
         """What a subport waits for beside what any port has."""

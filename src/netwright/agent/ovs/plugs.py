@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from netwright.agent.ovs.actual import CONTAINER_MARK
+from netwright.agent.ovs.actual import ASKED_FROM, CONTAINER_MARK
 from netwright.agent.ovs.changes import DEAD_VLAN
 from netwright.agent.ovs.operations import Operation
 from netwright.agent.ovs.rows import InterfaceRow
@@ -37,7 +37,7 @@ class Numbers:
     meter's, is below 65536, as many as its userspace datapath has.
     """
 
-    FIRST, LAST = 20_000, 31_999
+    FIRST, LAST = ASKED_FROM, 31_999
 
     def __init__(self) -> None:
         self._last: int | None = None
