@@ -28,6 +28,9 @@ from netwright.server.weighing import is_brief
 log = structlog.get_logger(__name__)
 
 ROUNDS_MAX = 8
+TOLD_FIRST_MAX = 4
+"""So few events go to watchers before who asked is answered: as a rule a watcher has more to do for
+them, as a host's agent that is to wire the port it claimed."""
 
 ObserveCommit = Callable[[int, float], None]
 """Told of each commit: how many commands it held, how many seconds it took."""
@@ -86,8 +89,11 @@ class Decider:
         took_s = time.perf_counter() - started
         for line in decided.news:
             (log.warning if line.is_warning else log.info)(line.event, **line.fields)
-        loop = asyncio.get_running_loop()  # after the replies, which are given next
-        loop.call_soon(loop.call_soon, self._tell, decided, len(commands), took_s)
+        loop = asyncio.get_running_loop()
+        if len(decided.events) <= TOLD_FIRST_MAX:
+            self._tell(decided, len(commands), took_s)
+        else:  # after the replies, which are given next
+            loop.call_soon(loop.call_soon, self._tell, decided, len(commands), took_s)
         if decided.notices and self._noticed is not None:
             loop.call_soon(loop.call_soon, self._noticed)
         return decided.outcomes

@@ -84,6 +84,18 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         }
         return rows
 
+    def differ_in_containers_alone(self, others: "Rows") -> bool:
+        """Whether nothing but interfaces of containers, if anything, is not as it was there."""
+        if self is others:
+            return True
+        is_same = self.bridges is others.bridges and self.ports is others.ports
+        return is_same and self.not_containers == others.not_containers
+
+    @functools.cached_property
+    def not_containers(self) -> Mapping[str, InterfaceRow]:
+        interfaces = self.interfaces.items()
+        return {uuid: row for uuid, row in interfaces if CONTAINER_MARK not in row.external_ids}
+
     def bridge(self, name: str) -> BridgeRow | None:
         return self._named.get(name)
 

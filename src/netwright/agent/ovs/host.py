@@ -120,7 +120,7 @@ class OvsHost:
         if self._answering is not None and desired is not self._asked:
             self._answering.serve(desired.values())
         endpoints, refused = self._convert(desired)
-        present = {device.port_id for device in self._driver.devices()}
+        present = {one.port_id for one in self._driver.devices()} if refused else frozenset[str]()
         outcomes = {
             port_id: Outcome(status=WiringStatus.REFUSED, cause=cause)
             for port_id, cause in refused.items()

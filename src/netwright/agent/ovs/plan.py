@@ -44,6 +44,7 @@ class Planner:
         self._wiring: HostWiring | None = None
         self._known = Known()
         self._base: tuple[Rows, BaseChanges] | None = None
+        """Of which rows they were made; of containers' interfaces only that they are none of it."""
         self._gathering = Gathering()
         self._together: tuple[tuple[Endpoint, ...], Together] = (), Together()
         self._tags = Tags()
@@ -62,19 +63,23 @@ class Planner:
         if not barred and (stands := self._as_before(desired, actual)) is not None:
             self.looked_at = 0
             return self._with_addresses(stands, addresses)
-        if self._base is None or self._base[0] is not actual.rows:
-            self._base = actual.rows, base_changes(desired.wiring, actual.rows)
+        base = self._base_changes(desired.wiring, actual.rows)
         inner_ports = actual.rows.ports_of(actual.rows.bridge(desired.wiring.integration_bridge))
         if self._tags.ports is not inner_ports:
             self._tags = tags_of(inner_ports)
         planning = Planning(
             desired, actual, barred or {}, self._known, self._together[1], tags=self._tags
         )
-        plan = planning.plan(self._base[1])
+        plan = planning.plan(base)
         self._known = planning.now_known()
         self.looked_at = len(planning.wired) + len(planning.dead)
         self._nothing_to_do = (desired, actual, plan) if plan.empty and not barred else None
         return self._with_addresses(plan, addresses)
+
+    def _base_changes(self, wiring: HostWiring, rows: Rows) -> BaseChanges:
+        if self._base is None or not rows.differ_in_containers_alone(self._base[0]):
+            self._base = rows, base_changes(wiring, rows)
+        return self._base[1]
 
     def _plan_addresses(self, desired: Desired, actual: Actual) -> tuple[AddressChange, ...]:
         if desired.wiring.integration_bridge not in actual.flows:
