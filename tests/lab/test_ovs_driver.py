@@ -30,6 +30,7 @@ from tests.lab.ovs_frames import (
 )
 from tests.lab.ovs_rig import OvsRig, run
 
+from netwright.agent.ovs import openflow_codec
 from netwright.agent.ovs.address_sets import AddressFlow
 from netwright.agent.ovs.changes import Plan
 from netwright.agent.ovs.driver import OvsDriver
@@ -38,6 +39,7 @@ from netwright.agent.ovs.openflow_codec import FlowCodec
 from netwright.agent.ovs.outcome import Outcome
 from netwright.agent.ovs.pipeline import endpoint_flows
 from netwright.agent.ovs.plan import Planner
+from netwright.agent.ovs.rules import port_filter
 from netwright.agent.ovs.wiring import (
     Bond,
     Desired,
@@ -47,6 +49,7 @@ from netwright.agent.ovs.wiring import (
     PhysicalBridge,
     link_local,
 )
+from netwright.model.security import Direction, SecurityGroup, SecurityGroupRule
 
 pytestmark = pytest.mark.lab
 
@@ -411,6 +414,45 @@ class Work:
     def forget(self) -> None:
         self.plannings.clear()
         self.flows_read = 0
+
+
+async def test_what_was_sent_is_known_again_by_its_bytes(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is decoded, as what somebody else put there would be."""
+    decoded: list[bytes] = []
+    decode = openflow_codec._decode
+
+    def noted(encoded: bytes) -> Any:
+        decoded.append(encoded)
+        return decode(encoded)
+
+    monkeypatch.setattr(openflow_codec, "_decode", noted)
+    rules = [
+        SecurityGroupRule(
+            id="r",
+            direction=direction,
+            ethertype=f"IPv{version}",
+            protocol=protocol,
+            port_range_min=lowest,
+            port_range_max=highest,
+            remote_ip_prefix=prefix,
+        )
+        for direction in Direction
+        for version, prefix in ((4, "10.0.0.0/25"), (6, "2001:db8::/65"), (4, None), (6, None))
+        for protocol, lowest, highest in (
+            ("tcp", 79, 90),
+            ("udp", 53, 53),
+            ("icmp", 8 if version == 4 else 128, 0),
+            (None, None, None),
+        )
+    ]
+    group = SecurityGroup(id="g", project_id="p", stateful=True, rules=tuple(rules))
+    other = "fa:16:3e:00:01:01"  # so that flows of other than the filter are new as well
+    filtered = msgspec.structs.replace(A, mac=other, filter=port_filter([group]).filter)
+    outcome = await agent.want(filtered, B, C)
+    assert outcome.complete
+    assert not [encoded.hex() for encoded in decoded]
 
 
 async def test_a_hundred_ports_at_once(

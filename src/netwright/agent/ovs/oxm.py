@@ -17,8 +17,9 @@ _Kind: TypeAlias = Literal["int", "mac", "ipv4", "ipv6"]
 
 _BASIC: Final = 0x8000
 _OVS: Final = 0x0001
-_AFTER_BASIC: Final = 1 << 7
+_AFTER_ADDRESSES: Final = 1 << 7
 """More than any field's number, which has 7 bits."""
+_AFTER_BASIC: Final = 1 << 8
 _MATCH_OXM: Final = 1
 _MATCH_HEADER = struct.Struct("!HH")
 _FIELD_HEADER = struct.Struct("!HBB")
@@ -61,6 +62,12 @@ _FIELDS: Final[tuple[tuple[str, _Kind, int], ...]] = (
 )
 """The basic class (§7.2.3.7) from number 0 on: name, kind, bytes."""
 
+_CARRIED: Final = frozenset(
+    name
+    for name, _, _ in _FIELDS
+    if name.startswith(("ip_", "tcp_", "udp_", "sctp_", "icmpv", "ipv6_nd_"))
+)
+
 _OVS_FIELDS: Final = {
     5: "reg5",
     6: "reg6",
@@ -81,7 +88,11 @@ _BY_NAME: Final = {
 
 
 def match_bytes(match: Match) -> bytes:
-    """Encode a match, padded to 8 bytes: the basic fields in the order of their numbers first."""
+    """Encode a match, padded to 8 bytes, in the order in which ovs-vswitchd gives it back.
+
+    The basic fields first, by their numbers, but those of what a packet's addresses carry after the
+    addresses: so what was sent is known again by its bytes.
+    """
     fields = b"".join([field for _, field in sorted(map(_numbered, match))])
     length = _MATCH_HEADER.size + len(fields)
     return _MATCH_HEADER.pack(_MATCH_OXM, length) + fields + bytes(-length % 8)
@@ -122,7 +133,11 @@ def read_match(body: bytes, at: int) -> tuple[Match, int]:
 def _numbered(field: Field) -> tuple[int, bytes]:
     """(its place, its bytes). An endpoint's flows share most fields, hence the cache."""
     oxm_class, number, _, _ = _BY_NAME[field[0]]
-    return number + (_AFTER_BASIC if oxm_class == _OVS else 0), field_bytes(*field)
+    if oxm_class == _OVS:
+        number += _AFTER_BASIC
+    elif field[0] in _CARRIED:
+        number += _AFTER_ADDRESSES
+    return number, field_bytes(*field)
 
 
 def _read_fields(octets: bytes) -> Iterator[Field]:
