@@ -220,7 +220,7 @@ def written_by_os_ken(xid: int, flow: Flow) -> bytes:
 
 
 def as_os_ken_does(flow: Flow) -> None:
-    """The same bytes, but for the fields' order, where OVS gives them back in another than os-ken's.
+    """The same bytes, but for the order of fields where OVS gives them back in another than os-ken.
 
     OVS has its own fields after all others, and addresses before what packets carry.
     """
