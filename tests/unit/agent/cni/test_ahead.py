@@ -78,6 +78,25 @@ async def test_its_end_is_not_up_before_its_port_is_wired(host: HostDouble) -> N
     assert host.veths.gates[device].is_set()
 
 
+async def test_its_end_is_furnished_while_its_device_is_opened(host: HostDouble) -> None:
+    """All flows stand by then. Its runtime is answered when it was read back."""
+    opening = Outcome(status=WiringStatus.PENDING, is_opening=True)
+    host.plugs.outcome = opening
+    host.server.answers.set()
+    adding = asyncio.create_task(add(host, environment=IN_B))
+    (before,) = host.veths.gates
+    await eventually(lambda: len(host.veths.gates) > 1)
+    (device,) = host.veths.gates.keys() - {before}
+    await eventually(host.veths.gates[device].is_set)
+    await asyncio.sleep(0.01)
+    assert not adding.done()
+    assert host.loop.last is not None
+    assert host.loop.last.wired.outcomes[host.plugs.devices[device].port_id] == opening
+    host.plugs.outcome = Outcome(status=WiringStatus.UP)
+    host.look()
+    assert await adding
+
+
 async def test_what_the_server_refuses_is_unmade(host: HostDouble) -> None:
     await eventually(lambda: bool(host.server.ports))
     refused = asyncio.create_task(failure(host, environment=IN_B))

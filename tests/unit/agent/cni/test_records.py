@@ -52,7 +52,7 @@ def test_what_was_put_last_is_what_the_next_life_reads(
 def test_a_file_is_changed_by_one_write_of_all_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that is killed has written it or not: never half of it, nor an empty one."""
+    """A process that is killed has written it or not: never half of it."""
     records = Records(tmp_path)
     records.put(record(netns="/netns/" + "a" * 100))
     (path,) = tmp_path.iterdir()
@@ -69,6 +69,25 @@ def test_a_file_is_changed_by_one_write_of_all_of_it(
     assert seen == [before]
     assert len(path.read_bytes()) == len(before)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_is_written_once_and_an_empty_one_is_known_to_say_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renaming one more is what a container's start would wait for."""
+    renamed: list[object] = []
+    monkeypatch.setattr(os, "replace", lambda *paths: renamed.append(paths))
+    records = Records(tmp_path)
+    records.put(record())
+    assert not renamed
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(b"")  # its agent was killed before the write
+    later = Records(tmp_path)
+    assert later.unreadable == {KEY}
+    monkeypatch.undo()
+    later.put(record(Stage.ATTACHED))
+    assert Records(tmp_path).all() == {KEY: record(Stage.ATTACHED)}
+    assert not later.unreadable
 
 
 def test_what_is_not_ours_in_the_directory_stays(tmp_path: Path) -> None:

@@ -67,14 +67,15 @@ class SimDriver(OvsDriver):
         self.event.clear()
 
     async def converge(self, desired: Desired) -> Outcome:
-        self.converged += 1
-        if self.halted is not None:
-            await self.halted.wait()
-        if self.away:
-            problem = Problem("Open vSwitch", self.away)
-            return Outcome((), (problem,), complete=False, unreachable=self.away)
-        plan = self.switch.converge(desired)
-        return Outcome(plan.endpoints, plan.problems, complete=True)
+        async with self._lock:
+            self.converged += 1
+            if self.halted is not None:
+                await self.halted.wait()
+            if self.away:
+                problem = Problem("Open vSwitch", self.away)
+                return Outcome((), (problem,), complete=False, unreachable=self.away)
+            plan = self.switch.converge(desired)
+            return Outcome(plan.endpoints, plan.problems, complete=True)
 
     async def announce(self, endpoints: Iterable[OvsEndpoint]) -> None:
         self.announced.put_nowait(tuple(one.port_id for one in endpoints))
@@ -331,6 +332,26 @@ async def test_what_stands_is_not_looked_at_again_unless_something_moved() -> No
         assert driver.converged == before
         driver.is_quiet = False
         assert await host.apply({"p1": ENDPOINT}, sweep=True) == wired
+        assert driver.converged == before + 1
+
+
+async def test_what_apply_took_up_is_not_converged_from_once_more() -> None:
+    async with running("p1") as (host, driver, changed):
+        driver.halted = asyncio.Event()
+        applying = asyncio.create_task(host.apply({"p1": ENDPOINT}, sweep=False))
+        await asyncio.sleep(0)
+        before, driver.is_quiet = driver.converged, True  # as it is once `apply` has begun
+        driver.event.set()
+        await asyncio.sleep(0.01)
+        assert driver.converged == before, "its turn comes when apply has ended"
+        driver.halted.set()
+        assert (await applying).outcomes["p1"].status is WiringStatus.UP
+        await asyncio.sleep(0.01)
+        assert driver.converged == before
+        assert not changed.is_set()
+        driver.is_quiet = False
+        driver.event.set()
+        await asyncio.wait_for(changed.wait(), 5)
         assert driver.converged == before + 1
 
 

@@ -225,13 +225,36 @@ def test_its_flows_are_put_in_place_while_it_is_opened() -> None:
     row = asked_for(switch, 20_000)
     plan = switch.converge(desired(endpoint()))
     assert [(one.status, one.cause) for one in plan.endpoints] == [
-        ("wiring", "ovs-vswitchd has not opened nwc1 yet")
+        ("opening", "ovs-vswitchd has not opened nwc1 yet")
     ]
     assert any(("in_port", 20_000) in flow.match for flow in switch.ours("br-int"))
     switch.interfaces[row.uuid] = replace(row, ofport=20_000)
     plan = make_plan(desired(endpoint()), switch.actual())
     assert plan.empty
     assert plan.endpoints[0].status == "up"
+
+
+def test_what_it_lacks_beside_being_opened_is_said_first() -> None:
+    switch = started()
+    asked_for(switch, 20_000)
+    wanted = desired(endpoint())
+    before = make_plan(wanted, switch.actual())
+    assert before.endpoints[0].status == "wiring", "its flows are not there yet"
+    assert switch.converge(wanted).endpoints[0].status == "opening"
+    changed = desired(replace(endpoint(), addresses=("10.0.0.77",)))
+    assert make_plan(changed, switch.actual()).endpoints[0].status == "wiring"
+
+
+def test_a_number_that_may_be_anothers_is_waited_for() -> None:
+    """ovs-vswitchd's own have come as far as those that are asked for."""
+    switch = started()
+    asked_for(switch, 20_001)
+    switch.plug("br-int", "tap9", "p9", 4095)
+    own = switch.interface("tap9")
+    switch.interfaces[own.uuid] = replace(own, ofport=20_000)
+    assert switch.converge(desired(endpoint())).endpoints[0].status == "wiring"
+    switch.interfaces[own.uuid] = replace(own, ofport=20_000, ofport_request=20_000)
+    assert switch.converge(desired(endpoint())).endpoints[0].status == "opening"
 
 
 def test_one_that_got_another_number_has_its_flows_there() -> None:
