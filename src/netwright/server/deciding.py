@@ -99,8 +99,11 @@ class Decider:
         return decided.outcomes
 
     def _tell(self, decided: batch.Decided, commands: int, took_s: float) -> None:
-        self._told(decided.events, decided.others)
-        self._observe_commit(commands, took_s)
+        try:
+            self._told(decided.events, decided.others)
+            self._observe_commit(commands, took_s)
+        except Exception:  # it is committed, and who asked is to hear so
+            log.exception("a commit could not be told of", events=len(decided.events))
 
     def follow(self, events: Sequence[EventRow]) -> None:
         """Events of the log, in its order, whoever wrote them: the next batch need not read them.

@@ -343,6 +343,38 @@ async def test_the_server_hears_of_it_though_somebody_waits_for_long() -> None:
 
 
 @simulated
+async def test_a_report_that_waits_lets_an_end_overtake_it() -> None:
+    """And is told with it: nothing waits any more."""
+    server, wiring = server_with(port("p"), port("q")), WiringDouble()
+    agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
+    wiring.plug("p")
+    task = asyncio.create_task(agent.run())
+    await asyncio.sleep(1)
+    agent.is_answering = lambda: True
+    wiring.plug("q")
+    await asyncio.sleep(ANSWERED_S * 1.5)
+    assert state_of(server, "q") is not BindingState.UP
+    server.bind("p", "h2")
+    await asyncio.sleep(HEARD_S + ANSWERED_S)
+    assert state_of(server, "q") is BindingState.UP
+    task.cancel()
+
+
+@simulated
+async def test_the_server_hears_of_a_nic_at_once_though_nothing_can_be_wired() -> None:
+    server, wiring = server_with(port("p")), WiringDouble()
+    agent = Agent(IDENTITY, server, wiring, jitter=lambda: 0.5)
+    task = asyncio.create_task(agent.run())
+    await asyncio.sleep(1)
+    wiring.out_of_order = "Open vSwitch is away"
+    lost = Nic(name="nic0", link_up=False, forwarding=False, active=False)
+    wiring.nics_are(lost)
+    await asyncio.sleep(0.1)
+    assert server.heartbeats[-1][1].nics == (lost,)
+    task.cancel()
+
+
+@simulated
 async def test_an_end_is_reported_though_somebody_waits() -> None:
     """Another host may be held back until it is told."""
     server, wiring = server_with(port("p")), WiringDouble()

@@ -57,6 +57,7 @@ from netwright.server.commands import (
     UpdateSubnet,
 )
 from netwright.server.core import Core
+from netwright.server.deciding import TOLD_FIRST_MAX
 from netwright.server.queries import Query
 from netwright.server.store import writing
 
@@ -436,6 +437,46 @@ async def test_what_was_heard_before_this_process_is_read_as_it_was_heard(
     (host,) = await after.reader.hosts()
     await after.close()
     assert host.heard_at == pytest.approx(4_600.0, abs=10.0)
+
+
+@pytest.mark.parametrize("count", [1, TOLD_FIRST_MAX + 1])
+async def test_watchers_hear_of_few_events_before_who_asked_and_of_many_afterwards(
+    core: Core, count: int
+) -> None:
+    order: asyncio.Queue[str] = asyncio.Queue()
+
+    async def watch() -> None:
+        async for chunk in core.watch(after=None, kinds=frozenset({Kind.PORT}), host=None):
+            order.put_nowait("told" if b'"p0"' in chunk else "of what was before")
+
+    watching = asyncio.create_task(watch())
+    assert await order.get() == "of what was before"
+    drafts = tuple(_draft(f"p{number}") for number in range(count))
+    await core.commit(CreatePorts(caller=ADMIN, drafts=drafts))
+    order.put_nowait("answered")
+    while (first := await order.get()) == "of what was before":
+        continue
+    assert first == ("told" if count <= TOLD_FIRST_MAX else "answered")
+    watching.cancel()
+
+
+async def test_who_asked_is_answered_though_watchers_cannot_be_told(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(core, "_hub", Failing(fail))
+    assert (await create(core, "p1")).id == "p1"
+    monkeypatch.undo()
+    assert (await create(core, "p2")).id == "p2"
+
+
+class Failing:
+    """A hub that can do nothing."""
+
+    def __init__(self, publish: Callable[..., None]) -> None:
+        self.publish = publish
 
 
 async def test_watchers_are_told_hosts_as_heard(core: Core, clock: Clock) -> None:
