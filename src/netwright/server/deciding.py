@@ -7,6 +7,7 @@ commands ─▶ a batch in a transaction ─▶ outcomes, events
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -74,6 +75,7 @@ class Decider:
         self._noticed = noticed
         self._quota_defaults = quota_defaults
         self._is_deciding = False
+        self._untold: deque[tuple[batch.Decided, int, float]] = deque()
 
     async def commit(self, commands: Sequence[Command]) -> Sequence[Any]:
         """An outcome for each command, once they are durable. Raises Unavailable."""
@@ -90,20 +92,24 @@ class Decider:
         for line in decided.news:
             (log.warning if line.is_warning else log.info)(line.event, **line.fields)
         loop = asyncio.get_running_loop()
+        self._untold.append((decided, len(commands), took_s))
         if len(decided.events) <= TOLD_FIRST_MAX:
-            self._tell(decided, len(commands), took_s)
+            self._tell()
         else:  # after the replies, which are given next
-            loop.call_soon(loop.call_soon, self._tell, decided, len(commands), took_s)
+            loop.call_soon(loop.call_soon, self._tell)
         if decided.notices and self._noticed is not None:
             loop.call_soon(loop.call_soon, self._noticed)
         return decided.outcomes
 
-    def _tell(self, decided: batch.Decided, commands: int, took_s: float) -> None:
-        try:
-            self._told(decided.events, decided.others)
-            self._observe_commit(commands, took_s)
-        except Exception:  # it is committed, and who asked is to hear so
-            log.exception("a commit could not be told of", events=len(decided.events))
+    def _tell(self) -> None:
+        """Of all commits that were not told of yet, in their order."""
+        while self._untold:
+            decided, commands, took_s = self._untold.popleft()
+            try:
+                self._told(decided.events, decided.others)
+                self._observe_commit(commands, took_s)
+            except Exception:  # it is committed, and who asked is to hear so
+                log.exception("a commit could not be told of", events=len(decided.events))
 
     def follow(self, events: Sequence[EventRow]) -> None:
         """Events of the log, in its order, whoever wrote them: the next batch need not read them.

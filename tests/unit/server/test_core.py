@@ -460,25 +460,6 @@ async def test_watchers_hear_of_few_events_before_who_asked_and_of_many_afterwar
     watching.cancel()
 
 
-async def test_who_asked_is_answered_though_watchers_cannot_be_told(
-    core: Core, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("a defect")
-
-    monkeypatch.setattr(core, "_hub", Failing(fail))
-    assert (await create(core, "p1")).id == "p1"
-    monkeypatch.undo()
-    assert (await create(core, "p2")).id == "p2"
-
-
-class Failing:
-    """A hub that can do nothing."""
-
-    def __init__(self, publish: Callable[..., None]) -> None:
-        self.publish = publish
-
-
 async def test_watchers_are_told_hosts_as_heard(core: Core, clock: Clock) -> None:
     async def told(after: str | None) -> tuple[Host, str]:
         stream = core.watch(after=after, kinds=frozenset({Kind.HOST}), host=None)
