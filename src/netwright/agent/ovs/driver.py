@@ -105,7 +105,6 @@ class OvsDriver:
             lock=self._lock,
             devices=self.devices,
             place=self._place,
-            think_ahead=self._think_ahead,
             timeout_s=timeout_s,
         )
 

@@ -33,7 +33,6 @@ class Plugger:
         lock: asyncio.Lock,
         devices: Callable[[], tuple[Device, ...]],
         place: Callable[[NewDevice], Awaitable[Place]],
-        think_ahead: Callable[[], None],
         timeout_s: float,
     ) -> None:
         self._bridge = bridge
@@ -41,7 +40,6 @@ class Plugger:
         self._lock = lock
         self._devices = devices
         self._place = place
-        self._think_ahead = think_ahead
         self._timeout_s = timeout_s
         self._numbers = Numbers()
 
@@ -52,7 +50,6 @@ class Plugger:
             return
         async with self._lock:
             await self._insert(device, await self._place(device))
-        self._think_ahead()
 
     async def unplug(self, name: str, owner: str | None = None) -> None:
         """What `plug` made (for that owner), also what others left of it. Raises as that does."""
