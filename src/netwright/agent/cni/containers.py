@@ -1,7 +1,7 @@
 """The verbs, on this host's containers. Each interface is worked on by one of them at a time.
 
-    ADD   record ─┬─▶ port made and bound ─┬─▶ wired ─▶ its end up, addresses ─▶ answered
-                  └─▶ veth ─▶ plugged ─────┘
+    ADD   record ─┬─▶ port made and bound ─┬─▶ flows ─┬─▶ its end up, addresses ─┬─▶ answered
+                  └─▶ veth ─▶ plugged ─────┘          └─▶ device opened ─────────┘
     DEL   record ─▶ unplugged ─▶ veth gone ─▶ port deleted ─▶ no record
 
 What can be foreseen of a container's port is made before the server has answered (`ahead`), else

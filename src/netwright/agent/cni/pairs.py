@@ -50,7 +50,10 @@ class Pair:
             self._done.result()
 
     def furnish(self, fit: Fitting) -> None:
-        """Let the container's end have all that it is to have, and be up: its port is wired."""
+        """Let the container's end have all that it is to have, and be up.
+
+        All that is ours stands for its port, whose device may be opened meanwhile.
+        """
         self._gate.open(fit)
 
     async def furnished(self) -> str:
