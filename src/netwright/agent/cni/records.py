@@ -159,7 +159,7 @@ class Records:
 
 
 def _write(path: str, content: bytes, flags: int) -> None:
-    """All of it, from the file's beginning. Raises OSError, after which nothing of a new one is left.
+    """All of it, from the file's beginning. Raises OSError; then nothing of a new file is left.
 
     An empty file would be a record that cannot be read.
     """

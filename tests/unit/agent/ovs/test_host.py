@@ -367,7 +367,8 @@ async def test_an_uplink_that_is_lost_after_apply_took_a_change_up_is_told_of() 
             await super().at_rest()
             now += LOST_S / 2
 
-    async with running("p1", clock=lambda: now, driver=Slow(SimSwitch())) as (host, driver, changed):
+    slow = Slow(SimSwitch())
+    async with running("p1", clock=lambda: now, driver=slow) as (host, driver, changed):
         all_silent(driver)
         wired = await host.apply({"p1": ENDPOINT}, sweep=False)
         assert wired.outcomes["p1"].status is WiringStatus.UP
