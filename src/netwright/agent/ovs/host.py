@@ -217,9 +217,13 @@ class OvsHost:
     async def _follow(self, changed: Callable[[], None]) -> NoReturn:
         told = frozenset[str]()
         while True:
-            if self._lost().keys() == told:  # else one was lost since, and nothing else may come
+            self._lost_uplinks.look(self._driver.uplinks())
+            wait_s = (
+                self._lost_uplinks.wait_s()
+            )  # first: one may be lost from here to the next line
+            if self._lost_uplinks.lost().keys() == told:  # else nothing may come that wakes us
                 try:
-                    async with asyncio.timeout(self._lost_uplinks.wait_s()):
+                    async with asyncio.timeout(wait_s):
                         await self._driver.wait_changed()
                 except TimeoutError:
                     pass
