@@ -32,6 +32,8 @@ KEPT, DRAFT = ".json", ".new"
 PAGE = 4096
 """So much of a write the kernel takes over whole or not at all, when its process is killed."""
 
+_NEW = os.O_CREAT | os.O_TRUNC
+
 log = structlog.get_logger(__name__)
 
 
@@ -109,10 +111,10 @@ class Records:
         content = msgspec.json.encode(record)
         if max(size, len(content)) <= PAGE and record.key not in self._unreadable:
             content = content.ljust(size)  # spaces: what the file held beyond it must go as well
-            _write(path, content, os.O_WRONLY | (0 if size else os.O_CREAT | os.O_TRUNC))
+            _write(path, content, os.O_WRONLY | (0 if size else _NEW))
         else:
             draft = f"{path.removesuffix(KEPT)}{DRAFT}"
-            _write(draft, content, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            _write(draft, content, os.O_WRONLY | _NEW)
             os.replace(draft, path)  # noqa: PTH105 - pathlib takes as long as the kernel
         self._sizes[record.key] = len(content)
         self._records[record.key] = record
@@ -157,11 +159,18 @@ class Records:
 
 
 def _write(path: str, content: bytes, flags: int) -> None:
-    """All of it, from the file's beginning. Raises OSError."""
+    """All of it, from the file's beginning. Raises OSError; then nothing of a new file is left.
+
+    An empty file would be a record that cannot be read.
+    """
     file = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         left = memoryview(content)
         while left:  # more than a page: the kernel may take less at once
             left = left[os.write(file, left) :]
+    except OSError:
+        if flags & _NEW:
+            Path(path).unlink(missing_ok=True)
+        raise
     finally:
         os.close(file)

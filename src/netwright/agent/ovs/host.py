@@ -215,16 +215,22 @@ class OvsHost:
         return {name: "; ".join(causes) for name, causes in conditions.items()}
 
     async def _follow(self, changed: Callable[[], None]) -> NoReturn:
+        told = frozenset[str]()
         while True:
             self._lost_uplinks.look(self._driver.uplinks())
-            try:
-                async with asyncio.timeout(self._lost_uplinks.wait_s()):
-                    await self._driver.wait_changed()
-            except TimeoutError:
-                pass
-            else:
-                if await self._was_taken_up():
-                    continue
+            wait_s = (
+                self._lost_uplinks.wait_s()
+            )  # first: one may be lost from here to the next line
+            if self._lost_uplinks.lost().keys() == told:  # else nothing may come that wakes us
+                try:
+                    async with asyncio.timeout(wait_s):
+                        await self._driver.wait_changed()
+                except TimeoutError:
+                    pass
+                else:
+                    if await self._was_taken_up():
+                        continue
+            told = frozenset(self._lost())
             await self._converge(self._desired)
             changed()
 
@@ -236,6 +242,11 @@ class OvsHost:
             and self._converged.complete
             and not self._driver.has_changed
         )
+
+    def _lost(self) -> Mapping[str, str]:
+        """Why, by bridge, as the uplinks are now."""
+        self._lost_uplinks.look(self._driver.uplinks())
+        return self._lost_uplinks.lost()
 
     def _await(self, devices: dict[str, str]) -> None:
         """Whose ports are to be told of: they stay where they are until then."""
@@ -333,8 +344,7 @@ class OvsHost:
         return self._endpoints, refused
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
-        self._lost_uplinks.look(self._driver.uplinks())
-        lost = self._lost_uplinks.lost()
+        lost = self._lost()
         bridges = {one.physical_network: one.name for one in self._driver.wiring.physical_bridges}
         for state in self._converged.endpoints:
             if state.status == "absent":

@@ -17,6 +17,7 @@ _Kind: TypeAlias = Literal["int", "mac", "ipv4", "ipv6"]
 
 _BASIC: Final = 0x8000
 _OVS: Final = 0x0001
+_BEFORE_ALL: Final = -1
 _AFTER_ADDRESSES: Final = 1 << 7
 """More than any field's number, which has 7 bits."""
 _AFTER_BASIC: Final = 1 << 8
@@ -88,10 +89,11 @@ _BY_NAME: Final = {
 
 
 def match_bytes(match: Match) -> bytes:
-    """Encode a match, padded to 8 bytes, in the order in which ovs-vswitchd gives it back.
+    """Encode a match, padded to 8 bytes, in the order in which ovs-vswitchd gives ours back.
 
-    The basic fields first, by their numbers, but those of what a packet's addresses carry after the
-    addresses: so what was sent is known again by its bytes.
+    The basic fields by their numbers, but those of what a packet's addresses carry after the
+    addresses; then its own, but for a conjunction's, which comes first. So what was sent is known
+    again by its bytes.
     """
     fields = b"".join([field for _, field in sorted(map(_numbered, match))])
     length = _MATCH_HEADER.size + len(fields)
@@ -133,7 +135,9 @@ def read_match(body: bytes, at: int) -> tuple[Match, int]:
 def _numbered(field: Field) -> tuple[int, bytes]:
     """(its place, its bytes). An endpoint's flows share most fields, hence the cache."""
     oxm_class, number, _, _ = _BY_NAME[field[0]]
-    if oxm_class == _OVS:
+    if field[0] == "conj_id":
+        number = _BEFORE_ALL
+    elif oxm_class == _OVS:
         number += _AFTER_BASIC
     elif field[0] in _CARRIED:
         number += _AFTER_ADDRESSES

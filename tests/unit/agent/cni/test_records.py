@@ -1,5 +1,6 @@
 """Records of containers: what a file holds at any moment is one record, whole."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -88,6 +89,28 @@ def test_a_new_file_is_written_once_and_an_empty_one_is_known_to_say_nothing(
     later.put(record(Stage.ATTACHED))
     assert Records(tmp_path).all() == {KEY: record(Stage.ATTACHED)}
     assert not later.unreadable
+
+
+def test_of_a_new_record_that_cannot_be_kept_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next life would take an empty file for a record that it cannot read."""
+
+    def full(_file: int, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    records = Records(tmp_path)
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        records.put(record())
+    assert not list(tmp_path.iterdir())
+    assert not records.all()
+    monkeypatch.undo()
+    records.put(record())
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        records.put(record(Stage.ATTACHED))
+    assert Records(tmp_path).all() == {KEY: record()}
 
 
 def test_what_is_not_ours_in_the_directory_stays(tmp_path: Path) -> None:

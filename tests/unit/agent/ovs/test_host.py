@@ -98,9 +98,11 @@ class SimDriver(OvsDriver):
 
 @asynccontextmanager
 async def running(
-    *plugged: str, clock: Callable[[], float] = time.monotonic
+    *plugged: str,
+    clock: Callable[[], float] = time.monotonic,
+    driver: SimDriver | None = None,
 ) -> AsyncIterator[tuple[OvsHost, SimDriver, asyncio.Event]]:
-    driver = SimDriver(SimSwitch())
+    driver = driver or SimDriver(SimSwitch())
     host = OvsHost(driver, clock=clock)
     changed = asyncio.Event()
     task = asyncio.create_task(host.run(changed.set))
@@ -353,6 +355,34 @@ async def test_what_apply_took_up_is_not_converged_from_once_more() -> None:
         driver.event.set()
         await asyncio.wait_for(changed.wait(), 5)
         assert driver.converged == before + 1
+
+
+async def test_an_uplink_that_is_lost_after_apply_took_a_change_up_is_told_of() -> None:
+    """In the moment between what `apply` says of its ports and the loop's next look."""
+    now = 100.0
+
+    class Slow(SimDriver):
+        async def at_rest(self) -> None:
+            nonlocal now
+            await super().at_rest()
+            now += LOST_S / 2
+
+    slow = Slow(SimSwitch())
+    async with running("p1", clock=lambda: now, driver=slow) as (host, driver, changed):
+        all_silent(driver)
+        wired = await host.apply({"p1": ENDPOINT}, sweep=False)
+        assert wired.outcomes["p1"].status is WiringStatus.UP
+        driver.is_quiet = True
+        for _ in range(2):
+            assert not changed.is_set()
+            driver.event.set()
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(changed.wait(), 5)
+        wired = await host.apply({"p1": ENDPOINT}, sweep=False)
+        assert wired.outcomes["p1"].status is WiringStatus.CUT_OFF
+        before = driver.converged
+        await asyncio.sleep(0.01)
+        assert driver.converged == before, "it is told once"
 
 
 async def test_what_is_swept_or_wanted_anew_is_looked_at_though_nothing_moved() -> None:

@@ -40,6 +40,7 @@ from netwright.agent.ovs.flows import (
 )
 from netwright.agent.ovs.openflow_codec import FlowCodec, flow_stats_request
 from netwright.agent.ovs.openflow_wire import error_text
+from netwright.agent.ovs.oxm import match_bytes
 from netwright.agent.ovs.pipeline import endpoint_flows, inbound, integration_base, outbound
 from netwright.agent.ovs.wiring import AddressPair, Endpoint, NetworkSegment, PhysicalBridge
 
@@ -233,6 +234,19 @@ def as_os_ken_does(flow: Flow) -> None:
     else:
         assert len(added) == len(theirs)
         assert FlowCodec().flow_stats(as_stats(bytes(FLOW_MOD_AT) + theirs)) == ([flow], False)
+
+
+def test_fields_are_sent_in_the_order_of_ovs() -> None:
+    """As `ovs-ofctl parse-oxm` puts them."""
+    match = match_on(
+        conj_id=7, in_port=3, eth_type=0x0800, ip_proto=6, tcp_dst=80, ipv4_src="10.0.0.1", reg5=1
+    )
+    fields = (
+        "00014a04 00000007  80000004 00000003  80000a02 0800  80001604 0a000001"
+        "80001401 06  80001c02 0050  00010a04 00000001"
+    )
+    octets = bytes.fromhex(fields)
+    assert match_bytes(match)[4 : 4 + len(octets)] == octets
 
 
 @settings(deadline=None)

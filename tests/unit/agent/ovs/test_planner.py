@@ -1,18 +1,21 @@
 """A planner that remembers plans as one that knows nothing, and works on what changed alone."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.unit.agent.ovs.plan_scene import (
     BLUE,
     PORTS,
     RED,
+    WIRING,
     desired,
     endpoint,
     events,
+    filters,
     happen,
     memberships,
     started,
@@ -22,11 +25,21 @@ from tests.unit.agent.ovs.plan_scene import (
 from tests.unit.agent.ovs.simswitch import SimSwitch
 
 from netwright.agent.members import Memberships
-from netwright.agent.ovs.actual import Actual, by_cookie, renewed, reread
+from netwright.agent.ovs.actual import (
+    ASKED_FROM,
+    CONTAINER_MARK,
+    Actual,
+    Rows,
+    by_cookie,
+    renewed,
+    reread,
+)
 from netwright.agent.ovs.changes import Plan
 from netwright.agent.ovs.flows import Flow, Normal, match_on
 from netwright.agent.ovs.guarding import Claims, is_guarded, shared_targets
+from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import Planner, make_plan
+from netwright.agent.ovs.rows import InterfaceRow
 from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring
 
 ROUNDS_MAX = 4
@@ -56,7 +69,9 @@ class Observer:
 
     def actual(self) -> Actual:
         found = self._switch.actual()
-        rows = self._last.rows if found.rows == self._last.rows else found.rows
+        rows = self._last.rows
+        if found.rows != rows:
+            rows = rows.then(found.rows.bridges, found.rows.ports, found.rows.interfaces)
         flows = {
             bridge: renewed(self._last.flows.get(bridge, {}), groups)
             for bridge, groups in found.flows.items()
@@ -97,6 +112,115 @@ def test_what_it_remembers_changes_no_plan(
             if plan.empty:
                 break
             switch.apply(plan)
+
+
+BESIDE = ["plug", "open", "open_elsewhere", "refuse", "unplug", "lose", "misdirect", "fail"]
+of_containers = st.builds(
+    endpoint, st.sampled_from(PORTS[:2]), st.sampled_from([RED, BLUE]), filter=filters
+)
+
+
+def happen_beside(switch: SimSwitch, what: str, number: int) -> None:
+    """What happens to containers' interfaces, and to those of the base wiring."""
+    present = {row.name: row for row in switch.interfaces.values()}
+    name, asked = f"nw{number}", ASKED_FROM + number
+    row: InterfaceRow | None = None
+    if what == "plug" and name not in present:
+        switch.plug("br-int", name, f"p{number}")
+        ids = {"iface-id": f"p{number}", CONTAINER_MARK: "c@eth0"}
+        row = msgspec.structs.replace(
+            switch.interface(name), external_ids=ids, ofport=None, ofport_request=asked
+        )
+    elif what in ("open", "open_elsewhere") and name in present:
+        row = msgspec.structs.replace(present[name], ofport=asked + 7 * (what != "open"))
+    elif what == "refuse" and name in present:
+        row = msgspec.structs.replace(present[name], ofport=-1, error="no such device")
+    elif what == "unplug" and name in present:
+        switch.unplug(name)
+    elif what == "lose":
+        happen(switch, ("lose_flow", number, None))
+    elif what == "misdirect":
+        row = msgspec.structs.replace(switch.interface("int-br-bond"), options={"peer": "x"})
+    elif what == "fail":
+        row = msgspec.structs.replace(switch.interface("nic0"), error="gone")
+    if row is not None:
+        switch.interfaces[row.uuid] = row
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.lists(
+                st.tuples(
+                    st.sampled_from(
+                        [
+                            "plug",
+                            "open",
+                            "open_elsewhere",
+                            "refuse",
+                            "unplug",
+                            "lose",
+                            "misdirect",
+                            "fail",
+                        ]
+                    ),
+                    st.integers(0, 1),
+                ),
+                max_size=3,
+            ),
+            st.lists(of_containers, unique_by=lambda one: one.port_id),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+@example(
+    steps=[
+        ([("plug", 0)], [endpoint("p0")], True),
+        ([("misdirect", 0)], [endpoint("p0")], True),  # what it shares is to be made anew
+    ]
+)
+def test_containers_and_base_wiring_are_planned_as_from_nothing(
+    steps: list[tuple[list[tuple[str, int]], list[Endpoint], bool]],
+) -> None:
+    """What is said to lack but its opening lacks nothing once it is opened as was asked."""
+    switch = started()
+    observer, planner = Observer(switch), Planner()
+    for happened, wanted, in_sync in steps:
+        for what, number in happened:
+            happen_beside(switch, what, number)
+        want = Desired(WIRING, observer.same(wanted), in_sync)
+        for _ in range(ROUNDS_MAX):
+            actual = observer.actual()
+            plan = planner.plan(want, actual)
+            assert plan == make_plan(want, actual)
+            opening = [one.port_id for one in plan.endpoints if one.status == "opening"]
+            if opening:
+                opened = with_opened(actual, opening)
+                later = make_plan(want, opened)
+                stands = {one.port_id: one.status for one in later.endpoints}
+                assert {stands[port_id] for port_id in opening} == {"up"}
+                touched = {
+                    c.flow.cookie for c in chain(*later.close.values(), *later.open.values())
+                }
+                assert touched.isdisjoint(map(port_cookie, opening))
+            if plan.empty:
+                break
+            switch.apply(plan)
+
+
+def with_opened(actual: Actual, port_ids: Sequence[str]) -> Actual:
+    interfaces = {
+        uuid: msgspec.structs.replace(row, ofport=row.ofport_request)
+        if row.external_ids.get("iface-id") in port_ids and row.ofport is None
+        else row
+        for uuid, row in actual.rows.interfaces.items()
+    }
+    return msgspec.structs.replace(
+        actual, rows=Rows(actual.rows.bridges, actual.rows.ports, interfaces)
+    )
 
 
 def crowded(count: int) -> tuple[SimSwitch, Observer, Planner, tuple[Endpoint, ...]]:

@@ -164,13 +164,14 @@ class KubernetesPods:
     async def _keep_saved(self) -> NoReturn:
         while True:
             news = self._news
-            self._save()
             # What comes while the last writing is fresh is one writing with what else comes.
-            await asyncio.gather(news.wait(), asyncio.sleep(SAVED_EVERY_S))
+            fresh_s = SAVED_EVERY_S if self._save() else 0.0
+            await asyncio.gather(news.wait(), asyncio.sleep(fresh_s))
 
-    def _save(self) -> None:
+    def _save(self) -> bool:
+        """Whether there was something to write."""
         if not self._known.is_changed:
-            return
+            return False
         new = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -178,3 +179,4 @@ class KubernetesPods:
             new.replace(self._file)
         except OSError as error:
             log.warning("pods are not kept for the next life", file=str(self._file), why=str(error))
+        return True

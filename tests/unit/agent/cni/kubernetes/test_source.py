@@ -221,6 +221,20 @@ def test_an_agent_that_is_killed_right_after_its_answer_has_left_what_it_knew(
     played(play, tmp_path)
 
 
+def test_the_first_news_of_a_life_is_written_at_once(tmp_path: Path) -> None:
+    async def play(scene: Scene) -> None:
+        async with scene.running() as source:
+            await source.pod("web", "a", "uid-a")
+        async with scene.running() as source:  # it has nothing to write when it begins
+            await source.pod("web", "a", "uid-a")
+            scene.lists.put(PODS, "b", "web")
+            await source.pod("web", "b", "uid-b")
+            await asyncio.sleep(AT_ONCE_S)
+            assert b"uid-b" in (tmp_path / "pods.json").read_bytes()
+
+    played(play, tmp_path)
+
+
 def test_what_changed_while_the_agent_was_not_there_is_known_before_it_answers(
     tmp_path: Path,
 ) -> None:
