@@ -79,7 +79,7 @@ class Service:
             return web.Response(status=404, text=f"only POST {PATH} is served here\n")
         version, request = NEWEST, None
         try:
-            request = _decoded(await http.read())
+            request = _decoded(await _read(http))
             version = asked.version_of(request)
             made = await self._heard(asked.parse(request))
         except CniError as error:
@@ -151,6 +151,17 @@ def _request(
     return web.BaseRequest(
         message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX
     )
+
+
+async def _read(http: web.BaseRequest) -> bytes:
+    try:
+        return await http.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise CniError(
+            Code.INVALID_ENVIRONMENT,
+            f"the request is larger than {BODY_BYTES_MAX >> 20} MiB",
+            next="shorten the network configuration, or the result before it",
+        ) from error
 
 
 def _who(request: Request | None) -> dict[str, str]:

@@ -218,9 +218,8 @@ class OvsHost:
         told = frozenset[str]()
         while True:
             self._lost_uplinks.look(self._driver.uplinks())
-            wait_s = (
-                self._lost_uplinks.wait_s()
-            )  # first: one may be lost from here to the next line
+            # Asked for first: one may be lost between this and the next line.
+            wait_s = self._lost_uplinks.wait_s()
             if self._lost_uplinks.lost().keys() == told:  # else nothing may come that wakes us
                 try:
                     async with asyncio.timeout(wait_s):

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from tests.doubles.cni_host import HostDouble
 
+from netwright.agent.cni import service
 from netwright.agent.cni.records import Stage
 from netwright.agent.cni.service import Service
 from netwright.cni import reference
@@ -129,6 +130,16 @@ async def test_status_says_whether_an_add_would_be_served(front: Front) -> None:
     front.host.loop.troubles["wiring"] = "Open vSwitch is away"
     said = await front.ask("STATUS")
     assert (said.code, said.out["code"], said.out["msg"]) == (1, 51, "Open vSwitch is away")
+
+
+async def test_a_request_that_is_too_large_is_said_to_be(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "BODY_BYTES_MAX", 1 << 20)
+    said = await front.ask("ADD", config={"prevResult": {"dns": {"domain": "a" * (1 << 20)}}})
+    assert said.code != 0
+    assert said.out["msg"] == "the request is larger than 1 MiB"
+    assert (await front.ask("ADD")).code == 0
 
 
 async def test_a_defect_of_ours_is_answered_and_what_was_made_undone(
