@@ -12,9 +12,7 @@ from typing import Any, NoReturn
 
 import msgspec
 import structlog
-from aiohttp import StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp import web
 
 from netwright.agent.cni import asked
 from netwright.agent.cni.asked import Asked
@@ -55,10 +53,11 @@ class Service:
     async def run(self) -> NoReturn:
         """Raises InvalidConfiguration when the socket cannot be made."""
         listener = _listener(self._path)
-        server = web.Server(
-            self._serve, request_factory=_request, access_log=None, handler_cancellation=True
+        application = web.Application(client_max_size=BODY_BYTES_MAX)
+        application.router.add_post(PATH, self._serve)
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=STOP_S, handler_cancellation=True
         )
-        runner = web.ServerRunner(server, shutdown_timeout=STOP_S)
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()
@@ -73,10 +72,8 @@ class Service:
             with suppress(FileNotFoundError):
                 self._path.unlink()
 
-    async def _serve(self, http: web.BaseRequest) -> web.Response:
+    async def _serve(self, http: web.Request) -> web.Response:
         """Whatever becomes of it, the front end gets an answer of the protocol."""
-        if (http.method, http.path) != ("POST", PATH):
-            return web.Response(status=404, text=f"only POST {PATH} is served here\n")
         version, request = NEWEST, None
         try:
             request = _decoded(await _read(http))
@@ -139,21 +136,7 @@ class Service:
             )
 
 
-def _request(
-    message: RawRequestMessage,
-    payload: StreamReader,
-    protocol: web.RequestHandler,
-    writer: AbstractStreamWriter,
-    task: "asyncio.Task[None]",
-) -> web.BaseRequest:
-    """With another limit of its body than aiohttp's own factory gives."""
-    loop = asyncio.get_running_loop()
-    return web.BaseRequest(
-        message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX
-    )
-
-
-async def _read(http: web.BaseRequest) -> bytes:
+async def _read(http: web.Request) -> bytes:
     try:
         return await http.read()
     except web.HTTPRequestEntityTooLarge as error:

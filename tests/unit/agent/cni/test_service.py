@@ -133,13 +133,16 @@ async def test_status_says_whether_an_add_would_be_served(front: Front) -> None:
 
 
 async def test_a_request_that_is_too_large_is_said_to_be(
-    front: Front, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "BODY_BYTES_MAX", 1 << 20)
-    said = await front.ask("ADD", config={"prevResult": {"dns": {"domain": "a" * (1 << 20)}}})
-    assert said.code != 0
-    assert said.out["msg"] == "the request is larger than 1 MiB"
-    assert (await front.ask("ADD")).code == 0
+    host = HostDouble(tmp_path / "records")
+    host.server.answers.set()
+    async with serving(host, tmp_path / "cni.sock") as front:
+        said = await front.ask("ADD", config={"prevResult": {"dns": {"domain": "a" * (1 << 20)}}})
+        assert said.code != 0
+        assert said.out["msg"] == "the request is larger than 1 MiB"
+        assert (await front.ask("ADD")).code == 0
 
 
 async def test_a_defect_of_ours_is_answered_and_what_was_made_undone(
