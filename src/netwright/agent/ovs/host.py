@@ -220,27 +220,26 @@ class OvsHost:
             self._lost_uplinks.look(self._driver.uplinks())
             # Asked for first: one may be lost between this and the next line.
             wait_s = self._lost_uplinks.wait_s()
-            if self._lost_uplinks.lost().keys() == told:  # else nothing may come that wakes us
-                try:
-                    async with asyncio.timeout(wait_s):
-                        await self._driver.wait_changed()
-                except TimeoutError:
-                    pass
-                else:
-                    if await self._was_taken_up():
-                        continue
+            is_told = self._lost_uplinks.lost().keys() == told  # else nothing may come to wake us
+            if is_told and not await self._is_news(wait_s):
+                continue
             told = frozenset(self._lost())
             await self._converge(self._desired)
             changed()
 
-    async def _was_taken_up(self) -> bool:
-        """Whether what changed is what `apply` has converged from meanwhile, and so tells of."""
+    async def _is_news(self, wait_s: float | None) -> bool:
+        """Wait for a change, no longer than until an uplink counts as lost.
+
+        False for one that `apply` has converged from meanwhile, and so tells of.
+        """
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._driver.wait_changed()
+        except TimeoutError:
+            return True
         await self._driver.at_rest()
-        return (
-            self._converged_to is not None
-            and self._converged.complete
-            and not self._driver.has_changed
-        )
+        is_taken_up = self._converged_to is not None and self._converged.complete
+        return self._driver.has_changed or not is_taken_up
 
     def _lost(self) -> Mapping[str, str]:
         """Why, by bridge, as the uplinks are now."""
