@@ -108,7 +108,7 @@ class Decider:
             try:
                 self._told(decided.events, decided.others)
                 self._observe_commit(commands, took_s)
-            except Exception:  # it is committed, and who asked is to hear so
+            except Exception:  # a defect of ours: it is committed, and who asked is to hear so
                 log.exception("a commit could not be told of", events=len(decided.events))
 
     def follow(self, events: Sequence[EventRow]) -> None:

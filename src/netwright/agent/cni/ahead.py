@@ -4,7 +4,8 @@
            └─▶ veth, its end down ─▶ plugged in place ─┘   else: unmade, and made anew
 
 The agent chooses the new port's id, after which the device is named. What is expected wrongly harms
-nobody: a container's end is down until its port is wired, so nothing is heard or said by it.
+nobody: a container's end is down until the server has answered and its flows stand, so nothing is
+heard or said by it.
 """
 
 from collections.abc import Callable
