@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from netwright.server.http1.exchange import Exchange
+from netwright.http1.exchange import Exchange
 
 
 class Answer(NamedTuple):

@@ -23,6 +23,7 @@ import uvloop
 
 from netwright.collector import spare_the_collector
 from netwright.db.postgres import without_password
+from netwright.http1.listener import Listener
 from netwright.model.errors import Unavailable
 from netwright.server import fabric_process, logs
 from netwright.server.access_log import AccessLog
@@ -33,7 +34,6 @@ from netwright.server.auth import Authenticator, require_servable
 from netwright.server.config import AuthMode, ServerSettings
 from netwright.server.core import Core, ToldNova
 from netwright.server.credentials import authenticator
-from netwright.server.http1.listener import Listener
 from netwright.server.listening import SERVING, Inherited, address, listen
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service

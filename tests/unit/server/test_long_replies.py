@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
+from netwright.http1.connection import Connection
+from netwright.http1.exchange import Exchange
+from netwright.http1.listener import Listener
 from netwright.model.errors import Unavailable
 from netwright.server.api.reply import Reply
 from netwright.server.api.sender import Streams, send_reply
-from netwright.server.http1.connection import Connection
-from netwright.server.http1.exchange import Exchange
-from netwright.server.http1.listener import Listener
 
 PART = b"x" * (1 << 20)
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

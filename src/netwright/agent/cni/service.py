@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from netwright.agent.cni import asked
 from netwright.agent.cni.asked import Asked
@@ -20,9 +19,12 @@ from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Loop
 from netwright.agent.cni.reconciler import Reconciler
 from netwright.cni.protocol import NEWEST, PATH, CniError, Code, Request, Verb
+from netwright.http1.exchange import ClientGone, Exchange
+from netwright.http1.listener import Listener
 from netwright.model.settings import InvalidConfiguration
 
 BODY_BYTES_MAX = 16 << 20
+BODY_S = 10.0
 STOP_S = 2.0
 UNDO_S = 1.0
 """What an ADD leaves of its front end's time, at most half of it, to be undone and to say so."""
@@ -35,6 +37,8 @@ _STATUS = {
     Code.IO_FAILURE: 500,
 }
 """The HTTP status of an error; 400 for all others."""
+
+_JSON = ((b"content-type", b"application/json"),)
 
 log = structlog.get_logger(__name__)
 
@@ -49,18 +53,13 @@ class Service:
         self._containers = containers
         self._loop = loop
         self._reconciler = reconciler
+        self._under_way: set[asyncio.Task[dict[str, Any] | None]] = set()
 
     async def run(self) -> NoReturn:
         """Raises InvalidConfiguration when the socket cannot be made."""
-        listener = _listener(self._path)
-        application = web.Application(client_max_size=BODY_BYTES_MAX)
-        application.router.add_post(PATH, self._serve)
-        runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=STOP_S, handler_cancellation=True
-        )
-        await runner.setup()
+        listener = Listener(self._serve)
+        await listener.start(_listening(self._path))
         try:
-            await web.SockSite(runner, listener).start()
             log.info("cni is served", socket=os.fspath(self._path))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._containers.run(), name="containers told")
@@ -68,20 +67,28 @@ class Service:
                 tasks.create_task(self._reconciler.run(), name="leaks")
             raise AssertionError("errands never end by themselves")
         finally:
-            await runner.cleanup()
+            listener.close()
+            await listener.stop(STOP_S)
+            for work in self._under_way:
+                work.cancel()
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=UNDO_S)
             with suppress(FileNotFoundError):
                 self._path.unlink()
 
-    async def _serve(self, http: web.Request) -> web.Response:
+    async def _serve(self, exchange: Exchange) -> None:
         """Whatever becomes of it, the front end gets an answer of the protocol."""
         version, request = NEWEST, None
         try:
-            request = _decoded(await _read(http))
+            _require_found(exchange)
+            request = _decoded(await _read(exchange))
             version = asked.version_of(request)
-            made = await self._heard(asked.parse(request))
+            made = await self._heard(exchange, asked.parse(request))
+        except ClientGone:
+            log.info("cni has nobody to answer", **_who(request))
         except CniError as error:
             log.warning("cni failed", **_who(request), code=int(error.code), why=error.message)
-            return _answer(_STATUS.get(error.code, 400), error.object(version))
+            _answer(exchange, _STATUS.get(error.code, 400), error.object(version))
         except Exception:
             log.exception("a CNI request failed by a defect")
             defect = CniError(
@@ -89,21 +96,31 @@ class Service:
                 "the agent failed at this request by a defect of its own",
                 next="its log has the trace; please report it",
             )
-            return _answer(500, defect.object(version))
-        return web.Response(status=204) if made is None else _answer(200, made)
+            _answer(exchange, 500, defect.object(version))
+        else:
+            _answer(exchange, 204 if made is None else 200, made)
 
-    async def _heard(self, one: Asked) -> dict[str, Any] | None:
-        """What was done. An ADD whose front end goes is undone; other verbs go on to their end."""
+    async def _heard(self, exchange: Exchange, one: Asked) -> dict[str, Any] | None:
+        """What was done. An ADD whose front end goes is undone; other verbs go on to their end.
+
+        Raises ClientGone.
+        """
         work = asyncio.create_task(self._done(one), name=f"cni {one.verb}")
+        self._under_way.add(work)
+        work.add_done_callback(self._under_way.discard)
+        gone = asyncio.create_task(exchange.gone(), name="front end")
         try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            if one.verb is Verb.ADD:
-                work.cancel()
-            await asyncio.wait({work})
-            if not work.cancelled() and (error := work.exception()) is not None:
-                log.info("cni has nobody to answer", verb=one.verb, why=str(error))
-            raise
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+        if work.done():
+            return work.result()
+        if one.verb is Verb.ADD:
+            work.cancel()
+        await asyncio.wait({work})
+        if not work.cancelled() and (error := work.exception()) is not None:
+            log.info("cni has nobody to answer", verb=one.verb, why=str(error))
+        raise ClientGone
 
     async def _done(self, one: Asked) -> dict[str, Any] | None:
         containers = self._containers
@@ -136,15 +153,42 @@ class Service:
             )
 
 
-async def _read(http: web.Request) -> bytes:
+def _require_found(exchange: Exchange) -> None:
+    if (exchange.method, exchange.path) != ("POST", PATH):
+        raise CniError(
+            Code.INVALID_ENVIRONMENT,
+            f"there is no {exchange.method} {exchange.path} here",
+            next=f"POST {PATH}, as the front end of this release does",
+        )
+
+
+async def _read(exchange: Exchange) -> bytes:
+    """The whole body. Raises CniError, ClientGone."""
+    if (whole := exchange.whole_body()) is not None:
+        _require_small(len(whole))
+        return whole
+    body = bytearray()
     try:
-        return await http.read()
-    except web.HTTPRequestEntityTooLarge as error:
+        async with asyncio.timeout(BODY_S):
+            while part := await exchange.receive():
+                body += part
+                _require_small(len(body))
+    except TimeoutError:
+        raise CniError(
+            Code.IO_FAILURE,
+            f"the request had not come after {BODY_S:g} s",
+            next="look at what keeps the front end; its runtime may ask again",
+        ) from None
+    return bytes(body)
+
+
+def _require_small(size: int) -> None:
+    if size > BODY_BYTES_MAX:
         raise CniError(
             Code.INVALID_ENVIRONMENT,
             f"the request is larger than {BODY_BYTES_MAX >> 20} MiB",
             next="shorten the network configuration, or the result before it",
-        ) from error
+        )
 
 
 def _who(request: Request | None) -> dict[str, str]:
@@ -166,12 +210,14 @@ def _decoded(body: bytes) -> Request:
         ) from error
 
 
-def _answer(status: int, body: dict[str, Any]) -> web.Response:
-    content = msgspec.json.encode(body)
-    return web.Response(status=status, body=content, content_type="application/json")
+def _answer(exchange: Exchange, status: int, body: dict[str, Any] | None) -> None:
+    if body is None:
+        exchange.reply(status, (), b"")
+    else:
+        exchange.reply(status, _JSON, msgspec.json.encode(body))
 
 
-def _listener(path: Path) -> socket.socket:
+def _listening(path: Path) -> socket.socket:
     """What stands at the path is of an earlier life: a host has one agent (`main`)."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -7,6 +7,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 
+from netwright.http1.exchange import ClientGone, Exchange
 from netwright.model.errors import CallerError, HTTPBadRequest
 from netwright.model.wording import Misfit, misfit
 from netwright.server.api.errors import (
@@ -16,7 +17,6 @@ from netwright.server.api.errors import (
     invalid,
 )
 from netwright.server.api.reply import JSON
-from netwright.server.http1.exchange import ClientGone, Exchange
 
 BODY_TIMEOUT_S = 30.0
 _NESTING_MAX = 32

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 
 import structlog
 
+from netwright.http1.exchange import Exchange
 from netwright.model.errors import Denied, InternalError, NetwrightError
 from netwright.model.quotas import NO_LIMITS
 from netwright.model.resources import DEFAULT_PROJECT
@@ -25,7 +26,6 @@ from netwright.server.api.v1.pod_checks import PodChecks
 from netwright.server.api.v2 import rules
 from netwright.server.auth import Authenticator
 from netwright.server.commands import MEMBERS, Caller
-from netwright.server.http1.exchange import Exchange
 from netwright.server.metrics import Metrics
 from netwright.server.service import Service
 

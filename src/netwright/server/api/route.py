@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from netwright.http1.exchange import Exchange
 from netwright.model.errors import HTTPBadRequest
 from netwright.server.api.body import read_body
 from netwright.server.api.reply import Reply
 from netwright.server.commands import Caller
-from netwright.server.http1.exchange import Exchange
 from netwright.server.service import Service
 
 _NO_PREFERENCES: frozenset[str] = frozenset()

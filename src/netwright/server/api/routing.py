@@ -5,9 +5,9 @@ from typing import Any
 
 from falcon.routing import CompiledRouter
 
+from netwright.http1.exchange import Exchange
 from netwright.server.api.edge import Edge
 from netwright.server.api.route import Found, Route
-from netwright.server.http1.exchange import Exchange
 
 _NOTHING = Found("", {}, {})
 

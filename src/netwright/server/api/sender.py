@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 
 import structlog
 
+from netwright.http1.exchange import Exchange
 from netwright.model.errors import Unavailable
 from netwright.server.api.reply import Reply
-from netwright.server.http1.exchange import Exchange
 
 _NO_CONTENT = 204
 

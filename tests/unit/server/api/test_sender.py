@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from netwright.http1.exchange import Exchange
 from netwright.server.api.sender import Streams
-from netwright.server.http1.exchange import Exchange
 
 
 class Connection:

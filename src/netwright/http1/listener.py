@@ -5,11 +5,11 @@ import socket
 
 import structlog
 
-from netwright.server.http1.connection import Application, Connection
+from netwright.http1.connection import Application, Connection
 
 BACKLOG = 2048
 
-_log = structlog.get_logger("netwright.server")
+_log = structlog.get_logger(__name__)
 
 
 class Listener:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
+from netwright.http1.connection import HEADER_BYTES_MAX, Connection
+from netwright.http1.exchange import Exchange
+from netwright.http1.listener import Listener
 from netwright.server.api.sender import Streams
-from netwright.server.http1.connection import HEADER_BYTES_MAX, Connection
-from netwright.server.http1.exchange import Exchange
-from netwright.server.http1.listener import Listener
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = b"x" * (32 << 20)  # more than socket buffers hold

@@ -24,7 +24,7 @@ from urllib.parse import unquote
 import httptools
 import structlog
 
-from netwright.server.http1.exchange import Exchange, plain_reply
+from netwright.http1.exchange import Exchange, plain_reply
 
 HEADER_BYTES_MAX = 64 * 1024
 REQUESTS_AHEAD_MAX = 1_000  # of one read, which could have 14,000
@@ -32,7 +32,7 @@ _BODY_BYTES_AHEAD = 64 * 1024  # of a body that nobody receives yet
 
 Application = Callable[[Exchange], Awaitable[None]]
 
-_log = structlog.get_logger("netwright.server")
+_log = structlog.get_logger(__name__)
 
 
 class Connection(asyncio.Protocol):

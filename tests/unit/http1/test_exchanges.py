@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from netwright.server.http1.connection import REQUESTS_AHEAD_MAX
-from netwright.server.http1.exchange import ClientGone, Exchange
-from netwright.server.http1.listener import Listener
+from netwright.http1.connection import REQUESTS_AHEAD_MAX
+from netwright.http1.exchange import ClientGone, Exchange
+from netwright.http1.listener import Listener
 
 
 async def echo(exchange: Exchange) -> None:
