@@ -66,6 +66,8 @@ class Errand:
                 self._succeeded()
 
     async def _wait(self, delay_s: float | None) -> None:
+        if self._woken.is_set():
+            return
         try:
             async with asyncio.timeout(delay_s):
                 await self._woken.wait()

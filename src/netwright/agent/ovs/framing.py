@@ -28,6 +28,11 @@ class JsonFramer:
         self._scanned = 0
         self._depth = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether what comes next begins a message."""
+        return not self._buffer
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the messages that end in `chunk`, in order. Raises FramingError."""
         buffer = self._buffer

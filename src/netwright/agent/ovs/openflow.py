@@ -269,8 +269,10 @@ class OpenFlowClient:
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
         """Read a chunk: the hello must come in time, later silence is normal."""
+        if self.ready:
+            return await reader.read(READ_BYTES)
         try:
-            async with asyncio.timeout(None if self.ready else self._timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 return await reader.read(READ_BYTES)
         except TimeoutError:
             raise OvsUnreachableError(f"no hello from {self.path}") from None

@@ -11,7 +11,8 @@ transaction causes before its reply, so that the replica holds them when `transa
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,6 +49,14 @@ _decode_message = msgspec.json.Decoder(_Message).decode
 _encode = msgspec.json.Encoder().encode
 
 
+def _messages(framer: JsonFramer, chunk: bytes) -> Iterable[_Message]:
+    """Those that end in the chunk: as a rule one, whole, whose end need not be looked for."""
+    if framer.is_empty:
+        with suppress(msgspec.DecodeError):
+            return (_decode_message(chunk),)
+    return map(_decode_message, framer.feed(chunk))
+
+
 class OvsdbClient:
     """One connection to ovsdb-server, kept up for as long as `run()` runs.
 
@@ -81,6 +90,8 @@ class OvsdbClient:
 
     async def wait_synced(self, timeout_s: float) -> None:
         """Return once the replica is complete. Raises OvsUnreachableError after `timeout_s`."""
+        if self._synced.is_set():
+            return
         try:
             async with asyncio.timeout(timeout_s):
                 await self._synced.wait()
@@ -129,16 +140,18 @@ class OvsdbClient:
         framer = JsonFramer()
         while chunk := await self._read(reader):
             try:
-                for frame in framer.feed(chunk):
-                    self._receive(_decode_message(frame))
+                for message in _messages(framer, chunk):
+                    self._receive(message)
             except (FramingError, RowDecodeError, msgspec.DecodeError) as error:
                 raise OvsProtocolError(f"{self.path}: {error}") from error
         raise OvsUnreachableError(f"ovsdb-server closed {self.path}")
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
         """Read a chunk: the snapshot must come in time, later silence is normal."""
+        if self._synced.is_set():
+            return await reader.read(READ_BYTES)
         try:
-            async with asyncio.timeout(None if self._synced.is_set() else self._timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 return await reader.read(READ_BYTES)
         except TimeoutError:
             raise OvsUnreachableError(

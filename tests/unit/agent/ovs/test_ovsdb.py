@@ -17,6 +17,7 @@ from netwright.agent.ovs.errors import (
 from netwright.agent.ovs.framing import JsonFramer
 from netwright.agent.ovs.ovsdb import OvsdbClient
 from netwright.agent.ovs.replica import RowChange
+from netwright.agent.ovs.rows import PortRow
 
 UUID = "11111111-2222-3333-4444-555555555555"
 EMPTY: Any = ["set", []]
@@ -104,6 +105,33 @@ async def test_updates_reach_the_replica_and_the_callback(tmp_path: Path) -> Non
         (change,) = await changes.get()
         assert change.new is None
         assert not client.replica.ports
+
+
+@pytest.mark.parametrize("cut", [0, 1, 60, -1])
+async def test_updates_that_come_together_or_in_parts_are_all_heard(
+    tmp_path: Path, cut: int
+) -> None:
+    peer = Peer()
+    peer.snapshot = {"Port": {UUID: {"new": port_columns()}}}
+    async with connected(tmp_path / "db.sock", peer) as (client, changes):
+        await changes.get()
+        assert peer.writer is not None
+        before, last = (
+            json.dumps(
+                {"id": None, "method": "update", "params": [None, {"Port": {UUID: {"new": new}}}]}
+            ).encode()
+            for new in (port_columns(7, a="}{"), port_columns(8))
+        )
+        peer.writer.write(before + last[:cut])
+        assert client.replica.ports[UUID].tag is None
+        assert [tag_of(*await changes.get())] == [7]
+        peer.writer.write(last[cut:] + before)
+        assert [tag_of(*await changes.get()) for _ in range(2)] == [8, 7]
+
+
+def tag_of(change: RowChange) -> int | None:
+    assert isinstance(change.new, PortRow)
+    return change.new.tag
 
 
 async def test_a_reconnect_notifies_the_difference_only(tmp_path: Path) -> None:
