@@ -87,10 +87,16 @@ async def test_an_interface_has_all_that_it_is_to_have(container: str) -> None:
     assert not found["fd00:9::5/64"].get("tentative")  # usable at once
     features = processes.run(container, ["ethtool", "-k", "eth0"])
     assert "tx-checksum-ip-generic: off" in features
-    (host,) = json.loads(await _here("ip", "-json", "address", "show", DEVICE))
+    (host,) = json.loads(await _here("ip", "-json", "-details", "address", "show", DEVICE))
     assert Path("/sys/class/net", DEVICE, "ifalias").read_text().strip() == MARK
     assert host["mtu"] == 1400
     assert host["addr_info"] == []  # it only forwards: the kernel says nothing there
+    assert {"UP", "LOWER_UP", "PROMISC"} <= set(host["flags"])
+    (own,) = inside(container, "-details", "link", "show", "dev", "eth0")
+    queues = [one[which] for one in (host, own) for which in ("num_tx_queues", "num_rx_queues")]
+    assert queues == [1, 1, 1, 1]  # of more the kernel takes the rest away, and waits for RCU
+    (loopback,) = inside(container, "link", "show", "dev", "lo")
+    assert "UP" in loopback["flags"]
     seen = await KERNEL.read(path(container), "eth0")
     assert seen is not None
     assert (seen.mac_address, seen.mtu, seen.is_up) == (FIT.mac_address, 1400, True)

@@ -34,6 +34,7 @@ NEW_PROPERTY, DELETE_PROPERTY = 108, 109
 _UP, _PROMISCUOUS, _LOWER_UP = 0x1, 0x100, 0x10000
 _ADDRESS, _NAME, _MTU, _PEER, _MASTER, _INFO = 1, 3, 4, 5, 10, 18
 _NAMESPACE_PID, _ALIAS, _AF_SPEC, _NAMESPACE_FD = 19, 20, 26, 28
+_TX_QUEUES, _RX_QUEUES = 31, 32
 _PROPERTIES, _ALTERNATIVE_NAME = 52, 53
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 4, 7, 15
@@ -136,8 +137,8 @@ def mark(name: str, alias: str) -> Request:
 
 
 def mark_forwarding(name: str, alias: str) -> Request:
-    """By its name: marked, and without IPv6 of its own, as what only forwards is."""
-    body = _LINK.pack(0, 0, 0, 0, 0, 0) + attribute(_NAME, name)
+    """By its name: marked, up, and without IPv6 of its own, as what only forwards is."""
+    body = _LINK.pack(0, 0, 0, 0, _UP, _UP) + attribute(_NAME, name)
     body += attribute(_ALIAS, alias.encode()) + _without_ipv6()
     return Request(NEW_LINK, body, 0, f"the mark on {name}")
 
@@ -181,16 +182,18 @@ def add_vxlan(name: str, vni: int, local: str, mtu: int, namespace: int) -> Requ
 
 
 def add_veth(name: str, peer: str, namespace: int, mtu: int, *, forwards: bool = False) -> Request:
-    """One end here, the other in the namespace of the descriptor, down.
+    """One end here, the other in the namespace of the descriptor; both are down.
 
-    `forwards`: the end here is up, and takes frames for whomever: whoever plugs it into a bridge
-    finds nothing to change, and whoever follows links hears of it once.
+    Each has one queue from the start: of more, the kernel takes all but one away again, and waits
+    for an RCU grace period twice, while nobody else may change a link. `forwards`: the end here
+    takes frames for whomever, so that whoever plugs it into a bridge finds nothing to change.
     """
-    other = _LINK.pack(0, 0, 0, 0, 0, 0) + attribute(_NAME, peer) + attribute(_MTU, mtu)
+    queues = attribute(_TX_QUEUES, 1) + attribute(_RX_QUEUES, 1)
+    other = _LINK.pack(0, 0, 0, 0, 0, 0) + attribute(_NAME, peer) + attribute(_MTU, mtu) + queues
     other += attribute(_NAMESPACE_FD, namespace)
     info = nested(_INFO, attribute(_INFO_KIND, "veth"), nested(_INFO_DATA, nested(1, other)))
-    own = attribute(_NAME, name) + attribute(_MTU, mtu)
-    return _new(own + info, f"veth {name}", _UP | _PROMISCUOUS if forwards else 0)
+    own = attribute(_NAME, name) + attribute(_MTU, mtu) + queues
+    return _new(own + info, f"veth {name}", _PROMISCUOUS if forwards else 0)
 
 
 def set_link(
@@ -283,11 +286,10 @@ def parse_address(body: bytes) -> Address | None:
 
 def change_address(index: int, address: str, what: str, *, add: bool) -> Request:
     """IPv6 without duplicate address detection: all leaves have the same one."""
-    value = ipaddress.ip_interface(address)
-    family = socket.AF_INET if value.version == 4 else socket.AF_INET6  # noqa: PLR2004 (IP version)
+    family, packed, length = _prefix(address)
     no_detection = 0x02 if family == socket.AF_INET6 else 0
-    body = _IPV4_ADDRESS.pack(family, value.network.prefixlen, no_detection, 0, index)
-    body += attribute(2, value.packed) + attribute(1, value.packed)
+    body = _IPV4_ADDRESS.pack(family, length, no_detection, 0, index)
+    body += attribute(2, packed) + attribute(1, packed)
     if add:
         return Request(NEW_ADDRESS, body, CREATE | REPLACE, f"address {address} on {what}")
     return Request(DELETE_ADDRESS, body, 0, f"removing address {address} from {what}")
@@ -325,15 +327,20 @@ def next_hops_by(body: bytes, index: int) -> frozenset[str]:
 
 
 def change_route(destination: str, nexthop: str, *, add: bool) -> Request:
-    network, via = ipaddress.ip_network(destination), ipaddress.ip_address(nexthop)
-    family = socket.AF_INET if network.version == 4 else socket.AF_INET6  # noqa: PLR2004 (IP version)
-    head = (family, network.prefixlen, 0, 0, _MAIN_TABLE, PROTOCOL, 0, 1, 0)
-    body = _ROUTE.pack(*head) + attribute(1, network.network_address.packed)
-    body += attribute(5, via.packed)
+    family, network, length = _prefix(destination)
+    body = _ROUTE.pack(family, length, 0, 0, _MAIN_TABLE, PROTOCOL, 0, 1, 0)
+    body += attribute(1, network) + attribute(5, socket.inet_pton(family, nexthop))
     what = f"route to {destination} by {nexthop}"
     if add:
         return Request(NEW_ROUTE, body, CREATE | EXCLUSIVE, what)
     return Request(DELETE_ROUTE, body, 0, f"removing the {what}")
+
+
+def _prefix(text: str) -> tuple[int, bytes, int]:
+    """Family, packed address and length, without the tenths of a millisecond of `ipaddress`."""
+    address, _, length = text.partition("/")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.inet_pton(family, address), int(length)
 
 
 def _new(parts: bytes, what: str, flags: int = 0) -> Request:

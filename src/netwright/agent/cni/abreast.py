@@ -36,18 +36,18 @@ class Gate(Generic[T]):
 
 
 async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """What they return, when both have ended.
+    """What they return, when both have ended. `one` is awaited here, and so goes on at once.
 
     Raises the error of the one that fails first, as it is, after the other was cancelled and has
     ended too: whoever undoes what they did comes after them.
     """
     try:
         async with asyncio.TaskGroup() as tasks:
-            first = tasks.create_task(one)
             second = tasks.create_task(other)
+            first = await one
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
-    return first.result(), second.result()
+    return first, second.result()
 
 
 async def wholly(work: Coroutine[Any, Any, T]) -> T:

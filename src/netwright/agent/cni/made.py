@@ -4,7 +4,7 @@ Pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_interface
 from typing import Any
 
 from msgspec.structs import replace
@@ -95,7 +95,7 @@ def fitting(
         mtu=network.mtu,
         addresses=tuple(
             Address(
-                address=f"{address}/{ip_network(subnet.cidr).prefixlen}",
+                address=f"{address}/{subnet.cidr.partition('/')[2]}",
                 gateway=subnet.gateway_ip or "",
             )
             for address, subnet in of

@@ -8,10 +8,9 @@ The container's end is down until then: it hears and says nothing, wherever the 
 import asyncio
 import errno
 import os
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from ipaddress import ip_interface
-from pathlib import Path
 
 from netwright.agent.cni.abreast import Gate, wholly
 from netwright.agent.cni.made import Fitting
@@ -27,8 +26,6 @@ from netwright.linux.checksums import disable_checksum_offload
 from netwright.linux.codec import Request
 from netwright.linux.netlink import Netlink, RefusedError
 from netwright.linux.shaping import Limit, shape
-
-_IPV6 = 6
 
 
 class InterfaceExistsError(Exception):
@@ -110,18 +107,19 @@ class _End:
     """The container's, in the thread that is inside."""
 
     def __init__(self, netlink: Netlink, ifname: str) -> None:
-        body = netlink.get(links.get_link(ifname))
-        if body is None:
-            raise NamespaceGoneError(ifname)
+        try:
+            self._index = socket.if_nametoindex(ifname)
+        except OSError as error:
+            raise NamespaceGoneError(ifname) from error
         self._netlink = netlink
         self._ifname = ifname
-        self._index = links.parse_link(body).index
+        netlink.tell([links.start("lo")])
 
     def furnish(self, fit: Fitting) -> None:
         """IPv6 is turned on before the interface is up: a runtime may have it off."""
         ifname, index = self._ifname, self._index
-        if any(ip_interface(one.address).version == _IPV6 for one in fit.addresses):
-            Path("/proc/sys/net/ipv6/conf", ifname, "disable_ipv6").write_text("0", "ascii")
+        if any(":" in one.address for one in fit.addresses):
+            _write(f"/proc/sys/net/ipv6/conf/{ifname}/disable_ipv6", b"0")
         self._netlink.tell(
             [
                 links.set_link(index, ifname, mac_address=fit.mac_address),
@@ -130,7 +128,6 @@ class _End:
         )
         self._netlink.tell(
             [
-                links.start("lo"),
                 links.start(ifname),
                 *(
                     links.change_address(index, one.address, ifname, add=True)
@@ -151,7 +148,9 @@ def _make(fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
                 raise InterfaceExistsError(ifname) from error
             raise
         try:
-            netlink.tell([links.mark_forwarding(device, mark)])
+            # Asked for once while it is down, the kernel has dealt with the carrier that it lacks:
+            # of one that is up, whoever asks first waits for an RCU grace period (ovs-vswitchd).
+            netlink.tell([links.get_link(device), links.mark_forwarding(device, mark)])
         except RefusedError as error:
             if error.errno == errno.ENODEV:  # the container's namespace went, and both ends with it
                 raise NamespaceGoneError(ifname) from error
@@ -163,6 +162,14 @@ def _make(fit: Fitting, namespace: int, ifname: str, mark: str) -> None:
             raise NamespaceGoneError(ifname)
         index = links.parse_link(body).index
         netlink.tell(_limited(index, fit.received, f"a limit of what {ifname} receives"))
+
+
+def _write(path: str, value: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(file, value)
+    finally:
+        os.close(file)
 
 
 def _require_at(netns: str, inode: int) -> None:
