@@ -125,7 +125,10 @@ class Exchange:
         return received
 
     async def gone(self) -> None:
-        """Until the client has gone away; what it sends meanwhile is dropped."""
+        """Until the client has gone away; what it sends meanwhile is dropped.
+
+        Its going is not seen behind a further request that it has sent already (pipelining).
+        """
         while not self.is_gone:
             self._chunks.clear()
             self.held_bytes = 0

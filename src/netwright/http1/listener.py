@@ -37,6 +37,7 @@ class Listener:
 
     async def stop(self, within_s: float) -> None:
         """Let requests in flight be answered, in this time at most, and close all connections."""
+        await asyncio.sleep(0)  # the turn in which what was accepted last has its connection made
         open_ = tuple(self.connections)
         if not open_:
             return
@@ -44,7 +45,7 @@ class Listener:
             connection.stop()
         await asyncio.wait([each.closed for each in open_], timeout=within_s)
         if self.connections:
-            _log.error("requests are cut off by the stop", requests=self.requests)
+            _log.warning("requests are cut off by the stop", requests=self.requests)
             for connection in tuple(self.connections):
                 connection.abort()
             await asyncio.sleep(0)

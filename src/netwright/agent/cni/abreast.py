@@ -39,14 +39,19 @@ async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tu
     """What they return, when both have ended. `one` is awaited here, and so goes on at once.
 
     Raises the error of the one that fails first, as it is, after the other was cancelled and has
-    ended too: whoever undoes what they did comes after them.
+    ended too: whoever undoes what they did comes after them. `one` must let a cancel pass.
     """
+    failed_first: Exception | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             second = tasks.create_task(other)
-            first = await one
+            try:
+                first = await one
+            except Exception as error:
+                failed_first = None if second.done() else error
+                raise
     except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+        raise (failed_first or group.exceptions[0]) from None
     return first, second.result()
 
 

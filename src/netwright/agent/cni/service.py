@@ -67,25 +67,37 @@ class Service:
                 tasks.create_task(self._reconciler.run(), name="leaks")
             raise AssertionError("errands never end by themselves")
         finally:
-            listener.close()
-            await listener.stop(STOP_S)
-            for work in self._under_way:
-                work.cancel()
-            if self._under_way:
-                await asyncio.wait(self._under_way, timeout=UNDO_S)
+            await self._stop(listener)
             with suppress(FileNotFoundError):
                 self._path.unlink()
+
+    async def _stop(self, listener: Listener) -> None:
+        """Let what is under way end, for anybody or nobody, and break off what takes longer."""
+        until = asyncio.get_running_loop().time() + STOP_S
+        listener.close()
+        await listener.stop(STOP_S)
+        left_s = max(0.0, until - asyncio.get_running_loop().time())
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=left_s)
+        left = tuple(self._under_way)
+        for work in left:
+            work.cancel()
+        if left:
+            ended, _ = await asyncio.wait(left, timeout=UNDO_S)
+            for work in ended:
+                _look_at(work)
 
     async def _serve(self, exchange: Exchange) -> None:
         """Whatever becomes of it, the front end gets an answer of the protocol."""
         version, request = NEWEST, None
         try:
-            _require_found(exchange)
-            request = _decoded(await _read(exchange))
+            body = await _read(exchange)
+            _require_found(exchange)  # after it: who still sends does not hear an answer
+            request = _decoded(body)
             version = asked.version_of(request)
             made = await self._heard(exchange, asked.parse(request))
         except ClientGone:
-            log.info("cni has nobody to answer", **_who(request))
+            pass
         except CniError as error:
             log.warning("cni failed", **_who(request), code=int(error.code), why=error.message)
             _answer(exchange, _STATUS.get(error.code, 400), error.object(version))
@@ -118,8 +130,7 @@ class Service:
         if one.verb is Verb.ADD:
             work.cancel()
         await asyncio.wait({work})
-        if not work.cancelled() and (error := work.exception()) is not None:
-            log.info("cni has nobody to answer", verb=one.verb, why=str(error))
+        _look_at(work)
         raise ClientGone
 
     async def _done(self, one: Asked) -> dict[str, Any] | None:
@@ -151,6 +162,12 @@ class Service:
             raise CniError(
                 Code.UNAVAILABLE, trouble, next="look at the server, and at the way to it"
             )
+
+
+def _look_at(work: asyncio.Task[Any]) -> None:
+    """At how it ended, for nobody hears of it."""
+    if not work.cancelled() and (error := work.exception()) is not None:
+        log.info("cni has nobody to answer", work=work.get_name(), why=str(error))
 
 
 def _require_found(exchange: Exchange) -> None:

@@ -52,7 +52,7 @@ _encode = msgspec.json.Encoder().encode
 def _messages(framer: JsonFramer, chunk: bytes) -> Iterable[_Message]:
     """Those that end in the chunk: as a rule one, whole, whose end need not be looked for."""
     if framer.is_empty:
-        with suppress(msgspec.DecodeError):
+        with suppress(msgspec.DecodeError):  # several, or a part of one
             return (_decode_message(chunk),)
     return map(_decode_message, framer.feed(chunk))
 
@@ -142,7 +142,12 @@ class OvsdbClient:
             try:
                 for message in _messages(framer, chunk):
                     self._receive(message)
-            except (FramingError, RowDecodeError, msgspec.DecodeError) as error:
+            except (
+                FramingError,
+                RowDecodeError,
+                msgspec.DecodeError,
+                UnicodeDecodeError,
+            ) as error:
                 raise OvsProtocolError(f"{self.path}: {error}") from error
         raise OvsUnreachableError(f"ovsdb-server closed {self.path}")
 

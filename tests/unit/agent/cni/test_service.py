@@ -4,6 +4,7 @@ Kernel, Open vSwitch and server are doubles; front end, HTTP and the verbs are t
 """
 
 import asyncio
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -13,15 +14,31 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+import uvloop
 from tests.doubles.cni_host import HostDouble
 
 from netwright.agent.cni import service
 from netwright.agent.cni.records import Stage
 from netwright.agent.cni.service import Service
 from netwright.cni import reference
-from netwright.cni.protocol import SINCE, VERSIONS, Verb
+from netwright.cni.protocol import PATH, SINCE, VERSIONS, Request, Verb
 from netwright.model.settings import InvalidConfiguration
 
+_BODY = msgspec.json.encode(
+    Request(
+        command="ADD",
+        container_id="a",
+        netns="/netns/a",
+        ifname="eth0",
+        deadline_ms=30_000,
+        config=msgspec.Raw(b'{"cniVersion": "1.1.0", "name": "pods", "labels": "env=prod"}'),
+    )
+)
+ADD = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (
+    PATH.encode(),
+    len(_BODY),
+    _BODY,
+)
 VALID = "cni.dev/valid-attachments"
 FRONT_END = str(reference.__file__)  # tests/unit/cni compare the compiled one with it
 
@@ -193,6 +210,61 @@ async def test_a_front_end_that_goes_leaves_nothing(front: Front, verb: str) -> 
     async with asyncio.timeout(5):
         while not host.is_empty():  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.005)
+
+
+async def test_a_stop_lets_an_end_go_on_that_nobody_waits_for(tmp_path: Path) -> None:
+    host = HostDouble(tmp_path / "records")
+    unplugging, unplug = asyncio.Event(), host.plugs.unplug
+
+    async def slowly(name: str, owner: str | None = None) -> None:
+        unplugging.set()
+        await asyncio.sleep(0.3)
+        await unplug(name, owner)
+
+    async with serving(host, tmp_path / "cni.sock") as front:
+        assert (await front.ask("ADD")).code == 0
+        host.plugs.unplug = slowly  # type: ignore[method-assign]
+        asking = asyncio.create_task(front.ask("DEL"))
+        await asyncio.wait_for(unplugging.wait(), 5)
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+    assert host.is_empty()
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_what_comes_at_the_very_moment_of_a_stop_does_not_outlive_it(
+    tmp_path: Path, turns: int
+) -> None:
+    """Accepted, refused, or too late: nothing is worked on once the service has ended.
+
+    On the agent's own event loop: asyncio's leaves what it accepts at that moment to nobody.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        names = runner.run(_working_after_a_stop(tmp_path, turns))
+    assert not names & {"connection", "front end"}
+    assert not any(name.startswith("cni ") for name in names)
+
+
+async def _working_after_a_stop(directory: Path, turns: int) -> set[str]:
+    """The names of the tasks that are left, when an ADD has come so many turns after the stop."""
+    host, path = HostDouble(directory / "records"), directory / "cni.sock"
+    host.server.answers.clear()
+    stopping = asyncio.create_task(Service(path, host.containers, host.loop, host.reconciler).run())
+    async with asyncio.timeout(5):
+        while not path.is_socket():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    stopping.cancel()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    with socket.socket(socket.AF_UNIX) as late:
+        late.setblocking(False)  # noqa: FBT003 - as it is called
+        with suppress(OSError):
+            late.connect(str(path))
+            late.send(ADD)
+        with suppress(asyncio.CancelledError):
+            await stopping
+        return {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_the_socket_of_an_earlier_life_is_replaced_and_anything_else_kept(
