@@ -28,6 +28,7 @@ from netwright.lab import (
     start,
     up,
 )
+from netwright.lab.errors import LabError
 from netwright.lab.nodes import frr, vty
 from netwright.lab.orchestrator import Orchestrator, Spawned, Wanted, eventually
 from netwright.lab.spec import MANAGEMENT_NODE, Spec
@@ -87,6 +88,12 @@ class Evpn:
     def leaf_in_use(self, host: str) -> str:
         """The leaf that a host's bond sends to."""
         return fabric_state.port_in_use(self.lab, host).node
+
+    def has_left(self, leaf: str, host: str) -> bool:
+        """Whether a host's bond sends to another leaf; not while it sends to none, in between."""
+        with suppress(LabError):
+            return self.leaf_in_use(host) != leaf
+        return False
 
     def has_vni(self, leaf: str, vni: int) -> bool:
         return str(vni) in self.vty(leaf, "zebra", "show evpn vni")

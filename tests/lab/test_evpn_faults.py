@@ -103,7 +103,7 @@ def test_a_nic_goes_and_its_mac_moves_to_the_other_leaf(evpn: Evpn, pair: list[S
         pings(evpn, pair, f"NIC to {was} dead") as lost,
     ):
         faults.fail(evpn.lab, f"link:{was}-host1")
-        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+        assert eventually(lambda: evpn.has_left(was, "host1"), SOON_S)
         now = frr.fabric_switch(evpn.lab, evpn.leaf_in_use("host1")).speaker.loopback
         assert eventually(lambda: evpn.vtep_of("leaf3", "red", near) == now, SOON_S)
         assert eventually(lambda: not has_redundancy(evpn, "host1"), SOON_S)
@@ -125,7 +125,7 @@ def test_a_nic_falls_silent_and_its_mac_moves_to_the_other_leaf(
     link = f"link:{was}-host1"
     with mended(evpn, link), pings(evpn, pair, f"NIC to {was} silent") as lost:
         faults.fail(evpn.lab, link, silent=True)
-        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+        assert eventually(lambda: evpn.has_left(was, "host1"), SOON_S)
         assert eventually(lambda: not has_redundancy(evpn, "host1"), SOON_S)
         assert {evpn.status(one) for one in pair} == {"ACTIVE"}
     assert lost[0] <= BFD_LOST_MAX
@@ -161,7 +161,7 @@ def test_a_leaf_that_no_other_switch_hears_sends_its_hosts_to_the_other(
             with pings(evpn, pair, f"{was} {how}", 500) as lost:
                 for each in what:
                     faults.fail(evpn.lab, each, silent=silent)
-                assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+                assert eventually(lambda: evpn.has_left(was, "host1"), SOON_S)
             assert lost[0] <= ISOLATED_LOST_MAX
             said = watching.await_value(
                 SwitchState, lambda one: one.name == was and one.status == "isolated", SOON_S
@@ -183,7 +183,7 @@ def test_a_leaf_whose_bgpd_is_dead_sends_its_hosts_to_the_other(
     was = evpn.leaf_in_use("host1")
     with pings(evpn, pair, f"{was}'s bgpd dead", 500) as lost:
         faults.fail(evpn.lab, f"process:{was}/bgpd")
-        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+        assert eventually(lambda: evpn.has_left(was, "host1"), SOON_S)
     assert lost[0] <= ISOLATED_LOST_MAX
     assert eventually(lambda: evpn.switch(was)["status"] == "isolated", SOON_S)
     assert "bgpd does not answer" in evpn.switch(was)["cause"]
@@ -203,7 +203,7 @@ def test_a_leaf_that_somebody_has_stop_announcing_says_what_is_missing(
     family = ("configure terminal", f"router bgp {asn}", "address-family l2vpn evpn")
     evpn.vty(was, "bgpd", *family, "no advertise-all-vni", "end")
     try:
-        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+        assert eventually(lambda: evpn.has_left(was, "host1"), SOON_S)
         assert eventually(lambda: "`advertise-all-vni` is gone" in evpn.switch(was)["cause"], 5.0)
         near, far = pair
         assert eventually(
@@ -227,7 +227,7 @@ def test_a_leaf_falls_silent(evpn: Evpn, pair: list[Spawned]) -> None:
     was = evpn.leaf_in_use("host1")
     with mended(evpn, f"node:{was}"), pings(evpn, pair, f"{was} silent") as lost:
         faults.fail(evpn.lab, f"node:{was}", silent=True)
-        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+        assert eventually(lambda: evpn.has_left(was, "host1"), SOON_S)
     assert lost[0] <= BFD_LOST_MAX
     evpn.await_well()
 
@@ -238,7 +238,7 @@ def test_a_leaf_dies_and_comes_back_empty(evpn: Evpn, pair: list[Spawned]) -> No
     port = f"host1-{'eth0' if was == 'leaf1' else 'eth1'}"
     with pings(evpn, pair, f"{was} dead") as lost:
         faults.fail(evpn.lab, f"node:{was}")
-        assert eventually(lambda: evpn.leaf_in_use("host1") != was, SOON_S)
+        assert eventually(lambda: evpn.has_left(was, "host1"), SOON_S)
     assert lost[0] <= CARRIER_LOST_MAX
     assert eventually(lambda: evpn.switch(was)["status"] == "unreachable", SOON_S)
     assert eventually(lambda: not has_redundancy(evpn, "host1"), SOON_S)
