@@ -337,7 +337,10 @@ def change_route(destination: str, nexthop: str, *, add: bool) -> Request:
 
 
 def _prefix(text: str) -> tuple[int, bytes, int]:
-    """Family, packed address and length, without the tenths of a millisecond of `ipaddress`."""
+    """Family, packed address and length; `ipaddress` takes 20 us for it.
+
+    Raises OSError or ValueError for what is no address with a length.
+    """
     address, _, length = text.partition("/")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return family, socket.inet_pton(family, address), int(length)

@@ -92,8 +92,7 @@ async def pair(
 ) -> AsyncIterator[Pair]:
     """What is begun goes on; at the end its thread has ended, and what it made is for `remove`.
 
-    Whoever follows the host's links hears of a pair once, for all that is done comes at once. Of
-    `fit` it needs device, MTU, and what is received.
+    Of `fit` it needs device, MTU, and what is received.
     """
     found = Pair()
     found.begin(fit, netns, ifname, mark, checksums=checksums)
