@@ -337,7 +337,7 @@ def change_route(destination: str, nexthop: str, *, add: bool) -> Request:
 
 
 def _prefix(text: str) -> tuple[int, bytes, int]:
-    """Family, packed address and length; `ipaddress` takes 20 us for it.
+    """Family, packed address and length, in 0.3 us; `ipaddress` takes 5 to 8 (ADR 57).
 
     Raises OSError or ValueError for what is no address with a length.
     """
