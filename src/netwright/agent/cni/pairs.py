@@ -63,6 +63,13 @@ class Pair:
         with suppress(Exception):
             await asyncio.shield(self._done)
 
+    def has_ended(self) -> bool:
+        """Whether the thread has. Its error, if any, counts as heard."""
+        if not self._done.done():
+            return False
+        self._done.exception()
+        return True
+
     def begin(self, fit: Fitting, netns: str, ifname: str, mark: str, *, checksums: bool) -> None:
         loop = asyncio.get_running_loop()
 
@@ -99,7 +106,8 @@ async def pair(
     try:
         yield found
     finally:
-        await wholly(found.end())
+        if not found.has_ended():
+            await wholly(found.end())
 
 
 class _End:

@@ -2,7 +2,7 @@
 
 import functools
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -85,16 +85,25 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         return rows
 
     def differ_in_containers_alone(self, others: "Rows") -> bool:
-        """Whether nothing but interfaces of containers, if anything, is not as it was there."""
-        if self is others:
-            return True
-        is_same = self.bridges is others.bridges and self.ports is others.ports
-        return is_same and self.not_containers == others.not_containers
+        """Whether nothing but devices of containers, if anything, is not as it was there."""
+        return self is others or self.without_containers == others.without_containers
 
     @functools.cached_property
-    def not_containers(self) -> Mapping[str, InterfaceRow]:
-        interfaces = self.interfaces.items()
-        return {uuid: row for uuid, row in interfaces if CONTAINER_MARK not in row.external_ids}
+    def without_containers(self) -> Mapping[str, InterfaceRow | PortRow | BridgeRow]:
+        """All rows by uuid, but for containers' devices, and bridges without these."""
+        of_containers = {
+            uuid for uuid, row in self.interfaces.items() if CONTAINER_MARK in row.external_ids
+        }
+        ports = {
+            uuid: row
+            for uuid, row in self.ports.items()
+            if not row.interfaces or not of_containers.issuperset(row.interfaces)
+        }
+        return {
+            **{uuid: row for uuid, row in self.interfaces.items() if uuid not in of_containers},
+            **ports,
+            **{uuid: _with_ports(row, ports) for uuid, row in self.bridges.items()},
+        }
 
     def bridge(self, name: str) -> BridgeRow | None:
         return self._named.get(name)
@@ -236,6 +245,11 @@ def reread(known: FlowsByCookie, owners: Iterable[int], found: Iterable[Flow]) -
     for cookie in gone:
         del now[cookie]
     return now
+
+
+def _with_ports(bridge: BridgeRow, ports: Container[str]) -> BridgeRow:
+    found = tuple(uuid for uuid in bridge.ports if uuid in ports)
+    return bridge if found == bridge.ports else msgspec.structs.replace(bridge, ports=found)
 
 
 def _by_port(devices: tuple[Device, ...]) -> Plugged:

@@ -13,9 +13,7 @@ connection that ends forgets its bridge's flows, so that the next plan starts fr
 """
 
 import asyncio
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import structlog
@@ -31,20 +29,17 @@ from netwright.agent.ovs.errors import (
     OvsUnreachableError,
     TransactionRefusedError,
 )
-from netwright.agent.ovs.guarding import guard_cookie
 from netwright.agent.ovs.heeding import is_idle
 from netwright.agent.ovs.moves import arrivals, departures
 from netwright.agent.ovs.openflow import OpenFlowClient
 from netwright.agent.ovs.operations import cfg_number, operations, taking_up
 from netwright.agent.ovs.outcome import Blame, Outcome, outcome, unreachable
 from netwright.agent.ovs.ovsdb import OvsdbClient
-from netwright.agent.ovs.pipeline import port_cookie
 from netwright.agent.ovs.plan import Planner
 from netwright.agent.ovs.plugger import Plugger
 from netwright.agent.ovs.plugs import DEAD_PLACE, Place
 from netwright.agent.ovs.replica import RowChange as ReplicaChange
 from netwright.agent.ovs.rows import PortRow
-from netwright.agent.ovs.subports import subport_cookie
 from netwright.agent.ovs.tables import Tables
 from netwright.agent.ovs.wiring import Bond, Desired, Endpoint, HostWiring, Management
 from netwright.agent.ovs.witness import UplinkState, uplink_states
@@ -265,8 +260,7 @@ class OvsDriver:
     # Applying a plan
 
     async def _apply(self, plan: Plan, blame: Blame) -> None:
-        blame.failures.clear()
-        blame.owners = functools.cache(partial(_owners, plan))
+        blame.carry_out(plan)
         barred_before = len(blame.barred)
         tables = self._tables
         await tables.apply(plan.close, blame)
@@ -413,15 +407,6 @@ class OvsDriver:
                 except (OvsUnreachableError, OvsProtocolError) as error:
                     log.warning("ovs.audit_failed", cause=str(error))
                     self._changed.set()
-
-
-def _owners(plan: Plan) -> Mapping[int, str]:
-    """The port of each cookie that its flows may have."""
-    return {
-        cookie_of(state.port_id): state.port_id
-        for state in plan.endpoints
-        for cookie_of in (port_cookie, guard_cookie, subport_cookie)
-    }
 
 
 def _names_another_member(change: ReplicaChange) -> bool:

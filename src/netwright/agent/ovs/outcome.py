@@ -1,11 +1,14 @@
 """What a converge came to, and whose fault what was. Pure."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from netwright.agent.ovs.changes import EndpointState, Plan, Problem
+from netwright.agent.ovs.guarding import guard_cookie
+from netwright.agent.ovs.pipeline import port_cookie
+from netwright.agent.ovs.subports import subport_cookie
 from netwright.agent.ovs.wiring import Desired
 
 
@@ -28,8 +31,13 @@ class Blame:
     def __init__(self) -> None:
         self.barred: dict[str, str] = {}
         self.failures: dict[str, str] = {}
-        self.owners: Callable[[], Mapping[int, str]] = dict
-        """Whose flows bear which cookie; asked for when one is refused."""
+        self._plan: Plan | None = None
+        self._owners: Mapping[int, str] | None = None
+
+    def carry_out(self, plan: Plan) -> None:
+        """What fails from now on is of this plan; what failed of the one before is forgotten."""
+        self.failures.clear()
+        self._plan, self._owners = plan, None
 
     def port(self, port_id: str | None, cause: str) -> None:
         if port_id is None:
@@ -38,7 +46,9 @@ class Blame:
             self.barred[port_id] = cause
 
     def flow(self, cookie: int, cause: str) -> None:
-        self.port(self.owners().get(cookie), cause)
+        if self._owners is None:
+            self._owners = _owners(self._plan) if self._plan is not None else {}
+        self.port(self._owners.get(cookie), cause)
 
 
 def unreachable(desired: Desired, cause: str) -> Outcome:
@@ -58,3 +68,12 @@ def outcome(plan: Plan, blame: Blame, *, complete: bool) -> Outcome:
     )
     problems = itertools.starmap(Problem, blame.failures.items())
     return Outcome(endpoints, (*plan.problems, *problems), complete)
+
+
+def _owners(plan: Plan) -> Mapping[int, str]:
+    """The port of each cookie that its flows may have."""
+    return {
+        cookie_of(state.port_id): state.port_id
+        for state in plan.endpoints
+        for cookie_of in (port_cookie, guard_cookie, subport_cookie)
+    }
