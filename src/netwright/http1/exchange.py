@@ -27,6 +27,10 @@ class ClientGone(Exception):
     """The body is not whole and never will be: the client went away, or sent what is none."""
 
 
+class BodyTooLong(Exception):
+    """The body has more bytes than are taken."""
+
+
 class Wire(Protocol):
     """What an exchange needs of its connection."""
 
@@ -101,12 +105,23 @@ class Exchange:
 
     # -- the request's body
 
-    def whole_body(self) -> bytes | None:
-        """The body, when all of it is there already and nothing was received of it; else None."""
-        if not self._has_ended:
-            return None
-        chunks = self._chunks
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    async def body(self, bytes_max: int, timeout_s: float) -> bytes:
+        """The whole body. Raises BodyTooLong once more has come, TimeoutError, ClientGone."""
+        if self._has_ended:  # nearly always: no timeout is set for what is there
+            chunks = self._chunks
+            whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            if len(whole) > bytes_max:
+                raise BodyTooLong
+            return whole
+        parts: list[bytes] = []
+        size = 0
+        async with asyncio.timeout(timeout_s):
+            while part := await self.receive():
+                size += len(part)
+                if size > bytes_max:
+                    raise BodyTooLong
+                parts.append(part)
+        return b"".join(parts)
 
     async def receive(self) -> bytes:
         """What has come of the body since the last time; b"" at its end. Raises ClientGone."""

@@ -9,23 +9,27 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from netwright.http1.connection import REQUESTS_AHEAD_MAX
-from netwright.http1.exchange import ClientGone, Exchange
+from netwright.http1.exchange import BodyTooLong, ClientGone, Exchange
 from netwright.http1.listener import Listener
 
 
 async def echo(exchange: Exchange) -> None:
-    """`/unread` reads no body, `/parts` replies in parts, `/header` with one that cannot be."""
+    """What was asked; `/few` takes four bytes of a body, `/soon` what comes of it in 50 ms.
+
+    `/unread` reads no body, `/parts` replies in parts, `/header` with one that cannot be.
+    """
     if exchange.path == "/unread":
         exchange.reply(401, (), b"who?")
         return
     if exchange.path == "/header":
         exchange.reply(200, ((b"location", b"/a\r\nx: y"),), b"")
         return
-    body = exchange.whole_body()
-    if body is None:
-        body = b""
-        while chunk := await exchange.receive():
-            body += chunk
+    few, soon = exchange.path == "/few", exchange.path == "/soon"
+    try:
+        body = await exchange.body(4 if few else 1 << 24, 0.05 if soon else 5.0)
+    except (BodyTooLong, TimeoutError) as error:
+        exchange.reply(400, (), type(error).__name__.encode())
+        return
     said = b" ".join((exchange.method.encode(), exchange.path.encode(), exchange.query, body))
     if exchange.path != "/parts":
         exchange.reply(200, ((b"x-scheme", exchange.scheme.encode()),), b"<%b>" % said)
@@ -95,6 +99,29 @@ async def test_a_body_in_chunks_and_one_larger_than_is_read_ahead() -> None:
     )
     assert b"<POST /  abc>" in said
     assert b"<PUT /  %b>" % large in said
+
+
+CHUNKED = b"POST /few HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+COUNTED = b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ([COUNTED % (b"/few", 4) + b"abcd", LAST], b"<POST /few  abcd>"),
+        ([COUNTED % (b"/few", 5) + b"abcde", LAST], b"BodyTooLong"),
+        ([CHUNKED + b"4\r\nabcd\r\n", b"0\r\n\r\n", LAST], b"<POST /few  abcd>"),
+        ([CHUNKED + b"5\r\nabcde\r\n0\r\n\r\n", LAST], b"BodyTooLong"),
+        ([CHUNKED + b"4\r\nabcd\r\n", b"1\r\ne\r\n", b"0\r\n\r\n", LAST], b"BodyTooLong"),
+        ([COUNTED % (b"/soon", 4) + b"abc"], b"TimeoutError"),
+    ],
+)
+async def test_a_body_is_bounded_in_bytes_and_in_time(sent: list[bytes], said: bytes) -> None:
+    async with talking() as (reader, writer):
+        for part in sent:
+            writer.write(part)
+            await asyncio.sleep(0.02)
+        await reader.readuntil(said)
 
 
 async def test_who_asks_whether_to_go_on_is_told_to_when_the_body_is_wanted() -> None:

@@ -19,7 +19,7 @@ from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Loop
 from netwright.agent.cni.reconciler import Reconciler
 from netwright.cni.protocol import NEWEST, PATH, CniError, Code, Request, Verb
-from netwright.http1.exchange import ClientGone, Exchange
+from netwright.http1.exchange import BodyTooLong, ClientGone, Exchange
 from netwright.http1.listener import Listener
 from netwright.model.settings import InvalidConfiguration
 
@@ -181,31 +181,20 @@ def _require_found(exchange: Exchange) -> None:
 
 async def _read(exchange: Exchange) -> bytes:
     """The whole body. Raises CniError, ClientGone."""
-    if (whole := exchange.whole_body()) is not None:
-        _require_small(len(whole))
-        return whole
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_S):
-            while part := await exchange.receive():
-                body += part
-                _require_small(len(body))
+        return await exchange.body(BODY_BYTES_MAX, BODY_S)
+    except BodyTooLong:
+        raise CniError(
+            Code.INVALID_ENVIRONMENT,
+            f"the request is larger than {BODY_BYTES_MAX >> 20} MiB",
+            next="shorten the network configuration, or the result before it",
+        ) from None
     except TimeoutError:
         raise CniError(
             Code.IO_FAILURE,
             f"the request had not come after {BODY_S:g} s",
             next="look at what keeps the front end; its runtime may ask again",
         ) from None
-    return bytes(body)
-
-
-def _require_small(size: int) -> None:
-    if size > BODY_BYTES_MAX:
-        raise CniError(
-            Code.INVALID_ENVIRONMENT,
-            f"the request is larger than {BODY_BYTES_MAX >> 20} MiB",
-            next="shorten the network configuration, or the result before it",
-        )
 
 
 def _who(request: Request | None) -> dict[str, str]:

@@ -1,13 +1,12 @@
 """Request bodies: read with bounds, decoded once, and what is wrong named by attribute."""
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 
-from netwright.http1.exchange import ClientGone, Exchange
+from netwright.http1.exchange import BodyTooLong, ClientGone, Exchange
 from netwright.model.errors import CallerError, HTTPBadRequest
 from netwright.model.wording import Misfit, misfit
 from netwright.server.api.errors import (
@@ -33,13 +32,11 @@ async def read_body(exchange: Exchange, headers: Mapping[bytes, bytes], bytes_ma
             next="Send JSON with Content-Type: application/json.",
         )
     if int(headers.get(b"content-length", b"0")) > bytes_max:
-        raise _too_large(bytes_max)
-    whole = exchange.whole_body()
-    if whole is not None and len(whole) <= bytes_max:
-        return whole
+        raise _too_large(bytes_max)  # who waits for 100 Continue hears it before sending
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _received(exchange, bytes_max)
+        return await exchange.body(bytes_max, BODY_TIMEOUT_S)
+    except BodyTooLong:
+        raise _too_large(bytes_max) from None
     except ClientGone:
         raise HTTPBadRequest(
             "The body was not whole: the client went away, or did not send it as its header says.",
@@ -49,17 +46,6 @@ async def read_body(exchange: Exchange, headers: Mapping[bytes, bytes], bytes_ma
         raise BodyTimeout(
             f"The body had not arrived after {BODY_TIMEOUT_S:.0f} s.", next="Send it faster."
         ) from None
-
-
-async def _received(exchange: Exchange, bytes_max: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := await exchange.receive():
-        size += len(chunk)
-        if size > bytes_max:
-            raise _too_large(bytes_max)
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _too_large(bytes_max: int) -> BodyTooLarge:
