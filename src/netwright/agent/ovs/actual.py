@@ -2,7 +2,7 @@
 
 import functools
 from bisect import bisect_left
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -86,24 +86,28 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
 
     def differ_in_containers_alone(self, others: "Rows") -> bool:
         """Whether nothing but devices of containers, if anything, is not as it was there."""
-        return self is others or self.without_containers == others.without_containers
+        if self is others:
+            return True
+        if self.interfaces_but_containers != others.interfaces_but_containers:
+            return False
+        is_same = self.bridges is others.bridges and self.ports is others.ports
+        return is_same or self.ports_but_containers == others.ports_but_containers
 
     @functools.cached_property
-    def without_containers(self) -> Mapping[str, InterfaceRow | PortRow | BridgeRow]:
-        """All rows by uuid, but for containers' devices, and bridges without these."""
-        of_containers = {
-            uuid for uuid, row in self.interfaces.items() if CONTAINER_MARK in row.external_ids
-        }
+    def interfaces_but_containers(self) -> Mapping[str, InterfaceRow]:
+        interfaces = self.interfaces.items()
+        return {uuid: row for uuid, row in interfaces if CONTAINER_MARK not in row.external_ids}
+
+    @functools.cached_property
+    def ports_but_containers(self) -> tuple[Mapping[str, PortRow], Sequence[BridgeRow]]:
+        """Ports that have not containers' interfaces alone, and bridges with no others."""
+        of_containers = self.interfaces.keys() - self.interfaces_but_containers.keys()
         ports = {
             uuid: row
             for uuid, row in self.ports.items()
             if not row.interfaces or not of_containers.issuperset(row.interfaces)
         }
-        return {
-            **{uuid: row for uuid, row in self.interfaces.items() if uuid not in of_containers},
-            **ports,
-            **{uuid: _with_ports(row, ports) for uuid, row in self.bridges.items()},
-        }
+        return ports, [_with_ports(row, ports) for row in self.bridges.values()]
 
     def bridge(self, name: str) -> BridgeRow | None:
         return self._named.get(name)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from netwright.agent.ovs.actual import IFACE_ID, Actual, Device
+from netwright.agent.ovs.actual import CONTAINER_MARK, IFACE_ID, Actual, Device
 from netwright.agent.ovs.changes import (
     DEAD,
     DEAD_VLAN,
@@ -45,7 +45,8 @@ def with_device(actual: Actual, bridge: str, device: NewDevice) -> Actual:
         return actual
     interface = InterfaceRow(
         uuid=_COMING, name=device.name, type="", ofport=None, options={},
-        external_ids={IFACE_ID: device.port_id}, mac_in_use=None, mtu=None, mtu_request=None,
+        external_ids={IFACE_ID: device.port_id, CONTAINER_MARK: device.owner},
+        mac_in_use=None, mtu=None, mtu_request=None,
         admin_state=None, link_state=None, bfd={}, bfd_status={}, error=None,
     )  # fmt: skip
     port = PortRow(

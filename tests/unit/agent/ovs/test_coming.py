@@ -3,6 +3,7 @@
 import copy
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.agent.ovs.plan_scene import (
@@ -19,10 +20,14 @@ from tests.unit.agent.ovs.plan_scene import (
 )
 from tests.unit.agent.ovs.simswitch import SimSwitch
 
+from netwright.agent.ovs import plan
+from netwright.agent.ovs.actual import CONTAINER_MARK, Actual, Rows
+from netwright.agent.ovs.base_plan import base_changes
 from netwright.agent.ovs.changes import DEAD_VLAN, MARK, SEGMENT_MARK, Plan
 from netwright.agent.ovs.coming import Ahead, ahead, with_device
-from netwright.agent.ovs.plan import make_plan
-from netwright.agent.ovs.wiring import Desired, Endpoint
+from netwright.agent.ovs.plan import Planner, make_plan
+from netwright.agent.ovs.planning import BaseChanges
+from netwright.agent.ovs.wiring import Desired, Endpoint, HostWiring
 from netwright.agent.wiring import NewDevice
 
 NAME = "nwc1"
@@ -132,3 +137,41 @@ def twin(switch: SimSwitch) -> SimSwitch:
 def standing(switch: SimSwitch) -> object:
     port = switch.port(NAME)
     return port.tag, port.external_ids, port.trunks, port.vlan_mode
+
+
+def test_the_base_wiring_is_not_planned_anew_for_containers_devices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planned: list[Rows] = []
+
+    def count(wiring: HostWiring, rows: Rows) -> BaseChanges:
+        planned.append(rows)
+        return base_changes(wiring, rows)
+
+    switch, planner = started(), Planner()
+    switch.plug("br-int", "tap0", "p0", tag=DEAD_VLAN)
+    want = desired(endpoint("p0"), endpoint("p1"))
+    switch.converge(want)
+    monkeypatch.setattr(plan, "base_changes", count)
+    rows = switch.rows()
+    planner.plan(want, Actual(rows, switch.actual().flows))
+    assert len(planned) == 1
+
+    coming = with_device(Actual(rows, switch.actual().flows), "br-int", device("p1"))
+    found = ahead(planner.plan(want, coming), device("p1"))
+    assert found is not None
+    plug(switch, "p1", found.place.tag)
+    interface = switch.interface(NAME)
+    ids = {**interface.external_ids, CONTAINER_MARK: "c@eth0"}
+    switch.interfaces[interface.uuid] = msgspec.structs.replace(interface, external_ids=ids)
+    for happen_next in (lambda: switch.unplug(NAME), lambda: None):
+        now = switch.rows()
+        rows = rows.then(now.bridges, now.ports, now.interfaces)
+        planner.plan(want, Actual(rows, switch.actual().flows))
+        happen_next()
+    assert len(planned) == 1
+
+    switch.plug("br-int", "tap1", "p2", tag=DEAD_VLAN)  # a VM's
+    now = switch.rows()
+    planner.plan(want, Actual(rows.then(now.bridges, now.ports, now.interfaces)))
+    assert len(planned) == 2
