@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netwright.agent.cni.asked import Bandwidth
 from netwright.agent.cni.kernel import Kernel
 from netwright.agent.cni.made import Address, Fitting, Way, limited
-from netwright.agent.cni.namespaces import NamespaceGoneError
+from netwright.agent.cni.namespaces import NamespaceGoneError, NamespaceUnfitError
 from netwright.agent.cni.pairs import InterfaceExistsError
 from netwright.lab import netns, processes
 from netwright.linux.netlink import RefusedError
@@ -145,9 +145,11 @@ async def test_what_is_no_namespace_is_said(container: str, tmp_path: Path) -> N
     fifo, file = tmp_path / "fifo", tmp_path / "file"
     os.mkfifo(fifo)
     file.write_text("")
-    for each in (fifo, file):
-        with pytest.raises((RefusedError, OSError)):
+    for each in (fifo, file, Path("/proc/self/ns/uts")):
+        with pytest.raises(NamespaceUnfitError, match="is no network namespace"):
             await make(str(each))
+    with pytest.raises(NamespaceUnfitError, match="is the host's own"):
+        await make("/proc/self/ns/net")
     assert not is_here()
 
 

@@ -89,7 +89,9 @@ def install(
     """Write the plugin and a conflist that asks for networks by their labels."""
     if (labels is None) == (conflist is None):
         raise InvalidConfiguration(
-            "One of --labels and --conflist must be given.",
+            "--labels and --conflist exclude each other."
+            if labels is not None
+            else "Neither --labels nor --conflist is given.",
             next="Give --labels 'env=prod', or a conflist of your own.",
         )
     if conflist is not None:

@@ -103,8 +103,7 @@ def _given(document: Any, path: str) -> str:
 def _rule(found: str, types: Iterable[inspect.Type]) -> str:
     """What the value must be; "" for a rule that has no words here."""
     if given := _ENUM.fullmatch(found):
-        for enum in (type_ for type_ in types if isinstance(type_, inspect.EnumType)):
-            allowed = [str(member.value) for member in enum.cls]
+        for allowed in filter(None, map(_values, types)):
             near = nearest(given[1].strip("'"), allowed)
             return f"must be one of {', '.join(allowed)}{_hint(near)}"
     if kinds := _KIND.fullmatch(found):
@@ -118,6 +117,13 @@ def _rule(found: str, types: Iterable[inspect.Type]) -> str:
         if match := pattern.fullmatch(found):
             return match.expand(words)
     return ""
+
+
+def _values(type_: inspect.Type) -> list[str]:
+    """Of a type that has only some."""
+    if isinstance(type_, inspect.EnumType):
+        return [str(member.value) for member in type_.cls]
+    return [str(value) for value in type_.values] if isinstance(type_, inspect.LiteralType) else []
 
 
 def _kinds(names: str) -> str:

@@ -121,10 +121,16 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         install(tmp_path, "--in-python")
 
 
-@pytest.mark.parametrize("more", [(), ("--labels", "a=b", "--conflist", "x.conflist")])
-def test_labels_or_a_conflist_are_asked_for(more: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "Neither --labels nor --conflist is given"),
+        (("--labels", "a=b", "--conflist", "x.conflist"), "exclude each other"),
+    ],
+)
+def test_labels_or_a_conflist_are_asked_for(more: tuple[str, ...], said: str) -> None:
     arguments = ["cni", "install", *more]
-    with pytest.raises(InvalidConfiguration, match="One of --labels and --conflist"):
+    with pytest.raises(InvalidConfiguration, match=said):
         application(arguments)(arguments, standalone_mode=False)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from netwright.agent.cni.namespaces import NamespaceGoneError
+from netwright.agent.cni.namespaces import NamespaceGoneError, NamespaceUnfitError
 from netwright.agent.cni.pairs import InterfaceExistsError
 from netwright.agent.cni.pods import PodUnknownError
 from netwright.agent.cni.records import Record
@@ -25,6 +25,8 @@ def as_cni(error: BaseException, what: str) -> BaseException:
             found = error.code, error.message, error.next
         case NamespaceGoneError():
             found = Code.UNKNOWN_CONTAINER, f"there is no such namespace: {error}", GONE
+        case NamespaceUnfitError():
+            found = Code.INVALID_ENVIRONMENT, str(error), "name the container's own by CNI_NETNS"
         case InterfaceExistsError():
             message = "the container has an interface of that name, which is not ours"
             found = Code.EXISTS, message, "choose another name"

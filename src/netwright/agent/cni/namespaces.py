@@ -3,6 +3,7 @@
 import _thread
 import asyncio
 import ctypes
+import fcntl
 import functools
 import os
 import socket
@@ -15,12 +16,18 @@ from typing import BinaryIO, TypeVar
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
+_NS_GET_NSTYPE = 0xB703
+_OWN = "/proc/thread-self/ns/net"
 _SO_NETNS_COOKIE, _COOKIE_BYTES = 71, 8
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NamespaceGoneError(Exception):
     """There is no network namespace at that path (any more)."""
+
+
+class NamespaceUnfitError(Exception):
+    """What stands at that path is no container's network namespace."""
 
 
 def opened(netns: str) -> BinaryIO:
@@ -41,6 +48,18 @@ def enter(namespace: BinaryIO) -> None:
         number = ctypes.get_errno()
         what = f"{namespace.name} cannot be entered: {os.strerror(number)}"
         raise OSError(number, what)
+
+
+def require_containers(namespace: BinaryIO) -> None:
+    """For a thread that is still in the host's. Raises NamespaceUnfitError."""
+    try:
+        kind = fcntl.ioctl(namespace, _NS_GET_NSTYPE)  # ioctl_ns(2)
+    except OSError:
+        kind = 0
+    if kind != _CLONE_NEWNET:
+        raise NamespaceUnfitError(f"{namespace.name} is no network namespace (any more)")
+    if os.path.samestat(os.fstat(namespace.fileno()), os.stat(_OWN)):  # noqa: PTH116 - quicker
+        raise NamespaceUnfitError(f"{namespace.name} is the host's own network namespace")
 
 
 def identity() -> str:

@@ -20,6 +20,7 @@ from netwright.agent.cni.namespaces import (
     enter,
     identity,
     opened,
+    require_containers,
 )
 from netwright.linux import links
 from netwright.linux.checksums import disable_checksum_offload
@@ -33,7 +34,10 @@ class InterfaceExistsError(Exception):
 
 
 class Pair:
-    """Both ends, as they are made. Errors are NamespaceGoneError, InterfaceExistsError, OSError."""
+    """Both ends, as they are made.
+
+    Errors are NamespaceGoneError, NamespaceUnfitError, InterfaceExistsError, OSError.
+    """
 
     def __init__(self) -> None:
         self._gate = Gate[Fitting]()
@@ -75,6 +79,7 @@ class Pair:
 
         def work() -> str:
             with opened(netns) as namespace:
+                require_containers(namespace)
                 _make(fit, namespace.fileno(), ifname, mark)
                 loop.call_soon_threadsafe(self._made.set_result, None)
                 inode = os.fstat(namespace.fileno()).st_ino

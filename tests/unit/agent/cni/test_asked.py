@@ -87,12 +87,16 @@ def test_a_variable_of_another_form_is_refused(variable: str, value: str) -> Non
 @pytest.mark.parametrize(
     ("config", "code", "named"),
     [
-        ({"label": "x"}, Code.UNSUPPORTED_FIELD, "label"),
+        ({"label": "x"}, Code.UNSUPPORTED_FIELD, "there is no label (nearest: labels)"),
         ({"labels": ""}, Code.INVALID_CONFIGURATION, "labels"),
         ({"labels": "env=("}, Code.INVALID_CONFIGURATION, "labels"),
         ({"labels": 7}, Code.INVALID_CONFIGURATION, "labels"),
         ({"name": ""}, Code.INVALID_CONFIGURATION, "name"),
-        ({"waitFor": "never"}, Code.INVALID_CONFIGURATION, "waitFor"),
+        (
+            {"waitFor": "never"},
+            Code.INVALID_CONFIGURATION,
+            "waitFor is 'never', but must be one of active, underlay",
+        ),
         ({"prevResult": {"ips": 7}}, Code.INVALID_CONFIGURATION, "prevResult"),
         (BEFORE, Code.INVALID_CONFIGURATION, "prevResult of another plugin"),
         ({"capabilities": {"portMappings": True}}, Code.UNSUPPORTED_FIELD, "portMappings"),
