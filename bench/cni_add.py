@@ -7,8 +7,8 @@ agent is halted. An ADD counts from its process's start to its end.
 
 The host is warm: containers of the network run on it all the while, first a single one, then as
 many as a busy small node has (`PODS`): ovs-vswitchd takes longer for a port the more there are
-(ADR 58). The limit is for both. The first of a network is a case of its own, and stands beside. With
-the single one there, a hundred are added at once as well.
+(ADR 58). The limit is for both. The first of a network is a case of its own, and stands beside.
+With the single one there, a hundred are added at once as well.
 
 Twice: with the server reached by a management network of its own, which the limit is for, and
 through the lab's classic tree, where four switches and the host's own br-bond are programs on the
