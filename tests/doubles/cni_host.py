@@ -13,7 +13,7 @@ from tests.doubles.values import binding, network, port
 from netwright.agent.cni.containers import Containers
 from netwright.agent.cni.following import Following
 from netwright.agent.cni.made import Fitting, Seen
-from netwright.agent.cni.namespaces import NamespaceGoneError
+from netwright.agent.cni.namespaces import NamespaceGoneError, NamespaceUnfitError
 from netwright.agent.cni.pairs import InterfaceExistsError
 from netwright.agent.cni.pods import Pod, PodSource, PodUnknownError
 from netwright.agent.cni.ports import Ports
@@ -211,6 +211,7 @@ class VethsDouble:
         self.marks: dict[str, str] = {}
         self.identities: dict[str, str] = {}
         self.foreign: set[tuple[str, str]] = set()
+        self.unfit: set[str] = set()
         self.failure: OSError | None = None
         self.late_failure: OSError | None = None
         self.gates: dict[str, asyncio.Event] = {}
@@ -228,6 +229,8 @@ class VethsDouble:
         self._calls.append(f"make {fit.device}")
         if at[0] not in self.namespaces:
             raise NamespaceGoneError(at[0])
+        if at[0] in self.unfit:
+            raise NamespaceUnfitError(f"{at[0]} is the host's own network namespace")
         if at in self.foreign or at in self.interfaces:
             raise InterfaceExistsError(at[1])
         self.interfaces[at] = fit

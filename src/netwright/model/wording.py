@@ -78,6 +78,17 @@ def misfit(error: msgspec.ValidationError, wanted: Any, document: Any = None) ->
     return Misfit(f"it {_given(document, path)}{rule}" if rule else found, path)
 
 
+def plain(raw: bytes) -> Any:
+    """A JSON document for `misfit`; None when it cannot be read as any type.
+
+    So it is with a number out of range, or a hundred thousand brackets.
+    """
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def nearest(given: str, allowed: Iterable[str]) -> str:
     """What may have been meant; "" when nothing comes near."""
     return next(iter(difflib.get_close_matches(given, list(allowed), n=1)), "")

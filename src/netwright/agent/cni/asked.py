@@ -12,7 +12,7 @@ from netwright.cni.protocol import NEWEST, SINCE, VERSIONS, CniError, Code, Requ
 from netwright.model.containers import SLOT, SLOTS_MAX, keep_s
 from netwright.model.labels import parse_selector
 from netwright.model.resources import Value
-from netwright.model.wording import misfit
+from netwright.model.wording import misfit, plain
 
 CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]{0,127}")
 INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}")
@@ -231,7 +231,7 @@ def _configuration(request: Request, verb: Verb, version: str) -> Configuration:
                 f"the network configuration cannot be read: {error}",
                 next="correct it there",
             ) from error
-        found = misfit(error, Configuration, _plain(request.config))
+        found = misfit(error, Configuration, plain(request.config))
         why = found.said_of(found.path) if found.path else found.reason
         raise CniError(
             Code.UNSUPPORTED_FIELD if found.unknown else Code.INVALID_CONFIGURATION,
@@ -254,13 +254,6 @@ def _configuration(request: Request, verb: Verb, version: str) -> Configuration:
             next="the runtime lists the attachments that it knows; an empty list ends all",
         )
     return config
-
-
-def _plain(raw: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _template(config: Configuration) -> Template | None:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
 _NS_GET_NSTYPE = 0xB703
-_OWN = "/proc/thread-self/ns/net"
+_OWN = Path("/proc/thread-self/ns/net")
 _SO_NETNS_COOKIE, _COOKIE_BYTES = 71, 8
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -58,7 +58,7 @@ def require_containers(namespace: BinaryIO) -> None:
         kind = 0
     if kind != _CLONE_NEWNET:
         raise NamespaceUnfitError(f"{namespace.name} is no network namespace (any more)")
-    if os.path.samestat(os.fstat(namespace.fileno()), os.stat(_OWN)):  # noqa: PTH116 - quicker
+    if os.path.samestat(os.fstat(namespace.fileno()), _OWN.stat()):
         raise NamespaceUnfitError(f"{namespace.name} is the host's own network namespace")
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from netwright.http1.exchange import BodyTooLong, ClientGone, Exchange
 from netwright.model.errors import CallerError, HTTPBadRequest
-from netwright.model.wording import Misfit, misfit
+from netwright.model.wording import Misfit, misfit, plain
 from netwright.server.api.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -112,7 +112,7 @@ class Shape(Generic[T]):
     def _unwrapped(self, raw: bytes) -> bytes | None:
         """What is meant where each of many resources is wrapped once more, as Neutron takes it."""
         one, *others = getattr(self.type, "__struct_encode_fields__", ("",))
-        body = _plain(raw) if self._wrapped else None
+        body = plain(raw) if self._wrapped else None
         if not isinstance(body, dict):
             return None
         for many in others:
@@ -122,7 +122,7 @@ class Shape(Generic[T]):
         return None
 
     def _explain(self, error: msgspec.ValidationError, raw: bytes) -> NoReturn:
-        found = misfit(error, self.type, _plain(raw))
+        found = misfit(error, self.type, plain(raw))
         if found.unknown:
             raise self._unknown(found) from None
         if found.missing:
@@ -180,14 +180,6 @@ def nesting_exceeds(value: Any, depth_max: int = _NESTING_MAX) -> bool:
         if not level:
             return False
     return True
-
-
-def _plain(raw: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    # What cannot be read as any type: a number out of range, a hundred thousand brackets.
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _texts(value: Any) -> Iterator[str]:

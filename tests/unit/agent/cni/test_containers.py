@@ -216,6 +216,15 @@ async def test_what_the_container_lacks_or_has_already_is_said(host: HostDouble)
     assert host.is_empty()
 
 
+async def test_the_hosts_own_namespace_is_no_containers(host: HostDouble) -> None:
+    host.veths.unfit.add("/netns/a")
+    failed = await failure(host)
+    assert failed.code is Code.INVALID_ENVIRONMENT
+    assert "/netns/a is the host's own" in failed.message
+    assert "CNI_NETNS" in failed.next
+    assert host.is_empty()
+
+
 async def test_a_second_add_is_refused_and_the_first_stays(host: HostDouble) -> None:
     result = await add(host)
     again = await failure(host)
