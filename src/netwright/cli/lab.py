@@ -102,12 +102,18 @@ def down(
     say(f"lab {name} is down")
 
 
-def status(*, output: OutputOption = Output.TABLE) -> None:
+def status(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Of this lab; without it, of all.")
+    ] = None,
+    *,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Show the labs that are up: nodes and processes, instances, the faults in force."""
     from netwright.lab import state  # noqa: PLC0415
     from netwright.lab.status import status  # noqa: PLC0415
 
-    labs = [status(each) for each in state.names()]
+    labs = [status(each) for each in ([name] if name is not None else state.names())]
     nodes = [
         {"Lab": lab.name, "Node": node.name, "Kind": node.kind, "Processes": node.processes}
         for lab in labs
@@ -187,7 +193,7 @@ def spawn(
     network: Annotated[
         str | None, typer.Option(metavar="NET", help="A machine's network, by name.")
     ] = None,
-    instance: Annotated[str | None, typer.Option("--name", help="The instance's name.")] = None,
+    instance: Annotated[str | None, typer.Option("--name", help="What no other is called.")] = None,
     container: Annotated[
         bool, typer.Option("--container", help="Run a container: its runtime calls the CNI plugin.")
     ] = False,
@@ -211,6 +217,7 @@ def spawn(
     from netwright.lab.containers import Pod  # noqa: PLC0415 - as in up
     from netwright.lab.errors import SpecError  # noqa: PLC0415 - as in up
     from netwright.lab.orchestrator import Wanted  # noqa: PLC0415 - as in up
+    from netwright.lab.places import free_name, require_free  # noqa: PLC0415 - as in up
 
     if container and (network_labels is None or network is not None):
         raise SpecError(
@@ -222,16 +229,22 @@ def spawn(
             f"lab {name}: a machine is put into a network by its name",
             next="say --network NET; labels, a port's name and --keep are for --container",
         )
-    orchestrator = start.of(state.load(name))
+    own = _pairs(name, labels)
+    lab, follows = state.load(name), container and port_name is not None
+    if instance is not None:
+        require_free(lab, instance, host, follows=follows)
+    else:
+        instance = free_name(lab, f"pod-{host}" if container else f"{network}-{host}")
+    orchestrator = start.of(lab)
     if network_labels is not None:
         given = {"portName": port_name, "keep": keep, "cluster": port_name and name}
         config = {key: value for key, value in given.items() if value is not None}
         config["waitFor"] = "active"
-        pod = Pod(instance or f"pod-{host}", host, network_labels, _pairs(labels), config)
+        pod = Pod(instance, host, network_labels, own, config)
         (made,) = orchestrator.run([pod])
     else:
         assert network is not None, "asked for above"
-        (made,) = orchestrator.spawn([Wanted(instance or f"{network}-{host}", host, network)])
+        (made,) = orchestrator.spawn([Wanted(instance, host, network)])
         if refusal := orchestrator.refusal(made):
             say(f"it cannot be wired now: {refusal}")
         orchestrator.await_status([made])
@@ -249,7 +262,16 @@ def spawn(
     say(f"go in: netwright lab exec {name} {made.name} -- ping -c3 {target}")
 
 
-def _pairs(labels: list[str] | None) -> dict[str, str]:
+def _pairs(name: str, labels: list[str] | None) -> dict[str, str]:
+    from netwright.lab.errors import SpecError  # noqa: PLC0415 - as in up
+
+    for label in labels or ():
+        key, equals, _ = label.partition("=")
+        if not (key and equals):
+            raise SpecError(
+                f"lab {name}: a container's label is KEY=VALUE, and {label!r} is none",
+                next="say it like --label app=web",
+            )
     return dict(label.partition("=")[::2] for label in labels or ())
 
 

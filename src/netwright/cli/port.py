@@ -1,5 +1,6 @@
 """`netwright port`: ports, how they came to be what they are, and what they wait for."""
 
+import ipaddress
 import uuid
 from typing import Annotated, Any
 
@@ -9,9 +10,10 @@ from netwright.cli.connection import asking
 from netwright.cli.output import Output, OutputOption, moment, show_many, show_one, show_text
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking, Resource
+from netwright.model.errors import Conflict, NotFound
 from netwright.model.resources import Transition
 
-PortArgument = Annotated[str, typer.Argument(metavar="PORT", help="Its id or name.")]
+PortArgument = Annotated[str, typer.Argument(metavar="PORT", help="Its id, name or address.")]
 
 COLUMNS = ("Port", "Name", "Status", "Host", "MAC", "Addresses")
 HISTORY_COLUMNS = ("At", "Event", "State", "Host", "Generation", "By", "Cause")
@@ -60,7 +62,7 @@ async def show_port(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show a port with all its attributes, and what Nova was told, or is to be told, of it."""
-    found = await Networking(client).find(Collection.PORTS, port)
+    found = await _find(client, port)
     nova = (await client.port_explain(str(found["id"]))).get("nova")
     shown = {**found, "nova": nova} if nova else found
     show_one(output, shown, dict(sorted(shown.items())))
@@ -97,7 +99,31 @@ async def _id(client: Client, port: str) -> str:
     try:
         return str(uuid.UUID(port))  # a deleted port is known by its id only
     except ValueError:
-        return str((await Networking(client).find(Collection.PORTS, port))["id"])
+        return str((await _find(client, port))["id"])
+
+
+async def _find(client: Client, port: str) -> Resource:
+    """By its id or name; what is an address is one of its own. Raises NotFound, Conflict."""
+    networking = Networking(client)
+    try:
+        address = str(ipaddress.ip_address(port))
+    except ValueError:
+        return await networking.find(Collection.PORTS, port)
+    found = await networking.list(Collection.PORTS, {"fixed_ips": f"ip_address={address}"})
+    if len(found) > 1:
+        holders = (f"{one['id']} in network {one['network_id']}" for one in found)
+        raise Conflict(
+            f"{len(found)} ports have the address {address}: networks apart may use the same.",
+            next=f"Give an id: {', '.join(holders)}.",
+        )
+    found = found or await networking.list(Collection.PORTS, {"name": port})
+    if not found:
+        raise NotFound(
+            f"No port that you may see has the address {address}.",
+            next="netwright port list shows what there is;"
+            " openstack floating ip show says which port has a floating one.",
+        )
+    return found[0]
 
 
 def _row(port: Resource) -> dict[str, Any]:

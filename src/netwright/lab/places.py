@@ -1,7 +1,8 @@
 """Where a thing happens: a node by its name, or an instance by its port's id."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -9,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from netwright.lab import netns
-from netwright.lab.errors import LabError, UnknownLabObjectError
+from netwright.lab.errors import LabError, SpecError, UnknownLabObjectError
 from netwright.lab.nodes import ovs, reached
 from netwright.lab.state import Lab
 
@@ -80,12 +81,47 @@ def find_instance(lab: Lab, instance: str) -> Placed:
     found = [p for p in there if instance in {p.instance.device_id, p.instance.id}]
     if not found and len(instance) >= _ID_PREFIX_MIN:
         found = [p for p in there if p.instance.id.startswith(instance)]
-    if len(found) != 1:
-        known = ", ".join(f"{p.instance.device_id} ({p.instance.id})" for p in there) or "none"
-        count = "no" if not found else "more than one"
-        msg = f"lab {lab.name}: there is {count} instance {instance!r}; there are: {known}"
+    if not found:
+        msg = f"lab {lab.name}: there is no instance {instance!r}; there are: {_words(there)}"
         raise UnknownLabObjectError(msg)
+    if len(found) > 1:
+        raise UnknownLabObjectError(
+            f"lab {lab.name}: {instance!r} may be each of: {_words(found)}",
+            next=f"say which by its id, such as {found[0].instance.id[:ID_LENGTH]}",
+        )
     return found[0]
+
+
+def free_name(lab: Lab, wanted: str) -> str:
+    """`wanted`, or with a number behind it, what nothing in the lab is called yet."""
+    taken = {one.instance.device_id for one in placed(lab)}
+    names = chain((wanted,), (f"{wanted}-{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
+
+
+def require_free(lab: Lab, name: str, host: str, *, follows: bool) -> None:
+    """Raises SpecError when a new instance of this name would be taken for something else.
+
+    One that `follows` a container of its name to another host is its successor.
+    """
+    if any(node.name == name for node in lab.layout.nodes):
+        raise SpecError(
+            f"lab {lab.name}: {name} is a node's name",
+            next="choose another --name for the instance",
+        )
+    others = [one for one in placed(lab) if one.instance.device_id == name]
+    if follows:
+        others = [one for one in others if one.node == host or one.attachment is None]
+    if others:
+        raise SpecError(
+            f"lab {lab.name}: there is an instance {_words(others)} already",
+            next=f"choose another --name, or end it: netwright lab kill {lab.name} {name}",
+        )
+
+
+def _words(instances: Iterable[Placed]) -> str:
+    words = (f"{p.instance.device_id} ({p.instance.id} on {p.node})" for p in instances)
+    return ", ".join(words) or "none"
 
 
 def namespace_of(lab: Lab, place: str) -> str:

@@ -204,6 +204,26 @@ async def test_history_and_explanation_by_name(server: HttpDouble) -> None:
     assert explanation.out == "Port web is ACTIVE.\n"
 
 
+async def test_a_port_is_known_by_its_address(server: HttpDouble) -> None:
+    explanation = await run("port", "explain", "FD00:0::5", "--server", server.url)
+    assert explanation.out == "Port web is ACTIVE.\n"
+    asked = [dict(one.query) for one in server.asked if one.path == "/v2.0/ports"]
+    assert asked == [{"fixed_ips": "ip_address=fd00::5"}]
+
+
+async def test_an_address_that_several_have_or_none_is_not_guessed_at(server: HttpDouble) -> None:
+    ports = [PORT | {"network_id": "red"}, PORT | {"id": "other", "network_id": "blue"}]
+    server.answer("GET", "/v2.0/ports", json.dumps({"ports": ports}))
+    several = await run("port", "show", "10.0.0.5", "--server", server.url)
+    assert (several.code, several.out) == (1, "")
+    assert "2 ports have the address 10.0.0.5" in several.err
+    assert f"{PORT['id']} in network red, other in network blue" in several.err
+    server.answer("GET", "/v2.0/ports", json.dumps({"ports": []}))
+    none = await run("port", "history", "10.0.0.5", "--server", server.url)
+    assert none.code == 3
+    assert "No port that you may see has the address 10.0.0.5" in none.err
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "code"),
     [("PolicyNotAuthorized", 403, 5), ("HTTPUnauthorized", 401, 5), ("HostNotFound", 404, 3),

@@ -16,6 +16,7 @@ from netwright.lab.errors import SpecError
         (["--network", "red", "--network-labels", "a=b"], "a machine is put into a network by"),
         (["--network", "red", "--label", "a=b"], "a machine is put into a network by"),
         (["--network", "red", "--keep", "1h"], "a machine is put into a network by"),
+        (["--container", "--network-labels", "a=b", "--label", "web"], "'web' is none"),
     ],
 )
 def test_what_says_neither_a_machine_nor_a_container_is_refused(
