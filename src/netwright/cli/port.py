@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from netwright.cli.connection import asking
-from netwright.cli.output import Output, OutputOption, moment, show_many, show_one, show_text
+from netwright.cli.output import Output, OutputOption, moment, say, show_many, show_one, show_text
 from netwright.client.api import Client
 from netwright.client.networking import Collection, Networking, Resource
 from netwright.model.errors import Conflict, NotFound
 from netwright.model.resources import Transition
+from netwright.model.routing import FLOATING_IP
 
 PortArgument = Annotated[str, typer.Argument(metavar="PORT", help="Its id, name or address.")]
 
@@ -99,17 +100,27 @@ async def _id(client: Client, port: str) -> str:
     try:
         return str(uuid.UUID(port))  # a deleted port is known by its id only
     except ValueError:
+        pass
+    try:
         return str((await _find(client, port))["id"])
+    except NotFound as error:
+        raise NotFound(str(error), next=f"{error.next} A deleted one is known by its id.") from None
 
 
 async def _find(client: Client, port: str) -> Resource:
-    """By its id or name; what is an address is one of its own. Raises NotFound, Conflict."""
+    """By its id or name; what is an address is one of its own. Raises NotFound, Conflict.
+
+    A floating IP is the port's that it leads to.
+    """
     networking = Networking(client)
     try:
         address = str(ipaddress.ip_address(port))
     except ValueError:
         return await networking.find(Collection.PORTS, port)
     found = await networking.list(Collection.PORTS, {"fixed_ips": f"ip_address={address}"})
+    if all(one.get("device_owner") == FLOATING_IP for one in found):  # who may not see it has none
+        behind = await _behind_floating(networking, address)
+        found = [behind] if behind is not None else found
     if len(found) > 1:
         holders = (f"{one['id']} in network {one['network_id']}" for one in found)
         raise Conflict(
@@ -120,10 +131,18 @@ async def _find(client: Client, port: str) -> Resource:
     if not found:
         raise NotFound(
             f"No port that you may see has the address {address}.",
-            next="netwright port list shows what there is;"
-            " openstack floating ip show says which port has a floating one.",
+            next="netwright port list shows what there is.",
         )
     return found[0]
+
+
+async def _behind_floating(networking: Networking, address: str) -> Resource | None:
+    floating = await networking.list(Collection.FLOATING_IPS, {"floating_ip_address": address})
+    port_id = floating[0]["port_id"] if floating else None
+    if not port_id:
+        return None
+    say(f"{address} is a floating IP of {floating[0]['fixed_ip_address']}, port {port_id}")
+    return await networking.show(Collection.PORTS, port_id)
 
 
 def _row(port: Resource) -> dict[str, Any]:

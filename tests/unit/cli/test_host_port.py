@@ -211,6 +211,27 @@ async def test_a_port_is_known_by_its_address(server: HttpDouble) -> None:
     assert asked == [{"fixed_ips": "ip_address=fd00::5"}]
 
 
+@pytest.mark.parametrize("own", [[], [PORT | {"id": "own", "device_owner": "network:floatingip"}]])
+async def test_a_floating_ip_leads_to_the_port_behind_it(
+    server: HttpDouble, own: list[dict[str, object]]
+) -> None:
+    """The floating IP's own port, which only some may see, is not what is asked about."""
+    floating = {"port_id": PORT["id"], "fixed_ip_address": "10.0.0.5"}
+    server.answer("GET", "/v2.0/ports", json.dumps({"ports": own}))
+    server.answer("GET", "/v2.0/floatingips", json.dumps({"floatingips": [floating]}))
+    server.answer("GET", f"/v2.0/ports/{PORT['id']}", json.dumps({"port": PORT}))
+    done = await run("port", "explain", "203.0.113.5", "--server", server.url)
+    assert done.out == "Port web is ACTIVE.\n"
+    assert done.err == f"203.0.113.5 is a floating IP of 10.0.0.5, port {PORT['id']}\n"
+
+
+async def test_a_deleted_port_is_asked_for_by_its_id(server: HttpDouble) -> None:
+    server.answer("GET", "/v2.0/ports", json.dumps({"ports": []}))
+    done = await run("port", "history", "gone", "--server", server.url)
+    assert done.code == 3
+    assert "A deleted one is known by its id." in done.err
+
+
 async def test_an_address_that_several_have_or_none_is_not_guessed_at(server: HttpDouble) -> None:
     ports = [PORT | {"network_id": "red"}, PORT | {"id": "other", "network_id": "blue"}]
     server.answer("GET", "/v2.0/ports", json.dumps({"ports": ports}))
@@ -219,6 +240,7 @@ async def test_an_address_that_several_have_or_none_is_not_guessed_at(server: Ht
     assert "2 ports have the address 10.0.0.5" in several.err
     assert f"{PORT['id']} in network red, other in network blue" in several.err
     server.answer("GET", "/v2.0/ports", json.dumps({"ports": []}))
+    server.answer("GET", "/v2.0/floatingips", json.dumps({"floatingips": []}))
     none = await run("port", "history", "10.0.0.5", "--server", server.url)
     assert none.code == 3
     assert "No port that you may see has the address 10.0.0.5" in none.err
