@@ -16,6 +16,7 @@ from netwright.fabric.drivers.core.ovsdb import Ovsdb
 from netwright.fabric.drivers.core.reading import Core
 from netwright.fabric.drivers.linux import marks, tokens
 from netwright.fabric.drivers.linux.node import ProcessNode
+from netwright.fabric.drivers.linux.reasons import reason
 from netwright.fabric.drivers.wording import element_words
 from netwright.linux import links
 from netwright.linux.checksums import disable_checksum_offload
@@ -116,7 +117,7 @@ class CoreDriver:
                 session.close()
         except (OSError, ValueError) as error:
             raise DeviceError(
-                f"switch {self._name} does not answer {self._node.where}: {error}. "
+                f"switch {self._name} does not answer {self._node.where}: {reason(error)}. "
                 "Is it running, and its address in the inventory right?"
             ) from error
 

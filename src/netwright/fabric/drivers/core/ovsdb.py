@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from netwright.fabric.drivers.linux.reasons import reason
 from netwright.model.resources import Value
 
 TIMEOUT_S = 5.0
@@ -34,7 +35,9 @@ class Ovsdb:
             self._socket.connect(str(path))
         except OSError as error:
             self._socket.close()
-            raise OSError(error.errno, f"the line card's OVSDB at {path}: {error}") from error
+            raise OSError(
+                error.errno, f"the line card's OVSDB at {path}: {reason(error)}"
+            ) from error
 
     def close(self) -> None:
         self._socket.close()

@@ -29,6 +29,7 @@ from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import tokens
 from netwright.fabric.drivers.linux.node import Node
+from netwright.fabric.drivers.linux.reasons import reason
 from netwright.fabric.drivers.wording import element_words
 from netwright.linux.netlink import RefusedError
 from netwright.model.errors import DeviceError
@@ -220,7 +221,7 @@ class FrrDriver:
                 return work(session)
         except (OSError, ValueError) as error:
             raise DeviceError(
-                f"switch {self._name} does not answer {self._node.where}: {error}. "
+                f"switch {self._name} does not answer {self._node.where}: {reason(error)}. "
                 "Is it running, and its address in the inventory right?"
             ) from error
 

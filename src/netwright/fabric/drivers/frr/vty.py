@@ -7,6 +7,8 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from netwright.fabric.drivers.linux.reasons import reason
+
 TIMEOUT_S = 5.0
 _RECEIVE = 1 << 16
 _END = b"\0\0\0"
@@ -28,7 +30,7 @@ class Vty:
             self.ask("enable")
         except OSError as error:
             self._socket.close()
-            raise OSError(error.errno, f"{daemon} does not answer: {error}") from error
+            raise OSError(error.errno, f"{daemon} does not answer: {reason(error)}") from error
 
     def close(self) -> None:
         self._socket.close()
