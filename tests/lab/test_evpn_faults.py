@@ -14,6 +14,8 @@ import pytest
 from tests.lab.evpn import SETTLED_S, Evpn, broken, evpn_lab
 
 from netwright.lab import faults, links, probe, processes, services, start
+from netwright.lab.broken import Fault
+from netwright.lab.broken import broken as broken_in
 from netwright.lab.nodes import frr
 from netwright.lab.orchestrator import Spawned, Wanted, eventually
 from netwright.lab.spec import MANAGEMENT_NODE
@@ -193,6 +195,22 @@ def test_a_leaf_whose_bgpd_is_dead_sends_its_hosts_to_the_other(
         assert eventually(lambda: evpn.switch(was)["status"] == "in_sync", SETTLED_S)
     assert lost[0] <= CARRIER_LOST_MAX  # 0 in most runs
     evpn.await_well()
+
+
+def test_a_cable_that_is_pulled_from_a_held_port_stays_pulled(evpn: Evpn) -> None:
+    def is_held() -> bool:
+        return "host1-eth0" in links.interfaces_down(evpn.lab.namespace("leaf1"))
+
+    with mended(evpn, "nic:host1/eth0"):
+        with mended(evpn, "process:leaf1/bgpd"):
+            faults.fail(evpn.lab, "process:leaf1/bgpd")
+            assert eventually(is_held, SOON_S)
+            faults.fail(evpn.lab, "nic:host1/eth0")
+        assert eventually(lambda: evpn.switch("leaf1")["status"] == "in_sync", SETTLED_S)
+        assert eventually(lambda: not is_held(), SETTLED_S)
+        assert broken_in(evpn.lab) == (Fault("nic:host1/eth0", silent=False),)
+    evpn.await_well()
+    assert broken_in(evpn.lab) == ()
 
 
 def test_a_leaf_that_somebody_has_stop_announcing_says_what_is_missing(

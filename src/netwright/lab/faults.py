@@ -164,7 +164,9 @@ def _break(lab: Lab, cables: Iterable[Cable], *, silent: bool) -> None:
             _silence(lab, cable.lower.node, [cable.lower])
             _silence(lab, cable.upper.node, [cable.upper])
         else:
-            links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=False)
+            # One that its switch holds down already is let up again by that: the other end then.
+            end = cable.lower if _is_down(lab, cable.upper) else cable.upper
+            links.set_state(lab.namespace(end.node), end.interface, up=False)
         if cable.lower.interface == MANAGEMENT_INTERFACE:
             reached.cut(lab, cable.lower.node)
     if not silent:
@@ -176,9 +178,15 @@ def _mend(lab: Lab, cables: Iterable[Cable]) -> None:
         _unsilence(lab, cable.lower.node, [cable.lower])
         _unsilence(lab, cable.upper.node, [cable.upper])
         links.set_state(lab.namespace(cable.upper.node), cable.upper.interface, up=True)
+        if _is_down(lab, cable.lower):
+            links.set_state(lab.namespace(cable.lower.node), cable.lower.interface, up=True)
         if cable.lower.interface == MANAGEMENT_INTERFACE:
             reached.restore(lab, cable.lower.node)
     switch.forget_places(lab)
+
+
+def _is_down(lab: Lab, end: End) -> bool:
+    return end.interface in links.interfaces_down(lab.namespace(end.node))
 
 
 def _break_switch(lab: Lab, one: FabricSwitch, *, silent: bool) -> None:
