@@ -22,6 +22,7 @@ from sqlalchemy import ClauseElement
 from netwright.db.postgres_transaction import PostgresTransaction
 from netwright.db.transaction import KeyTaken, Row, Transaction, Work
 from netwright.model.errors import Unavailable
+from netwright.reasons import reason
 
 T = TypeVar("T")
 
@@ -265,12 +266,13 @@ class unavailable_when_gone:  # noqa: N801 - reads as a phrase in `with`
             raise _unavailable(self._url, error) from error
 
 
-def _unavailable(url: str, error: BaseException) -> Unavailable:
-    silent = "it gave no answer in time" if isinstance(error, TimeoutError) else ""
-    why = str(error) or silent or type(error).__name__
+def _unavailable(url: str, error: Exception) -> Unavailable:
+    silent = isinstance(error, TimeoutError) and not str(error)
+    why = "it gave no answer in time" if silent else reason(error)
     return Unavailable(
         f"PostgreSQL at {without_password(url)} cannot be used: {why}",
-        next="look at its log; whether the last change was made shows when it is back",
+        next="see that it runs, and look at its log;"
+        " whether the last change was made shows when it is back",
     )
 
 

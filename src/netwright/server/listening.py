@@ -4,6 +4,7 @@ import socket
 from typing import NamedTuple, Self
 
 from netwright.model.settings import InvalidConfiguration
+from netwright.reasons import reason
 from netwright.server.config import ServerSettings
 
 SERVING = b"+"  # a worker says it to its supervisor, once
@@ -50,7 +51,7 @@ def listen(settings: ServerSettings) -> socket.socket:
         )
     except (OSError, OverflowError) as error:
         raise InvalidConfiguration(
-            f"The server cannot listen on {settings.listen}: {error}.",
+            f"The server cannot listen on {settings.listen}: {reason(error).rstrip('.')}.",
             next="Name another address by --listen, or stop what listens there.",
         ) from error
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from netwright.agent.ovs.errors import OvsProtocolError, OvsUnreachableError
+from netwright.reasons import reason
 
 RETRY_S_MIN = 0.02
 RETRY_S_MAX = 0.1
@@ -29,7 +30,7 @@ async def stay_connected(
         try:
             await session()
         except (OSError, OvsUnreachableError, OvsProtocolError) as error:
-            cause = str(error)
+            cause = reason(error)
         finally:
             worked = close()
         # The first failure of a row is news, the others are the same news.

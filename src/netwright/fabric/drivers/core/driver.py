@@ -16,13 +16,13 @@ from netwright.fabric.drivers.core.ovsdb import Ovsdb
 from netwright.fabric.drivers.core.reading import Core
 from netwright.fabric.drivers.linux import marks, tokens
 from netwright.fabric.drivers.linux.node import ProcessNode
-from netwright.fabric.drivers.linux.reasons import reason
 from netwright.fabric.drivers.wording import element_words
 from netwright.linux import links
 from netwright.linux.checksums import disable_checksum_offload
 from netwright.linux.links import KernelRoute, Link
 from netwright.linux.netlink import Netlink
 from netwright.model.errors import DeviceError
+from netwright.reasons import reason
 
 T = TypeVar("T")
 _MTU = 1500

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netwright.fabric.drivers.linux.reasons import reason
 from netwright.model.resources import Value
+from netwright.reasons import reason
 
 TIMEOUT_S = 5.0
 _POLL_S = 0.005

@@ -29,10 +29,10 @@ from netwright.fabric.drivers.frr.session import Session
 from netwright.fabric.drivers.frr.vty import VtyError
 from netwright.fabric.drivers.linux import tokens
 from netwright.fabric.drivers.linux.node import Node
-from netwright.fabric.drivers.linux.reasons import reason
 from netwright.fabric.drivers.wording import element_words
 from netwright.linux.netlink import RefusedError
 from netwright.model.errors import DeviceError
+from netwright.reasons import reason
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from netwright.fabric.drivers.linux.reasons import reason
+from netwright.reasons import reason
 
 TIMEOUT_S = 5.0
 _RECEIVE = 1 << 16

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from netwright.fabric.drivers.frr.vty import Vty
-from netwright.fabric.drivers.linux.reasons import reason
+from netwright.reasons import reason
 
 
 @pytest.mark.parametrize(
