@@ -82,7 +82,7 @@ def _written() -> dict[str, str]:
 
 
 def _head() -> list[str]:
-    machine = f"{os.cpu_count()} cores, Linux {platform.release()}, Python"
+    machine = f"{os.cpu_count()} cores of {_processor()}, Linux {platform.release()}, Python"
     return [
         "# Benchmarks",
         "",
@@ -92,6 +92,13 @@ def _head() -> list[str]:
         f"({machine} {platform.python_version()}).",
         "",
     ]
+
+
+def _processor() -> str:
+    """Its model, as Linux names it: how cold its caches are after a pause is its own (ADR 58)."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 if __name__ == "__main__":
