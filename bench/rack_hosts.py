@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 
-from netwright.agent.cni.ports import AT_ONCE_MAX
+from netwright.agent.cni.ports import AT_ONCE_MAX, taking
 from netwright.agent.reports import REPORTS_MAX
 from netwright.client.api import Client
 from netwright.client.backoff import Backoff
@@ -21,6 +21,7 @@ from netwright.model.resources import DEFAULT_PROJECT, HostState, Port
 from netwright.model.states import BindingState, Plane
 from netwright.model.wire import (
     ContainerPort,
+    ContainerPortOutcome,
     ContainerPorts,
     Heartbeat,
     HostRegistration,
@@ -119,12 +120,15 @@ class Rack:
                 )
                 for name in range(at, min(at + AT_ONCE_MAX, first + PORTS_A_HOST))
             )
-            wanted = ContainerPorts(epoch=EPOCH, project_id=DEFAULT_PROJECT, ports=ports)
-            await self._answered(partial(self._make, host, wanted))
+            await self._answered(partial(self._make, host, ports))
 
-    async def _make(self, host: str, wanted: ContainerPorts) -> None:
-        made = await self._clients[host].make_container_ports(host, wanted)
-        errors = [one.error for one in made.outcomes if one.error is not None]
+    async def _make(self, host: str, ports: Sequence[ContainerPort]) -> None:
+        async def ask(some: Sequence[ContainerPort]) -> Sequence[ContainerPortOutcome]:
+            wanted = ContainerPorts(epoch=EPOCH, project_id=DEFAULT_PROJECT, ports=tuple(some))
+            return (await self._clients[host].make_container_ports(host, wanted)).outcomes
+
+        made = await taking(ask, ports)
+        errors = [one.error for one in made if one.error is not None]
         assert not errors, errors[:3]
 
     async def _answered(self, ask: Callable[[], Awaitable[object]]) -> None:

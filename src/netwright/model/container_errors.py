@@ -7,5 +7,16 @@ class NoSlotFree(Conflict):
     """Each of the slots has a container that lives, or cannot be had here; the message says so."""
 
 
+class HeldElsewhere(Conflict):
+    """A container lives by the name on another host, and the claim takes it from somebody else.
+
+    `held_by` names that container and its claim (`wire.ContainerPort.takes`).
+    """
+
+    def __init__(self, message: str, *, next: str = "", held_by: str = "") -> None:  # noqa: A002
+        super().__init__(message, next=next)
+        self.held_by = held_by
+
+
 class OutsideDriftDomain(Conflict):
     """The port's network lets it move within a zone, rack or set of leaves; the host is outside."""

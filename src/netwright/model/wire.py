@@ -11,6 +11,9 @@ from netwright.model.containers import SLOTS_MAX, PodIdentity
 from netwright.model.resources import Nic, Port, Value
 from netwright.model.states import Plane
 
+HELD_BY_MAX = 600
+"""A container's id, its host's name, and a number."""
+
 _UUID_OR_NONE = "^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$"
 
 
@@ -164,7 +167,9 @@ class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     is told from those of others (law 3). `replaces` is a container of this host that has ended and
     had the name, should its end not have been told. `attempt` is greater in each claim of the same
     container. `port_id` is the id that the port gets if it is made for this; the agent may have its
-    device ready by then.
+    device ready by then. `takes` is from whom it takes the name on another host, as `held_by` of an
+    earlier answer said, "" from nobody: a request that is read late takes nothing from whoever
+    lives by then. None takes it from anybody.
     """
 
     unique_name: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -179,6 +184,7 @@ class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     port_id: Annotated[
         str, Meta(pattern=_UUID_OR_NONE, max_length=36, description="a UUID in lower case")
     ] = ""
+    takes: Annotated[str, Meta(max_length=HELD_BY_MAX)] | None = None
 
 
 class ContainerPorts(Message, frozen=True, kw_only=True):
@@ -223,10 +229,14 @@ class ItemError(Value, frozen=True, kw_only=True):
 
 
 class ContainerPortOutcome(Value, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one: the port that is there, nothing (it is gone), or an error."""
+    """What became of one: the port that is there, nothing (it is gone), or an error.
+
+    `held_by`, with the error `HeldElsewhere`, is who lives by the name elsewhere: for `takes`.
+    """
 
     port: Port | None = None
     error: ItemError | None = None
+    held_by: str = ""
 
 
 class ContainerPortOutcomes(Value, frozen=True, kw_only=True):

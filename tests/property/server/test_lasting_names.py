@@ -1,7 +1,8 @@
 """Laws 1 to 5 for containers' names: whatever containers claim, end, move, and whatever befalls.
 
 Three hosts with two containers each claim a name, one of two slots, or a name that they take from
-each other; ends come late, twice, from containers that have lost the name; hosts fall silent, are
+each other; claims are read late, when nobody waits for them any more; ends come late, twice, from
+containers that have lost the name; hosts fall silent, are
 fenced and return; time passes, by leaps too. The agents are those of `test_laws_of_addresses`.
 """
 
@@ -19,6 +20,7 @@ from tests.doubles.store import ADMIN, Store, delete, ipv4_subnet, register, upd
 from tests.unit.server.containers.scene import claim, end, pod
 
 from netwright.ipam.resting import REST_S
+from netwright.model.container_errors import HeldElsewhere
 from netwright.model.errors import InternalError, NetwrightError, UniqueNameConflict
 from netwright.model.resources import Port
 from netwright.model.states import BindingState, PortState
@@ -31,7 +33,7 @@ from netwright.server.commands import (
     UnfenceHost,
     UpdateNetwork,
 )
-from netwright.server.containers.commands import LetGoOfOwners
+from netwright.server.containers.commands import ClaimPort, LetGoOfOwners
 from netwright.server.store.claims import claim_row, expired_claims, ports_of_owners
 
 HOSTS = ("h1", "h2", "h3")
@@ -56,6 +58,8 @@ class Names(RuleBasedStateMachine):
         self.held: dict[str, Port] = {}  # by container: the port that it was answered
         self.answered_at: dict[str, tuple[float, str]] = {}
         self.asked = 0
+        self.answered: list[ClaimPort] = []
+        """The claims that say from whom they take a name, and that were given it."""
 
     @initialize()
     def begin(self) -> None:
@@ -89,10 +93,19 @@ class Names(RuleBasedStateMachine):
         name=st.sampled_from(NAMES),
         keep=st.sampled_from(KEEPS),
         replaces=st.booleans(),
+        says=st.booleans(),
         wait=wait,
     )
     def claim(
-        self, host: str, number: int, name: str, keep: str, *, replaces: bool, wait: bool
+        self,
+        host: str,
+        number: int,
+        name: str,
+        keep: str,
+        *,
+        replaces: bool,
+        says: bool,
+        wait: bool,
     ) -> None:
         container = f"{host}-{number}"
         older = f"{host}-{1 - number}" if replaces else ""
@@ -104,6 +117,8 @@ class Names(RuleBasedStateMachine):
             slots=2 if "{slot}" in name else 0,
             pod=pod(container),
             replaces=older,
+            attempt=self.asked + 1,
+            takes="" if says else None,
         )
         self.asked += 1
         draft = replace(command.draft, id=f"port{self.asked}")
@@ -111,6 +126,10 @@ class Names(RuleBasedStateMachine):
         rival = None if self.pending else self.rival(host, name, {container, older})
         newer = None if self.pending else self.newer(name, container)
         outcome = self.send(command, wait=wait)
+        if isinstance(outcome, HeldElsewhere):
+            command = replace(command, takes=outcome.held_by)
+            outcome = self.send(command, wait=wait)
+            assert wait or not isinstance(outcome, HeldElsewhere), outcome
         assert rival is None or wait or isinstance(outcome, UniqueNameConflict), rival
         assert newer is None or wait or isinstance(outcome, UniqueNameConflict), newer
         if isinstance(outcome, Port):
@@ -118,6 +137,30 @@ class Names(RuleBasedStateMachine):
             self.agents[host].plugged.add(outcome.id)
             again = self.send(command)
             assert (again.id, again.generation) == (outcome.id, outcome.generation)
+            if says:
+                self.answered.append(command)
+
+    @rule(pick=st.integers(0, 99))
+    def read_late(self, pick: int) -> None:
+        """A second copy of a claim: it takes nothing from who lives on another host by now."""
+        if self.pending or not self.answered:
+            return
+        command = self.answered[-1 - pick % len(self.answered)]
+        self.asked += 1
+        draft = replace(command.draft, id=f"port{self.asked}")  # as the edge gives one
+        before = self.elsewhere(command.draft.host)
+        self.send(replace(command, draft=draft))
+        assert self.elsewhere(command.draft.host) == before, command
+
+    def elsewhere(self, host: str) -> dict[str, tuple[str, str]]:
+        """Who lives on other hosts, by port; a fenced host's containers do not."""
+        return {
+            port.id: (port.device_id, active.host)
+            for port in self.alive()
+            if (active := port.active_binding) is not None
+            and active.host != host
+            and active.state is not BindingState.FENCED
+        }
 
     def newer(self, name: str, container: str) -> Port | None:
         """Whoever has claimed the name from the container since, and has not ended."""
@@ -349,12 +392,15 @@ class Walk:
     def containers(self) -> None:
         machine, choice = self.machine, self.random.choice
         host, number, wait = choice(HOSTS), choice([0, 1]), choice([False, False, True])
-        match choice(["claim", "claim", "claim", "end", "end", "owners", "interfere"]):
+        match choice(["claim", "claim", "claim", "late", "end", "end", "owners", "interfere"]):
             case "claim":
                 replaces = self.random.random() < 0.3
+                says, keep = self.random.random() < 0.7, choice(KEEPS)
                 machine.claim(
-                    host, number, choice(NAMES), choice(KEEPS), replaces=replaces, wait=wait
+                    host, number, choice(NAMES), keep, replaces=replaces, says=says, wait=wait
                 )
+            case "late":
+                machine.read_late(self.random.randrange(100))
             case "end":
                 name = choice(["db", "web/0", "web/1"])
                 machine.end(host, number, name, wait=wait)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from msgspec.structs import replace
+
 from netwright.client.errors import from_item
 from netwright.model.errors import PortNotFound
 from netwright.model.resources import Port
@@ -27,6 +29,9 @@ from netwright.model.wire import (
 AT_ONCE_MAX = 20
 """In one request: the server serves requests as they come, and of hosts that start containers at
 once each has its last when the others have, not when it was served whole (ADR 40)."""
+
+TAKEN_MAX = 4
+"""How often one ADD asks to take a name that others take from each other meanwhile."""
 
 Item = TypeVar("Item")
 _Of: TypeAlias = tuple[str, str]
@@ -148,9 +153,12 @@ class Ports:
     async def _make(
         self, project_id: str, wanted: Sequence[ContainerPort]
     ) -> Sequence[ContainerPortOutcome]:
-        body = ContainerPorts(epoch=self._epoch, project_id=project_id, ports=tuple(wanted))
+        async def ask(some: Sequence[ContainerPort]) -> Sequence[ContainerPortOutcome]:
+            body = ContainerPorts(epoch=self._epoch, project_id=project_id, ports=tuple(some))
+            return (await self._server.make_container_ports(self._host, body)).outcomes
+
         await self._registered()
-        return (await self._server.make_container_ports(self._host, body)).outcomes
+        return await taking(ask, wanted)
 
     async def _end(
         self, project_id: str, ended: Sequence[EndedContainerPort]
@@ -158,6 +166,29 @@ class Ports:
         body = EndedContainerPorts(epoch=self._epoch, project_id=project_id, ended=tuple(ended))
         await self._registered()
         return (await self._server.end_container_ports(self._host, body)).outcomes
+
+
+async def taking(
+    ask: Callable[[Sequence[ContainerPort]], Awaitable[Sequence[ContainerPortOutcome]]],
+    wanted: Sequence[ContainerPort],
+) -> Sequence[ContainerPortOutcome]:
+    """Ask for ports; for those by whose names containers live on other hosts, ask to take them.
+
+    So a request says from whom it takes a name. One that the server reads late, when nobody waits
+    for it any more, takes nothing from a container that has come to the name since (ADR 59).
+    """
+    claims = [replace(one, takes="") for one in wanted]
+    outcomes = list(await ask(claims))
+    for _ in range(TAKEN_MAX):
+        held = [at for at, one in enumerate(outcomes) if one.held_by not in {"", claims[at].takes}]
+        if not held:
+            break
+        for at in held:
+            claims[at] = replace(claims[at], takes=outcomes[at].held_by)
+        again = await ask([claims[at] for at in held])
+        for at, outcome in zip(held, again, strict=True):
+            outcomes[at] = outcome
+    return outcomes
 
 
 def _settled(outcome: ContainerPortOutcome) -> ContainerPortOutcome:

@@ -9,6 +9,8 @@ lives here                   another container   refused, unless the request say
 lives on                     one that lost it    refused, until that one's end is told (law 3)
 lives on another host        unlike it was when  refused: it was a living pod's meanwhile
                              Kubernetes was asked
+lives on another host        and the claim       refused, with who has it: a claim that comes late
+                             names another       takes nothing from whoever lives by then (ADR 59)
 is no container's, or of a network that the labels do not select, or out of its domain: refused
 """
 
@@ -16,7 +18,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from netwright.model.container_errors import OutsideDriftDomain
+from netwright.model.container_errors import HeldElsewhere, OutsideDriftDomain
 from netwright.model.containers import Claim
 from netwright.model.errors import (
     Conflict,
@@ -33,6 +35,7 @@ from netwright.server.containers import places, slots
 from netwright.server.containers.commands import ClaimPort
 from netwright.server.containers.holders import (
     container_of,
+    held_by,
     holder,
     host_of,
     is_containers,
@@ -105,7 +108,7 @@ def _obstacle(world: World, command: ClaimPort, port: Port) -> Conflict | None:
         return OutsideDriftDomain(
             f"Port {port.id} ({port.unique_name}) cannot move there: {why}.", next=_GO_ELSEWHERE
         )
-    return _unserved(world, port, draft)
+    return _unserved(world, port, draft) or _held_elsewhere(command, port)
 
 
 def _mismatch(draft: PortDraft, port: Port, network: Network) -> Conflict | None:
@@ -171,6 +174,18 @@ def _unserved(world: World, port: Port, draft: PortDraft) -> Conflict | None:
     return PortBindingError(
         f"Port {port.id} stays with {holder(port)}: {refusal}.",
         next="remove the cause, or start the container on another host",
+    )
+
+
+def _held_elsewhere(command: ClaimPort, port: Port) -> Conflict | None:
+    """Who asks does not know yet from whom it takes the name, or knew it too long ago."""
+    if command.takes is None or not is_live(port) or command.takes == held_by(port):
+        return None
+    return HeldElsewhere(
+        f"unique_name '{port.unique_name}' is of {holder(port)}, and container"
+        f" {command.draft.device_id} takes it from {command.takes or 'nobody'}.",
+        next="ask again, and name it by `takes` as `held_by` says, should it be meant",
+        held_by=held_by(port),
     )
 
 

@@ -10,7 +10,7 @@ class ClaimPort(Command, frozen=True, kw_only=True):
     `epoch` is the life of the host's agent that asks. With `slots` the draft's unique name is a
     template. Where pods' claims are checked, it takes no port from a pod that lives on another host
     but from that of uid `takes_from`, which is known to be over; None: nobody checks.
-    `wire.ContainerPort` says what the rest means. The result is the Port.
+    `wire.ContainerPort` says what the rest means, `takes` too. The result is the Port.
     """
 
     epoch: str
@@ -21,6 +21,7 @@ class ClaimPort(Command, frozen=True, kw_only=True):
     replaces: str = ""
     attempt: int = 0
     takes_from: str | None = None
+    takes: str | None = None
 
 
 class EndClaim(Command, frozen=True, kw_only=True):

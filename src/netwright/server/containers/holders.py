@@ -57,6 +57,12 @@ def who(claim: Claim | None, container_id: str, host: str) -> str:
     return f"{pod}, on host {host}" if host else pod
 
 
+def held_by(port: Port) -> str:
+    """Who lives by the port's name, and since which claim: no other claim of it has the same."""
+    attempt = 0 if port.claim is None else port.claim.attempt
+    return f"{container_of(port)}@{host_of(port)}/{attempt}"
+
+
 def of_whom(claim: Claim) -> str:
     """The container and its pod, without a place."""
     return who(claim, claim.container_id, "")

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 from tests.unit.server.containers.scene import (
     ADMIN,
@@ -17,6 +18,7 @@ from tests.unit.server.containers.scene import (
     with_epoch,
 )
 
+from netwright.model.container_errors import HeldElsewhere
 from netwright.model.errors import (
     HostNotFound,
     PortBindingError,
@@ -295,3 +297,64 @@ async def test_a_deleted_ports_name_makes_another(core: Core) -> None:
     second = await core.commit(claim("h2", "web-0", "b"))
     assert second.id != first.id
     assert second.fixed_ips != first.fixed_ips  # h1 has not let go of it
+
+
+# -- requests that are read late
+
+
+async def test_a_claim_that_is_read_late_takes_nothing_from_who_lives_by_then(core: Core) -> None:
+    """It came to a worker that stood still; its agent asked anew, and the container has ended."""
+    await begin(core, ["h1", "h2"])
+    late = claim("h1", "web-0", "a", attempt=5, takes="")
+    await core.commit(late)
+    await core.commit(end("h1", "web-0", "a", attempt=5))
+    await confirm(core, "h1")
+    living = await core.commit(claim("h2", "web-0", "b", attempt=9, takes=""))
+    refused = await outcome(core, late)
+    assert isinstance(refused, HeldElsewhere)
+    assert refused.held_by == "b@h2/9"
+    assert "is of container b, on host h2" in refused.message
+    assert await stored(core, "web-0") == living
+
+
+@pytest.mark.parametrize("keep", ["", "1h"])
+async def test_nor_where_a_name_is_not_kept(core: Core, keep: str) -> None:
+    """The port is another one by then."""
+    await begin(core, ["h1", "h2"])
+    late = claim("h1", "web-0", "a", attempt=5, takes="", keep=keep)
+    await core.commit(late)
+    await core.commit(end("h1", "web-0", "a", attempt=5))
+    await confirm(core, "h1")
+    living = await core.commit(claim("h2", "web-0", "b", attempt=9, takes="", keep=keep))
+    assert isinstance(await outcome(core, late), HeldElsewhere)
+    assert await stored(core, "web-0") == living
+
+
+async def test_a_claim_takes_a_name_from_whom_it_names(core: Core) -> None:
+    await begin(core, ["h1", "h2", "h3"])
+    await core.commit(claim("h1", "web-0", "a", attempt=5, takes=""))
+    await confirm(core, "h1")
+    refused = await outcome(core, claim("h2", "web-0", "b", attempt=9, takes=""))
+    assert refused.held_by == "a@h1/5"
+    taking = claim("h2", "web-0", "b", attempt=9, takes=refused.held_by)
+    moved = await core.commit(taking)
+    assert (moved.device_id, moved.active_binding.host) == ("b", "h2")
+    third = await outcome(core, claim("h3", "web-0", "c", attempt=2, takes=refused.held_by))
+    assert third.held_by == "b@h2/9", "the one that it named has it no more"
+    await core.commit(end("h2", "web-0", "b", attempt=9))
+    await core.commit(claim("h1", "web-0", "d", attempt=6, takes=""))
+    late = await outcome(core, taking)
+    assert isinstance(late, HeldElsewhere), "nor does its own second copy"
+
+
+async def test_what_nobody_lives_by_is_taken_from_nobody(core: Core) -> None:
+    """A kept port, and one whose host was fenced."""
+    await begin(core, ["h1", "h2", "h3"])
+    await core.commit(claim("h1", "web-0", "a", takes=""))
+    await confirm(core, "h1")
+    await core.commit(end("h1", "web-0", "a"))
+    await confirm(core, "h1")
+    await core.commit(claim("h2", "web-0", "b", takes=""))
+    await fence(core, "h2")
+    third = await core.commit(claim("h3", "web-0", "c", takes=""))
+    assert third.device_id == "c"

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias
 
+from netwright.model.container_errors import HeldElsewhere
 from netwright.model.containers import SLOT, WHILE_OWNER_EXISTS, keep_s
 from netwright.model.errors import (
     HTTP_STATUS,
@@ -148,6 +149,7 @@ async def _make_one(
         replaces=wanted.replaces,
         attempt=wanted.attempt,
         takes_from=asked.takes_from,
+        takes=wanted.takes,
     )
     return ContainerPortOutcome(port=await call.service.commit(claim))
 
@@ -209,6 +211,6 @@ async def _said(attempt: Awaitable[ContainerPortOutcome]) -> ContainerPortOutcom
         raise
     except NetwrightError as error:
         status = HTTP_STATUS[error.category]
-        return ContainerPortOutcome(
-            error=ItemError(status=status, type=error.type, message=error.message, next=error.next)
-        )
+        said = ItemError(status=status, type=error.type, message=error.message, next=error.next)
+        held_by = error.held_by if isinstance(error, HeldElsewhere) else ""
+        return ContainerPortOutcome(error=said, held_by=held_by)
