@@ -7,8 +7,8 @@ class NoSlotFree(Conflict):
     """Each of the slots has a container that lives, or cannot be had here; the message says so."""
 
 
-class HeldElsewhere(Conflict):
-    """A container lives by the name on another host, and the claim takes it from somebody else.
+class NameHeld(Conflict):
+    """Another container lives by the name, and the claim takes it from somebody else.
 
     `held_by` names that container and its claim (`wire.ContainerPort.takes`).
     """

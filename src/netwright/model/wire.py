@@ -167,9 +167,9 @@ class ContainerPort(Message, frozen=True, kw_only=True, omit_defaults=True):
     is told from those of others (law 3). `replaces` is a container of this host that has ended and
     had the name, should its end not have been told. `attempt` is greater in each claim of the same
     container. `port_id` is the id that the port gets if it is made for this; the agent may have its
-    device ready by then. `takes` is from whom it takes the name on another host, as `held_by` of an
-    earlier answer said, "" from nobody: a request that is read late takes nothing from whoever
-    lives by then. None takes it from anybody.
+    device ready by then. `takes` is from whom it takes the name, as `held_by` of an earlier answer
+    said, "" from nobody who lives: a request that is read late takes nothing from whoever lives by
+    then. None takes it from anybody.
     """
 
     unique_name: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -231,7 +231,7 @@ class ItemError(Value, frozen=True, kw_only=True):
 class ContainerPortOutcome(Value, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one: the port that is there, nothing (it is gone), or an error.
 
-    `held_by`, with the error `HeldElsewhere`, is who lives by the name elsewhere: for `takes`.
+    `held_by`, with the error `NameHeld`, is who lives by the name: for `takes`.
     """
 
     port: Port | None = None

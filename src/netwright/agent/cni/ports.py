@@ -172,7 +172,7 @@ async def taking(
     ask: Callable[[Sequence[ContainerPort]], Awaitable[Sequence[ContainerPortOutcome]]],
     wanted: Sequence[ContainerPort],
 ) -> Sequence[ContainerPortOutcome]:
-    """Ask for ports; for those by whose names containers live on other hosts, ask to take them.
+    """Ask for ports; for those by whose names other containers live, ask to take them.
 
     So a request says from whom it takes a name. One that the server reads late, when nobody waits
     for it any more, takes nothing from a container that has come to the name since (ADR 59).

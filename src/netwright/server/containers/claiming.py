@@ -9,7 +9,7 @@ lives here                   another container   refused, unless the request say
 lives on                     one that lost it    refused, until that one's end is told (law 3)
 lives on another host        unlike it was when  refused: it was a living pod's meanwhile
                              Kubernetes was asked
-lives on another host        and the claim       refused, with who has it: a claim that comes late
+lives                        and the claim       refused, with who has it: a claim that comes late
                              names another       takes nothing from whoever lives by then (ADR 59)
 is no container's, or of a network that the labels do not select, or out of its domain: refused
 """
@@ -18,7 +18,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from netwright.model.container_errors import HeldElsewhere, OutsideDriftDomain
+from netwright.model.container_errors import NameHeld, OutsideDriftDomain
 from netwright.model.containers import Claim
 from netwright.model.errors import (
     Conflict,
@@ -102,13 +102,13 @@ def _obstacle(world: World, command: ClaimPort, port: Port) -> Conflict | None:
     if refusal is not None:
         return refusal
     if is_live(port) and host_of(port) == draft.host:
-        return _rival(command, port)
+        return _rival(command, port) or _held_by_another(command, port)
     why = places.obstacle(world, network, host_of(port), draft.host)
     if why:
         return OutsideDriftDomain(
             f"Port {port.id} ({port.unique_name}) cannot move there: {why}.", next=_GO_ELSEWHERE
         )
-    return _unserved(world, port, draft) or _held_elsewhere(command, port)
+    return _unserved(world, port, draft) or _held_by_another(command, port)
 
 
 def _mismatch(draft: PortDraft, port: Port, network: Network) -> Conflict | None:
@@ -177,11 +177,12 @@ def _unserved(world: World, port: Port, draft: PortDraft) -> Conflict | None:
     )
 
 
-def _held_elsewhere(command: ClaimPort, port: Port) -> Conflict | None:
+def _held_by_another(command: ClaimPort, port: Port) -> Conflict | None:
     """Who asks does not know yet from whom it takes the name, or knew it too long ago."""
-    if command.takes is None or not is_live(port) or command.takes == held_by(port):
+    is_its = container_of(port) == command.draft.device_id and host_of(port) == command.draft.host
+    if command.takes is None or is_its or not is_live(port) or command.takes == held_by(port):
         return None
-    return HeldElsewhere(
+    return NameHeld(
         f"unique_name '{port.unique_name}' is of {holder(port)}, and container"
         f" {command.draft.device_id} takes it from {command.takes or 'nobody'}.",
         next="ask again, and name it by `takes` as `held_by` says, should it be meant",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from netwright.agent.cni.ports import TAKEN_MAX, Ports, taking
-from netwright.model.container_errors import HeldElsewhere
+from netwright.model.container_errors import NameHeld
 from netwright.model.wire import (
     ContainerPort,
     ContainerPortOutcome,
@@ -15,7 +15,7 @@ from netwright.model.wire import (
     ItemError,
 )
 
-HELD = ItemError(status=409, type="HeldElsewhere", message="of b, on host h2")
+HELD = ItemError(status=409, type="NameHeld", message="of b, on host h2")
 
 
 def wanted(name: str) -> ContainerPort:
@@ -94,5 +94,5 @@ async def test_an_add_hears_who_has_the_name_when_it_does_not_get_it() -> None:
         return
 
     ports = Ports(host="h1", epoch="e", project_id="p", server=server, registered=registered)
-    with pytest.raises(HeldElsewhere, match="of b, on host h2"):
+    with pytest.raises(NameHeld, match="of b, on host h2"):
         await ports.make(wanted("a"))

@@ -18,7 +18,7 @@ from tests.unit.server.containers.scene import (
     with_epoch,
 )
 
-from netwright.model.container_errors import HeldElsewhere
+from netwright.model.container_errors import NameHeld
 from netwright.model.errors import (
     HostNotFound,
     PortBindingError,
@@ -311,7 +311,7 @@ async def test_a_claim_that_is_read_late_takes_nothing_from_who_lives_by_then(co
     await confirm(core, "h1")
     living = await core.commit(claim("h2", "web-0", "b", attempt=9, takes=""))
     refused = await outcome(core, late)
-    assert isinstance(refused, HeldElsewhere)
+    assert isinstance(refused, NameHeld)
     assert refused.held_by == "b@h2/9"
     assert "is of container b, on host h2" in refused.message
     assert await stored(core, "web-0") == living
@@ -326,7 +326,7 @@ async def test_nor_where_a_name_is_not_kept(core: Core, keep: str) -> None:
     await core.commit(end("h1", "web-0", "a", attempt=5))
     await confirm(core, "h1")
     living = await core.commit(claim("h2", "web-0", "b", attempt=9, takes="", keep=keep))
-    assert isinstance(await outcome(core, late), HeldElsewhere)
+    assert isinstance(await outcome(core, late), NameHeld)
     assert await stored(core, "web-0") == living
 
 
@@ -344,7 +344,7 @@ async def test_a_claim_takes_a_name_from_whom_it_names(core: Core) -> None:
     await core.commit(end("h2", "web-0", "b", attempt=9))
     await core.commit(claim("h1", "web-0", "d", attempt=6, takes=""))
     late = await outcome(core, taking)
-    assert isinstance(late, HeldElsewhere), "nor does its own second copy"
+    assert isinstance(late, NameHeld), "nor does its own second copy"
 
 
 async def test_what_nobody_lives_by_is_taken_from_nobody(core: Core) -> None:
@@ -358,3 +358,19 @@ async def test_what_nobody_lives_by_is_taken_from_nobody(core: Core) -> None:
     await fence(core, "h2")
     third = await core.commit(claim("h3", "web-0", "c", takes=""))
     assert third.device_id == "c"
+
+
+async def test_nor_from_the_container_that_it_replaced_and_that_runs_again(core: Core) -> None:
+    await begin(core, ["h1"])
+    await core.commit(claim("h1", "web-0", "a", attempt=1, takes=""))
+    asked = claim("h1", "web-0", "b", attempt=2, replaces="a", takes="")
+    assert (await outcome(core, asked)).held_by == "a@h1/1"
+    replacing = claim("h1", "web-0", "b", attempt=2, replaces="a", takes="a@h1/1")
+    assert (await core.commit(replacing)).device_id == "b"
+    await core.commit(end("h1", "web-0", "b", attempt=2))
+    living = await core.commit(claim("h1", "web-0", "a", attempt=3, takes=""))
+    for late in (asked, replacing):
+        assert isinstance(await outcome(core, late), NameHeld)
+    assert await stored(core, "web-0") == living
+    again = await core.commit(claim("h1", "web-0", "a", attempt=4, takes=""))
+    assert again.device_id == "a", "its own it is answered with"

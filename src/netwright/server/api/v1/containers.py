@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from netwright.model.container_errors import HeldElsewhere
+from netwright.model.container_errors import NameHeld
 from netwright.model.containers import SLOT, WHILE_OWNER_EXISTS, keep_s
 from netwright.model.errors import (
     HTTP_STATUS,
@@ -212,5 +212,5 @@ async def _said(attempt: Awaitable[ContainerPortOutcome]) -> ContainerPortOutcom
     except NetwrightError as error:
         status = HTTP_STATUS[error.category]
         said = ItemError(status=status, type=error.type, message=error.message, next=error.next)
-        held_by = error.held_by if isinstance(error, HeldElsewhere) else ""
+        held_by = error.held_by if isinstance(error, NameHeld) else ""
         return ContainerPortOutcome(error=said, held_by=held_by)
